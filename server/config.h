@@ -1,0 +1,85 @@
+/*
+ * config.h - the configuration: one Lua file, checked, as a plain struct.
+ *
+ * The options, their types, defaults, limits and explanations stand in lua/mxhook/config.lua, and
+ * nowhere else: `mxhook config` prints an example made from that table. To add an option: a row
+ * there, a field here, a line in config.c's read_*().
+ *
+ * A config never changes once loaded. It is counted: a session keeps the one it began with while a
+ * reload brings the next.
+ */
+#ifndef MXHOOK_CONFIG_H
+#define MXHOOK_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "log.h"
+
+struct listen_address {
+    char host[64]; /* numeric IPv4 or IPv6 */
+    int port;      /* 0: the kernel picks one, which the log names */
+};
+
+struct smtp_config {
+    struct listen_address *listen;
+    size_t listen_count;
+    char **domains; /* lower case; "*.example.com" stands for every subdomain */
+    size_t domain_count;
+    uint64_t max_size;       /* bytes of one message */
+    size_t max_recipients;   /* of one transaction */
+    size_t max_connections;  /* at once, over all listeners */
+    size_t max_errors;       /* bad commands in one session, then 421 */
+    int64_t command_timeout_ms; /* RFC 5321 4.5.3.2.7 */
+    int64_t data_timeout_ms;    /* between two pieces of DATA */
+};
+
+struct rules_config {
+    char *directory;
+    size_t workers;         /* threads, each with a Lua state */
+    int64_t time_limit_ms;  /* of one message's rules, for one recipient */
+    size_t memory_limit;    /* bytes of one Lua state */
+    size_t text_limit;      /* bytes of msg.text and msg.html that rules see */
+    bool unsafe;            /* rules may use os, io, ffi, debug */
+};
+
+struct spool_config {
+    char *directory;
+};
+
+struct deliver_config {
+    size_t max_in_flight;      /* requests at once */
+    size_t max_per_origin;     /* requests at once to one scheme://host:port */
+    unsigned attempts;         /* of a delivery, the first included */
+    int64_t *schedule_ms;      /* pauses before the second, third, ... attempt; the last repeats */
+    size_t schedule_count;
+    int64_t connect_timeout_ms;
+    int64_t timeout_ms; /* of a whole attempt */
+    char *ca_file; /* NULL: the system's */
+};
+
+struct config {
+    char *path;      /* the file, as given */
+    char *hostname;  /* in the greeting, and the authserv-id (RFC 8601) */
+    enum log_level log_level;
+    int64_t shutdown_timeout_ms;
+    struct smtp_config smtp;
+    struct rules_config rules;
+    struct spool_config spool;
+    struct deliver_config deliver;
+};
+
+/* Reads and checks the file. On success *out is one reference; else a negative errno, and `err` says
+ * file, line and, for a misspelt name, which one was meant; several errors stand on a line each.
+ * Relative paths in the file are taken from the file's own folder. Blocking; any thread. */
+int config_load(const char *path, struct config **out, struct error *err);
+
+/* Writes to stdout an example that documents every option and its default. 0 or negative errno. */
+int config_print_example(void);
+
+struct config *config_ref(struct config *config); /* any thread */
+void config_unref(struct config *config);         /* any thread; takes NULL */
+
+#endif

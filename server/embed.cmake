@@ -1,0 +1,15 @@
+# Writes OUTPUT: the files MODULES below ROOT as C arrays, with a table of their names.
+set(arrays "")
+set(table "")
+set(n 0)
+foreach(module IN LISTS MODULES)
+  file(READ ${ROOT}/${module} bytes HEX)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+  string(REGEX REPLACE "\\.lua$" "" name "${module}")
+  string(REPLACE "/" "." name "${name}")
+  string(APPEND arrays "static const unsigned char module_${n}[] = {${bytes}0};\n")
+  string(APPEND table "    {\"${name}\", module_${n}, sizeof module_${n} - 1},\n")
+  math(EXPR n "${n} + 1")
+endforeach()
+file(WRITE ${OUTPUT} "#include \"embedded.h\"\n\n${arrays}\n"
+     "const struct embedded_module embedded_modules[] = {\n${table}    {0, 0, 0}};\n")

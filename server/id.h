@@ -1,0 +1,20 @@
+/*
+ * id.h - ids: sortable by time, unique over restarts and nodes.
+ *
+ * A connection's id is 16 characters of Crockford's base32 in lower case: 10 of Unix time in
+ * milliseconds, 6 of a random-seeded counter. A message's id is its connection's, "-" and its
+ * number there; a delivery's id is its message's, "-" and its number there. A delivery's id is
+ * what a receiver sees as webhook-id.
+ */
+#ifndef MXHOOK_ID_H
+#define MXHOOK_ID_H
+
+#define ID_SIZE 48 /* bytes that hold any id and its NUL */
+
+/* Writes a new connection's id. Any thread. */
+void id_new(char id[ID_SIZE]);
+
+/* Writes PARENT-NUMBER. `parent` may be `id` itself. */
+void id_child(char id[ID_SIZE], const char *parent, unsigned number);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * log.h - one line an event: time, level, event, id, then key=value fields.
+ *
+ *   2026-11-24T10:00:00.123Z info accepted id=01k...-1 size=5120 from=a@b.example
+ *
+ * An id tells a message's whole story: a connection's id begins its messages' ids, a message's id
+ * its deliveries' ids (see id.h), so `grep ID` finds everything.
+ * Values that hold a space, quote, '=', control or non-ASCII byte are quoted and escaped, so that no
+ * client can forge a line. To log a new event, call log_info() with the fields that tell it.
+ */
+#ifndef MXHOOK_LOG_H
+#define MXHOOK_LOG_H
+
+#include <stdint.h>
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+
+struct log_field {
+    const char *key; /* NULL ends the list */
+    const char *text; /* NULL: the field is the number */
+    int64_t number;
+};
+
+#define LOG_TEXT(key, text) ((struct log_field){(key), (text) ? (text) : "", 0})
+#define LOG_NUMBER(key, number) ((struct log_field){(key), 0, (int64_t)(number)})
+
+/* id may be NULL. Each takes at least one field. Any thread; a line is one write(2) to stderr. */
+#define log_debug(event, id, ...) log_fields(LOG_DEBUG, event, id, __VA_ARGS__)
+#define log_info(event, id, ...) log_fields(LOG_INFO, event, id, __VA_ARGS__)
+#define log_warn(event, id, ...) log_fields(LOG_WARN, event, id, __VA_ARGS__)
+#define log_error(event, id, ...) log_fields(LOG_ERROR, event, id, __VA_ARGS__)
+#define log_fields(level, event, id, ...)                                                          \
+    log_write(level, event, id, (const struct log_field[]){__VA_ARGS__, {0, 0, 0}})
+
+void log_write(enum log_level level, const char *event, const char *id,
+               const struct log_field *fields);
+
+/* Events below `level` are dropped. Default LOG_INFO. Any thread. */
+void log_set_level(enum log_level level);
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * message.h - a message (RFC 5322, MIME) as a plain C struct.
+ *
+ * part         a leaf of the MIME tree, or an attached message, which stays one part
+ * role         what the payload makes of a part: body text, body HTML, inline, attachment
+ * content      a part's bytes with the transfer encoding removed
+ *
+ * GMime finds the structure, once; contents stay where they are, in the spill that holds the message,
+ * and are decoded in pieces when somebody asks. Which part has which role is decided in role.c.
+ */
+#ifndef MXHOOK_MAIL_MESSAGE_H
+#define MXHOOK_MAIL_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../arena.h"
+#include "../error.h"
+#include "../spill.h"
+#include "header.h"
+
+#define MESSAGE_MAX_DEPTH 100 /* multiparts in multiparts; what is deeper is one attachment */
+
+struct mailbox {
+    const char *name;  /* decoded; NULL where there is none */
+    const char *email; /* "user@host"; as written, never converted */
+};
+
+struct mailbox_list {
+    struct mailbox *items;
+    size_t count;
+};
+
+enum part_role { PART_TEXT, PART_HTML, PART_INLINE, PART_ATTACHMENT };
+
+struct part {
+    enum part_role role;
+    const char *type;    /* "image/png", lower case */
+    const char *charset; /* as declared; NULL where not */
+    const char *name;    /* file name, decoded, valid UTF-8; NULL where there is none */
+    const char *cid;     /* Content-ID without angle brackets; NULL where there is none */
+    int encoding;        /* a GMimeContentEncoding */
+    uint64_t start, end; /* where the encoded content stands in the message's spill */
+};
+
+struct message {
+    struct arena *arena; /* owns every string and array here */
+    struct spill *data;  /* a reference */
+    struct header_list headers; /* the message's own, all of them */
+    struct mailbox_list from, to, cc;
+    const char *subject;    /* "" where there is none */
+    const char *message_id; /* without angle brackets; NULL */
+    const char *date;       /* as written; NULL */
+    int64_t timestamp;      /* seconds, from Date, or of receipt */
+    struct part *parts;     /* in the order of the message */
+    size_t part_count;
+};
+
+/* Call once, before the first message_parse(), on the main thread. */
+void message_init(void);
+
+/* Parses. `data` must be complete; the message takes a reference of its own. Every input is a
+ * message: this fails only with -ENOMEM or on an error from reading the file. Workers only (CPU).
+ * *out is freed by message_free(), which takes NULL. */
+int message_parse(struct spill *data, int64_t received_seconds, struct message **out,
+                  struct error *err);
+void message_free(struct message *message);
+
+/* Takes bytes in pieces; returns 0, or a negative errno that ends the work and is handed through. */
+typedef int (*bytes_sink)(void *context, const char *bytes, size_t size);
+
+/* Gives a part's content, in pieces of bounded size. */
+int part_read_content(const struct message *message, const struct part *part, bytes_sink sink,
+                      void *context);
+
+/* Gives a text part's content as valid UTF-8, from whatever charset was declared. */
+int part_read_text(const struct message *message, const struct part *part, bytes_sink sink,
+                   void *context);
+
+/* Gives all the text parts with that role (PART_TEXT or PART_HTML) in order, joined by a newline.
+ * Nothing is given where there is none; message_has_role() tells that from an empty one. */
+int message_read_text(const struct message *message, enum part_role role, bytes_sink sink,
+                      void *context);
+bool message_has_role(const struct message *message, enum part_role role);
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * ruleset.h - the rules of rules.d, loaded.
+ *
+ * ruleset      one generation: what one load of rules.d made. It never changes; a reload makes the
+ *              next, and transactions under way keep the one they began with
+ * state        a Lua state with the whole generation loaded; a ruleset has one for each worker and
+ *              one for the loop's thread, and no state is ever used by two threads at once
+ *
+ * Rules are functions of `msg`; what they may return stands in DESIGN.md and in lua/mxhook/route.lua.
+ */
+#ifndef MXHOOK_RULES_RULESET_H
+#define MXHOOK_RULES_RULESET_H
+
+#include "../config.h"
+#include "../error.h"
+#include "../mail/message.h"
+#include "../transaction.h"
+#include "verdict.h"
+
+struct ruleset;
+
+/* Loads every rules.d/(name).lua, in name order, into `states` Lua states. All or nothing: on any error
+ * a negative errno, and `err` holds a line for each file that failed: "file:line: what". Blocking
+ * (it runs the files): any thread but the loop's, once it runs. *out is one reference. */
+int ruleset_load(const struct rules_config *config, size_t states, struct ruleset **out,
+                 struct error *err);
+
+struct ruleset *ruleset_ref(struct ruleset *ruleset); /* any thread */
+void ruleset_unref(struct ruleset *ruleset);          /* any thread; takes NULL */
+
+/* How many rules there are, for the log. */
+size_t ruleset_count(const struct ruleset *ruleset);
+
+/* Can this recipient get a destination? False only where nothing but aliases serve it and none
+ * matches, so that RCPT can refuse it at once. Bounded by the rules' limits. */
+bool ruleset_accepts(struct ruleset *ruleset, size_t state, const char *recipient);
+
+/* What the rules are shown of a message for one recipient. */
+struct rules_input {
+    const struct message *message;
+    const struct transaction *transaction;
+    const char *recipient;
+    const struct header_list *headers; /* from payload_headers(); copied, not changed */
+};
+
+/* Runs the rules for one recipient. Never fails but for -ENOMEM: a rule that raises, returns what is
+ * not in the table, or goes over its limits makes a VERDICT_DEFER, and the log says file, line and
+ * traceback under the transaction's id. *out is freed by verdict_free(). The thread that owns
+ * `state`. */
+int ruleset_run(struct ruleset *ruleset, size_t state, const struct rules_input *input,
+                struct verdict **out);
+
+#endif

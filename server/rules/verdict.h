@@ -1,0 +1,35 @@
+/*
+ * verdict.h - what the rules decided for one recipient.
+ *
+ * What a destination is stands in destination.h.
+ */
+#ifndef MXHOOK_RULES_VERDICT_H
+#define MXHOOK_RULES_VERDICT_H
+
+#include <stddef.h>
+
+#include "../arena.h"
+#include "../destination.h"
+#include "../mail/header.h"
+
+enum verdict_kind {
+    VERDICT_NO_MATCH, /* no rule answered */
+    VERDICT_DELIVER,  /* to the destinations, at least one */
+    VERDICT_DISCARD,  /* accept and drop */
+    VERDICT_REJECT,   /* 550 with text */
+    VERDICT_DEFER,    /* 451 with text; also a rule that raised or went over its limits */
+};
+
+struct verdict {
+    struct arena *arena; /* owns every string here */
+    enum verdict_kind kind;
+    const char *text;    /* of REJECT and DEFER; "" for the default */
+    const char *rule;    /* "10-alias.lua:3", the one that decided; "" */
+    struct destination *destinations;
+    size_t destination_count;
+    struct header_list headers; /* as reshaped, for the payload's head */
+};
+
+void verdict_free(struct verdict *verdict); /* takes NULL */
+
+#endif

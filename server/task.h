@@ -1,0 +1,50 @@
+/*
+ * task.h - how threads hand each other work.
+ *
+ * task         something to run, embedded in the struct that it is about; whoever pushes it hands
+ *              that struct over, and does not touch it until it comes back
+ * task_queue   where a thread waits for tasks; any thread pushes
+ * loop_queue   the same for the loop: its tasks run on the loop's thread
+ */
+#ifndef MXHOOK_TASK_H
+#define MXHOOK_TASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+struct task {
+    struct task *next;
+    void (*run)(struct task *task, void *context); /* context: the running thread's own */
+};
+
+struct task_queue {
+    uv_mutex_t mutex;
+    uv_cond_t wake;
+    struct task *head, **tail;
+    size_t count;
+    bool closed;
+};
+
+int task_queue_init(struct task_queue *queue);
+void task_queue_destroy(struct task_queue *queue); /* must be empty, nobody waiting */
+void task_queue_push(struct task_queue *queue, struct task *task);
+/* Wakes all who wait; takes go on until the queue is empty, then return NULL. */
+void task_queue_close(struct task_queue *queue);
+/* Waits for a task, and takes one; NULL once the queue is closed and empty. */
+struct task *task_queue_take(struct task_queue *queue);
+/* The same, but takes all that wait, linked by `next` in the order they were pushed. */
+struct task *task_queue_take_all(struct task_queue *queue);
+
+struct loop_queue {
+    struct task_queue tasks;
+    uv_async_t async;
+    void *context; /* handed to each task's run() */
+};
+
+int loop_queue_init(struct loop_queue *queue, uv_loop_t *loop, void *context);
+void loop_queue_push(struct loop_queue *queue, struct task *task); /* any thread */
+/* Loop thread. Closes the async handle; the caller runs the loop once more before it frees. */
+void loop_queue_close(struct loop_queue *queue);
+
+#endif

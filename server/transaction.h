@@ -1,0 +1,67 @@
+/*
+ * transaction.h - a mail transaction (RFC 5321 section 3.3): what travels the straight line.
+ *
+ * envelope     reverse-path, recipients, and who the client was
+ * data         the message as it came: dot-unstuffed, line ends as sent, without the final dot
+ * verdict      what the rules decided for one recipient
+ * reply        the answer to the client at the end of DATA
+ *
+ * The session makes a transaction at MAIL and owns it until the end of DATA. Then it is handed from
+ * room to room - worker, spool, and back to the loop - and each touches it only while it has it.
+ */
+#ifndef MXHOOK_TRANSACTION_H
+#define MXHOOK_TRANSACTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "id.h"
+
+struct ruleset;
+struct spill;
+struct verdict;
+
+struct reply {
+    int code;         /* 250, 451, ... */
+    char enhanced[12]; /* "2.0.0" (RFC 3463), or "" */
+    char text[460];   /* ASCII or UTF-8 without line ends */
+};
+
+struct recipient {
+    char *address;           /* as given, without angle brackets */
+    struct verdict *verdict; /* rules/verdict.h; NULL until the rules ran */
+};
+
+struct envelope {
+    char *sender; /* reverse-path without angle brackets; "" is the null one */
+    struct recipient *recipients;
+    size_t recipient_count;
+    char *helo;         /* what EHLO or HELO named, "" where there was none */
+    char client_ip[46]; /* text form; IPv4-mapped addresses as IPv4 */
+    bool esmtp, tls, smtputf8, eight_bit;
+    char *user; /* authenticated as; NULL where not */
+};
+
+struct transaction {
+    char id[ID_SIZE];
+    int64_t received_ms; /* Unix time of the end of DATA */
+    struct envelope envelope;
+    struct spill *data;
+    struct ruleset *rules; /* the generation that the whole transaction keeps to; a reference */
+    struct reply reply;    /* set by the room that ends it */
+};
+
+/* NULL: no memory. `id` is copied, `rules` is a reference that the transaction takes over. */
+struct transaction *transaction_new(const char *id, struct ruleset *rules);
+/* Frees all that it holds; takes NULL. Any thread. */
+void transaction_free(struct transaction *transaction);
+
+/* Both copy; 0 or -ENOMEM. */
+int transaction_set_sender(struct transaction *transaction, const char *sender);
+int transaction_add_recipient(struct transaction *transaction, const char *address);
+
+void reply_set(struct reply *reply, int code, const char *enhanced, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif
