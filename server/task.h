@@ -22,7 +22,6 @@ struct task_queue {
     uv_mutex_t mutex;
     uv_cond_t wake;
     struct task *head, **tail;
-    size_t count;
     bool closed;
 };
 
@@ -35,6 +34,8 @@ void task_queue_close(struct task_queue *queue);
 struct task *task_queue_take(struct task_queue *queue);
 /* The same, but takes all that wait, linked by `next` in the order they were pushed. */
 struct task *task_queue_take_all(struct task_queue *queue);
+/* The same without waiting: NULL where none waits. */
+struct task *task_queue_poll_all(struct task_queue *queue);
 
 struct loop_queue {
     struct task_queue tasks;

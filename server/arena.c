@@ -1,0 +1,87 @@
+#include "arena.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_SIZE 4064u /* with malloc's own head, a page */
+#define ALIGNMENT  _Alignof(max_align_t)
+
+struct block {
+    struct block *next;
+    size_t used, size;
+    _Alignas(max_align_t) char bytes[];
+};
+
+struct arena {
+    struct block *blocks; /* the one in use first */
+};
+
+static struct block *block_new(size_t size)
+{
+    struct block *block = malloc(sizeof *block + size);
+    if (block) {
+        block->used = 0;
+        block->size = size;
+    }
+    return block;
+}
+
+struct arena *arena_new(void)
+{
+    struct block *block = block_new(BLOCK_SIZE);
+    if (!block)
+        return NULL;
+    block->next = NULL;
+    struct arena *arena = (struct arena *)block->bytes;
+    block->used = (sizeof *arena + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+    arena->blocks = block;
+    return arena;
+}
+
+void arena_free(struct arena *arena)
+{
+    /* The arena itself lives in one of its blocks: it is read once, before the first is freed. */
+    for (struct block *b = arena ? arena->blocks : NULL, *next; b; b = next) {
+        next = b->next;
+        free(b);
+    }
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    struct block *block = arena->blocks;
+    if (size > SIZE_MAX / 2)
+        return NULL;
+    size = (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+    if (size > block->size - block->used) {
+        struct block *fresh = block_new(size > BLOCK_SIZE / 4 ? size : BLOCK_SIZE);
+        if (!fresh)
+            return NULL;
+        if (fresh->size == size) { /* a large one of its own: go on filling the current block */
+            fresh->next = block->next;
+            block->next = fresh;
+        } else {
+            fresh->next = block;
+            arena->blocks = fresh;
+        }
+        block = fresh;
+    }
+    void *memory = block->bytes + block->used;
+    block->used += size;
+    return memory;
+}
+
+char *arena_strndup(struct arena *arena, const char *text, size_t length)
+{
+    char *copy = length < SIZE_MAX ? arena_alloc(arena, length + 1) : NULL;
+    if (copy) {
+        memcpy(copy, text, length);
+        copy[length] = 0;
+    }
+    return copy;
+}
+
+char *arena_strdup(struct arena *arena, const char *text)
+{
+    return arena_strndup(arena, text, strlen(text));
+}

@@ -1,0 +1,49 @@
+#include "id.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "clock.h"
+
+#define TIME_DIGITS    10
+#define COUNTER_DIGITS 6
+
+static _Atomic uint32_t counter;
+static pthread_once_t seeded = PTHREAD_ONCE_INIT;
+
+static void seed(void)
+{
+    uint32_t start;
+    if (getrandom(&start, sizeof start, 0) != (ssize_t)sizeof start)
+        start = (uint32_t)clock_monotonic_us();
+    atomic_store(&counter, start);
+}
+
+static char *put_base32(char *end, uint64_t value, int digits)
+{
+    while (digits-- > 0) {
+        *--end = "0123456789abcdefghjkmnpqrstvwxyz"[value & 31];
+        value >>= 5;
+    }
+    return end;
+}
+
+void id_new(char id[ID_SIZE])
+{
+    pthread_once(&seeded, seed);
+    char *end = id + TIME_DIGITS + COUNTER_DIGITS;
+    *end = 0;
+    end = put_base32(end, atomic_fetch_add(&counter, 1), COUNTER_DIGITS);
+    put_base32(end, (uint64_t)clock_unix_ms(), TIME_DIGITS);
+}
+
+void id_child(char id[ID_SIZE], const char *parent, unsigned number)
+{
+    char text[ID_SIZE];
+    snprintf(text, sizeof text, "%.*s-%u", ID_SIZE - 12, parent, number);
+    memcpy(id, text, sizeof text);
+}

@@ -1,0 +1,110 @@
+#include "log.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+/* A line is cut past this, so that a client's 64 KiB of nonsense does not fill the log. A traceback
+ * of a rule still fits. */
+#define LINE_SIZE 4096
+
+static _Atomic int threshold = LOG_INFO;
+
+struct line {
+    char text[LINE_SIZE];
+    size_t size;
+};
+
+static void put(struct line *line, const char *text, size_t size)
+{
+    size_t room = sizeof line->text - 1 - line->size; /* one for the newline */
+    if (size > room)
+        size = room;
+    memcpy(line->text + line->size, text, size);
+    line->size += size;
+}
+
+static bool needs_quotes(const char *text)
+{
+    if (!*text)
+        return true;
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+        if (*p <= ' ' || *p >= 0x7f || *p == '"' || *p == '=' || *p == '\\')
+            return true;
+    return false;
+}
+
+static void put_quoted(struct line *line, const char *text)
+{
+    put(line, "\"", 1);
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        char escape[5];
+        if (*p == '"' || *p == '\\')
+            put(line, (char[]){'\\', (char)*p}, 2);
+        else if (*p == '\n')
+            put(line, "\\n", 2);
+        else if (*p < ' ' || *p >= 0x7f)
+            put(line, escape, (size_t)snprintf(escape, sizeof escape, "\\x%02x", *p));
+        else
+            put(line, (const char *)p, 1);
+    }
+    put(line, "\"", 1);
+}
+
+static void put_time(struct line *line)
+{
+    int64_t now = clock_unix_ms();
+    time_t seconds = (time_t)(now / 1000);
+    struct tm tm;
+    gmtime_r(&seconds, &tm);
+    char text[40];
+    size_t size = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+    size += (size_t)snprintf(text + size, sizeof text - size, ".%03dZ ", (int)(now % 1000));
+    put(line, text, size);
+}
+
+static void put_field(struct line *line, const struct log_field *field)
+{
+    put(line, " ", 1);
+    put(line, field->key, strlen(field->key));
+    put(line, "=", 1);
+    char number[24];
+    if (!field->text)
+        put(line, number,
+            (size_t)snprintf(number, sizeof number, "%lld", (long long)field->number));
+    else if (needs_quotes(field->text))
+        put_quoted(line, field->text);
+    else
+        put(line, field->text, strlen(field->text));
+}
+
+void log_write(enum log_level level, const char *event, const char *id,
+               const struct log_field *fields)
+{
+    static const char *const names[] = {"debug ", "info ", "warn ", "error "};
+    if ((int)level < atomic_load_explicit(&threshold, memory_order_relaxed))
+        return;
+    struct line line;
+    line.size = 0;
+    put_time(&line);
+    put(&line, names[level], strlen(names[level]));
+    put(&line, event, strlen(event));
+    if (id)
+        put_field(&line, &LOG_TEXT("id", id));
+    for (; fields->key; fields++)
+        put_field(&line, fields);
+    line.text[line.size++] = '\n';
+    /* A log that cannot be written must not stop mail: there is nobody left to tell. */
+    ssize_t ignored = write(STDERR_FILENO, line.text, line.size);
+    (void)ignored;
+}
+
+void log_set_level(enum log_level level)
+{
+    atomic_store(&threshold, (int)level);
+}

@@ -1,0 +1,129 @@
+#include "task.h"
+
+int task_queue_init(struct task_queue *queue)
+{
+    int code = uv_mutex_init(&queue->mutex);
+    if (code != 0)
+        return code;
+    code = uv_cond_init(&queue->wake);
+    if (code != 0) {
+        uv_mutex_destroy(&queue->mutex);
+        return code;
+    }
+    queue->head = NULL;
+    queue->tail = &queue->head;
+    queue->closed = false;
+    return 0;
+}
+
+void task_queue_destroy(struct task_queue *queue)
+{
+    uv_cond_destroy(&queue->wake);
+    uv_mutex_destroy(&queue->mutex);
+}
+
+void task_queue_push(struct task_queue *queue, struct task *task)
+{
+    task->next = NULL;
+    uv_mutex_lock(&queue->mutex);
+    *queue->tail = task;
+    queue->tail = &task->next;
+    uv_mutex_unlock(&queue->mutex);
+    uv_cond_signal(&queue->wake);
+}
+
+void task_queue_close(struct task_queue *queue)
+{
+    uv_mutex_lock(&queue->mutex);
+    queue->closed = true;
+    uv_mutex_unlock(&queue->mutex);
+    uv_cond_broadcast(&queue->wake);
+}
+
+static struct task *unlink_first(struct task_queue *queue)
+{
+    struct task *task = queue->head;
+    if (task) {
+        queue->head = task->next;
+        if (!queue->head)
+            queue->tail = &queue->head;
+        task->next = NULL;
+    }
+    return task;
+}
+
+static struct task *unlink_all(struct task_queue *queue)
+{
+    struct task *task = queue->head;
+    queue->head = NULL;
+    queue->tail = &queue->head;
+    return task;
+}
+
+static struct task *wait_and(struct task_queue *queue, struct task *(*take)(struct task_queue *))
+{
+    uv_mutex_lock(&queue->mutex);
+    while (!queue->head && !queue->closed)
+        uv_cond_wait(&queue->wake, &queue->mutex);
+    struct task *task = take(queue);
+    uv_mutex_unlock(&queue->mutex);
+    return task;
+}
+
+struct task *task_queue_take(struct task_queue *queue)
+{
+    return wait_and(queue, unlink_first);
+}
+
+struct task *task_queue_take_all(struct task_queue *queue)
+{
+    return wait_and(queue, unlink_all);
+}
+
+struct task *task_queue_poll_all(struct task_queue *queue)
+{
+    uv_mutex_lock(&queue->mutex);
+    struct task *task = unlink_all(queue);
+    uv_mutex_unlock(&queue->mutex);
+    return task;
+}
+
+static void run_tasks(uv_async_t *async)
+{
+    struct loop_queue *queue = async->data;
+    for (struct task *task = task_queue_poll_all(&queue->tasks), *next; task; task = next) {
+        next = task->next;
+        task->run(task, queue->context);
+    }
+}
+
+int loop_queue_init(struct loop_queue *queue, uv_loop_t *loop, void *context)
+{
+    int code = task_queue_init(&queue->tasks);
+    if (code != 0)
+        return code;
+    queue->context = context;
+    queue->async.data = queue;
+    code = uv_async_init(loop, &queue->async, run_tasks);
+    if (code != 0)
+        task_queue_destroy(&queue->tasks);
+    return code;
+}
+
+void loop_queue_push(struct loop_queue *queue, struct task *task)
+{
+    task_queue_push(&queue->tasks, task);
+    uv_async_send(&queue->async);
+}
+
+static void closed(uv_handle_t *handle)
+{
+    struct loop_queue *queue = handle->data;
+    task_queue_destroy(&queue->tasks);
+}
+
+void loop_queue_close(struct loop_queue *queue)
+{
+    run_tasks(&queue->async); /* what was pushed just before is not lost */
+    uv_close((uv_handle_t *)&queue->async, closed);
+}

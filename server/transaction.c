@@ -1,0 +1,72 @@
+#include "transaction.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rules/ruleset.h"
+#include "spill.h"
+
+struct transaction *transaction_new(const char *id, struct ruleset *rules)
+{
+    struct transaction *t = calloc(1, sizeof *t);
+    if (!t)
+        return NULL;
+    snprintf(t->id, sizeof t->id, "%s", id);
+    t->rules = rules;
+    return t;
+}
+
+void transaction_free(struct transaction *t)
+{
+    if (!t)
+        return;
+    for (size_t i = 0; i < t->envelope.recipient_count; i++) {
+        free(t->envelope.recipients[i].address);
+        verdict_free(t->envelope.recipients[i].verdict);
+    }
+    free(t->envelope.recipients);
+    free(t->envelope.sender);
+    free(t->envelope.helo);
+    free(t->envelope.user);
+    spill_free(t->data);
+    ruleset_unref(t->rules);
+    free(t);
+}
+
+int transaction_set_sender(struct transaction *t, const char *sender)
+{
+    char *copy = strdup(sender);
+    if (!copy)
+        return -ENOMEM;
+    free(t->envelope.sender);
+    t->envelope.sender = copy;
+    return 0;
+}
+
+int transaction_add_recipient(struct transaction *t, const char *address)
+{
+    struct envelope *e = &t->envelope;
+    struct recipient *grown =
+        realloc(e->recipients, (e->recipient_count + 1) * sizeof *e->recipients);
+    if (!grown)
+        return -ENOMEM;
+    e->recipients = grown;
+    char *copy = strdup(address);
+    if (!copy)
+        return -ENOMEM;
+    e->recipients[e->recipient_count++] = (struct recipient){copy, NULL};
+    return 0;
+}
+
+void reply_set(struct reply *reply, int code, const char *enhanced, const char *format, ...)
+{
+    reply->code = code;
+    snprintf(reply->enhanced, sizeof reply->enhanced, "%s", enhanced);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(reply->text, sizeof reply->text, format, args);
+    va_end(args);
+}
