@@ -6,16 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules/ruleset.h"
 #include "spill.h"
 
-struct transaction *transaction_new(const char *id, struct ruleset *rules)
+struct transaction *transaction_new(const char *id, struct ruleset *rules,
+                                    void (*release)(struct ruleset *rules))
 {
     struct transaction *t = calloc(1, sizeof *t);
     if (!t)
         return NULL;
     snprintf(t->id, sizeof t->id, "%s", id);
     t->rules = rules;
+    t->release_rules = release;
     return t;
 }
 
@@ -23,16 +24,15 @@ void transaction_free(struct transaction *t)
 {
     if (!t)
         return;
-    for (size_t i = 0; i < t->envelope.recipient_count; i++) {
-        free(t->envelope.recipients[i].address);
-        verdict_free(t->envelope.recipients[i].verdict);
-    }
+    for (size_t i = 0; i < t->envelope.recipient_count; i++)
+        free(t->envelope.recipients[i]);
     free(t->envelope.recipients);
     free(t->envelope.sender);
     free(t->envelope.helo);
     free(t->envelope.user);
     spill_free(t->data);
-    ruleset_unref(t->rules);
+    if (t->rules)
+        t->release_rules(t->rules);
     free(t);
 }
 
@@ -49,15 +49,14 @@ int transaction_set_sender(struct transaction *t, const char *sender)
 int transaction_add_recipient(struct transaction *t, const char *address)
 {
     struct envelope *e = &t->envelope;
-    struct recipient *grown =
-        realloc(e->recipients, (e->recipient_count + 1) * sizeof *e->recipients);
+    char **grown = realloc(e->recipients, (e->recipient_count + 1) * sizeof *grown);
     if (!grown)
         return -ENOMEM;
     e->recipients = grown;
     char *copy = strdup(address);
     if (!copy)
         return -ENOMEM;
-    e->recipients[e->recipient_count++] = (struct recipient){copy, NULL};
+    e->recipients[e->recipient_count++] = copy;
     return 0;
 }
 

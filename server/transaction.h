@@ -3,7 +3,6 @@
  *
  * envelope     reverse-path, recipients, and who the client was
  * data         the message as it came: dot-unstuffed, line ends as sent, without the final dot
- * verdict      what the rules decided for one recipient
  * reply        the answer to the client at the end of DATA
  *
  * The session makes a transaction at MAIL and owns it until the end of DATA. Then it is handed from
@@ -20,7 +19,6 @@
 
 struct ruleset;
 struct spill;
-struct verdict;
 
 struct reply {
     int code;         /* 250, 451, ... */
@@ -28,14 +26,9 @@ struct reply {
     char text[460];   /* ASCII or UTF-8 without line ends */
 };
 
-struct recipient {
-    char *address;           /* as given, without angle brackets */
-    struct verdict *verdict; /* rules/verdict.h; NULL until the rules ran */
-};
-
 struct envelope {
     char *sender; /* reverse-path without angle brackets; "" is the null one */
-    struct recipient *recipients;
+    char **recipients; /* as given, without angle brackets */
     size_t recipient_count;
     char *helo;         /* what EHLO or HELO named, "" where there was none */
     char client_ip[46]; /* text form; IPv4-mapped addresses as IPv4 */
@@ -49,11 +42,14 @@ struct transaction {
     struct envelope envelope;
     struct spill *data;
     struct ruleset *rules; /* the generation that the whole transaction keeps to; a reference */
+    void (*release_rules)(struct ruleset *rules); /* drops it */
     struct reply reply;    /* set by the room that ends it */
 };
 
-/* NULL: no memory. `id` is copied, `rules` is a reference that the transaction takes over. */
-struct transaction *transaction_new(const char *id, struct ruleset *rules);
+/* NULL: no memory, and `rules` is still the caller's. `id` is copied; `rules` is a reference that the
+ * transaction takes over, and drops by release(). */
+struct transaction *transaction_new(const char *id, struct ruleset *rules,
+                                    void (*release)(struct ruleset *rules));
 /* Frees all that it holds; takes NULL. Any thread. */
 void transaction_free(struct transaction *transaction);
 

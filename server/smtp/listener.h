@@ -18,6 +18,7 @@ struct listeners;
 struct listener_hooks {
     struct config *(*config)(void *context);   /* the current one: a reference, handed over */
     struct ruleset *(*rules)(void *context);   /* the current generation: a reference, handed over */
+    void (*release_rules)(struct ruleset *rules); /* any thread */
     enum recipient_answer (*check_recipient)(void *context, struct ruleset *rules,
                                              const char *recipient);
     /* Takes over a transaction; `done(token, reply)` must be called once, later, on the loop's

@@ -32,6 +32,7 @@ struct session_hooks {
     void (*close)(void *context);
     /* The rules of a new transaction: a reference, handed over. */
     struct ruleset *(*rules)(void *context);
+    void (*release_rules)(struct ruleset *rules); /* any thread: for transaction_new() */
     enum recipient_answer (*check_recipient)(void *context, struct ruleset *rules,
                                              const char *recipient);
     /* Takes over a complete transaction. session_answer() must be called once, later. */
