@@ -1,0 +1,286 @@
+#include "config.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "embedded.h"
+
+#define FILE_LIMIT (1024 * 1024) /* bytes of a configuration file */
+
+/* The config and its count in one piece: nobody else needs to see the count. */
+struct counted_config {
+    struct config config;
+    atomic_uint references;
+};
+
+struct config *config_ref(struct config *config)
+{
+    atomic_fetch_add(&((struct counted_config *)config)->references, 1);
+    return config;
+}
+
+static void free_list(char **list, size_t count)
+{
+    for (size_t i = 0; list && i < count; i++)
+        free(list[i]);
+    free(list);
+}
+
+void config_unref(struct config *config)
+{
+    if (!config || atomic_fetch_sub(&((struct counted_config *)config)->references, 1) > 1)
+        return;
+    free(config->path);
+    free(config->hostname);
+    free(config->smtp.listen);
+    free_list(config->smtp.domains, config->smtp.domain_count);
+    free(config->rules.directory);
+    free(config->spool.directory);
+    free(config->deliver.schedule_ms);
+    free(config->deliver.ca_file);
+    free(config);
+}
+
+/* The values come from config.lua, checked there: what is missing here is a mistake of ours, and is
+ * raised as a Lua error; so is running out of memory. The table of values is at index 1. */
+
+static void *check_memory(lua_State *L, void *memory)
+{
+    if (!memory)
+        luaL_error(L, "out of memory");
+    return memory;
+}
+
+static int64_t number(lua_State *L, const char *name)
+{
+    lua_getfield(L, 1, name);
+    if (!lua_isnumber(L, -1))
+        luaL_error(L, "%s: not a number", name);
+    int64_t value = (int64_t)lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+static char *text_or_null(lua_State *L, const char *name)
+{
+    lua_getfield(L, 1, name);
+    const char *value = lua_tostring(L, -1);
+    char *copy = value ? check_memory(L, strdup(value)) : NULL;
+    lua_pop(L, 1);
+    return copy;
+}
+
+static bool boolean(lua_State *L, const char *name)
+{
+    lua_getfield(L, 1, name);
+    bool value = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+/* Pushes the list, and makes room for its items. */
+static void *list(lua_State *L, const char *name, size_t item_size, size_t *count)
+{
+    lua_getfield(L, 1, name);
+    *count = lua_objlen(L, -1);
+    return check_memory(L, calloc(*count, item_size));
+}
+
+static const char *item(lua_State *L, size_t index)
+{
+    lua_rawgeti(L, -1, (int)index + 1);
+    const char *value = lua_tostring(L, -1);
+    lua_pop(L, 1); /* the list keeps it */
+    return value;
+}
+
+static void read_smtp(lua_State *L, struct smtp_config *smtp)
+{
+    smtp->listen = list(L, "listen", sizeof *smtp->listen, &smtp->listen_count);
+    for (size_t i = 0; i < smtp->listen_count; i++) {
+        struct listen_address *a = &smtp->listen[i];
+        if (sscanf(item(L, i), "%63s %d", a->host, &a->port) != 2)
+            luaL_error(L, "listen: not an address");
+    }
+    smtp->domains = list(L, "domains", sizeof *smtp->domains, &smtp->domain_count);
+    for (size_t i = 0; i < smtp->domain_count; i++)
+        smtp->domains[i] = check_memory(L, strdup(item(L, i)));
+    lua_pop(L, 2);
+    smtp->max_size = (uint64_t)number(L, "smtp.max_size");
+    smtp->max_recipients = (size_t)number(L, "smtp.max_recipients");
+    smtp->max_connections = (size_t)number(L, "smtp.max_connections");
+    smtp->max_errors = (size_t)number(L, "smtp.max_errors");
+    smtp->command_timeout_ms = number(L, "smtp.command_timeout");
+    smtp->data_timeout_ms = number(L, "smtp.data_timeout");
+}
+
+static void read_rules(lua_State *L, struct rules_config *rules)
+{
+    rules->directory = text_or_null(L, "rules.directory");
+    rules->workers = (size_t)number(L, "rules.workers");
+    rules->time_limit_ms = number(L, "rules.time_limit");
+    rules->memory_limit = (size_t)number(L, "rules.memory_limit");
+    rules->text_limit = (size_t)number(L, "rules.text_limit");
+    rules->unsafe = boolean(L, "rules.unsafe");
+}
+
+static void read_deliver(lua_State *L, struct deliver_config *deliver)
+{
+    deliver->max_in_flight = (size_t)number(L, "deliver.max_in_flight");
+    deliver->max_per_origin = (size_t)number(L, "deliver.max_per_origin");
+    deliver->attempts = (unsigned)number(L, "deliver.attempts");
+    deliver->schedule_ms =
+        list(L, "deliver.schedule", sizeof *deliver->schedule_ms, &deliver->schedule_count);
+    for (size_t i = 0; i < deliver->schedule_count; i++)
+        deliver->schedule_ms[i] = strtoll(item(L, i), NULL, 10);
+    lua_pop(L, 1);
+    deliver->connect_timeout_ms = number(L, "deliver.connect_timeout");
+    deliver->timeout_ms = number(L, "deliver.timeout");
+    deliver->ca_file = text_or_null(L, "deliver.ca_file");
+}
+
+/* Lua: read(values, config). */
+static int read_values(lua_State *L)
+{
+    struct config *config = lua_touserdata(L, 2);
+    config->hostname = text_or_null(L, "hostname");
+    config->log_level = (enum log_level)number(L, "log_level");
+    config->shutdown_timeout_ms = number(L, "shutdown_timeout");
+    read_smtp(L, &config->smtp);
+    read_rules(L, &config->rules);
+    config->spool.directory = text_or_null(L, "spool.directory");
+    read_deliver(L, &config->deliver);
+    return 0;
+}
+
+static void push_machine_defaults(lua_State *L)
+{
+    char hostname[256] = "localhost";
+    gethostname(hostname, sizeof hostname - 1);
+    lua_newtable(L);
+    lua_pushstring(L, hostname);
+    lua_setfield(L, -2, "hostname");
+    lua_pushinteger(L, (lua_Integer)uv_available_parallelism());
+    lua_setfield(L, -2, "rules.workers");
+}
+
+/* Lua: load(path, text) -> values, or nil and a list of errors; here the list becomes an error with
+ * a line each. */
+static int load_values(lua_State *L)
+{
+    if (!embedded_load(L, "mxhook.config"))
+        return luaL_error(L, "mxhook.config is not built in");
+    lua_call(L, 0, 1);
+    lua_getfield(L, -1, "load");
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 2);
+    push_machine_defaults(L);
+    lua_call(L, 3, 2);
+    if (!lua_isnil(L, -2)) {
+        lua_pop(L, 1);
+        return 1;
+    }
+    lua_getglobal(L, "table");
+    lua_getfield(L, -1, "concat");
+    lua_pushvalue(L, -3);
+    lua_pushliteral(L, "\n");
+    lua_call(L, 2, 1);
+    return lua_error(L);
+}
+
+static int raised(lua_State *L, struct error *err)
+{
+    const char *message = lua_tostring(L, -1);
+    return error_set(err, -EINVAL, "%s", message ? message : "error without a message");
+}
+
+static int read_file(const char *path, char **text, size_t *size, struct error *err)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return error_set(err, -errno, "%s: %s", path, strerror(errno));
+    char *buffer = malloc(FILE_LIMIT + 1);
+    *size = buffer ? fread(buffer, 1, FILE_LIMIT + 1, file) : 0;
+    int failed = ferror(file) ? errno : 0;
+    fclose(file);
+    *text = buffer;
+    if (!buffer)
+        return error_set(err, -ENOMEM, "%s: out of memory", path);
+    if (failed)
+        return error_set(err, -failed, "%s: %s", path, strerror(failed));
+    if (*size > FILE_LIMIT)
+        return error_set(err, -EFBIG, "%s: larger than %d bytes", path, FILE_LIMIT);
+    return 0;
+}
+
+static int load_into(lua_State *L, const char *path, struct config *config, struct error *err)
+{
+    char *text = NULL;
+    size_t size;
+    int code = read_file(path, &text, &size, err);
+    if (code == 0) {
+        luaL_openlibs(L);
+        lua_pushcfunction(L, load_values);
+        lua_pushstring(L, path);
+        lua_pushlstring(L, text, size);
+        code = lua_pcall(L, 2, 1, 0) == 0 ? 0 : raised(L, err);
+    }
+    free(text);
+    if (code != 0)
+        return code;
+    lua_pushcfunction(L, read_values);
+    lua_insert(L, -2);
+    lua_pushlightuserdata(L, config);
+    return lua_pcall(L, 2, 0, 0) == 0 ? 0 : raised(L, err);
+}
+
+int config_load(const char *path, struct config **out, struct error *err)
+{
+    struct counted_config *counted = calloc(1, sizeof *counted);
+    lua_State *L = luaL_newstate();
+    int code = -ENOMEM;
+    if (!counted || !L || !(counted->config.path = strdup(path)))
+        error_set(err, code, "%s: out of memory", path);
+    else
+        code = load_into(L, path, &counted->config, err);
+    if (L)
+        lua_close(L);
+    if (!counted)
+        return code;
+    atomic_init(&counted->references, 1);
+    if (code == 0)
+        *out = &counted->config;
+    else
+        config_unref(&counted->config);
+    return code;
+}
+
+static int print_example(lua_State *L)
+{
+    embedded_load(L, "mxhook.config");
+    lua_call(L, 0, 1);
+    lua_getfield(L, -1, "example");
+    lua_call(L, 0, 1);
+    fputs(lua_tostring(L, -1), stdout);
+    return 0;
+}
+
+int config_print_example(void)
+{
+    lua_State *L = luaL_newstate();
+    if (!L)
+        return -ENOMEM;
+    luaL_openlibs(L);
+    lua_pushcfunction(L, print_example);
+    int code = lua_pcall(L, 0, 0, 0) == 0 && fflush(stdout) == 0 ? 0 : -EIO;
+    lua_close(L);
+    return code;
+}
