@@ -199,6 +199,15 @@ int spill_sync(struct spill *spill)
     return code;
 }
 
+void spill_unlink(struct spill *spill)
+{
+    char path[4096];
+    if (spill->fd < 0 || !spill->name || !spill->directory)
+        return;
+    snprintf(path, sizeof path, "%s/%s", spill->directory, spill->name);
+    unlink(path);
+}
+
 uint64_t spill_size(const struct spill *spill)
 {
     return spill->size;

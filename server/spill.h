@@ -36,6 +36,10 @@ void spill_free(struct spill *spill);
  * written. */
 int spill_write(struct spill *spill, const void *bytes, size_t size);
 
+/* Removes a named file from its folder, for one that is not wanted after all; nothing where there is
+ * none. The bytes stay readable until spill_free(). */
+void spill_unlink(struct spill *spill);
+
 /* Makes the file's bytes and its name durable; 0 at once where there is no file. */
 int spill_sync(struct spill *spill);
 

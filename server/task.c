@@ -1,5 +1,13 @@
 #include "task.h"
 
+#include <stdlib.h>
+
+struct loop_queue {
+    struct task_queue tasks;
+    uv_async_t async;
+    void *context;
+};
+
 int task_queue_init(struct task_queue *queue)
 {
     int code = uv_mutex_init(&queue->mutex);
@@ -97,17 +105,22 @@ static void run_tasks(uv_async_t *async)
     }
 }
 
-int loop_queue_init(struct loop_queue *queue, uv_loop_t *loop, void *context)
+int loop_queue_new(uv_loop_t *loop, void *context, struct loop_queue **out)
 {
-    int code = task_queue_init(&queue->tasks);
-    if (code != 0)
-        return code;
+    struct loop_queue *queue = calloc(1, sizeof *queue);
+    if (!queue)
+        return UV_ENOMEM;
     queue->context = context;
     queue->async.data = queue;
-    code = uv_async_init(loop, &queue->async, run_tasks);
-    if (code != 0)
+    int code = task_queue_init(&queue->tasks);
+    if (code == 0 && (code = uv_async_init(loop, &queue->async, run_tasks)) != 0)
         task_queue_destroy(&queue->tasks);
-    return code;
+    if (code != 0) {
+        free(queue);
+        return code;
+    }
+    *out = queue;
+    return 0;
 }
 
 void loop_queue_push(struct loop_queue *queue, struct task *task)
@@ -116,14 +129,17 @@ void loop_queue_push(struct loop_queue *queue, struct task *task)
     uv_async_send(&queue->async);
 }
 
-static void closed(uv_handle_t *handle)
+static void free_closed(uv_handle_t *handle)
 {
     struct loop_queue *queue = handle->data;
     task_queue_destroy(&queue->tasks);
+    free(queue);
 }
 
 void loop_queue_close(struct loop_queue *queue)
 {
-    run_tasks(&queue->async); /* what was pushed just before is not lost */
-    uv_close((uv_handle_t *)&queue->async, closed);
+    if (!queue)
+        return;
+    run_tasks(&queue->async);
+    uv_close((uv_handle_t *)&queue->async, free_closed);
 }

@@ -37,15 +37,13 @@ struct task *task_queue_take_all(struct task_queue *queue);
 /* The same without waiting: NULL where none waits. */
 struct task *task_queue_poll_all(struct task_queue *queue);
 
-struct loop_queue {
-    struct task_queue tasks;
-    uv_async_t async;
-    void *context; /* handed to each task's run() */
-};
+struct loop_queue;
 
-int loop_queue_init(struct loop_queue *queue, uv_loop_t *loop, void *context);
+/* `context` is handed to each task's run(). 0 or a negative errno. */
+int loop_queue_new(uv_loop_t *loop, void *context, struct loop_queue **out);
 void loop_queue_push(struct loop_queue *queue, struct task *task); /* any thread */
-/* Loop thread. Closes the async handle; the caller runs the loop once more before it frees. */
+/* Loop thread; nobody pushes any more. Runs what was pushed; frees itself when the loop next runs. Takes
+ * NULL. */
 void loop_queue_close(struct loop_queue *queue);
 
 #endif

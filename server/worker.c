@@ -1,0 +1,424 @@
+#include "worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "mail/message.h"
+#include "mail/payload.h"
+#include "rules/ruleset.h"
+#include "task.h"
+
+struct worker {
+    struct workers *workers;
+    uv_thread_t thread;
+    size_t index; /* its state in each ruleset */
+};
+
+struct workers {
+    struct config *config;
+    struct spool *spool;
+    struct task_queue queue;
+    struct loop_queue *answers;
+    struct worker *threads;
+    size_t started;
+};
+
+/* A transaction on its way through a worker and the spool. */
+struct job {
+    struct task task; /* the workers', then the loop's */
+    struct workers *workers;
+    struct transaction *transaction;
+    struct message *message;
+    struct verdict **verdicts; /* one for each recipient */
+    struct commit commit;
+    worker_done done;
+    void *context;
+};
+
+static int run_rules(struct job *job, size_t state);
+static bool decide_reply(struct job *job);
+static int render(struct job *job);
+static void answer_on_loop(struct task *task, void *context);
+static void committed(struct commit *commit);
+
+static void set_failure(struct transaction *t, int code)
+{
+    if (code == -ENOSPC || code == -EDQUOT)
+        reply_set(&t->reply, 452, "4.3.1", "Insufficient system storage, try again later");
+    else
+        reply_set(&t->reply, 451, "4.3.0", "Temporary failure here, try again later");
+}
+
+static void log_failure(const struct transaction *t, const char *what, int code)
+{
+    log_error("failed", t->id, LOG_TEXT("at", what), LOG_TEXT("error", strerror(-code)));
+}
+
+/* Runs on a worker. Ends by handing the job to the spool, or back to the loop. */
+static void process(struct task *task, void *context)
+{
+    struct job *job = (struct job *)task;
+    struct worker *worker = context;
+    struct transaction *t = job->transaction;
+    const char *at = "parse";
+    struct error err = {""};
+
+    int code = message_parse(t->data, t->received_ms / 1000, &job->message, &err);
+    if (code == 0) {
+        at = "rules";
+        code = run_rules(job, worker->index);
+    }
+    if (code == 0 && decide_reply(job)) {
+        at = "render";
+        code = render(job);
+    }
+    if (code != 0) {
+        log_failure(t, at, code);
+        set_failure(t, code);
+    } else if (job->commit.deliveries) {
+        spool_commit(job->workers->spool, &job->commit);
+        return;
+    }
+    job->task.run = answer_on_loop;
+    loop_queue_push(job->workers->answers, &job->task);
+}
+
+static int run_rules_for(struct job *job, size_t state, size_t index)
+{
+    struct transaction *t = job->transaction;
+    struct header_list headers = {0};
+    struct rules_input input = {job->message, t, t->envelope.recipients[index], &headers};
+    int code = payload_headers(job->message, &t->envelope, input.recipient,
+                               job->workers->config->hostname, job->message->arena, &headers);
+    if (code == 0)
+        code = ruleset_run(t->rules, state, &input, &job->verdicts[index]);
+    header_list_free(&headers);
+    return code;
+}
+
+static int run_rules(struct job *job, size_t state)
+{
+    size_t count = job->transaction->envelope.recipient_count;
+    job->verdicts = calloc(count, sizeof *job->verdicts);
+    if (!job->verdicts)
+        return -ENOMEM;
+    int code = 0;
+    for (size_t i = 0; i < count && code == 0; i++)
+        code = run_rules_for(job, state, i);
+    return code;
+}
+
+static const struct verdict *first_verdict(const struct job *job, enum verdict_kind kind)
+{
+    for (size_t i = 0; i < job->transaction->envelope.recipient_count; i++)
+        if (job->verdicts[i]->kind == kind)
+            return job->verdicts[i];
+    return NULL;
+}
+
+/* The sender gets 250, yet these recipients get nothing: that must be told somewhere. */
+static void log_left_out(const struct job *job)
+{
+    const struct transaction *t = job->transaction;
+    for (size_t i = 0; i < t->envelope.recipient_count; i++) {
+        const struct verdict *v = job->verdicts[i];
+        if (v->kind == VERDICT_NO_MATCH || v->kind == VERDICT_REJECT)
+            log_warn(
+                "left-out", t->id, LOG_TEXT("to", t->envelope.recipients[i]),
+                LOG_TEXT("reason", v->kind == VERDICT_REJECT ? "rejected" : "no rule answered"),
+                LOG_TEXT("rule", v->rule));
+    }
+}
+
+static const char *text_or(const struct verdict *verdict, const char *otherwise)
+{
+    return verdict->text && *verdict->text ? verdict->text : otherwise;
+}
+
+/* One reply stands for all recipients: one that is put off puts all off, since the sender will send
+ * to all of them again; else one that is taken makes it 250. True where something is to be stored.
+ */
+static bool decide_reply(struct job *job)
+{
+    struct transaction *t = job->transaction;
+    const struct verdict *v;
+    if ((v = first_verdict(job, VERDICT_DEFER))) {
+        reply_set(&t->reply, 451, "4.3.0", "%s", text_or(v, "Temporary failure, try again later"));
+        return false;
+    }
+    bool deliver = first_verdict(job, VERDICT_DELIVER);
+    if (deliver || first_verdict(job, VERDICT_DISCARD)) {
+        log_left_out(job);
+        reply_set(&t->reply, 250, "2.0.0", "Ok: %s as %s", deliver ? "queued" : "taken", t->id);
+        return deliver;
+    }
+    if ((v = first_verdict(job, VERDICT_REJECT)))
+        reply_set(&t->reply, 550, "5.7.1", "%s", text_or(v, "Message refused"));
+    else
+        reply_set(&t->reply, 550, "5.1.1", "No destination for any recipient");
+    return false;
+}
+
+static struct spill *new_body(const struct job *job, const char *suffix)
+{
+    char name[ID_SIZE + 16];
+    snprintf(name, sizeof name, "%s.%s", job->transaction->id, suffix);
+    return spill_new(spool_body_directory(job->workers->spool), name);
+}
+
+/* What all recipients share stands once, in a tail of its own; for one recipient head and tail are
+ * one piece. *tail is NULL then. */
+static int render_tail(const struct job *job, struct spill **tail)
+{
+    size_t delivering = 0;
+    for (size_t i = 0; i < job->transaction->envelope.recipient_count; i++)
+        delivering += job->verdicts[i]->kind == VERDICT_DELIVER;
+    *tail = NULL;
+    if (delivering < 2)
+        return 0;
+    *tail = new_body(job, "tail");
+    if (!*tail)
+        return -ENOMEM;
+    int code = payload_write_tail(job->message, &job->transaction->envelope, *tail);
+    return code == 0 ? spill_sync(*tail) : code;
+}
+
+static int render_head(const struct job *job, size_t index, bool with_tail, struct spill **out)
+{
+    char suffix[16];
+    snprintf(suffix, sizeof suffix, "%zu", index + 1);
+    struct spill *head = *out = new_body(job, suffix);
+    if (!head)
+        return -ENOMEM;
+    int code = payload_write_head(&job->verdicts[index]->headers, head);
+    if (code == 0 && with_tail)
+        code = payload_write_tail(job->message, &job->transaction->envelope, head);
+    return code == 0 ? spill_sync(head) : code;
+}
+
+static void discard_body(struct spill *spill)
+{
+    if (spill)
+        spill_unlink(spill);
+    spill_free(spill);
+}
+
+static int render_payload(const struct job *job, size_t index, struct spill *tail,
+                          struct payload **out)
+{
+    struct spill *head = NULL;
+    int code = render_head(job, index, !tail, &head);
+    if (code == 0) {
+        if (tail)
+            spill_ref(tail);
+        *out = payload_new(head, tail);
+        if (*out)
+            return 0;
+        spill_free(tail);
+        code = -ENOMEM;
+    }
+    discard_body(head);
+    return code;
+}
+
+static int add_delivery(struct job *job, size_t index, const struct destination *destination,
+                        struct payload *payload, unsigned number)
+{
+    const struct transaction *t = job->transaction;
+    char id[ID_SIZE];
+    id_child(id, t->id, number);
+    struct delivery *d = delivery_new(id);
+    if (!d)
+        return -ENOMEM;
+    d->payload = payload_ref(payload);
+    d->created_ms = d->due_ms = t->received_ms;
+    d->sender = arena_strdup(d->arena, t->envelope.sender);
+    d->recipient = arena_strdup(d->arena, t->envelope.recipients[index]);
+    if (!d->sender || !d->recipient || delivery_set_destination(d, destination) != 0) {
+        delivery_free(d);
+        return -ENOMEM;
+    }
+    d->next = job->commit.deliveries;
+    job->commit.deliveries = d;
+    return 0;
+}
+
+static int add_recipient(struct job *job, size_t index, struct spill *tail, unsigned *number)
+{
+    const struct verdict *v = job->verdicts[index];
+    if (v->kind != VERDICT_DELIVER)
+        return 0;
+    struct payload *payload;
+    int code = render_payload(job, index, tail, &payload);
+    if (code != 0)
+        return code;
+    for (size_t i = 0; i < v->destination_count && code == 0; i++)
+        code = add_delivery(job, index, &v->destinations[i], payload, ++*number);
+    payload_free(payload);
+    return code;
+}
+
+static void drop_deliveries(struct job *job)
+{
+    while (job->commit.deliveries) {
+        struct delivery *d = job->commit.deliveries;
+        job->commit.deliveries = d->next;
+        spill_unlink(d->payload->head);
+        if (d->payload->tail)
+            spill_unlink(d->payload->tail);
+        delivery_free(d);
+    }
+}
+
+/* Makes the deliveries, oldest last: the list's order does not matter to anybody. */
+static int render(struct job *job)
+{
+    struct spill *tail;
+    unsigned number = 0;
+    int code = render_tail(job, &tail);
+    for (size_t i = 0; i < job->transaction->envelope.recipient_count && code == 0; i++)
+        code = add_recipient(job, i, tail, &number);
+    if (code != 0) {
+        drop_deliveries(job);
+        if (tail)
+            spill_unlink(tail);
+    }
+    spill_free(tail);
+    return code;
+}
+
+/* On the loop: what was not stored is not acknowledged. */
+static void committed(struct commit *commit)
+{
+    struct job *job = commit->context;
+    if (commit->status != 0) {
+        log_failure(job->transaction, "spool", commit->status);
+        set_failure(job->transaction, commit->status);
+        drop_deliveries(job);
+    }
+    answer_on_loop(&job->task, NULL);
+}
+
+static void log_outcome(const struct transaction *t)
+{
+    char reply[600];
+    snprintf(reply, sizeof reply, "%d %s %s", t->reply.code, t->reply.enhanced, t->reply.text);
+    log_info(t->reply.code < 400 ? "accepted" : "refused", t->id, LOG_TEXT("reply", reply),
+             LOG_NUMBER("ms", clock_unix_ms() - t->received_ms));
+}
+
+static void job_free(struct job *job)
+{
+    for (size_t i = 0; job->verdicts && i < job->transaction->envelope.recipient_count; i++)
+        verdict_free(job->verdicts[i]);
+    free(job->verdicts);
+    message_free(job->message);
+    free(job);
+}
+
+static void answer_on_loop(struct task *task, void *context)
+{
+    (void)context;
+    struct job *job = (struct job *)task;
+    struct transaction *t = job->transaction;
+    struct delivery *leased = NULL;
+    log_outcome(t);
+    if (job->commit.lease) {
+        leased = job->commit.deliveries;
+        job->commit.deliveries = NULL;
+    }
+    while (job->commit.deliveries) { /* stored; the spool will bring them when it is their turn */
+        struct delivery *d = job->commit.deliveries;
+        job->commit.deliveries = d->next;
+        delivery_free(d);
+    }
+    worker_done done = job->done;
+    void *done_context = job->context;
+    job_free(job);
+    done(done_context, t, leased);
+}
+
+void workers_submit(struct workers *workers, struct transaction *transaction, bool lease,
+                    worker_done done, void *context)
+{
+    struct job *job = calloc(1, sizeof *job);
+    if (!job) {
+        set_failure(transaction, -ENOMEM);
+        log_outcome(transaction);
+        done(context, transaction, NULL);
+        return;
+    }
+    job->workers = workers;
+    job->transaction = transaction;
+    job->done = done;
+    job->context = context;
+    job->commit.lease = lease;
+    job->commit.done = committed;
+    job->commit.context = job;
+    job->task.run = process;
+    task_queue_push(&workers->queue, &job->task);
+}
+
+static void run_worker(void *argument)
+{
+    struct worker *worker = argument;
+    struct task *task;
+    while ((task = task_queue_take(&worker->workers->queue)))
+        task->run(task, worker);
+}
+
+static int start_threads(struct workers *workers, size_t count)
+{
+    int code = 0;
+    while (workers->started < count && code == 0) {
+        struct worker *w = &workers->threads[workers->started];
+        w->workers = workers;
+        w->index = workers->started;
+        code = uv_thread_create(&w->thread, run_worker, w);
+        workers->started += code == 0;
+    }
+    return code;
+}
+
+int workers_start(uv_loop_t *loop, struct config *config, struct spool *spool, struct workers **out,
+                  struct error *err)
+{
+    struct workers *workers = calloc(1, sizeof *workers);
+    if (!workers)
+        return error_set(err, -ENOMEM, "workers: out of memory");
+    int code = task_queue_init(&workers->queue);
+    if (code != 0) {
+        free(workers);
+        return error_set(err, code, "workers: %s", uv_strerror(code));
+    }
+    workers->config = config_ref(config);
+    workers->spool = spool;
+    workers->threads = calloc(config->rules.workers, sizeof *workers->threads);
+    code = workers->threads ? loop_queue_new(loop, NULL, &workers->answers) : -ENOMEM;
+    if (code == 0)
+        code = start_threads(workers, config->rules.workers);
+    if (code != 0) {
+        workers_stop(workers);
+        return error_set(err, code, "workers: %s", uv_strerror(code));
+    }
+    *out = workers;
+    return 0;
+}
+
+void workers_stop(struct workers *workers)
+{
+    if (!workers)
+        return;
+    task_queue_close(&workers->queue);
+    for (size_t i = 0; i < workers->started; i++)
+        uv_thread_join(&workers->threads[i].thread);
+    task_queue_destroy(&workers->queue);
+    loop_queue_close(workers->answers);
+    config_unref(workers->config);
+    free(workers->threads);
+    free(workers);
+}
