@@ -94,8 +94,9 @@ void log_write(enum log_level level, const char *event, const char *id,
     put_time(&line);
     put(&line, names[level], strlen(names[level]));
     put(&line, event, strlen(event));
+    struct log_field id_field = LOG_TEXT("id", id);
     if (id)
-        put_field(&line, &LOG_TEXT("id", id));
+        put_field(&line, &id_field);
     for (; fields->key; fields++)
         put_field(&line, fields);
     line.text[line.size++] = '\n';

@@ -21,8 +21,15 @@ struct log_field {
     int64_t number;
 };
 
-#define LOG_TEXT(key, text) ((struct log_field){(key), (text) ? (text) : "", 0})
-#define LOG_NUMBER(key, number) ((struct log_field){(key), 0, (int64_t)(number)})
+static inline struct log_field LOG_TEXT(const char *key, const char *text)
+{
+    return (struct log_field){key, text ? text : "", 0};
+}
+
+static inline struct log_field LOG_NUMBER(const char *key, int64_t number)
+{
+    return (struct log_field){key, 0, number};
+}
 
 /* id may be NULL. Each takes at least one field. Any thread; a line is one write(2) to stderr. */
 #define log_debug(event, id, ...) log_fields(LOG_DEBUG, event, id, __VA_ARGS__)

@@ -19,7 +19,6 @@ struct worker {
 };
 
 struct workers {
-    struct config *config;
     struct spool *spool;
     struct task_queue queue;
     struct loop_queue *answers;
@@ -31,6 +30,7 @@ struct workers {
 struct job {
     struct task task; /* the workers', then the loop's */
     struct workers *workers;
+    struct config *config;
     struct transaction *transaction;
     struct message *message;
     struct verdict **verdicts; /* one for each recipient */
@@ -92,8 +92,8 @@ static int run_rules_for(struct job *job, size_t state, size_t index)
     struct transaction *t = job->transaction;
     struct header_list headers = {0};
     struct rules_input input = {job->message, t, t->envelope.recipients[index], &headers};
-    int code = payload_headers(job->message, &t->envelope, input.recipient,
-                               job->workers->config->hostname, job->message->arena, &headers);
+    int code = payload_headers(job->message, &t->envelope, input.recipient, job->config->hostname,
+                               job->message->arena, &headers);
     if (code == 0)
         code = ruleset_run(t->rules, state, &input, &job->verdicts[index]);
     header_list_free(&headers);
@@ -317,6 +317,7 @@ static void job_free(struct job *job)
         verdict_free(job->verdicts[i]);
     free(job->verdicts);
     message_free(job->message);
+    config_unref(job->config);
     free(job);
 }
 
@@ -342,8 +343,8 @@ static void answer_on_loop(struct task *task, void *context)
     done(done_context, t, leased);
 }
 
-void workers_submit(struct workers *workers, struct transaction *transaction, bool lease,
-                    worker_done done, void *context)
+void workers_submit(struct workers *workers, struct config *config, struct transaction *transaction,
+                    bool lease, worker_done done, void *context)
 {
     struct job *job = calloc(1, sizeof *job);
     if (!job) {
@@ -353,6 +354,7 @@ void workers_submit(struct workers *workers, struct transaction *transaction, bo
         return;
     }
     job->workers = workers;
+    job->config = config_ref(config);
     job->transaction = transaction;
     job->done = done;
     job->context = context;
@@ -384,7 +386,7 @@ static int start_threads(struct workers *workers, size_t count)
     return code;
 }
 
-int workers_start(uv_loop_t *loop, struct config *config, struct spool *spool, struct workers **out,
+int workers_start(uv_loop_t *loop, size_t count, struct spool *spool, struct workers **out,
                   struct error *err)
 {
     struct workers *workers = calloc(1, sizeof *workers);
@@ -395,12 +397,11 @@ int workers_start(uv_loop_t *loop, struct config *config, struct spool *spool, s
         free(workers);
         return error_set(err, code, "workers: %s", uv_strerror(code));
     }
-    workers->config = config_ref(config);
     workers->spool = spool;
-    workers->threads = calloc(config->rules.workers, sizeof *workers->threads);
+    workers->threads = calloc(count, sizeof *workers->threads);
     code = workers->threads ? loop_queue_new(loop, NULL, &workers->answers) : -ENOMEM;
     if (code == 0)
-        code = start_threads(workers, config->rules.workers);
+        code = start_threads(workers, count);
     if (code != 0) {
         workers_stop(workers);
         return error_set(err, code, "workers: %s", uv_strerror(code));
@@ -418,7 +419,6 @@ void workers_stop(struct workers *workers)
         uv_thread_join(&workers->threads[i].thread);
     task_queue_destroy(&workers->queue);
     loop_queue_close(workers->answers);
-    config_unref(workers->config);
     free(workers->threads);
     free(workers);
 }

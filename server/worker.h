@@ -15,9 +15,8 @@
 
 struct workers;
 
-/* Starts config->rules.workers threads; worker N uses state N of a transaction's ruleset. Keeps a
- * reference of the config. */
-int workers_start(uv_loop_t *loop, struct config *config, struct spool *spool, struct workers **out,
+/* Starts `count` threads; worker N uses state N of a transaction's ruleset. */
+int workers_start(uv_loop_t *loop, size_t count, struct spool *spool, struct workers **out,
                   struct error *err);
 /* Loop thread; the queue must be empty: nothing is under way. Joins and frees. Takes NULL. */
 void workers_stop(struct workers *workers);
@@ -27,8 +26,9 @@ void workers_stop(struct workers *workers);
 typedef void (*worker_done)(void *context, struct transaction *transaction,
                             struct delivery *deliveries);
 
-/* Takes the transaction over. `lease`: see deliver_has_room(). Loop thread. */
-void workers_submit(struct workers *workers, struct transaction *transaction, bool lease,
-                    worker_done done, void *context);
+/* Takes the transaction over, and keeps a reference of the config meanwhile. `lease`: see
+ * deliver_has_room(). Loop thread. */
+void workers_submit(struct workers *workers, struct config *config,
+                    struct transaction *transaction, bool lease, worker_done done, void *context);
 
 #endif

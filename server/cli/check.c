@@ -1,0 +1,46 @@
+#include <getopt.h>
+#include <stdio.h>
+
+#include "../mail/message.h"
+#include "../rules/ruleset.h"
+#include "cli.h"
+
+static const char help[] =
+    "Usage: mxhook check [--config FILE]\n"
+    "Reads the configuration and loads the rules as `run` would, and starts nothing.\n"
+    "Every error is printed with file and line; then the exit code is 1.\n\n"
+    "  -c, --config FILE  the configuration (default " CLI_CONFIG_PATH ")\n"
+    "  -h, --help         this text\n\n"
+    "See also: mxhook config, which prints an example with every option.\n";
+
+static int check_rules(const struct config *config)
+{
+    struct ruleset *rules;
+    struct error err = {""};
+    message_init();
+    if (ruleset_load(&config->rules, 1, &rules, &err) != 0)
+        return cli_fail("check", &err);
+    printf("%s: ok\n%s: ok, %zu rules\n", config->path, config->rules.directory,
+           ruleset_count(rules));
+    ruleset_unref(rules);
+    return CLI_OK;
+}
+
+int cli_check(int argc, char **argv)
+{
+    const char *path = CLI_CONFIG_PATH;
+    int code = cli_options(argc, argv, help, &path);
+    if (code >= 0)
+        return code;
+    if (optind < argc) {
+        fprintf(stderr, "mxhook check: '%s' is not expected\n", argv[optind]);
+        return CLI_USAGE;
+    }
+    struct config *config;
+    struct error err = {""};
+    if (config_load(path, &config, &err) != 0)
+        return cli_fail("check", &err);
+    code = check_rules(config);
+    config_unref(config);
+    return code;
+}

@@ -1,0 +1,29 @@
+#include <getopt.h>
+#include <stdio.h>
+
+#include "../server.h"
+#include "cli.h"
+
+static const char help[] =
+    "Usage: mxhook run [--config FILE]\n"
+    "Takes mail in and delivers it, in the foreground. Logs to stderr, one line an event; an id\n"
+    "there tells a message's whole story: grep it.\n\n"
+    "  -c, --config FILE  the configuration (default " CLI_CONFIG_PATH ");\n"
+    "                     `mxhook config` prints an example with every option\n"
+    "  -h, --help         this text\n\n"
+    "Signals: HUP loads configuration and rules again (all or nothing), TERM and INT stop after "
+    "what\n"
+    "is under way (at once when given twice).\n";
+
+int cli_run(int argc, char **argv)
+{
+    const char *path = CLI_CONFIG_PATH;
+    int code = cli_options(argc, argv, help, &path);
+    if (code >= 0)
+        return code;
+    if (optind < argc) {
+        fprintf(stderr, "mxhook run: '%s' is not expected\n", argv[optind]);
+        return CLI_USAGE;
+    }
+    return server_run(path);
+}

@@ -1,0 +1,50 @@
+/*
+ * main.c - mxhook's sub-commands. What the server is made of stands in server.c.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+struct command {
+    const char *name;
+    const char *summary;
+    int (*run)(int argc, char **argv);
+};
+
+static const struct command commands[] = {
+    {"run", "take mail in and deliver it", cli_run},
+    {"check", "check the configuration and the rules, start nothing", cli_check},
+    {"config", "print an example configuration that documents every option", cli_config},
+    {"queue", "list, show, retry or drop what waits or has failed", cli_queue},
+    {"version", "print the versions of mxhook and its libraries", cli_version},
+};
+
+#define COMMAND_COUNT (sizeof commands / sizeof *commands)
+
+static void print_help(FILE *out)
+{
+    fputs("Usage: mxhook COMMAND [OPTION]...\n"
+          "Takes mail in over SMTP, asks Lua rules where it goes, and posts it as JSON.\n\n",
+          out);
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+    fputs("\nEach has --help. Exit codes: 0 done, 1 failed or found errors, 2 wrong usage.\n", out);
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        print_help(stdout);
+        return CLI_OK;
+    }
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    if (*name)
+        fprintf(stderr, "mxhook: no command '%s'\n", name);
+    print_help(stderr);
+    return CLI_USAGE;
+}

@@ -1,0 +1,27 @@
+/*
+ * reload.h - SIGHUP: the next configuration and rules, loaded beside the running ones.
+ *
+ * Loading runs the user's files, so it happens on a thread of libuv's pool. All or nothing: where
+ * anything fails the old ones stay, and the log says file and line.
+ */
+#ifndef MXHOOK_RELOAD_H
+#define MXHOOK_RELOAD_H
+
+#include <uv.h>
+
+#include "config.h"
+#include "rules/ruleset.h"
+
+struct reload;
+
+/* What was loaded: references, handed over. On the loop's thread. */
+typedef void (*reload_done)(void *context, struct config *config, struct ruleset *rules);
+
+int reload_new(uv_loop_t *loop, reload_done done, void *context, struct reload **out);
+/* Loads `current`'s file again. A request while one is loading makes it load once more afterwards. What
+ * needs a restart (listen, spool, workers) is kept as it is in `current`, and logged. Loop thread. */
+void reload_request(struct reload *reload, struct config *current);
+/* A load that is under way ends unheard. Frees, when that is so. Loop thread; takes NULL. */
+void reload_free(struct reload *reload);
+
+#endif

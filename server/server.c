@@ -1,0 +1,307 @@
+#include "server.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "config.h"
+#include "deliver/deliver.h"
+#include "log.h"
+#include "mail/message.h"
+#include "reload.h"
+#include "rules/ruleset.h"
+#include "smtp/listener.h"
+#include "spool/spool.h"
+#include "worker.h"
+
+/* Each goes to a later one only. */
+enum server_state {
+    SERVER_RUNNING,
+    SERVER_FINISHING_SESSIONS,     /* no new connections; those there may end their message */
+    SERVER_FINISHING_TRANSACTIONS, /* no connection left; the workers may end what they have */
+    SERVER_FINISHING_DELIVERIES,   /* no new attempts; those under way may end */
+    SERVER_BREAKING_OFF,           /* time is up; only the workers may end what they have */
+    SERVER_CLOSING,
+};
+
+struct server {
+    uv_loop_t loop;
+    enum server_state state;
+    struct config *config;
+    struct ruleset *rules;
+    size_t worker_count; /* also the index of the loop's own state in a ruleset */
+    struct spool *spool;
+    struct deliver *deliver;
+    struct workers *workers;
+    struct listeners *listeners;
+    struct reload *reload;
+    uv_signal_t hangup, terminate, interrupt;
+    uv_timer_t stop_timer;
+    size_t transactions; /* handed to the workers and not yet back */
+};
+
+static void stop(struct server *server);
+static void finish_transactions(struct server *server);
+static void close_all(struct server *server);
+
+/* ---- What the listeners ask of the server ---- */
+
+static struct config *current_config(void *context)
+{
+    struct server *server = context;
+    return config_ref(server->config);
+}
+
+static struct ruleset *current_rules(void *context)
+{
+    struct server *server = context;
+    return ruleset_ref(server->rules);
+}
+
+static enum recipient_answer check_recipient(void *context, struct ruleset *rules,
+                                             const char *recipient)
+{
+    struct server *server = context;
+    return ruleset_accepts(rules, server->worker_count, recipient) ? RECIPIENT_OK
+                                                                   : RECIPIENT_UNKNOWN;
+}
+
+struct waiting_session {
+    struct server *server;
+    void (*done)(void *token, const struct reply *reply);
+    void *token;
+};
+
+static void transaction_done(void *context, struct transaction *transaction,
+                             struct delivery *deliveries)
+{
+    struct waiting_session *waiting = context;
+    struct server *server = waiting->server;
+    waiting->done(waiting->token, &transaction->reply);
+    transaction_free(transaction);
+    free(waiting);
+    if (deliveries)
+        deliver_take(server->deliver, deliveries);
+    server->transactions--;
+    finish_transactions(server);
+}
+
+static void submit(void *context, struct transaction *transaction,
+                   void (*done)(void *token, const struct reply *reply), void *token)
+{
+    struct server *server = context;
+    struct waiting_session *waiting = malloc(sizeof *waiting);
+    if (!waiting) {
+        struct reply reply;
+        reply_set(&reply, 451, "4.3.0", "Out of memory, try again later");
+        transaction_free(transaction);
+        done(token, &reply);
+        return;
+    }
+    *waiting = (struct waiting_session){server, done, token};
+    server->transactions++;
+    workers_submit(server->workers, server->config, transaction, deliver_has_room(server->deliver),
+                   transaction_done, waiting);
+}
+
+/* ---- Reload ---- */
+
+static void reloaded(void *context, struct config *config, struct ruleset *rules)
+{
+    struct server *server = context;
+    config_unref(server->config);
+    ruleset_unref(server->rules);
+    server->config = config;
+    server->rules = rules;
+    log_set_level(config->log_level);
+    deliver_configure(server->deliver, config);
+}
+
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    (void)number;
+    struct server *server = handle->data;
+    if (server->state == SERVER_RUNNING)
+        reload_request(server->reload, server->config);
+}
+
+/* ---- Stop ---- */
+
+static void on_terminate(uv_signal_t *handle, int number)
+{
+    struct server *server = handle->data;
+    if (server->state != SERVER_RUNNING) {
+        log_warn("stopped", NULL, LOG_TEXT("how", "at once, by a second signal"));
+        _exit(EXIT_FAILURE);
+    }
+    log_info("stopping", NULL, LOG_TEXT("signal", number == SIGINT ? "SIGINT" : "SIGTERM"),
+             LOG_NUMBER("transactions", server->transactions));
+    stop(server);
+}
+
+static void all_sessions_done(void *context)
+{
+    struct server *server = context;
+    if (server->state != SERVER_FINISHING_SESSIONS)
+        return;
+    server->state = SERVER_FINISHING_TRANSACTIONS;
+    finish_transactions(server);
+}
+
+static void all_deliveries_done(void *context)
+{
+    close_all(context);
+}
+
+/* Goes on once the workers have nothing of ours: what a transaction owns is in use there until
+ * then. */
+static void finish_transactions(struct server *server)
+{
+    if (server->transactions > 0)
+        return;
+    if (server->state == SERVER_FINISHING_TRANSACTIONS) {
+        server->state = SERVER_FINISHING_DELIVERIES;
+        deliver_stop(server->deliver, all_deliveries_done, server);
+    } else if (server->state == SERVER_BREAKING_OFF) {
+        close_all(server);
+    }
+}
+
+static void on_stop_timer(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    log_warn("stopping", NULL, LOG_TEXT("how", "time is up"),
+             LOG_NUMBER("transactions", (int64_t)server->transactions));
+    server->state = SERVER_BREAKING_OFF;
+    finish_transactions(server);
+}
+
+static void stop(struct server *server)
+{
+    server->state = SERVER_FINISHING_SESSIONS;
+    uv_timer_start(&server->stop_timer, on_stop_timer,
+                   (uint64_t)server->config->shutdown_timeout_ms, 0);
+    listeners_stop(server->listeners, all_sessions_done, server);
+}
+
+/* Closes every handle; the loop then ends by itself. The order is the line's, from its front. */
+static void close_all(struct server *server)
+{
+    if (server->state == SERVER_CLOSING)
+        return;
+    server->state = SERVER_CLOSING;
+    listeners_free(server->listeners);
+    workers_stop(server->workers);
+    deliver_free(server->deliver);
+    spool_close(server->spool);
+    reload_free(server->reload);
+    uv_close((uv_handle_t *)&server->hangup, NULL);
+    uv_close((uv_handle_t *)&server->terminate, NULL);
+    uv_close((uv_handle_t *)&server->interrupt, NULL);
+    uv_close((uv_handle_t *)&server->stop_timer, NULL);
+}
+
+/* ---- Start ---- */
+
+static void spool_changed(void *context)
+{
+    struct server *server = context;
+    deliver_wake(server->deliver);
+}
+
+static void start_signal(struct server *server, uv_signal_t *handle, uv_signal_cb callback,
+                         int number)
+{
+    handle->data = server;
+    uv_signal_init(&server->loop, handle);
+    uv_signal_start(handle, callback, number);
+}
+
+/* The handles that close_all() closes in any case. */
+static void start_handles(struct server *server)
+{
+    start_signal(server, &server->hangup, on_hangup, SIGHUP);
+    start_signal(server, &server->terminate, on_terminate, SIGTERM);
+    start_signal(server, &server->interrupt, on_terminate, SIGINT);
+    server->stop_timer.data = server;
+    uv_timer_init(&server->loop, &server->stop_timer);
+}
+
+static int start_parts(struct server *server, struct error *err)
+{
+    static const struct listener_hooks hooks = {current_config, current_rules, ruleset_unref,
+                                                check_recipient, submit};
+    struct config *config = server->config;
+    int code = spool_open(&config->spool, &server->loop, &server->spool, err);
+    if (code == 0)
+        code = deliver_new(&server->loop, config, server->spool, &server->deliver, err);
+    if (code == 0)
+        code = workers_start(&server->loop, server->worker_count, server->spool, &server->workers,
+                             err);
+    if (code == 0)
+        code = reload_new(&server->loop, reloaded, server, &server->reload);
+    if (code == 0)
+        code = listeners_open(&server->loop, config, &hooks, server,
+                              spool_body_directory(server->spool), &server->listeners, err);
+    if (code != 0)
+        return code;
+    spool_on_change(server->spool, spool_changed, server);
+    deliver_start(server->deliver);
+    return 0;
+}
+
+static int start(struct server *server, const char *config_path, struct error *err)
+{
+    int code = config_load(config_path, &server->config, err);
+    if (code != 0)
+        return code;
+    log_set_level(server->config->log_level);
+    message_init();
+    server->worker_count = server->config->rules.workers;
+    code = ruleset_load(&server->config->rules, server->worker_count + 1, &server->rules, err);
+    if (code != 0)
+        return code;
+    start_handles(server);
+    code = start_parts(server, err);
+    if (code != 0)
+        close_all(server);
+    return code;
+}
+
+/* Errors may stand on a line each; each gets a line of the log. */
+static void log_lines(const char *event, char *text)
+{
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+        log_error(event, NULL, LOG_TEXT("error", line));
+}
+
+int server_run(const char *config_path)
+{
+    struct server *server = calloc(1, sizeof *server);
+    struct error err = {""};
+    if (!server || uv_loop_init(&server->loop) != 0) {
+        log_error("not-started", NULL, LOG_TEXT("error", "out of memory"));
+        free(server);
+        return EXIT_FAILURE;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    int code = start(server, config_path, &err);
+    if (code != 0)
+        log_lines("not-started", err.text);
+    else
+        log_info("started", NULL, LOG_TEXT("version", MXHOOK_VERSION), LOG_NUMBER("pid", getpid()),
+                 LOG_NUMBER("rules", ruleset_count(server->rules)),
+                 LOG_NUMBER("workers", server->worker_count));
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&server->loop);
+    config_unref(server->config);
+    ruleset_unref(server->rules);
+    free(server);
+    if (code == 0)
+        log_info("stopped", NULL, LOG_TEXT("how", "clean"));
+    return code == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
