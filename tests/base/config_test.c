@@ -1,0 +1,203 @@
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../test.h"
+
+static char path[] = "/tmp/mxhook-config-XXXXXX";
+static struct error err;
+
+static int load(const char *text, struct config **config)
+{
+    FILE *file = fopen(path, "w");
+    fputs(text, file);
+    fclose(file);
+    err.text[0] = 0;
+    return config_load(path, config, &err);
+}
+
+static void assert_error(const char *text, const char *expected)
+{
+    struct config *config;
+    char full[2048];
+    assert_int_equal(load(text, &config), -EINVAL);
+    snprintf(full, sizeof full, "%s:%s", path, expected);
+    assert_string_equal(err.text, full);
+}
+
+static struct config *loaded(const char *text)
+{
+    struct config *config = NULL;
+    if (load(text, &config) != 0)
+        fail_msg("%s", err.text);
+    return config;
+}
+
+static void every_option_but_domains_has_a_default(void **state)
+{
+    (void)state;
+    struct config *c = loaded("domains = { 'Example.COM', '*.example.com' }");
+    assert_int_equal(c->smtp.domain_count, 2);
+    assert_string_equal(c->smtp.domains[0], "example.com");
+    assert_string_equal(c->smtp.domains[1], "*.example.com");
+    assert_int_equal(c->smtp.listen_count, 2);
+    assert_string_equal(c->smtp.listen[1].host, "::");
+    assert_int_equal(c->smtp.listen[1].port, 25);
+    assert_int_equal(c->smtp.max_size, 50 * 1024 * 1024);
+    assert_int_equal(c->smtp.max_recipients, 100);
+    assert_int_equal(c->smtp.command_timeout_ms, 300000);
+    assert_int_equal(c->rules.time_limit_ms, 100);
+    assert_int_equal(c->rules.memory_limit, 64 * 1024 * 1024);
+    assert_false(c->rules.unsafe);
+    assert_string_equal(c->rules.directory, "/tmp/rules.d");
+    assert_string_equal(c->spool.directory, "/var/lib/mxhook");
+    assert_int_equal(c->deliver.attempts, 3);
+    assert_int_equal(c->deliver.schedule_count, 2);
+    assert_null(c->deliver.ca_file);
+    assert_int_equal(c->log_level, LOG_INFO);
+    assert_true(c->rules.workers >= 1 && *c->hostname);
+    config_unref(c);
+}
+
+static void reads_what_is_given(void **state)
+{
+    (void)state;
+    struct config *c =
+        loaded("domains = { 'a.example' }\n"
+               "hostname = 'mx.a.example'\n"
+               "listen = { '127.0.0.1:0' }\n"
+               "log_level = 'error'\n"
+               "smtp = { max_size = '1.5 MiB', command_timeout = '90s' }\n"
+               "rules = { directory = '/r', workers = 3, unsafe = true }\n"
+               "spool = { directory = 'spool' }\n"
+               "deliver = { schedule = { '1s', '2m', '3h', '1d' }, ca_file = 'ca' }\n");
+    assert_string_equal(c->hostname, "mx.a.example");
+    assert_int_equal(c->smtp.listen[0].port, 0);
+    assert_int_equal(c->log_level, LOG_ERROR);
+    assert_int_equal(c->smtp.max_size, 1572864);
+    assert_int_equal(c->smtp.command_timeout_ms, 90000);
+    assert_string_equal(c->rules.directory, "/r");
+    assert_int_equal(c->rules.workers, 3);
+    assert_true(c->rules.unsafe);
+    assert_string_equal(c->spool.directory, "/tmp/spool");
+    assert_int_equal(c->deliver.schedule_ms[3], 86400000);
+    assert_string_equal(c->deliver.ca_file, "/tmp/ca");
+    config_unref(config_ref(c));
+    config_unref(c);
+    config_unref(NULL);
+}
+
+static void unknown_names_get_a_suggestion(void **state)
+{
+    (void)state;
+    assert_error("domains = { 'a.example' }\ndomain = 1\n",
+                 "2: domain: no such option; did you mean domains?");
+    assert_error("domains = { 'a.example' }\nmax_size = 1\n",
+                 "2: max_size: no such option; did you mean smtp.max_size?");
+    assert_error("domains = { 'a.example' }\nsmtp = {\n  max_size = 4096,\n  max_sise = 1,\n}\n",
+                 "4: smtp.max_sise: no such option; did you mean smtp.max_size?");
+    assert_error("domains = { 'a.example' }\nzzzzzzzzzzzzzzzz = 1\n",
+                 "2: zzzzzzzzzzzzzzzz: no such option");
+}
+
+static void wrong_types_say_what_was_expected(void **state)
+{
+    (void)state;
+    assert_error("domains = 'a.example'",
+                 "1: domains: expected a list of domains, such as { \"example.com\" }");
+    assert_error("domains = { 'a b' }", "1: domains: expected a domain such as \"example.com\" or "
+                                        "\"*.example.com\", got \"a b\"");
+    assert_error("domains = { 'a.example' }\nlisten = { '1.2.3.4' }",
+                 "2: listen: expected address:port, such as \"0.0.0.0:25\" or \"[::]:25\", got "
+                 "\"1.2.3.4\"");
+    assert_error("domains = { 'a.example' }\nsmtp = 3", "2: smtp: expected a table of options");
+    assert_error("domains = { 'a.example' }\nrules = { unsafe = 'yes' }",
+                 "2: rules.unsafe: expected true or false");
+    assert_error("domains = { 'a.example' }\nrules = { time_limit = 100 }",
+                 "2: rules.time_limit: expected a duration such as \"100ms\", \"5s\", \"10m\", "
+                 "\"6h\" or \"1d\"");
+}
+
+static void limits_have_two_sides(void **state)
+{
+    (void)state;
+    config_unref(loaded("domains = { 'a.example' } deliver = { attempts = 1 }"));
+    config_unref(loaded("domains = { 'a.example' } deliver = { attempts = 1000 }"));
+    assert_error("domains = { 'a.example' } deliver = { attempts = 0 }",
+                 "1: deliver.attempts: expected 1 to 1000");
+    assert_error("domains = { 'a.example' } deliver = { attempts = 1001 }",
+                 "1: deliver.attempts: expected 1 to 1000");
+    assert_error("domains = { 'a.example' } deliver = { attempts = 1.5 }",
+                 "1: deliver.attempts: expected a whole number");
+}
+
+static void several_errors_stand_in_order(void **state)
+{
+    (void)state;
+    struct config *config;
+    load("hostname = 'a b'\ndomain = 1", &config);
+    assert_non_null(strstr(err.text, ":1: hostname: "));
+    assert_non_null(strstr(err.text, "\n"));
+    assert_non_null(strstr(strstr(err.text, ":1: "), ":2: domain: "));
+    assert_non_null(strstr(err.text, "domains: missing"));
+}
+
+static void syntax_errors_and_raised_ones_have_a_line(void **state)
+{
+    (void)state;
+    assert_error("domains = { 'a.example' }\nx = = 1", "2: unexpected symbol near '='");
+    assert_error("\nerror('no')", "2: no");
+    assert_error("local t = nil\nt.x = 1", "2: attempt to index local 't' (a nil value)");
+}
+
+static void a_file_that_is_not_there_is_an_error(void **state)
+{
+    (void)state;
+    struct config *config;
+    assert_int_equal(config_load("/nonexistent.lua", &config, &err), -ENOENT);
+    assert_string_equal(err.text, "/nonexistent.lua: No such file or directory");
+}
+
+static void sees_the_environment(void **state)
+{
+    (void)state;
+    setenv("MXHOOK_TEST_DOMAIN", "env.example", 1);
+    struct config *c = loaded("domains = { env('MXHOOK_TEST_DOMAIN') }\n"
+                              "hostname = env('MXHOOK_TEST_UNSET', 'fallback.example')");
+    assert_string_equal(c->smtp.domains[0], "env.example");
+    assert_string_equal(c->hostname, "fallback.example");
+    config_unref(c);
+}
+
+static int make_file(void **state)
+{
+    (void)state;
+    int fd = mkstemp(path);
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_file(void **state)
+{
+    (void)state;
+    return unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_option_but_domains_has_a_default),
+        cmocka_unit_test(reads_what_is_given),
+        cmocka_unit_test(unknown_names_get_a_suggestion),
+        cmocka_unit_test(wrong_types_say_what_was_expected),
+        cmocka_unit_test(limits_have_two_sides),
+        cmocka_unit_test(several_errors_stand_in_order),
+        cmocka_unit_test(syntax_errors_and_raised_ones_have_a_line),
+        cmocka_unit_test(a_file_that_is_not_there_is_an_error),
+        cmocka_unit_test(sees_the_environment),
+    };
+    return cmocka_run_group_tests(tests, make_file, remove_file);
+}

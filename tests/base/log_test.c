@@ -1,0 +1,104 @@
+#include "log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../test.h"
+
+static char written[16384];
+
+/* Runs with stderr in a file, and gives what was written without the time. */
+#define CAPTURE(statement)                                                                         \
+    do {                                                                                           \
+        int saved_ = begin_capture();                                                              \
+        statement;                                                                                 \
+        end_capture(saved_);                                                                       \
+    } while (0)
+
+static FILE *capture;
+
+static int begin_capture(void)
+{
+    int saved = dup(STDERR_FILENO);
+    capture = tmpfile();
+    dup2(fileno(capture), STDERR_FILENO);
+    return saved;
+}
+
+static void end_capture(int saved)
+{
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    rewind(capture);
+    written[fread(written, 1, sizeof written - 1, capture)] = 0;
+    fclose(capture);
+}
+
+static const char *after_time(void)
+{
+    const char *space = strchr(written, ' ');
+    return space ? space + 1 : written;
+}
+
+static void writes_fields_in_order(void **state)
+{
+    (void)state;
+    CAPTURE(log_info("accepted", "01k-1", LOG_NUMBER("size", -5), LOG_TEXT("from", "a@b.example")));
+    assert_string_equal(after_time(), "info accepted id=01k-1 size=-5 from=a@b.example\n");
+}
+
+static void begins_with_the_time_in_utc(void **state)
+{
+    (void)state;
+    int year, month, day, hour, minute, second, millisecond;
+    CAPTURE(log_error("x", NULL, LOG_NUMBER("n", 1)));
+    assert_int_equal(sscanf(written, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ ", &year, &month, &day, &hour,
+                            &minute, &second, &millisecond),
+                     7);
+    assert_string_equal(after_time(), "error x n=1\n");
+}
+
+static void quotes_so_that_no_line_can_be_forged(void **state)
+{
+    (void)state;
+    CAPTURE(log_info("e", NULL, LOG_TEXT("a", "x\nfake id=1"), LOG_TEXT("b", "say \"hi\" \\"),
+                     LOG_TEXT("c", "\x1b[31m\xc3\xa9"), LOG_TEXT("d", ""), LOG_TEXT("e", NULL)));
+    assert_string_equal(after_time(), "info e a=\"x\\nfake id=1\" b=\"say \\\"hi\\\" \\\\\" "
+                                      "c=\"\\x1b[31m\\xc3\\xa9\" d=\"\" e=\"\"\n");
+}
+
+static void drops_what_is_below_the_level(void **state)
+{
+    (void)state;
+    CAPTURE(log_debug("e", NULL, LOG_NUMBER("n", 1)));
+    assert_string_equal(written, "");
+    log_set_level(LOG_ERROR);
+    CAPTURE(log_warn("e", NULL, LOG_NUMBER("n", 1)));
+    assert_string_equal(written, "");
+    CAPTURE(log_error("e", NULL, LOG_NUMBER("n", 1)));
+    assert_string_not_equal(written, "");
+    log_set_level(LOG_INFO);
+}
+
+static void cuts_a_line_that_is_too_long(void **state)
+{
+    (void)state;
+    static char big[10000];
+    memset(big, 'x', sizeof big - 1);
+    CAPTURE(log_info("e", NULL, LOG_TEXT("big", big), LOG_TEXT("quoted", "a b")));
+    assert_int_equal(strlen(written), 4096);
+    assert_int_equal(written[4095], '\n');
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writes_fields_in_order),
+        cmocka_unit_test(begins_with_the_time_in_utc),
+        cmocka_unit_test(quotes_so_that_no_line_can_be_forged),
+        cmocka_unit_test(drops_what_is_below_the_level),
+        cmocka_unit_test(cuts_a_line_that_is_too_long),
+    };
+    return RUN_TESTS(tests);
+}
