@@ -2,6 +2,10 @@
  * listener.h - the sockets that SMTP comes in by, and the connections on them.
  *
  * Loop thread only. A connection (connection.c) joins a uv_tcp_t, a timer and a session.
+ *
+ * Clients past smtp.max_connections get 421 4.3.2 and are closed. So do those that come while the
+ * process has no file descriptor left: a spare one is kept for that. If even that fails, accepting
+ * pauses for a moment, and clients wait in the kernel's queue.
  */
 #ifndef MXHOOK_SMTP_LISTENER_H
 #define MXHOOK_SMTP_LISTENER_H
@@ -16,8 +20,8 @@ struct listeners;
 
 /* What the listeners need of the server. All on the loop's thread. */
 struct listener_hooks {
-    struct config *(*config)(void *context);   /* the current one: a reference, handed over */
-    struct ruleset *(*rules)(void *context);   /* the current generation: a reference, handed over */
+    struct config *(*config)(void *context); /* the current one: a reference, handed over */
+    struct ruleset *(*rules)(void *context); /* the current generation: a reference, handed over */
     void (*release_rules)(struct ruleset *rules); /* any thread */
     enum recipient_answer (*check_recipient)(void *context, struct ruleset *rules,
                                              const char *recipient);
@@ -27,16 +31,23 @@ struct listener_hooks {
                    void (*done)(void *token, const struct reply *reply), void *token);
 };
 
-/* Binds and listens on all of config's addresses, or on none: then a negative errno, and `err` names
- * the address. Logs each address with its real port. */
+/* Binds and listens on all of config's addresses, or on none: then a negative errno, and `err`
+ * names the address (and the loop must run on before it is closed). Logs each address with its real
+ * port. */
 int listeners_open(uv_loop_t *loop, const struct config *config, const struct listener_hooks *hooks,
                    void *context, const char *temporary_directory, struct listeners **out,
                    struct error *err);
 
+/* The real port of config->smtp.listen[index]. */
+int listeners_port(const struct listeners *listeners, size_t index);
+
 /* Stops accepting, shuts sessions down as session_shut_down() says, and calls idle() once no
- * connection is left. */
+ * connection is left: none that a client is on, and none whose done() is still to come. idle() is
+ * never called from inside this function. */
 void listeners_stop(struct listeners *listeners, void (*idle)(void *context), void *context);
-/* Closes what is left and frees; the loop must run once more before it is closed. Takes NULL. */
+/* Closes what is left, and frees once the loop has run on: that must happen before it is closed. No
+ * idle() after this; done() of what is with submit() may still come, and is needed to free its
+ * connection. Takes NULL. */
 void listeners_free(struct listeners *listeners);
 
 #endif

@@ -6,7 +6,15 @@
  * hooks        what the session needs of the world around it
  *
  * Bytes go in by session_input(), cut in any way; replies come out by hooks. So it can be driven by
- * a socket, a test, or a fuzzer. To add a command: a row in command.c's table, and its function here.
+ * a socket, a test, or a fuzzer.
+ *
+ * Where to start: states and what leads from one to the next stand in command.c, as one table; a
+ * new command is a row and a function there, a new parameter of MAIL a row in parameter.c, a new
+ * keyword of EHLO a line in run_ehlo(). What is not for others is in session_private.h.
+ *
+ * Bad commands are those that cannot be read (500, 501, 502, 555). A session bears
+ * smtp.max_errors of them; the next is answered 421 4.7.0, and the session ends.
+ * All functions: one thread at a time.
  */
 #ifndef MXHOOK_SMTP_SESSION_H
 #define MXHOOK_SMTP_SESSION_H
@@ -25,10 +33,12 @@ enum recipient_answer {
 };
 
 struct session_hooks {
-    /* Sends bytes to the client; they are copied or sent before it returns. */
-    void (*send)(void *context, const char *bytes, size_t size);
-    /* Closes once all is sent. The session makes no call after this one; its owner frees it, but not
-     * from inside the hook. */
+    /* Sends bytes to the client; they are copied or sent before it returns. The replies to one
+     * piece of input come together, but for very many. False: so much waits to be sent that no more
+     * input should be used now (see session_input()). */
+    bool (*send)(void *context, const char *bytes, size_t size);
+    /* Closes once all is sent. The session makes no call after this one; its owner frees it, but
+     * not from inside the hook. */
     void (*close)(void *context);
     /* The rules of a new transaction: a reference, handed over. */
     struct ruleset *(*rules)(void *context);
@@ -40,17 +50,18 @@ struct session_hooks {
 };
 
 /* Keeps a reference of the config. `client_ip` and the hooks' strings are copied; `context` goes to
- * each hook. `temporary_directory` is where large messages go. Sends nothing yet. NULL: no memory. */
+ * each hook. `temporary_directory` is where large messages go. Sends nothing yet. NULL: no memory.
+ */
 struct session *session_new(struct config *config, const struct session_hooks *hooks, void *context,
-                            const char *id, const char *client_ip,
-                            const char *temporary_directory);
+                            const char *id, const char *client_ip, const char *temporary_directory);
 void session_free(struct session *session); /* takes NULL */
 
 /* Sends the greeting. */
 void session_start(struct session *session);
 
-/* Gives it bytes from the client. It uses them up to the end of a message that it submits: returns how
- * many it used. The rest must be given again after session_answer(). */
+/* Gives it bytes from the client; returns how many it used. It stops at the end of a message that
+ * it submits, and where send() returned false: the rest must be given again, after session_answer()
+ * or once the client has read its replies. After close() it uses, and ignores, all. */
 size_t session_input(struct session *session, const char *bytes, size_t size);
 
 /* True from submit() until session_answer(): reading from the client should pause. */

@@ -1,0 +1,54 @@
+/*
+ * connection.h - one client: a uv_tcp_t, a timer and a session.
+ *
+ * open         bytes go from the socket to the session, and its replies back
+ * draining     the session closed it: replies still go out, what comes in is thrown away, so that
+ *              the client gets the last reply and not a reset
+ * closed       its handles are; it lives on while its message is with submit()
+ *
+ * Loop thread only. Memory of an idle connection: this struct and the session's, under 4 KiB; all
+ * connections share one buffer to read into, and only input that must wait is copied.
+ */
+#ifndef MXHOOK_SMTP_CONNECTION_H
+#define MXHOOK_SMTP_CONNECTION_H
+
+#include <sys/socket.h>
+#include <uv.h>
+
+#include "listener.h"
+
+#define CONNECTION_READ_SIZE   (64u * 1024u) /* bytes of one read: what a message comes in by */
+#define CONNECTION_WRITE_LIMIT (16u * 1024u) /* unread replies past which no input is used */
+#define CONNECTION_DRAIN_MS    10000         /* for the last replies to go out */
+#define CONNECTION_LINGER_MS   2000          /* then, for the client to close */
+
+struct connection;
+
+/* What the connections of a loop share. */
+struct connections {
+    uv_loop_t *loop;
+    struct listener_hooks hooks;
+    void *context; /* of the hooks */
+    char *temporary_directory;
+    struct connection *first;
+    size_t count; /* those in the list: until closed, and answered */
+    void (*left)(struct connections *connections); /* one is no more in the list */
+    char input[CONNECTION_READ_SIZE];
+};
+
+/* Takes over `fd`, a connected, non-blocking socket, and greets. 0 or a negative errno; then fd is
+ * still the caller's. */
+int connection_open(struct connections *connections, int fd, const struct sockaddr *peer,
+                    struct config *config);
+
+/* See session_shut_down(). */
+void connections_shut_down(struct connections *connections);
+
+/* Closes them all at once. Those whose message is with submit() leave the list too, and free
+ * themselves when its answer comes. The rest leaves when the loop has closed the handles. */
+void connections_abort(struct connections *connections);
+
+/* The address without the port, IPv4-mapped ones as IPv4. */
+void connection_format_address(const struct sockaddr *address, char text[46]);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * line.h - puts command lines together (RFC 5321 section 2.3.8: only CRLF ends one).
+ *
+ * A line with a fault is reported when its first fault is seen, and the rest of it, up to its CRLF,
+ * is swallowed without being kept: so nothing of it is taken for a command.
+ */
+#ifndef MXHOOK_SMTP_LINE_H
+#define MXHOOK_SMTP_LINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define LINE_MAX_OCTETS 512 /* RFC 5321 section 4.5.3.1.4, CRLF included */
+/* What the parameters of MAIL may add: SIZE 26 (RFC 1870), BODY 17 (RFC 6152), SMTPUTF8 10 (RFC
+ * 6531) */
+#define LINE_MAX_EXTRA (26 + 17 + 10)
+
+struct line {
+    size_t size;
+    bool cr;         /* the last byte was CR, not yet in bytes */
+    bool swallowing; /* the fault is reported */
+    char bytes[LINE_MAX_OCTETS + LINE_MAX_EXTRA - 2 + 1]; /* without CRLF; NUL-terminated */
+};
+
+enum line_result {
+    LINE_MORE, /* all used, no line yet */
+    LINE_COMPLETE,
+    LINE_BARE_CR,
+    LINE_BARE_LF,
+    LINE_NUL,
+    LINE_TOO_LONG, /* longer than any command may be */
+};
+
+void line_init(struct line *line);
+
+/* Takes bytes up to the next result; *used says how many. After LINE_COMPLETE the line stays until
+ * the next call, which begins a new one. */
+enum line_result line_take(struct line *line, const char *bytes, size_t size, size_t *used);
+
+#endif

@@ -1,0 +1,372 @@
+#include "listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../log.h"
+#include "connection.h"
+
+#define ACCEPT_BATCH    64 /* connections of one event, so that others on the loop get their turn */
+#define ACCEPT_PAUSE_MS 250 /* after an accept() that failed for want of something */
+
+enum listeners_state {
+    LISTENERS_RUNNING,
+    LISTENERS_STOPPING, /* idle() is to come */
+    LISTENERS_STOPPED,
+    LISTENERS_FREEING,
+};
+
+/* uv_poll_t and not uv_listen(), which cannot pause: where no descriptor is left it may try again
+ * without an end, and it closes whom it cannot take without a word. */
+struct listener {
+    struct listeners *owner;
+    uv_poll_t poll;
+    int fd;
+    int port;
+};
+
+struct listeners {
+    struct connections connections;
+    enum listeners_state state;
+    void (*idle)(void *context);
+    void *idle_context;
+    int spare; /* a descriptor to give up when none is left; -1: it is lost for now */
+    uv_timer_t pause;
+    size_t open_handles;
+    size_t count;
+    struct listener items[];
+};
+
+static void on_connection(uv_poll_t *poll, int status, int events);
+static void on_pause_over(uv_timer_t *timer);
+static void on_handle_closed(uv_handle_t *handle);
+static void on_connection_left(struct connections *connections);
+
+/* Opening. */
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static int parse_address(const struct listen_address *from, union address *to, socklen_t *size)
+{
+    memset(to, 0, sizeof *to);
+    *size = sizeof to->v6;
+    if (uv_ip6_addr(from->host, from->port, &to->v6) == 0)
+        return 0;
+    *size = sizeof to->v4;
+    return uv_ip4_addr(from->host, from->port, &to->v4);
+}
+
+/* Returns a socket that listens, or a negative errno. */
+static int open_socket(const union address *address, socklen_t size)
+{
+    int on = 1;
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    bool fine = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0;
+    if (address->any.sa_family == AF_INET6) /* so that [::] and 0.0.0.0 can stand together */
+        fine = fine && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0;
+    if (fine && bind(fd, &address->any, size) == 0 && listen(fd, SOMAXCONN) == 0)
+        return fd;
+    int code = -errno;
+    close(fd);
+    return code;
+}
+
+static int real_port(int fd)
+{
+    union address address;
+    socklen_t size = sizeof address;
+    if (getsockname(fd, &address.any, &size) != 0)
+        return -errno;
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
+}
+
+static void log_listening(const struct listen_address *address, int port)
+{
+    char text[sizeof address->host + 16];
+    bool v6 = strchr(address->host, ':');
+    snprintf(text, sizeof text, v6 ? "[%s]:%d" : "%s:%d", address->host, port);
+    log_info("listening", NULL, LOG_TEXT("address", text));
+}
+
+static int open_listener(uv_loop_t *loop, struct listener *listener,
+                         const struct listen_address *where)
+{
+    union address address;
+    socklen_t size;
+    int code = parse_address(where, &address, &size);
+    int fd = code == 0 ? open_socket(&address, size) : code;
+    if (fd < 0)
+        return fd;
+    listener->port = real_port(fd);
+    code = listener->port < 0 ? listener->port : uv_poll_init(loop, &listener->poll, fd);
+    if (code != 0) {
+        close(fd);
+        return code;
+    }
+    listener->fd = fd;
+    listener->poll.data = listener;
+    listener->owner->open_handles++;
+    return 0;
+}
+
+static void listen_on(struct listeners *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        uv_poll_start(&l->items[i].poll, UV_READABLE, on_connection);
+}
+
+static struct listeners *make_listeners(uv_loop_t *loop, size_t capacity,
+                                        const struct listener_hooks *hooks, void *context,
+                                        const char *temporary_directory)
+{
+    struct listeners *l = calloc(1, sizeof *l + capacity * sizeof l->items[0]);
+    char *directory = strdup(temporary_directory);
+    if (!l || !directory) {
+        free(l);
+        free(directory);
+        return NULL;
+    }
+    l->connections.loop = loop;
+    l->connections.hooks = *hooks;
+    l->connections.context = context;
+    l->connections.temporary_directory = directory;
+    l->connections.left = on_connection_left;
+    l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    uv_timer_init(loop, &l->pause);
+    l->pause.data = l;
+    l->open_handles = 1;
+    return l;
+}
+
+int listeners_open(uv_loop_t *loop, const struct config *config, const struct listener_hooks *hooks,
+                   void *context, const char *temporary_directory, struct listeners **out,
+                   struct error *err)
+{
+    const struct smtp_config *smtp = &config->smtp;
+    struct listeners *l =
+        make_listeners(loop, smtp->listen_count, hooks, context, temporary_directory);
+    if (!l)
+        return error_set(err, -ENOMEM, "cannot listen: out of memory");
+    for (size_t i = 0; i < smtp->listen_count; i++) {
+        l->items[i].owner = l;
+        int code = open_listener(loop, &l->items[i], &smtp->listen[i]);
+        if (code != 0) {
+            listeners_free(l);
+            return error_set(err, code, "cannot listen on %s port %d: %s", smtp->listen[i].host,
+                             smtp->listen[i].port, strerror(-code));
+        }
+        l->count++;
+    }
+    for (size_t i = 0; i < l->count; i++)
+        log_listening(&smtp->listen[i], l->items[i].port);
+    listen_on(l);
+    *out = l;
+    return 0;
+}
+
+int listeners_port(const struct listeners *l, size_t index)
+{
+    return l->items[index].port;
+}
+
+/* Accepting. */
+
+static void turn_away(const struct config *config, int fd, const struct sockaddr *peer,
+                      const char *why)
+{
+    char ip[46], reply[512];
+    connection_format_address(peer, ip);
+    snprintf(reply, sizeof reply, "421 4.3.2 %.255s %s, try again later\r\n", config->hostname,
+             why);
+    /* A new socket's buffer has room for it; if not, the client sees only the close. */
+    ssize_t ignored = send(fd, reply, strlen(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)ignored;
+    close(fd);
+    log_warn("turned_away", NULL, LOG_TEXT("client", ip), LOG_TEXT("reason", why));
+}
+
+static void take_client(struct listeners *l, int fd, const struct sockaddr *peer)
+{
+    struct config *config = l->connections.hooks.config(l->connections.context);
+    if (l->connections.count >= config->smtp.max_connections)
+        turn_away(config, fd, peer, "too many connections");
+    else if (connection_open(&l->connections, fd, peer, config) != 0)
+        turn_away(config, fd, peer, "no resources");
+    config_unref(config);
+}
+
+static void pause_accepting(struct listeners *l, int code)
+{
+    log_error("accept_failed", NULL, LOG_TEXT("reason", strerror(code)));
+    for (size_t i = 0; i < l->count; i++)
+        uv_poll_stop(&l->items[i].poll);
+    uv_timer_start(&l->pause, on_pause_over, ACCEPT_PAUSE_MS, 0);
+}
+
+static void keep_spare(struct listeners *l)
+{
+    if (l->spare < 0)
+        l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    struct listeners *l = timer->data;
+    keep_spare(l);
+    listen_on(l);
+}
+
+static int accept_client(const struct listener *listener, union address *peer)
+{
+    socklen_t size = sizeof *peer;
+    memset(peer, 0, sizeof *peer);
+    return accept4(listener->fd, &peer->any, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+/* No descriptor is left: takes the client by the spare one, only to tell it. False: not even that.
+ */
+static bool turn_away_by_spare(struct listeners *l, const struct listener *listener)
+{
+    union address peer;
+    if (l->spare >= 0)
+        close(l->spare);
+    l->spare = -1;
+    int fd = accept_client(listener, &peer);
+    if (fd >= 0) {
+        struct config *config = l->connections.hooks.config(l->connections.context);
+        turn_away(config, fd, &peer.any, "no file descriptors");
+        config_unref(config);
+    }
+    keep_spare(l);
+    return fd >= 0 && l->spare >= 0;
+}
+
+/* accept(2) also tells what went wrong with the client that was to be accepted. */
+static bool is_about_client(int code)
+{
+    switch (code) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPERM:
+    case EPROTO:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP: return true;
+    default: return false;
+    }
+}
+
+static void on_connection(uv_poll_t *poll, int status, int events)
+{
+    (void)events;
+    struct listener *listener = poll->data;
+    struct listeners *l = listener->owner;
+    if (status != 0) {
+        pause_accepting(l, -status);
+        return;
+    }
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        union address peer;
+        int fd = accept_client(listener, &peer);
+        if (fd >= 0) {
+            take_client(l, fd, &peer.any);
+            continue;
+        }
+        int code = errno;
+        if (code == EAGAIN)
+            return;
+        bool none_left = code == EMFILE || code == ENFILE;
+        if (none_left ? !turn_away_by_spare(l, listener) : !is_about_client(code)) {
+            pause_accepting(l, code);
+            return;
+        }
+    }
+}
+
+/* Stopping. */
+
+static void free_if_over(struct listeners *l)
+{
+    if (l->open_handles > 0 || l->connections.count > 0)
+        return;
+    if (l->state == LISTENERS_STOPPING) {
+        l->state = LISTENERS_STOPPED;
+        l->idle(l->idle_context); /* may call listeners_free() */
+    } else if (l->state == LISTENERS_FREEING) {
+        free(l->connections.temporary_directory);
+        free(l);
+    }
+}
+
+static void on_connection_left(struct connections *connections)
+{
+    free_if_over((struct listeners *)connections); /* its first member */
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct listeners *l = handle->data;
+    l->open_handles--;
+    free_if_over(l);
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    struct listener *listener = handle->data;
+    struct listeners *l = listener->owner;
+    l->open_handles--;
+    free_if_over(l);
+}
+
+static void stop_accepting(struct listeners *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        uv_close((uv_handle_t *)&l->items[i].poll, on_poll_closed);
+        close(l->items[i].fd); /* after uv_close(), which took it out of the poll set */
+    }
+    uv_close((uv_handle_t *)&l->pause, on_handle_closed);
+    if (l->spare >= 0)
+        close(l->spare);
+}
+
+void listeners_stop(struct listeners *l, void (*idle)(void *context), void *context)
+{
+    if (l->state != LISTENERS_RUNNING)
+        return;
+    l->state = LISTENERS_STOPPING;
+    l->idle = idle;
+    l->idle_context = context;
+    stop_accepting(l);
+    connections_shut_down(&l->connections);
+}
+
+void listeners_free(struct listeners *l)
+{
+    if (!l)
+        return;
+    bool running = l->state == LISTENERS_RUNNING;
+    l->state = LISTENERS_FREEING;
+    l->open_handles++; /* stays, until this function is through */
+    if (running)
+        stop_accepting(l);
+    connections_abort(&l->connections);
+    l->open_handles--;
+    free_if_over(l);
+}

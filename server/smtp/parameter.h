@@ -1,0 +1,29 @@
+/*
+ * parameter.h - the parameters after the path of MAIL and RCPT (RFC 5321 section 4.1.2).
+ *
+ * To add one: a row in parameter.c's table, and a function there.
+ */
+#ifndef MXHOOK_SMTP_PARAMETER_H
+#define MXHOOK_SMTP_PARAMETER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mail_parameters {
+    uint64_t size;  /* SIZE= (RFC 1870); 0 where not given; UINT64_MAX also stands for more */
+    bool eight_bit; /* BODY=8BITMIME (RFC 6152) */
+    bool smtputf8;  /* SMTPUTF8 (RFC 6531) */
+};
+
+enum parameter_result {
+    PARAMETER_OK,
+    PARAMETER_BAD,     /* malformed, given twice, or a value that it cannot have */
+    PARAMETER_UNKNOWN, /* well-formed, but not ours */
+};
+
+/* `text` is what follows the path: "" or parameters, a space before each. */
+enum parameter_result mail_parameters_parse(const char *text, struct mail_parameters *out);
+/* RCPT has no parameters yet; this tells malformed ones from unknown ones. */
+enum parameter_result rcpt_parameters_parse(const char *text);
+
+#endif

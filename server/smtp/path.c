@@ -1,0 +1,192 @@
+#include "path.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <strings.h>
+
+/* Each skip_ function returns where its element ends, or NULL where it is not there. All of them
+ * read a string that a NUL ends, and none steps over it. */
+static const char *skip_source_route(const char *text);
+static const char *skip_mailbox(const char *text, const char **domain);
+static const char *skip_local_part(const char *text);
+static const char *skip_dot_string(const char *text);
+static const char *skip_quoted_string(const char *text);
+static const char *skip_domain(const char *text);
+static const char *skip_label(const char *text);
+static const char *skip_address_literal(const char *text);
+
+const char *path_parse(const char *text, enum path_kind kind, struct path *path)
+{
+    static const char postmaster[] = "<postmaster>";
+    memset(path, 0, sizeof *path);
+    if (kind == PATH_REVERSE && strncmp(text, "<>", 2) == 0)
+        return text + 2;
+    const char *start = text, *domain = NULL, *end;
+    if (*start++ != '<')
+        return NULL;
+    if (kind == PATH_FORWARD && strncasecmp(text, postmaster, sizeof postmaster - 1) == 0) {
+        end = text + sizeof postmaster - 2;
+    } else {
+        if (*start == '@' && !(start = skip_source_route(start)))
+            return NULL;
+        end = skip_mailbox(start, &domain);
+    }
+    if (!end || *end != '>' || end + 1 - text > PATH_MAX_OCTETS)
+        return NULL;
+    memcpy(path->address, start, (size_t)(end - start));
+    if (domain)
+        path->domain = path->address + (domain - start);
+    for (const char *p = text; p < end; p++)
+        path->non_ascii |= (unsigned char)*p >= 0x80;
+    return end + 1;
+}
+
+/* A-d-l ":" */
+static const char *skip_source_route(const char *text)
+{
+    for (;;) {
+        if (*text != '@' || !(text = skip_domain(text + 1)))
+            return NULL;
+        if (*text == ':')
+            return text + 1;
+        if (*text++ != ',')
+            return NULL;
+    }
+}
+
+static const char *skip_mailbox(const char *text, const char **domain)
+{
+    const char *at = skip_local_part(text);
+    if (!at || *at != '@')
+        return NULL;
+    *domain = at + 1;
+    return at[1] == '[' ? skip_address_literal(at + 1) : skip_domain(at + 1);
+}
+
+static const char *skip_local_part(const char *text)
+{
+    return *text == '"' ? skip_quoted_string(text) : skip_dot_string(text);
+}
+
+/* atext (RFC 5322 section 3.2.3); with RFC 6531, any character beyond ASCII too. */
+static const char *skip_atom(const char *text)
+{
+    const char *start = text;
+    size_t length;
+    for (; *text; text += length) {
+        length = utf8_length(text);
+        if (length == 0)
+            return NULL;
+        bool letter = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z');
+        bool digit = *text >= '0' && *text <= '9';
+        if (length == 1 && !letter && !digit && !strchr("!#$%&'*+-/=?^_`{|}~", *text))
+            break;
+    }
+    return text > start ? text : NULL;
+}
+
+static const char *skip_dot_string(const char *text)
+{
+    while ((text = skip_atom(text)) && *text == '.')
+        text++;
+    return text;
+}
+
+static const char *skip_quoted_string(const char *text)
+{
+    text++;
+    while (*text != '"') {
+        if (*text == '\\') {
+            text++;
+            if (*text < ' ' || *text > '~')
+                return NULL;
+        }
+        size_t length = utf8_length(text);
+        if (length == 0 || (length == 1 && (*text < ' ' || *text > '~')))
+            return NULL;
+        text += length;
+    }
+    return text + 1;
+}
+
+static const char *skip_domain(const char *text)
+{
+    const char *start = text;
+    while ((text = skip_label(text)) && *text == '.')
+        text++;
+    return text && text - start <= DOMAIN_MAX_OCTETS ? text : NULL;
+}
+
+/* Let-dig [Ldh-str], or a U-label, of which only the UTF-8 is checked. */
+static const char *skip_label(const char *text)
+{
+    const char *start = text;
+    bool ascii = true;
+    size_t length;
+    for (; *text; text += length) {
+        length = utf8_length(text);
+        if (length == 0)
+            return NULL;
+        bool letter = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z');
+        bool digit = *text >= '0' && *text <= '9';
+        if (length == 1 && !letter && !digit && *text != '-' && *text != '_')
+            break;
+        ascii = ascii && length == 1;
+    }
+    if (text == start || *start == '-' || text[-1] == '-')
+        return NULL;
+    return ascii && text - start > LABEL_MAX_OCTETS ? NULL : text;
+}
+
+/* "[" IPv4 / "IPv6:" IPv6 / tag ":" dcontent "]" (RFC 5321 section 4.1.3) */
+static const char *skip_address_literal(const char *text)
+{
+    char content[DOMAIN_MAX_OCTETS];
+    size_t length = strcspn(++text, "]");
+    if (length >= sizeof content || text[length] != ']')
+        return NULL;
+    memcpy(content, text, length);
+    content[length] = 0;
+    text += length + 1;
+
+    unsigned char address[16];
+    if (strncasecmp(content, "IPv6:", 5) == 0)
+        return inet_pton(AF_INET6, content + 5, address) == 1 ? text : NULL;
+    if (inet_pton(AF_INET, content, address) == 1)
+        return text;
+    const char *colon = skip_label(content);
+    if (!colon || *colon != ':' || !colon[1])
+        return NULL;
+    for (const char *p = content; *p; p++)
+        if (*p <= ' ' || *p > '~' || *p == '[' || *p == '\\')
+            return NULL;
+    return text;
+}
+
+size_t utf8_length(const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    if (p[0] == 0)
+        return 0;
+    if (p[0] < 0x80)
+        return 1;
+    size_t length = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+    /* The first byte's range, then the second's: no overlong form, surrogate, or past U+10FFFF. */
+    unsigned char low = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80;
+    unsigned char high = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
+    if (p[0] < 0xc2 || p[0] > 0xf4 || p[1] < low || p[1] > high)
+        return 0;
+    for (size_t i = 2; i < length; i++)
+        if (p[i] < 0x80 || p[i] > 0xbf)
+            return 0;
+    return length;
+}
+
+bool utf8_valid(const char *text)
+{
+    size_t length;
+    for (; *text; text += length)
+        if ((length = utf8_length(text)) == 0)
+            return false;
+    return true;
+}

@@ -1,0 +1,41 @@
+#include "recipient.h"
+
+#include <string.h>
+#include <strings.h>
+
+static bool domain_matches(const char *pattern, const char *domain)
+{
+    if (strncmp(pattern, "*.", 2) != 0)
+        return strcasecmp(pattern, domain) == 0;
+    const char *suffix = pattern + 1;
+    size_t length = strlen(domain), suffix_length = strlen(suffix);
+    return length > suffix_length && strcasecmp(domain + length - suffix_length, suffix) == 0;
+}
+
+bool recipient_domain_is_ours(const struct smtp_config *config, const char *domain)
+{
+    for (size_t i = 0; i < config->domain_count; i++)
+        if (domain_matches(config->domains[i], domain))
+            return true;
+    return false;
+}
+
+const char *recipient_postmaster_domain(const struct config *config)
+{
+    for (size_t i = 0; i < config->smtp.domain_count; i++)
+        if (config->smtp.domains[i][0] != '*')
+            return config->smtp.domains[i];
+    return config->hostname;
+}
+
+bool recipient_is_known(const struct envelope *envelope, const char *address)
+{
+    size_t local = (size_t)(strrchr(address, '@') - address);
+    for (size_t i = 0; i < envelope->recipient_count; i++) {
+        const char *known = envelope->recipients[i];
+        if (strncmp(known, address, local + 1) == 0 &&
+            strcasecmp(known + local + 1, address + local + 1) == 0)
+            return true;
+    }
+    return false;
+}

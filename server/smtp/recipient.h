@@ -1,0 +1,22 @@
+/* recipient.h - is mail for this recipient ours to take? */
+#ifndef MXHOOK_SMTP_RECIPIENT_H
+#define MXHOOK_SMTP_RECIPIENT_H
+
+#include <stdbool.h>
+
+#include "../config.h"
+#include "../transaction.h"
+
+/* Is the domain one of the configured ones? In any case; "*.example.com" stands for every
+ * subdomain, not for example.com. An internationalized domain must be configured in the form that
+ * clients use (U-label or A-label). */
+bool recipient_domain_is_ours(const struct smtp_config *config, const char *domain);
+
+/* The domain of "<postmaster>" (RFC 5321 section 4.5.1): the first configured one that is not a
+ * wildcard, or the host's own name. */
+const char *recipient_postmaster_domain(const struct config *config);
+
+/* The transaction has it already; only domains are compared in any case. */
+bool recipient_is_known(const struct envelope *envelope, const char *address);
+
+#endif

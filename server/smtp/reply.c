@@ -1,0 +1,132 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "path.h"
+#include "session_private.h"
+
+/* Replies may carry words of others, such as a rule's: nothing of those may end the line, and UTF-8
+ * goes only to clients that asked for it (RFC 6531 section 3.7.4). Returns how many bytes. */
+static size_t clean(char *to, const char *text, size_t room, bool utf8)
+{
+    size_t size = 0;
+    while (*text) {
+        size_t length = utf8_length(text);
+        bool as_is = length == 1 ? *text >= ' ' && *text <= '~' : length > 1 && utf8;
+        if (length == 0 || !as_is)
+            to[size] = length == 1 ? ' ' : '?';
+        length = length == 0 ? 1 : length;
+        if (size + (as_is ? length : 1) > room)
+            break;
+        if (as_is)
+            memcpy(to + size, text, length);
+        size += as_is ? length : 1;
+        text += length;
+    }
+    return size;
+}
+
+static void hand_over_output(struct session *session)
+{
+    if (session->output_size == 0)
+        return;
+    if (!session->hooks.send(session->context, session->output, session->output_size))
+        session->blocked = true;
+    session->output_size = 0;
+}
+
+static void put_line(struct session *session, int code, char separator, const char *enhanced,
+                     const char *text)
+{
+    char head[32];
+    int head_size =
+        snprintf(head, sizeof head, "%d%c%s%s", code, separator, enhanced, *enhanced ? " " : "");
+    size_t needed = (size_t)head_size + sizeof((struct reply *)0)->text + 2;
+    if (needed > sizeof session->output - session->output_size)
+        hand_over_output(session);
+    char *to = session->output + session->output_size;
+    memcpy(to, head, (size_t)head_size);
+    size_t size = (size_t)head_size;
+    size += clean(to + size, text, sizeof((struct reply *)0)->text, session->smtputf8);
+    memcpy(to + size, "\r\n", 2);
+    session->output_size += size + 2;
+}
+
+static void log_refusal(const struct session *session, const struct reply *reply)
+{
+    char text[sizeof *reply + 16];
+    snprintf(text, sizeof text, "%d%s%s %s", reply->code, *reply->enhanced ? " " : "",
+             reply->enhanced, reply->text);
+    bool in_transaction = session->transaction || session->state == STATE_WAITING;
+    log_info("refused", in_transaction ? session->transaction_id : session->id,
+             LOG_TEXT("client", session->client_ip), LOG_TEXT("command", session->command),
+             LOG_TEXT("argument", session->argument), LOG_TEXT("reply", text));
+}
+
+static void put_refusal(struct session *session, int code, const char *enhanced, const char *format,
+                        va_list args)
+{
+    struct reply reply;
+    reply_set(&reply, code, enhanced, "%s", "");
+    vsnprintf(reply.text, sizeof reply.text, format, args);
+    put_line(session, code, ' ', enhanced, reply.text);
+    log_refusal(session, &reply);
+}
+
+void session_reply(struct session *session, int code, const char *enhanced, const char *format, ...)
+{
+    char text[sizeof((struct reply *)0)->text];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    put_line(session, code, ' ', enhanced, text);
+}
+
+void session_reply_more(struct session *session, int code, const char *format, ...)
+{
+    char text[sizeof((struct reply *)0)->text];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    put_line(session, code, '-', "", text);
+}
+
+void session_refuse(struct session *session, int code, const char *enhanced, const char *format,
+                    ...)
+{
+    va_list args;
+    va_start(args, format);
+    put_refusal(session, code, enhanced, format, args);
+    va_end(args);
+}
+
+void session_bad_command(struct session *session, int code, const char *enhanced,
+                         const char *format, ...)
+{
+    if (++session->errors > session->config->smtp.max_errors) {
+        session_hang_up(session, "4.7.0", "too many errors");
+        return;
+    }
+    va_list args;
+    va_start(args, format);
+    put_refusal(session, code, enhanced, format, args);
+    va_end(args);
+}
+
+void session_hang_up(struct session *session, const char *enhanced, const char *why)
+{
+    session_refuse(session, 421, enhanced, "%s %s, closing", session->config->hostname, why);
+    session->state = STATE_CLOSING;
+}
+
+void session_flush(struct session *session)
+{
+    hand_over_output(session);
+    if (session->state != STATE_CLOSING)
+        return;
+    session_drop_transaction(session);
+    session->state = STATE_CLOSED;
+    session->hooks.close(session->context);
+}

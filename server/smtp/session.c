@@ -1,0 +1,220 @@
+#include "session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../clock.h"
+#include "../log.h"
+#include "../spill.h"
+#include "session_private.h"
+
+struct session *session_new(struct config *config, const struct session_hooks *hooks, void *context,
+                            const char *id, const char *client_ip, const char *temporary_directory)
+{
+    struct session *session = calloc(1, sizeof *session);
+    char *directory = strdup(temporary_directory);
+    if (!session || !directory) {
+        free(session);
+        free(directory);
+        return NULL;
+    }
+    session->config = config_ref(config);
+    session->hooks = *hooks;
+    session->context = context;
+    session->temporary_directory = directory;
+    snprintf(session->id, sizeof session->id, "%s", id);
+    snprintf(session->client_ip, sizeof session->client_ip, "%s", client_ip);
+    session->state = STATE_GREETED;
+    session->command = session->argument = "";
+    line_init(&session->line);
+    return session;
+}
+
+void session_free(struct session *session)
+{
+    if (!session)
+        return;
+    transaction_free(session->transaction);
+    config_unref(session->config);
+    free(session->temporary_directory);
+    free(session->helo);
+    free(session);
+}
+
+void session_drop_transaction(struct session *session)
+{
+    transaction_free(session->transaction);
+    session->transaction = NULL;
+}
+
+void session_start(struct session *session)
+{
+    session_reply(session, 220, "", "%s ESMTP mxhook", session->config->hostname);
+    session_flush(session);
+}
+
+static size_t read_line(struct session *session, const char *bytes, size_t size)
+{
+    size_t used;
+    enum line_result result = line_take(&session->line, bytes, size, &used);
+    session->command = "unknown";
+    switch (result) {
+    case LINE_MORE: break;
+    case LINE_COMPLETE: session_command(session, session->line.bytes); break;
+    case LINE_BARE_CR:
+        session_bad_command(session, 500, "5.5.2", "Bare CR: a line ends with CRLF");
+        break;
+    case LINE_BARE_LF:
+        session_bad_command(session, 500, "5.5.2", "Bare LF: a line ends with CRLF");
+        break;
+    case LINE_NUL: session_bad_command(session, 500, "5.5.2", "NUL in a command"); break;
+    case LINE_TOO_LONG: session_bad_command(session, 500, "5.5.2", "Line too long"); break;
+    }
+    return used;
+}
+
+static enum data_failure keep_data(struct session *session, const char *bytes, size_t size)
+{
+    struct spill *spill = session->transaction->data;
+    if (size > session->config->smtp.max_size - spill_size(spill))
+        return DATA_TOO_BIG;
+    int code = spill_write(spill, bytes, size);
+    if (code == 0)
+        return DATA_FINE;
+    log_error("data_not_kept", session->transaction_id, LOG_TEXT("reason", strerror(-code)));
+    return code == -ENOMEM ? DATA_NO_MEMORY : DATA_NO_STORAGE;
+}
+
+/* data_sink. What will not be used is not kept, so that it cannot fill memory or disk. */
+static void write_data(void *context, const char *bytes, size_t size)
+{
+    struct session *session = context;
+    struct spill **spill = &session->transaction->data;
+    if (*spill && !session->scanner.smuggling)
+        session->data_failure = keep_data(session, bytes, size);
+    if (session->data_failure != DATA_FINE || session->scanner.smuggling) {
+        spill_free(*spill);
+        *spill = NULL;
+    }
+}
+
+static void submit(struct session *session)
+{
+    struct transaction *transaction = session->transaction;
+    session->transaction = NULL;
+    transaction->received_ms = clock_unix_ms();
+    log_info("received", transaction->id, LOG_TEXT("client", session->client_ip),
+             LOG_TEXT("sender", transaction->envelope.sender),
+             LOG_NUMBER("recipients", transaction->envelope.recipient_count),
+             LOG_NUMBER("size", spill_size(transaction->data)));
+    session->state = STATE_WAITING;
+    session->hooks.submit(session->context, transaction);
+}
+
+static bool refuse_data(struct session *session)
+{
+    if (session->scanner.smuggling) {
+        session_refuse(session, 550, "5.5.2",
+                       "SMTP smuggling: a line of a lone dot, but without CRLF around it");
+        return true;
+    }
+    switch (session->data_failure) {
+    case DATA_FINE: return false;
+    case DATA_TOO_BIG:
+        session_refuse(session, 552, "5.3.4", "Message size exceeds the limit of %llu bytes",
+                       (unsigned long long)session->config->smtp.max_size);
+        break;
+    case DATA_NO_STORAGE:
+        session_refuse(session, 452, "4.3.1", "Out of storage, try again later");
+        break;
+    case DATA_NO_MEMORY:
+        session_refuse(session, 451, "4.3.0", "Out of memory, try again later");
+        break;
+    }
+    return true;
+}
+
+/* The message is over: nothing of it is left in the session. */
+static void leave_transaction(struct session *session)
+{
+    session_drop_transaction(session);
+    session->state = STATE_READY;
+    if (session->shutting_down)
+        session_hang_up(session, "4.3.2", "the server is shutting down");
+}
+
+static size_t read_data(struct session *session, const char *bytes, size_t size)
+{
+    const struct data_sink sink = {write_data, session};
+    size_t used = data_scan(&session->scanner, bytes, size, &sink);
+    if (session->scanner.state != DATA_END)
+        return used;
+    session->command = "DATA";
+    if (refuse_data(session))
+        leave_transaction(session);
+    else
+        submit(session);
+    return used;
+}
+
+size_t session_input(struct session *session, const char *bytes, size_t size)
+{
+    size_t used = 0;
+    session->blocked = false;
+    while (used < size && session->state < STATE_WAITING && !session->blocked) {
+        if (session->state == STATE_DATA)
+            used += read_data(session, bytes + used, size - used);
+        else
+            used += read_line(session, bytes + used, size - used);
+    }
+    if (session->state >= STATE_CLOSING)
+        used = size;
+    session_flush(session);
+    return used;
+}
+
+bool session_is_waiting(const struct session *session)
+{
+    return session->state == STATE_WAITING;
+}
+
+void session_answer(struct session *session, const struct reply *reply)
+{
+    session->command = "DATA";
+    if (reply->code >= 400)
+        session_refuse(session, reply->code, reply->enhanced, "%s", reply->text);
+    else
+        session_reply(session, reply->code, reply->enhanced, "%s", reply->text);
+    leave_transaction(session);
+    session_flush(session);
+}
+
+int64_t session_timeout_ms(const struct session *session)
+{
+    if (session->state >= STATE_WAITING)
+        return 0;
+    return session->state == STATE_DATA ? session->config->smtp.data_timeout_ms
+                                        : session->config->smtp.command_timeout_ms;
+}
+
+void session_timed_out(struct session *session)
+{
+    if (session->state >= STATE_WAITING)
+        return;
+    session->command = session->state == STATE_DATA ? "DATA" : "";
+    session_hang_up(session, "4.4.2", "timeout");
+    session_flush(session);
+}
+
+void session_shut_down(struct session *session)
+{
+    if (session->state == STATE_DATA || session->state == STATE_WAITING)
+        session->shutting_down = true;
+    else if (session->state < STATE_CLOSING) {
+        session->command = "";
+        session_hang_up(session, "4.3.2", "the server is shutting down");
+        session_flush(session);
+    }
+}

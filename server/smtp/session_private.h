@@ -1,0 +1,93 @@
+/*
+ * session_private.h - what the files of the session share; nobody else includes it.
+ *
+ * session.c   its life: input, DATA, the answer, time-outs
+ * command.c   the commands, and the states between them
+ * reply.c     what goes back
+ */
+#ifndef MXHOOK_SMTP_SESSION_PRIVATE_H
+#define MXHOOK_SMTP_SESSION_PRIVATE_H
+
+#include "data.h"
+#include "line.h"
+#include "session.h"
+
+/* Commands lead from one to the other as the table in command.c says; besides, DATA leads on to
+ * WAITING or, where the message is refused, READY; the answer to READY; and any to CLOSING. */
+enum session_state {
+    STATE_GREETED = 1, /* no EHLO or HELO yet */
+    STATE_READY,       /* no transaction */
+    STATE_MAIL,        /* a transaction with a sender */
+    STATE_RCPT,        /* and at least one recipient */
+    STATE_DATA,        /* its message is coming in */
+    STATE_WAITING,     /* the message is with submit(), its answer is to come */
+    STATE_CLOSING,     /* to be closed once the replies are handed to send() */
+    STATE_CLOSED,
+};
+
+/* Why a message that is still coming in will be refused: the first reason. */
+enum data_failure {
+    DATA_FINE,
+    DATA_TOO_BIG,
+    DATA_NO_STORAGE,
+    DATA_NO_MEMORY,
+};
+
+#define OUTPUT_SIZE 2048 /* of replies to one piece of input; holds several of the longest */
+
+struct session {
+    struct config *config;
+    struct session_hooks hooks;
+    void *context;
+    char *temporary_directory;
+    char id[ID_SIZE];
+    char client_ip[46];
+
+    enum session_state state;
+    bool esmtp;         /* EHLO, not HELO */
+    bool shutting_down; /* close after the message that is under way */
+    char *helo;         /* NULL before EHLO or HELO */
+    unsigned transactions;
+    size_t errors;
+
+    struct transaction *transaction; /* from MAIL to submit(), else NULL */
+    char transaction_id[ID_SIZE];    /* of the last one */
+    bool smtputf8;                   /* asked for by the last one */
+
+    const char *command;  /* what is being answered, for the log */
+    const char *argument; /* of MAIL and RCPT, else "" */
+
+    struct line line;
+    struct data_scanner scanner;
+    enum data_failure data_failure;
+
+    bool blocked; /* send() wants no more input used now */
+    size_t output_size;
+    char output[OUTPUT_SIZE];
+};
+
+/* command.c: runs one command line, without its CRLF; the line is changed. */
+void session_command(struct session *session, char *line);
+
+/* session.c */
+void session_drop_transaction(struct session *session);
+
+/* reply.c. Each makes one reply; `enhanced` is "" where RFC 2034 wants none. */
+void session_reply(struct session *session, int code, const char *enhanced, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* A line of a reply that others follow. */
+void session_reply_more(struct session *session, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Replies and logs. */
+void session_refuse(struct session *session, int code, const char *enhanced, const char *format,
+                    ...) __attribute__((format(printf, 4, 5)));
+/* The same for what could not be read; 421 instead once there were too many of them. */
+void session_bad_command(struct session *session, int code, const char *enhanced,
+                         const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* 421 and STATE_CLOSING. */
+void session_hang_up(struct session *session, const char *enhanced, const char *why);
+/* Hands the replies to send(), then closes if that is the state. The last thing that a function of
+ * session.h does. */
+void session_flush(struct session *session);
+
+#endif
