@@ -5,8 +5,9 @@
  * role         what the payload makes of a part: body text, body HTML, inline, attachment
  * content      a part's bytes with the transfer encoding removed
  *
- * GMime finds the structure, once; contents stay where they are, in the spill that holds the message,
- * and are decoded in pieces when somebody asks. Which part has which role is decided in role.c.
+ * structure.c finds the parts, once; contents stay where they are, in the spill that holds the
+ * message, and are decoded in pieces when somebody asks (content.c). Which part has which role is
+ * decided in role.c. GMime reads addresses, dates and transfer encodings.
  */
 #ifndef MXHOOK_MAIL_MESSAGE_H
 #define MXHOOK_MAIL_MESSAGE_H
@@ -19,8 +20,15 @@
 #include "../error.h"
 #include "../spill.h"
 #include "header.h"
+#include "sink.h"
 
-#define MESSAGE_MAX_DEPTH 100 /* multiparts in multiparts; what is deeper is one attachment */
+/* What of a message is held in memory has limits; contents have none, as they stay in the spill. */
+#define MESSAGE_MAX_DEPTH        100         /* multiparts in multiparts; a deeper one is a leaf */
+#define MESSAGE_MAX_PARTS        10000       /* what comes after is one attachment, as it stands */
+#define MESSAGE_MAX_HEADER_BYTES (8u << 20)  /* of its header block; later fields are not read */
+#define MESSAGE_MAX_HEADERS      200000      /* fields; later ones are not read */
+#define PART_MAX_HEADER_BYTES    (64u << 10) /* of a part's header block */
+#define PART_MAX_NAME            1024        /* bytes of a file name or Content-ID; cut there */
 
 struct mailbox {
     const char *name;  /* decoded; NULL where there is none */
@@ -34,19 +42,27 @@ struct mailbox_list {
 
 enum part_role { PART_TEXT, PART_HTML, PART_INLINE, PART_ATTACHMENT };
 
+enum part_disposition {
+    DISPOSITION_NONE, /* or one that nobody knows */
+    DISPOSITION_INLINE,
+    DISPOSITION_ATTACHMENT,
+};
+
 struct part {
     enum part_role role;
     const char *type;    /* "image/png", lower case */
     const char *charset; /* as declared; NULL where not */
     const char *name;    /* file name, decoded, valid UTF-8; NULL where there is none */
     const char *cid;     /* Content-ID without angle brackets; NULL where there is none */
+    enum part_disposition disposition;
+    bool related;        /* inside a multipart/related (RFC 2387) */
     int encoding;        /* a GMimeContentEncoding */
     uint64_t start, end; /* where the encoded content stands in the message's spill */
 };
 
 struct message {
-    struct arena *arena; /* owns every string and array here */
-    struct spill *data;  /* a reference */
+    struct arena *arena;        /* owns every string and array here */
+    struct spill *data;         /* a reference */
     struct header_list headers; /* the message's own, all of them */
     struct mailbox_list from, to, cc;
     const char *subject;    /* "" where there is none */
@@ -67,14 +83,14 @@ int message_parse(struct spill *data, int64_t received_seconds, struct message *
                   struct error *err);
 void message_free(struct message *message);
 
-/* Takes bytes in pieces; returns 0, or a negative errno that ends the work and is handed through. */
-typedef int (*bytes_sink)(void *context, const char *bytes, size_t size);
-
-/* Gives a part's content, in pieces of bounded size. */
+/* Gives a part's content, in pieces of at most PIECE_MAX bytes. The same from several threads at
+ * once is fine. */
 int part_read_content(const struct message *message, const struct part *part, bytes_sink sink,
                       void *context);
 
-/* Gives a text part's content as valid UTF-8, from whatever charset was declared. */
+/* Gives a text part's content as valid UTF-8, from whatever charset was declared (charset.h). CRLF,
+ * the line end of text in MIME (RFC 2046 section 4.1.1), is "\n" here; all else is as it was
+ * written, format=flowed and signatures included. */
 int part_read_text(const struct message *message, const struct part *part, bytes_sink sink,
                    void *context);
 

@@ -1,0 +1,128 @@
+#include "address.h"
+
+#include <errno.h>
+#include <gmime/gmime.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buffer.h"
+#include "words.h"
+
+/* GMime's parser takes some 350 bytes of memory an address, so it is given long fields in pieces.
+ */
+#define CHUNK_SIZE 16384u
+
+static int append(struct address_reader *reader, struct arena *arena, const char *name,
+                  const char *email)
+{
+    if (reader->count == ADDRESSES_MAX)
+        return 0;
+    if (reader->count == reader->capacity) {
+        size_t capacity = reader->capacity ? reader->capacity * 2 : 8;
+        struct mailbox *grown = realloc(reader->items, capacity * sizeof *grown);
+        if (!grown)
+            return -ENOMEM;
+        reader->items = grown;
+        reader->capacity = capacity;
+    }
+    struct mailbox *mailbox = &reader->items[reader->count];
+    mailbox->name = name && *name ? arena_strdup(arena, name) : NULL;
+    mailbox->email = arena_strdup(arena, email ? email : "");
+    if (!mailbox->email || (name && *name && !mailbox->name))
+        return -ENOMEM;
+    reader->count++;
+    return 0;
+}
+
+/* A group's members can be groups to GMime, but never deeper than it parses: it does not nest them.
+ */
+static int append_list(struct address_reader *reader, struct arena *arena,
+                       InternetAddressList *list)
+{
+    int status = 0;
+    int count = list ? internet_address_list_length(list) : 0;
+    for (int i = 0; i < count && status == 0; i++) {
+        InternetAddress *address = internet_address_list_get_address(list, i);
+        if (INTERNET_ADDRESS_IS_GROUP(address))
+            status = append_list(
+                reader, arena, internet_address_group_get_members((InternetAddressGroup *)address));
+        else
+            status = append(reader, arena, internet_address_get_name(address),
+                            internet_address_mailbox_get_addr((InternetAddressMailbox *)address));
+    }
+    return status;
+}
+
+static int parse(struct address_reader *reader, struct arena *arena, const char *text)
+{
+    InternetAddressList *list = internet_address_list_parse(NULL, text);
+    int status = append_list(reader, arena, list);
+    if (list)
+        g_object_unref(list);
+    return status;
+}
+
+/* The first comma between addresses at or after `from`; `size` where there is none. The state of
+ * quotes and comments is followed from the beginning. */
+static size_t cut_after(const char *text, size_t size, size_t from)
+{
+    bool quoted = false, angles = false;
+    unsigned comments = 0;
+    for (size_t at = 0; at < size; at++) {
+        char c = text[at];
+        if (c == '\\')
+            at++;
+        else if (quoted)
+            quoted = c != '"';
+        else if (c == '(')
+            comments++;
+        else if (c == ')')
+            comments -= comments > 0;
+        else if (comments > 0)
+            continue;
+        else if (c == '"')
+            quoted = true;
+        else if (c == '<' || c == '>')
+            angles = c == '<';
+        else if (c == ',' && !angles && at >= from)
+            return at;
+    }
+    return size;
+}
+
+int address_read(struct address_reader *reader, struct arena *arena, const char *raw, size_t size)
+{
+    struct buffer text = {0};
+    int status = words_decode_addresses(&text, raw, size);
+    if (status == 0)
+        status = buffer_append_byte(&text, 0);
+    for (size_t at = 0; status == 0 && at + 1 < text.size;) {
+        size_t left = text.size - 1 - at;
+        size_t take = left > CHUNK_SIZE ? cut_after(text.bytes + at, left, CHUNK_SIZE) : left;
+        text.bytes[at + take] = 0;
+        status = parse(reader, arena, text.bytes + at);
+        at += take + 1;
+    }
+    buffer_free(&text);
+    return status;
+}
+
+int address_finish(struct address_reader *reader, struct arena *arena, struct mailbox_list *list)
+{
+    size_t size = reader->count * sizeof *reader->items;
+    int status = 0;
+    *list = (struct mailbox_list){0};
+    if (size > 0) {
+        list->items = arena_alloc(arena, size);
+        if (list->items) {
+            memcpy(list->items, reader->items, size);
+            list->count = reader->count;
+        } else {
+            status = -ENOMEM;
+        }
+    }
+    free(reader->items);
+    *reader = (struct address_reader){0};
+    return status;
+}

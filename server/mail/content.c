@@ -1,0 +1,228 @@
+/* A part's content: transfer encoding removed, and for text, in UTF-8. In pieces throughout. */
+#include <errno.h>
+#include <gmime/gmime.h>
+#include <string.h>
+
+#include "charset.h"
+#include "message.h"
+#include "utf8.h"
+
+#define READ_SIZE (12u * 1024u) /* encoded bytes at once: what they decode to fits a piece */
+
+/* --- Transfer encoding --- */
+
+struct decoder {
+    GMimeEncoding encoding;
+    bool plain;    /* nothing to decode */
+    bool header;   /* before the "begin" line of uuencode */
+    char line[64]; /* the beginning of the current line, there */
+    size_t line_size;
+};
+
+static void decoder_init(struct decoder *decoder, int encoding)
+{
+    decoder->plain = encoding != GMIME_CONTENT_ENCODING_BASE64 &&
+                     encoding != GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE &&
+                     encoding != GMIME_CONTENT_ENCODING_UUENCODE;
+    decoder->header = encoding == GMIME_CONTENT_ENCODING_UUENCODE;
+    decoder->line_size = 0;
+    g_mime_encoding_init_decode(&decoder->encoding, (GMimeContentEncoding)encoding);
+}
+
+/* Uuencode begins after its "begin" line: how many of these bytes are before. */
+static size_t pass_begin(struct decoder *decoder, const char *bytes, size_t size)
+{
+    size_t at = 0;
+    while (at < size && decoder->header) {
+        char c = bytes[at++];
+        if (c == '\n') {
+            decoder->header = decoder->line_size < 6 || memcmp(decoder->line, "begin ", 6) != 0;
+            decoder->line_size = 0;
+        } else if (decoder->line_size < sizeof decoder->line) {
+            decoder->line[decoder->line_size++] = c;
+        }
+    }
+    if (!decoder->header)
+        decoder->encoding.state |= GMIME_UUDECODE_STATE_BEGIN;
+    return at;
+}
+
+static int decode(struct decoder *decoder, const char *bytes, size_t size, bytes_sink sink,
+                  void *context)
+{
+    char out[READ_SIZE + 256];
+    if (decoder->plain)
+        return sink(context, bytes, size);
+    if (decoder->header) {
+        size_t skip = pass_begin(decoder, bytes, size);
+        bytes += skip;
+        size -= skip;
+    }
+    size_t got = size ? g_mime_encoding_step(&decoder->encoding, bytes, size, out) : 0;
+    return got > 0 ? sink(context, out, got) : 0;
+}
+
+static int decode_end(struct decoder *decoder, bytes_sink sink, void *context)
+{
+    char out[256];
+    if (decoder->plain || decoder->header)
+        return 0;
+    size_t got = g_mime_encoding_flush(&decoder->encoding, "", 0, out);
+    return got > 0 ? sink(context, out, got) : 0;
+}
+
+int part_read_content(const struct message *message, const struct part *part, bytes_sink sink,
+                      void *context)
+{
+    const char *memory = spill_memory(message->data);
+    char in[READ_SIZE];
+    struct decoder decoder;
+    int status = 0;
+    decoder_init(&decoder, part->encoding);
+    for (uint64_t at = part->start; at < part->end && status == 0;) {
+        size_t take = part->end - at < sizeof in ? (size_t)(part->end - at) : sizeof in;
+        const char *bytes = in;
+        if (memory) {
+            bytes = memory + at;
+        } else {
+            ssize_t got = spill_read(message->data, at, in, take);
+            if (got <= 0)
+                return got < 0 ? (int)got : -EIO;
+            take = (size_t)got;
+        }
+        status = decode(&decoder, bytes, take, sink, context);
+        at += take;
+    }
+    return status < 0 ? status : decode_end(&decoder, sink, context);
+}
+
+/* --- Text --- */
+
+/* CRLF becomes LF; any other CR stays. */
+struct newlines {
+    bytes_sink sink;
+    void *context;
+    bool cr; /* one is held back until it is known what follows */
+};
+
+static int newlines_write(void *context, const char *bytes, size_t size)
+{
+    struct newlines *newlines = context;
+    int status = 0;
+    size_t at = 0;
+    if (newlines->cr && size > 0) {
+        newlines->cr = false;
+        if (bytes[0] != '\n')
+            status = newlines->sink(newlines->context, "\r", 1);
+    }
+    while (at < size && status == 0) {
+        const char *cr = memchr(bytes + at, '\r', size - at);
+        size_t stop = cr ? (size_t)(cr - bytes) : size;
+        size_t next = cr ? stop + 1 : size;
+        newlines->cr = cr && next == size;
+        if (cr && next < size && bytes[next] != '\n')
+            stop = next; /* one that stays */
+        if (stop > at)
+            status = newlines->sink(newlines->context, bytes + at, stop - at);
+        at = next;
+    }
+    return status;
+}
+
+static int newlines_end(struct newlines *newlines)
+{
+    bool cr = newlines->cr;
+    newlines->cr = false;
+    return cr ? newlines->sink(newlines->context, "\r", 1) : 0;
+}
+
+/* Ends the work with -EILSEQ at the first byte that is not UTF-8. A character that a piece cuts is
+ * kept until the rest of it is there. */
+static int check_utf8(void *context, const char *bytes, size_t size)
+{
+    struct utf8_stream *cut = context;
+    while (cut->pending_size > 0 && size > 0) {
+        if (cut->pending_size == sizeof cut->pending)
+            return -EILSEQ;
+        cut->pending[cut->pending_size++] = *bytes++;
+        size--;
+        if (utf8_valid_size(cut->pending, cut->pending_size) == cut->pending_size)
+            cut->pending_size = 0;
+    }
+    size_t valid = utf8_valid_size(bytes, size);
+    if (size - valid >= sizeof cut->pending)
+        return -EILSEQ;
+    if (size > valid) {
+        cut->pending_size = size - valid;
+        memcpy(cut->pending, bytes + valid, size - valid);
+    }
+    return 0;
+}
+
+/* What a text is in that declares nothing usable: all of it has to be looked at. */
+static int guess_charset(const struct message *message, const struct part *part,
+                         const char **charset)
+{
+    struct utf8_stream cut = {0};
+    int status = part_read_content(message, part, check_utf8, &cut);
+    *charset = status == 0 && cut.pending_size == 0 ? CHARSET_UTF8 : CHARSET_FALLBACK;
+    return status == -EILSEQ ? 0 : status;
+}
+
+struct conversion {
+    struct charset_converter charset;
+    struct newlines newlines;
+};
+
+static int convert(void *context, const char *bytes, size_t size)
+{
+    struct conversion *conversion = context;
+    return charset_write(&conversion->charset, bytes, size, newlines_write, &conversion->newlines);
+}
+
+int part_read_text(const struct message *message, const struct part *part, bytes_sink sink,
+                   void *context)
+{
+    struct conversion conversion = {.newlines = {sink, context, false}};
+    int status = charset_open(&conversion.charset, part->charset);
+    if (status == -ENOENT) {
+        const char *charset;
+        status = guess_charset(message, part, &charset);
+        if (status == 0)
+            status = charset_open(&conversion.charset, charset);
+    }
+    if (status < 0)
+        return status;
+    status = part_read_content(message, part, convert, &conversion);
+    if (status == 0)
+        status = charset_end(&conversion.charset, newlines_write, &conversion.newlines);
+    if (status == 0)
+        status = newlines_end(&conversion.newlines);
+    charset_close(&conversion.charset);
+    return status;
+}
+
+bool message_has_role(const struct message *message, enum part_role role)
+{
+    for (size_t i = 0; i < message->part_count; i++)
+        if (message->parts[i].role == role)
+            return true;
+    return false;
+}
+
+int message_read_text(const struct message *message, enum part_role role, bytes_sink sink,
+                      void *context)
+{
+    int status = 0;
+    bool first = true;
+    for (size_t i = 0; i < message->part_count && status == 0; i++) {
+        if (message->parts[i].role != role)
+            continue;
+        if (!first)
+            status = sink(context, "\n", 1);
+        if (status == 0)
+            status = part_read_text(message, &message->parts[i], sink, context);
+        first = false;
+    }
+    return status;
+}

@@ -1,0 +1,215 @@
+#include "json.h"
+
+#include <glib.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Bytes of input at once: their base64, 4/3 as much and a rest, fits into the buffer. */
+#define BASE64_STEP 6144u
+
+void json_init(struct json *json, struct spill *out)
+{
+    /* The buffer is not cleared. */
+    json->out = out;
+    json->status = 0;
+    json->comma = false;
+    json->text = (struct utf8_stream){0};
+    json->used = 0;
+}
+
+static void flush(struct json *json)
+{
+    if (json->status == 0 && json->used > 0)
+        json->status = spill_write(json->out, json->buffer, json->used);
+    json->used = 0;
+}
+
+int json_finish(struct json *json)
+{
+    flush(json);
+    return json->status;
+}
+
+static void put(struct json *json, const char *bytes, size_t size)
+{
+    if (size > JSON_BUFFER - json->used) {
+        flush(json);
+        if (size > JSON_BUFFER) {
+            if (json->status == 0)
+                json->status = spill_write(json->out, bytes, size);
+            return;
+        }
+    }
+    memcpy(json->buffer + json->used, bytes, size);
+    json->used += size;
+}
+
+static void put_byte(struct json *json, char byte)
+{
+    put(json, &byte, 1);
+}
+
+/* Begins a key or a value. */
+static void begin(struct json *json)
+{
+    if (json->comma)
+        put_byte(json, ',');
+    json->comma = true;
+}
+
+void json_resume_object(struct json *json)
+{
+    json->comma = true;
+}
+
+static void open_with(struct json *json, char bracket)
+{
+    begin(json);
+    put_byte(json, bracket);
+    json->comma = false;
+}
+
+static void close_with(struct json *json, char bracket)
+{
+    put_byte(json, bracket);
+    json->comma = true;
+}
+
+void json_begin_object(struct json *json)
+{
+    open_with(json, '{');
+}
+
+void json_end_object(struct json *json)
+{
+    close_with(json, '}');
+}
+
+void json_begin_array(struct json *json)
+{
+    open_with(json, '[');
+}
+
+void json_end_array(struct json *json)
+{
+    close_with(json, ']');
+}
+
+/* What a byte of a string needs: 0 nothing, 'u' the long form, else the letter after a backslash.
+ */
+static const char escapes[256] = {
+    [0] = 'u',  [1] = 'u',    [2] = 'u',    [3] = 'u',    [4] = 'u',   [5] = 'u',     [6] = 'u',
+    [7] = 'u',  ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', [11] = 'u',  ['\f'] = 'f',  ['\r'] = 'r',
+    [14] = 'u', [15] = 'u',   [16] = 'u',   [17] = 'u',   [18] = 'u',  [19] = 'u',    [20] = 'u',
+    [21] = 'u', [22] = 'u',   [23] = 'u',   [24] = 'u',   [25] = 'u',  [26] = 'u',    [27] = 'u',
+    [28] = 'u', [29] = 'u',   [30] = 'u',   [31] = 'u',   ['"'] = '"', ['\\'] = '\\',
+};
+
+/* A sink for text that is valid UTF-8. */
+static int put_escaped(void *context, const char *bytes, size_t size)
+{
+    struct json *json = context;
+    size_t at = 0;
+    while (at < size) {
+        size_t run = at;
+        while (run < size && !escapes[(unsigned char)bytes[run]])
+            run++;
+        if (run > at)
+            put(json, bytes + at, run - at);
+        if (run < size) {
+            char form[8] = {'\\', escapes[(unsigned char)bytes[run]]};
+            if (form[1] == 'u')
+                put(json, form, (size_t)snprintf(form, sizeof form, "\\u%04x", bytes[run]));
+            else
+                put(json, form, 2);
+            run++;
+        }
+        at = run;
+    }
+    return json->status;
+}
+
+void json_begin_string(struct json *json)
+{
+    begin(json);
+    put_byte(json, '"');
+}
+
+int json_string_sink(void *context, const char *bytes, size_t size)
+{
+    struct json *json = context;
+    return utf8_stream_write(&json->text, bytes, size, put_escaped, json);
+}
+
+void json_end_string(struct json *json)
+{
+    utf8_stream_end(&json->text, put_escaped, json);
+    put_byte(json, '"');
+}
+
+void json_string(struct json *json, const char *text, size_t size)
+{
+    json_begin_string(json);
+    json_string_sink(json, text, size);
+    json_end_string(json);
+}
+
+void json_text(struct json *json, const char *text)
+{
+    if (text)
+        json_string(json, text, strlen(text));
+    else
+        json_null(json);
+}
+
+void json_key(struct json *json, const char *key)
+{
+    json_string(json, key, strlen(key));
+    put_byte(json, ':');
+    json->comma = false;
+}
+
+void json_number(struct json *json, int64_t number)
+{
+    char text[24];
+    begin(json);
+    put(json, text, (size_t)snprintf(text, sizeof text, "%" PRId64, number));
+}
+
+void json_null(struct json *json)
+{
+    begin(json);
+    put(json, "null", 4);
+}
+
+void json_begin_base64(struct json *json)
+{
+    begin(json);
+    put_byte(json, '"');
+    json->base64_state = json->base64_save = 0;
+}
+
+int json_base64_sink(void *context, const char *bytes, size_t size)
+{
+    struct json *json = context;
+    for (size_t at = 0; at < size && json->status == 0;) {
+        size_t take = size - at < BASE64_STEP ? size - at : BASE64_STEP;
+        if (JSON_BUFFER - json->used < take / 3 * 4 + 8)
+            flush(json);
+        json->used +=
+            g_base64_encode_step((const guchar *)bytes + at, take, FALSE, json->buffer + json->used,
+                                 &json->base64_state, &json->base64_save);
+        at += take;
+    }
+    return json->status;
+}
+
+void json_end_base64(struct json *json)
+{
+    if (JSON_BUFFER - json->used < 8)
+        flush(json);
+    json->used += g_base64_encode_close(FALSE, json->buffer + json->used, &json->base64_state,
+                                        &json->base64_save);
+    put_byte(json, '"');
+}

@@ -1,0 +1,138 @@
+/* The fields that the server adds: who had the message, and what was checked. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "buffer.h"
+#include "payload.h"
+
+/* --- Whose Authentication-Results --- */
+
+/* White space and comments (RFC 5322 section 3.2.2), which can nest. */
+static const char *skip_cfws(const char *at, const char *end)
+{
+    unsigned depth = 0;
+    for (; at < end; at++) {
+        if (*at == '\\' && depth > 0)
+            at++;
+        else if (*at == '(')
+            depth++;
+        else if (*at == ')' && depth > 0)
+            depth--;
+        else if (depth == 0 && !strchr(" \t\r\n", *at))
+            break;
+        else if (depth == 0 && *at == 0)
+            break;
+    }
+    return at < end ? at : end;
+}
+
+/* Is the authserv-id, the first word of the value (RFC 8601 section 2.2), this one? It is a token
+ * or a quoted string; letter case does not count. A final dot names the same host. */
+static bool claims(const struct header *header, const char *hostname)
+{
+    const char *end = header->value + header->value_size;
+    const char *at = skip_cfws(header->value, end);
+    bool quoted = at < end && *at == '"';
+    size_t have = strlen(hostname), matched = 0;
+    for (at += quoted; at < end; at++) {
+        if (quoted ? *at == '"' : strchr(" \t\r\n;(", *at) != NULL)
+            break;
+        if (quoted && *at == '\\' && end - at > 1)
+            at++;
+        if (matched == have)
+            return *at == '.' &&
+                   (end - at == 1 || (quoted ? at[1] == '"' : strchr(" \t\r\n;(", at[1]) != NULL));
+        if (strncasecmp(at, hostname + matched++, 1) != 0)
+            return false;
+    }
+    return matched == have;
+}
+
+/* --- What is added --- */
+
+static int add(struct header_list *out, struct arena *arena, const char *name, const char *format,
+               ...) __attribute__((format(printf, 4, 5)));
+
+static int add(struct header_list *out, struct arena *arena, const char *name, const char *format,
+               ...)
+{
+    va_list args;
+    va_start(args, format);
+    int size = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *value = size >= 0 ? arena_alloc(arena, (size_t)size + 1) : NULL;
+    if (!value)
+        return -ENOMEM;
+    va_start(args, format);
+    vsnprintf(value, (size_t)size + 1, format, args);
+    va_end(args);
+    return header_list_append(out, name, value, (size_t)size);
+}
+
+/* What the client called itself, as RFC 7208 section 9.1 has a value: a dot-atom, or else quoted.
+ * So it cannot pass for more than a name. */
+static char *helo_value(const char *helo, struct arena *arena)
+{
+    static const char atom[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    size_t size = strlen(helo), used = 0;
+    if (size > 0 && strspn(helo, atom) == size)
+        return arena_strdup(arena, helo);
+    char *quoted = arena_alloc(arena, 2 * size + 3);
+    if (!quoted)
+        return NULL;
+    quoted[used++] = '"';
+    for (; *helo; helo++) {
+        if (*helo == '"' || *helo == '\\')
+            quoted[used++] = '\\';
+        quoted[used++] = *helo;
+    }
+    quoted[used++] = '"';
+    quoted[used] = 0;
+    return quoted;
+}
+
+/* SPF, DKIM and DMARC are not checked yet, and the fields say so: "none" is RFC 8601 section 2.2's
+ * word for a message that was not evaluated. */
+static int add_own(const struct envelope *envelope, const char *recipient, const char *hostname,
+                   struct arena *arena, struct header_list *out)
+{
+    char *helo = helo_value(envelope->helo ? envelope->helo : "", arena);
+    if (!helo)
+        return -ENOMEM;
+    int status = add(out, arena, "X-Forwarding-Service", "mxhook %s", MXHOOK_VERSION);
+    if (status == 0)
+        status = add(out, arena, "Received-SPF",
+                     "none (%s: SPF was not checked) receiver=%s; client-ip=%s; helo=%s;", hostname,
+                     hostname, envelope->client_ip, helo);
+    if (status == 0)
+        status = add(out, arena, "Delivered-To", "%s", recipient);
+    if (status == 0)
+        status = add(out, arena, "Authentication-Results", "%s; none", hostname);
+    return status;
+}
+
+static bool is_replaced(const struct header *header, const char *hostname)
+{
+    if (strcasecmp(header->name, "X-Forwarding-Service") == 0)
+        return true;
+    return strcasecmp(header->name, "Authentication-Results") == 0 && claims(header, hostname);
+}
+
+int payload_headers(const struct message *message, const struct envelope *envelope,
+                    const char *recipient, const char *hostname, struct arena *arena,
+                    struct header_list *out)
+{
+    *out = (struct header_list){0};
+    int status = add_own(envelope, recipient, hostname, arena, out);
+    for (size_t i = 0; i < message->headers.count && status == 0; i++) {
+        const struct header *header = &message->headers.items[i];
+        if (!is_replaced(header, hostname))
+            status = header_list_append(out, header->name, header->value, header->value_size);
+    }
+    if (status < 0)
+        header_list_free(out);
+    return status;
+}
