@@ -6,7 +6,8 @@
  * state        a Lua state with the whole generation loaded; a ruleset has one for each worker and
  *              one for the loop's thread, and no state is ever used by two threads at once
  *
- * Rules are functions of `msg`; what they may return stands in DESIGN.md and in lua/mxhook/route.lua.
+ * Rules are functions of `msg`; what they may return stands in DESIGN.md and in
+ * lua/mxhook/route.lua.
  */
 #ifndef MXHOOK_RULES_RULESET_H
 #define MXHOOK_RULES_RULESET_H
@@ -19,9 +20,9 @@
 
 struct ruleset;
 
-/* Loads every rules.d/(name).lua, in name order, into `states` Lua states. All or nothing: on any error
- * a negative errno, and `err` holds a line for each file that failed: "file:line: what". Blocking
- * (it runs the files): any thread but the loop's, once it runs. *out is one reference. */
+/* Loads every rules.d/(name).lua, in name order, into `states` Lua states. All or nothing: on any
+ * error a negative errno, and `err` holds a line for each file that failed: "file:line: what".
+ * Blocking (it runs the files): any thread but the loop's, once it runs. *out is one reference. */
 int ruleset_load(const struct rules_config *config, size_t states, struct ruleset **out,
                  struct error *err);
 
@@ -41,11 +42,14 @@ struct rules_input {
     const struct transaction *transaction;
     const char *recipient;
     const struct header_list *headers; /* from payload_headers(); copied, not changed */
+    /* NULL, or told of every rule that was asked, and in words what it answered. */
+    void (*trace)(void *context, const char *rule, const char *answer);
+    void *trace_context;
 };
 
-/* Runs the rules for one recipient. Never fails but for -ENOMEM: a rule that raises, returns what is
- * not in the table, or goes over its limits makes a VERDICT_DEFER, and the log says file, line and
- * traceback under the transaction's id. *out is freed by verdict_free(). The thread that owns
+/* Runs the rules for one recipient. Never fails but for -ENOMEM: a rule that raises, returns what
+ * is not in the table, or goes over its limits makes a VERDICT_DEFER, and the log says file, line
+ * and traceback under the transaction's id. *out is freed by verdict_free(). The thread that owns
  * `state`. */
 int ruleset_run(struct ruleset *ruleset, size_t state, const struct rules_input *input,
                 struct verdict **out);

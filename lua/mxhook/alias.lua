@@ -1,0 +1,148 @@
+--- alias: destinations by recipient.
+--
+--   return alias {
+--       ["sales@example.com"] = "https://crm.example/hook",                   -- exact; sales+x too
+--       ["/^inv-(\\d+)@example\\.com$/"] = "https://books.example/in/$1",     -- regular expression
+--       ["*@example.com"] = "https://all.example/a, https://all.example/b",   -- wildcard
+--       ["noreply@example.com"] = "null",                                     -- dropped
+--   }
+--
+-- The best match alone answers: exact, then exact without "+tag", then regular expressions (the
+-- longest first), then wildcards (the one with most characters first). Upper and lower case are the same.
+
+local rule = require "mxhook.rule"
+local regex = require "mxhook.core".regex
+
+local alias = {}
+
+-- A pattern's $1 to $9 stand for groups, in any string of its destinations.
+local function substitute(value, with)
+    if type(value) == "string" then return (value:gsub("%$(%d)", with)) end
+    if type(value) ~= "table" then return value end
+    local copy = {}
+    for key, item in next, value do copy[key] = substitute(item, with) end
+    return copy
+end
+
+-- What a sender wrote must not change a URL's shape: it stays within its path segment or value.
+local function percent_encode(text)
+    return (text:gsub("[^%w%-._~]", function(char) return ("%%%02X"):format(char:byte()) end))
+end
+
+-- The numbers that stand after a $ in the value's strings, as a set.
+local function digits(value, into)
+    into = into or {}
+    if type(value) == "string" then
+        for digit in value:gmatch("%$(%d)") do into[tonumber(digit)] = true end
+    elseif type(value) == "table" then
+        for _, item in next, value do digits(item, into) end
+    end
+    return into
+end
+
+local function compile(key, pattern, flags)
+    local ok, code = pcall(regex.compile, pattern, flags)
+    if not ok then rule.fail(key, ("alias key '%s': %s"):format(key, code)) end
+    return code
+end
+
+-- Adds what the key is to `found`, by kind.
+local add = {}
+
+function add.regex(found, key, value)
+    local pattern, flags = key:match("^/(.*)/(%a*)$")
+    if not pattern then
+        rule.fail(key, ("alias key '%s': a regular expression ends with '/'"):format(key))
+    end
+    local code, wanted = compile(key, pattern, flags .. "i"), digits(value)
+    for digit in pairs(wanted) do
+        if digit > code:groups() then
+            rule.fail(key, ("alias key '%s': $%d in its destination, but the pattern has %d "
+                .. "group(s)"):format(key, digit, code:groups()))
+        end
+    end
+    table.insert(found.regexes,
+        { text = pattern, code = code, value = value, groups = next(wanted) ~= nil })
+end
+
+function add.wildcard(found, key, value)
+    local pattern = "^\\Q" .. key:gsub("%*", "\\E.*\\Q") .. "\\E$"
+    table.insert(found.wildcards, { text = key, code = compile(key, pattern, "is"), value = value })
+end
+
+function add.exact(found, key, value)
+    local address = key:lower()
+    if not address:find("^[^@%s]+@[^@%s]+$") then
+        rule.fail(key, ("alias key '%s': an address was expected, as in \"%s@example.com\"; a "
+            .. "wildcard, as in \"*@example.com\"; or \"/a regular expression/\""):format(key,
+            key:match("^[^@%s]+") or "name"))
+    end
+    if found.exact[address] ~= nil then
+        rule.fail(key, ("alias key '%s' stands twice, in upper and lower case"):format(key))
+    end
+    found.exact[address] = value
+end
+
+-- Longest first; of one length by text, so that every load and every worker sees one order.
+local function by_length(a, b)
+    if #a.text ~= #b.text then return #a.text > #b.text end
+    return a.text < b.text
+end
+
+local function read(entries)
+    local found = { exact = {}, regexes = {}, wildcards = {} }
+    for key, value in next, entries do
+        if type(key) ~= "string" then
+            rule.fail(nil, ("alias: keys are addresses, not a %s: write [\"sales@example.com\"] = "
+                .. "\"https://…\""):format(type(key)))
+        end
+        rule.check_answer(key, ("alias key '%s'"):format(key), substitute(value, "1"))
+        local kind = key:sub(1, 1) == "/" and "regex" or key:find("*", 1, true) and "wildcard"
+            or "exact"
+        add[kind](found, key, value)
+    end
+    table.sort(found.regexes, by_length)
+    table.sort(found.wildcards, by_length)
+    return found
+end
+
+local function match_regex(regexes, address)
+    for _, entry in ipairs(regexes) do
+        local groups = { entry.code:exec(address) }
+        if groups[1] then return entry, groups end
+    end
+end
+
+local function expand(entry, groups)
+    if not entry.groups then return entry.value end
+    return substitute(entry.value, function(digit)
+        return percent_encode(groups[tonumber(digit) + 2] or "")
+    end)
+end
+
+local function find(found, recipient)
+    local address = recipient:lower()
+    local value = found.exact[address]
+    if value ~= nil then return value end
+    local plain, host = address:match("^([^+]+)%+.*(@[^@]*)$")
+    value = plain and found.exact[plain .. host]
+    if value then return value end
+    local entry, groups = match_regex(found.regexes, address)
+    if entry then return expand(entry, groups) end
+    entry = match_regex(found.wildcards, address)
+    return entry and entry.value
+end
+
+function alias.alias(entries)
+    if type(entries) ~= "table" then
+        rule.fail(nil, ("alias: a table of addresses was expected, not a %s"):format(type(entries)))
+    end
+    local found = read(entries)
+    return rule.new {
+        source = rule.where(),
+        serves = function(recipient) return find(found, recipient) ~= nil end,
+        answer = function(msg) return find(found, msg.envelope.recipient) end,
+    }
+end
+
+return alias

@@ -1,0 +1,117 @@
+--- Loads the rule files into one Lua state. C (server/rules/ruleset.c) calls load().
+
+local rule = require "mxhook.rule"
+local sandbox = require "mxhook.sandbox"
+
+local loader = {}
+
+local EXPECTED = "a rule, or a list of rules, was expected; a rule is a function of msg, or one made by "
+    .. "alias, route.regex or route.cel"
+
+-- The line of a file's last `return`: where what it returned can be put right.
+local function return_line(text)
+    local line, found = 0, 1
+    for content in (text .. "\n"):gmatch("(.-)\n") do
+        line = line + 1
+        if content:find("^%s*return%f[%W]") then found = line end
+    end
+    return found
+end
+
+-- A rule as a function, the name that the log gives it, and how to ask it about a recipient.
+local function add(rules, value)
+    local parts = rule.parts(value)
+    local info = not parts and debug.getinfo(value, "S")
+    table.insert(rules.functions, parts and parts.answer or value)
+    table.insert(rules.names, parts and parts.source
+        or ("%s:%d"):format(info.source:gsub("^[@=]", ""), info.linedefined))
+    table.insert(rules.serves, parts and parts.serves or false)
+end
+
+local function is_rule(value)
+    return type(value) == "function" or rule.parts(value) ~= nil
+end
+
+local function describe(value)
+    if type(value) == "string" then return ("the string '%s'"):format(value:sub(1, 60)) end
+    return value == nil and "nothing" or "a " .. type(value)
+end
+
+-- Adds what a file returned; or says what is wrong with it.
+local function add_all(rules, value)
+    if is_rule(value) then
+        add(rules, value)
+        return nil
+    end
+    if type(value) ~= "table" then return "returned " .. describe(value) .. ": " .. EXPECTED end
+    for key in next, value do
+        if type(key) ~= "number" or value[#value] == nil or key > #value or key < 1 then
+            return ("returned a table with the key '%s': %s"):format(tostring(key), EXPECTED)
+        end
+    end
+    for i, item in ipairs(value) do
+        if not is_rule(item) then
+            return ("returned a list with %s at %d: %s"):format(describe(item), i, EXPECTED)
+        end
+    end
+    for _, item in ipairs(value) do add(rules, item) end
+end
+
+-- lib/: "names" is lib/names.lua, "a.b" is lib/a.b.lua; each file that requires one runs it anew.
+local function make_load_lib(libraries)
+    return function(name, environment)
+        local text = libraries[name]
+        if not text then return nil end
+        local chunk, wrong = load(text, "@lib/" .. name .. ".lua", "t", environment)
+        if not chunk then error(wrong, 0) end
+        local value = chunk()
+        if value == nil then return true end
+        return value
+    end
+end
+
+local function run(source, load_lib, unsafe)
+    local environment = sandbox.environment(load_lib, unsafe)
+    local chunk, wrong = load(source.text, "@" .. source.name, "t", environment)
+    if not chunk then return nil, wrong end
+    local ok, value = pcall(chunk)
+    if ok then return true, value end
+    if type(value) ~= "string" then value = ("raised a %s"):format(type(value)) end
+    return nil, value
+end
+
+-- Errors of Lua begin with "name.lua:3: "; others get the file's first line.
+local function locate(directory, name, text)
+    if not text:find("^[^:\n]+%.lua:%d+: ") then text = name .. ":1: " .. text end
+    return directory .. "/" .. (text:gsub("\n.*", ""))
+end
+
+--- All rules in order, as lists of functions, names and serves; or nil and a line for each bad file.
+function loader.load(sources, options)
+    local rules = { functions = {}, names = {}, serves = {} }
+    local libraries, errors = {}, {}
+    for _, source in ipairs(sources) do
+        local library = source.name:match("^lib/(.+)%.lua$")
+        if library then libraries[library] = source.text end
+        rule.set_source(source.name, source.text)
+    end
+    local load_lib = make_load_lib(libraries)
+    for _, source in ipairs(sources) do
+        if source.name:sub(1, 4) ~= "lib/" then
+            local ok, value = run(source, load_lib, options.unsafe)
+            if ok then
+                local wrong = add_all(rules, value)
+                ok = not wrong
+                value = wrong and ("%s:%d: %s"):format(source.name, return_line(source.text), wrong)
+            end
+            if not ok then
+                table.insert(errors, locate(options.directory, source.name, value))
+            end
+        end
+        rule.set_source(source.name, nil)
+    end
+    if #errors > 0 then return nil, table.concat(errors, "\n") end
+    return rules.functions, rules.names, rules.serves
+end
+
+return loader

@@ -1,0 +1,50 @@
+--- route: what a rule answers.
+--
+--   return "https://a.example/hook"            -- there
+--   return route.also("https://log.example")   -- there, and the next rules are asked as well
+--   return route.discard()                     -- accepted, and dropped
+--   return route.reject("No such person")      -- 550: the sender gets it back
+--   return route.defer("Back at six")          -- 451: the sender tries again later
+
+local core = require "mxhook.core"
+
+local route = {}
+
+core.answer_type.__metatable = "answer"
+
+-- C knows an answer by its metatable, and checks what is in it.
+local function answer(action, value)
+    return setmetatable({ action = action, value = value }, core.answer_type)
+end
+
+local function text_answer(action)
+    return function(text)
+        if text ~= nil and type(text) ~= "string" then
+            error(("route.%s: a text was expected, not a %s"):format(action, type(text)), 2)
+        end
+        if text and text:find("[%z\r\n]") then
+            error(("route.%s: the text must be one line"):format(action), 2)
+        end
+        return answer(action, text or "")
+    end
+end
+
+--- These destinations, and go on to the next rule.
+function route.also(destinations)
+    local wrong = destinations == nil and "nil" or core.check_answer(destinations)
+    if wrong then error("route.also: destinations were expected, not " .. wrong, 2) end
+    return answer("also", destinations)
+end
+
+--- Accept the message for this recipient, and drop it.
+function route.discard()
+    return answer("discard")
+end
+
+--- Refuse the message for good (550), with a text for the sender.
+route.reject = text_answer("reject")
+
+--- Refuse the message for now (451), with a text for the sender.
+route.defer = text_answer("defer")
+
+return route

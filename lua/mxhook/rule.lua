@@ -1,0 +1,97 @@
+--- What the constructors (alias, route.regex, route.cel) have in common: a rule that they made.
+--
+-- A rule holds answer(msg) -> an answer, source "10-alias.lua:3", and serves(recipient) -> boolean
+-- where it alone can tell from the recipient whether it answers (aliases).
+
+local core = require "mxhook.core"
+
+local rule = {}
+
+local made = { __metatable = "rule" }
+local parts_of = setmetatable({}, { __mode = "k" })
+
+--- A rule as the file that made it sees it: a table without contents.
+function rule.new(parts)
+    local new = setmetatable({}, made)
+    parts_of[new] = parts
+    return new
+end
+
+--- What rule.new() was given, or nil where `value` is not a rule that a constructor made.
+function rule.parts(value)
+    return parts_of[value]
+end
+
+local sources = {}
+
+--- The loader's: the text of the file `name`, so that errors can name the line of a key.
+function rule.set_source(name, text) sources[name] = text end
+
+local function caller()
+    for level = 3, 30 do
+        local info = debug.getinfo(level, "Sl")
+        if not info then return nil end
+        if info.source:sub(1, 1) == "@" then return info.source:sub(2), info.currentline end
+    end
+end
+
+--- "10-alias.lua:3", the line of the rule file that is calling a constructor.
+function rule.where()
+    local name, line = caller()
+    return name and ("%s:%d"):format(name, line) or "?"
+end
+
+-- The line that holds `"key"`: a constructor's call has one line, its table many.
+local function line_of(text, key)
+    local at = text:find('"' .. key .. '"', 1, true) or text:find("'" .. key .. "'", 1, true)
+        or text:find(key, 1, true)
+    if not at then return nil end
+    local _, lines = text:sub(1, at):gsub("\n", "\n")
+    return lines + 1
+end
+
+--- Raises "10-alias.lua:4: text", with the line of `key` in the rule file where it can be found.
+function rule.fail(key, text)
+    local name, line = caller()
+    if key and sources[name] then line = line_of(sources[name], key) or line end
+    error(("%s:%d: %s"):format(name or "?", line or 0, text), 0)
+end
+
+--- Checks an answer that a rule will give; raises as rule.fail().
+function rule.check_answer(key, what, value)
+    local wrong = value == nil and "nil" or core.check_answer(value)
+    if wrong then
+        rule.fail(key, ("%s: a destination was expected (a URL, several by comma, a list, a table "
+            .. "with a url, or \"null\"), not %s"):format(what, wrong))
+    end
+end
+
+-- The distance of two words in insertions, deletions, replacements and swaps of neighbours.
+local function distance(a, b)
+    local before, row = {}, {}
+    for j = 0, #b do row[j] = j end
+    for i = 1, #a do
+        local current = { [0] = i }
+        for j = 1, #b do
+            local same = a:byte(i) == b:byte(j)
+            current[j] = math.min(row[j] + 1, current[j - 1] + 1, row[j - 1] + (same and 0 or 1))
+            if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+                current[j] = math.min(current[j], before[j - 2] + 1)
+            end
+        end
+        before, row = row, current
+    end
+    return row[#b]
+end
+
+--- " (did you mean 'subject'?)" where one of `names` is near to `name`; else "".
+function rule.suggest(name, names)
+    local best, least = nil, math.max(1, math.floor(#name / 3)) + 1
+    for _, candidate in ipairs(names) do
+        local far = distance(name:lower(), candidate:lower())
+        if far < least then best, least = candidate, far end
+    end
+    return best and (" (did you mean '%s'?)"):format(best) or ""
+end
+
+return rule

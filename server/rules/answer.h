@@ -1,0 +1,55 @@
+/*
+ * answer.h - what a rule returned, checked and made part of a verdict.
+ *
+ * answer       any Lua value; which ones mean what stands in DESIGN.md. Nothing in it is trusted
+ *
+ * To add a kind of destination: answer_destination.c. To add a field of a destination table: a row
+ * in its table there, and a field in destination.h.
+ */
+#ifndef MXHOOK_RULES_ANSWER_H
+#define MXHOOK_RULES_ANSWER_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+#include "../error.h"
+#include "verdict.h"
+
+#define ANSWER_TYPE "mxhook.answer" /* metatable of what route.also, .discard, ... make */
+
+#define ANSWER_MAX_DESTINATIONS 100  /* for one recipient */
+#define ANSWER_MAX_URL          4096 /* bytes */
+#define ANSWER_MAX_TEXT         400  /* bytes of a reject's or defer's text */
+#define ANSWER_MAX_HEADERS      50   /* of one destination */
+#define ANSWER_MAX_FIELD        8192 /* bytes of a destination's header or secret */
+#define ANSWER_MAX_TIMEOUT_MS   3600000
+#define ANSWER_MAX_ATTEMPTS     100
+
+enum answer_kind {
+    ANSWER_NONE,  /* no match: the next rule */
+    ANSWER_FINAL, /* it decides */
+    ANSWER_ALSO,  /* its destinations were added, and the next rule is asked */
+    ANSWER_WRONG, /* not an answer; `why` says what was expected */
+};
+
+/* Reads the value at `index`. Of a FINAL or ALSO answer the destinations are added to the verdict,
+ * and FINAL sets its kind and text. `verdict` NULL: the value is checked only. Raw access
+ * throughout: no metamethod of the rule runs. Raises where there is no memory. */
+enum answer_kind answer_read(lua_State *L, int index, struct verdict *verdict, struct error *why);
+
+/* For people: "https://a.example/, https://b.example/", "discard", "no match". */
+void answer_describe(enum answer_kind kind, const struct verdict *verdict, size_t first, char *text,
+                     size_t size);
+
+/* For answer.c: one destination, a string without commas or a table, at `index`. Returns 0, -EINVAL
+ * with `why`, or 1 where it is "null". */
+int answer_read_destination(lua_State *L, int index, struct verdict *verdict, struct error *why);
+
+/* Is this an http or https URL that can be sent to? */
+int answer_check_url(const char *url, size_t size, struct error *why);
+
+/* A copy in the arena: valid UTF-8, without control characters, at most `max` bytes. */
+const char *answer_clean_text(lua_State *L, struct arena *arena, const char *text, size_t size,
+                              size_t max);
+
+#endif

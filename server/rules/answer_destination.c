@@ -1,0 +1,316 @@
+/* answer_destination.c - one destination, as a rule wrote it. */
+#include "answer.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <lauxlib.h>
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+/* Starts this text with that scheme, in any case (RFC 3986 section 3.1)? */
+static const char *skip_scheme(const char *url, const char *scheme)
+{
+    size_t size = strlen(scheme);
+    return strncasecmp(url, scheme, size) == 0 ? url + size : NULL;
+}
+
+/* A URL without the password that it may hold: this goes to logs. */
+static int bad_url(struct error *why, const char *url, const char *what)
+{
+    const char *at = strchr(url, '@');
+    return error_set(why, -EINVAL, "'%.80s': %s", at ? "(URL with a password)" : url, what);
+}
+
+/* 1 to 65535 in digits */
+static bool is_port(const char *text, size_t size)
+{
+    unsigned port = 0;
+    if (size == 0 || size > 5)
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        if (!isdigit((unsigned char)text[i]))
+            return false;
+        port = port * 10 + (unsigned)(text[i] - '0');
+    }
+    return port >= 1 && port <= 65535;
+}
+
+static bool is_host(const char *text, size_t size)
+{
+    if (size == 0 || size > 255)
+        return false;
+    if (text[0] == '[') {
+        if (size < 4 || text[size - 1] != ']')
+            return false;
+        for (size_t i = 1; i < size - 1; i++)
+            if (!isxdigit((unsigned char)text[i]) && !strchr(":.%", text[i]))
+                return false;
+        return true;
+    }
+    for (size_t i = 0; i < size; i++)
+        if (!isalnum((unsigned char)text[i]) && !strchr("-._", text[i]))
+            return false;
+    return text[0] != '.' && text[0] != '-';
+}
+
+/* RFC 3986 section 3.2: [userinfo "@"] host [":" port] */
+static const char *check_authority(const char *text, size_t size)
+{
+    const char *at = memrchr(text, '@', size);
+    const char *host = at ? at + 1 : text;
+    size -= (size_t)(host - text);
+    const char *bracket = memchr(host, ']', size);
+    const char *after = bracket ? bracket : host;
+    const char *colon = memchr(after, ':', size - (size_t)(after - host));
+    if (colon && !is_port(colon + 1, size - (size_t)(colon + 1 - host)))
+        return "its port is not 1 to 65535";
+    if (!is_host(host, colon ? (size_t)(colon - host) : size))
+        return "it has no valid host";
+    return NULL;
+}
+
+int answer_check_url(const char *url, size_t size, struct error *why)
+{
+    if (size > ANSWER_MAX_URL)
+        return error_set(why, -EINVAL, "a URL of %zu bytes; the limit is %d", size, ANSWER_MAX_URL);
+    for (size_t i = 0; i < size; i++)
+        if (url[i] <= ' ' || url[i] >= 0x7f || strchr("\"<>\\^`{|}", url[i]))
+            return error_set(why, -EINVAL,
+                             "a URL with a character at %zu that must be percent-encoded", i + 1);
+    const char *rest = skip_scheme(url, "https://");
+    if (!rest)
+        rest = skip_scheme(url, "http://");
+    if (!rest)
+        return bad_url(why, url, "a URL that begins with http:// or https:// was expected");
+    const char *fault = check_authority(rest, strcspn(rest, "/?#"));
+    return fault ? bad_url(why, url, fault) : 0;
+}
+
+static int check_target(const char *text, size_t size, struct error *why)
+{
+    if (size == 0)
+        return error_set(why, -EINVAL, "an empty destination");
+    if (strchr(text, '@') && !strstr(text, "://"))
+        return error_set(why, -EINVAL,
+                         "'%.80s': e-mail destinations are not available in this version", text);
+    return answer_check_url(text, size, why);
+}
+
+static const char *copy(lua_State *L, struct verdict *verdict, const char *text)
+{
+    const char *kept = arena_strdup(verdict->arena, text);
+    if (!kept)
+        luaL_error(L, "not enough memory");
+    return kept;
+}
+
+/* Printable, so that it can stand in a header or a log. */
+static int read_text(lua_State *L, const char *what, const char **text, struct error *why)
+{
+    size_t size;
+    if (lua_type(L, -1) != LUA_TSTRING)
+        return error_set(why, -EINVAL, "%s: a string was expected, not a %s", what,
+                         luaL_typename(L, -1));
+    *text = lua_tolstring(L, -1, &size);
+    if (size > ANSWER_MAX_FIELD)
+        return error_set(why, -EINVAL, "%s: %zu bytes; the limit is %d", what, size,
+                         ANSWER_MAX_FIELD);
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)(*text)[i] < ' ' || (*text)[i] == 0x7f)
+            return error_set(why, -EINVAL, "%s: it holds a control character", what);
+    return 0;
+}
+
+static int read_url(lua_State *L, struct destination *to, struct verdict *verdict,
+                    struct error *why)
+{
+    size_t size;
+    if (lua_type(L, -1) != LUA_TSTRING)
+        return error_set(why, -EINVAL, "url: a string was expected, not a %s",
+                         luaL_typename(L, -1));
+    const char *url = lua_tolstring(L, -1, &size);
+    if (check_target(url, size, why) != 0)
+        return -EINVAL;
+    to->url = verdict ? copy(L, verdict, url) : url;
+    return 0;
+}
+
+static int read_secret(lua_State *L, struct destination *to, struct verdict *verdict,
+                       struct error *why)
+{
+    const char *secret;
+    if (read_text(L, "secret", &secret, why) != 0)
+        return -EINVAL;
+    if (!*secret)
+        return error_set(why, -EINVAL, "secret: it is empty");
+    to->secret = verdict ? copy(L, verdict, secret) : secret;
+    return 0;
+}
+
+static int read_timeout(lua_State *L, struct destination *to, struct verdict *verdict,
+                        struct error *why)
+{
+    (void)verdict;
+    double ms = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) * 1000 : NAN;
+    if (!(ms >= 1 && ms <= ANSWER_MAX_TIMEOUT_MS))
+        return error_set(why, -EINVAL, "timeout: seconds, from 0.001 to %d, were expected",
+                         ANSWER_MAX_TIMEOUT_MS / 1000);
+    to->timeout_ms = (int64_t)ms;
+    return 0;
+}
+
+static int read_attempts(lua_State *L, struct destination *to, struct verdict *verdict,
+                         struct error *why)
+{
+    (void)verdict;
+    double attempts = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : NAN;
+    if (!(attempts >= 1 && attempts <= ANSWER_MAX_ATTEMPTS) || attempts != floor(attempts))
+        return error_set(why, -EINVAL, "attempts: a whole number from 1 to %d was expected",
+                         ANSWER_MAX_ATTEMPTS);
+    to->attempts = (unsigned)attempts;
+    return 0;
+}
+
+/* RFC 9110 section 5.6.2: a token. Those that frame the request or sign it are not a rule's. */
+static int check_header_name(const char *name, struct error *why)
+{
+    static const char *const ours[] = {"content-length",
+                                       "transfer-encoding",
+                                       "connection",
+                                       "content-type",
+                                       "webhook-id",
+                                       "webhook-timestamp",
+                                       "webhook-signature",
+                                       "expect",
+                                       NULL};
+    bool token = *name && strlen(name) <= 255;
+    for (const char *p = name; *p; p++)
+        token = token && (isalnum((unsigned char)*p) || strchr("!#$%&'*+-.^_`|~", *p));
+    if (!token)
+        return error_set(why, -EINVAL, "headers: '%.80s' is not the name of an HTTP header", name);
+    for (size_t i = 0; ours[i]; i++)
+        if (strcasecmp(name, ours[i]) == 0)
+            return error_set(why, -EINVAL, "headers: %s is set by the server", ours[i]);
+    return 0;
+}
+
+static const char *join_header(lua_State *L, struct verdict *verdict, const char *name,
+                               const char *value)
+{
+    size_t size = strlen(name) + 2 + strlen(value) + 1;
+    char *line = arena_alloc(verdict->arena, size);
+    if (!line)
+        luaL_error(L, "not enough memory");
+    memcpy(line, name, strlen(name));
+    memcpy(line + strlen(name), ": ", 2);
+    memcpy(line + strlen(name) + 2, value, strlen(value) + 1);
+    return line;
+}
+
+static int read_headers(lua_State *L, struct destination *to, struct verdict *verdict,
+                        struct error *why)
+{
+    int table = lua_gettop(L);
+    const char *value;
+    if (!lua_istable(L, table))
+        return error_set(why, -EINVAL, "headers: a table {name = value} was expected, not a %s",
+                         luaL_typename(L, table));
+    if (verdict) {
+        to->headers = arena_alloc(verdict->arena, ANSWER_MAX_HEADERS * sizeof *to->headers);
+        if (!to->headers)
+            luaL_error(L, "not enough memory");
+    }
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING)
+            return error_set(why, -EINVAL, "headers: a table {name = value} was expected");
+        const char *name = lua_tostring(L, -2);
+        if (check_header_name(name, why) != 0 || read_text(L, name, &value, why) != 0)
+            return -EINVAL;
+        if (to->header_count == ANSWER_MAX_HEADERS)
+            return error_set(why, -EINVAL, "headers: more than %d", ANSWER_MAX_HEADERS);
+        if (verdict)
+            to->headers[to->header_count] = join_header(L, verdict, name, value);
+        to->header_count++;
+    }
+    return 0;
+}
+
+static const struct field {
+    const char *name;
+    int (*read)(lua_State *L, struct destination *to, struct verdict *verdict, struct error *why);
+} destination_fields[] = {{"url", read_url},
+                          {"secret", read_secret},
+                          {"headers", read_headers},
+                          {"timeout", read_timeout},
+                          {"attempts", read_attempts}};
+#define FIELD_COUNT (sizeof destination_fields / sizeof *destination_fields)
+
+static const struct field *find_field(lua_State *L)
+{
+    if (lua_type(L, -2) != LUA_TSTRING)
+        return NULL;
+    for (size_t i = 0; i < FIELD_COUNT; i++)
+        if (strcmp(destination_fields[i].name, lua_tostring(L, -2)) == 0)
+            return &destination_fields[i];
+    return NULL;
+}
+
+static int read_table(lua_State *L, int index, struct destination *to, struct verdict *verdict,
+                      struct error *why)
+{
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        const struct field *field = find_field(L);
+        if (!field)
+            return error_set(why, -EINVAL,
+                             "a destination has no field '%.40s'; it has url, secret, headers, "
+                             "timeout, attempts",
+                             lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2)
+                                                            : luaL_typename(L, -2));
+        int top = lua_gettop(L);
+        if (field->read(L, to, verdict, why) != 0)
+            return -EINVAL;
+        lua_settop(L, top);
+    }
+    if (!to->url)
+        return error_set(why, -EINVAL, "a destination without a url");
+    return 0;
+}
+
+/* The array doubles in the arena: a recipient seldom has more than a few. */
+static void keep_destination(lua_State *L, struct verdict *verdict, const struct destination *to)
+{
+    size_t count = verdict->destination_count;
+    if ((count & (count - 1)) == 0) {
+        struct destination *grown =
+            arena_alloc(verdict->arena, (count ? count * 2 : 1) * sizeof *grown);
+        if (!grown)
+            luaL_error(L, "not enough memory");
+        if (count > 0)
+            memcpy(grown, verdict->destinations, count * sizeof *grown);
+        verdict->destinations = grown;
+    }
+    verdict->destinations[verdict->destination_count++] = *to;
+}
+
+int answer_read_destination(lua_State *L, int index, struct verdict *verdict, struct error *why)
+{
+    struct destination to = {0};
+    if (lua_istable(L, index)) {
+        if (read_table(L, index, &to, verdict, why) != 0)
+            return -EINVAL;
+    } else {
+        size_t size;
+        const char *text = lua_tolstring(L, index, &size);
+        if (strcasecmp(text, "null") == 0)
+            return 1;
+        if (strlen(text) != size)
+            return error_set(why, -EINVAL, "a destination that holds NUL");
+        if (check_target(text, size, why) != 0)
+            return -EINVAL;
+        to.url = verdict ? copy(L, verdict, text) : text;
+    }
+    if (verdict)
+        keep_destination(L, verdict, &to);
+    return 0;
+}

@@ -1,0 +1,89 @@
+#include "core.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../embedded.h"
+#include "../log.h"
+#include "answer.h"
+#include "msg.h"
+#include "regex.h"
+#include "state.h"
+
+/* core.log(text): under the id of the message that is under way */
+static int core_log(lua_State *L)
+{
+    const char *text = luaL_checkstring(L, 1);
+    const struct state *state = state_of(L);
+    log_info("rule", state->log_id, LOG_TEXT("rule", state->run ? state->run->rule : "load"),
+             LOG_TEXT("text", text));
+    return 0;
+}
+
+/* core.env(name) -> string or nil */
+static int core_env(lua_State *L)
+{
+    lua_pushstring(L, getenv(luaL_checkstring(L, 1)));
+    return 1;
+}
+
+/* core.check_answer(value) -> nil, or what is wrong with it */
+static int core_check_answer(lua_State *L)
+{
+    struct error why = {""};
+    luaL_checkany(L, 1);
+    lua_settop(L, 1);
+    if (answer_read(L, 1, NULL, &why) != ANSWER_WRONG)
+        return 0;
+    lua_pushstring(L, why.text);
+    return 1;
+}
+
+/* core.check(): raises where the run is over its limits */
+static int core_check(lua_State *L)
+{
+    state_check(L);
+    return 0;
+}
+
+static int load_embedded(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    if (!embedded_load(L, name))
+        lua_pushfstring(L, "\n\tno embedded module '%s'", name);
+    return 1;
+}
+
+/* Before the file system's: nobody's file may take a module's place. */
+static void add_searcher(lua_State *L)
+{
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "loaders");
+    lua_pushcfunction(L, load_embedded);
+    for (int i = 2; i <= 5; i++) {
+        lua_rawgeti(L, -2, i);
+        lua_insert(L, -2);
+        lua_rawseti(L, -3, i);
+    }
+    lua_pop(L, 3);
+}
+
+void core_open(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"log", core_log},
+                                         {"env", core_env},
+                                         {"check_answer", core_check_answer},
+                                         {"check", core_check},
+                                         {NULL, NULL}};
+    luaL_openlibs(L);
+    add_searcher(L);
+    msg_open(L);
+    luaL_register(L, "mxhook.core", functions); /* sets package.loaded too */
+    luaL_newmetatable(L, ANSWER_TYPE);
+    lua_setfield(L, -2, "answer_type");
+    regex_open(L);
+    lua_setfield(L, -2, "regex");
+    lua_pop(L, 1);
+}

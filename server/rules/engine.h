@@ -1,0 +1,44 @@
+/*
+ * engine.h - inside a ruleset: shared by ruleset.c, which loads, and run.c, which runs.
+ */
+#ifndef MXHOOK_RULES_ENGINE_H
+#define MXHOOK_RULES_ENGINE_H
+
+#include <stdatomic.h>
+
+#include "ruleset.h"
+#include "state.h"
+
+#define RULES_LOAD_TIME_MS 30000 /* of running every rule file once, for each state */
+
+/* Where a loaded state keeps its rules: lists of equal length in the registry. */
+#define ENGINE_RULES  "mxhook.rules"  /* functions of msg */
+#define ENGINE_NAMES  "mxhook.names"  /* "10-alias.lua:3" */
+#define ENGINE_SERVES "mxhook.serves" /* functions of a recipient, of aliases; false of others */
+
+/* A file of rules.d as it was when the ruleset was loaded: a state can be made anew from it. */
+struct source {
+    char *name; /* "10-alias.lua", "lib/names.lua" */
+    char *text;
+    size_t size;
+};
+
+struct ruleset {
+    atomic_uint references;
+    struct rules_config config; /* a copy; its directory is ours */
+    struct source *sources;     /* in name order */
+    size_t source_count;
+    struct state **states;
+    size_t state_count;
+    size_t rule_count;
+    bool only_aliases;
+};
+
+/* Reads every source; 0, or a negative errno with `err`. */
+int sources_read(struct ruleset *ruleset, struct error *err);
+void sources_free(struct ruleset *ruleset);
+
+/* Makes a state with the ruleset's rules. 0, or a negative errno with `err`. */
+int engine_load_state(struct ruleset *ruleset, struct state **out, struct error *err);
+
+#endif

@@ -1,0 +1,200 @@
+/* run.c - the rules of one recipient, from msg to verdict. */
+#include "ruleset.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../log.h"
+#include "answer.h"
+#include "engine.h"
+#include "msg.h"
+
+#define TRACEBACK_SIZE 3072
+
+struct pass {
+    const struct rules_input *input;
+    struct run run;
+    struct error wrong; /* what the deciding rule returned instead of an answer */
+    const char *also;   /* the last rule that answered route.also() */
+    bool is_wrong, decided;
+};
+
+static void trace(const struct pass *pass, enum answer_kind kind, size_t first)
+{
+    char text[1024];
+    if (!pass->input->trace)
+        return;
+    answer_describe(kind, pass->run.verdict, first, text, sizeof text);
+    pass->input->trace(pass->input->trace_context, pass->run.rule, text);
+}
+
+/* One rule: true where no further one is asked. */
+static bool ask_rule(lua_State *L, struct pass *pass)
+{
+    struct verdict *verdict = pass->run.verdict;
+    size_t first = verdict->destination_count;
+    lua_pushvalue(L, 2);
+    lua_call(L, 1, 1);
+    enum answer_kind kind = answer_read(L, lua_gettop(L), verdict, &pass->wrong);
+    trace(pass, kind, first);
+    if (kind == ANSWER_ALSO)
+        pass->also = pass->run.rule;
+    if (kind == ANSWER_NONE || kind == ANSWER_ALSO)
+        return false;
+    pass->is_wrong = kind == ANSWER_WRONG;
+    pass->decided = true;
+    return true;
+}
+
+static int run_rules(lua_State *L)
+{
+    struct pass *pass = lua_touserdata(L, 1);
+    msg_push(L);
+    lua_getfield(L, LUA_REGISTRYINDEX, ENGINE_RULES);
+    lua_getfield(L, LUA_REGISTRYINDEX, ENGINE_NAMES);
+    size_t count = lua_objlen(L, 3);
+    for (size_t i = 1; i <= count; i++) {
+        lua_rawgeti(L, 4, (int)i);
+        pass->run.rule = lua_tostring(L, -1); /* kept by the list */
+        lua_rawgeti(L, 3, (int)i);
+        if (ask_rule(L, pass))
+            break;
+        lua_settop(L, 4);
+    }
+    return 0;
+}
+
+static struct verdict *new_verdict(const struct rules_input *input)
+{
+    struct verdict *verdict = calloc(1, sizeof *verdict);
+    if (!verdict)
+        return NULL;
+    verdict->text = verdict->rule = "";
+    verdict->arena = arena_new();
+    if (!verdict->arena || header_list_copy(&verdict->headers, input->headers) != 0) {
+        verdict_free(verdict);
+        return NULL;
+    }
+    return verdict;
+}
+
+static void name_rule(struct verdict *verdict, const char *rule)
+{
+    const char *copy = arena_strdup(verdict->arena, rule);
+    verdict->rule = copy ? copy : "";
+}
+
+static void fail(struct pass *pass, const char *text)
+{
+    struct verdict *verdict = pass->run.verdict;
+    log_error("rule_failed", pass->input->transaction->id, LOG_TEXT("rule", pass->run.rule),
+              LOG_TEXT("recipient", pass->input->recipient), LOG_TEXT("error", text));
+    verdict->kind = VERDICT_DEFER;
+    verdict->text = "";
+    verdict->destination_count = 0;
+}
+
+static void conclude(struct pass *pass)
+{
+    static const char *const names[] = {[VERDICT_NO_MATCH] = "no_match",
+                                        [VERDICT_DELIVER] = "deliver",
+                                        [VERDICT_DISCARD] = "discard",
+                                        [VERDICT_REJECT] = "reject",
+                                        [VERDICT_DEFER] = "defer"};
+    struct verdict *verdict = pass->run.verdict;
+    /* route.also() before: its destinations stand, but where the sender is told "not taken". */
+    if (verdict->kind == VERDICT_REJECT || verdict->kind == VERDICT_DEFER)
+        verdict->destination_count = 0;
+    else if (verdict->destination_count > 0)
+        verdict->kind = VERDICT_DELIVER;
+    log_info("ruled", pass->input->transaction->id, LOG_TEXT("recipient", pass->input->recipient),
+             LOG_TEXT("verdict", names[verdict->kind]), LOG_TEXT("rule", verdict->rule),
+             LOG_NUMBER("destinations", verdict->destination_count));
+}
+
+/* A rule that hoards in an upvalue leaves a state that can do nothing more: it is made anew from
+ * the sources. Where that fails the old one stays, and its runs are deferred. */
+static void renew_if_full(struct ruleset *ruleset, size_t index)
+{
+    struct state *old = ruleset->states[index], *new;
+    struct error err = {""};
+    if (old->used < ruleset->config.memory_limit / 4 * 3)
+        return;
+    int code = engine_load_state(ruleset, &new, &err);
+    log_warn("rules_state_renewed", NULL, LOG_NUMBER("state", index),
+             LOG_NUMBER("bytes", old->used), LOG_TEXT("error", code != 0 ? err.text : "none"));
+    if (code != 0)
+        return;
+    ruleset->states[index] = new;
+    state_free(old);
+}
+
+int ruleset_run(struct ruleset *ruleset, size_t index, const struct rules_input *input,
+                struct verdict **out)
+{
+    struct state *state = ruleset->states[index];
+    struct pass pass = {.input = input};
+    char text[TRACEBACK_SIZE];
+    struct verdict *verdict = new_verdict(input);
+    if (!verdict)
+        return -ENOMEM;
+    pass.run = (struct run){input, verdict, 0, ruleset->config.text_limit, ""};
+    state_begin(state, ruleset->config.time_limit_ms);
+    state->run = &pass.run;
+    state->log_id = input->transaction->id;
+    int code = state_call(state, run_rules, &pass, text, sizeof text);
+    if (code != 0) {
+        fail(&pass, text);
+    } else if (pass.is_wrong) {
+        snprintf(text, sizeof text, "returned what is not a destination: %s", pass.wrong.text);
+        fail(&pass, text);
+    }
+    if (code != 0 || pass.decided)
+        name_rule(verdict, pass.run.rule);
+    else if (pass.also)
+        name_rule(verdict, pass.also);
+    conclude(&pass);
+    state->log_id = NULL;
+    state_end(state);
+    renew_if_full(ruleset, index);
+    *out = verdict;
+    return 0;
+}
+
+struct question {
+    const char *recipient;
+    bool served;
+};
+
+static int ask_aliases(lua_State *L)
+{
+    struct question *question = lua_touserdata(L, 1);
+    lua_getfield(L, LUA_REGISTRYINDEX, ENGINE_SERVES);
+    size_t count = lua_objlen(L, 2);
+    for (size_t i = 1; i <= count && !question->served; i++) {
+        lua_rawgeti(L, 2, (int)i);
+        lua_pushstring(L, question->recipient);
+        lua_call(L, 1, 1);
+        question->served = lua_toboolean(L, -1);
+        lua_settop(L, 2);
+    }
+    return 0;
+}
+
+bool ruleset_accepts(struct ruleset *ruleset, size_t index, const char *recipient)
+{
+    struct state *state = ruleset->states[index];
+    struct question question = {recipient, false};
+    char text[TRACEBACK_SIZE];
+    if (!ruleset->only_aliases)
+        return true;
+    state_begin(state, ruleset->config.time_limit_ms);
+    int code = state_call(state, ask_aliases, &question, text, sizeof text);
+    state_end(state);
+    if (code == 0)
+        return question.served;
+    log_error("rule_failed", NULL, LOG_TEXT("recipient", recipient), LOG_TEXT("error", text));
+    return true; /* the end of DATA decides */
+}

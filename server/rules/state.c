@@ -1,0 +1,259 @@
+#include "state.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <luajit.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../clock.h"
+#include "regex.h"
+
+#define SCRATCH_KEPT 65536 /* bytes of scratch that a state keeps between runs */
+
+static void stop_hook(lua_State *L, lua_Debug *ar);
+
+/* lua_sethook may be called from anywhere, even from an allocator or a signal handler. */
+static void state_stop(struct state *state, enum state_stop why)
+{
+    if (state->stop == STATE_RUNNING)
+        state->stop = why;
+    lua_sethook(state->L, stop_hook, LUA_MASKCOUNT, 1);
+}
+
+bool state_is_over(struct state *state)
+{
+    if (state->deadline_us == 0)
+        return false;
+    if (state->stop == STATE_RUNNING && clock_monotonic_us() >= state->deadline_us)
+        state_stop(state, STATE_STOP_TIME);
+    return state->stop != STATE_RUNNING;
+}
+
+const char *state_stop_text(const struct state *state, char *buffer, size_t size)
+{
+    switch (state->stop) {
+    case STATE_STOP_TIME:
+        snprintf(buffer, size, "went over the time limit of %lld ms",
+                 (long long)state->time_limit_ms);
+        return buffer;
+    case STATE_STOP_MEMORY:
+        snprintf(buffer, size, "went over the memory limit of %zu bytes", state->limit);
+        return buffer;
+    case STATE_RUNNING: break;
+    }
+    return NULL;
+}
+
+static void stop_hook(lua_State *L, lua_Debug *ar)
+{
+    struct state *state = state_of(L);
+    char text[80];
+    if (!state_is_over(state))
+        return;
+    lua_getinfo(L, "Sl", ar);
+    state_stop_text(state, text, sizeof text);
+    luaL_error(L, "%s:%d: %s", ar->short_src, ar->currentline, text);
+}
+
+/* May the state grow by this much? Decides without touching Lua but for the hook. */
+static bool may_grow(struct state *state, size_t more)
+{
+    if (state->deadline_us == 0) /* loading is bounded in memory only */
+        return state->used + more <= state->limit;
+    if (state->stop != STATE_RUNNING) {
+        state->after_stop += more;
+        return state->after_stop <= STATE_GRACE_BYTES;
+    }
+    if (state->used + more > state->limit) {
+        state_stop(state, STATE_STOP_MEMORY);
+        state->after_stop = more;
+        return more <= STATE_GRACE_BYTES;
+    }
+    state->unchecked += more;
+    if (state->unchecked >= STATE_CHECK_BYTES) {
+        state->unchecked = 0;
+        state->after_stop = 0;
+        state_is_over(state);
+    }
+    return true;
+}
+
+static void *state_allocate(void *data, void *old, size_t old_size, size_t size)
+{
+    struct state *state = data;
+    if (size == 0) {
+        free(old);
+        state->used -= old_size;
+        return NULL;
+    }
+    if (size > old_size && !may_grow(state, size - old_size))
+        return NULL;
+    void *new = realloc(old, size);
+    if (!new)
+        return NULL;
+    state->used += size - old_size;
+    return new;
+}
+
+struct state *state_new(size_t memory_limit)
+{
+    struct state *state = calloc(1, sizeof *state);
+    if (!state)
+        return NULL;
+    state->limit = memory_limit;
+    state->L = lua_newstate(state_allocate, state);
+    if (!state->L) {
+        free(state);
+        return NULL;
+    }
+    luaJIT_setmode(state->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    /* A collection is done whole: in steps it lags behind a rule that makes few, large strings, and
+     * the limit would be met with garbage. */
+    lua_gc(state->L, LUA_GCSETSTEPMUL, 0);
+    return state;
+}
+
+void state_free(struct state *state)
+{
+    if (!state)
+        return;
+    state->limit = SIZE_MAX;
+    lua_sethook(state->L, NULL, 0, 0);
+    lua_close(state->L);
+    regex_free_stack(state->jit_stack);
+    free(state->scratch);
+    free(state);
+}
+
+struct state *state_of(lua_State *L)
+{
+    void *state;
+    lua_getallocf(L, &state);
+    return state;
+}
+
+void state_begin(struct state *state, int64_t time_limit_ms)
+{
+    state->time_limit_ms = time_limit_ms;
+    state->stop = STATE_RUNNING;
+    state->unchecked = state->after_stop = 0;
+    state->serial++;
+    state->deadline_us = clock_monotonic_us() + time_limit_ms * 1000;
+    lua_sethook(state->L, stop_hook, LUA_MASKCOUNT, STATE_HOOK_COUNT);
+}
+
+static int collect(lua_State *L)
+{
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
+void state_end(struct state *state)
+{
+    lua_sethook(state->L, NULL, 0, 0);
+    state->deadline_us = 0;
+    state->run = NULL;
+    lua_settop(state->L, 0);
+    if (state->stop != STATE_RUNNING)
+        lua_cpcall(state->L, collect, NULL);
+    state->stop = STATE_RUNNING;
+    if (state->scratch_size > SCRATCH_KEPT) {
+        free(state->scratch);
+        state->scratch = NULL;
+        state->scratch_size = 0;
+    }
+}
+
+void state_check(lua_State *L)
+{
+    struct state *state = state_of(L);
+    char text[80];
+    if (state_is_over(state))
+        luaL_error(L, "%s", state_stop_text(state, text, sizeof text));
+}
+
+void state_reserve(lua_State *L, size_t size)
+{
+    struct state *state = state_of(L);
+    if (state->used + size > state->limit)
+        lua_gc(L, LUA_GCCOLLECT, 0);
+    if (state->used + size <= state->limit)
+        return;
+    state_stop(state, STATE_STOP_MEMORY);
+    state_check(L);
+}
+
+char *state_scratch(struct state *state, size_t size)
+{
+    if (size <= state->scratch_size)
+        return state->scratch;
+    size_t grown = state->scratch_size ? state->scratch_size : 4096;
+    while (grown < size)
+        grown *= 2;
+    char *new = realloc(state->scratch, grown);
+    if (!new)
+        return NULL;
+    state->scratch = new;
+    state->scratch_size = grown;
+    return new;
+}
+
+static int add_traceback(lua_State *L)
+{
+    if (!lua_isstring(L, 1)) {
+        const char *type = luaL_typename(L, 1);
+        lua_pushfstring(L, "(error of type %s)", type);
+        lua_replace(L, 1);
+    }
+    luaL_traceback(L, L, lua_tostring(L, 1), 1);
+    return 1;
+}
+
+int state_pcall(lua_State *L, int arguments, int results)
+{
+    int handler = lua_gettop(L) - arguments;
+    lua_pushcfunction(L, add_traceback);
+    lua_insert(L, handler);
+    int status = lua_pcall(L, arguments, results, handler);
+    lua_remove(L, handler);
+    return status;
+}
+
+struct call {
+    lua_CFunction function;
+    void *data;
+    char *text;
+    size_t size;
+    int status;
+};
+
+static int call_protected(lua_State *L)
+{
+    struct call *call = lua_touserdata(L, 1);
+    lua_settop(L, 0);
+    lua_pushcfunction(L, call->function);
+    lua_pushlightuserdata(L, call->data);
+    call->status = state_pcall(L, 1, 0);
+    if (call->status != 0)
+        snprintf(call->text, call->size, "%s", lua_tostring(L, -1));
+    return 0;
+}
+
+int state_call(struct state *state, lua_CFunction function, void *data, char *text, size_t size)
+{
+    struct call call = {function, data, text, size, 0};
+    char reason[80];
+    int status = lua_cpcall(state->L, call_protected, &call);
+    if (status != 0) /* no memory even for the call itself */
+        snprintf(text, size, "%s", "not enough memory");
+    else if (call.status == 0)
+        return 0;
+    /* Without memory Lua has only a fixed text, so the limit that was met is named here. */
+    if ((status == LUA_ERRMEM || call.status == LUA_ERRMEM || call.status == LUA_ERRERR) &&
+        state_stop_text(state, reason, sizeof reason))
+        snprintf(text, size, "%s", reason);
+    lua_settop(state->L, 0);
+    return status == LUA_ERRMEM || call.status == LUA_ERRMEM ? -ENOMEM : -EINVAL;
+}

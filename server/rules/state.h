@@ -1,0 +1,82 @@
+/*
+ * state.h - a Lua state that cannot run away.
+ *
+ * run          what happens between state_begin() and state_end(): limited in time, and in memory
+ * limit        time and memory; a run that goes over one is stopped by a Lua error that no pcall of
+ *              the rule can hold up
+ * grace        memory past the limit in which the error can still be raised with a traceback
+ *
+ * How it stops a run: a count hook looks at the clock every STATE_HOOK_COUNT instructions (the JIT
+ * compiler is off, since its traces call no hook). The allocator looks too, because one instruction
+ * may build a string of megabytes. Our C functions that can take long ask state_check(). Once over,
+ * the hook fires at every instruction: so whatever catches the error is itself stopped.
+ *
+ * A state is used by one thread at a time. Every entry into Lua from here is protected.
+ */
+#ifndef MXHOOK_RULES_STATE_H
+#define MXHOOK_RULES_STATE_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../error.h"
+
+#define STATE_HOOK_COUNT  200     /* instructions between two looks at the clock */
+#define STATE_CHECK_BYTES 262144  /* bytes allocated between two looks at the clock */
+#define STATE_GRACE_BYTES 1048576 /* see grace */
+
+struct run;
+
+enum state_stop { STATE_RUNNING, STATE_STOP_TIME, STATE_STOP_MEMORY };
+
+struct state {
+    lua_State *L;
+    size_t used, limit;    /* bytes */
+    size_t unchecked;      /* bytes allocated since the last look at the clock */
+    size_t after_stop;     /* bytes allocated since the run was stopped */
+    int64_t deadline_us;   /* monotonic; 0: not in a run */
+    int64_t time_limit_ms; /* for the message */
+    enum state_stop stop;
+    struct run *run; /* what `msg` reads; NULL outside a run */
+    uint64_t serial; /* of the run: a msg of an earlier one is refused */
+    char *scratch;   /* for decoded contents; see state_scratch() */
+    size_t scratch_size;
+    const char *log_id; /* of the run's transaction; NULL */
+    void *jit_stack;    /* of regular expressions */
+};
+
+/* An empty state with our allocator; no library is open. NULL: no memory. */
+struct state *state_new(size_t memory_limit);
+void state_free(struct state *state); /* takes NULL */
+
+/* The state that a lua_State, or any of its coroutines, belongs to. */
+struct state *state_of(lua_State *L);
+
+void state_begin(struct state *state, int64_t time_limit_ms);
+/* Ends the run. After one that was stopped everything is collected, so that the next finds the
+ * memory that there can be. */
+void state_end(struct state *state);
+
+/* For C functions that Lua calls: raises where the run is over its limits. */
+void state_check(lua_State *L);
+/* The same without raising: true where the run is over its time. */
+bool state_is_over(struct state *state);
+/* Collects garbage where `size` more bytes would not fit otherwise; raises where they do not. */
+void state_reserve(lua_State *L, size_t size);
+
+/* At least `size` bytes that stay until the run ends; what was in it is kept. NULL: no memory. */
+char *state_scratch(struct state *state, size_t size);
+
+/* "went over the time limit of 100 ms", or NULL where the run was not stopped. */
+const char *state_stop_text(const struct state *state, char *buffer, size_t size);
+
+/* Calls function(L) with `data` as lightuserdata at index 1, protected, with a traceback. Returns
+ * 0, or -ENOMEM or -EINVAL with the error and its traceback in `text`. */
+int state_call(struct state *state, lua_CFunction function, void *data, char *text, size_t size);
+
+/* lua_pcall with the traceback handler; what it leaves on the stack is a string. */
+int state_pcall(lua_State *L, int arguments, int results);
+
+#endif

@@ -1,0 +1,221 @@
+/* What a rule may return, and what is made of it. */
+#include "fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct form {
+    const char *returned; /* after `return` */
+    enum verdict_kind kind;
+    const char *result; /* destinations; or a part of the text or log */
+};
+
+static void test_every_form(void **state)
+{
+    static const struct form forms[] = {
+        {"nil", VERDICT_NO_MATCH, ""},
+        {"false", VERDICT_NO_MATCH, ""},
+        {"", VERDICT_NO_MATCH, ""},
+        {"'https://a.example/x'", VERDICT_DELIVER, "https://a.example/x"},
+        {"'http://127.0.0.1:8025'", VERDICT_DELIVER, "http://127.0.0.1:8025"},
+        {"'HTTPS://[::1]:1/?q=1#f'", VERDICT_DELIVER, "HTTPS://[::1]:1/?q=1#f"},
+        {"'https://u:p@a.example:65535/'", VERDICT_DELIVER, "https://u:p@a.example:65535/"},
+        {"'https://a.example, https://b.example ,\thttps://c.example'", VERDICT_DELIVER,
+         "https://a.example https://b.example https://c.example"},
+        {"{'https://a.example', 'https://b.example,https://c.example'}", VERDICT_DELIVER,
+         "https://a.example https://b.example https://c.example"},
+        {"{url = 'https://a.example'}", VERDICT_DELIVER, "https://a.example"},
+        {"{{url = 'https://a.example', secret = 's'}, 'https://b.example'}", VERDICT_DELIVER,
+         "https://a.example https://b.example"},
+        {"'null'", VERDICT_DISCARD, ""},
+        {"'https://a.example, null'", VERDICT_DELIVER, "https://a.example"},
+        {"route.also('https://a.example')", VERDICT_DELIVER, "https://a.example"},
+        {"route.discard()", VERDICT_DISCARD, ""},
+        {"route.reject('No such person')", VERDICT_REJECT, "No such person"},
+        {"route.defer('Back at six')", VERDICT_DEFER, "Back at six"},
+        {"route.defer()", VERDICT_DEFER, ""},
+    };
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        char body[512];
+        snprintf(body, sizeof body, "do return %s end", forms[i].returned);
+        fixture_body(*state, body);
+        struct fixture *f = *state;
+        assert_kind(f, forms[i].kind);
+        if (forms[i].kind == VERDICT_DELIVER)
+            assert_goes_to(f, forms[i].result);
+        else
+            assert_string_equal(f->verdict->text ? f->verdict->text : "", forms[i].result);
+    }
+}
+
+static void test_what_is_not_an_answer(void **state)
+{
+    static const struct form forms[] = {
+        {"true", VERDICT_DEFER, "a boolean"},
+        {"7", VERDICT_DEFER, "a number"},
+        {"msg", VERDICT_DEFER, "a userdata"},
+        {"function() end", VERDICT_DEFER, "a function"},
+        {"''", VERDICT_DEFER, "an empty destination"},
+        {"'https://a.example,,'", VERDICT_DEFER, "an empty destination"},
+        {"{}", VERDICT_DEFER, "neither a list of destinations nor has a url"},
+        {"{7}", VERDICT_DEFER, "a list with a number at 1"},
+        {"{'https://a.example', nil, 'https://b.example', {}}", VERDICT_DEFER, ""},
+        {"{{{url = 'https://a.example'}}}", VERDICT_DEFER, "has no field 'number'"},
+        {"'ftp://a.example/'", VERDICT_DEFER, "begins with http:// or https:// was expected"},
+        {"'a.example'", VERDICT_DEFER, "begins with http:// or https:// was expected"},
+        {"'https://'", VERDICT_DEFER, "no valid host"},
+        {"'https:///path'", VERDICT_DEFER, "no valid host"},
+        {"'https://a b.example'", VERDICT_DEFER, "must be percent-encoded"},
+        {"'https://a.example/\\n'", VERDICT_DEFER, "must be percent-encoded"},
+        {"'https://a.example/\\0'", VERDICT_DEFER, "NUL"},
+        {"{url = 'https://a.example/\\0'}", VERDICT_DEFER, "must be percent-encoded"},
+        {"'https://\xc3\xa9.example/'", VERDICT_DEFER, "must be percent-encoded"},
+        {"'https://a.example:0/'", VERDICT_DEFER, "port is not 1 to 65535"},
+        {"'https://a.example:65536/'", VERDICT_DEFER, "port is not 1 to 65535"},
+        {"'https://a.example:/'", VERDICT_DEFER, "port is not 1 to 65535"},
+        {"'boss@example.net'", VERDICT_DEFER,
+         "e-mail destinations are not available in this version"},
+        {"'https://a.example/' .. ('x'):rep(4096)", VERDICT_DEFER, "the limit is 4096"},
+        {"{url = 7}", VERDICT_DEFER, "url: a string was expected, not a number"},
+        {"{url = 'https://a.example', secert = 's'}", VERDICT_DEFER, "no field 'secert'"},
+        {"{url = 'https://a.example', secret = ''}", VERDICT_DEFER, "secret: it is empty"},
+        {"{url = 'https://a.example', secret = 'a\\nb'}", VERDICT_DEFER, "control character"},
+        {"{url = 'https://a.example', timeout = 0}", VERDICT_DEFER, "timeout: seconds"},
+        {"{url = 'https://a.example', timeout = 0/0}", VERDICT_DEFER, "timeout: seconds"},
+        {"{url = 'https://a.example', timeout = 3601}", VERDICT_DEFER, "timeout: seconds"},
+        {"{url = 'https://a.example', timeout = '5'}", VERDICT_DEFER, "timeout: seconds"},
+        {"{url = 'https://a.example', attempts = 0}", VERDICT_DEFER, "attempts: a whole number"},
+        {"{url = 'https://a.example', attempts = 101}", VERDICT_DEFER, "attempts: a whole number"},
+        {"{url = 'https://a.example', attempts = 1.5}", VERDICT_DEFER, "attempts: a whole number"},
+        {"{url = 'https://a.example', headers = 'a'}", VERDICT_DEFER, "headers: a table"},
+        {"{url = 'https://a.example', headers = {'a'}}", VERDICT_DEFER, "headers: a table"},
+        {"{url = 'https://a.example', headers = {['a b'] = 'c'}}", VERDICT_DEFER, "not the name"},
+        {"{url = 'https://a.example', headers = {a = 'b\\r\\nc: d'}}", VERDICT_DEFER, "control"},
+        {"{url = 'https://a.example', headers = {['Content-Length'] = '1'}}", VERDICT_DEFER,
+         "content-length is set by the server"},
+    };
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        char body[512];
+        snprintf(body, sizeof body, "do return %s end", forms[i].returned);
+        fixture_body(*state, body);
+        assert_raises(*state, "returned what is not a destination");
+        assert_logged(*state, forms[i].result);
+        struct fixture *f = *state;
+        assert_int_equal(f->verdict->destination_count, 0);
+    }
+}
+
+static void test_destination_table_is_whole(void **state)
+{
+    struct fixture *f = *state;
+    fixture_body(f, "return {url = 'https://a.example', secret = 'whsec_x', timeout = 2.5,"
+                    " attempts = 7, headers = {['X-Tenant'] = 'blue'}}");
+    assert_goes_to(f, "https://a.example");
+    const struct destination *to = f->verdict->destinations;
+    assert_string_equal(to->secret, "whsec_x");
+    assert_int_equal(to->timeout_ms, 2500);
+    assert_int_equal(to->attempts, 7);
+    assert_int_equal(to->header_count, 1);
+    assert_string_equal(to->headers[0], "X-Tenant: blue");
+}
+
+static void test_limits_have_two_sides(void **state)
+{
+    fixture_body(*state, "local t = {} for i = 1, 100 do t[i] = 'https://a.example/' end return t");
+    assert_kind(*state, VERDICT_DELIVER);
+    fixture_body(*state, "local t = {} for i = 1, 101 do t[i] = 'https://a.example/' end return t");
+    assert_raises(*state, "more than 100 destinations");
+    fixture_body(*state, "return 'https://a.example/' .. ('x'):rep(4096 - 18)");
+    assert_kind(*state, VERDICT_DELIVER);
+    fixture_body(*state, "return 'https://a.example/' .. ('x'):rep(4096 - 17)");
+    assert_raises(*state, "the limit is 4096");
+    fixture_body(*state, "return {url = 'https://a.example', timeout = 3600, attempts = 100}");
+    assert_kind(*state, VERDICT_DELIVER);
+    fixture_body(*state, "return {url = 'https://a.example', timeout = 0.001, attempts = 1}");
+    assert_kind(*state, VERDICT_DELIVER);
+}
+
+static void test_texts_are_cleaned(void **state)
+{
+    struct fixture *f = *state;
+    fixture_body(f, "return route.reject('a\\tb\\255')");
+    assert_kind(f, VERDICT_REJECT);
+    assert_string_equal(f->verdict->text, "a b\xef\xbf\xbd");
+    fixture_body(f, "return route.reject(('\xc3\xa9'):rep(1000))");
+    assert_int_equal(strlen(f->verdict->text), 400);
+    fixture_body(f, "return route.reject('a\\r\\n250 ok')");
+    assert_raises(f, "the text must be one line");
+    fixture_body(f, "return route.reject({})");
+    assert_raises(f, "a text was expected, not a table");
+}
+
+static void test_first_answer_decides_and_also_adds(void **state)
+{
+    struct fixture *f = *state;
+    fixture_rule(f, "return {\n"
+                    "function() return route.also('https://log.example') end,\n"
+                    "function() end,\n"
+                    "function() return 'https://a.example' end,\n"
+                    "function() error('never asked') end}\n");
+    assert_goes_to(f, "https://log.example https://a.example");
+    assert_string_equal(f->verdict->rule, "10.lua:4");
+
+    fixture_rule(f, "return {function() return route.also('https://log.example') end,\n"
+                    "function() return route.discard() end}");
+    assert_goes_to(f, "https://log.example");
+
+    fixture_rule(f, "return {function() return route.also('https://log.example') end,\n"
+                    "function() return route.reject('no') end}");
+    assert_kind(f, VERDICT_REJECT);
+    assert_int_equal(f->verdict->destination_count, 0);
+    assert_string_equal(f->verdict->rule, "10.lua:2");
+
+    fixture_rule(f, "return {function() return route.also('https://log.example') end,\n"
+                    "function() error('broken') end}");
+    assert_raises(f, "broken");
+    assert_int_equal(f->verdict->destination_count, 0);
+}
+
+static void test_forged_answers(void **state)
+{
+    /* a rule can change what route made, but not into something that C would not check */
+    fixture_body(*state, "local a = route.reject('x') a.action = 'nonsense' return a");
+    assert_raises(*state, "an answer that route did not make");
+    fixture_body(*state, "local a = route.also('https://a.example') a.value = {} return a");
+    assert_raises(*state, "neither a list");
+    fixture_body(*state, "local a = route.also('https://a.example') a.value = a return a");
+    assert_raises(*state, "neither a list");
+    fixture_body(*state, "return setmetatable({}, {__index = {url = 'https://a.example'}})");
+    assert_raises(*state, "neither a list");
+}
+
+static void test_errors_name_file_line_and_traceback(void **state)
+{
+    fixture_rule(*state, "local function deep(msg)\n"
+                         "  return msg.subject.x.y\n"
+                         "end\n"
+                         "return function(msg) return (deep(msg)) end\n");
+    assert_raises(*state, "10.lua:2: attempt to index field 'x'");
+    assert_logged(*state, "rule=10.lua:4");
+    assert_logged(*state, "stack traceback");
+    assert_logged(*state, "10.lua:4: in function");
+    fixture_body(*state, "error({})");
+    assert_raises(*state, "(error of type table)");
+    fixture_body(*state, "error(nil)");
+    assert_raises(*state, "(error of type nil)");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RULES_TEST(test_every_form),
+        RULES_TEST(test_what_is_not_an_answer),
+        RULES_TEST(test_destination_table_is_whole),
+        RULES_TEST(test_limits_have_two_sides),
+        RULES_TEST(test_texts_are_cleaned),
+        RULES_TEST(test_first_answer_decides_and_also_adds),
+        RULES_TEST(test_forged_answers),
+        RULES_TEST(test_errors_name_file_line_and_traceback),
+    };
+    return RUN_TESTS(tests);
+}
