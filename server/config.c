@@ -224,7 +224,7 @@ static int read_file(const char *path, char **text, size_t *size, struct error *
 static int load_into(lua_State *L, const char *path, struct config *config, struct error *err)
 {
     char *text = NULL;
-    size_t size;
+    size_t size = 0;
     int code = read_file(path, &text, &size, err);
     if (code == 0) {
         luaL_openlibs(L);

@@ -165,7 +165,7 @@ static bool decide_reply(struct job *job)
 
 static struct spill *new_body(const struct job *job, const char *suffix)
 {
-    char name[ID_SIZE + 16];
+    char name[ID_SIZE + 32];
     snprintf(name, sizeof name, "%s.%s", job->transaction->id, suffix);
     return spill_new(spool_body_directory(job->workers->spool), name);
 }
@@ -189,7 +189,7 @@ static int render_tail(const struct job *job, struct spill **tail)
 
 static int render_head(const struct job *job, size_t index, bool with_tail, struct spill **out)
 {
-    char suffix[16];
+    char suffix[24];
     snprintf(suffix, sizeof suffix, "%zu", index + 1);
     struct spill *head = *out = new_body(job, suffix);
     if (!head)
