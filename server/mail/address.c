@@ -54,12 +54,31 @@ static int append_list(struct address_reader *reader, struct arena *arena,
     return status;
 }
 
-static int parse(struct address_reader *reader, struct arena *arena, const char *text)
+/* GMime translates "xn--" domains (IDNA), but only where they are spelled so. Addresses are to stay
+ * as they were written: so it is shown another spelling. */
+static const char idna[] = "xn--", hidden[] = "Xn--";
+
+static void respell(char *text, const char *from, const char *to)
 {
+    while ((text = strstr(text, from)))
+        memcpy(text, to, sizeof idna - 1);
+}
+
+static int parse(struct address_reader *reader, struct arena *arena, char *text)
+{
+    size_t first = reader->count;
+    bool hide = strstr(text, idna) != NULL;
+    if (hide)
+        respell(text, idna, hidden);
     InternetAddressList *list = internet_address_list_parse(NULL, text);
     int status = append_list(reader, arena, list);
     if (list)
         g_object_unref(list);
+    for (size_t i = first; hide && i < reader->count; i++) {
+        respell((char *)reader->items[i].email, hidden, idna);
+        if (reader->items[i].name)
+            respell((char *)reader->items[i].name, hidden, idna);
+    }
     return status;
 }
 

@@ -47,16 +47,30 @@ static size_t pass_begin(struct decoder *decoder, const char *bytes, size_t size
     return at;
 }
 
+/* GMime takes a CR for the length of a line. */
+static size_t without_cr(const char *bytes, size_t size, char *out)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i] != '\r')
+            out[kept++] = bytes[i];
+    return kept;
+}
+
 static int decode(struct decoder *decoder, const char *bytes, size_t size, bytes_sink sink,
                   void *context)
 {
-    char out[READ_SIZE + 256];
+    char out[READ_SIZE + 256], lines[READ_SIZE];
     if (decoder->plain)
         return sink(context, bytes, size);
     if (decoder->header) {
         size_t skip = pass_begin(decoder, bytes, size);
         bytes += skip;
         size -= skip;
+    }
+    if (decoder->encoding.encoding == GMIME_CONTENT_ENCODING_UUENCODE) {
+        size = without_cr(bytes, size, lines);
+        bytes = lines;
     }
     size_t got = size ? g_mime_encoding_step(&decoder->encoding, bytes, size, out) : 0;
     return got > 0 ? sink(context, out, got) : 0;
@@ -67,7 +81,9 @@ static int decode_end(struct decoder *decoder, bytes_sink sink, void *context)
     char out[256];
     if (decoder->plain || decoder->header)
         return 0;
-    size_t got = g_mime_encoding_flush(&decoder->encoding, "", 0, out);
+    /* Base64 without padding: its last bytes are still to come. After an end it does nothing. */
+    bool base64 = decoder->encoding.encoding == GMIME_CONTENT_ENCODING_BASE64;
+    size_t got = g_mime_encoding_flush(&decoder->encoding, "=", base64, out);
     return got > 0 ? sink(context, out, got) : 0;
 }
 

@@ -32,7 +32,10 @@ static const char *closing(const char *at, const char *end, bool base64)
 {
     const char *found = NULL;
     for (; at < end && (at = memchr(at, '?', (size_t)(end - at))); at++) {
-        if (end - at < 2 || at[1] != '=')
+        bool is_close = end - at > 1 && at[1] == '=';
+        if (!is_close && base64)
+            return NULL; /* no letter of base64 */
+        if (!is_close)
             continue;
         /* A raw question mark before an encoded byte, "=?utf-8?q?why?=20not?=", looks like the end.
          */

@@ -1,0 +1,163 @@
+#include "mail_test.h"
+
+#include <gmime/gmime.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mail/address.h"
+
+static struct mailbox_list list;
+static struct arena *arena;
+
+static void read_list(const char *raw)
+{
+    struct address_reader reader = {0};
+    arena_free(arena);
+    arena = arena_new();
+    assert_non_null(arena);
+    assert_int_equal(address_read(&reader, arena, raw, strlen(raw)), 0);
+    assert_int_equal(address_finish(&reader, arena, &list), 0);
+}
+
+/* `expected` has "name|email" for each mailbox, and a semicolon after each; "-" is no name. */
+static void assert_list(const char *raw, const char *expected)
+{
+    char text[512] = "";
+    read_list(raw);
+    for (size_t i = 0; i < list.count; i++) {
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, "%s|%s;",
+                 list.items[i].name ? list.items[i].name : "-", list.items[i].email);
+    }
+    assert_string_equal(text, expected);
+}
+
+static void test_forms(void **state)
+{
+    (void)state;
+    assert_list("a@b.example", "-|a@b.example;");
+    assert_list("<a@b.example>", "-|a@b.example;");
+    assert_list("Ann Bee <a@b.example>", "Ann Bee|a@b.example;");
+    assert_list("\"Bee, Ann\" <a@b.example>, c@d.example", "Bee, Ann|a@b.example;-|c@d.example;");
+    assert_list("a@b.example (Ann Bee)", "Ann Bee|a@b.example;");
+    assert_list("\"quoted local\"@b.example", "-|\"quoted local\"@b.example;");
+    assert_list("a@[192.0.2.1]", "-|a@[192.0.2.1];");
+    assert_list("root", "-|root;");
+    assert_list("a@b.example,\r\n c@d.example", "-|a@b.example;-|c@d.example;");
+    assert_list("", "");
+    assert_list(" , ,", "");
+}
+
+static void test_groups(void **state)
+{
+    (void)state;
+    assert_list("undisclosed-recipients:;", "");
+    assert_list("Team: a@b.example, Cee <c@d.example>;, e@f.example",
+                "-|a@b.example;Cee|c@d.example;-|e@f.example;");
+    assert_list("\"A; B\": a@b.example;", "-|a@b.example;");
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    assert_list("=?utf-8?q?Jos=C3=A9?= <a@b.example>", "José|a@b.example;");
+    assert_list("=?utf-8?q?N=C3=BA=2C_Jos=C3=A9?= <a@b.example>", "Nú, José|a@b.example;");
+    assert_list("\"=?utf-8?q?Jos=C3=A9?=\" <a@b.example>", "José|a@b.example;");
+    assert_list("Jos\xC3\xA9 <a@b.example>", "José|a@b.example;");
+    assert_list("Jos\xE9 <a@b.example>", "José|a@b.example;");
+    assert_list("=?utf-8?q?"
+                "?= <a@b.example>",
+                "-|a@b.example;");
+    assert_list("\"\" <a@b.example>", "-|a@b.example;");
+    assert_list("=?utf-8?q?=3Cx=40y=3E=2C?= <a@b.example>", "<x@y>,|a@b.example;");
+}
+
+/* IDN and SMTPUTF8 addresses stand as they were written. */
+static void test_international(void **state)
+{
+    (void)state;
+    assert_list("a@xn--bcher-kva.example", "-|a@xn--bcher-kva.example;");
+    assert_list("xn--x <a@b.XN--bcher-kva.example>, c@xn--bcher-kva.example",
+                "xn--x|a@b.XN--bcher-kva.example;-|c@xn--bcher-kva.example;");
+    assert_list("b\xC3\xBC@b\xC3\xBC\x63her.example", "-|bü@bücher.example;");
+}
+
+static char *many(size_t count, const char *format)
+{
+    char *raw = malloc(count * 48 + 1), *at = raw;
+    assert_non_null(raw);
+    for (size_t i = 0; i < count; i++)
+        at += sprintf(at, format, i, i);
+    return raw;
+}
+
+/* Long fields are parsed in pieces: none may be lost, cut or doubled where they meet. */
+static void test_many(void **state)
+{
+    (void)state;
+    char *raw = many(100000, "\"User, %zu\" <u%zu@example.com>, "), expected[64];
+    read_list(raw);
+    assert_int_equal(list.count, 100000);
+    for (size_t i = 0; i < list.count; i++) {
+        snprintf(expected, sizeof expected, "User, %zu", i);
+        assert_string_equal(list.items[i].name, expected);
+        snprintf(expected, sizeof expected, "u%zu@example.com", i);
+        assert_string_equal(list.items[i].email, expected);
+    }
+    free(raw);
+}
+
+static void test_limit(void **state)
+{
+    (void)state;
+    char *raw = many(ADDRESSES_MAX, "a%zu@b%zu,");
+    read_list(raw);
+    assert_int_equal(list.count, ADDRESSES_MAX);
+    free(raw);
+    raw = many(ADDRESSES_MAX + 1, "a%zu@b%zu,");
+    read_list(raw);
+    assert_int_equal(list.count, ADDRESSES_MAX);
+    free(raw);
+}
+
+/* Whatever is made of them, reading these ends, soon, and without a fault. */
+static void test_malformed(void **state)
+{
+    (void)state;
+    char *quotes = malloc(1000001);
+    assert_non_null(quotes);
+    const char bytes[] = "\"<(:;,@\\[";
+    for (size_t i = 0; i < sizeof bytes - 1; i++) {
+        memset(quotes, bytes[i], 1000000);
+        quotes[1000000] = 0;
+        read_list(quotes);
+    }
+    free(quotes);
+    read_list("a@b@c, <<d@e>>, \"f\" g@h, i@, @j");
+    read_list("a (never closed, b@c.example");
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    arena_free(arena);
+    return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    message_init();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_forms),     cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_names),     cmocka_unit_test(test_international),
+        cmocka_unit_test(test_many),      cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_malformed),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

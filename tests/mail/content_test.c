@@ -1,0 +1,130 @@
+#include "mail_test.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static void assert_text(const char *headers, const char *body, const char *expected)
+{
+    struct buffer mail = {0};
+    assert_int_equal(buffer_append(&mail, headers, strlen(headers)), 0);
+    assert_int_equal(buffer_append(&mail, "\r\n", 2), 0);
+    assert_int_equal(buffer_append(&mail, body, strlen(body)), 0);
+    struct message *message = parse_bytes(mail.bytes, mail.size);
+    char *text = text_of(message, PART_TEXT);
+    assert_string_equal(text, expected);
+    free(text);
+    message_free(message);
+    buffer_free(&mail);
+}
+
+static void test_encodings(void **state)
+{
+    (void)state;
+    assert_text("", "as it is =20\r\n", "as it is =20\n");
+    assert_text("Content-Transfer-Encoding: 8bit\r\n", "caf\xC3\xA9", "café");
+    assert_text("Content-Transfer-Encoding: base64\r\n", "Y2Fm\r\nw6k=\r\n", "café");
+    assert_text("Content-Transfer-Encoding: BASE64 (really)\r\n", "YQ==", "a");
+    assert_text("Content-Transfer-Encoding: base64\r\n", "Y!Q = =", "a"); /* garbage is skipped */
+    assert_text("Content-Transfer-Encoding: base64\r\n", "YWI", "ab");    /* no padding */
+    assert_text("Content-Transfer-Encoding: quoted-printable\r\n", "a=\r\nb =\r\n=C3=A9=3D",
+                "ab é=");
+    assert_text("Content-Transfer-Encoding: quoted-printable;\r\n", "=41", "A");
+    assert_text("Content-Transfer-Encoding: quoted-printable\r\n", "=ZZ 100=", "=ZZ 100");
+    assert_text("Content-Transfer-Encoding: nobody-knows\r\n", "=41", "=41");
+    assert_text("Content-Transfer-Encoding: x-uuencode\r\n",
+                "before\r\nbegin 644 a.txt\r\n#86)C\r\n`\r\nend\r\nafter", "abc");
+}
+
+static void test_charsets(void **state)
+{
+    (void)state;
+    assert_text("Content-Type: text/plain; charset=iso-8859-15\r\n", "\xA4", "€");
+    assert_text("Content-Type: text/plain; charset=utf-8\r\n", "\xE9", "\xEF\xBF\xBD");
+    assert_text("Content-Type: text/plain; charset=\"us-ascii\" (comment)\r\n", "\xC3\xA9", "é");
+    assert_text("Content-Type: text/plain; charset=us-ascii\r\n", "\xE9", "é");
+    assert_text("Content-Type: text/plain; charset=us-ascii (comment)\r\n", "\xE9", "é");
+    assert_text("", "\xC3\xA9", "é");
+    assert_text("", "\xC3\xA9 \xE9", "Ã© é");
+    assert_text("Content-Type: text/plain; charset=utf-7\r\n", "+IKw-", "€");
+}
+
+static void test_line_ends(void **state)
+{
+    (void)state;
+    assert_text("", "a\r\nb\nc\rd\r\r\ne\r", "a\nb\nc\rd\r\ne\r");
+    assert_text("Content-Transfer-Encoding: base64\r\n", "YQ0KYg0=", "a\nb\r");
+    assert_text("Content-Type: text/plain; charset=utf-16be\r\n"
+                "Content-Transfer-Encoding: quoted-printable\r\n",
+                "=00a=00=0D=00=0A=00b", "a\nb");
+    assert_text("Content-Type: text/plain; format=flowed\r\n", "soft \r\n stuffed\r\n-- \r\n",
+                "soft \n stuffed\n-- \n");
+}
+
+static void test_left_as_text(void **state)
+{
+    (void)state;
+    assert_text("", "begin 644 a.txt\r\n#86)C\r\n`\r\nend\r\n", "begin 644 a.txt\n#86)C\n`\nend\n");
+    assert_text("", "=ybegin line=128 size=3 name=a\r\n\x8B\r\n=yend size=3\r\n",
+                "=ybegin line=128 size=3 name=a\n‹\n=yend size=3\n");
+}
+
+/* In a file and larger than any buffer: what comes out is what went in, in pieces no larger than
+ * promised. */
+static size_t expected_at;
+
+static int compare(void *context, const char *bytes, size_t size)
+{
+    assert_in_range(size, 1, PIECE_MAX);
+    assert_memory_equal(bytes, (char *)context + expected_at, size);
+    expected_at += size;
+    return 0;
+}
+
+static void test_large_in_a_file(void **state)
+{
+    (void)state;
+    enum { LINES = 20000 };
+    static const char head[] = "Content-Type: application/pdf\r\n\r\n";
+    struct buffer mail = {0};
+    struct message *message;
+    buffer_append(&mail, BYTES(head));
+    for (int i = 0; i < LINES; i++)
+        assert_int_equal(buffer_append(&mail, "0123456789abcdefghijklmnopqrstuvwxyz\r\n", 38), 0);
+    struct spill *spill = spill_in_file(mail.bytes, mail.size);
+    assert_int_equal(message_parse(spill, 0, &message, NULL), 0);
+    spill_free(spill);
+    assert_int_equal(message->part_count, 1);
+    expected_at = sizeof head - 1;
+    assert_int_equal(part_read_content(message, &message->parts[0], compare, mail.bytes), 0);
+    assert_int_equal(expected_at, mail.size);
+    message_free(message);
+    buffer_free(&mail);
+}
+
+static int refuse(void *context, const char *bytes, size_t size)
+{
+    (void)bytes, (void)size;
+    ++*(int *)context;
+    return -ENOSPC;
+}
+
+static void test_sink_ends_the_work(void **state)
+{
+    (void)state;
+    struct message *message = parse("\r\na\r\nb\r\n");
+    int calls = 0;
+    assert_int_equal(message_read_text(message, PART_TEXT, refuse, &calls), -ENOSPC);
+    assert_int_equal(part_read_content(message, &message->parts[0], refuse, &calls), -ENOSPC);
+    assert_int_equal(calls, 2);
+    message_free(message);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_encodings),       cmocka_unit_test(test_charsets),
+        cmocka_unit_test(test_line_ends),       cmocka_unit_test(test_left_as_text),
+        cmocka_unit_test(test_large_in_a_file), cmocka_unit_test(test_sink_ends_the_work),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
