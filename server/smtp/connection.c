@@ -284,7 +284,7 @@ static void on_answer(void *token, const struct reply *reply)
         advance(c);
         return;
     }
-    log_info("answer_unheard", c->id, LOG_NUMBER("code", reply->code));
+    log_info("answer-unheard", c->id, LOG_NUMBER("code", reply->code));
     free_if_over(c);
 }
 

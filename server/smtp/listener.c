@@ -195,7 +195,7 @@ static void turn_away(const struct config *config, int fd, const struct sockaddr
     ssize_t ignored = send(fd, reply, strlen(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)ignored;
     close(fd);
-    log_warn("turned_away", NULL, LOG_TEXT("client", ip), LOG_TEXT("reason", why));
+    log_warn("turned-away", NULL, LOG_TEXT("client", ip), LOG_TEXT("reason", why));
 }
 
 static void take_client(struct listeners *l, int fd, const struct sockaddr *peer)
@@ -210,7 +210,7 @@ static void take_client(struct listeners *l, int fd, const struct sockaddr *peer
 
 static void pause_accepting(struct listeners *l, int code)
 {
-    log_error("accept_failed", NULL, LOG_TEXT("reason", strerror(code)));
+    log_error("accept-failed", NULL, LOG_TEXT("reason", strerror(code)));
     for (size_t i = 0; i < l->count; i++)
         uv_poll_stop(&l->items[i].poll);
     uv_timer_start(&l->pause, on_pause_over, ACCEPT_PAUSE_MS, 0);

@@ -83,7 +83,7 @@ static enum data_failure keep_data(struct session *session, const char *bytes, s
     int code = spill_write(spill, bytes, size);
     if (code == 0)
         return DATA_FINE;
-    log_error("data_not_kept", session->transaction_id, LOG_TEXT("reason", strerror(-code)));
+    log_error("data-not-kept", session->transaction_id, LOG_TEXT("reason", strerror(-code)));
     return code == -ENOMEM ? DATA_NO_MEMORY : DATA_NO_STORAGE;
 }
 

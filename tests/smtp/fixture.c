@@ -1,0 +1,180 @@
+#include "fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "spill.h"
+
+#include "../test.h"
+
+/* What a ruleset is, only the rules know; here it counts who holds it. */
+struct ruleset {
+    struct peer *peer;
+};
+
+static void copy_file(const char *from, FILE *to)
+{
+    char buffer[4096];
+    FILE *file = fopen(from, "re");
+    assert_non_null(file);
+    size_t size;
+    while ((size = fread(buffer, 1, sizeof buffer, file)) > 0)
+        assert_int_equal(fwrite(buffer, 1, size, to), size);
+    fclose(file);
+}
+
+struct config *fixture_config(const char *more)
+{
+    struct config *config = NULL;
+    struct error err = {""};
+    char path[] = "/tmp/mxhook-smtp-XXXXXX";
+    log_set_level(LOG_ERROR + 1); /* what clients do wrong on purpose is no news */
+    FILE *file = fdopen(mkstemp(path), "w");
+    assert_non_null(file);
+    copy_file(DIALOGUES "/mxhook.lua", file);
+    fprintf(file, "\n%s\n", more);
+    assert_int_equal(fclose(file), 0);
+    if (config_load(path, &config, &err) != 0)
+        fail_msg("%s", err.text);
+    unlink(path);
+    return config;
+}
+
+static bool on_send(void *context, const char *bytes, size_t size)
+{
+    struct peer *peer = context;
+    assert_false(peer->closed);
+    assert_true(size > 0);
+    peer->replies = realloc(peer->replies, peer->replies_size + size + 1);
+    memcpy(peer->replies + peer->replies_size, bytes, size);
+    peer->replies_size += size;
+    peer->replies[peer->replies_size] = 0;
+    peer->sends++;
+    return !peer->slow;
+}
+
+static void on_close(void *context)
+{
+    struct peer *peer = context;
+    assert_false(peer->closed);
+    peer->closed = true;
+}
+
+static struct ruleset *on_rules(void *context)
+{
+    struct peer *peer = context;
+    struct ruleset *rules = peer->no_rules ? NULL : malloc(sizeof *rules);
+    if (rules) {
+        rules->peer = peer;
+        peer->rules_held++;
+    }
+    return rules;
+}
+
+static void on_release(struct ruleset *rules)
+{
+    rules->peer->rules_held--;
+    free(rules);
+}
+
+static enum recipient_answer on_check(void *context, struct ruleset *rules, const char *recipient)
+{
+    assert_ptr_equal(rules->peer, context);
+    return strncmp(recipient, "unknown@", 8) == 0 ? RECIPIENT_UNKNOWN : RECIPIENT_OK;
+}
+
+static void on_submit(void *context, struct transaction *transaction)
+{
+    struct peer *peer = context;
+    assert_true(peer->submitted_count < MAX_SUBMITTED);
+    peer->submitted[peer->submitted_count++] = transaction;
+}
+
+void peer_start(struct peer *peer, struct config *config, const char *temporary_directory)
+{
+    static const struct session_hooks hooks = {.send = on_send,
+                                               .close = on_close,
+                                               .rules = on_rules,
+                                               .release_rules = on_release,
+                                               .check_recipient = on_check,
+                                               .submit = on_submit};
+    memset(peer, 0, sizeof *peer);
+    peer->session =
+        session_new(config, &hooks, peer, "connection", "192.0.2.1", temporary_directory);
+    if (peer->session)
+        session_start(peer->session);
+}
+
+void peer_end(struct peer *peer)
+{
+    session_free(peer->session);
+    for (size_t i = 0; i < peer->submitted_count; i++)
+        transaction_free(peer->submitted[i]);
+    assert_int_equal(peer->rules_held, 0);
+    free(peer->replies);
+}
+
+static void answer_if_asked(struct peer *peer)
+{
+    if (peer->answers && session_is_waiting(peer->session))
+        peer_answer(peer, 250, "2.0.0", "OK");
+}
+
+size_t peer_play(struct peer *peer, const char *bytes, size_t size, size_t step)
+{
+    size_t at = 0;
+    while (at < size) {
+        size_t piece = size - at < step ? size - at : step;
+        /* In memory of exactly this size, so that a sanitizer sees a read past its end. */
+        char *copy = malloc(piece);
+        assert_non_null(copy);
+        memcpy(copy, bytes + at, piece);
+        size_t used = session_input(peer->session, copy, piece);
+        free(copy);
+        assert_true(used <= piece);
+        at += used;
+        bool waits = session_is_waiting(peer->session) && !peer->answers;
+        answer_if_asked(peer);
+        if (waits || (used < piece && peer->slow))
+            break;
+    }
+    return at;
+}
+
+size_t peer_say(struct peer *peer, const char *text)
+{
+    return peer_play(peer, text, strlen(text), strlen(text));
+}
+
+void peer_answer(struct peer *peer, int code, const char *enhanced, const char *text)
+{
+    struct reply reply;
+    reply_set(&reply, code, enhanced, "%s", text);
+    session_answer(peer->session, &reply);
+}
+
+void peer_expect(struct peer *peer, const char *replies)
+{
+    assert_string_equal(peer->replies ? peer->replies : "", replies);
+    free(peer->replies);
+    peer->replies = NULL;
+    peer->replies_size = 0;
+}
+
+char *fixture_data(const struct transaction *transaction)
+{
+    size_t size = (size_t)spill_size(transaction->data);
+    char *text = malloc(size + 1);
+    assert_non_null(text);
+    size_t at = 0;
+    while (at < size) {
+        ssize_t n = spill_read(transaction->data, at, text + at, size - at);
+        assert_true(n > 0);
+        at += (size_t)n;
+    }
+    text[size] = 0;
+    return text;
+}

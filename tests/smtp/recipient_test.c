@@ -1,0 +1,63 @@
+#include "smtp/recipient.h"
+
+#include "../test.h"
+#include "fixture.h"
+
+static void domains(void **state)
+{
+    (void)state;
+    struct config *config = fixture_config("domains = { 'Example.COM', '*.sub.example.com' }");
+    static const char *const ours[] = {"example.com", "EXAMPLE.com", "a.sub.example.com",
+                                       "A.b.SUB.example.com"};
+    static const char *const others[] = {"example.org",          "a.example.com",
+                                         "sub.example.com",      ".sub.example.com",
+                                         "asub.example.com",     "example.com.evil.test",
+                                         "notexample.com",       "*.sub.example.co",
+                                         "a.sub.example.com.au", "",
+                                         "[127.0.0.1]",          "xsub.example.com"};
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        assert_true(recipient_domain_is_ours(&config->smtp, ours[i]));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (recipient_domain_is_ours(&config->smtp, others[i]))
+            fail_msg("taken for ours: %s", others[i]);
+    config_unref(config);
+}
+
+static void postmaster(void **state)
+{
+    (void)state;
+    struct config *config =
+        fixture_config("domains = { '*.example.org', 'b.example', 'c.example' }");
+    assert_string_equal(recipient_postmaster_domain(config), "b.example");
+    config_unref(config);
+    config = fixture_config("domains = { '*.example.org' }");
+    assert_string_equal(recipient_postmaster_domain(config), "mx.test");
+    config_unref(config);
+}
+
+static void duplicates(void **state)
+{
+    (void)state;
+    char *list[] = {"a@example.com", "\"b@c\"@example.com"};
+    struct envelope envelope = {.recipients = list, .recipient_count = 2};
+    assert_true(recipient_is_known(&envelope, "a@example.com"));
+    assert_true(recipient_is_known(&envelope, "a@EXAMPLE.com"));
+    assert_true(recipient_is_known(&envelope, "\"b@c\"@Example.com"));
+    assert_false(recipient_is_known(&envelope, "A@example.com"));
+    assert_false(recipient_is_known(&envelope, "\"b@C\"@example.com"));
+    assert_false(recipient_is_known(&envelope, "a@example.co"));
+    assert_false(recipient_is_known(&envelope, "a@example.comm"));
+    assert_false(recipient_is_known(&envelope, "aa@example.com"));
+    envelope.recipient_count = 0;
+    assert_false(recipient_is_known(&envelope, "a@example.com"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(domains),
+        cmocka_unit_test(postmaster),
+        cmocka_unit_test(duplicates),
+    };
+    return RUN_TESTS(tests);
+}
