@@ -10,7 +10,8 @@
 
 struct queue;
 
-/* -ENOENT where there is no spool. */
+/* -ENOENT where there is no spool, -EPROTONOSUPPORT where another version's. Reading works where
+ * the spool cannot be written. */
 int queue_open(const struct spool_config *config, struct queue **out, struct error *err);
 void queue_close(struct queue *queue); /* takes NULL */
 
@@ -26,7 +27,8 @@ int queue_list(struct queue *queue, const struct queue_filter *filter,
                struct error *err);
 /* One delivery with its payload: the caller's. -ENOENT. */
 int queue_show(struct queue *queue, const char *id, struct delivery **out, struct error *err);
-/* Makes it due now with all its attempts before it; -ENOENT, or -EBUSY while it is in flight. */
+/* Makes it due now with all its attempts before it; -ENOENT. One in flight ends its attempt first.
+ */
 int queue_retry(struct queue *queue, const char *id, struct error *err);
 /* Removes it for good; -ENOENT. One in flight may still arrive. */
 int queue_drop(struct queue *queue, const char *id, struct error *err);

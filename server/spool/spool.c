@@ -1,0 +1,729 @@
+/*
+ * The spool's thread: what it takes up together, in which order, and what becomes of it.
+ *
+ * Commits and ends of attempts go into one transaction. Where one of them fails alone, the
+ * transaction is undone and done again with a mark before each, so that the others do not suffer;
+ * where the transaction fails (disk full), every commit of it is told, and the ends, which nobody
+ * else will tell again, are kept for later.
+ */
+#include "spool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "../clock.h"
+#include "../log.h"
+#include "leases.h"
+#include "lock.h"
+#include "store.h"
+
+#define GROUP_MAX     256                 /* commits, and as many ends, of one transaction */
+#define ENDS_WAIT_NS  (25 * 1000000ull)   /* how long ends wait for a commit to go with */
+#define ENDS_RETRY_NS (1000 * 1000000ull) /* after they could not be stored */
+#define READ_RETRY_MS 5000                /* after a delivery could not be read */
+#define WATCH_NS      (1000 * 1000000ull) /* how often other processes' changes are looked for */
+
+enum ending { ENDED_DELIVERED, ENDED_RETRY, ENDED_FAILED, ENDED_RELEASED };
+
+struct commit_list {
+    struct commit *head, **tail;
+};
+
+struct delivery_list {
+    struct delivery *head, **tail;
+};
+
+struct spool {
+    struct store *store;
+    int lock;
+    uv_thread_t thread;
+    struct loop_queue *answers;
+    void (*changed)(void *context); /* the loop's */
+    void *changed_context;
+    struct task change; /* on its way to the loop while change_sent */
+    atomic_bool change_sent;
+
+    uv_mutex_t mutex; /* guards what follows, up to the next comment */
+    uv_cond_t wake;
+    struct commit_list commits;
+    struct delivery_list ends;
+    struct claim *claims;
+    uint64_t ends_due; /* uv_hrtime() by which they go without a commit */
+    bool closing;
+
+    struct leases leases; /* the thread's own, as all below */
+    int64_t version;      /* of the store, to see other processes' changes */
+    uint64_t watch_due;
+    bool in_trouble; /* the last transaction failed: said once */
+};
+
+/* What the thread has taken up. */
+struct batch {
+    struct commit *commits;
+    struct delivery *ends;
+    struct claim *claims;
+    bool end; /* nothing more will come */
+};
+
+static void run_batch(struct spool *spool, struct batch *batch);
+static void watch(struct spool *spool, bool forced);
+
+/* ---- Waiting for something to do ---- */
+
+/* When there is something to do at the latest. */
+static uint64_t wake_time(const struct spool *spool)
+{
+    if (spool->commits.head || spool->claims || spool->closing)
+        return 0;
+    if (spool->ends.head && spool->ends_due < spool->watch_due)
+        return spool->ends_due;
+    return spool->watch_due;
+}
+
+static struct commit *take_commits(struct spool *spool)
+{
+    struct commit *first = spool->commits.head;
+    struct commit **end = &spool->commits.head;
+    for (size_t n = 0; *end && n < GROUP_MAX; n++)
+        end = &(*end)->next;
+    struct commit *rest = *end;
+    *end = NULL;
+    spool->commits.head = rest;
+    if (!rest)
+        spool->commits.tail = &spool->commits.head;
+    return first;
+}
+
+static struct delivery *take_ends(struct spool *spool)
+{
+    struct delivery *first = spool->ends.head;
+    struct delivery **end = &spool->ends.head;
+    for (size_t n = 0; *end && n < GROUP_MAX; n++)
+        end = &(*end)->next;
+    struct delivery *rest = *end;
+    *end = NULL;
+    spool->ends.head = rest;
+    if (!rest)
+        spool->ends.tail = &spool->ends.head;
+    return first;
+}
+
+static void take_batch(struct spool *spool, struct batch *batch)
+{
+    uv_mutex_lock(&spool->mutex);
+    for (;;) {
+        uint64_t until = wake_time(spool), now = uv_hrtime();
+        if (until <= now)
+            break;
+        uv_cond_timedwait(&spool->wake, &spool->mutex, until - now);
+    }
+    /* A claim counts leases, so what has ended goes first. */
+    bool ends_due =
+        spool->commits.head || spool->claims || spool->closing || spool->ends_due <= uv_hrtime();
+    batch->commits = take_commits(spool);
+    batch->ends = ends_due ? take_ends(spool) : NULL;
+    batch->claims = spool->claims;
+    spool->claims = NULL;
+    batch->end = spool->closing && !batch->commits && !batch->ends && !batch->claims;
+    uv_mutex_unlock(&spool->mutex);
+}
+
+static void spool_main(void *argument)
+{
+    struct spool *spool = argument;
+    struct batch batch;
+    for (;;) {
+        take_batch(spool, &batch);
+        if (batch.end)
+            return;
+        run_batch(spool, &batch);
+        if (uv_hrtime() >= spool->watch_due)
+            watch(spool, false);
+    }
+}
+
+/* ---- A transaction ---- */
+
+static void drop_leases(struct spool *spool, const struct commit *commit)
+{
+    for (const struct delivery *d = commit->deliveries; d; d = d->next)
+        leases_drop(&spool->leases, d->stored.row);
+}
+
+/* Leases are taken before the commit, since afterwards nothing may fail any more. */
+static int insert(struct spool *spool, struct commit *commit)
+{
+    int code = store_insert(spool->store, commit->deliveries);
+    for (struct delivery *d = commit->deliveries; d && code == 0 && commit->lease; d = d->next)
+        code = leases_take(&spool->leases, d->stored.row, d->stored.origin);
+    if (code != 0)
+        drop_leases(spool, commit);
+    return code;
+}
+
+static int end_attempt(struct spool *spool, struct delivery *d)
+{
+    if (d->stored.ending == ENDED_DELIVERED)
+        return store_remove(spool->store, d->stored.row, d->stored.payload_row);
+    return store_update(spool->store, d, d->stored.ending == ENDED_FAILED);
+}
+
+/* Closes the mark that stands before one piece of work. 0: go on with the next one. */
+static int close_mark(struct spool *spool, int code)
+{
+    if (store_broken(spool->store))
+        return code;
+    return store_unmark(spool->store, code == 0);
+}
+
+/* `careful`: each piece fails for itself, unless the transaction goes down with it. Else the first
+ * failure is returned. */
+static int insert_all(struct spool *spool, struct commit *commits, bool careful)
+{
+    for (struct commit *c = commits; c; c = c->next) {
+        int code = careful ? store_mark(spool->store) : 0;
+        if (code == 0)
+            code = c->status = insert(spool, c);
+        if (careful && (code = close_mark(spool, code)) == 0)
+            continue;
+        if (code != 0)
+            return code;
+    }
+    return 0;
+}
+
+static int end_all(struct spool *spool, struct delivery *ends, bool careful)
+{
+    for (struct delivery *d = ends; d; d = d->next) {
+        int code = careful ? store_mark(spool->store) : 0;
+        if (code == 0)
+            code = end_attempt(spool, d);
+        if (careful && code != 0)
+            log_error("spool-failed", d->id, LOG_TEXT("at", "the end of an attempt"),
+                      LOG_TEXT("error", store_error(spool->store)));
+        if (careful && (code = close_mark(spool, code)) == 0)
+            continue;
+        if (code != 0)
+            return code;
+    }
+    return 0;
+}
+
+/* *piece: it was a piece of the work that failed, not the whole. */
+static int try_transaction(struct spool *spool, struct commit *commits, struct delivery *ends,
+                           bool careful, bool *piece)
+{
+    *piece = false;
+    int code = store_begin(spool->store);
+    if (code != 0)
+        return code;
+    code = insert_all(spool, commits, careful);
+    if (code == 0)
+        code = end_all(spool, ends, careful);
+    *piece = code != 0;
+    if (code == 0)
+        code = store_commit(spool->store);
+    if (code != 0) {
+        store_undo(spool->store);
+        for (struct commit *c = commits; c; c = c->next)
+            drop_leases(spool, c);
+    }
+    return code;
+}
+
+static int transaction(struct spool *spool, struct commit *commits, struct delivery *ends)
+{
+    bool piece;
+    int code = try_transaction(spool, commits, ends, false, &piece);
+    if (code != 0 && piece)
+        code = try_transaction(spool, commits, ends, true, &piece);
+    return code;
+}
+
+/* A full disk is said once, not once a message. */
+static void note_trouble(struct spool *spool, int code)
+{
+    if (code == 0 && spool->in_trouble)
+        log_info("spool-recovered", NULL, LOG_TEXT("bodies", store_bodies(spool->store)));
+    if (code != 0 && !spool->in_trouble)
+        log_error("spool-failed", NULL, LOG_TEXT("at", "commit"),
+                  LOG_TEXT("error", store_error(spool->store)), LOG_TEXT("errno", strerror(-code)));
+    spool->in_trouble = code != 0;
+}
+
+/* ---- After the transaction ---- */
+
+static void answer_commits(struct task *task, void *context)
+{
+    (void)context;
+    struct commit *next;
+    for (struct commit *c = (struct commit *)task; c; c = next) {
+        next = c->next;
+        c->done(c);
+    }
+}
+
+static void send_change(struct spool *spool)
+{
+    if (!atomic_exchange(&spool->change_sent, true))
+        loop_queue_push(spool->answers, &spool->change);
+}
+
+static void tell_change(struct task *task, void *context)
+{
+    (void)task;
+    struct spool *spool = context;
+    atomic_store(&spool->change_sent, false);
+    if (spool->changed)
+        spool->changed(spool->changed_context);
+}
+
+static void finish_commits(struct spool *spool, struct commit *commits, int code)
+{
+    bool waiting = false;
+    for (struct commit *c = commits; c; c = c->next) {
+        if (code != 0)
+            c->status = code;
+        if (c->status != 0 || c->lease)
+            continue;
+        for (struct delivery *d = c->deliveries; d; d = d->next)
+            leases_note_due(&spool->leases, d->stored.origin, d->due_ms);
+        waiting = true;
+    }
+    commits->task.run = answer_commits;
+    loop_queue_push(spool->answers, &commits->task);
+    if (waiting)
+        send_change(spool);
+}
+
+/* Whoever ended an attempt knows when the next one is due, unless storing that took until then. */
+static void finish_ends(struct spool *spool, struct delivery *ends)
+{
+    int64_t now = ends ? clock_unix_ms() : 0;
+    bool late = false;
+    for (struct delivery *d = ends, *next; d; d = next) {
+        next = d->next;
+        leases_drop(&spool->leases, d->stored.row);
+        if (d->stored.ending == ENDED_RETRY) {
+            leases_note_due(&spool->leases, d->stored.origin, d->due_ms);
+            late |= d->due_ms <= now;
+        }
+        delivery_free(d);
+    }
+    if (late)
+        send_change(spool);
+}
+
+/* Puts ends that could not be stored back before the others, for later. At the end of the process
+ * they are given up: the attempts will be made again, which at least once allows. */
+static void keep_ends(struct spool *spool, struct delivery *ends)
+{
+    struct delivery **tail = &ends;
+    if (!ends)
+        return;
+    uv_mutex_lock(&spool->mutex);
+    if (!spool->closing) {
+        while (*tail)
+            tail = &(*tail)->next;
+        *tail = spool->ends.head;
+        if (!spool->ends.head)
+            spool->ends.tail = tail;
+        spool->ends.head = ends;
+        spool->ends_due = uv_hrtime() + ENDS_RETRY_NS;
+        ends = NULL;
+    }
+    uv_mutex_unlock(&spool->mutex);
+    finish_ends(spool, ends);
+}
+
+static struct delivery *without_released(struct spool *spool, struct delivery *ends)
+{
+    struct delivery *rest = NULL, **tail = &rest;
+    for (struct delivery *d = ends, *next; d; d = next) {
+        next = d->next;
+        if (d->stored.ending != ENDED_RELEASED) {
+            *tail = d;
+            tail = &d->next;
+            continue;
+        }
+        leases_drop(&spool->leases, d->stored.row);
+        leases_note_due(&spool->leases, d->stored.origin, d->due_ms);
+        delivery_free(d);
+    }
+    *tail = NULL;
+    return rest;
+}
+
+/* ---- Claims ---- */
+
+struct picking {
+    struct leases *leases;
+    int64_t now, next_due;
+    int64_t *rows;
+    size_t count, room;
+};
+
+static bool pick(void *context, int64_t row, int64_t due_ms)
+{
+    struct picking *p = context;
+    if (leases_has(p->leases, row))
+        return true;
+    if (due_ms > p->now || p->count == p->room) {
+        p->next_due = due_ms;
+        return false;
+    }
+    p->rows[p->count++] = row;
+    return true;
+}
+
+/* What cannot be read would be claimed again and again. */
+static void fail_unreadable(struct spool *spool, int64_t row, const char *reason)
+{
+    log_error("spool-unreadable", NULL, LOG_NUMBER("row", row), LOG_TEXT("error", reason));
+    int code = store_begin(spool->store);
+    if (code == 0)
+        code = store_fail(spool->store, row, reason);
+    if (code == 0)
+        code = store_commit(spool->store);
+    if (code == 0)
+        leases_drop(&spool->leases, row);
+    else
+        store_undo(spool->store); /* it stays leased: not looked at before the next start */
+}
+
+/* Lost for good, or only now, for want of memory or descriptors? */
+static bool is_lost(int code)
+{
+    return code == -EBADMSG || code == -ENOENT || code == -EACCES;
+}
+
+static void load(struct spool *spool, struct claim *claim, int64_t row, struct origin_due *origin,
+                 int64_t now)
+{
+    const char *reason = "out of memory";
+    struct delivery *d;
+    int code = leases_take(&spool->leases, row, origin->key);
+    if (code == 0)
+        code = store_load(spool->store, row, claim->deliveries, &d, &reason);
+    if (code == 0) {
+        uint64_t size = payload_memory(d->payload);
+        d->state = DELIVERY_LEASED;
+        claim->bytes = claim->bytes > size ? claim->bytes - size : 0;
+        claim->limit--;
+        d->next = claim->deliveries;
+        claim->deliveries = d;
+    } else if (is_lost(code)) {
+        fail_unreadable(spool, row, reason);
+    } else {
+        log_error("spool-failed", NULL, LOG_TEXT("at", "claim"), LOG_NUMBER("row", row),
+                  LOG_TEXT("error", reason));
+        leases_drop(&spool->leases, row);
+        leases_note_due(&spool->leases, origin->key, now + READ_RETRY_MS);
+    }
+}
+
+static void claim_origin(struct spool *spool, struct claim *claim, struct origin_due *origin,
+                         struct picking *picking)
+{
+    size_t room = claim->per_origin > origin->leased ? claim->per_origin - origin->leased : 0;
+    picking->room = room < claim->limit ? room : claim->limit;
+    picking->count = 0;
+    picking->next_due = NEVER;
+    if (picking->room == 0 || claim->bytes == 0)
+        return;
+    if (store_walk_due(spool->store, origin->key, pick, picking) != 0) {
+        log_error("spool-failed", NULL, LOG_TEXT("at", "claim"),
+                  LOG_TEXT("error", store_error(spool->store)));
+        return;
+    }
+    origin->next_due_ms = picking->next_due;
+    for (size_t i = 0; i < picking->count; i++) {
+        if (claim->bytes > 0)
+            load(spool, claim, picking->rows[i], origin, picking->now);
+        else
+            leases_note_due(&spool->leases, origin->key, 0);
+    }
+}
+
+/* Oldest first within an origin; origins take turns at being the first. */
+static void claim_all(struct spool *spool, struct claim *claim, struct picking *picking)
+{
+    struct map *origins = &spool->leases.origins;
+    size_t capacity = origins->capacity;
+    for (size_t i = 0; i < capacity && claim->limit > 0; i++) {
+        size_t slot = (spool->leases.turn + i) & (capacity - 1);
+        struct origin_due *origin = origins->slots[slot].value;
+        if (origin && origin->next_due_ms <= picking->now)
+            claim_origin(spool, claim, origin, picking);
+    }
+    spool->leases.turn += capacity / 2 + 1;
+    for (size_t i = 0; i < capacity; i++) {
+        struct origin_due *origin = origins->slots[i].value;
+        claim->more |= origin && origin->next_due_ms <= picking->now;
+    }
+}
+
+static struct delivery *reversed(struct delivery *list)
+{
+    struct delivery *result = NULL;
+    for (struct delivery *next; list; list = next) {
+        next = list->next;
+        list->next = result;
+        result = list;
+    }
+    return result;
+}
+
+static void answer_claim(struct task *task, void *context)
+{
+    (void)context;
+    struct claim *claim = (struct claim *)task;
+    claim->done(claim);
+}
+
+static void run_claim(struct spool *spool, struct claim *claim)
+{
+    struct picking picking = {.leases = &spool->leases, .now = clock_unix_ms()};
+    picking.rows = malloc((claim->limit ? claim->limit : 1) * sizeof *picking.rows);
+    if (spool->leases.incomplete)
+        watch(spool, true);
+    claim->deliveries = NULL;
+    claim->more = !picking.rows;
+    if (picking.rows)
+        claim_all(spool, claim, &picking);
+    claim->deliveries = reversed(claim->deliveries);
+    claim->next_due_ms = leases_next_due(&spool->leases, picking.now);
+    free(picking.rows);
+    claim->task.run = answer_claim;
+    loop_queue_push(spool->answers, &claim->task);
+}
+
+/* ---- A batch ---- */
+
+static void run_batch(struct spool *spool, struct batch *batch)
+{
+    struct delivery *ends = without_released(spool, batch->ends);
+    if (batch->commits || ends) {
+        int code = transaction(spool, batch->commits, ends);
+        note_trouble(spool, code);
+        if (batch->commits)
+            finish_commits(spool, batch->commits, code);
+        if (code != 0 && batch->commits && ends) /* without what they would add, it may work */
+            code = transaction(spool, NULL, ends);
+        if (code == 0)
+            finish_ends(spool, ends);
+        else
+            keep_ends(spool, ends);
+    }
+    for (struct claim *claim = batch->claims, *next; claim; claim = next) {
+        next = claim->next;
+        run_claim(spool, claim);
+    }
+}
+
+static void note_origin(void *context, uint64_t origin, int64_t due_ms)
+{
+    leases_note_due(context, origin, due_ms);
+}
+
+/* Has another process written? Then all that is known of what is due may be wrong. */
+static void watch(struct spool *spool, bool forced)
+{
+    int64_t version = spool->version;
+    spool->watch_due = uv_hrtime() + WATCH_NS;
+    leases_prune(&spool->leases);
+    int code = store_version(spool->store, &version);
+    if (code == 0 && version == spool->version && !forced)
+        return;
+    leases_forget_due(&spool->leases);
+    if (code == 0)
+        code = store_walk_origins(spool->store, note_origin, &spool->leases);
+    if (code != 0) {
+        spool->leases.incomplete = true;
+        return;
+    }
+    spool->version = version;
+    if (!forced)
+        send_change(spool);
+}
+
+/* ---- What is handed in ---- */
+
+void spool_commit(struct spool *spool, struct commit *commit)
+{
+    commit->next = NULL;
+    commit->status = 0;
+    uv_mutex_lock(&spool->mutex);
+    *spool->commits.tail = commit;
+    spool->commits.tail = &commit->next;
+    uv_cond_signal(&spool->wake);
+    uv_mutex_unlock(&spool->mutex);
+}
+
+void spool_claim(struct spool *spool, struct claim *claim)
+{
+    uv_mutex_lock(&spool->mutex);
+    claim->next = spool->claims;
+    spool->claims = claim;
+    uv_cond_signal(&spool->wake);
+    uv_mutex_unlock(&spool->mutex);
+}
+
+static void end(struct spool *spool, struct delivery *delivery, enum ending ending)
+{
+    delivery->stored.ending = ending;
+    delivery->next = NULL;
+    uv_mutex_lock(&spool->mutex);
+    if (!spool->ends.head) {
+        spool->ends_due = uv_hrtime() + ENDS_WAIT_NS;
+        uv_cond_signal(&spool->wake);
+    }
+    *spool->ends.tail = delivery;
+    spool->ends.tail = &delivery->next;
+    uv_mutex_unlock(&spool->mutex);
+}
+
+void spool_delivered(struct spool *spool, struct delivery *delivery)
+{
+    end(spool, delivery, ENDED_DELIVERED);
+}
+
+void spool_retry(struct spool *spool, struct delivery *delivery)
+{
+    end(spool, delivery, ENDED_RETRY);
+}
+
+void spool_failed(struct spool *spool, struct delivery *delivery)
+{
+    end(spool, delivery, ENDED_FAILED);
+}
+
+void spool_release(struct spool *spool, struct delivery *delivery)
+{
+    end(spool, delivery, ENDED_RELEASED);
+}
+
+void spool_on_change(struct spool *spool, void (*changed)(void *context), void *context)
+{
+    spool->changed = changed;
+    spool->changed_context = context;
+}
+
+const char *spool_body_directory(const struct spool *spool)
+{
+    return store_bodies(spool->store);
+}
+
+/* ---- Opening and closing ---- */
+
+static int remove_orphans(struct store *store, struct error *err)
+{
+    const char *directory = store_bodies(store);
+    DIR *dir = opendir(directory);
+    if (!dir)
+        return error_set(err, -errno, "%s: %s", directory, strerror(errno));
+    int code = 0;
+    struct dirent *entry;
+    while (code == 0 && (entry = readdir(dir))) {
+        bool has = true;
+        if (entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN)
+            continue;
+        code = store_has_file(store, entry->d_name, &has);
+        if (code == 0 && !has && unlinkat(dirfd(dir), entry->d_name, 0) == 0)
+            log_debug("spool-orphan", NULL, LOG_TEXT("file", entry->d_name));
+    }
+    closedir(dir);
+    return code == 0 ? 0 : error_set(err, code, "%s: %s", directory, store_error(store));
+}
+
+static int open_store(struct spool *spool, const char *directory, struct error *err)
+{
+    int code = spool_lock(directory, &spool->lock, err);
+    if (code == 0)
+        code = store_open(directory, STORE_SERVE, &spool->store, err);
+    if (code == 0)
+        code = remove_orphans(spool->store, err);
+    if (code != 0)
+        return code;
+    code = store_version(spool->store, &spool->version);
+    if (code == 0)
+        code = store_walk_origins(spool->store, note_origin, &spool->leases);
+    if (code != 0)
+        return error_set(err, code, "%s: %s", directory, store_error(spool->store));
+    return 0;
+}
+
+static int start_thread(struct spool *spool, uv_loop_t *loop, struct error *err)
+{
+    spool->commits.tail = &spool->commits.head;
+    spool->ends.tail = &spool->ends.head;
+    spool->watch_due = uv_hrtime() + WATCH_NS;
+    spool->change.run = tell_change;
+    int code = loop_queue_new(loop, spool, &spool->answers);
+    if (code != 0)
+        return error_set(err, code, "spool: %s", uv_strerror(code));
+    if ((code = uv_mutex_init(&spool->mutex)) != 0)
+        return error_set(err, code, "spool: %s", uv_strerror(code));
+    if ((code = uv_cond_init(&spool->wake)) != 0) {
+        uv_mutex_destroy(&spool->mutex);
+        return error_set(err, code, "spool: %s", uv_strerror(code));
+    }
+    if ((code = uv_thread_create(&spool->thread, spool_main, spool)) == 0)
+        return 0;
+    uv_cond_destroy(&spool->wake);
+    uv_mutex_destroy(&spool->mutex);
+    return error_set(err, code, "spool: no thread: %s", uv_strerror(code));
+}
+
+static void release(struct spool *spool)
+{
+    store_close(spool->store);
+    spool_unlock(spool->lock);
+    leases_free(&spool->leases);
+    free(spool);
+}
+
+int spool_open(const struct spool_config *config, uv_loop_t *loop, struct spool **out,
+               struct error *err)
+{
+    struct spool *spool = calloc(1, sizeof *spool);
+    if (!spool)
+        return error_set(err, -ENOMEM, "spool: out of memory");
+    spool->lock = -1;
+    int code = open_store(spool, config->directory, err);
+    if (code == 0)
+        code = start_thread(spool, loop, err);
+    if (code != 0) {
+        loop_queue_close(spool->answers);
+        release(spool);
+        return code;
+    }
+    *out = spool;
+    return 0;
+}
+
+void spool_close(struct spool *spool)
+{
+    if (!spool)
+        return;
+    uv_mutex_lock(&spool->mutex);
+    spool->closing = true;
+    uv_cond_signal(&spool->wake);
+    uv_mutex_unlock(&spool->mutex);
+    uv_thread_join(&spool->thread);
+    spool->changed = NULL;
+    loop_queue_close(spool->answers);
+    for (struct delivery *d = spool->ends.head, *next; d; d = next) { /* of claims just answered */
+        next = d->next;
+        delivery_free(d);
+    }
+    uv_cond_destroy(&spool->wake);
+    uv_mutex_destroy(&spool->mutex);
+    release(spool);
+}

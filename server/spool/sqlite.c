@@ -1,0 +1,306 @@
+/* The connection, its transactions, and what its errors mean. */
+#include "sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PAGE_SIZE        16384 /* holds two payloads of a small message: fewest bytes written */
+#define CACHE_KIB        4096
+#define CHECKPOINT_PAGES 1024       /* 16 MiB: pages that come and go soon are written once */
+#define WAL_LIMIT        (64 << 20) /* bytes that the log keeps on disk after a burst */
+#define BUSY_TIMEOUT_MS  10000      /* `mxhook queue` writes for moments only */
+
+#define DELIVERY_COLUMNS                                                                           \
+    "row, payload, origin, due, attempts, created, id, url, secret, headers, timeout_ms, "         \
+    "attempts_max, sender, recipient, last_status, last_error"
+
+/* A failed delivery's due is NULL: the index of what is due does not hold it. */
+static const char *const sql[STATEMENT_COUNT] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+    [MARK] = "SAVEPOINT mark",
+    [MARK_KEEP] = "RELEASE mark",
+    [MARK_UNDO] = "ROLLBACK TO mark",
+    [INSERT_DELIVERY] = "INSERT INTO delivery (" DELIVERY_COLUMNS ") "
+                        "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
+    [INSERT_PAYLOAD] = "INSERT INTO payload (row, last, tail, file, bytes) VALUES (?1,?2,?3,?4,?5)",
+    [INSERT_TAIL] = "INSERT INTO tail (row, last, file, bytes) VALUES (?1,?2,?3,?4)",
+    [DELETE_DELIVERY] = "DELETE FROM delivery WHERE row = ?1",
+    [DELETE_PAYLOAD] = "DELETE FROM payload WHERE row = ?1",
+    [DELETE_TAIL] = "DELETE FROM tail WHERE row = ?1",
+    /* attempts: where it is not as it was read, `mxhook queue retry` has begun anew. */
+    [UPDATE_DELIVERY] = "UPDATE delivery SET due = ?2, attempts = ?3, last_status = ?4, "
+                        "last_error = ?5 WHERE row = ?1 AND attempts = ?6",
+    [FAIL_DELIVERY] = "UPDATE delivery SET due = NULL, last_error = ?2 WHERE row = ?1",
+    [RESET_DELIVERY] = "UPDATE delivery SET due = ?2, attempts = 0 WHERE row = ?1",
+    [PAYLOAD_USE] = "SELECT tail, file, EXISTS (SELECT 1 FROM delivery d WHERE d.row BETWEEN p.row "
+                    "AND p.last AND d.payload = p.row) FROM payload p WHERE p.row = ?1",
+    [TAIL_USE] = "SELECT file, EXISTS (SELECT 1 FROM payload p WHERE p.row BETWEEN t.row AND "
+                 "t.last AND p.tail = t.row) FROM tail t WHERE t.row = ?1",
+    [DUE] = "SELECT row, due FROM delivery INDEXED BY delivery_due "
+            "WHERE origin = ?1 AND due IS NOT NULL ORDER BY due, row",
+    [NEXT_ORIGIN] = "SELECT origin, due FROM delivery INDEXED BY delivery_due "
+                    "WHERE due IS NOT NULL AND origin > ?1 ORDER BY origin, due LIMIT 1",
+    [LOAD_DELIVERY] = "SELECT " DELIVERY_COLUMNS " FROM delivery WHERE row = ?1",
+    [LOAD_PAYLOAD] = "SELECT tail, file, bytes FROM payload WHERE row = ?1",
+    [LOAD_TAIL] = "SELECT file, bytes FROM tail WHERE row = ?1",
+    [FIND] = "SELECT row, payload FROM delivery WHERE id = ?1",
+    [LIST] = "SELECT " DELIVERY_COLUMNS " FROM delivery "
+             "WHERE (NOT ?1 OR due IS NULL) AND (?2 IS NULL OR instr(url, ?2) > 0) ORDER BY row",
+    [HAS_FILE] = "SELECT EXISTS (SELECT 1 FROM payload WHERE file = ?1) "
+                 "OR EXISTS (SELECT 1 FROM tail WHERE file = ?1)",
+    [LAST_ROW] = "SELECT max((SELECT ifnull(max(row), 0) FROM delivery), "
+                 "(SELECT ifnull(max(row), 0) FROM payload), "
+                 "(SELECT ifnull(max(row), 0) FROM tail))",
+    [DATA_VERSION] = "PRAGMA data_version",
+};
+
+/* ---- Errors ---- */
+
+static int last_errno(sqlite3_file *file)
+{
+    int number = 0;
+    if (file && file->pMethods)
+        file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &number);
+    return number;
+}
+
+/* SQLite knows ENOSPC as a full disk, but not that a quota or a limit is just as full; and
+ * sqlite3_system_errno() is not set where a commit fails. So the files are asked. */
+static int system_errno(struct store *store)
+{
+    sqlite3_file *files[2] = {NULL, NULL}; /* the database and its log */
+    sqlite3_file_control(store->db, "main", SQLITE_FCNTL_FILE_POINTER, &files[0]);
+    sqlite3_file_control(store->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &files[1]);
+    for (int i = 0; i < 2; i++) {
+        int number = last_errno(files[i]);
+        if (number == ENOSPC || number == EDQUOT || number == EFBIG)
+            return -ENOSPC;
+    }
+    return -EIO;
+}
+
+static int errno_of(struct store *store, int rc)
+{
+    switch (rc & 0xff) {
+    case SQLITE_FULL: return -ENOSPC;
+    case SQLITE_NOMEM: return -ENOMEM;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return -EBUSY;
+    case SQLITE_READONLY: return -EROFS;
+    case SQLITE_TOOBIG: return -EFBIG;
+    case SQLITE_CONSTRAINT: return -EEXIST;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return -EBADMSG;
+    default: return system_errno(store);
+    }
+}
+
+int store_failed(struct store *store, int rc)
+{
+    snprintf(store->error, sizeof store->error, "%s", sqlite3_errmsg(store->db));
+    return errno_of(store, rc);
+}
+
+const char *store_error(const struct store *store)
+{
+    return store->error;
+}
+
+/* ---- Statements ---- */
+
+sqlite3_stmt *store_statement(struct store *store, enum statement which)
+{
+    sqlite3_stmt **statement = &store->statements[which];
+    if (*statement)
+        return *statement;
+    int rc =
+        sqlite3_prepare_v3(store->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+    if (rc != SQLITE_OK)
+        store_failed(store, rc);
+    return *statement;
+}
+
+int store_run(struct store *store, sqlite3_stmt *statement)
+{
+    if (!statement)
+        return -EIO;
+    int rc;
+    do
+        rc = sqlite3_step(statement);
+    while (rc == SQLITE_ROW);
+    int code = rc == SQLITE_DONE ? 0 : store_failed(store, rc);
+    sqlite3_reset(statement);
+    return code;
+}
+
+static int run(struct store *store, enum statement which)
+{
+    return store_run(store, store_statement(store, which));
+}
+
+/* ---- Transactions ---- */
+
+/* Forgets the files noted since `until`; removes them where the transaction was committed. */
+static void end_removals(struct store *store, struct removal *until, bool committed)
+{
+    while (store->removals != until) {
+        struct removal *removal = store->removals;
+        store->removals = removal->next;
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%s", store->bodies, removal->name);
+        if (committed)
+            unlink(path);
+        free(removal);
+    }
+}
+
+int store_begin(struct store *store)
+{
+    return run(store, BEGIN);
+}
+
+int store_commit(struct store *store)
+{
+    int code = run(store, COMMIT);
+    if (code == 0)
+        end_removals(store, NULL, true);
+    return code;
+}
+
+void store_undo(struct store *store)
+{
+    if (!store_broken(store))
+        run(store, ROLLBACK);
+    end_removals(store, NULL, false);
+}
+
+int store_mark(struct store *store)
+{
+    store->removals_at_mark = store->removals;
+    return run(store, MARK);
+}
+
+int store_unmark(struct store *store, bool keep)
+{
+    if (keep)
+        return run(store, MARK_KEEP);
+    end_removals(store, store->removals_at_mark, false);
+    int code = run(store, MARK_UNDO);
+    return code == 0 ? run(store, MARK_KEEP) : code;
+}
+
+bool store_broken(const struct store *store)
+{
+    return sqlite3_get_autocommit(store->db);
+}
+
+/* ---- Opening ---- */
+
+static int set_up(struct store *store, enum store_mode mode)
+{
+    char *pragmas = sqlite3_mprintf("PRAGMA page_size = %d; PRAGMA cache_size = -%d; "
+                                    "PRAGMA temp_store = memory; PRAGMA journal_size_limit = %d; "
+                                    "PRAGMA wal_autocheckpoint = %d; PRAGMA synchronous = FULL;%s",
+                                    PAGE_SIZE, CACHE_KIB, WAL_LIMIT, CHECKPOINT_PAGES,
+                                    mode == STORE_SERVE ? "PRAGMA journal_mode = WAL;" : "");
+    if (!pragmas)
+        return -ENOMEM;
+    int rc = sqlite3_exec(store->db, pragmas, NULL, NULL, NULL);
+    sqlite3_free(pragmas);
+    return rc == SQLITE_OK ? 0 : store_failed(store, rc);
+}
+
+static int open_database(struct store *store, const char *path, enum store_mode mode)
+{
+    int flags = SQLITE_OPEN_NOMUTEX;
+    if (mode == STORE_SERVE || access(path, W_OK) == 0)
+        flags |= SQLITE_OPEN_READWRITE;
+    else
+        flags |= SQLITE_OPEN_READONLY;
+    int rc = sqlite3_open_v2(path, &store->db, flags, NULL);
+    if (rc != SQLITE_OK)
+        return store_failed(store, rc);
+    sqlite3_extended_result_codes(store->db, 1);
+    sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
+    return set_up(store, mode);
+}
+
+/* SQLite would make it readable for all. */
+static int make_private(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    close(fd);
+    return 0;
+}
+
+static int read_last_row(struct store *store)
+{
+    sqlite3_stmt *statement = store_statement(store, LAST_ROW);
+    if (!statement)
+        return -EIO;
+    int rc = sqlite3_step(statement);
+    store->next_row = sqlite3_column_int64(statement, 0) + 1;
+    sqlite3_reset(statement);
+    return rc == SQLITE_ROW ? 0 : store_failed(store, rc);
+}
+
+static int open_in(struct store *store, const char *directory, enum store_mode mode,
+                   struct error *err)
+{
+    char path[4096];
+    if ((size_t)snprintf(path, sizeof path, "%s/spool.db", directory) >= sizeof path)
+        return error_set(err, -ENAMETOOLONG, "%s: the name is too long", directory);
+    if (asprintf(&store->bodies, "%s/bodies", directory) < 0) {
+        store->bodies = NULL;
+        return error_set(err, -ENOMEM, "%s: out of memory", directory);
+    }
+    int code = mode == STORE_SERVE ? make_private(path) : access(path, R_OK) ? -errno : 0;
+    if (code != 0)
+        return error_set(err, code, "%s: %s", path, strerror(-code));
+    code = open_database(store, path, mode);
+    if (code != 0)
+        return error_set(err, code, "%s: %s", path, store->error);
+    code = schema_prepare(store->db, mode == STORE_SERVE, directory, err);
+    if (code == 0 && (code = read_last_row(store)) != 0)
+        error_set(err, code, "%s: %s", path, store->error);
+    return code;
+}
+
+int store_open(const char *directory, enum store_mode mode, struct store **out, struct error *err)
+{
+    struct store *store = calloc(1, sizeof *store);
+    if (!store)
+        return error_set(err, -ENOMEM, "%s: out of memory", directory);
+    int code = open_in(store, directory, mode, err);
+    if (code != 0) {
+        store_close(store);
+        return code;
+    }
+    *out = store;
+    return 0;
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    for (int i = 0; i < STATEMENT_COUNT; i++)
+        sqlite3_finalize(store->statements[i]);
+    end_removals(store, NULL, false);
+    sqlite3_close(store->db);
+    free(store->bodies);
+    free(store);
+}
+
+const char *store_bodies(const struct store *store)
+{
+    return store->bodies;
+}

@@ -1,0 +1,66 @@
+/* sqlite.h - what the sqlite*.c files share, and nobody else sees. */
+#ifndef MXHOOK_SPOOL_SQLITE_H
+#define MXHOOK_SPOOL_SQLITE_H
+
+#include <sqlite3.h>
+
+#include "store.h"
+
+enum statement {
+    BEGIN,
+    COMMIT,
+    ROLLBACK,
+    MARK,
+    MARK_KEEP,
+    MARK_UNDO,
+    INSERT_DELIVERY,
+    INSERT_PAYLOAD,
+    INSERT_TAIL,
+    DELETE_DELIVERY,
+    DELETE_PAYLOAD,
+    DELETE_TAIL,
+    UPDATE_DELIVERY,
+    FAIL_DELIVERY,
+    RESET_DELIVERY,
+    PAYLOAD_USE,
+    TAIL_USE,
+    DUE,
+    NEXT_ORIGIN,
+    LOAD_DELIVERY,
+    LOAD_PAYLOAD,
+    LOAD_TAIL,
+    FIND,
+    LIST,
+    HAS_FILE,
+    LAST_ROW,
+    DATA_VERSION,
+    STATEMENT_COUNT,
+};
+
+/* A file to remove once the transaction is committed. */
+struct removal {
+    struct removal *next; /* the one noted before */
+    char name[];
+};
+
+struct store {
+    sqlite3 *db;
+    char *bodies;
+    sqlite3_stmt *statements[STATEMENT_COUNT]; /* prepared when first needed */
+    int64_t next_row;    /* rows are numbered here: those of one commit follow each other */
+    uint64_t insertions; /* counts store_insert() */
+    struct removal *removals, *removals_at_mark;
+    char error[256];
+};
+
+/* Brings the schema up to this version (`may_change`), or checks that it is. */
+int schema_prepare(sqlite3 *db, bool may_change, const char *directory, struct error *err);
+
+/* The statement, reset and without bindings; NULL: see store->error. */
+sqlite3_stmt *store_statement(struct store *store, enum statement which);
+/* Notes the error of a step that ended with `rc`; returns it as a negative errno. */
+int store_failed(struct store *store, int rc);
+/* Steps a statement that gives no rows to its end, and resets it. */
+int store_run(struct store *store, sqlite3_stmt *statement);
+
+#endif

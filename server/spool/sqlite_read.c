@@ -1,0 +1,275 @@
+/* Rows as deliveries. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sqlite.h"
+
+/* ---- One row ---- */
+
+static const char *column_text(sqlite3_stmt *s, int column)
+{
+    return (const char *)sqlite3_column_text(s, column);
+}
+
+/* `otherwise` for NULL; *failed where there is no memory. */
+static const char *copy_text(struct arena *arena, sqlite3_stmt *s, int column,
+                             const char *otherwise, bool *failed)
+{
+    const char *text = column_text(s, column);
+    if (!text)
+        return otherwise;
+    char *copy = arena_strdup(arena, text);
+    *failed |= !copy;
+    return copy;
+}
+
+static size_t count_lines(const char *text)
+{
+    size_t count = 0;
+    for (; (text = strchr(text, '\n')); text++)
+        count++;
+    return count;
+}
+
+static int split_headers(struct arena *arena, const char *text, struct destination *destination)
+{
+    destination->header_count = text ? count_lines(text) : 0;
+    if (destination->header_count == 0)
+        return 0;
+    destination->headers =
+        arena_alloc(arena, destination->header_count * sizeof *destination->headers);
+    for (size_t i = 0; destination->headers && i < destination->header_count; i++) {
+        size_t size = strcspn(text, "\n");
+        if (!(destination->headers[i] = arena_strndup(arena, text, size)))
+            return -ENOMEM;
+        text += size + 1;
+    }
+    return destination->headers ? 0 : -ENOMEM;
+}
+
+/* Columns as DELIVERY_COLUMNS names them. NULL: no memory. */
+static struct delivery *read_delivery(sqlite3_stmt *s)
+{
+    const char *id = column_text(s, 6);
+    struct delivery *d = delivery_new(id ? id : "");
+    if (!d)
+        return NULL;
+    bool failed = false;
+    d->stored.row = sqlite3_column_int64(s, 0);
+    d->stored.payload_row = sqlite3_column_int64(s, 1);
+    d->stored.origin = (uint64_t)sqlite3_column_int64(s, 2);
+    d->state = sqlite3_column_type(s, 3) == SQLITE_NULL ? DELIVERY_FAILED : DELIVERY_WAITING;
+    d->due_ms = sqlite3_column_int64(s, 3);
+    d->attempts = d->stored.attempts = (unsigned)sqlite3_column_int64(s, 4);
+    d->created_ms = sqlite3_column_int64(s, 5);
+    d->destination.url = copy_text(d->arena, s, 7, "", &failed);
+    d->destination.secret = copy_text(d->arena, s, 8, NULL, &failed);
+    failed |= split_headers(d->arena, column_text(s, 9), &d->destination) != 0;
+    d->destination.timeout_ms = sqlite3_column_int64(s, 10);
+    d->destination.attempts = (unsigned)sqlite3_column_int64(s, 11);
+    d->sender = copy_text(d->arena, s, 12, "", &failed);
+    d->recipient = copy_text(d->arena, s, 13, "", &failed);
+    d->last_status = sqlite3_column_int(s, 14);
+    d->last_error = copy_text(d->arena, s, 15, "", &failed);
+    if (!failed)
+        return d;
+    delivery_free(d);
+    return NULL;
+}
+
+/* Columns from `column`: file, bytes. */
+static int read_spill(struct store *store, sqlite3_stmt *s, int column, struct spill **out,
+                      const char **reason)
+{
+    const char *file = column_text(s, column);
+    if (!file) {
+        const void *bytes = sqlite3_column_blob(s, column + 1);
+        *out = spill_from_bytes(bytes ? bytes : "", (size_t)sqlite3_column_bytes(s, column + 1));
+        return *out ? 0 : -ENOMEM;
+    }
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", store->bodies, file);
+    int code = spill_open(out, path);
+    if (code != 0)
+        *reason = "a payload's file cannot be opened";
+    return code;
+}
+
+/* Steps to the only row. */
+static int step_to_row(struct store *store, enum statement which, int64_t row, sqlite3_stmt **s)
+{
+    *s = store_statement(store, which);
+    if (!*s)
+        return -EIO;
+    sqlite3_bind_int64(*s, 1, row);
+    int rc = sqlite3_step(*s);
+    if (rc == SQLITE_ROW)
+        return 0;
+    int code = rc == SQLITE_DONE ? -ENOENT : store_failed(store, rc);
+    sqlite3_reset(*s);
+    return code;
+}
+
+static int load_tail(struct store *store, int64_t row, struct spill **tail, const char **reason)
+{
+    sqlite3_stmt *s;
+    int code = step_to_row(store, LOAD_TAIL, row, &s);
+    if (code != 0) {
+        *reason = code == -ENOENT ? "its payload's end is missing" : store->error;
+        return code == -ENOENT ? -EBADMSG : code;
+    }
+    code = read_spill(store, s, 0, tail, reason);
+    sqlite3_reset(s);
+    return code;
+}
+
+static int load_payload(struct store *store, int64_t row, struct payload **out, const char **reason)
+{
+    sqlite3_stmt *s;
+    int code = step_to_row(store, LOAD_PAYLOAD, row, &s);
+    if (code != 0) {
+        *reason = code == -ENOENT ? "its payload is missing" : store->error;
+        return code == -ENOENT ? -EBADMSG : code;
+    }
+    struct spill *head = NULL, *tail = NULL;
+    int64_t tail_row = sqlite3_column_int64(s, 0);
+    code = read_spill(store, s, 1, &head, reason);
+    sqlite3_reset(s);
+    if (code == 0 && tail_row)
+        code = load_tail(store, tail_row, &tail, reason);
+    if (code == 0 && !(*out = payload_new(head, tail)))
+        code = -ENOMEM;
+    if (code != 0) {
+        spill_free(head);
+        spill_free(tail);
+    }
+    return code;
+}
+
+int store_load(struct store *store, int64_t row, const struct delivery *previous,
+               struct delivery **out, const char **reason)
+{
+    sqlite3_stmt *s;
+    *reason = "out of memory";
+    int code = step_to_row(store, LOAD_DELIVERY, row, &s);
+    if (code != 0) {
+        *reason = store->error;
+        return code;
+    }
+    struct delivery *d = read_delivery(s);
+    sqlite3_reset(s);
+    if (!d)
+        return -ENOMEM;
+    if (previous && previous->stored.payload_row == d->stored.payload_row)
+        d->payload = payload_ref(previous->payload);
+    else
+        code = load_payload(store, d->stored.payload_row, &d->payload, reason);
+    if (code == 0)
+        *out = d;
+    else
+        delivery_free(d);
+    return code;
+}
+
+int store_find(struct store *store, const char *id, int64_t *row, int64_t *payload_row)
+{
+    sqlite3_stmt *s = store_statement(store, FIND);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_text(s, 1, id, -1, SQLITE_STATIC);
+    int rc = sqlite3_step(s);
+    *row = sqlite3_column_int64(s, 0);
+    *payload_row = sqlite3_column_int64(s, 1);
+    int code = rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? -ENOENT : store_failed(store, rc);
+    sqlite3_reset(s);
+    sqlite3_clear_bindings(s);
+    return code;
+}
+
+/* ---- Many rows ---- */
+
+int store_walk_due(struct store *store, uint64_t origin,
+                   bool (*each)(void *context, int64_t row, int64_t due_ms), void *context)
+{
+    sqlite3_stmt *s = store_statement(store, DUE);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, (int64_t)origin);
+    int rc;
+    do
+        rc = sqlite3_step(s);
+    while (rc == SQLITE_ROW &&
+           each(context, sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1)));
+    int code = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : store_failed(store, rc);
+    sqlite3_reset(s);
+    return code;
+}
+
+/* One seek in the index for each origin, however many deliveries it has. */
+int store_walk_origins(struct store *store,
+                       void (*each)(void *context, uint64_t origin, int64_t due_ms), void *context)
+{
+    sqlite3_stmt *s = store_statement(store, NEXT_ORIGIN);
+    if (!s)
+        return -EIO;
+    int64_t origin = -1; /* keys are not negative */
+    int rc;
+    do {
+        sqlite3_bind_int64(s, 1, origin);
+        rc = sqlite3_step(s);
+        if (rc == SQLITE_ROW) {
+            origin = sqlite3_column_int64(s, 0);
+            each(context, (uint64_t)origin, sqlite3_column_int64(s, 1));
+        }
+        sqlite3_reset(s);
+    } while (rc == SQLITE_ROW);
+    return rc == SQLITE_DONE ? 0 : store_failed(store, rc);
+}
+
+int store_list(struct store *store, bool failed_only, const char *destination,
+               int (*each)(void *context, const struct delivery *delivery), void *context)
+{
+    sqlite3_stmt *s = store_statement(store, LIST);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int(s, 1, failed_only);
+    sqlite3_bind_text(s, 2, destination, -1, SQLITE_STATIC);
+    int rc, code = 0;
+    while (code == 0 && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+        struct delivery *d = read_delivery(s);
+        code = d ? each(context, d) : -ENOMEM;
+        delivery_free(d);
+    }
+    if (code == 0 && rc != SQLITE_DONE)
+        code = store_failed(store, rc);
+    sqlite3_reset(s);
+    sqlite3_clear_bindings(s);
+    return code;
+}
+
+int store_has_file(struct store *store, const char *name, bool *has)
+{
+    sqlite3_stmt *s = store_statement(store, HAS_FILE);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
+    int rc = sqlite3_step(s);
+    *has = sqlite3_column_int(s, 0);
+    int code = rc == SQLITE_ROW ? 0 : store_failed(store, rc);
+    sqlite3_reset(s);
+    sqlite3_clear_bindings(s);
+    return code;
+}
+
+int store_version(struct store *store, int64_t *version)
+{
+    sqlite3_stmt *s = store_statement(store, DATA_VERSION);
+    if (!s)
+        return -EIO;
+    int rc = sqlite3_step(s);
+    *version = sqlite3_column_int64(s, 0);
+    int code = rc == SQLITE_ROW ? 0 : store_failed(store, rc);
+    sqlite3_reset(s);
+    return code;
+}

@@ -1,0 +1,280 @@
+/* Rows in, rows changed, rows out. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "origin.h"
+#include "sqlite.h"
+
+static void bind_text(sqlite3_stmt *s, int index, const char *text)
+{
+    sqlite3_bind_text(s, index, text, -1, SQLITE_STATIC); /* NULL binds NULL */
+}
+
+/* ---- Inserting ---- */
+
+/* A spill is a row's bytes, or its file's name. Every bind is of memory that outlives the step. */
+static int bind_spill(sqlite3_stmt *s, int file_index, const struct spill *spill)
+{
+    if (spill_fd(spill) < 0)
+        sqlite3_bind_blob64(s, file_index + 1, spill_memory(spill), spill_size(spill),
+                            SQLITE_STATIC);
+    else if (spill_name(spill))
+        bind_text(s, file_index, spill_name(spill));
+    else
+        return -EINVAL; /* a file without a name would be lost */
+    return 0;
+}
+
+static int insert_tail(struct store *store, int64_t row, int64_t last, const struct spill *tail)
+{
+    sqlite3_stmt *s = store_statement(store, INSERT_TAIL);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, row);
+    sqlite3_bind_int64(s, 2, last);
+    int code = bind_spill(s, 3, tail);
+    if (code == 0)
+        code = store_run(store, s);
+    sqlite3_clear_bindings(s);
+    return code;
+}
+
+/* The row of the first payload in the list that ends with this one's tail: that is the tail's row.
+ * It is inserted where that is this payload itself, with the last one's row. */
+static int tail_row(struct store *store, const struct delivery *deliveries,
+                    const struct payload *payload, int64_t *row)
+{
+    const struct spill *tail = payload->tail;
+    const struct delivery *d = deliveries;
+    while (d->payload->tail != tail)
+        d = d->next;
+    *row = d->payload->stored.row;
+    if (d->payload != payload)
+        return 0;
+    int64_t last = *row;
+    for (; d; d = d->next)
+        if (d->payload->tail == tail)
+            last = d->payload->stored.row > last ? d->payload->stored.row : last;
+    return insert_tail(store, *row, last, tail);
+}
+
+static int insert_payload(struct store *store, const struct delivery *deliveries,
+                          const struct payload *payload)
+{
+    int64_t tail = 0;
+    int code = payload->tail ? tail_row(store, deliveries, payload, &tail) : 0;
+    sqlite3_stmt *s = store_statement(store, INSERT_PAYLOAD);
+    if (code != 0 || !s)
+        return code ? code : -EIO;
+    sqlite3_bind_int64(s, 1, payload->stored.row);
+    sqlite3_bind_int64(s, 2, payload->stored.last);
+    if (tail)
+        sqlite3_bind_int64(s, 3, tail);
+    code = bind_spill(s, 4, payload->head);
+    if (code == 0)
+        code = store_run(store, s);
+    sqlite3_clear_bindings(s);
+    return code;
+}
+
+/* The headers on a line each; they hold no control characters. NULL: none, or no memory. */
+static char *join_headers(const struct destination *destination)
+{
+    size_t size = 1;
+    for (size_t i = 0; i < destination->header_count; i++)
+        size += strlen(destination->headers[i]) + 1;
+    char *text = malloc(size), *end = text;
+    for (size_t i = 0; text && i < destination->header_count; i++) {
+        end = stpcpy(end, destination->headers[i]);
+        *end++ = '\n';
+    }
+    if (text)
+        *end = 0;
+    return text;
+}
+
+static void bind_delivery(sqlite3_stmt *s, const struct delivery *d)
+{
+    sqlite3_bind_int64(s, 1, d->stored.row);
+    sqlite3_bind_int64(s, 2, d->stored.payload_row);
+    sqlite3_bind_int64(s, 3, (int64_t)d->stored.origin);
+    sqlite3_bind_int64(s, 4, d->due_ms);
+    sqlite3_bind_int64(s, 5, d->attempts);
+    sqlite3_bind_int64(s, 6, d->created_ms);
+    bind_text(s, 7, d->id);
+    bind_text(s, 8, d->destination.url);
+    bind_text(s, 9, d->destination.secret);
+    sqlite3_bind_int64(s, 11, d->destination.timeout_ms);
+    sqlite3_bind_int64(s, 12, d->destination.attempts);
+    bind_text(s, 13, d->sender);
+    bind_text(s, 14, d->recipient);
+    sqlite3_bind_int(s, 15, d->last_status);
+    bind_text(s, 16, *d->last_error ? d->last_error : NULL);
+}
+
+static int insert_delivery(struct store *store, const struct delivery *d)
+{
+    sqlite3_stmt *s = store_statement(store, INSERT_DELIVERY);
+    if (!s)
+        return -EIO;
+    char *headers = NULL;
+    if (d->destination.header_count > 0 && !(headers = join_headers(&d->destination)))
+        return -ENOMEM;
+    bind_delivery(s, d);
+    bind_text(s, 10, headers);
+    int code = store_run(store, s);
+    sqlite3_clear_bindings(s);
+    free(headers);
+    return code;
+}
+
+/* Numbers the deliveries, and notes for each payload its first and last one. */
+static void number_rows(struct store *store, struct delivery *deliveries)
+{
+    store->insertions++;
+    for (struct delivery *d = deliveries; d; d = d->next) {
+        struct payload *payload = d->payload;
+        d->stored.row = store->next_row++;
+        d->stored.origin = origin_key(d->destination.url);
+        d->stored.attempts = d->attempts;
+        if (payload->stored.insertion != store->insertions) {
+            payload->stored.insertion = store->insertions;
+            payload->stored.row = d->stored.row;
+        }
+        payload->stored.last = d->stored.row;
+        d->stored.payload_row = payload->stored.row;
+    }
+}
+
+int store_insert(struct store *store, struct delivery *deliveries)
+{
+    int code = 0;
+    number_rows(store, deliveries);
+    for (struct delivery *d = deliveries; d && code == 0; d = d->next) {
+        if (d->payload->stored.row == d->stored.row)
+            code = insert_payload(store, deliveries, d->payload);
+        if (code == 0)
+            code = insert_delivery(store, d);
+    }
+    return code;
+}
+
+/* ---- Removing ---- */
+
+static int note_removal(struct store *store, const char *name)
+{
+    struct removal *removal = malloc(sizeof *removal + strlen(name) + 1);
+    if (!removal)
+        return -ENOMEM;
+    strcpy(removal->name, name);
+    removal->next = store->removals;
+    store->removals = removal;
+    return 0;
+}
+
+static int run_on_row(struct store *store, enum statement which, int64_t row)
+{
+    sqlite3_stmt *s = store_statement(store, which);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, row);
+    return store_run(store, s);
+}
+
+/* What stands in a row that others may need too. */
+struct use {
+    bool exists, needed;
+    int64_t tail; /* 0: none */
+    int code;
+};
+
+/* Reads it with a statement that ends in: file, needed. Notes the file where nobody needs it. */
+static struct use read_use(struct store *store, enum statement which, int64_t row)
+{
+    struct use use = {0};
+    sqlite3_stmt *s = store_statement(store, which);
+    if (!s)
+        return (struct use){.code = -EIO};
+    sqlite3_bind_int64(s, 1, row);
+    int rc = sqlite3_step(s);
+    int file = which == PAYLOAD_USE ? 1 : 0;
+    if (rc == SQLITE_ROW) {
+        use.exists = true;
+        use.tail = which == PAYLOAD_USE ? sqlite3_column_int64(s, 0) : 0;
+        use.needed = sqlite3_column_int(s, file + 1);
+        const char *name = (const char *)sqlite3_column_text(s, file);
+        if (name && !use.needed)
+            use.code = note_removal(store, name);
+    } else if (rc != SQLITE_DONE) {
+        use.code = store_failed(store, rc);
+    }
+    sqlite3_reset(s);
+    return use;
+}
+
+static int remove_tail(struct store *store, int64_t row)
+{
+    struct use use = read_use(store, TAIL_USE, row);
+    if (use.code != 0 || !use.exists || use.needed)
+        return use.code;
+    return run_on_row(store, DELETE_TAIL, row);
+}
+
+static int remove_payload(struct store *store, int64_t row)
+{
+    struct use use = read_use(store, PAYLOAD_USE, row);
+    if (use.code != 0 || !use.exists || use.needed)
+        return use.code;
+    int code = run_on_row(store, DELETE_PAYLOAD, row);
+    return code == 0 && use.tail ? remove_tail(store, use.tail) : code;
+}
+
+int store_remove(struct store *store, int64_t row, int64_t payload_row)
+{
+    int code = run_on_row(store, DELETE_DELIVERY, row);
+    return code == 0 ? remove_payload(store, payload_row) : code;
+}
+
+/* ---- Changing ---- */
+
+int store_update(struct store *store, const struct delivery *d, bool failed)
+{
+    sqlite3_stmt *s = store_statement(store, UPDATE_DELIVERY);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, d->stored.row);
+    if (failed)
+        sqlite3_bind_null(s, 2);
+    else
+        sqlite3_bind_int64(s, 2, d->due_ms);
+    sqlite3_bind_int64(s, 3, d->attempts);
+    sqlite3_bind_int(s, 4, d->last_status);
+    bind_text(s, 5, d->last_error);
+    sqlite3_bind_int64(s, 6, d->stored.attempts);
+    int code = store_run(store, s);
+    sqlite3_clear_bindings(s);
+    return code;
+}
+
+int store_fail(struct store *store, int64_t row, const char *reason)
+{
+    sqlite3_stmt *s = store_statement(store, FAIL_DELIVERY);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, row);
+    bind_text(s, 2, reason);
+    int code = store_run(store, s);
+    sqlite3_clear_bindings(s);
+    return code;
+}
+
+int store_reset(struct store *store, int64_t row, int64_t now_ms)
+{
+    sqlite3_stmt *s = store_statement(store, RESET_DELIVERY);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, row);
+    sqlite3_bind_int64(s, 2, now_ms);
+    return store_run(store, s);
+}

@@ -1,0 +1,74 @@
+/*
+ * store.h - deliveries as rows: what the spool's thread and `mxhook queue` need of a database.
+ *
+ * SQLite stands behind it (sqlite.c opens and commits, sqlite_write.c and sqlite_read.c hold the
+ * statements, schema.c the tables). To add a column: schema.c's next version, a bind in
+ * sqlite_write.c, a read in sqlite_read.c.
+ *
+ * Blocking; one thread at a time. Functions return 0 or a negative errno: -ENOSPC disk full, -EBUSY
+ * another process writes for longer than the timeout, -EIO, -EROFS, -ENOMEM, -EBADMSG corrupt.
+ */
+#ifndef MXHOOK_SPOOL_STORE_H
+#define MXHOOK_SPOOL_STORE_H
+
+#include "spool.h"
+
+struct store;
+
+enum store_mode {
+    STORE_SERVE, /* made where there is none; schema brought up to date; the caller holds the lock
+                  */
+    STORE_VISIT, /* must be there, with this version's schema; read-only where it cannot be written
+                  */
+};
+
+int store_open(const char *directory, enum store_mode mode, struct store **out, struct error *err);
+void store_close(struct store *store);               /* takes NULL */
+const char *store_bodies(const struct store *store); /* the folder of the files */
+const char *store_error(const struct store *store);  /* what failed last, for the log */
+
+/* A transaction. Within it a mark can be set, and all since be undone. store_commit() also removes
+ * the files of what was removed. Where SQLite itself has ended a transaction because of an error,
+ * store_broken() says so, and only store_undo() remains. */
+int store_begin(struct store *store);
+int store_commit(struct store *store);
+void store_undo(struct store *store);
+int store_mark(struct store *store);
+int store_unmark(struct store *store, bool keep);
+bool store_broken(const struct store *store);
+
+/* Inserts a commit's deliveries and what they share; sets their `stored`. Within a transaction. */
+int store_insert(struct store *store, struct delivery *deliveries);
+/* Removes a delivery, and its payload and tail if it was their last. Within a transaction. 0 also
+ * where it is gone already. */
+int store_remove(struct store *store, int64_t row, int64_t payload_row);
+/* Writes the state of its attempts (waiting until due_ms, or failed), unless `mxhook queue` has set
+ * it anew or removed it meanwhile. Within a transaction. */
+int store_update(struct store *store, const struct delivery *delivery, bool failed);
+/* Marks one as failed of which no more than the row is known. Within a transaction. */
+int store_fail(struct store *store, int64_t row, const char *reason);
+/* Due now, with all attempts before it. Within a transaction. */
+int store_reset(struct store *store, int64_t row, int64_t now_ms);
+
+/* Calls `each` for an origin's waiting deliveries in the order they are due, until it returns
+ * false. */
+int store_walk_due(struct store *store, uint64_t origin,
+                   bool (*each)(void *context, int64_t row, int64_t due_ms), void *context);
+/* Calls `each` once for every origin that has waiting deliveries, with its earliest due time. */
+int store_walk_origins(struct store *store,
+                       void (*each)(void *context, uint64_t origin, int64_t due_ms), void *context);
+/* Reads one; with its payload, which `previous` (or NULL) may share. -ENOENT; -EBADMSG or another
+ * where the payload cannot be had: then *reason says why. */
+int store_load(struct store *store, int64_t row, const struct delivery *previous,
+               struct delivery **out, const char **reason);
+/* The row of an id; -ENOENT. */
+int store_find(struct store *store, const char *id, int64_t *row, int64_t *payload_row);
+/* queue_list() */
+int store_list(struct store *store, bool failed_only, const char *destination,
+               int (*each)(void *context, const struct delivery *delivery), void *context);
+/* Does any delivery need this file of the bodies folder? */
+int store_has_file(struct store *store, const char *name, bool *has);
+/* A number that is another one after another process wrote. */
+int store_version(struct store *store, int64_t *version);
+
+#endif

@@ -1,0 +1,554 @@
+/* The spool as its callers see it: what is committed is there, once, until it is done. */
+#include "bench.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+#define URL   "https://hooks.example.com/in"
+#define COUNT "SELECT count(*) FROM delivery"
+
+/* ---- Commit, claim, end ---- */
+
+static void a_commit_is_on_disk_before_its_callback(void **state)
+{
+    struct bench *bench = *state;
+    bench_store(bench, "m-1", URL, "{\"n\":1}");
+    assert_int_equal(bench_query(bench, COUNT), 1);
+}
+
+static void a_claim_brings_back_all_that_was_stored(void **state)
+{
+    struct bench *bench = *state;
+    const char *headers[] = {"Authorization: Bearer x", "X-Tenant: 7"};
+    struct destination destination = {URL, "whsec_abc", headers, 2, 1500, 9};
+    struct delivery *d = bench_delivery("m-1", URL, "{\"n\":1}");
+    assert_int_equal(delivery_set_destination(d, &destination), 0);
+    int64_t created = d->created_ms;
+    assert_int_equal(bench_commit(bench, d, false), 0);
+    delivery_free(d);
+
+    d = bench_claim_one(bench);
+    assert_string_equal(d->id, "m-1");
+    assert_string_equal(d->destination.url, URL);
+    assert_string_equal(d->destination.secret, "whsec_abc");
+    assert_int_equal(d->destination.header_count, 2);
+    assert_string_equal(d->destination.headers[0], "Authorization: Bearer x");
+    assert_string_equal(d->destination.headers[1], "X-Tenant: 7");
+    assert_int_equal(d->destination.timeout_ms, 1500);
+    assert_int_equal(d->destination.attempts, 9);
+    assert_string_equal(d->sender, "a@b.example");
+    assert_string_equal(d->recipient, "c@d.example");
+    assert_int_equal(d->created_ms, created);
+    assert_int_equal(d->attempts, 0);
+    assert_string_equal(d->last_error, "");
+    char *body = bench_body(d->payload);
+    assert_string_equal(body, "{\"n\":1}");
+    free(body);
+    spool_release(bench->spool, d);
+}
+
+static void one_in_hand_is_not_claimed_again(void **state)
+{
+    struct bench *bench = *state;
+    struct claim claim;
+    struct delivery *d = bench_delivery("m-1", URL, "x");
+    assert_int_equal(bench_commit(bench, d, true), 0);
+    bench_claim(bench, &claim, 10, 10);
+    assert_null(claim.deliveries);
+    assert_false(claim.more);
+    assert_true(claim.next_due_ms == INT64_MAX);
+    spool_release(bench->spool, d);
+    spool_release(bench->spool, bench_claim_one(bench));
+}
+
+static void what_is_delivered_is_gone(void **state)
+{
+    struct bench *bench = *state;
+    bench_store(bench, "m-1", URL, "x");
+    spool_delivered(bench->spool, bench_claim_one(bench));
+    bench_wait_query(bench, COUNT, 0);
+    assert_int_equal(bench_query(bench, "SELECT count(*) FROM payload"), 0);
+}
+
+static void a_retry_waits_until_it_is_due(void **state)
+{
+    struct bench *bench = *state;
+    struct claim claim;
+    bench_store(bench, "m-1", URL, "x");
+    struct delivery *d = bench_claim_one(bench);
+    int64_t due = d->due_ms = clock_unix_ms() + 300;
+    d->attempts = 1;
+    d->last_status = 503;
+    d->last_error = "answered 503";
+    spool_retry(bench->spool, d);
+    bench_wait_query(bench, "SELECT attempts FROM delivery", 1);
+    bench_claim(bench, &claim, 10, 10);
+    assert_null(claim.deliveries);
+    assert_true(claim.next_due_ms == due);
+    usleep(310000);
+    d = bench_claim_one(bench);
+    assert_int_equal(d->attempts, 1);
+    assert_int_equal(d->last_status, 503);
+    assert_string_equal(d->last_error, "answered 503");
+    spool_delivered(bench->spool, d);
+}
+
+static void a_failed_one_is_kept_and_not_claimed(void **state)
+{
+    struct bench *bench = *state;
+    struct claim claim;
+    bench_store(bench, "m-1", URL, "x");
+    struct delivery *d = bench_claim_one(bench);
+    d->attempts = 3;
+    spool_failed(bench->spool, d);
+    bench_wait_query(bench, "SELECT count(*) FROM delivery WHERE due IS NULL", 1);
+    bench_claim(bench, &claim, 10, 10);
+    assert_null(claim.deliveries);
+}
+
+static void claims_keep_their_limits(void **state)
+{
+    struct bench *bench = *state;
+    struct claim claim;
+    char id[16];
+    for (int i = 0; i < 6; i++) {
+        snprintf(id, sizeof id, "m-%d", i);
+        bench_store(bench, id, i < 4 ? "http://a.example/" : "http://b.example/", "x");
+    }
+    bench_claim(bench, &claim, 10, 3);
+    int of_a = 0, of_b = 0;
+    for (struct delivery *d = claim.deliveries, *next; d; d = next) {
+        next = d->next;
+        of_a += d->destination.url[7] == 'a';
+        of_b += d->destination.url[7] == 'b';
+        spool_release(bench->spool, d);
+    }
+    assert_int_equal(of_a, 3);
+    assert_int_equal(of_b, 2);
+    assert_true(claim.more);
+
+    bench_claim(bench, &claim, 6, 10);
+    int count = 0;
+    for (struct delivery *d = claim.deliveries, *next; d; d = next, count++) {
+        next = d->next;
+        spool_release(bench->spool, d);
+    }
+    assert_int_equal(count, 6);
+    assert_false(claim.more);
+}
+
+static void set_claimed(struct claim *claim)
+{
+    *(int *)claim->context = 1;
+}
+
+static void a_claim_stops_at_its_bytes(void **state)
+{
+    struct bench *bench = *state;
+    bench_store(bench, "m-1", URL, "0123456789");
+    bench_store(bench, "m-2", URL, "0123456789");
+    int done = 0;
+    struct claim claim = {
+        .limit = 10, .per_origin = 10, .bytes = 10, .done = set_claimed, .context = &done};
+    spool_claim(bench->spool, &claim);
+    bench_wait(bench, &done);
+    assert_non_null(claim.deliveries);
+    assert_string_equal(claim.deliveries->id, "m-1"); /* the older one */
+    assert_null(claim.deliveries->next);
+    assert_true(claim.more);
+    spool_release(bench->spool, claim.deliveries);
+}
+
+static void a_commit_without_a_lease_is_told(void **state)
+{
+    struct bench *bench = *state;
+    bench_store(bench, "m-1", URL, "x");
+    bench_wait(bench, &bench->changes);
+}
+
+/* ---- Sharing ---- */
+
+static void what_is_shared_is_stored_once(void **state)
+{
+    struct bench *bench = *state;
+    struct spill *tail = spill_from_bytes("TAIL", 4);
+    struct payload *first = payload_new(spill_from_bytes("one-", 4), spill_ref(tail));
+    struct payload *second = payload_new(spill_from_bytes("two-", 4), tail);
+    struct delivery *list = NULL;
+    struct payload *of[] = {first, second, first, second};
+    for (int i = 0; i < 4; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "m-%d", i);
+        struct delivery *d = bench_delivery_of(id, URL, of[i]);
+        d->next = list;
+        list = d;
+    }
+    payload_free(first);
+    payload_free(second);
+    assert_int_equal(bench_commit(bench, list, true), 0);
+    assert_int_equal(bench_query(bench, "SELECT count(*) FROM payload"), 2);
+    assert_int_equal(bench_query(bench, "SELECT count(*) FROM tail"), 1);
+
+    for (int left = 3; left >= 0; left--) { /* each goes with the last one that needs it */
+        struct delivery *d = list;
+        list = d->next;
+        spool_delivered(bench->spool, d);
+        bench_wait_query(bench, COUNT, left);
+        assert_int_equal(bench_query(bench, "SELECT count(*) FROM payload"), left > 2 ? 2 : left);
+        assert_int_equal(bench_query(bench, "SELECT count(*) FROM tail"), left > 0);
+    }
+}
+
+static void a_claim_gets_shared_payloads_back(void **state)
+{
+    struct bench *bench = *state;
+    struct claim claim;
+    struct payload *payload =
+        payload_new(spill_from_bytes("head+", 5), spill_from_bytes("tail", 4));
+    struct delivery *one = bench_delivery_of("m-1", URL, payload);
+    struct delivery *two = bench_delivery_of("m-2", URL, payload);
+    one->next = two;
+    payload_free(payload);
+    assert_int_equal(bench_commit(bench, one, false), 0);
+    delivery_free(one);
+    delivery_free(two);
+    bench_claim(bench, &claim, 10, 10);
+    assert_ptr_equal(claim.deliveries->payload, claim.deliveries->next->payload);
+    char *body = bench_body(claim.deliveries->payload);
+    assert_string_equal(body, "head+tail");
+    free(body);
+    spool_delivered(bench->spool, claim.deliveries->next);
+    spool_delivered(bench->spool, claim.deliveries);
+    bench_wait_query(bench, "SELECT (SELECT count(*) FROM payload) + (SELECT count(*) FROM tail)",
+                     0);
+}
+
+/* ---- Files ---- */
+
+static struct spill *large_spill(const struct bench *bench, const char *name)
+{
+    static const char block[4096] = "block";
+    struct spill *spill = spill_new(spool_body_directory(bench->spool), name);
+    assert_non_null(spill);
+    while (spill_size(spill) <= SPILL_THRESHOLD)
+        assert_int_equal(spill_write(spill, block, sizeof block), 0);
+    assert_int_equal(spill_sync(spill), 0);
+    return spill;
+}
+
+static void a_large_payload_stays_in_its_file(void **state)
+{
+    struct bench *bench = *state;
+    struct payload *payload = payload_new(large_spill(bench, "m-1.head"), NULL);
+    uint64_t size = payload_size(payload);
+    assert_int_equal(payload_memory(payload), 0);
+    struct delivery *d = bench_delivery_of("m-1", URL, payload);
+    payload_free(payload);
+    assert_int_equal(bench_commit(bench, d, false), 0);
+    delivery_free(d);
+    assert_int_equal(bench_files(bench), 1);
+
+    bench_close(bench);
+    bench_open(bench); /* it is not taken for an orphan */
+    d = bench_claim_one(bench);
+    assert_int_equal(payload_size(d->payload), size);
+    char *body = bench_body(d->payload);
+    assert_string_equal(body + 4096, "block");
+    free(body);
+    spool_delivered(bench->spool, d);
+    bench_wait_query(bench, COUNT, 0);
+    bench_close(bench);
+    assert_int_equal(bench_files(bench), 0);
+}
+
+static void a_file_without_a_delivery_is_removed_at_start(void **state)
+{
+    struct bench *bench = *state;
+    spill_free(large_spill(bench, "m-9.head"));
+    assert_int_equal(bench_files(bench), 1);
+    bench_close(bench);
+    bench_open(bench);
+    assert_int_equal(bench_files(bench), 0);
+}
+
+static void a_payload_that_cannot_be_read_fails_its_delivery(void **state)
+{
+    struct bench *bench = *state;
+    struct claim claim;
+    struct payload *payload = payload_new(large_spill(bench, "m-1.head"), NULL);
+    struct delivery *d = bench_delivery_of("m-1", URL, payload);
+    spill_unlink(payload->head);
+    payload_free(payload);
+    assert_int_equal(bench_commit(bench, d, false), 0);
+    delivery_free(d);
+    bench_claim(bench, &claim, 10, 10);
+    assert_null(claim.deliveries);
+    assert_false(claim.more);
+    assert_int_equal(bench_query(bench, "SELECT count(*) FROM delivery WHERE due IS NULL AND "
+                                        "last_error LIKE '%file cannot be opened%'"),
+                     1);
+}
+
+/* ---- Groups ---- */
+
+enum { GROUP = 300 };
+
+struct group {
+    struct bench *bench;
+    int left, failed, done;
+};
+
+static void count_commit(struct commit *commit)
+{
+    struct group *group = commit->context;
+    group->failed += commit->status != 0;
+    group->done = --group->left == 0;
+    delivery_free(commit->deliveries);
+}
+
+/* Hands in commits all at once; the one with number `bad` cannot be stored. */
+static void commit_group(struct bench *bench, struct group *group, int bad)
+{
+    static struct commit commits[GROUP];
+    *group = (struct group){bench, GROUP, 0, 0};
+    for (int i = 0; i < GROUP; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "g-%d", i);
+        struct delivery *d = bench_delivery(id, URL, "x");
+        if (i == bad)
+            d->recipient = NULL; /* the table asks for one */
+        commits[i] = (struct commit){.deliveries = d, .done = count_commit, .context = group};
+        spool_commit(bench->spool, &commits[i]);
+    }
+    bench_wait(bench, &group->done);
+}
+
+static void many_commits_are_all_stored(void **state)
+{
+    struct group group;
+    commit_group(*state, &group, -1);
+    assert_int_equal(group.failed, 0);
+    assert_int_equal(bench_query(*state, COUNT), GROUP);
+}
+
+static void one_that_fails_does_not_harm_the_others(void **state)
+{
+    struct group group;
+    commit_group(*state, &group, GROUP / 2);
+    assert_int_equal(group.failed, 1);
+    assert_int_equal(bench_query(*state, COUNT), GROUP - 1);
+    assert_int_equal(bench_query(*state, "SELECT count(*) FROM payload"), GROUP - 1);
+    assert_int_equal(bench_query(*state, "SELECT count(*) FROM delivery WHERE id = 'g-150'"), 0);
+}
+
+static void a_payload_in_a_nameless_file_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    struct payload *payload = payload_new(large_spill(bench, NULL), NULL);
+    struct delivery *d = bench_delivery_of("m-1", URL, payload);
+    payload_free(payload);
+    assert_int_equal(bench_commit(bench, d, false), -EINVAL);
+    delivery_free(d);
+    assert_int_equal(bench_query(bench, COUNT), 0);
+}
+
+/* ---- A full disk ---- */
+
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void a_full_disk_is_told_and_passes(void **state)
+{
+    struct bench *bench = *state;
+    char *large = malloc(200001);
+    memset(large, 'x', 200000);
+    large[200000] = 0;
+    signal(SIGXFSZ, SIG_IGN);
+    bench_store(bench, "m-1", URL, "before");
+    struct delivery *ended = bench_claim_one(bench);
+
+    limit_files(100000); /* the log cannot grow */
+    struct delivery *d = bench_delivery("m-2", URL, large);
+    assert_int_equal(bench_commit(bench, d, true), -ENOSPC);
+    assert_int_equal(bench_commit(bench, d, true), -ENOSPC);
+    spool_delivered(bench->spool, ended); /* is not forgotten for that */
+    limit_files(RLIM_INFINITY);
+
+    assert_int_equal(bench_commit(bench, d, true), 0);
+    bench_wait_query(bench, COUNT, 1);
+    spool_delivered(bench->spool, d);
+    bench_wait_query(bench, COUNT, 0);
+    free(large);
+}
+
+/* ---- Restart, crash, other processes ---- */
+
+static void a_lease_ends_with_the_process(void **state)
+{
+    struct bench *bench = *state;
+    struct delivery *d = bench_delivery("m-1", URL, "x");
+    assert_int_equal(bench_commit(bench, d, true), 0);
+    delivery_free(d);
+    bench_close(bench);
+    bench_open(bench);
+    spool_delivered(bench->spool, bench_claim_one(bench));
+}
+
+/* In a process of its own: commits, says how often, until it is killed. */
+static void commit_forever(const char *directory, int pipe)
+{
+    struct bench bench = {.config = {(char *)directory}};
+    uv_loop_init(&bench.loop);
+    bench_open(&bench);
+    for (int i = 0;; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "k-%d", i);
+        struct delivery *d = bench_delivery(id, URL, "x");
+        if (bench_commit(&bench, d, i % 2) != 0 || write(pipe, "+", 1) != 1)
+            _exit(1);
+        delivery_free(d);
+    }
+}
+
+static void what_was_acknowledged_survives_a_kill(void **state)
+{
+    struct bench *bench = *state;
+    int pipes[2], acknowledged = 0, status;
+    char byte;
+    bench_close(bench);
+    assert_int_equal(pipe(pipes), 0);
+    pid_t child = fork();
+    if (child == 0)
+        commit_forever(bench->directory, pipes[1]);
+    close(pipes[1]);
+    while (acknowledged < 50 && read(pipes[0], &byte, 1) == 1)
+        acknowledged++;
+    kill(child, SIGKILL);
+    while (read(pipes[0], &byte, 1) == 1)
+        acknowledged++;
+    close(pipes[0]);
+    waitpid(child, &status, 0);
+    assert_true(WIFSIGNALED(status));
+    bench_open(bench);
+    struct claim claim;
+    int found = 0;
+    bench_claim(bench, &claim, 1000, 1000);
+    for (struct delivery *d = claim.deliveries, *next; d; d = next, found++) {
+        next = d->next;
+        spool_release(bench->spool, d);
+    }
+    assert_true(acknowledged >= 50);
+    assert_true(found >= acknowledged && found <= acknowledged + 1);
+}
+
+static void a_second_process_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    struct error err;
+    struct spool *second;
+    char expected[128];
+    assert_int_equal(spool_open(&bench->config, &bench->loop, &second, &err), -EBUSY);
+    snprintf(expected, sizeof expected, "%s: another mxhook works on this spool (process %d)",
+             bench->directory, (int)getpid());
+    assert_string_equal(err.text, expected);
+}
+
+static void a_newer_schema_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    struct error err;
+    struct queue *queue;
+    bench_run_sql(bench, "PRAGMA user_version = 1000");
+    bench_close(bench);
+    assert_int_equal(spool_open(&bench->config, &bench->loop, &bench->spool, &err),
+                     -EPROTONOSUPPORT);
+    uv_run(&bench->loop, UV_RUN_NOWAIT);
+    assert_non_null(strstr(err.text, "newer mxhook (schema 1000"));
+    assert_int_equal(queue_open(&bench->config, &queue, &err), -EPROTONOSUPPORT);
+    bench->spool = NULL;
+}
+
+static void what_is_no_spool_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    struct error err;
+    char path[128];
+    bench_close(bench);
+    snprintf(path, sizeof path, "%s/spool.db", bench->directory);
+    int fd = open(path, O_WRONLY | O_TRUNC);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(write(fd, "this is no database", 19), 19);
+    close(fd);
+    assert_true(spool_open(&bench->config, &bench->loop, &bench->spool, &err) < 0);
+    uv_run(&bench->loop, UV_RUN_NOWAIT);
+    assert_non_null(strstr(err.text, "not a database"));
+    bench->spool = NULL;
+}
+
+static void nobody_else_can_read_it(void **state)
+{
+    struct bench *bench = *state;
+    char path[128];
+    struct stat st;
+    bench_close(bench);
+    snprintf(path, sizeof path, "%s/inner", bench->directory);
+    bench->config.directory = path;
+    bench_open(bench);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+    const char *const files[] = {"spool.db", "spool.db-wal", "lock"};
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/inner/%s", bench->directory, files[i]);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0600);
+    }
+    bench_close(bench);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, bench_set_up, bench_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_commit_is_on_disk_before_its_callback),
+        TEST(a_claim_brings_back_all_that_was_stored),
+        TEST(one_in_hand_is_not_claimed_again),
+        TEST(what_is_delivered_is_gone),
+        TEST(a_retry_waits_until_it_is_due),
+        TEST(a_failed_one_is_kept_and_not_claimed),
+        TEST(claims_keep_their_limits),
+        TEST(a_claim_stops_at_its_bytes),
+        TEST(a_commit_without_a_lease_is_told),
+        TEST(what_is_shared_is_stored_once),
+        TEST(a_claim_gets_shared_payloads_back),
+        TEST(a_large_payload_stays_in_its_file),
+        TEST(a_file_without_a_delivery_is_removed_at_start),
+        TEST(a_payload_that_cannot_be_read_fails_its_delivery),
+        TEST(many_commits_are_all_stored),
+        TEST(one_that_fails_does_not_harm_the_others),
+        TEST(a_payload_in_a_nameless_file_is_refused),
+        TEST(a_full_disk_is_told_and_passes),
+        TEST(a_lease_ends_with_the_process),
+        TEST(what_was_acknowledged_survives_a_kill),
+        TEST(a_second_process_is_refused),
+        TEST(a_newer_schema_is_refused),
+        TEST(what_is_no_spool_is_refused),
+        TEST(nobody_else_can_read_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
