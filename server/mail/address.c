@@ -64,6 +64,26 @@ static void respell(char *text, const char *from, const char *to)
         memcpy(text, to, sizeof idna - 1);
 }
 
+/* A field without an address that GMime can read, as "Ann Bee a@b.example": the first word with an
+ * @ is taken for the address, and what is before it for the name. */
+static int salvage(struct address_reader *reader, struct arena *arena, char *text)
+{
+    static const char ends[] = " \t<>()[],;:\"";
+    char *sign = strchr(text, '@'), *begin = sign;
+    if (!sign)
+        return 0;
+    while (begin > text && !strchr(ends, begin[-1]))
+        begin--;
+    size_t size = strcspn(begin, ends);
+    if (begin == sign || begin + size == sign + 1)
+        return 0;
+    char *email = arena_strndup(arena, begin, size);
+    while (begin > text && strchr(ends, begin[-1]))
+        begin--;
+    *begin = 0;
+    return email ? append(reader, arena, text + strspn(text, ends), email) : -ENOMEM;
+}
+
 static int parse(struct address_reader *reader, struct arena *arena, char *text)
 {
     size_t first = reader->count;
@@ -72,6 +92,8 @@ static int parse(struct address_reader *reader, struct arena *arena, char *text)
         respell(text, idna, hidden);
     InternetAddressList *list = internet_address_list_parse(NULL, text);
     int status = append_list(reader, arena, list);
+    if (!list || internet_address_list_length(list) == 0)
+        status = salvage(reader, arena, text);
     if (list)
         g_object_unref(list);
     for (size_t i = first; hide && i < reader->count; i++) {

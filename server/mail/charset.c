@@ -10,6 +10,8 @@
 
 #define NAME_MAX_SIZE 64
 #define WORK_SIZE     2048
+#define NONE          ((iconv_t)-1)
+#define UTF8          "" /* needs no iconv */
 
 /* What mail calls a charset, without punctuation, and what iconv should be asked for. Where a
  * larger set contains the declared one, and is what such mail really uses, it is the larger (as
@@ -17,33 +19,33 @@
 static const struct misnomer {
     const char *folded, *meant;
 } misnomers[] = {
-    {"ascii", ""},
-    {"usascii", ""},
-    {"ansix341968", ""},
-    {"iso646us", ""},
-    {"unknown8bit", ""},
-    {"unknown", ""},
-    {"xunknown", ""},
-    {"8bit", ""},
-    {"7bit", ""},
-    {"binary", ""},
-    {"default", ""},
-    {"none", ""},
-    {"xuserdefined", ""},
-    {"utf8", CHARSET_UTF8},
-    {"unicode11utf8", CHARSET_UTF8},
-    {"unicode20utf8", CHARSET_UTF8},
-    {"xunicode20utf8", CHARSET_UTF8},
-    {"utf8mb4", CHARSET_UTF8},
+    {"ascii", UTF8},
+    {"usascii", UTF8},
+    {"ansix341968", UTF8},
+    {"iso646us", UTF8},
+    {"unknown8bit", UTF8},
+    {"unknown", UTF8},
+    {"xunknown", UTF8},
+    {"8bit", UTF8},
+    {"7bit", UTF8},
+    {"binary", UTF8},
+    {"default", UTF8},
+    {"none", UTF8},
+    {"xuserdefined", UTF8},
+    {"utf8", UTF8},
+    {"unicode11utf8", UTF8},
+    {"unicode20utf8", UTF8},
+    {"xunicode20utf8", UTF8},
+    {"utf8mb4", UTF8},
     {"utf7", "UTF-7"},
     {"unicode11utf7", "UTF-7"},
     {"xunicode20utf7", "UTF-7"},
-    {"iso88591", CHARSET_FALLBACK},
-    {"iso885911987", CHARSET_FALLBACK},
-    {"latin1", CHARSET_FALLBACK},
-    {"l1", CHARSET_FALLBACK},
-    {"ansi", CHARSET_FALLBACK},
-    {"xansi", CHARSET_FALLBACK},
+    {"iso88591", "CP1252"},
+    {"iso885911987", "CP1252"},
+    {"latin1", "CP1252"},
+    {"l1", "CP1252"},
+    {"ansi", "CP1252"},
+    {"xansi", "CP1252"},
     {"iso88599", "CP1254"},
     {"latin5", "CP1254"},
     {"iso88598i", "ISO-8859-8"},
@@ -153,17 +155,15 @@ static iconv_t open_name(const char *name)
     /* iconv reads more than a name into "/" and ",". */
     for (const char *c = name; *c; c++)
         if (!isalnum((unsigned char)*c) && !strchr("-_.:+()", *c))
-            return (iconv_t)-1;
-    return *name ? iconv_open("UTF-8", name) : (iconv_t)-1;
+            return NONE;
+    return *name ? iconv_open("UTF-8", name) : NONE;
 }
 
 int charset_open(struct charset_converter *converter, const char *name)
 {
     char folded[NAME_MAX_SIZE], family[NAME_MAX_SIZE];
-    *converter = (struct charset_converter){.iconv = (iconv_t)-1, .unit = 1};
+    *converter = (struct charset_converter){.iconv = NONE, .unit = 1};
     if (!name || strlen(name) >= NAME_MAX_SIZE)
-        return -ENOENT;
-    if (strcasecmp(name, CHARSET_UTF8) == 0)
         return 0;
     fold(name, folded);
     for (size_t i = 0; i < sizeof misnomers / sizeof *misnomers; i++) {
@@ -172,23 +172,21 @@ int charset_open(struct charset_converter *converter, const char *name)
             break;
         }
     }
-    if (!*name || strcmp(name, CHARSET_UTF8) == 0)
-        return *name ? 0 : -ENOENT;
     errno = 0;
     converter->iconv = open_name(name);
-    if (converter->iconv == (iconv_t)-1 && errno != ENOMEM && family_name(folded, family))
+    if (converter->iconv == NONE && errno != ENOMEM && *name && family_name(folded, family))
         converter->iconv = open_name(family);
-    if (converter->iconv == (iconv_t)-1)
-        return errno == ENOMEM ? -ENOMEM : -ENOENT;
+    if (converter->iconv == NONE)
+        return errno == ENOMEM ? -ENOMEM : 0;
     converter->unit = unit_of(folded);
     return 0;
 }
 
 void charset_close(struct charset_converter *converter)
 {
-    if (converter->iconv != (iconv_t)-1)
+    if (converter->iconv != NONE)
         iconv_close(converter->iconv);
-    converter->iconv = (iconv_t)-1;
+    converter->iconv = NONE;
 }
 
 /* Converts what stands in `in`; leaves what is unfinished at its end, and says how much that is. */
@@ -219,7 +217,7 @@ static int convert(struct charset_converter *converter, char *in, size_t in_size
 int charset_write(struct charset_converter *converter, const char *bytes, size_t size,
                   bytes_sink sink, void *context)
 {
-    if (converter->iconv == (iconv_t)-1)
+    if (converter->iconv == NONE)
         return utf8_stream_write(&converter->utf8, bytes, size, sink, context);
     char in[WORK_SIZE];
     int status = 0;
@@ -242,7 +240,7 @@ int charset_write(struct charset_converter *converter, const char *bytes, size_t
 int charset_end(struct charset_converter *converter, bytes_sink sink, void *context)
 {
     int status = 0;
-    if (converter->iconv != (iconv_t)-1) {
+    if (converter->iconv != NONE) {
         /* Some charsets hold a character back until they know that nothing combines with it. */
         char out[64], *to = out;
         size_t room = sizeof out;
@@ -261,10 +259,6 @@ int charset_append(struct buffer *to, const char *name, const char *bytes, size_
 {
     struct charset_converter converter;
     int status = charset_open(&converter, name);
-    if (status == -ENOENT) {
-        bool utf8 = utf8_valid_size(bytes, size) == size;
-        status = charset_open(&converter, utf8 ? CHARSET_UTF8 : CHARSET_FALLBACK);
-    }
     if (status < 0)
         return status;
     status = charset_write(&converter, bytes, size, buffer_sink, to);

@@ -2,10 +2,10 @@
  * charset.h - text from any charset to valid UTF-8.
  *
  * A declared charset counts where iconv knows it, or knows what is commonly meant by it (charset.c
- * has the table of misnomers); bytes that it cannot decode become U+FFFD. Where nothing usable is
- * declared (no charset, "us-ascii" with 8-bit bytes, "unknown-8bit", a name that nobody knows),
- * text that is valid UTF-8 passes as it is, and any other is taken as windows-1252, so that people
- * can read what most such mail was written in.
+ * has the table of misnomers). Where nothing usable is declared (no charset, "us-ascii" with 8-bit
+ * bytes, "unknown-8bit", a name that nobody knows), text is taken for UTF-8. Bytes that cannot be
+ * decoded become U+FFFD either way: nothing is guessed, so the same bytes always give the same
+ * text.
  */
 #ifndef MXHOOK_MAIL_CHARSET_H
 #define MXHOOK_MAIL_CHARSET_H
@@ -17,9 +17,6 @@
 #include "sink.h"
 #include "utf8.h"
 
-#define CHARSET_UTF8     "utf-8"
-#define CHARSET_FALLBACK "windows-1252"
-
 struct charset_converter {
     iconv_t iconv; /* (iconv_t)-1: UTF-8 already, only checked */
     size_t unit;   /* bytes that are skipped where one cannot be decoded */
@@ -28,7 +25,7 @@ struct charset_converter {
     size_t pending_size;
 };
 
-/* 0; -ENOENT: nothing usable is declared; -ENOMEM. `name` may be NULL. */
+/* 0 or -ENOMEM. `name` may be NULL. */
 int charset_open(struct charset_converter *converter, const char *name);
 void charset_close(struct charset_converter *converter);
 

@@ -5,7 +5,6 @@
 
 #include "charset.h"
 #include "message.h"
-#include "utf8.h"
 
 #define READ_SIZE (12u * 1024u) /* encoded bytes at once: what they decode to fits a piece */
 
@@ -152,39 +151,6 @@ static int newlines_end(struct newlines *newlines)
     return cr ? newlines->sink(newlines->context, "\r", 1) : 0;
 }
 
-/* Ends the work with -EILSEQ at the first byte that is not UTF-8. A character that a piece cuts is
- * kept until the rest of it is there. */
-static int check_utf8(void *context, const char *bytes, size_t size)
-{
-    struct utf8_stream *cut = context;
-    while (cut->pending_size > 0 && size > 0) {
-        if (cut->pending_size == sizeof cut->pending)
-            return -EILSEQ;
-        cut->pending[cut->pending_size++] = *bytes++;
-        size--;
-        if (utf8_valid_size(cut->pending, cut->pending_size) == cut->pending_size)
-            cut->pending_size = 0;
-    }
-    size_t valid = utf8_valid_size(bytes, size);
-    if (size - valid >= sizeof cut->pending)
-        return -EILSEQ;
-    if (size > valid) {
-        cut->pending_size = size - valid;
-        memcpy(cut->pending, bytes + valid, size - valid);
-    }
-    return 0;
-}
-
-/* What a text is in that declares nothing usable: all of it has to be looked at. */
-static int guess_charset(const struct message *message, const struct part *part,
-                         const char **charset)
-{
-    struct utf8_stream cut = {0};
-    int status = part_read_content(message, part, check_utf8, &cut);
-    *charset = status == 0 && cut.pending_size == 0 ? CHARSET_UTF8 : CHARSET_FALLBACK;
-    return status == -EILSEQ ? 0 : status;
-}
-
 struct conversion {
     struct charset_converter charset;
     struct newlines newlines;
@@ -201,12 +167,6 @@ int part_read_text(const struct message *message, const struct part *part, bytes
 {
     struct conversion conversion = {.newlines = {sink, context, false}};
     int status = charset_open(&conversion.charset, part->charset);
-    if (status == -ENOENT) {
-        const char *charset;
-        status = guess_charset(message, part, &charset);
-        if (status == 0)
-            status = charset_open(&conversion.charset, charset);
-    }
     if (status < 0)
         return status;
     status = part_read_content(message, part, convert, &conversion);

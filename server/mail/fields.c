@@ -41,9 +41,13 @@ static size_t line_end(const char *block, size_t size, size_t at)
 bool field_next(const char *block, size_t size, size_t *at, struct field *field)
 {
     size_t colon;
-    /* Lines that belong to no field: an mbox "From ", a continuation of nothing. */
-    while (*at < size && field_line_kind(block + *at, size - *at) != LINE_FIELD)
-        *at = line_end(block, size, *at);
+    /* Lines that belong to no field: an mbox "From ". A continuation of nothing may be a field. */
+    while (*at < size && field_line_kind(block + *at, size - *at) != LINE_FIELD) {
+        if (block[*at] == ' ' || block[*at] == '\t')
+            ++*at;
+        else
+            *at = line_end(block, size, *at);
+    }
     if (*at >= size)
         return false;
     field->name = block + *at;

@@ -64,7 +64,7 @@ static void test_names(void **state)
     assert_list("=?utf-8?q?N=C3=BA=2C_Jos=C3=A9?= <a@b.example>", "Nú, José|a@b.example;");
     assert_list("\"=?utf-8?q?Jos=C3=A9?=\" <a@b.example>", "José|a@b.example;");
     assert_list("Jos\xC3\xA9 <a@b.example>", "José|a@b.example;");
-    assert_list("Jos\xE9 <a@b.example>", "José|a@b.example;");
+    assert_list("Jos\xE9 <a@b.example>", "Jos\xEF\xBF\xBD|a@b.example;");
     assert_list("=?utf-8?q?"
                 "?= <a@b.example>",
                 "-|a@b.example;");
@@ -80,6 +80,17 @@ static void test_international(void **state)
     assert_list("xn--x <a@b.XN--bcher-kva.example>, c@xn--bcher-kva.example",
                 "xn--x|a@b.XN--bcher-kva.example;-|c@xn--bcher-kva.example;");
     assert_list("b\xC3\xBC@b\xC3\xBC\x63her.example", "-|bü@bücher.example;");
+}
+
+/* Not by the RFC, but people write it. */
+static void test_salvaged(void **state)
+{
+    (void)state;
+    assert_list("Big Bug bb@bug.example", "Big Bug|bb@bug.example;");
+    assert_list("Big Bug (bb@bug.example)", "Big Bug|bb@bug.example;");
+    assert_list("a@", "");
+    assert_list("@b", "");
+    assert_list("a @ ", "");
 }
 
 static char *many(size_t count, const char *format)
@@ -154,10 +165,10 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forms),     cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_names),     cmocka_unit_test(test_international),
-        cmocka_unit_test(test_many),      cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_forms),    cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_names),    cmocka_unit_test(test_international),
+        cmocka_unit_test(test_salvaged), cmocka_unit_test(test_many),
+        cmocka_unit_test(test_limit),    cmocka_unit_test(test_malformed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

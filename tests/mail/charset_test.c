@@ -1,7 +1,5 @@
 #include "mail_test.h"
 
-#include <errno.h>
-
 #include "mail/charset.h"
 
 #define R UTF8_REPLACEMENT
@@ -12,8 +10,7 @@ static void assert_text(const char *charset, const char *bytes, size_t size, con
     assert_int_equal(charset_append(&out, charset, bytes, size), 0);
     assert_buffer(&out, expected);
     struct charset_converter converter;
-    if (charset_open(&converter, charset) < 0)
-        return;
+    assert_int_equal(charset_open(&converter, charset), 0);
     for (size_t i = 0; i < size; i++)
         assert_int_equal(charset_write(&converter, bytes + i, 1, buffer_sink, &out), 0);
     assert_int_equal(charset_end(&converter, buffer_sink, &out), 0);
@@ -70,12 +67,9 @@ static void test_nothing_declared(void **state)
         "utf-8//TRANSLIT,x",
         "a-name-of-a-charset-that-is-much-longer-than-any-charset-has-ever-had"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        struct charset_converter converter;
-        assert_int_equal(charset_open(&converter, names[i]), -ENOENT);
         assert_text(names[i], BYTES("plain"), "plain");
         assert_text(names[i], BYTES("\xC3\xA9"), "é");
-        assert_text(names[i], BYTES("\xC3\xA9 \xE9"), "Ã© é");
-        assert_text(names[i], BYTES("\x81"), R); /* not in windows-1252 either */
+        assert_text(names[i], BYTES("\xC3\xA9 \xE9 \x81"), "é " R " " R);
     }
 }
 

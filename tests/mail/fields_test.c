@@ -51,7 +51,8 @@ static void test_fields(void **state)
     assert_fields("A: b\r\n c\r\n\td\r\nE: f", "A=b\r\n c\r\n\td;E=f;");
     assert_fields("A:\r\n b\r\n \r\n", "A=b;");
     assert_fields("", "");
-    assert_fields("From a@b Thu Jan  1\r\nA: b\r\n", "A=b;"); /* mbox */
+    assert_fields("From a@b Thu Jan  1\r\nA: b\r\n", "A=b;");    /* mbox */
+    assert_fields("  A: b\r\n c\r\nD: e\r\n", "A=b\r\n c;D=e;"); /* a space before the first */
     assert_fields(" of nothing\r\nA: b\r\n", "A=b;");
 }
 

@@ -63,7 +63,7 @@ static void test_header_values(void **state)
     assert_payload("Received-By: a\r\n\r\n", "\"Received-By\":\"a\"");
     assert_payload("X: a\r\n\tb\r\n\r\n", "\"X\":\"a\\tb\"");
     assert_payload("X: =?utf-8?q?=C3=A9?=\r\n\r\n", "\"X\":\"é\"");
-    assert_payload("X: caf\xE9\r\n\r\n", "\"X\":\"café\"");
+    assert_payload("X: caf\xE9\r\n\r\n", "\"X\":\"caf\xEF\xBF\xBD\"");
     assert_payload("X:\r\n\r\n", "\"X\":\"\"");
     assert_payload("X-\xFF: a\r\n\r\n", "\"X-\xEF\xBF\xBD\":\"a\"");
 }
