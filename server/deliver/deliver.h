@@ -4,8 +4,9 @@
  * attempt      one POST of a delivery
  * origin       scheme, host and port of a destination: what the limits count by
  *
- * Everything here runs on the loop's thread. A delivery comes in by deliver_take() straight after its
- * commit, or by a claim when it is due again; it goes back to the spool as delivered, retry or failed.
+ * Everything here runs on the loop's thread. A delivery comes in by deliver_take() straight after
+ * its commit, or by a claim when it is due again; it goes back to the spool as delivered, retry or
+ * failed.
  */
 #ifndef MXHOOK_DELIVER_H
 #define MXHOOK_DELIVER_H
@@ -35,8 +36,8 @@ void deliver_wake(struct deliver *deliver);
 
 /* Begins nothing new; calls idle() once no attempt is under way. */
 void deliver_stop(struct deliver *deliver, void (*idle)(void *context), void *context);
-/* Breaks off what is under way (the deliveries go back to the spool) and frees. Takes NULL. The loop
- * must run once more before it is closed. */
+/* Breaks off what is under way (the deliveries go back to the spool) and frees. Takes NULL. The
+ * loop must run once more before it is closed. */
 void deliver_free(struct deliver *deliver);
 
 #endif

@@ -1,0 +1,171 @@
+#include "attempt.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../clock.h"
+#include "sign.h"
+
+#define OWN_HEADERS 5
+
+enum attempt_state { ATTEMPT_SIGNING, ATTEMPT_SENDING, ATTEMPT_CANCELLED };
+
+struct attempt {
+    struct http_request request; /* first: http hands this back */
+    enum attempt_state state;
+    uv_work_t work;
+    struct http *http;
+    struct config *config;
+    struct delivery *delivery; /* not to be touched once cancelled */
+    attempt_done done;
+    void *context;
+    char id[ID_SIZE];
+    const char *secret; /* a copy, since the delivery may go while a thread signs; NULL: none */
+    int64_t timestamp;
+    int sign_code;
+    char id_header[ID_SIZE + 16], timestamp_header[48];
+    char signature_header[SIGN_SIZE + 24];
+    const char *headers[]; /* OWN_HEADERS and the destination's */
+};
+
+static void attempt_free(struct attempt *a)
+{
+    payload_free(a->request.payload);
+    config_unref(a->config);
+    free((char *)a->secret);
+    free(a);
+}
+
+/* ---- Sending ---- */
+
+static void on_done(struct http_request *request, const struct http_result *result)
+{
+    struct attempt *a = (struct attempt *)request;
+    a->done(a->context, a->delivery, result);
+    attempt_free(a);
+}
+
+static void fail(struct attempt *a, bool hopeless, const char *why)
+{
+    struct http_result result = {.hopeless = hopeless};
+    snprintf(result.error, sizeof result.error, "%s", why);
+    on_done(&a->request, &result);
+}
+
+static void put_headers(struct attempt *a)
+{
+    const struct destination *destination = &a->delivery->destination;
+    size_t n = 0;
+    snprintf(a->id_header, sizeof a->id_header, "webhook-id: %s", a->id);
+    snprintf(a->timestamp_header, sizeof a->timestamp_header, "webhook-timestamp: %lld",
+             (long long)a->timestamp);
+    a->headers[n++] = "content-type: application/json";
+    a->headers[n++] = "user-agent: mxhook/" MXHOOK_VERSION;
+    a->headers[n++] = a->id_header;
+    a->headers[n++] = a->timestamp_header;
+    if (a->secret)
+        a->headers[n++] = a->signature_header;
+    for (size_t i = 0; i < destination->header_count; i++)
+        a->headers[n++] = destination->headers[i];
+    a->request.headers = a->headers;
+    a->request.header_count = n;
+}
+
+/* -ENOMEM: nothing was begun. */
+static int post(struct attempt *a)
+{
+    const struct deliver_config *config = &a->config->deliver;
+    int64_t own = a->delivery->destination.timeout_ms;
+    a->state = ATTEMPT_SENDING;
+    put_headers(a);
+    a->request.url = a->delivery->destination.url;
+    a->request.connect_timeout_ms = config->connect_timeout_ms;
+    a->request.timeout_ms = own ? own : config->timeout_ms;
+    a->request.ca_file = config->ca_file;
+    a->request.done = on_done;
+    return http_send(a->http, &a->request);
+}
+
+/* ---- Signing ---- */
+
+static void sign(struct attempt *a)
+{
+    char *value = stpcpy(a->signature_header, "webhook-signature: ");
+    a->sign_code = sign_payload(a->secret, a->id, a->timestamp, a->request.payload, value);
+}
+
+static void sign_in_thread(uv_work_t *work)
+{
+    sign(work->data);
+}
+
+static const char *why_unsigned(int code)
+{
+    return code == -EINVAL ? "its secret is not one that can sign: whsec_ and base64, at most 8"
+                           : strerror(-code);
+}
+
+static void signed_in_thread(uv_work_t *work, int status)
+{
+    struct attempt *a = work->data;
+    if (a->state == ATTEMPT_CANCELLED)
+        attempt_free(a);
+    else if (status != 0 || a->sign_code != 0)
+        fail(a, a->sign_code == -EINVAL, why_unsigned(a->sign_code ? a->sign_code : status));
+    else if (post(a) != 0)
+        fail(a, false, "out of memory");
+}
+
+static bool in_memory(const struct payload *payload)
+{
+    return payload_memory(payload) == payload_size(payload);
+}
+
+/* What cannot be signed is not sent: it goes to the thread too, whose end tells. */
+static int begin(uv_loop_t *loop, struct attempt *a)
+{
+    if (a->secret && in_memory(a->request.payload))
+        sign(a);
+    if (!a->secret || (in_memory(a->request.payload) && a->sign_code == 0))
+        return post(a);
+    a->state = ATTEMPT_SIGNING;
+    a->work.data = a;
+    return uv_queue_work(loop, &a->work, sign_in_thread, signed_in_thread);
+}
+
+/* ---- Beginning and breaking off ---- */
+
+struct attempt *attempt_start(uv_loop_t *loop, struct http *http, struct config *config,
+                              struct delivery *delivery, attempt_done done, void *context)
+{
+    size_t headers = OWN_HEADERS + delivery->destination.header_count;
+    struct attempt *a = malloc(sizeof *a + headers * sizeof *a->headers);
+    if (!a)
+        return NULL;
+    memset(a, 0, sizeof *a);
+    a->http = http;
+    a->config = config_ref(config);
+    a->delivery = delivery;
+    a->done = done;
+    a->context = context;
+    a->timestamp = clock_unix_ms() / 1000;
+    memcpy(a->id, delivery->id, sizeof a->id);
+    a->request.payload = payload_ref(delivery->payload);
+    const char *secret = delivery->destination.secret;
+    if ((!secret || (a->secret = strdup(secret))) && begin(loop, a) == 0)
+        return a;
+    attempt_free(a);
+    return NULL;
+}
+
+void attempt_cancel(struct attempt *a)
+{
+    if (a->state == ATTEMPT_SIGNING) {
+        a->state = ATTEMPT_CANCELLED; /* the thread's end frees it */
+        return;
+    }
+    http_cancel(a->http, &a->request);
+    attempt_free(a);
+}

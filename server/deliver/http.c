@@ -1,0 +1,485 @@
+/*
+ * A request is a libcurl easy handle, taken from those at rest: making one anew costs more than the
+ * request. Connections are libcurl's to keep.
+ */
+#include "http.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../clock.h"
+#include "redact.h"
+
+#define IDLE_CONNECTION_S 90 /* shorter than what most receivers keep one for */
+#define RECEIVE_BUFFER    8192l
+
+struct http_handle {
+    struct http_handle *next; /* among those at rest */
+    CURL *easy;
+    struct http *http;
+    struct http_request *request;
+    struct curl_slist *headers; /* an array, linked */
+    size_t header_capacity;
+    uint64_t offset; /* into the payload */
+    size_t header_bytes, body_bytes;
+    int read_error;                  /* of the payload */
+    bool has_ca;                     /* another than the system's: there is no way back */
+    bool too_many_headers, answered; /* status and headers have come */
+    int64_t started_ms;
+    char error[CURL_ERROR_SIZE];
+    struct http_result result;
+};
+
+/* A file descriptor that libcurl waits for. Kept from one connection to the next that has the same
+ * number: while it is stopped libuv knows nothing of it. */
+struct http_socket {
+    uv_poll_t poll;
+    curl_socket_t fd;
+    int events; /* that libcurl waits for; 0: none */
+    struct http *http;
+};
+
+struct http {
+    uv_loop_t *loop;
+    CURLM *multi;
+    uv_timer_t timer;
+    struct http_handle *idle;
+    struct http_socket **sockets; /* by file descriptor */
+    size_t socket_count;
+};
+
+/* ---- libcurl's callbacks within a request ---- */
+
+static size_t on_read(char *buffer, size_t size, size_t count, void *context)
+{
+    struct http_handle *h = context;
+    ssize_t n = payload_read(h->request->payload, h->offset, buffer, size * count);
+    if (n < 0) {
+        h->read_error = (int)n;
+        return CURL_READFUNC_ABORT;
+    }
+    h->offset += (uint64_t)n;
+    return (size_t)n;
+}
+
+/* libcurl begins again where a kept connection turns out to be dead. */
+static int on_seek(void *context, curl_off_t offset, int origin)
+{
+    struct http_handle *h = context;
+    if (origin != SEEK_SET || offset < 0)
+        return CURL_SEEKFUNC_CANTSEEK;
+    h->offset = (uint64_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *context)
+{
+    struct http_handle *h = context;
+    if (count >= 1 && (*line == '\r' || *line == '\n')) { /* their end; 1xx are not the answer */
+        long status = 0;
+        curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
+        h->answered = status >= 200;
+    }
+    h->header_bytes += size * count;
+    if (h->header_bytes <= HTTP_HEADERS_MAX)
+        return size * count;
+    h->too_many_headers = true;
+    return 0;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *context)
+{
+    struct http_handle *h = context;
+    struct http_result *result = &h->result;
+    size_t room = sizeof result->reply - result->reply_size, n = size * count;
+    size_t kept = n < room ? n : room;
+    memcpy(result->reply + result->reply_size, bytes, kept);
+    result->reply_size += kept;
+    h->body_bytes += n;
+    return h->body_bytes <= HTTP_REPLY_MAX ? n : 0;
+}
+
+/* ---- Handles ---- */
+
+static void set_lasting_options(struct http_handle *h)
+{
+    CURL *easy = h->easy;
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, h);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, h->error);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1l);
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1l);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0l);
+    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* whatever the environment says */
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1l); /* one connection where HTTP/2 is offered */
+    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_CONNECTION_S);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
+    curl_easy_setopt(easy, CURLOPT_POST, 1l);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+    curl_easy_setopt(easy, CURLOPT_READDATA, h);
+    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
+    curl_easy_setopt(easy, CURLOPT_SEEKDATA, h);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, h);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, h);
+}
+
+static void handle_free(struct http_handle *h)
+{
+    curl_easy_cleanup(h->easy);
+    free(h->headers);
+    free(h);
+}
+
+static struct http_handle *handle_new(struct http *http)
+{
+    struct http_handle *h = calloc(1, sizeof *h);
+    if (!h)
+        return NULL;
+    h->http = http;
+    h->easy = curl_easy_init();
+    if (!h->easy) {
+        free(h);
+        return NULL;
+    }
+    set_lasting_options(h);
+    return h;
+}
+
+static struct http_handle *handle_take(struct http *http, const struct http_request *request)
+{
+    struct http_handle *h;
+    while ((h = http->idle)) {
+        http->idle = h->next;
+        if (request->ca_file || !h->has_ca)
+            return h;
+        handle_free(h);
+    }
+    return handle_new(http);
+}
+
+static void handle_rest(struct http_handle *h)
+{
+    struct http *http = h->http;
+    curl_multi_remove_handle(http->multi, h->easy);
+    h->request->handle = NULL;
+    h->request = NULL;
+    h->next = http->idle;
+    http->idle = h;
+}
+
+/* ---- A request ---- */
+
+/* libcurl only reads the list, so its nodes may stand in an array, with the caller's strings. */
+static int set_headers(struct http_handle *h, const struct http_request *request)
+{
+    static char no_expect[] = "Expect:"; /* else it would wait for 100 Continue with a large body */
+    size_t count = request->header_count + 1;
+    if (count > h->header_capacity) {
+        struct curl_slist *grown = realloc(h->headers, count * sizeof *grown);
+        if (!grown)
+            return -ENOMEM;
+        h->headers = grown;
+        h->header_capacity = count;
+    }
+    h->headers[0].data = no_expect;
+    for (size_t i = 1; i < count; i++) {
+        h->headers[i].data = (char *)request->headers[i - 1];
+        h->headers[i - 1].next = &h->headers[i];
+    }
+    h->headers[count - 1].next = NULL;
+    curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, h->headers);
+    return 0;
+}
+
+/* What lies in memory in one piece goes out together with the request's head, in one write. */
+static void set_body(struct http_handle *h, const struct payload *payload)
+{
+    const char *memory = payload->tail ? NULL : spill_memory(payload->head);
+    curl_easy_setopt(h->easy, CURLOPT_POSTFIELDS, memory);
+    curl_easy_setopt(h->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)payload_size(payload));
+}
+
+static int set_request(struct http_handle *h, struct http_request *request)
+{
+    h->request = request;
+    request->handle = h;
+    h->offset = 0;
+    h->header_bytes = h->body_bytes = 0;
+    h->result.reply_size = 0;
+    h->read_error = 0;
+    h->too_many_headers = h->answered = false;
+    h->error[0] = 0;
+    h->started_ms = clock_monotonic_ms();
+    set_body(h, request->payload);
+    curl_easy_setopt(h->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
+    curl_easy_setopt(h->easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+    h->has_ca = request->ca_file;
+    if (request->ca_file)
+        curl_easy_setopt(h->easy, CURLOPT_CAINFO, request->ca_file);
+    if (curl_easy_setopt(h->easy, CURLOPT_URL, request->url) != CURLE_OK)
+        return -ENOMEM;
+    return set_headers(h, request);
+}
+
+int http_send(struct http *http, struct http_request *request)
+{
+    struct http_handle *h = handle_take(http, request);
+    if (!h)
+        return -ENOMEM;
+    int code = set_request(h, request);
+    if (code == 0 && curl_multi_add_handle(http->multi, h->easy) == CURLM_OK)
+        return 0;
+    request->handle = NULL;
+    handle_free(h);
+    return -ENOMEM;
+}
+
+void http_cancel(struct http *http, struct http_request *request)
+{
+    (void)http;
+    handle_rest(request->handle);
+}
+
+/* ---- The end of a request ---- */
+
+/* The reply's beginning as one line for a log: what is not printable becomes a space. */
+static void put_reply(struct http_result *result, size_t used)
+{
+    size_t room = sizeof result->error - 1 - used;
+    size_t size = result->reply_size < room ? result->reply_size : room;
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)result->reply[i];
+        result->error[used + i] = c < ' ' || c == 0x7f ? ' ' : (char)c;
+    }
+    result->error[used + size] = 0;
+}
+
+static void describe_status(struct http_handle *h)
+{
+    struct http_result *result = &h->result;
+    char *target = NULL;
+    curl_easy_getinfo(h->easy, CURLINFO_REDIRECT_URL, &target);
+    if (target) {
+        char shown[REDACT_SIZE];
+        redact_url(target, shown);
+        snprintf(result->error, sizeof result->error,
+                 "answered %d, a redirect to %.200s: not followed", result->status, shown);
+        return;
+    }
+    int used = snprintf(result->error, sizeof result->error, "answered %d%s", result->status,
+                        result->reply_size ? ": " : "");
+    put_reply(result, (size_t)used);
+}
+
+static void describe_none(struct http_handle *h, CURLcode rc)
+{
+    long number = 0;
+    const char *why = h->error[0] ? h->error : curl_easy_strerror(rc);
+    if (h->read_error)
+        why = strerror(-h->read_error);
+    else if (h->too_many_headers)
+        why = "its headers do not end";
+    if (rc == CURLE_COULDNT_CONNECT)
+        curl_easy_getinfo(h->easy, CURLINFO_OS_ERRNO, &number);
+    snprintf(h->result.error, sizeof h->result.error, "%s%s%s", why, number ? ": " : "",
+             number ? strerror((int)number) : "");
+}
+
+static bool is_hopeless(CURLcode rc)
+{
+    return rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL;
+}
+
+/* A status counts even if the reply's body then breaks off, or is cut by us: all had been said. But
+ * who says yes before all of our body is out, and then breaks off, has not got it. */
+static bool is_answered(const struct http_handle *h, CURLcode rc, long status)
+{
+    curl_off_t sent = 0;
+    curl_easy_getinfo(h->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+    return h->answered &&
+           (rc == CURLE_OK || status >= 300 || (uint64_t)sent >= payload_size(h->request->payload));
+}
+
+static void fill_result(struct http_handle *h, CURLcode rc)
+{
+    struct http_result *result = &h->result;
+    long status = 0;
+    curl_off_t retry_after = 0;
+    result->elapsed_ms = clock_monotonic_ms() - h->started_ms;
+    result->hopeless = is_hopeless(rc);
+    result->error[0] = 0;
+    curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(h->easy, CURLINFO_RETRY_AFTER, &retry_after);
+    result->retry_after_ms = retry_after > 0 && retry_after < INT32_MAX ? retry_after * 1000 : 0;
+    result->status = is_answered(h, rc, status) ? (int)status : 0;
+    if (result->status == 0)
+        describe_none(h, rc);
+    else if (status < 200 || status >= 300)
+        describe_status(h);
+}
+
+static void finish(CURL *easy, CURLcode rc)
+{
+    struct http_handle *h;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&h);
+    struct http_request *request = h->request;
+    fill_result(h, rc);
+    struct http_result result = h->result;
+    handle_rest(h);
+    request->done(request, &result);
+}
+
+static void finish_all(struct http *http)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(http->multi, &left)))
+        if (message->msg == CURLMSG_DONE)
+            finish(message->easy_handle, message->data.result);
+}
+
+/* ---- libcurl's sockets and timer on the loop ---- */
+
+/* libuv stops a poll that ends in an error. libcurl is to read what came before the error, and the
+ * error itself, so it is told that it can, until it has had enough. */
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct http_socket *s = poll->data;
+    struct http *http = s->http;
+    int flags = status < 0 ? CURL_CSELECT_IN | CURL_CSELECT_OUT : 0, running;
+    if (events & UV_READABLE)
+        flags |= CURL_CSELECT_IN;
+    if (events & UV_WRITABLE)
+        flags |= CURL_CSELECT_OUT;
+    curl_multi_socket_action(http->multi, s->fd, flags, &running);
+    if (status < 0 && s->events != 0)
+        uv_poll_start(&s->poll, s->events, on_poll);
+    finish_all(http);
+}
+
+static int grow_sockets(struct http *http, size_t needed)
+{
+    size_t count = http->socket_count ? http->socket_count : 64;
+    while (count < needed)
+        count *= 2;
+    struct http_socket **grown = realloc(http->sockets, count * sizeof *grown);
+    if (!grown)
+        return -ENOMEM;
+    memset(grown + http->socket_count, 0, (count - http->socket_count) * sizeof *grown);
+    http->sockets = grown;
+    http->socket_count = count;
+    return 0;
+}
+
+static struct http_socket *socket_get(struct http *http, curl_socket_t fd)
+{
+    if ((size_t)fd >= http->socket_count && grow_sockets(http, (size_t)fd + 1) != 0)
+        return NULL;
+    struct http_socket *s = http->sockets[fd];
+    if (s)
+        return s;
+    s = calloc(1, sizeof *s);
+    if (!s || uv_poll_init_socket(http->loop, &s->poll, fd) != 0) {
+        free(s);
+        return NULL;
+    }
+    s->fd = fd;
+    s->http = http;
+    s->poll.data = s;
+    return http->sockets[fd] = s;
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *socket)
+{
+    struct http *http = context;
+    (void)easy;
+    (void)socket;
+    struct http_socket *s = socket_get(http, fd);
+    if (!s)
+        return -1;
+    s->events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    if (what == CURL_POLL_REMOVE)
+        s->events = 0;
+    return (s->events ? uv_poll_start(&s->poll, s->events, on_poll) : uv_poll_stop(&s->poll)) == 0
+               ? 0
+               : -1;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct http *http = timer->data;
+    int running;
+    curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    finish_all(http);
+}
+
+static int on_timer_change(CURLM *multi, long timeout_ms, void *context)
+{
+    struct http *http = context;
+    (void)multi;
+    if (timeout_ms < 0)
+        uv_timer_stop(&http->timer);
+    else
+        uv_timer_start(&http->timer, on_timer, (uint64_t)timeout_ms, 0);
+    return 0;
+}
+
+/* ---- Life ---- */
+
+int http_new(uv_loop_t *loop, struct http **out)
+{
+    struct http *http = calloc(1, sizeof *http);
+    if (!http)
+        return -ENOMEM;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !(http->multi = curl_multi_init())) {
+        free(http);
+        return -ENOMEM;
+    }
+    http->loop = loop;
+    http->timer.data = http;
+    uv_timer_init(loop, &http->timer);
+    curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+    curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_timer_change);
+    curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+    *out = http;
+    return 0;
+}
+
+void http_keep(struct http *http, size_t connections)
+{
+    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)connections);
+}
+
+static void socket_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void timer_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+void http_free(struct http *http)
+{
+    if (!http)
+        return;
+    for (struct http_handle *h = http->idle, *next; h; h = next) {
+        next = h->next;
+        handle_free(h);
+    }
+    curl_multi_cleanup(http->multi);
+    for (size_t i = 0; i < http->socket_count; i++)
+        if (http->sockets[i])
+            uv_close((uv_handle_t *)&http->sockets[i]->poll, socket_closed);
+    free(http->sockets);
+    uv_close((uv_handle_t *)&http->timer, timer_closed);
+    curl_global_cleanup();
+}

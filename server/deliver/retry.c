@@ -1,0 +1,35 @@
+#include "retry.h"
+
+#define HTTP_GONE 410
+
+enum outcome retry_outcome(const struct deliver_config *config,
+                           const struct destination *destination, unsigned attempts,
+                           const struct http_result *result)
+{
+    unsigned most = destination->attempts ? destination->attempts : config->attempts;
+    if (result->status >= 200 && result->status < 300)
+        return OUTCOME_DELIVERED;
+    if (result->status == HTTP_GONE || result->hopeless || attempts >= most)
+        return OUTCOME_FAILED;
+    return OUTCOME_RETRY;
+}
+
+static int64_t scheduled_ms(const struct deliver_config *config, unsigned attempts)
+{
+    size_t index = attempts > 0 ? attempts - 1 : 0;
+    if (config->schedule_count == 0)
+        return 0;
+    return config->schedule_ms[index < config->schedule_count ? index : config->schedule_count - 1];
+}
+
+int64_t retry_pause_ms(const struct deliver_config *config, unsigned attempts,
+                       const struct http_result *result, uint32_t random)
+{
+    int64_t pause = scheduled_ms(config, attempts);
+    int64_t asked = result->retry_after_ms;
+    if (asked > RETRY_AFTER_MAX_MS)
+        asked = RETRY_AFTER_MAX_MS;
+    if (asked > pause)
+        pause = asked;
+    return pause + pause / 10 * (random % 1024) / 1024;
+}
