@@ -17,6 +17,7 @@ static const struct command commands[] = {
     {"run", "take mail in and deliver it", cli_run},
     {"check", "check the configuration and the rules, start nothing", cli_check},
     {"config", "print an example configuration that documents every option", cli_config},
+    {"payload", "print the JSON that a webhook is sent for a message", cli_payload},
     {"queue", "list, show, retry or drop what waits or has failed", cli_queue},
     {"version", "print the versions of mxhook and its libraries", cli_version},
 };
