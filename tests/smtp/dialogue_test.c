@@ -9,13 +9,16 @@
 
 struct bytes {
     char *bytes;
-    size_t size;
+    size_t size, capacity;
 };
 
 static void append(struct bytes *to, const char *bytes, size_t size)
 {
-    to->bytes = realloc(to->bytes, to->size + size + 1);
-    assert_non_null(to->bytes);
+    if (to->size + size >= to->capacity) {
+        to->capacity = 2 * (to->size + size) + 64;
+        to->bytes = realloc(to->bytes, to->capacity);
+        assert_non_null(to->bytes);
+    }
     memcpy(to->bytes + to->size, bytes, size);
     to->size += size;
     to->bytes[to->size] = 0;

@@ -86,8 +86,7 @@ static void utf8_addresses(void **state)
     (void)state;
     static const char *const texts[] = {
         "<j\xc3\xb6rg@example.com>",
-        "<a@b\xc3\xbc"
-        "cher.example>",
+        "<a@b\303\274cher.example>",
         "<\"\xe2\x82\xac \xf0\x9f\x92\xa9\"@example.com>",
         "<\xf4\x8f\xbf\xbf@example.com>",
     };
