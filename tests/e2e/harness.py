@@ -19,7 +19,7 @@ import unittest
 
 MXHOOK = os.environ["MXHOOK"]
 # Sanitizers slow everything down; nothing waits this long when it works.
-PATIENCE = 60
+PATIENCE = float(os.environ.get("MXHOOK_PATIENCE", 60))
 
 
 def wait_until(condition, what, seconds=PATIENCE):

@@ -74,7 +74,7 @@ class Rules(harness.TestCase):
             return function(msg)
               if msg.subject == 'endless' then while true do end end
               if msg.subject == 'caught' then while true do pcall(function() while true do end end) end end
-              if msg.subject == 'huge' then return ('x'):rep(2^31) end
+              if msg.subject == 'huge' then return ('x'):rep(2^30) end
               return '%s'
             end""" % sink.url}, "rules = { workers = 2 }")
         outcomes = []
