@@ -28,6 +28,7 @@ for (const file of files) {
             subject: mail.subject ?? null, text: mail.text ?? null, html: mail.html || null,
             from: addresses(mail.from)[0] ?? { name: null, email: null }, to: addresses(mail.to),
             'message-id': mail.messageId ?? null,
+            timestamp: mail.date ? Math.floor(mail.date.getTime() / 1000) : null,
             parts: mail.attachments.map(a => [a.contentType, signature(a.content)]),
         };
     } catch (error) {
