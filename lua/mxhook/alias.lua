@@ -21,7 +21,7 @@ local function substitute(value, with)
     if type(value) ~= "table" then return value end
     local copy = {}
     for key, item in next, value do copy[key] = substitute(item, with) end
-    return copy
+    return setmetatable(copy, debug.getmetatable(value)) -- an answer of route's stays one
 end
 
 -- What a sender wrote must not change a URL's shape: it stays within its path segment or value.

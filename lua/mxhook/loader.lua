@@ -8,16 +8,6 @@ local loader = {}
 local EXPECTED = "a rule, or a list of rules, was expected; a rule is a function of msg, or one made by "
     .. "alias, route.regex or route.cel"
 
--- The line of a file's last `return`: where what it returned can be put right.
-local function return_line(text)
-    local line, found = 0, 1
-    for content in (text .. "\n"):gmatch("(.-)\n") do
-        line = line + 1
-        if content:find("^%s*return%f[%W]") then found = line end
-    end
-    return found
-end
-
 -- A rule as a function, the name that the log gives it, and how to ask it about a recipient.
 local function add(rules, value)
     local parts = rule.parts(value)
@@ -93,22 +83,22 @@ function loader.load(sources, options)
     for _, source in ipairs(sources) do
         local library = source.name:match("^lib/(.+)%.lua$")
         if library then libraries[library] = source.text end
-        rule.set_source(source.name, source.text)
     end
     local load_lib = make_load_lib(libraries)
     for _, source in ipairs(sources) do
         if source.name:sub(1, 4) ~= "lib/" then
+            rule.begin_file(source.name, source.text)
             local ok, value = run(source, load_lib, options.unsafe)
             if ok then
                 local wrong = add_all(rules, value)
                 ok = not wrong
-                value = wrong and ("%s:%d: %s"):format(source.name, return_line(source.text), wrong)
+                value = wrong and ("%s:%d: %s"):format(source.name, rule.return_line(source.text), wrong)
             end
+            rule.end_file(source.name)
             if not ok then
                 table.insert(errors, locate(options.directory, source.name, value))
             end
         end
-        rule.set_source(source.name, nil)
     end
     if #errors > 0 then return nil, table.concat(errors, "\n") end
     return rules.functions, rules.names, rules.serves

@@ -22,17 +22,36 @@ function rule.parts(value)
     return parts_of[value]
 end
 
-local sources = {}
+-- The files that are being loaded, by name, and the one whose chunk runs.
+local sources, current = {}, nil
 
---- The loader's: the text of the file `name`, so that errors can name the line of a key.
-function rule.set_source(name, text) sources[name] = text end
+--- The loader's, around the run of each file: so that errors can name the line of a key.
+function rule.begin_file(name, text)
+    sources[name], current = text, name
+end
 
+function rule.end_file(name)
+    sources[name], current = nil, nil
+end
+
+--- The line of a file's last `return`.
+function rule.return_line(text)
+    local line, found = 0, 1
+    for content in (text .. "\n"):gmatch("(.-)\n") do
+        line = line + 1
+        if content:find("^%s*return%f[%W]") then found = line end
+    end
+    return found
+end
+
+-- `return alias {...}` is a tail call, which leaves no frame of the file: then it is the last return.
 local function caller()
     for level = 3, 30 do
         local info = debug.getinfo(level, "Sl")
-        if not info then return nil end
+        if not info then break end
         if info.source:sub(1, 1) == "@" then return info.source:sub(2), info.currentline end
     end
+    if current then return current, rule.return_line(sources[current]) end
 end
 
 --- "10-alias.lua:3", the line of the rule file that is calling a constructor.

@@ -1,6 +1,7 @@
 #include "core.h"
 
 #include <lauxlib.h>
+#include <luajit.h>
 #include <lualib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "../log.h"
 #include "answer.h"
 #include "msg.h"
+#include "pattern.h"
 #include "regex.h"
 #include "state.h"
 
@@ -72,12 +74,13 @@ static void add_searcher(lua_State *L)
 
 void core_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"log", core_log},
-                                         {"env", core_env},
-                                         {"check_answer", core_check_answer},
-                                         {"check", core_check},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"log", core_log},     {"env", core_env},      {"check_answer", core_check_answer},
+        {"check", core_check}, {"find", pattern_find}, {"match", pattern_match},
+        {NULL, NULL}};
     luaL_openlibs(L);
+    /* Only now: opening the jit library turns the compiler on. Its traces would call no hook. */
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     add_searcher(L);
     msg_open(L);
     luaL_register(L, "mxhook.core", functions); /* sets package.loaded too */

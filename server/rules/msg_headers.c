@@ -40,8 +40,8 @@ static int headers_all(lua_State *L)
 
 static int headers_step(lua_State *L)
 {
+    lua_settop(L, 0); /* called as a function, with whatever the caller likes */
     lua_pushvalue(L, lua_upvalueindex(1));
-    lua_replace(L, 1);
     const struct header_list *headers = check_headers(L);
     size_t next = (size_t)lua_tointeger(L, lua_upvalueindex(2));
     if (next >= headers->count)

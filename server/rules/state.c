@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <lauxlib.h>
-#include <luajit.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,7 +107,6 @@ struct state *state_new(size_t memory_limit)
         free(state);
         return NULL;
     }
-    luaJIT_setmode(state->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     /* A collection is done whole: in steps it lags behind a rule that makes few, large strings, and
      * the limit would be met with garbage. */
     lua_gc(state->L, LUA_GCSETSTEPMUL, 0);
@@ -250,10 +248,13 @@ int state_call(struct state *state, lua_CFunction function, void *data, char *te
         snprintf(text, size, "%s", "not enough memory");
     else if (call.status == 0)
         return 0;
-    /* Without memory Lua has only a fixed text, so the limit that was met is named here. */
-    if ((status == LUA_ERRMEM || call.status == LUA_ERRMEM || call.status == LUA_ERRERR) &&
-        state_stop_text(state, reason, sizeof reason))
+    /* Without memory Lua has only a fixed text, so the limit that was met is named here. Lua
+     * refuses what is absurdly large without even asking the allocator. */
+    bool no_memory = status == LUA_ERRMEM || call.status == LUA_ERRMEM;
+    if (no_memory && state->stop == STATE_RUNNING)
+        state->stop = STATE_STOP_MEMORY;
+    if ((no_memory || call.status == LUA_ERRERR) && state_stop_text(state, reason, sizeof reason))
         snprintf(text, size, "%s", reason);
     lua_settop(state->L, 0);
-    return status == LUA_ERRMEM || call.status == LUA_ERRMEM ? -ENOMEM : -EINVAL;
+    return no_memory ? -ENOMEM : -EINVAL;
 }

@@ -1,0 +1,403 @@
+#include "pattern.h"
+
+#include <ctype.h>
+#include <lauxlib.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "state.h"
+
+#define CAPTURE_OPEN     (-1)
+#define CAPTURE_POSITION (-2)
+
+struct capture {
+    const char *start;
+    ptrdiff_t size; /* or CAPTURE_OPEN, CAPTURE_POSITION */
+};
+
+struct matcher {
+    lua_State *L;
+    const char *subject, *end;
+    const char *pattern_end;
+    struct capture captures[PATTERN_MAX_CAPTURES];
+    int count, depth;
+    unsigned steps;
+};
+
+/* Where the match of the pattern at `p` against the text at `s` ends; NULL: none. */
+static const char *match_here(struct matcher *m, const char *s, const char *p);
+
+static void step(struct matcher *m)
+{
+    if (++m->steps % PATTERN_CHECK_STEPS == 0)
+        state_check(m->L);
+}
+
+/* The end of the single-character class that begins at p. */
+static const char *class_end(struct matcher *m, const char *p)
+{
+    if (*p == '%') {
+        if (p + 1 == m->pattern_end)
+            luaL_error(m->L, "malformed pattern (ends with '%%')");
+        return p + 2;
+    }
+    if (*p != '[')
+        return p + 1;
+    p++;
+    if (p < m->pattern_end && *p == '^')
+        p++;
+    do { /* the first character of a set stands for itself, even ']' */
+        if (p >= m->pattern_end)
+            luaL_error(m->L, "malformed pattern (missing ']')");
+        p += *p == '%' ? 2 : 1;
+    } while (p >= m->pattern_end || *p != ']');
+    return p + 1;
+}
+
+static bool in_class(unsigned char c, unsigned char class)
+{
+    bool in;
+    switch (tolower(class)) {
+    case 'a': in = isalpha(c); break;
+    case 'c': in = iscntrl(c); break;
+    case 'd': in = isdigit(c); break;
+    case 'g': in = isgraph(c); break;
+    case 'l': in = islower(c); break;
+    case 'p': in = ispunct(c); break;
+    case 's': in = isspace(c); break;
+    case 'u': in = isupper(c); break;
+    case 'w': in = isalnum(c); break;
+    case 'x': in = isxdigit(c); break;
+    case 'z': in = c == 0; break;
+    default: return class == c;
+    }
+    return isupper(class) ? !in : in;
+}
+
+/* The set from `p`, its '[', to `last`, its ']'. */
+static bool in_set(unsigned char c, const char *p, const char *last)
+{
+    bool in = true;
+    p++;
+    if (*p == '^') {
+        in = false;
+        p++;
+    }
+    while (p < last) {
+        if (*p == '%') {
+            if (in_class(c, (unsigned char)p[1]))
+                return in;
+            p += 2;
+        } else if (p + 2 < last && p[1] == '-') {
+            if ((unsigned char)p[0] <= c && c <= (unsigned char)p[2])
+                return in;
+            p += 3;
+        } else {
+            if ((unsigned char)*p == c)
+                return in;
+            p++;
+        }
+    }
+    return !in;
+}
+
+/* Does the class [p, end) match the character at s? */
+static bool match_one(struct matcher *m, const char *s, const char *p, const char *end)
+{
+    step(m);
+    if (s >= m->end)
+        return false;
+    unsigned char c = (unsigned char)*s;
+    switch (*p) {
+    case '.': return true;
+    case '%': return in_class(c, (unsigned char)p[1]);
+    case '[': return in_set(c, p, end - 1);
+    default: return (unsigned char)*p == c;
+    }
+}
+
+static const char *match_longest(struct matcher *m, const char *s, const char *p, const char *end)
+{
+    ptrdiff_t count = 0;
+    while (match_one(m, s + count, p, end))
+        count++;
+    for (; count >= 0; count--) {
+        const char *found = match_here(m, s + count, end + 1);
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+static const char *match_shortest(struct matcher *m, const char *s, const char *p, const char *end)
+{
+    for (;; s++) {
+        const char *found = match_here(m, s, end + 1);
+        if (found)
+            return found;
+        if (!match_one(m, s, p, end))
+            return NULL;
+    }
+}
+
+/* %bxy */
+static const char *match_balanced(struct matcher *m, const char *s, const char *p)
+{
+    if (p + 1 >= m->pattern_end)
+        luaL_error(m->L, "malformed pattern (missing arguments to '%%b')");
+    if (s >= m->end || *s != p[0])
+        return NULL;
+    ptrdiff_t open = 1;
+    while (++s < m->end) {
+        step(m);
+        if (*s == p[1]) {
+            if (--open == 0)
+                return s + 1;
+        } else if (*s == p[0]) {
+            open++;
+        }
+    }
+    return NULL;
+}
+
+/* %f[set]: between a character that is not in the set and one that is; \0 stands at both ends. */
+static bool at_frontier(struct matcher *m, const char *s, const char *p, const char **after)
+{
+    if (p >= m->pattern_end || *p != '[')
+        luaL_error(m->L, "missing '[' after '%%f' in pattern");
+    *after = class_end(m, p);
+    unsigned char before = s == m->subject ? 0 : (unsigned char)s[-1];
+    unsigned char here = s < m->end ? (unsigned char)*s : 0;
+    return !in_set(before, p, *after - 1) && in_set(here, p, *after - 1);
+}
+
+static const char *match_back_reference(struct matcher *m, const char *s, char digit)
+{
+    int index = digit - '1';
+    if (index < 0 || index >= m->count || m->captures[index].size == CAPTURE_OPEN)
+        luaL_error(m->L, "invalid capture index");
+    const struct capture *capture = &m->captures[index];
+    if (capture->size < 0 || m->end - s < capture->size ||
+        memcmp(capture->start, s, (size_t)capture->size) != 0)
+        return NULL;
+    step(m);
+    return s + capture->size;
+}
+
+static const char *open_capture(struct matcher *m, const char *s, const char *p, ptrdiff_t size)
+{
+    if (m->count == PATTERN_MAX_CAPTURES)
+        luaL_error(m->L, "too many captures");
+    m->captures[m->count++] = (struct capture){s, size};
+    const char *found = match_here(m, s, p);
+    if (!found)
+        m->count--;
+    return found;
+}
+
+static const char *close_capture(struct matcher *m, const char *s, const char *p)
+{
+    int index = m->count - 1;
+    while (index >= 0 && m->captures[index].size != CAPTURE_OPEN)
+        index--;
+    if (index < 0)
+        luaL_error(m->L, "invalid pattern capture");
+    m->captures[index].size = s - m->captures[index].start;
+    const char *found = match_here(m, s, p);
+    if (!found)
+        m->captures[index].size = CAPTURE_OPEN;
+    return found;
+}
+
+/* A class and what may stand after it; true: `*s` and `*p` moved on. */
+static bool match_item(struct matcher *m, const char **s, const char **p, const char **found)
+{
+    const char *end = class_end(m, *p);
+    char suffix = end < m->pattern_end ? *end : '\0';
+    switch (suffix) {
+    case '?':
+        if (match_one(m, *s, *p, end) && (*found = match_here(m, *s + 1, end + 1)))
+            return false;
+        *p = end + 1;
+        return true;
+    case '*': *found = match_longest(m, *s, *p, end); return false;
+    case '+':
+        *found = match_one(m, *s, *p, end) ? match_longest(m, *s + 1, *p, end) : NULL;
+        return false;
+    case '-': *found = match_shortest(m, *s, *p, end); return false;
+    }
+    *found = NULL;
+    if (!match_one(m, *s, *p, end))
+        return false;
+    ++*s;
+    *p = end;
+    return true;
+}
+
+/* What begins with % and is no class; true: `*s` (NULL: no match) and `*p` moved on. */
+static bool match_special(struct matcher *m, const char **s, const char **p)
+{
+    if (*p + 1 >= m->pattern_end)
+        return false;
+    const char *after;
+    switch ((*p)[1]) {
+    case 'b':
+        *s = match_balanced(m, *s, *p + 2);
+        *p += 4;
+        return true;
+    case 'f':
+        if (!at_frontier(m, *s, *p + 2, &after))
+            *s = NULL;
+        *p = after;
+        return true;
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9':
+        *s = match_back_reference(m, *s, (*p)[1]);
+        *p += 2;
+        return true;
+    }
+    return false;
+}
+
+static const char *match_rest(struct matcher *m, const char *s, const char *p)
+{
+    while (p < m->pattern_end) {
+        const char *found = NULL;
+        switch (*p) {
+        case '(':
+            return p + 1 < m->pattern_end && p[1] == ')'
+                       ? open_capture(m, s, p + 2, CAPTURE_POSITION)
+                       : open_capture(m, s, p + 1, CAPTURE_OPEN);
+        case ')': return close_capture(m, s, p + 1);
+        case '$':
+            if (p + 1 == m->pattern_end)
+                return s == m->end ? s : NULL;
+            break;
+        case '%':
+            if (!match_special(m, &s, &p))
+                break;
+            if (!s)
+                return NULL;
+            continue;
+        }
+        if (!match_item(m, &s, &p, &found))
+            return found;
+    }
+    return s;
+}
+
+static const char *match_here(struct matcher *m, const char *s, const char *p)
+{
+    if (++m->depth > PATTERN_MAX_DEPTH)
+        luaL_error(m->L, "pattern too complex");
+    const char *found = match_rest(m, s, p);
+    m->depth--;
+    return found;
+}
+
+static void push_capture(struct matcher *m, int index)
+{
+    const struct capture *capture = &m->captures[index];
+    if (capture->size == CAPTURE_POSITION)
+        lua_pushinteger(m->L, capture->start - m->subject + 1);
+    else if (capture->size == CAPTURE_OPEN)
+        luaL_error(m->L, "unfinished capture");
+    else
+        lua_pushlstring(m->L, capture->start, (size_t)capture->size);
+}
+
+static int push_captures(struct matcher *m)
+{
+    luaL_checkstack(m->L, m->count, "too many captures");
+    for (int i = 0; i < m->count; i++)
+        push_capture(m, i);
+    return m->count;
+}
+
+/* One call's arguments: subject, pattern, init */
+static const char *read_arguments(lua_State *L, struct matcher *m, const char **pattern)
+{
+    size_t size, pattern_size;
+    m->L = L;
+    m->steps = 0;
+    m->subject = luaL_checklstring(L, 1, &size);
+    m->end = m->subject + size;
+    *pattern = luaL_checklstring(L, 2, &pattern_size);
+    m->pattern_end = *pattern + pattern_size;
+    ptrdiff_t init = luaL_optinteger(L, 3, 1);
+    if (init < 0)
+        init += (ptrdiff_t)size + 1;
+    if (init < 1)
+        init = 1;
+    return init > (ptrdiff_t)size + 1 ? NULL : m->subject + init - 1;
+}
+
+/* The first match at or after *s: where it ends, and *s where it begins. */
+static const char *search(struct matcher *m, const char **s, const char *pattern)
+{
+    bool anchored = pattern < m->pattern_end && *pattern == '^';
+    if (anchored)
+        pattern++;
+    do {
+        m->count = m->depth = 0;
+        step(m);
+        const char *found = match_here(m, *s, pattern);
+        if (found)
+            return found;
+    } while (++*s <= m->end && !anchored);
+    return NULL;
+}
+
+static bool is_plain(const char *pattern, const char *end)
+{
+    for (; pattern < end; pattern++)
+        if (*pattern && strchr("^$*+?.([%-", *pattern))
+            return false;
+    return true;
+}
+
+int pattern_find(lua_State *L)
+{
+    struct matcher m;
+    const char *pattern, *found;
+    const char *s = read_arguments(L, &m, &pattern);
+    state_check(L); /* even the simplest search of a large text takes its time */
+    if (!s)
+        return 0;
+    if (lua_toboolean(L, 4) || is_plain(pattern, m.pattern_end)) {
+        size_t size = (size_t)(m.pattern_end - pattern);
+        s = memmem(s, (size_t)(m.end - s), pattern, size);
+        found = s ? s + size : NULL;
+        m.count = 0;
+    } else {
+        found = search(&m, &s, pattern);
+    }
+    if (!found)
+        return 0;
+    lua_pushinteger(L, s - m.subject + 1);
+    lua_pushinteger(L, found - m.subject);
+    return push_captures(&m) + 2;
+}
+
+int pattern_match(lua_State *L)
+{
+    struct matcher m;
+    const char *pattern;
+    const char *s = read_arguments(L, &m, &pattern);
+    state_check(L);
+    const char *found = s ? search(&m, &s, pattern) : NULL;
+    if (!found)
+        return 0;
+    if (m.count > 0)
+        return push_captures(&m);
+    lua_pushlstring(L, s, (size_t)(found - s));
+    return 1;
+}
