@@ -1,0 +1,30 @@
+/* A field of addresses: mailboxes whose texts are valid UTF-8 come out, each with an email. */
+#include <string.h>
+
+#include "fuzz.h"
+#include "mail/address.h"
+#include "mail/utf8.h"
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc, (void)argv;
+    message_init();
+    return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct address_reader reader = {0};
+    struct mailbox_list list;
+    struct arena *arena = arena_new();
+    EXPECT(arena != NULL);
+    EXPECT(address_read(&reader, arena, (const char *)data, size) == 0);
+    EXPECT(address_finish(&reader, arena, &list) == 0);
+    for (size_t i = 0; i < list.count; i++) {
+        const struct mailbox *mailbox = &list.items[i];
+        EXPECT(mailbox->email != NULL);
+        EXPECT(!mailbox->name || *mailbox->name);
+    }
+    arena_free(arena);
+    return 0;
+}
