@@ -46,6 +46,8 @@ void config_unref(struct config *config)
     free(config->spool.directory);
     free(config->deliver.schedule_ms);
     free(config->deliver.ca_file);
+    free(config->deliver.source_address);
+    free(config->deliver.proxy);
     free(config);
 }
 
@@ -144,7 +146,14 @@ static void read_deliver(lua_State *L, struct deliver_config *deliver)
     lua_pop(L, 1);
     deliver->connect_timeout_ms = number(L, "deliver.connect_timeout");
     deliver->timeout_ms = number(L, "deliver.timeout");
+    deliver->idle_timeout_ms = number(L, "deliver.idle_timeout");
     deliver->ca_file = text_or_null(L, "deliver.ca_file");
+    deliver->source_address = text_or_null(L, "deliver.source_address");
+    deliver->proxy = text_or_null(L, "deliver.proxy");
+    deliver->deny_private = boolean(L, "deliver.deny_private");
+    deliver->breaker_failures = (unsigned)number(L, "deliver.breaker_failures");
+    deliver->breaker_pause_ms = number(L, "deliver.breaker_pause");
+    deliver->breaker_pause_max_ms = number(L, "deliver.breaker_pause_max");
 }
 
 /* Lua: read(values, config). */
@@ -157,6 +166,7 @@ static int read_values(lua_State *L)
     read_smtp(L, &config->smtp);
     read_rules(L, &config->rules);
     config->spool.directory = text_or_null(L, "spool.directory");
+    config->spool.keep_failed_ms = number(L, "spool.keep_failed");
     read_deliver(L, &config->deliver);
     return 0;
 }

@@ -47,6 +47,7 @@ struct rules_config {
 
 struct spool_config {
     char *directory;
+    int64_t keep_failed_ms; /* failed deliveries are removed after that */
 };
 
 struct deliver_config {
@@ -57,7 +58,14 @@ struct deliver_config {
     size_t schedule_count;
     int64_t connect_timeout_ms;
     int64_t timeout_ms; /* of a whole attempt */
-    char *ca_file; /* NULL: the system's */
+    int64_t idle_timeout_ms; /* without a byte in either direction */
+    char *ca_file;           /* NULL: the system's */
+    char *source_address;    /* to connect from; NULL: the system picks */
+    char *proxy;             /* as curl's --proxy; NULL: none */
+    bool deny_private;       /* no connections to loopback, private, link-local, ... addresses */
+    unsigned breaker_failures;    /* in a row, that open an origin's breaker */
+    int64_t breaker_pause_ms;     /* before the first probe; it doubles with each that fails */
+    int64_t breaker_pause_max_ms; /* up to this */
 };
 
 struct config {

@@ -50,6 +50,8 @@ local options = {
 
   { "spool.directory", "path", default = "/var/lib/mxhook",
     "Where accepted mail is kept until it is delivered. One server at a time." },
+  { "spool.keep_failed", "duration", default = "30d", min = 1000, max = 3650 * 86400e3,
+    "How long failed deliveries are kept, for `mxhook queue retry`, before they are removed." },
 
   { "deliver.max_in_flight", "integer", default = 100, min = 1, max = 10000,
     "Requests at once." },
@@ -63,8 +65,23 @@ local options = {
     "How long a connection may take to be made, TLS included." },
   { "deliver.timeout", "duration", default = "60s", min = 10, max = 86400e3,
     "How long a whole attempt may take." },
+  { "deliver.idle_timeout", "duration", default = "30s", min = 1000, max = 86400e3,
+    "How long a receiver may neither take nor send a byte; in whole seconds." },
   { "deliver.ca_file", "path", example = "/etc/mxhook/ca.pem",
     "Certificates (PEM) to trust instead of the system's." },
+  { "deliver.source_address", "string", example = "192.0.2.10",
+    "The address to connect from, so that receivers can allow just that one." },
+  { "deliver.proxy", "string", example = "http://proxy.example.com:3128",
+    "A proxy for all requests, as curl's --proxy takes it. The environment's proxies are not used." },
+  { "deliver.deny_private", "boolean", default = false,
+    "Refuses to connect to loopback, private, link-local and other addresses that are not public.",
+    "Checked on the address that is connected to, whatever name led there." },
+  { "deliver.breaker_failures", "integer", default = 10, min = 1, max = 100000,
+    "So many failures of one origin in a row, without an answer or with 5xx, and it is left alone for a while." },
+  { "deliver.breaker_pause", "duration", default = "5s", min = 10, max = 86400e3,
+    "For how long, before one request probes it. The pause doubles with each probe that fails." },
+  { "deliver.breaker_pause_max", "duration", default = "1m", min = 10, max = 86400e3,
+    "The longest such pause." },
 }
 
 local by_name, sections = {}, {}

@@ -49,7 +49,7 @@ static void on_done(struct http_request *request, const struct http_result *resu
 
 static void fail(struct attempt *a, bool hopeless, const char *why)
 {
-    struct http_result result = {.hopeless = hopeless};
+    struct http_result result = {.hopeless = hopeless, .ours = true};
     snprintf(result.error, sizeof result.error, "%s", why);
     on_done(&a->request, &result);
 }
@@ -77,13 +77,21 @@ static void put_headers(struct attempt *a)
 static int post(struct attempt *a)
 {
     const struct deliver_config *config = &a->config->deliver;
-    int64_t own = a->delivery->destination.timeout_ms;
+    const struct destination *to = &a->delivery->destination;
     a->state = ATTEMPT_SENDING;
     put_headers(a);
-    a->request.url = a->delivery->destination.url;
+    a->request.url = to->url;
     a->request.connect_timeout_ms = config->connect_timeout_ms;
-    a->request.timeout_ms = own ? own : config->timeout_ms;
-    a->request.ca_file = config->ca_file;
+    a->request.timeout_ms = to->timeout_ms ? to->timeout_ms : config->timeout_ms;
+    a->request.idle_timeout_ms = config->idle_timeout_ms;
+    a->request.route = (struct http_route){
+        .ca_file = to->ca_file ? to->ca_file : config->ca_file,
+        .client_cert = to->client_cert,
+        .client_key = to->client_key,
+        .source_address = config->source_address,
+        .proxy = config->proxy,
+        .deny_private = config->deny_private,
+    };
     a->request.done = on_done;
     return http_send(a->http, &a->request);
 }

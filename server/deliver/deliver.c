@@ -9,16 +9,17 @@
 #include "deliver.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "../clock.h"
 #include "../log.h"
-#include "../spool/map.h"
-#include "../spool/origin.h"
 #include "attempt.h"
+#include "breaker.h"
 #include "http.h"
+#include "origins.h"
 #include "redact.h"
 #include "retry.h"
 
@@ -27,7 +28,10 @@
 #define ORIGIN_MAX    256u  /* of one origin, or twice its limit of requests if more */
 #define WAKE_MAX_MS   60000 /* looks at the spool at least so often: clocks may jump */
 #define WAKE_AGAIN_MS 1000  /* when something is due that could not be had */
-#define SETTLE_MS     50    /* until the end of an attempt is stored for sure */
+#define STARVED_MS    5000  /* before an attempt that memory or descriptors were short for */
+#define FORGET_MS                                                                                  \
+    600000           /* after a breaker's pause, an origin that nothing was sent to is forgotten */
+#define SETTLE_MS 50 /* until the end of an attempt is stored for sure */
 
 /* An attempt under way, in the list of all of them. */
 struct flight {
@@ -38,14 +42,6 @@ struct flight {
     struct attempt *attempt;
 };
 
-struct origin {
-    uint64_t key;
-    struct origin *next; /* in the ring */
-    bool in_ring;        /* it has something ready, and may begin it */
-    struct delivery *ready, **ready_end;
-    size_t in_hand, in_flight;
-};
-
 enum deliver_state { DELIVER_IDLE, DELIVER_RUNNING, DELIVER_STOPPING, DELIVER_FREED };
 
 struct deliver {
@@ -54,8 +50,7 @@ struct deliver {
     struct config *config;
     struct spool *spool;
     struct http *http;
-    struct map origins; /* key -> struct origin, those with something in hand */
-    struct origin *ring, **ring_end;
+    struct origins origins;
     struct flight *flights;
     size_t in_hand, in_flight;
     uint64_t bytes;
@@ -93,82 +88,32 @@ bool deliver_has_room(const struct deliver *d)
     return d->state == DELIVER_RUNNING && d->in_hand < hand_max(d) && d->bytes < HAND_BYTES;
 }
 
-/* ---- Origins ---- */
-
-static struct origin *origin_get(struct deliver *d, uint64_t key)
-{
-    struct origin *origin = map_get(&d->origins, key);
-    if (origin)
-        return origin;
-    origin = calloc(1, sizeof *origin);
-    if (!origin)
-        return NULL;
-    origin->key = key;
-    origin->ready_end = &origin->ready;
-    if (map_put(&d->origins, key, origin) == 0)
-        return origin;
-    free(origin);
-    return NULL;
-}
-
-/* One that has nothing in hand is forgotten, so that their number is bounded too. */
-static void origin_settle(struct deliver *d, struct origin *origin)
-{
-    if (origin->in_hand > 0)
-        return;
-    map_remove(&d->origins, origin->key);
-    free(origin);
-}
-
-static void ring_add(struct deliver *d, struct origin *origin)
-{
-    if (origin->in_ring || !origin->ready || origin->in_flight >= d->config->deliver.max_per_origin)
-        return;
-    origin->in_ring = true;
-    origin->next = NULL;
-    *d->ring_end = origin;
-    d->ring_end = &origin->next;
-}
-
-static struct origin *ring_take(struct deliver *d)
-{
-    struct origin *origin = d->ring;
-    if (!origin)
-        return NULL;
-    d->ring = origin->next;
-    if (!d->ring)
-        d->ring_end = &d->ring;
-    origin->in_ring = false;
-    return origin;
-}
-
 /* ---- In and out of hand ---- */
+
+static bool has_room_for(const struct deliver *d, const struct origin *origin)
+{
+    size_t most = origin->breaker.state == BREAKER_CLOSED
+                      ? origin_max(d)
+                      : breaker_allows(&origin->breaker, &d->config->deliver);
+    return origin->in_hand < most;
+}
 
 static void take_one(struct deliver *d, struct delivery *delivery)
 {
-    uint64_t key = origin_key(delivery->destination.url);
-    struct origin *origin = d->state == DELIVER_RUNNING ? origin_get(d, key) : NULL;
-    if (!origin || origin->in_hand >= origin_max(d)) {
+    struct origin *origin = NULL;
+    if (d->state == DELIVER_RUNNING)
+        origin = origins_get(&d->origins, delivery->destination.url);
+    if (origin)
+        breaker_look(&origin->breaker, clock_unix_ms());
+    if (!origin || !has_room_for(d, origin)) {
         spool_release(d->spool, delivery);
         d->more = true;
         return;
     }
-    delivery->next = NULL;
-    *origin->ready_end = delivery;
-    origin->ready_end = &delivery->next;
-    origin->in_hand++;
+    origin_push(origin, delivery);
     d->in_hand++;
     d->bytes += payload_memory(delivery->payload);
-    ring_add(d, origin);
-}
-
-static struct delivery *ready_take(struct origin *origin)
-{
-    struct delivery *delivery = origin->ready;
-    origin->ready = delivery->next;
-    if (!origin->ready)
-        origin->ready_end = &origin->ready;
-    return delivery;
+    origins_queue(&d->origins, origin);
 }
 
 /* Has it just fallen to half? Then there is room worth asking for. */
@@ -220,12 +165,24 @@ static void log_attempt(const struct delivery *delivery, const struct http_resul
                   LOG_NUMBER("attempt", delivery->attempts), LOG_TEXT("error", result->error));
 }
 
+/* What there is no memory for is not kept. */
 static void note_result(struct delivery *delivery, const struct http_result *result)
 {
     delivery->attempts++;
     delivery->last_status = result->status;
-    const char *copy = arena_strdup(delivery->arena, result->error);
-    delivery->last_error = copy ? copy : "";
+    delivery->last_error = "";
+    delivery->last_at_ms = clock_unix_ms() - result->elapsed_ms;
+    delivery->last_ms = result->elapsed_ms;
+    delivery->last_reply = NULL;
+    delivery->last_reply_size = 0;
+    if (result->status >= 200 && result->status < 300)
+        return;
+    const char *error = arena_strdup(delivery->arena, result->error);
+    if (error)
+        delivery->last_error = error;
+    delivery->last_reply = arena_strndup(delivery->arena, result->reply, result->reply_size);
+    if (delivery->last_reply)
+        delivery->last_reply_size = result->reply_size;
 }
 
 static uint32_t next_random(struct deliver *d)
@@ -270,27 +227,92 @@ static void flight_end(struct flight *flight)
     free(flight);
 }
 
+/* Gives back what has not begun. */
+static void release_ready(struct deliver *d, struct origin *origin)
+{
+    struct delivery *delivery;
+    while ((delivery = origin_shift(origin))) {
+        origin->in_hand--;
+        d->in_hand--;
+        d->bytes -= payload_memory(delivery->payload);
+        spool_release(d->spool, delivery);
+    }
+}
+
+/* Tells the spool. Without memory for it, claims bring some of it in vain; no harm is done. */
+static void hold(struct deliver *d, const struct origin *origin)
+{
+    struct held held = {.failures = origin->breaker.failures};
+    if (!origin->name)
+        return;
+    if (origin->breaker.state == BREAKER_OPEN) {
+        held.until_ms = origin->breaker.until_ms;
+        held.most = 1;
+    }
+    snprintf(held.origin, sizeof held.origin, "%s", origin->name);
+    (void)spool_hold(d->spool, origin->name, &held);
+}
+
+static void note_origin(struct deliver *d, struct origin *origin, const char *url,
+                        const struct http_result *result)
+{
+    char name[ORIGIN_SIZE];
+    struct breaker *breaker = &origin->breaker;
+    enum breaker_change change =
+        breaker_note(breaker, &d->config->deliver, result, origin->in_flight, clock_unix_ms());
+    if (change == BREAKER_AS_IT_WAS)
+        return;
+    origin_of(url, name);
+    if (!origin->name)
+        origin->name = strdup(name);
+    hold(d, origin);
+    if (change == BREAKER_HAS_OPENED) {
+        log_warn("origin-open", NULL, LOG_TEXT("origin", name),
+                 LOG_NUMBER("failures", breaker->failures),
+                 LOG_NUMBER("pause_ms", breaker->pause_ms), LOG_TEXT("error", result->error));
+        release_ready(d, origin);
+        set_timer(d, breaker->until_ms);
+    } else {
+        log_info("origin-closed", NULL, LOG_TEXT("origin", name));
+        claim(d);
+    }
+}
+
+static enum outcome decide(struct deliver *d, struct delivery *delivery,
+                           const struct http_result *result, int64_t *pause_ms)
+{
+    const struct deliver_config *config = &d->config->deliver;
+    *pause_ms = 0;
+    if (result->starved) {
+        delivery->attempts--;
+        *pause_ms = STARVED_MS;
+        return OUTCOME_RETRY;
+    }
+    enum outcome outcome =
+        retry_outcome(config, &delivery->destination, delivery->attempts, result);
+    if (outcome == OUTCOME_RETRY)
+        *pause_ms = retry_pause_ms(config, &delivery->destination, delivery->attempts, result,
+                                   next_random(d));
+    return outcome;
+}
+
 static void attempt_ended(void *context, struct delivery *delivery,
                           const struct http_result *result)
 {
     struct flight *flight = context;
     struct deliver *d = flight->deliver;
     struct origin *origin = flight->origin;
-    const struct deliver_config *config = &d->config->deliver;
-    int64_t pause_ms = 0;
+    int64_t pause_ms;
     note_result(delivery, result);
-    enum outcome outcome =
-        retry_outcome(config, &delivery->destination, delivery->attempts, result);
-    if (outcome == OUTCOME_RETRY) {
-        pause_ms = retry_pause_ms(config, delivery->attempts, result, next_random(d));
-        delivery->due_ms = clock_unix_ms() + pause_ms;
-    }
+    enum outcome outcome = decide(d, delivery, result, &pause_ms);
     log_attempt(delivery, result, outcome, pause_ms);
     flight_end(flight);
+    note_origin(d, origin, delivery->destination.url, result);
     put_down(d, origin, delivery);
+    delivery->due_ms = clock_unix_ms() + pause_ms;
     hand_back(d, delivery, outcome);
-    ring_add(d, origin);
-    origin_settle(d, origin);
+    origins_queue(&d->origins, origin);
+    origins_settle(&d->origins, origin);
     pump(d);
 }
 
@@ -313,22 +335,29 @@ static int begin(struct deliver *d, struct origin *origin, struct delivery *deli
     return 0;
 }
 
+static void begin_next(struct deliver *d, struct origin *origin)
+{
+    struct delivery *delivery = origin_shift(origin);
+    if (begin(d, origin, delivery) == 0)
+        return;
+    d->more = true;
+    put_down(d, origin, delivery);
+    spool_release(d->spool, delivery);
+    set_timer(d, clock_unix_ms() + WAKE_AGAIN_MS);
+}
+
 /* Begins as many attempts as the limits allow. */
 static void pump(struct deliver *d)
 {
-    while (d->state == DELIVER_RUNNING && d->in_flight < d->config->deliver.max_in_flight) {
-        struct origin *origin = ring_take(d);
-        if (!origin)
-            break;
-        struct delivery *delivery = ready_take(origin);
-        if (begin(d, origin, delivery) != 0) {
-            d->more = true;
-            put_down(d, origin, delivery);
-            spool_release(d->spool, delivery);
-            set_timer(d, clock_unix_ms() + WAKE_AGAIN_MS);
+    const struct deliver_config *config = &d->config->deliver;
+    struct origin *origin;
+    while (d->state == DELIVER_RUNNING && d->in_flight < config->max_in_flight &&
+           (origin = origins_next(&d->origins))) {
+        if (origin->ready && origin->in_flight < breaker_allows(&origin->breaker, config)) {
+            begin_next(d, origin);
+            origins_queue(&d->origins, origin);
         }
-        ring_add(d, origin);
-        origin_settle(d, origin);
+        origins_settle(&d->origins, origin);
     }
     if (d->state == DELIVER_STOPPING && d->in_flight == 0)
         uv_timer_start(&d->timer, on_timer, 0, 0);
@@ -392,11 +421,26 @@ void deliver_wake(struct deliver *d)
         d->more = true;
 }
 
+/* Those whose breaker opened, and that nobody sends anything any more. */
+static void forget_origins(struct deliver *d)
+{
+    int64_t now = clock_unix_ms();
+    for (size_t i = 0; i < d->origins.map.capacity; i++) {
+        struct origin *origin = d->origins.map.slots[i].value;
+        if (origin && origin->in_hand == 0 && now > origin->breaker.until_ms + FORGET_MS) {
+            origin->breaker = (struct breaker){0};
+            hold(d, origin);
+            origins_settle(&d->origins, origin);
+        }
+    }
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct deliver *d = timer->data;
     d->wake_ms = INT64_MAX;
     if (d->state == DELIVER_RUNNING) {
+        forget_origins(d);
         set_timer(d, INT64_MAX);
         deliver_wake(d);
     } else if (d->state == DELIVER_STOPPING && d->in_flight == 0 && d->idle) {
@@ -422,7 +466,7 @@ int deliver_new(uv_loop_t *loop, struct config *config, struct spool *spool, str
     d->loop = loop;
     d->config = config_ref(config);
     d->spool = spool;
-    d->ring_end = &d->ring;
+    origins_init(&d->origins);
     d->wake_ms = INT64_MAX;
     d->timer.data = d;
     d->timer_open = true;
@@ -439,9 +483,9 @@ void deliver_configure(struct deliver *d, struct config *config)
     config_unref(d->config);
     d->config = config_ref(config);
     http_keep(d->http, config->deliver.max_in_flight);
-    for (size_t i = 0; i < d->origins.capacity; i++) /* a limit may be higher now */
-        if (d->origins.slots[i].value)
-            ring_add(d, d->origins.slots[i].value);
+    for (size_t i = 0; i < d->origins.map.capacity; i++) /* a limit may be higher now */
+        if (d->origins.map.slots[i].value)
+            origins_queue(&d->origins, d->origins.map.slots[i].value);
     pump(d);
 }
 
@@ -452,19 +496,11 @@ void deliver_start(struct deliver *d)
     claim(d);
 }
 
-/* What has not begun goes back. */
-static void release_ready(struct deliver *d)
+static void release_all_ready(struct deliver *d)
 {
-    for (size_t i = 0; i < d->origins.capacity; i++) {
-        struct origin *origin = d->origins.slots[i].value;
-        while (origin && origin->ready) {
-            struct delivery *delivery = ready_take(origin);
-            origin->in_hand--;
-            d->in_hand--;
-            d->bytes -= payload_memory(delivery->payload);
-            spool_release(d->spool, delivery);
-        }
-    }
+    for (size_t i = 0; i < d->origins.map.capacity; i++)
+        if (d->origins.map.slots[i].value)
+            release_ready(d, d->origins.map.slots[i].value);
 }
 
 void deliver_stop(struct deliver *d, void (*idle)(void *context), void *context)
@@ -473,7 +509,7 @@ void deliver_stop(struct deliver *d, void (*idle)(void *context), void *context)
     d->idle = idle;
     d->idle_context = context;
     uv_timer_stop(&d->timer);
-    release_ready(d);
+    release_all_ready(d);
     pump(d);
 }
 
@@ -489,7 +525,7 @@ void deliver_free(struct deliver *d)
     if (!d)
         return;
     d->state = DELIVER_FREED;
-    release_ready(d);
+    release_all_ready(d);
     while (d->flights) {
         struct flight *flight = d->flights;
         struct delivery *delivery = flight->delivery;
@@ -497,9 +533,7 @@ void deliver_free(struct deliver *d)
         flight_end(flight);
         spool_release(d->spool, delivery);
     }
-    for (size_t i = 0; i < d->origins.capacity; i++)
-        free(d->origins.slots[i].value);
-    map_free(&d->origins);
+    origins_free(&d->origins);
     http_free(d->http);
     config_unref(d->config);
     uv_close((uv_handle_t *)&d->timer, timer_closed);

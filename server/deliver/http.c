@@ -4,13 +4,16 @@
  */
 #include "http.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "../clock.h"
+#include "multi.h"
+#include "private.h"
 #include "redact.h"
 
 #define IDLE_CONNECTION_S 90 /* shorter than what most receivers keep one for */
@@ -25,30 +28,20 @@ struct http_handle {
     size_t header_capacity;
     uint64_t offset; /* into the payload */
     size_t header_bytes, body_bytes;
-    int read_error;                  /* of the payload */
-    bool has_ca;                     /* another than the system's: there is no way back */
+    int read_error; /* of the payload */
+    bool has_route; /* some option of struct http_route is set */
+    bool has_ca;    /* another than the system's: there is no way back */
+    int sockets_opened, sockets_denied;
+    int socket_error;                /* of the last one that could not be made */
     bool too_many_headers, answered; /* status and headers have come */
     int64_t started_ms;
     char error[CURL_ERROR_SIZE];
     struct http_result result;
 };
 
-/* A file descriptor that libcurl waits for. Kept from one connection to the next that has the same
- * number: while it is stopped libuv knows nothing of it. */
-struct http_socket {
-    uv_poll_t poll;
-    curl_socket_t fd;
-    int events; /* that libcurl waits for; 0: none */
-    struct http *http;
-};
-
 struct http {
-    uv_loop_t *loop;
-    CURLM *multi;
-    uv_timer_t timer;
+    struct multi *multi;
     struct http_handle *idle;
-    struct http_socket **sockets; /* by file descriptor */
-    size_t socket_count;
 };
 
 /* ---- libcurl's callbacks within a request ---- */
@@ -102,6 +95,24 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     return h->body_bytes <= HTTP_REPLY_MAX ? n : 0;
 }
 
+/* Here the address is known that is really connected to, whatever a name resolved to before. */
+static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct http_handle *h = context;
+    const struct http_route *route = &h->request->route;
+    (void)purpose;
+    if (route->deny_private && !route->proxy && private_address(&address->addr)) {
+        h->sockets_denied++;
+        return CURL_SOCKET_BAD;
+    }
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd < 0)
+        h->socket_error = errno;
+    else
+        h->sockets_opened++;
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
 /* ---- Handles ---- */
 
 static void set_lasting_options(struct http_handle *h)
@@ -117,6 +128,9 @@ static void set_lasting_options(struct http_handle *h)
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1l); /* one connection where HTTP/2 is offered */
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_CONNECTION_S);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1l);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, h);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
     curl_easy_setopt(easy, CURLOPT_POST, 1l);
     curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
@@ -156,7 +170,7 @@ static struct http_handle *handle_take(struct http *http, const struct http_requ
     struct http_handle *h;
     while ((h = http->idle)) {
         http->idle = h->next;
-        if (request->ca_file || !h->has_ca)
+        if (request->route.ca_file || !h->has_ca)
             return h;
         handle_free(h);
     }
@@ -166,7 +180,7 @@ static struct http_handle *handle_take(struct http *http, const struct http_requ
 static void handle_rest(struct http_handle *h)
 {
     struct http *http = h->http;
-    curl_multi_remove_handle(http->multi, h->easy);
+    multi_remove(http->multi, h->easy);
     h->request->handle = NULL;
     h->request = NULL;
     h->next = http->idle;
@@ -205,26 +219,63 @@ static void set_body(struct http_handle *h, const struct payload *payload)
     curl_easy_setopt(h->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)payload_size(payload));
 }
 
+static bool has_route(const struct http_route *route)
+{
+    return route->ca_file || route->client_cert || route->client_key || route->source_address ||
+           route->proxy;
+}
+
+static CURLcode set_source(CURL *easy, const char *address)
+{
+    char text[80];
+    snprintf(text, sizeof text, "host!%s", address ? address : "");
+    return curl_easy_setopt(easy, CURLOPT_INTERFACE, address ? text : NULL);
+}
+
+/* Most requests have none of this, and their handles need not be told each time. */
+static int set_route(struct http_handle *h, const struct http_route *route)
+{
+    if (!has_route(route) && !h->has_route)
+        return 0;
+    h->has_route = has_route(route);
+    h->has_ca |= route->ca_file != NULL;
+    CURLcode rc = set_source(h->easy, route->source_address);
+    if (rc == CURLE_OK)
+        rc = curl_easy_setopt(h->easy, CURLOPT_PROXY, route->proxy ? route->proxy : "");
+    if (rc == CURLE_OK)
+        rc = curl_easy_setopt(h->easy, CURLOPT_SSLCERT, route->client_cert);
+    if (rc == CURLE_OK)
+        rc = curl_easy_setopt(h->easy, CURLOPT_SSLKEY, route->client_key);
+    if (rc == CURLE_OK && route->ca_file)
+        rc = curl_easy_setopt(h->easy, CURLOPT_CAINFO, route->ca_file);
+    return rc == CURLE_OK ? 0 : -ENOMEM;
+}
+
+static void begin_anew(struct http_handle *h)
+{
+    h->offset = 0;
+    h->header_bytes = h->body_bytes = 0;
+    h->result.reply_size = 0;
+    h->read_error = h->socket_error = 0;
+    h->sockets_opened = h->sockets_denied = 0;
+    h->too_many_headers = h->answered = false;
+    h->error[0] = 0;
+    h->started_ms = clock_monotonic_ms();
+}
+
 static int set_request(struct http_handle *h, struct http_request *request)
 {
     h->request = request;
     request->handle = h;
-    h->offset = 0;
-    h->header_bytes = h->body_bytes = 0;
-    h->result.reply_size = 0;
-    h->read_error = 0;
-    h->too_many_headers = h->answered = false;
-    h->error[0] = 0;
-    h->started_ms = clock_monotonic_ms();
+    begin_anew(h);
     set_body(h, request->payload);
     curl_easy_setopt(h->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
     curl_easy_setopt(h->easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
-    h->has_ca = request->ca_file;
-    if (request->ca_file)
-        curl_easy_setopt(h->easy, CURLOPT_CAINFO, request->ca_file);
+    curl_easy_setopt(h->easy, CURLOPT_LOW_SPEED_TIME, (long)(request->idle_timeout_ms / 1000));
     if (curl_easy_setopt(h->easy, CURLOPT_URL, request->url) != CURLE_OK)
         return -ENOMEM;
-    return set_headers(h, request);
+    int code = set_route(h, &request->route);
+    return code == 0 ? set_headers(h, request) : code;
 }
 
 int http_send(struct http *http, struct http_request *request)
@@ -233,7 +284,7 @@ int http_send(struct http *http, struct http_request *request)
     if (!h)
         return -ENOMEM;
     int code = set_request(h, request);
-    if (code == 0 && curl_multi_add_handle(http->multi, h->easy) == CURLM_OK)
+    if (code == 0 && multi_add(http->multi, h->easy) == 0)
         return 0;
     request->handle = NULL;
     handle_free(h);
@@ -277,6 +328,11 @@ static void describe_status(struct http_handle *h)
     put_reply(result, (size_t)used);
 }
 
+static bool is_denied(const struct http_handle *h)
+{
+    return h->sockets_denied > 0 && h->sockets_opened == 0;
+}
+
 static void describe_none(struct http_handle *h, CURLcode rc)
 {
     long number = 0;
@@ -285,15 +341,32 @@ static void describe_none(struct http_handle *h, CURLcode rc)
         why = strerror(-h->read_error);
     else if (h->too_many_headers)
         why = "its headers do not end";
-    if (rc == CURLE_COULDNT_CONNECT)
+    else if (is_denied(h))
+        why = "its address is not public (deny_private)";
+    else if (h->socket_error)
+        why = strerror(h->socket_error);
+    else if (rc == CURLE_COULDNT_CONNECT)
         curl_easy_getinfo(h->easy, CURLINFO_OS_ERRNO, &number);
     snprintf(h->result.error, sizeof h->result.error, "%s%s%s", why, number ? ": " : "",
              number ? strerror((int)number) : "");
 }
 
-static bool is_hopeless(CURLcode rc)
+static bool is_hopeless(const struct http_handle *h, CURLcode rc)
 {
-    return rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL;
+    return rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL || is_denied(h);
+}
+
+/* Memory or descriptors are short here. */
+static bool is_starved(const struct http_handle *h, CURLcode rc)
+{
+    return rc == CURLE_OUT_OF_MEMORY || h->socket_error == EMFILE || h->socket_error == ENFILE ||
+           h->socket_error == ENOBUFS || h->socket_error == ENOMEM;
+}
+
+static bool is_ours(const struct http_handle *h, CURLcode rc)
+{
+    return is_starved(h, rc) || h->read_error || rc == CURLE_INTERFACE_FAILED ||
+           rc == CURLE_SSL_CERTPROBLEM || rc == CURLE_SSL_CACERT_BADFILE;
 }
 
 /* A status counts even if the reply's body then breaks off, or is cut by us: all had been said. But
@@ -312,7 +385,9 @@ static void fill_result(struct http_handle *h, CURLcode rc)
     long status = 0;
     curl_off_t retry_after = 0;
     result->elapsed_ms = clock_monotonic_ms() - h->started_ms;
-    result->hopeless = is_hopeless(rc);
+    result->hopeless = is_hopeless(h, rc);
+    result->ours = is_ours(h, rc);
+    result->starved = is_starved(h, rc);
     result->error[0] = 0;
     curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(h->easy, CURLINFO_RETRY_AFTER, &retry_after);
@@ -324,6 +399,7 @@ static void fill_result(struct http_handle *h, CURLcode rc)
         describe_status(h);
 }
 
+/* multi's */
 static void finish(CURL *easy, CURLcode rc)
 {
     struct http_handle *h;
@@ -335,136 +411,22 @@ static void finish(CURL *easy, CURLcode rc)
     request->done(request, &result);
 }
 
-static void finish_all(struct http *http)
-{
-    CURLMsg *message;
-    int left;
-    while ((message = curl_multi_info_read(http->multi, &left)))
-        if (message->msg == CURLMSG_DONE)
-            finish(message->easy_handle, message->data.result);
-}
-
-/* ---- libcurl's sockets and timer on the loop ---- */
-
-/* libuv stops a poll that ends in an error. libcurl is to read what came before the error, and the
- * error itself, so it is told that it can, until it has had enough. */
-static void on_poll(uv_poll_t *poll, int status, int events)
-{
-    struct http_socket *s = poll->data;
-    struct http *http = s->http;
-    int flags = status < 0 ? CURL_CSELECT_IN | CURL_CSELECT_OUT : 0, running;
-    if (events & UV_READABLE)
-        flags |= CURL_CSELECT_IN;
-    if (events & UV_WRITABLE)
-        flags |= CURL_CSELECT_OUT;
-    curl_multi_socket_action(http->multi, s->fd, flags, &running);
-    if (status < 0 && s->events != 0)
-        uv_poll_start(&s->poll, s->events, on_poll);
-    finish_all(http);
-}
-
-static int grow_sockets(struct http *http, size_t needed)
-{
-    size_t count = http->socket_count ? http->socket_count : 64;
-    while (count < needed)
-        count *= 2;
-    struct http_socket **grown = realloc(http->sockets, count * sizeof *grown);
-    if (!grown)
-        return -ENOMEM;
-    memset(grown + http->socket_count, 0, (count - http->socket_count) * sizeof *grown);
-    http->sockets = grown;
-    http->socket_count = count;
-    return 0;
-}
-
-static struct http_socket *socket_get(struct http *http, curl_socket_t fd)
-{
-    if ((size_t)fd >= http->socket_count && grow_sockets(http, (size_t)fd + 1) != 0)
-        return NULL;
-    struct http_socket *s = http->sockets[fd];
-    if (s)
-        return s;
-    s = calloc(1, sizeof *s);
-    if (!s || uv_poll_init_socket(http->loop, &s->poll, fd) != 0) {
-        free(s);
-        return NULL;
-    }
-    s->fd = fd;
-    s->http = http;
-    s->poll.data = s;
-    return http->sockets[fd] = s;
-}
-
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *socket)
-{
-    struct http *http = context;
-    (void)easy;
-    (void)socket;
-    struct http_socket *s = socket_get(http, fd);
-    if (!s)
-        return -1;
-    s->events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-    if (what == CURL_POLL_REMOVE)
-        s->events = 0;
-    return (s->events ? uv_poll_start(&s->poll, s->events, on_poll) : uv_poll_stop(&s->poll)) == 0
-               ? 0
-               : -1;
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-    struct http *http = timer->data;
-    int running;
-    curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    finish_all(http);
-}
-
-static int on_timer_change(CURLM *multi, long timeout_ms, void *context)
-{
-    struct http *http = context;
-    (void)multi;
-    if (timeout_ms < 0)
-        uv_timer_stop(&http->timer);
-    else
-        uv_timer_start(&http->timer, on_timer, (uint64_t)timeout_ms, 0);
-    return 0;
-}
-
 /* ---- Life ---- */
 
 int http_new(uv_loop_t *loop, struct http **out)
 {
     struct http *http = calloc(1, sizeof *http);
-    if (!http)
-        return -ENOMEM;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !(http->multi = curl_multi_init())) {
+    int code = http ? multi_new(loop, finish, &http->multi) : -ENOMEM;
+    if (code == 0)
+        *out = http;
+    else
         free(http);
-        return -ENOMEM;
-    }
-    http->loop = loop;
-    http->timer.data = http;
-    uv_timer_init(loop, &http->timer);
-    curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
-    curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_timer_change);
-    curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
-    *out = http;
-    return 0;
+    return code;
 }
 
 void http_keep(struct http *http, size_t connections)
 {
-    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)connections);
-}
-
-static void socket_closed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
-static void timer_closed(uv_handle_t *handle)
-{
-    free(handle->data);
+    multi_keep(http->multi, connections);
 }
 
 void http_free(struct http *http)
@@ -475,11 +437,6 @@ void http_free(struct http *http)
         next = h->next;
         handle_free(h);
     }
-    curl_multi_cleanup(http->multi);
-    for (size_t i = 0; i < http->socket_count; i++)
-        if (http->sockets[i])
-            uv_close((uv_handle_t *)&http->sockets[i]->poll, socket_closed);
-    free(http->sockets);
-    uv_close((uv_handle_t *)&http->timer, timer_closed);
-    curl_global_cleanup();
+    multi_free(http->multi);
+    free(http);
 }

@@ -21,6 +21,8 @@
 struct http_result {
     int status;             /* 0: no answer came */
     bool hopeless;          /* no request can be made of it: a bad URL */
+    bool ours;              /* it failed for a reason of this machine's */
+    bool starved;           /* namely memory or descriptors: it is as if not attempted */
     char error[300];        /* why there is no answer, or what is wrong with it; "" */
     int64_t retry_after_ms; /* what Retry-After asks for (RFC 9110 section 10.2.3); 0: nothing */
     int64_t elapsed_ms;
@@ -33,8 +35,13 @@ struct http_request {
     const char *const *headers; /* "Name: value" */
     size_t header_count;
     struct payload *payload;
-    int64_t connect_timeout_ms, timeout_ms;
-    const char *ca_file; /* NULL: the system's */
+    int64_t connect_timeout_ms, timeout_ms, idle_timeout_ms;
+    struct http_route {      /* strings may be NULL: none */
+        const char *ca_file; /* NULL: the system's */
+        const char *client_cert, *client_key;
+        const char *source_address, *proxy;
+        bool deny_private;
+    } route;
     /* Called once, never within http_send(). The request is the caller's again. */
     void (*done)(struct http_request *request, const struct http_result *result);
     struct http_handle *handle; /* http's own */

@@ -6,7 +6,11 @@ enum outcome retry_outcome(const struct deliver_config *config,
                            const struct destination *destination, unsigned attempts,
                            const struct http_result *result)
 {
-    unsigned most = destination->attempts ? destination->attempts : config->attempts;
+    unsigned most = config->attempts;
+    if (destination->attempts)
+        most = destination->attempts;
+    else if (destination->schedule_count > 0) /* each of its pauses is meant to be used */
+        most = (unsigned)destination->schedule_count + 1;
     if (result->status >= 200 && result->status < 300)
         return OUTCOME_DELIVERED;
     if (result->status == HTTP_GONE || result->hopeless || attempts >= most)
@@ -14,18 +18,20 @@ enum outcome retry_outcome(const struct deliver_config *config,
     return OUTCOME_RETRY;
 }
 
-static int64_t scheduled_ms(const struct deliver_config *config, unsigned attempts)
+static int64_t scheduled_ms(const struct deliver_config *config,
+                            const struct destination *destination, unsigned attempts)
 {
     size_t index = attempts > 0 ? attempts - 1 : 0;
-    if (config->schedule_count == 0)
-        return 0;
-    return config->schedule_ms[index < config->schedule_count ? index : config->schedule_count - 1];
+    bool own = destination->schedule_count > 0;
+    const int64_t *pauses = own ? destination->schedule_ms : config->schedule_ms;
+    size_t count = own ? destination->schedule_count : config->schedule_count;
+    return count == 0 ? 0 : pauses[index < count ? index : count - 1];
 }
 
-int64_t retry_pause_ms(const struct deliver_config *config, unsigned attempts,
-                       const struct http_result *result, uint32_t random)
+int64_t retry_pause_ms(const struct deliver_config *config, const struct destination *destination,
+                       unsigned attempts, const struct http_result *result, uint32_t random)
 {
-    int64_t pause = scheduled_ms(config, attempts);
+    int64_t pause = scheduled_ms(config, destination, attempts);
     int64_t asked = result->retry_after_ms;
     if (asked > RETRY_AFTER_MAX_MS)
         asked = RETRY_AFTER_MAX_MS;

@@ -23,7 +23,7 @@ enum outcome retry_outcome(const struct deliver_config *config,
 
 /* The pause before the next attempt. `random` spreads deliveries that failed together: up to a
  * tenth is added. */
-int64_t retry_pause_ms(const struct deliver_config *config, unsigned attempts,
-                       const struct http_result *result, uint32_t random);
+int64_t retry_pause_ms(const struct deliver_config *config, const struct destination *destination,
+                       unsigned attempts, const struct http_result *result, uint32_t random);
 
 #endif

@@ -31,14 +31,34 @@ static int copy_headers(struct arena *arena, const struct destination *from, str
     return to->headers ? 0 : -ENOMEM;
 }
 
+static bool copy_text(struct arena *arena, const char **text)
+{
+    *text = arena_strdup(arena, *text);
+    return *text;
+}
+
+static int copy_schedule(struct arena *arena, struct destination *to)
+{
+    int64_t *pauses = NULL;
+    size_t size = to->schedule_count * sizeof *pauses;
+    if (size > 0 && !(pauses = arena_alloc(arena, size)))
+        return -ENOMEM;
+    if (size > 0)
+        memcpy(pauses, to->schedule_ms, size);
+    to->schedule_ms = pauses;
+    return 0;
+}
+
 int delivery_set_destination(struct delivery *delivery, const struct destination *destination)
 {
     struct destination copy = *destination;
-    copy.url = arena_strdup(delivery->arena, destination->url);
-    if (destination->secret)
-        copy.secret = arena_strdup(delivery->arena, destination->secret);
-    if (!copy.url || (destination->secret && !copy.secret) ||
-        copy_headers(delivery->arena, destination, &copy) != 0)
+    struct arena *arena = delivery->arena;
+    const char **texts[] = {&copy.url, &copy.secret, &copy.ca_file, &copy.client_cert,
+                            &copy.client_key};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (*texts[i] && !copy_text(arena, texts[i]))
+            return -ENOMEM;
+    if (copy_headers(arena, destination, &copy) != 0 || copy_schedule(arena, &copy) != 0)
         return -ENOMEM;
     delivery->destination = copy;
     return 0;

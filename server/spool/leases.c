@@ -11,7 +11,7 @@ static struct origin_due *origin_get(struct leases *leases, uint64_t key)
     origin = malloc(sizeof *origin);
     if (!origin)
         return NULL;
-    *origin = (struct origin_due){key, NEVER, 0};
+    *origin = (struct origin_due){key, NEVER, 0, 0, 0};
     if (map_put(&leases->origins, key, origin) == 0)
         return origin;
     free(origin);
@@ -47,6 +47,21 @@ bool leases_has(const struct leases *leases, int64_t row)
     return map_get(&leases->rows, (uint64_t)row);
 }
 
+void leases_hold(struct leases *leases, uint64_t key, int64_t until_ms, size_t most)
+{
+    struct origin_due *origin = origin_get(leases, key);
+    if (!origin)
+        return; /* for want of memory: it is claimed, and fails, once more */
+    origin->held_until_ms = until_ms;
+    origin->most = most;
+}
+
+int64_t leases_due(const struct origin_due *origin)
+{
+    return origin->next_due_ms > origin->held_until_ms ? origin->next_due_ms
+                                                       : origin->held_until_ms;
+}
+
 void leases_note_due(struct leases *leases, uint64_t key, int64_t due_ms)
 {
     struct origin_due *origin = origin_get(leases, key);
@@ -68,7 +83,7 @@ void leases_prune(struct leases *leases)
 {
     for (size_t i = 0; i < leases->origins.capacity; i++) {
         struct origin_due *origin = leases->origins.slots[i].value;
-        if (origin && origin->next_due_ms == NEVER && origin->leased == 0)
+        if (origin && origin->next_due_ms == NEVER && origin->leased == 0 && origin->most == 0)
             free(map_remove(&leases->origins, origin->key));
     }
 }
@@ -78,8 +93,9 @@ int64_t leases_next_due(const struct leases *leases, int64_t after_ms)
     int64_t next = NEVER;
     for (size_t i = 0; i < leases->origins.capacity; i++) {
         const struct origin_due *origin = leases->origins.slots[i].value;
-        if (origin && origin->next_due_ms > after_ms && origin->next_due_ms < next)
-            next = origin->next_due_ms;
+        if (origin && origin->next_due_ms != NEVER && leases_due(origin) > after_ms &&
+            leases_due(origin) < next)
+            next = leases_due(origin);
     }
     return next;
 }

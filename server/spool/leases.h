@@ -18,6 +18,8 @@ struct origin_due {
     uint64_t key;
     int64_t next_due_ms; /* NEVER: nothing waits */
     size_t leased;
+    int64_t held_until_ms; /* not to be claimed before (spool_hold) */
+    size_t most;           /* leased at once, while it is on probation; 0: as the claim says */
 };
 
 struct leases {         /* all zero is an empty one */
@@ -33,11 +35,16 @@ int leases_take(struct leases *leases, int64_t row, uint64_t origin); /* 0 or -E
 void leases_drop(struct leases *leases, int64_t row);                 /* nothing if not leased */
 bool leases_has(const struct leases *leases, int64_t row);
 
+/* As spool_hold() says. */
+void leases_hold(struct leases *leases, uint64_t origin, int64_t until_ms, size_t most);
+/* When something of the origin may be claimed: NEVER where nothing waits. */
+int64_t leases_due(const struct origin_due *origin);
+
 /* One that nobody has in hand is due then. */
 void leases_note_due(struct leases *leases, uint64_t origin, int64_t due_ms);
 /* Forgets when anything is due, before the store is looked at anew. */
 void leases_forget_due(struct leases *leases);
-/* Forgets the origins that have nothing due and nothing leased. */
+/* Forgets the origins that have nothing due, nothing leased, and are not held. */
 void leases_prune(struct leases *leases);
 int64_t leases_next_due(const struct leases *leases, int64_t after_ms); /* the earliest past that */
 

@@ -18,6 +18,7 @@ void queue_close(struct queue *queue); /* takes NULL */
 struct queue_filter {
     bool failed_only;
     const char *destination; /* part of the URL; NULL: any */
+    int64_t since_ms;        /* accepted at that Unix time or later; 0: any */
 };
 
 /* Calls `each` for every delivery, oldest first, without its payload; it is the queue's, and gone
@@ -27,10 +28,42 @@ int queue_list(struct queue *queue, const struct queue_filter *filter,
                struct error *err);
 /* One delivery with its payload: the caller's. -ENOENT. */
 int queue_show(struct queue *queue, const char *id, struct delivery **out, struct error *err);
+
+/* An attempt that was not the end of it; the latest 20 of a delivery are kept. */
+struct queue_attempt {
+    int64_t at_ms, ms; /* when it began, and how long it took */
+    int status;        /* 0: no answer came */
+    const char *error; /* "" */
+    const void *reply; /* the first bytes of the answer's body */
+    size_t reply_size;
+};
+
+/* Calls `each` for the attempts of one that was shown, oldest first; as queue_list() does. */
+int queue_attempts(struct queue *queue, const struct delivery *delivery,
+                   int (*each)(void *context, const struct queue_attempt *attempt), void *context,
+                   struct error *err);
+
+struct queue_origin {
+    const char *name;      /* scheme://host:port */
+    int64_t waiting;       /* deliveries */
+    int64_t next_due_ms;   /* the earliest */
+    int64_t held_until_ms; /* its breaker is open until then; 0: it is not held back */
+    unsigned failures;     /* in a row, that opened it */
+};
+
+/* Calls `each` for every origin that has something waiting; as queue_list() does. */
+int queue_origins(struct queue *queue,
+                  int (*each)(void *context, const struct queue_origin *origin), void *context,
+                  struct error *err);
+
 /* Makes it due now with all its attempts before it; -ENOENT. One in flight ends its attempt first.
  */
 int queue_retry(struct queue *queue, const char *id, struct error *err);
 /* Removes it for good; -ENOENT. One in flight may still arrive. */
 int queue_drop(struct queue *queue, const char *id, struct error *err);
+/* The same with all that a filter finds; returns how many, or a negative errno. In transactions of
+ * a bounded size: where it fails half-way, some are done. */
+int64_t queue_retry_all(struct queue *queue, const struct queue_filter *filter, struct error *err);
+int64_t queue_drop_all(struct queue *queue, const struct queue_filter *filter, struct error *err);
 
 #endif

@@ -39,7 +39,24 @@ static const char *const migrations[] = {
     "  sender TEXT NOT NULL,"
     "  recipient TEXT NOT NULL,"
     "  last_status INTEGER NOT NULL,"
-    "  last_error TEXT);"
+    "  last_error TEXT,"
+    "  schedule TEXT," /* pauses in ms, separated by commas; NULL: the configuration's */
+    "  ca_file TEXT,"
+    "  client_cert TEXT,"
+    "  client_key TEXT);"
+    "CREATE TABLE attempt (" /* those that were not the end of it */
+    "  delivery INTEGER NOT NULL,"
+    "  at INTEGER NOT NULL," /* Unix time in ms */
+    "  ms INTEGER NOT NULL,"
+    "  status INTEGER NOT NULL,"
+    "  error TEXT NOT NULL,"
+    "  reply BLOB,"
+    "  PRIMARY KEY (delivery, at)) WITHOUT ROWID;"
+    "CREATE TABLE held (" /* origins whose breaker is open, for `mxhook queue` to show */
+    "  origin INTEGER PRIMARY KEY,"
+    "  name TEXT NOT NULL,"
+    "  until INTEGER NOT NULL,"
+    "  failures INTEGER NOT NULL);"
     "CREATE INDEX delivery_due ON delivery (origin, due) WHERE due IS NOT NULL;"
     "CREATE INDEX delivery_id ON delivery (id);"
     "CREATE INDEX delivery_failed ON delivery (created) WHERE due IS NULL;"

@@ -1,9 +1,7 @@
 /*
- * The spool's thread: what it takes up together, in which order, and what becomes of it.
+ * The spool's thread: what it takes up together, in which order, and who is told.
  *
- * Commits and ends of attempts go into one transaction. Where one of them fails alone, the
- * transaction is undone and done again with a mark before each, so that the others do not suffer;
- * where the transaction fails (disk full), every commit of it is told, and the ends, which nobody
+ * Where a transaction fails (disk full), every commit of it is told, and the ends, which nobody
  * else will tell again, are kept for later.
  */
 #include "spool.h"
@@ -19,17 +17,17 @@
 
 #include "../clock.h"
 #include "../log.h"
+#include "claiming.h"
+#include "group.h"
 #include "leases.h"
 #include "lock.h"
+#include "origin.h"
 #include "store.h"
 
 #define GROUP_MAX     256                 /* commits, and as many ends, of one transaction */
 #define ENDS_WAIT_NS  (25 * 1000000ull)   /* how long ends wait for a commit to go with */
 #define ENDS_RETRY_NS (1000 * 1000000ull) /* after they could not be stored */
-#define READ_RETRY_MS 5000                /* after a delivery could not be read */
 #define WATCH_NS      (1000 * 1000000ull) /* how often other processes' changes are looked for */
-
-enum ending { ENDED_DELIVERED, ENDED_RETRY, ENDED_FAILED, ENDED_RELEASED };
 
 struct commit_list {
     struct commit *head, **tail;
@@ -37,6 +35,13 @@ struct commit_list {
 
 struct delivery_list {
     struct delivery *head, **tail;
+};
+
+/* What spool_hold() hands over. */
+struct hold {
+    struct hold *next;
+    uint64_t origin;
+    struct held held;
 };
 
 struct spool {
@@ -54,6 +59,7 @@ struct spool {
     struct commit_list commits;
     struct delivery_list ends;
     struct claim *claims;
+    struct hold *holds, **holds_tail;
     uint64_t ends_due; /* uv_hrtime() by which they go without a commit */
     bool closing;
 
@@ -68,6 +74,7 @@ struct batch {
     struct commit *commits;
     struct delivery *ends;
     struct claim *claims;
+    struct hold *holds;
     bool end; /* nothing more will come */
 };
 
@@ -79,7 +86,7 @@ static void watch(struct spool *spool, bool forced);
 /* When there is something to do at the latest. */
 static uint64_t wake_time(const struct spool *spool)
 {
-    if (spool->commits.head || spool->claims || spool->closing)
+    if (spool->commits.head || spool->claims || spool->holds || spool->closing)
         return 0;
     if (spool->ends.head && spool->ends_due < spool->watch_due)
         return spool->ends_due;
@@ -130,6 +137,9 @@ static void take_batch(struct spool *spool, struct batch *batch)
     batch->ends = ends_due ? take_ends(spool) : NULL;
     batch->claims = spool->claims;
     spool->claims = NULL;
+    batch->holds = spool->holds;
+    spool->holds = NULL;
+    spool->holds_tail = &spool->holds;
     batch->end = spool->closing && !batch->commits && !batch->ends && !batch->claims;
     uv_mutex_unlock(&spool->mutex);
 }
@@ -146,104 +156,6 @@ static void spool_main(void *argument)
         if (uv_hrtime() >= spool->watch_due)
             watch(spool, false);
     }
-}
-
-/* ---- A transaction ---- */
-
-static void drop_leases(struct spool *spool, const struct commit *commit)
-{
-    for (const struct delivery *d = commit->deliveries; d; d = d->next)
-        leases_drop(&spool->leases, d->stored.row);
-}
-
-/* Leases are taken before the commit, since afterwards nothing may fail any more. */
-static int insert(struct spool *spool, struct commit *commit)
-{
-    int code = store_insert(spool->store, commit->deliveries);
-    for (struct delivery *d = commit->deliveries; d && code == 0 && commit->lease; d = d->next)
-        code = leases_take(&spool->leases, d->stored.row, d->stored.origin);
-    if (code != 0)
-        drop_leases(spool, commit);
-    return code;
-}
-
-static int end_attempt(struct spool *spool, struct delivery *d)
-{
-    if (d->stored.ending == ENDED_DELIVERED)
-        return store_remove(spool->store, d->stored.row, d->stored.payload_row);
-    return store_update(spool->store, d, d->stored.ending == ENDED_FAILED);
-}
-
-/* Closes the mark that stands before one piece of work. 0: go on with the next one. */
-static int close_mark(struct spool *spool, int code)
-{
-    if (store_broken(spool->store))
-        return code;
-    return store_unmark(spool->store, code == 0);
-}
-
-/* `careful`: each piece fails for itself, unless the transaction goes down with it. Else the first
- * failure is returned. */
-static int insert_all(struct spool *spool, struct commit *commits, bool careful)
-{
-    for (struct commit *c = commits; c; c = c->next) {
-        int code = careful ? store_mark(spool->store) : 0;
-        if (code == 0)
-            code = c->status = insert(spool, c);
-        if (careful && (code = close_mark(spool, code)) == 0)
-            continue;
-        if (code != 0)
-            return code;
-    }
-    return 0;
-}
-
-static int end_all(struct spool *spool, struct delivery *ends, bool careful)
-{
-    for (struct delivery *d = ends; d; d = d->next) {
-        int code = careful ? store_mark(spool->store) : 0;
-        if (code == 0)
-            code = end_attempt(spool, d);
-        if (careful && code != 0)
-            log_error("spool-failed", d->id, LOG_TEXT("at", "the end of an attempt"),
-                      LOG_TEXT("error", store_error(spool->store)));
-        if (careful && (code = close_mark(spool, code)) == 0)
-            continue;
-        if (code != 0)
-            return code;
-    }
-    return 0;
-}
-
-/* *piece: it was a piece of the work that failed, not the whole. */
-static int try_transaction(struct spool *spool, struct commit *commits, struct delivery *ends,
-                           bool careful, bool *piece)
-{
-    *piece = false;
-    int code = store_begin(spool->store);
-    if (code != 0)
-        return code;
-    code = insert_all(spool, commits, careful);
-    if (code == 0)
-        code = end_all(spool, ends, careful);
-    *piece = code != 0;
-    if (code == 0)
-        code = store_commit(spool->store);
-    if (code != 0) {
-        store_undo(spool->store);
-        for (struct commit *c = commits; c; c = c->next)
-            drop_leases(spool, c);
-    }
-    return code;
-}
-
-static int transaction(struct spool *spool, struct commit *commits, struct delivery *ends)
-{
-    bool piece;
-    int code = try_transaction(spool, commits, ends, false, &piece);
-    if (code != 0 && piece)
-        code = try_transaction(spool, commits, ends, true, &piece);
-    return code;
 }
 
 /* A full disk is said once, not once a message. */
@@ -360,125 +272,7 @@ static struct delivery *without_released(struct spool *spool, struct delivery *e
     return rest;
 }
 
-/* ---- Claims ---- */
-
-struct picking {
-    struct leases *leases;
-    int64_t now, next_due;
-    int64_t *rows;
-    size_t count, room;
-};
-
-static bool pick(void *context, int64_t row, int64_t due_ms)
-{
-    struct picking *p = context;
-    if (leases_has(p->leases, row))
-        return true;
-    if (due_ms > p->now || p->count == p->room) {
-        p->next_due = due_ms;
-        return false;
-    }
-    p->rows[p->count++] = row;
-    return true;
-}
-
-/* What cannot be read would be claimed again and again. */
-static void fail_unreadable(struct spool *spool, int64_t row, const char *reason)
-{
-    log_error("spool-unreadable", NULL, LOG_NUMBER("row", row), LOG_TEXT("error", reason));
-    int code = store_begin(spool->store);
-    if (code == 0)
-        code = store_fail(spool->store, row, reason);
-    if (code == 0)
-        code = store_commit(spool->store);
-    if (code == 0)
-        leases_drop(&spool->leases, row);
-    else
-        store_undo(spool->store); /* it stays leased: not looked at before the next start */
-}
-
-/* Lost for good, or only now, for want of memory or descriptors? */
-static bool is_lost(int code)
-{
-    return code == -EBADMSG || code == -ENOENT || code == -EACCES;
-}
-
-static void load(struct spool *spool, struct claim *claim, int64_t row, struct origin_due *origin,
-                 int64_t now)
-{
-    const char *reason = "out of memory";
-    struct delivery *d;
-    int code = leases_take(&spool->leases, row, origin->key);
-    if (code == 0)
-        code = store_load(spool->store, row, claim->deliveries, &d, &reason);
-    if (code == 0) {
-        uint64_t size = payload_memory(d->payload);
-        d->state = DELIVERY_LEASED;
-        claim->bytes = claim->bytes > size ? claim->bytes - size : 0;
-        claim->limit--;
-        d->next = claim->deliveries;
-        claim->deliveries = d;
-    } else if (is_lost(code)) {
-        fail_unreadable(spool, row, reason);
-    } else {
-        log_error("spool-failed", NULL, LOG_TEXT("at", "claim"), LOG_NUMBER("row", row),
-                  LOG_TEXT("error", reason));
-        leases_drop(&spool->leases, row);
-        leases_note_due(&spool->leases, origin->key, now + READ_RETRY_MS);
-    }
-}
-
-static void claim_origin(struct spool *spool, struct claim *claim, struct origin_due *origin,
-                         struct picking *picking)
-{
-    size_t room = claim->per_origin > origin->leased ? claim->per_origin - origin->leased : 0;
-    picking->room = room < claim->limit ? room : claim->limit;
-    picking->count = 0;
-    picking->next_due = NEVER;
-    if (picking->room == 0 || claim->bytes == 0)
-        return;
-    if (store_walk_due(spool->store, origin->key, pick, picking) != 0) {
-        log_error("spool-failed", NULL, LOG_TEXT("at", "claim"),
-                  LOG_TEXT("error", store_error(spool->store)));
-        return;
-    }
-    origin->next_due_ms = picking->next_due;
-    for (size_t i = 0; i < picking->count; i++) {
-        if (claim->bytes > 0)
-            load(spool, claim, picking->rows[i], origin, picking->now);
-        else
-            leases_note_due(&spool->leases, origin->key, 0);
-    }
-}
-
-/* Oldest first within an origin; origins take turns at being the first. */
-static void claim_all(struct spool *spool, struct claim *claim, struct picking *picking)
-{
-    struct map *origins = &spool->leases.origins;
-    size_t capacity = origins->capacity;
-    for (size_t i = 0; i < capacity && claim->limit > 0; i++) {
-        size_t slot = (spool->leases.turn + i) & (capacity - 1);
-        struct origin_due *origin = origins->slots[slot].value;
-        if (origin && origin->next_due_ms <= picking->now)
-            claim_origin(spool, claim, origin, picking);
-    }
-    spool->leases.turn += capacity / 2 + 1;
-    for (size_t i = 0; i < capacity; i++) {
-        struct origin_due *origin = origins->slots[i].value;
-        claim->more |= origin && origin->next_due_ms <= picking->now;
-    }
-}
-
-static struct delivery *reversed(struct delivery *list)
-{
-    struct delivery *result = NULL;
-    for (struct delivery *next; list; list = next) {
-        next = list->next;
-        list->next = result;
-        result = list;
-    }
-    return result;
-}
+/* ---- A batch ---- */
 
 static void answer_claim(struct task *task, void *context)
 {
@@ -487,44 +281,52 @@ static void answer_claim(struct task *task, void *context)
     claim->done(claim);
 }
 
-static void run_claim(struct spool *spool, struct claim *claim)
+static void run_claims(struct spool *spool, struct claim *claims)
 {
-    struct picking picking = {.leases = &spool->leases, .now = clock_unix_ms()};
-    picking.rows = malloc((claim->limit ? claim->limit : 1) * sizeof *picking.rows);
-    if (spool->leases.incomplete)
-        watch(spool, true);
-    claim->deliveries = NULL;
-    claim->more = !picking.rows;
-    if (picking.rows)
-        claim_all(spool, claim, &picking);
-    claim->deliveries = reversed(claim->deliveries);
-    claim->next_due_ms = leases_next_due(&spool->leases, picking.now);
-    free(picking.rows);
-    claim->task.run = answer_claim;
-    loop_queue_push(spool->answers, &claim->task);
+    for (struct claim *claim = claims, *next; claim; claim = next) {
+        next = claim->next;
+        if (spool->leases.incomplete)
+            watch(spool, true);
+        claiming_run(spool->store, &spool->leases, claim);
+        claim->task.run = answer_claim;
+        loop_queue_push(spool->answers, &claim->task);
+    }
 }
 
-/* ---- A batch ---- */
+/* Written down only for `mxhook queue` to show: it is no harm where that fails. */
+static void run_holds(struct spool *spool, struct hold *holds)
+{
+    for (struct hold *hold = holds, *next; hold; hold = next) {
+        next = hold->next;
+        leases_hold(&spool->leases, hold->origin, hold->held.until_ms, hold->held.most);
+        int code = store_begin(spool->store);
+        if (code == 0)
+            code = store_hold(spool->store, hold->origin, &hold->held);
+        if (code == 0)
+            code = store_commit(spool->store);
+        if (code != 0)
+            store_undo(spool->store);
+        free(hold);
+    }
+}
 
 static void run_batch(struct spool *spool, struct batch *batch)
 {
     struct delivery *ends = without_released(spool, batch->ends);
     if (batch->commits || ends) {
-        int code = transaction(spool, batch->commits, ends);
+        int code = group_store(spool->store, &spool->leases, batch->commits, ends);
         note_trouble(spool, code);
         if (batch->commits)
             finish_commits(spool, batch->commits, code);
         if (code != 0 && batch->commits && ends) /* without what they would add, it may work */
-            code = transaction(spool, NULL, ends);
+            code = group_store(spool->store, &spool->leases, NULL, ends);
         if (code == 0)
             finish_ends(spool, ends);
         else
             keep_ends(spool, ends);
     }
-    for (struct claim *claim = batch->claims, *next; claim; claim = next) {
-        next = claim->next;
-        run_claim(spool, claim);
-    }
+    run_holds(spool, batch->holds);
+    run_claims(spool, batch->claims);
 }
 
 static void note_origin(void *context, uint64_t origin, int64_t due_ms)
@@ -609,6 +411,22 @@ void spool_release(struct spool *spool, struct delivery *delivery)
     end(spool, delivery, ENDED_RELEASED);
 }
 
+int spool_hold(struct spool *spool, const char *url, const struct held *held)
+{
+    struct hold *hold = malloc(sizeof *hold);
+    if (!hold)
+        return -ENOMEM;
+    hold->next = NULL;
+    hold->origin = origin_key(url);
+    hold->held = *held;
+    uv_mutex_lock(&spool->mutex);
+    *spool->holds_tail = hold;
+    spool->holds_tail = &hold->next;
+    uv_cond_signal(&spool->wake);
+    uv_mutex_unlock(&spool->mutex);
+    return 0;
+}
+
 void spool_on_change(struct spool *spool, void (*changed)(void *context), void *context)
 {
     spool->changed = changed;
@@ -651,7 +469,9 @@ static int open_store(struct spool *spool, const char *directory, struct error *
         code = remove_orphans(spool->store, err);
     if (code != 0)
         return code;
-    code = store_version(spool->store, &spool->version);
+    code = store_forget_holds(spool->store);
+    if (code == 0)
+        code = store_version(spool->store, &spool->version);
     if (code == 0)
         code = store_walk_origins(spool->store, note_origin, &spool->leases);
     if (code != 0)
@@ -663,6 +483,7 @@ static int start_thread(struct spool *spool, uv_loop_t *loop, struct error *err)
 {
     spool->commits.tail = &spool->commits.head;
     spool->ends.tail = &spool->ends.head;
+    spool->holds_tail = &spool->holds;
     spool->watch_due = uv_hrtime() + WATCH_NS;
     spool->change.run = tell_change;
     int code = loop_queue_new(loop, spool, &spool->answers);
@@ -722,6 +543,10 @@ void spool_close(struct spool *spool)
     for (struct delivery *d = spool->ends.head, *next; d; d = next) { /* of claims just answered */
         next = d->next;
         delivery_free(d);
+    }
+    for (struct hold *hold = spool->holds, *next; hold; hold = next) {
+        next = hold->next;
+        free(hold);
     }
     uv_cond_destroy(&spool->wake);
     uv_mutex_destroy(&spool->mutex);

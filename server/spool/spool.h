@@ -30,6 +30,7 @@
 #include "../id.h"
 #include "../spill.h"
 #include "../task.h"
+#include "origin.h"
 
 struct payload {
     atomic_uint references;
@@ -65,6 +66,10 @@ struct delivery {
     unsigned attempts;      /* made so far */
     int last_status;        /* HTTP status of the last attempt; 0: none came */
     const char *last_error; /* of the last attempt; "" */
+    int64_t last_at_ms;     /* when that began, Unix time: 0: not in this process */
+    int64_t last_ms;        /* how long it took */
+    const char *last_reply; /* the first bytes of its answer's body, as they came; NULL */
+    size_t last_reply_size;
     struct {
         int64_t row, payload_row;
         uint64_t origin;
@@ -132,6 +137,18 @@ void spool_retry(struct spool *spool, struct delivery *delivery); /* due_ms, att
 void spool_failed(struct spool *spool, struct delivery *delivery); /* kept as failed */
 /* Not attempted after all: it is due as it was before. Costs nothing on disk. */
 void spool_release(struct spool *spool, struct delivery *delivery);
+
+/* Holds an origin back: its breaker is open. Nothing of it is claimed until then, and after that no
+ * more than `most` at once. Both 0: it is as all others again. */
+struct held {
+    int64_t until_ms; /* Unix time */
+    unsigned most;
+    unsigned failures; /* in a row, for `mxhook queue` to show */
+    char origin[ORIGIN_SIZE];
+};
+
+/* `url`: any of the origin. 0 or -ENOMEM. Loop thread. */
+int spool_hold(struct spool *spool, const char *url, const struct held *held);
 
 /* Called on the loop's thread when something may be due that nobody has in hand: another process
  * (mxhook queue) changed the spool, or a commit was stored without a lease. */

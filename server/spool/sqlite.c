@@ -16,7 +16,11 @@
 
 #define DELIVERY_COLUMNS                                                                           \
     "row, payload, origin, due, attempts, created, id, url, secret, headers, timeout_ms, "         \
-    "attempts_max, sender, recipient, last_status, last_error"
+    "attempts_max, sender, recipient, last_status, last_error, schedule, ca_file, client_cert, "   \
+    "client_key"
+
+/* What struct queue_filter says. */
+#define FILTER "(NOT ?1 OR due IS NULL) AND (?2 IS NULL OR instr(url, ?2) > 0) AND created >= ?3"
 
 /* A failed delivery's due is NULL: the index of what is due does not hold it. */
 static const char *const sql[STATEMENT_COUNT] = {
@@ -27,12 +31,23 @@ static const char *const sql[STATEMENT_COUNT] = {
     [MARK_KEEP] = "RELEASE mark",
     [MARK_UNDO] = "ROLLBACK TO mark",
     [INSERT_DELIVERY] = "INSERT INTO delivery (" DELIVERY_COLUMNS ") "
-                        "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
+                        "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,"
+                        "?19,?20)",
     [INSERT_PAYLOAD] = "INSERT INTO payload (row, last, tail, file, bytes) VALUES (?1,?2,?3,?4,?5)",
     [INSERT_TAIL] = "INSERT INTO tail (row, last, file, bytes) VALUES (?1,?2,?3,?4)",
     [DELETE_DELIVERY] = "DELETE FROM delivery WHERE row = ?1",
     [DELETE_PAYLOAD] = "DELETE FROM payload WHERE row = ?1",
     [DELETE_TAIL] = "DELETE FROM tail WHERE row = ?1",
+    [DELETE_ATTEMPTS] = "DELETE FROM attempt WHERE delivery = ?1",
+    [INSERT_ATTEMPT] = "INSERT OR REPLACE INTO attempt (delivery, at, ms, status, error, reply) "
+                       "SELECT ?1, ?2, ?3, ?4, ?5, ?6 "
+                       "WHERE EXISTS (SELECT 1 FROM delivery WHERE row = ?1)",
+    [TRIM_ATTEMPTS] = "DELETE FROM attempt WHERE delivery = ?1 AND at < (SELECT at FROM attempt "
+                      "WHERE delivery = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2)",
+    [INSERT_HELD] = "INSERT OR REPLACE INTO held (origin, name, until, failures) "
+                    "VALUES (?1,?2,?3,?4)",
+    [DELETE_HELD] = "DELETE FROM held WHERE origin = ?1",
+    [FORGET_HELD] = "DELETE FROM held",
     /* attempts: where it is not as it was read, `mxhook queue retry` has begun anew. */
     [UPDATE_DELIVERY] = "UPDATE delivery SET due = ?2, attempts = ?3, last_status = ?4, "
                         "last_error = ?5 WHERE row = ?1 AND attempts = ?6",
@@ -50,8 +65,16 @@ static const char *const sql[STATEMENT_COUNT] = {
     [LOAD_PAYLOAD] = "SELECT tail, file, bytes FROM payload WHERE row = ?1",
     [LOAD_TAIL] = "SELECT file, bytes FROM tail WHERE row = ?1",
     [FIND] = "SELECT row, payload FROM delivery WHERE id = ?1",
-    [LIST] = "SELECT " DELIVERY_COLUMNS " FROM delivery "
-             "WHERE (NOT ?1 OR due IS NULL) AND (?2 IS NULL OR instr(url, ?2) > 0) ORDER BY row",
+    [LIST] = "SELECT " DELIVERY_COLUMNS " FROM delivery WHERE " FILTER " ORDER BY row",
+    [PAGE] =
+        "SELECT row, payload FROM delivery WHERE row > ?4 AND " FILTER " ORDER BY row LIMIT ?5",
+    [ATTEMPTS] = "SELECT at, ms, status, error, reply FROM attempt WHERE delivery = ?1 ORDER BY at",
+    /* max() and min() of a group that an index orders cost a walk over that index only. */
+    [ORIGINS] = "SELECT w.count, w.due, ifnull(h.name, (SELECT url FROM delivery WHERE row = "
+                "w.row)), ifnull(h.until, 0), ifnull(h.failures, 0) "
+                "FROM (SELECT origin, count(*) AS count, min(due) AS due, max(row) AS row "
+                "FROM delivery INDEXED BY delivery_due WHERE due IS NOT NULL GROUP BY origin) w "
+                "LEFT JOIN held h USING (origin) ORDER BY w.count DESC",
     [HAS_FILE] = "SELECT EXISTS (SELECT 1 FROM payload WHERE file = ?1) "
                  "OR EXISTS (SELECT 1 FROM tail WHERE file = ?1)",
     [LAST_ROW] = "SELECT max((SELECT ifnull(max(row), 0) FROM delivery), "

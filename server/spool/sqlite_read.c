@@ -1,6 +1,7 @@
 /* Rows as deliveries. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sqlite.h"
@@ -48,6 +49,24 @@ static int split_headers(struct arena *arena, const char *text, struct destinati
     return destination->headers ? 0 : -ENOMEM;
 }
 
+static int split_schedule(struct arena *arena, const char *text, struct destination *destination)
+{
+    size_t count = text ? 1 : 0;
+    for (const char *p = text; p && (p = strchr(p, ',')); p++)
+        count++;
+    int64_t *pauses = count ? arena_alloc(arena, count * sizeof *pauses) : NULL;
+    if (count && !pauses)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        char *end;
+        pauses[i] = strtoll(text, &end, 10);
+        text = end + (*end == ',');
+    }
+    destination->schedule_ms = pauses;
+    destination->schedule_count = count;
+    return 0;
+}
+
 /* Columns as DELIVERY_COLUMNS names them. NULL: no memory. */
 static struct delivery *read_delivery(sqlite3_stmt *s)
 {
@@ -72,6 +91,10 @@ static struct delivery *read_delivery(sqlite3_stmt *s)
     d->recipient = copy_text(d->arena, s, 13, "", &failed);
     d->last_status = sqlite3_column_int(s, 14);
     d->last_error = copy_text(d->arena, s, 15, "", &failed);
+    failed |= split_schedule(d->arena, column_text(s, 16), &d->destination) != 0;
+    d->destination.ca_file = copy_text(d->arena, s, 17, NULL, &failed);
+    d->destination.client_cert = copy_text(d->arena, s, 18, NULL, &failed);
+    d->destination.client_key = copy_text(d->arena, s, 19, NULL, &failed);
     if (!failed)
         return d;
     delivery_free(d);
@@ -227,25 +250,97 @@ int store_walk_origins(struct store *store,
     return rc == SQLITE_DONE ? 0 : store_failed(store, rc);
 }
 
-int store_list(struct store *store, bool failed_only, const char *destination,
-               int (*each)(void *context, const struct delivery *delivery), void *context)
+static void bind_filter(sqlite3_stmt *s, const struct queue_filter *filter)
 {
-    sqlite3_stmt *s = store_statement(store, LIST);
-    if (!s)
-        return -EIO;
-    sqlite3_bind_int(s, 1, failed_only);
-    sqlite3_bind_text(s, 2, destination, -1, SQLITE_STATIC);
-    int rc, code = 0;
-    while (code == 0 && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-        struct delivery *d = read_delivery(s);
-        code = d ? each(context, d) : -ENOMEM;
-        delivery_free(d);
-    }
+    sqlite3_bind_int(s, 1, filter->failed_only);
+    sqlite3_bind_text(s, 2, filter->destination, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 3, filter->since_ms);
+}
+
+/* The end of a walk: `rc` is that of the last step, `code` what ended it before. */
+static int end_walk(struct store *store, sqlite3_stmt *s, int rc, int code)
+{
     if (code == 0 && rc != SQLITE_DONE)
         code = store_failed(store, rc);
     sqlite3_reset(s);
     sqlite3_clear_bindings(s);
     return code;
+}
+
+int store_list(struct store *store, const struct queue_filter *filter,
+               int (*each)(void *context, const struct delivery *delivery), void *context)
+{
+    sqlite3_stmt *s = store_statement(store, LIST);
+    int rc = SQLITE_OK, code = 0;
+    if (!s)
+        return -EIO;
+    bind_filter(s, filter);
+    while (code == 0 && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+        struct delivery *d = read_delivery(s);
+        code = d ? each(context, d) : -ENOMEM;
+        delivery_free(d);
+    }
+    return end_walk(store, s, rc, code);
+}
+
+int store_page(struct store *store, const struct queue_filter *filter, int64_t after,
+               struct store_row *rows, int size)
+{
+    sqlite3_stmt *s = store_statement(store, PAGE);
+    int rc, count = 0;
+    if (!s)
+        return -EIO;
+    bind_filter(s, filter);
+    sqlite3_bind_int64(s, 4, after);
+    sqlite3_bind_int(s, 5, size);
+    while ((rc = sqlite3_step(s)) == SQLITE_ROW && count < size)
+        rows[count++] = (struct store_row){sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1)};
+    int code = end_walk(store, s, rc, 0);
+    return code == 0 ? count : code;
+}
+
+int store_attempts(struct store *store, int64_t row,
+                   int (*each)(void *context, const struct queue_attempt *attempt), void *context)
+{
+    sqlite3_stmt *s = store_statement(store, ATTEMPTS);
+    int rc = SQLITE_OK, code = 0;
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, row);
+    while (code == 0 && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+        struct queue_attempt attempt = {
+            .at_ms = sqlite3_column_int64(s, 0),
+            .ms = sqlite3_column_int64(s, 1),
+            .status = sqlite3_column_int(s, 2),
+            .error = column_text(s, 3),
+            .reply = sqlite3_column_blob(s, 4),
+            .reply_size = (size_t)sqlite3_column_bytes(s, 4),
+        };
+        code = each(context, &attempt);
+    }
+    return end_walk(store, s, rc, code);
+}
+
+int store_origins(struct store *store,
+                  int (*each)(void *context, const struct queue_origin *origin), void *context)
+{
+    sqlite3_stmt *s = store_statement(store, ORIGINS);
+    int rc = SQLITE_OK, code = 0;
+    if (!s)
+        return -EIO;
+    while (code == 0 && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+        char name[ORIGIN_SIZE];
+        origin_of(column_text(s, 2), name);
+        struct queue_origin origin = {
+            .name = name,
+            .waiting = sqlite3_column_int64(s, 0),
+            .next_due_ms = sqlite3_column_int64(s, 1),
+            .held_until_ms = sqlite3_column_int64(s, 3),
+            .failures = (unsigned)sqlite3_column_int64(s, 4),
+        };
+        code = each(context, &origin);
+    }
+    return end_walk(store, s, rc, code);
 }
 
 int store_has_file(struct store *store, const char *name, bool *has)

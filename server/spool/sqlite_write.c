@@ -1,10 +1,13 @@
 /* Rows in, rows changed, rows out. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "origin.h"
 #include "sqlite.h"
+
+#define ATTEMPTS_KEPT 20
 
 static void bind_text(sqlite3_stmt *s, int index, const char *text)
 {
@@ -111,6 +114,19 @@ static void bind_delivery(sqlite3_stmt *s, const struct delivery *d)
     bind_text(s, 14, d->recipient);
     sqlite3_bind_int(s, 15, d->last_status);
     bind_text(s, 16, *d->last_error ? d->last_error : NULL);
+    bind_text(s, 18, d->destination.ca_file);
+    bind_text(s, 19, d->destination.client_cert);
+    bind_text(s, 20, d->destination.client_key);
+}
+
+/* "5000,60000"; NULL: none, or no memory. */
+static char *join_schedule(const struct destination *destination)
+{
+    const size_t each = 21; /* of any 64-bit number, and a comma */
+    char *text = malloc(destination->schedule_count * each + 1), *end = text;
+    for (size_t i = 0; text && i < destination->schedule_count; i++)
+        end += sprintf(end, "%s%lld", i ? "," : "", (long long)destination->schedule_ms[i]);
+    return text;
 }
 
 static int insert_delivery(struct store *store, const struct delivery *d)
@@ -118,14 +134,19 @@ static int insert_delivery(struct store *store, const struct delivery *d)
     sqlite3_stmt *s = store_statement(store, INSERT_DELIVERY);
     if (!s)
         return -EIO;
-    char *headers = NULL;
-    if (d->destination.header_count > 0 && !(headers = join_headers(&d->destination)))
-        return -ENOMEM;
-    bind_delivery(s, d);
-    bind_text(s, 10, headers);
-    int code = store_run(store, s);
-    sqlite3_clear_bindings(s);
+    const struct destination *to = &d->destination;
+    char *headers = to->header_count ? join_headers(to) : NULL;
+    char *schedule = to->schedule_count ? join_schedule(to) : NULL;
+    int code = -ENOMEM;
+    if ((headers || !to->header_count) && (schedule || !to->schedule_count)) {
+        bind_delivery(s, d);
+        bind_text(s, 10, headers);
+        bind_text(s, 17, schedule);
+        code = store_run(store, s);
+        sqlite3_clear_bindings(s);
+    }
     free(headers);
+    free(schedule);
     return code;
 }
 
@@ -230,13 +251,49 @@ static int remove_payload(struct store *store, int64_t row)
     return code == 0 && use.tail ? remove_tail(store, use.tail) : code;
 }
 
-int store_remove(struct store *store, int64_t row, int64_t payload_row)
+int store_remove(struct store *store, int64_t row, int64_t payload_row, bool attempted)
 {
     int code = run_on_row(store, DELETE_DELIVERY, row);
+    if (code == 0 && attempted)
+        code = run_on_row(store, DELETE_ATTEMPTS, row);
     return code == 0 ? remove_payload(store, payload_row) : code;
 }
 
 /* ---- Changing ---- */
+
+static int insert_attempt(struct store *store, const struct delivery *d)
+{
+    sqlite3_stmt *s = store_statement(store, INSERT_ATTEMPT);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, d->stored.row);
+    sqlite3_bind_int64(s, 2, d->last_at_ms);
+    sqlite3_bind_int64(s, 3, d->last_ms);
+    sqlite3_bind_int(s, 4, d->last_status);
+    bind_text(s, 5, d->last_error);
+    sqlite3_bind_blob64(s, 6, d->last_reply, d->last_reply_size, SQLITE_STATIC);
+    int code = store_run(store, s);
+    sqlite3_clear_bindings(s);
+    return code;
+}
+
+static int trim_attempts(struct store *store, int64_t row)
+{
+    sqlite3_stmt *s = store_statement(store, TRIM_ATTEMPTS);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, row);
+    sqlite3_bind_int(s, 2, ATTEMPTS_KEPT - 1);
+    return store_run(store, s);
+}
+
+static int keep_attempt(struct store *store, const struct delivery *d)
+{
+    if (d->last_at_ms == 0)
+        return 0;
+    int code = insert_attempt(store, d);
+    return code == 0 && d->attempts > ATTEMPTS_KEPT ? trim_attempts(store, d->stored.row) : code;
+}
 
 int store_update(struct store *store, const struct delivery *d, bool failed)
 {
@@ -254,7 +311,7 @@ int store_update(struct store *store, const struct delivery *d, bool failed)
     sqlite3_bind_int64(s, 6, d->stored.attempts);
     int code = store_run(store, s);
     sqlite3_clear_bindings(s);
-    return code;
+    return code == 0 ? keep_attempt(store, d) : code;
 }
 
 int store_fail(struct store *store, int64_t row, const char *reason)
@@ -277,4 +334,26 @@ int store_reset(struct store *store, int64_t row, int64_t now_ms)
     sqlite3_bind_int64(s, 1, row);
     sqlite3_bind_int64(s, 2, now_ms);
     return store_run(store, s);
+}
+
+int store_hold(struct store *store, uint64_t origin, const struct held *held)
+{
+    bool is_held = held->until_ms != 0 || held->most != 0;
+    sqlite3_stmt *s = store_statement(store, is_held ? INSERT_HELD : DELETE_HELD);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, (int64_t)origin);
+    if (is_held) {
+        bind_text(s, 2, held->origin);
+        sqlite3_bind_int64(s, 3, held->until_ms);
+        sqlite3_bind_int64(s, 4, held->failures);
+    }
+    int code = store_run(store, s);
+    sqlite3_clear_bindings(s);
+    return code;
+}
+
+int store_forget_holds(struct store *store)
+{
+    return store_run(store, store_statement(store, FORGET_HELD));
 }

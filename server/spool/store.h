@@ -11,7 +11,7 @@
 #ifndef MXHOOK_SPOOL_STORE_H
 #define MXHOOK_SPOOL_STORE_H
 
-#include "spool.h"
+#include "queue.h"
 
 struct store;
 
@@ -39,16 +39,21 @@ bool store_broken(const struct store *store);
 
 /* Inserts a commit's deliveries and what they share; sets their `stored`. Within a transaction. */
 int store_insert(struct store *store, struct delivery *deliveries);
-/* Removes a delivery, and its payload and tail if it was their last. Within a transaction. 0 also
+/* Removes a delivery, its attempts (`attempted`: there may be some), and its payload and tail if it
+ * was their last. Within a transaction. 0 also
  * where it is gone already. */
-int store_remove(struct store *store, int64_t row, int64_t payload_row);
-/* Writes the state of its attempts (waiting until due_ms, or failed), unless `mxhook queue` has set
- * it anew or removed it meanwhile. Within a transaction. */
+int store_remove(struct store *store, int64_t row, int64_t payload_row, bool attempted);
+/* Keeps its last attempt, and writes its state (waiting until due_ms, or failed), unless `mxhook
+ * queue` has set it anew or removed it meanwhile. Within a transaction. */
 int store_update(struct store *store, const struct delivery *delivery, bool failed);
 /* Marks one as failed of which no more than the row is known. Within a transaction. */
 int store_fail(struct store *store, int64_t row, const char *reason);
 /* Due now, with all attempts before it. Within a transaction. */
 int store_reset(struct store *store, int64_t row, int64_t now_ms);
+
+/* Notes that an origin is held back, or no longer. Within a transaction. */
+int store_hold(struct store *store, uint64_t origin, const struct held *held);
+int store_forget_holds(struct store *store); /* those of a process that is gone */
 
 /* Calls `each` for an origin's waiting deliveries in the order they are due, until it returns
  * false. */
@@ -63,9 +68,19 @@ int store_load(struct store *store, int64_t row, const struct delivery *previous
                struct delivery **out, const char **reason);
 /* The row of an id; -ENOENT. */
 int store_find(struct store *store, const char *id, int64_t *row, int64_t *payload_row);
-/* queue_list() */
-int store_list(struct store *store, bool failed_only, const char *destination,
+/* queue_list(), queue_attempts(), queue_origins() */
+int store_list(struct store *store, const struct queue_filter *filter,
                int (*each)(void *context, const struct delivery *delivery), void *context);
+int store_attempts(struct store *store, int64_t row,
+                   int (*each)(void *context, const struct queue_attempt *attempt), void *context);
+int store_origins(struct store *store,
+                  int (*each)(void *context, const struct queue_origin *origin), void *context);
+/* Up to `size` of what the filter finds past the row `after`, in order; returns how many. */
+struct store_row {
+    int64_t row, payload_row;
+};
+int store_page(struct store *store, const struct queue_filter *filter, int64_t after,
+               struct store_row *rows, int size);
 /* Does any delivery need this file of the bodies folder? */
 int store_has_file(struct store *store, const char *name, bool *has);
 /* A number that is another one after another process wrote. */
