@@ -2,32 +2,43 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../clock.h"
 #include "../spool/queue.h"
 #include "cli.h"
 
 static const char help[] =
-    "Usage: mxhook queue list [--failed] [--destination TEXT] [--config FILE]\n"
+    "Usage: mxhook queue list [--failed] [--destination TEXT] [--since WHEN] [--config FILE]\n"
+    "       mxhook queue origins [--config FILE]\n"
     "       mxhook queue show ID [--config FILE]\n"
-    "       mxhook queue retry ID... [--config FILE]\n"
-    "       mxhook queue drop ID... [--config FILE]\n"
+    "       mxhook queue retry ID... | --all-failed | FILTER... [--config FILE]\n"
+    "       mxhook queue drop ID... | --all-failed | FILTER... [--config FILE]\n"
     "Looks after what the spool holds, while the server runs or not.\n\n"
-    "  list   a line for each delivery: id, state, attempts, due, recipient, destination, last "
+    "  list     a line for each delivery: id, state, attempts, due, recipient, destination, last "
     "answer\n"
-    "  show   one delivery with the JSON that it carries\n"
-    "  retry  attempts it now, with all its attempts before it\n"
-    "  drop   removes it for good\n\n"
+    "  origins  a line for each scheme://host:port that something waits for: deliveries, next "
+    "due,\n"
+    "           and since how many failures it is left alone, and until when\n"
+    "  show     one delivery with its attempts and the JSON that it carries\n"
+    "  retry    attempts it now, with all its attempts before it\n"
+    "  drop     removes it for good\n\n"
     "      --failed            only those that have used up their attempts\n"
+    "      --all-failed        the same, and no ID is needed\n"
     "      --destination TEXT  only those whose URL holds TEXT\n"
+    "      --since WHEN        only those accepted since: 2026-11-24, 2026-11-24T10:00:00Z, or "
+    "30m,\n"
+    "                          6h, 2d ago\n"
     "  -c, --config FILE       the configuration (default " CLI_CONFIG_PATH ")\n"
     "  -h, --help              this text\n";
 
 struct arguments {
     const char *config;
     struct queue_filter filter;
+    bool has_filter;
     char **operands;
     int operand_count;
 };
@@ -96,6 +107,41 @@ static int print_payload(const struct payload *payload, struct error *err)
     return n < 0 ? error_set(err, (int)n, "payload: %s", strerror((int)-n)) : 0;
 }
 
+/* Passwords in URLs and values of headers are secrets as well as the secret is. */
+static void print_destination(const struct destination *to)
+{
+    const char *scheme_end = strstr(to->url, "://");
+    const char *authority = scheme_end ? scheme_end + 3 : to->url;
+    const char *host = authority;
+    for (const char *p = authority; *p && !strchr("/?#", *p); p++)
+        if (*p == '@')
+            host = p + 1;
+    printf("%-12s %.*s", "destination", (int)(authority - to->url), to->url);
+    print_safe(host);
+    putchar('\n');
+    print_row("signed", to->secret ? "yes" : "no");
+    for (size_t i = 0; i < to->header_count; i++)
+        printf("%-12s %.*s: (not shown)\n", "header", (int)strcspn(to->headers[i], ":"),
+               to->headers[i]);
+}
+
+static int print_attempt(void *context, const struct queue_attempt *attempt)
+{
+    char text[32];
+    (void)context;
+    printf("%-12s %s status=%d ms=%" PRId64 " ", "attempt", time_text(attempt->at_ms, text),
+           attempt->status, attempt->ms);
+    print_safe(attempt->error);
+    putchar('\n');
+    if (attempt->reply_size > 0) {
+        char reply[2048];
+        snprintf(reply, sizeof reply, "%.*s", (int)attempt->reply_size,
+                 (const char *)attempt->reply);
+        print_row("  answered", reply);
+    }
+    return 0;
+}
+
 static int show(struct queue *queue, const struct arguments *arguments, struct error *err)
 {
     struct delivery *d;
@@ -105,40 +151,68 @@ static int show(struct queue *queue, const struct arguments *arguments, struct e
         return code;
     print_row("id", d->id);
     print_row("state", state_name(d->state));
-    print_row("destination", d->destination.url);
-    print_row("signed", d->destination.secret ? "yes" : "no");
+    print_destination(&d->destination);
     print_row("sender", d->sender);
     print_row("recipient", d->recipient);
     print_row("created", time_text(d->created_ms, text));
-    print_row("due", time_text(d->due_ms, text));
+    print_row("due", d->state == DELIVERY_FAILED ? "" : time_text(d->due_ms, text));
     printf("%-12s %u\n", "attempts", d->attempts);
     printf("%-12s %d\n", "last-status", d->last_status);
     print_row("last-error", d->last_error ? d->last_error : "");
+    code = queue_attempts(queue, d, print_attempt, NULL, err);
     printf("%-12s %" PRIu64 "\n\n", "size", payload_size(d->payload));
-    code = print_payload(d->payload, err);
+    if (code == 0)
+        code = print_payload(d->payload, err);
     delivery_free(d);
     return code;
 }
 
-static int for_each(struct queue *queue, const struct arguments *arguments, struct error *err,
-                    int (*change)(struct queue *, const char *, struct error *))
+static int print_origin(void *context, const struct queue_origin *origin)
 {
-    for (int i = 0; i < arguments->operand_count; i++) {
-        int code = change(queue, arguments->operands[i], err);
-        if (code != 0)
-            return code;
-    }
+    char due[32], until[32];
+    (void)context;
+    print_safe(origin->name);
+    printf(" waiting=%" PRId64 " due=%s", origin->waiting, time_text(origin->next_due_ms, due));
+    if (origin->held_until_ms)
+        printf(" failures=%u held-until=%s", origin->failures,
+               time_text(origin->held_until_ms, until));
+    putchar('\n');
     return 0;
+}
+
+static int origins(struct queue *queue, const struct arguments *arguments, struct error *err)
+{
+    (void)arguments;
+    return queue_origins(queue, print_origin, NULL, err);
+}
+
+/* Either the ids, or all that a filter finds; never all without one. */
+static int change(struct queue *queue, const struct arguments *arguments, struct error *err,
+                  int (*one)(struct queue *, const char *, struct error *),
+                  int64_t (*all)(struct queue *, const struct queue_filter *, struct error *))
+{
+    if (arguments->has_filter == (arguments->operand_count > 0))
+        return error_set(err, -EINVAL, "either IDs or a filter, such as --all-failed");
+    if (arguments->has_filter) {
+        int64_t count = all(queue, &arguments->filter, err);
+        if (count >= 0)
+            printf("%" PRId64 "\n", count);
+        return count < 0 ? (int)count : 0;
+    }
+    int code = 0;
+    for (int i = 0; i < arguments->operand_count && code == 0; i++)
+        code = one(queue, arguments->operands[i], err);
+    return code;
 }
 
 static int retry(struct queue *queue, const struct arguments *arguments, struct error *err)
 {
-    return for_each(queue, arguments, err, queue_retry);
+    return change(queue, arguments, err, queue_retry, queue_retry_all);
 }
 
 static int drop(struct queue *queue, const struct arguments *arguments, struct error *err)
 {
-    return for_each(queue, arguments, err, queue_drop);
+    return change(queue, arguments, err, queue_drop, queue_drop_all);
 }
 
 struct action {
@@ -148,10 +222,8 @@ struct action {
 };
 
 static const struct action actions[] = {
-    {"list", list, 0, 0},
-    {"show", show, 1, 1},
-    {"retry", retry, 1, 10000},
-    {"drop", drop, 1, 10000},
+    {"list", list, 0, 0},       {"show", show, 1, 1},     {"origins", origins, 0, 0},
+    {"retry", retry, 0, 10000}, {"drop", drop, 0, 10000},
 };
 
 static const struct action *find_action(const struct arguments *arguments, const char *name)
@@ -164,12 +236,37 @@ static const struct action *find_action(const struct arguments *arguments, const
     return NULL;
 }
 
+/* A time, or how long ago. False: neither. */
+static bool parse_since(const char *text, int64_t *since_ms)
+{
+    struct tm tm = {0};
+    char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    if (!end || *end) {
+        tm = (struct tm){0};
+        end = strptime(text, "%Y-%m-%d", &tm);
+    }
+    if (end && !*end) {
+        *since_ms = (int64_t)timegm(&tm) * 1000;
+        return true;
+    }
+    static const char units[] = "smhd";
+    static const int seconds[] = {1, 60, 3600, 86400};
+    long long ago = strtoll(text, &end, 10);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    if (end == text || !unit || end[1] || ago < 0 || ago > 1000000)
+        return false;
+    *since_ms = clock_unix_ms() - ago * seconds[unit - units] * 1000;
+    return true;
+}
+
 /* Returns -1 to go on, else the exit code. */
 static int parse(int argc, char **argv, struct arguments *arguments)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
                                             {"failed", no_argument, NULL, 'f'},
+                                            {"all-failed", no_argument, NULL, 'f'},
                                             {"destination", required_argument, NULL, 'd'},
+                                            {"since", required_argument, NULL, 's'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     int option;
@@ -179,10 +276,17 @@ static int parse(int argc, char **argv, struct arguments *arguments)
         case 'c': arguments->config = optarg; break;
         case 'f': arguments->filter.failed_only = true; break;
         case 'd': arguments->filter.destination = optarg; break;
+        case 's':
+            if (parse_since(optarg, &arguments->filter.since_ms))
+                break;
+            fprintf(stderr, "mxhook queue: --since %s: not a time\n", optarg);
+            return CLI_USAGE;
         case 'h': fputs(help, stdout); return CLI_OK;
         default: fputs("Try: mxhook queue --help\n", stderr); return CLI_USAGE;
         }
     }
+    arguments->has_filter = arguments->filter.failed_only || arguments->filter.destination ||
+                            arguments->filter.since_ms;
     arguments->operands = argv + optind + 1;
     arguments->operand_count = argc - optind - 1;
     return -1;
