@@ -35,8 +35,6 @@ static int append(struct address_reader *reader, struct arena *arena, const char
     return 0;
 }
 
-/* A group's members can be groups to GMime, but never deeper than it parses: it does not nest them.
- */
 static int append_list(struct address_reader *reader, struct arena *arena,
                        InternetAddressList *list)
 {
@@ -44,10 +42,7 @@ static int append_list(struct address_reader *reader, struct arena *arena,
     int count = list ? internet_address_list_length(list) : 0;
     for (int i = 0; i < count && status == 0; i++) {
         InternetAddress *address = internet_address_list_get_address(list, i);
-        if (INTERNET_ADDRESS_IS_GROUP(address))
-            status = append_list(
-                reader, arena, internet_address_group_get_members((InternetAddressGroup *)address));
-        else
+        if (INTERNET_ADDRESS_IS_MAILBOX(address))
             status = append(reader, arena, internet_address_get_name(address),
                             internet_address_mailbox_get_addr((InternetAddressMailbox *)address));
     }
@@ -104,31 +99,62 @@ static int parse(struct address_reader *reader, struct arena *arena, char *text)
     return status;
 }
 
-/* The first comma between addresses at or after `from`; `size` where there is none. The state of
- * quotes and comments is followed from the beginning. */
+/* Where in a list a character stands. */
+struct place {
+    bool quoted, angles, brackets;
+    unsigned comments; /* how deep */
+};
+
+/* Follows one character; true where it stands between addresses and is one of `,;:`. Moves *at over
+ * what a backslash quotes. */
+static bool separates(struct place *place, const char *text, size_t size, size_t *at)
+{
+    char c = text[*at];
+    if (c == '\\' && *at + 1 < size)
+        ++*at;
+    else if (place->quoted)
+        place->quoted = c != '"';
+    else if (c == '(')
+        place->comments++;
+    else if (c == ')')
+        place->comments -= place->comments > 0;
+    else if (place->comments > 0)
+        return false;
+    else if (c == '"')
+        place->quoted = true;
+    else if (c == '[' || c == ']')
+        place->brackets = c == '[';
+    else if (c == '<' || c == '>')
+        place->angles = c == '<';
+    else
+        return (c == ',' || c == ';' || c == ':') && !place->angles && !place->brackets;
+    return false;
+}
+
+/* Makes groups plain lists: their names are blanked, their ends are commas. GMime would call itself
+ * for each group in a group, and some mailers write semicolons for commas. */
+static void flatten_groups(char *text, size_t size)
+{
+    struct place place = {0};
+    size_t begin = 0;
+    for (size_t at = 0; at < size; at++) {
+        if (!separates(&place, text, size, &at))
+            continue;
+        if (text[at] == ':')
+            memset(text + begin, ' ', at + 1 - begin);
+        else
+            text[at] = ',';
+        begin = at + 1;
+    }
+}
+
+/* The first comma between addresses at or after `from`; `size` where there is none. */
 static size_t cut_after(const char *text, size_t size, size_t from)
 {
-    bool quoted = false, angles = false;
-    unsigned comments = 0;
-    for (size_t at = 0; at < size; at++) {
-        char c = text[at];
-        if (c == '\\')
-            at++;
-        else if (quoted)
-            quoted = c != '"';
-        else if (c == '(')
-            comments++;
-        else if (c == ')')
-            comments -= comments > 0;
-        else if (comments > 0)
-            continue;
-        else if (c == '"')
-            quoted = true;
-        else if (c == '<' || c == '>')
-            angles = c == '<';
-        else if (c == ',' && !angles && at >= from)
+    struct place place = {0};
+    for (size_t at = 0; at < size; at++)
+        if (separates(&place, text, size, &at) && at >= from)
             return at;
-    }
     return size;
 }
 
@@ -138,7 +164,9 @@ int address_read(struct address_reader *reader, struct arena *arena, const char 
     int status = words_decode_addresses(&text, raw, size);
     if (status == 0)
         status = buffer_append_byte(&text, 0);
-    for (size_t at = 0; status == 0 && at + 1 < text.size;) {
+    if (status == 0)
+        flatten_groups(text.bytes, text.size - 1);
+    for (size_t at = 0; status == 0 && at + 1 < text.size && reader->count < ADDRESSES_MAX;) {
         size_t left = text.size - 1 - at;
         size_t take = left > CHUNK_SIZE ? cut_after(text.bytes + at, left, CHUNK_SIZE) : left;
         text.bytes[at + take] = 0;

@@ -118,12 +118,10 @@ static int put_escaped(void *context, const char *bytes, size_t size)
         if (run > at)
             put(json, bytes + at, run - at);
         if (run < size) {
-            char form[8] = {'\\', escapes[(unsigned char)bytes[run]]};
-            if (form[1] == 'u')
-                put(json, form, (size_t)snprintf(form, sizeof form, "\\u%04x", bytes[run]));
-            else
-                put(json, form, 2);
-            run++;
+            char c = bytes[run++], letter = escapes[(unsigned char)c];
+            const char form[] = {
+                '\\', letter, '0', '0', (char)('0' + (c >> 4)), "0123456789abcdef"[c & 15]};
+            put(json, form, letter == 'u' ? 6 : 2);
         }
         at = run;
     }

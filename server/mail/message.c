@@ -13,6 +13,8 @@
 #include "utf8.h"
 #include "words.h"
 
+#define DATE_MAX_SIZE 512
+
 void message_init(void)
 {
     g_mime_init();
@@ -137,7 +139,9 @@ static int bare_message_id(struct message *message)
 
 static int64_t read_timestamp(const char *date, int64_t received_seconds)
 {
-    GDateTime *time = date ? g_mime_utils_header_decode_date(date) : NULL;
+    /* GMime makes a list of the words of a date; no date is this long. */
+    bool readable = date && strlen(date) <= DATE_MAX_SIZE;
+    GDateTime *time = readable ? g_mime_utils_header_decode_date(date) : NULL;
     if (!time)
         return received_seconds;
     int64_t seconds = g_date_time_to_unix(time);

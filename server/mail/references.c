@@ -28,7 +28,7 @@ static void id_ends(struct search *search)
     search->id[search->id_size] = 0;
     struct part **found =
         bsearch(&key_pointer, search->wanted, search->count, sizeof *search->wanted, by_cid);
-    if (!found)
+    if (!found || (*found)->role == PART_INLINE)
         return;
     /* Any of several with the same id was found. */
     while (found > search->wanted && by_cid(found - 1, found) == 0)

@@ -55,6 +55,11 @@ static void test_groups(void **state)
     assert_list("Team: a@b.example, Cee <c@d.example>;, e@f.example",
                 "-|a@b.example;Cee|c@d.example;-|e@f.example;");
     assert_list("\"A; B\": a@b.example;", "-|a@b.example;");
+    assert_list("A (a: b;): a@b.example;", "-|a@b.example;");
+    assert_list("A: B: a@b.example;, c@d.example;", "-|a@b.example;-|c@d.example;");
+    assert_list("a@b.example; Cee <c@d.example>;", "-|a@b.example;Cee|c@d.example;");
+    assert_list("\"x: y\" <a@[IPv6:2001:db8::1]>, <@r.example:c@d.example>",
+                "x: y|a@[IPv6:2001:db8::1];-|c@d.example;");
 }
 
 static void test_names(void **state)
@@ -143,6 +148,9 @@ static void test_malformed(void **state)
         quotes[1000000] = 0;
         read_list(quotes);
     }
+    for (size_t i = 0; i < 1000000; i++)
+        quotes[i] = "g:"[i % 2];
+    read_list(quotes); /* groups in groups: on no stack */
     free(quotes);
     read_list("a@b@c, <<d@e>>, \"f\" g@h, i@, @j");
     read_list("a (never closed, b@c.example");

@@ -86,6 +86,9 @@ static void test_timestamp(void **state)
     assert_timestamp("13 Feb 2020 13:44 GMT", 1581601440);
     assert_timestamp("Fri, 31 Dec 99 23:59:59 +0000", 946684799);
     assert_timestamp("Wed, 31 Dec 1969 23:59:59 +0000", -1);
+    assert_timestamp(
+        "Thu, 13 Feb 2020 13:44:12 +0000 (a comment with some more words in it than any)",
+        1581601452);
     assert_timestamp("yesterday", RECEIVED_SECONDS);
     assert_timestamp("", RECEIVED_SECONDS);
     assert_timestamp("Thu, 31 Feb 2020 13:44:12 +0000", RECEIVED_SECONDS);
