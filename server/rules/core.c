@@ -1,8 +1,10 @@
 #include "core.h"
 
+#include <glib.h>
 #include <lauxlib.h>
 #include <luajit.h>
 #include <lualib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +45,31 @@ static int core_check_answer(lua_State *L)
     return 1;
 }
 
+/* core.zone_offset(name, seconds) -> seconds east of UTC at that Unix time, or nil */
+static int core_zone_offset(lua_State *L)
+{
+    GTimeZone *zone = g_time_zone_new_identifier(luaL_checkstring(L, 1));
+    if (!zone)
+        return 0;
+    gint interval =
+        g_time_zone_find_interval(zone, G_TIME_TYPE_UNIVERSAL, (gint64)luaL_checknumber(L, 2));
+    lua_pushinteger(L, interval < 0 ? 0 : g_time_zone_get_offset(zone, interval));
+    g_time_zone_unref(zone);
+    return 1;
+}
+
+/* core.format_double(number, precision, "f" or "e"): LuaJIT's own rounds halves up, C's to even */
+static int core_format_double(lua_State *L)
+{
+    char text[400]; /* 1e308 has 309 digits before the point */
+    double number = luaL_checknumber(L, 1);
+    int precision = luaL_checkint(L, 2);
+    luaL_argcheck(L, precision >= 0 && precision <= 60, 2, "0 to 60");
+    const char *format = *luaL_checkstring(L, 3) == 'e' ? "%.*e" : "%.*f";
+    lua_pushlstring(L, text, (size_t)snprintf(text, sizeof text, format, precision, number));
+    return 1;
+}
+
 /* core.check(): raises where the run is over its limits */
 static int core_check(lua_State *L)
 {
@@ -74,10 +101,15 @@ static void add_searcher(lua_State *L)
 
 void core_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"log", core_log},     {"env", core_env},      {"check_answer", core_check_answer},
-        {"check", core_check}, {"find", pattern_find}, {"match", pattern_match},
-        {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"log", core_log},
+                                         {"env", core_env},
+                                         {"check_answer", core_check_answer},
+                                         {"zone_offset", core_zone_offset},
+                                         {"format_double", core_format_double},
+                                         {"check", core_check},
+                                         {"find", pattern_find},
+                                         {"match", pattern_match},
+                                         {NULL, NULL}};
     luaL_openlibs(L);
     /* Only now: opening the jit library turns the compiler on. Its traces would call no hook. */
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);

@@ -1,0 +1,466 @@
+--- CEL's compiler: a tree becomes the source of one Lua function, once.
+--
+-- Each piece of generated code comes with what is known of it: its type ("dyn": nothing), and whether it
+-- can raise. So && and || need a pcall only around operands that can, and operators on values whose
+-- types are known become Lua's own.
+
+local convert = require "mxhook.cel.convert"
+local parse = require "mxhook.cel.parse"
+local strings = require "mxhook.cel.strings"
+local time = require "mxhook.cel.time"
+local values = require "mxhook.cel.values"
+
+local fail, kind_of = values.fail, values.kind_of
+
+-- What generated code calls -------------------------------------------------------------------
+
+local runtime = setmetatable({}, { __index = values })
+
+function runtime.raise(text, pos) fail(text, pos) end
+
+-- Logic that absorbs errors: of two operands in either order, one that decides wins over one that raises.
+local function logic(decides)
+    return function(pos, ...)
+        local failure
+        for i = 1, select("#", ...) do
+            local operand = select(i, ...)
+            local ok, value = pcall(operand)
+            if ok and value == decides then return decides end
+            if ok and type(value) ~= "boolean" then
+                ok, value = pcall(values.bool, value, pos)
+            end
+            if not ok then failure = failure or value end
+        end
+        if failure then error(failure, 0) end
+        return not decides
+    end
+end
+runtime.all_of, runtime.any_of = logic(false), logic(true)
+
+-- Calls f(first, second) for each item: key or index first where `two`. Stops where it returns true.
+local function each(range, two, pos, f)
+    local k = kind_of(range)
+    if k == "list" then
+        for i = 1, #range do
+            local stop
+            if two then stop = f(values.int64(i - 1), range[i]) else stop = f(range[i]) end
+            if stop then return end
+        end
+    elseif k == "map" then
+        for _, key in ipairs(range.keys) do
+            local stop
+            if two then stop = f(key, values.map_get(range, key)) else stop = f(key) end
+            if stop then return end
+        end
+    else
+        fail("a list or map was expected, not " .. k, pos)
+    end
+end
+
+local function quantifier(decides)
+    return function(pos, range, two, test)
+        local failure, decided
+        each(range, two, pos, function(a, b)
+            local ok, value = pcall(test, a, b)
+            if ok then ok, value = pcall(values.bool, value, pos) end
+            if not ok then
+                failure = failure or value
+            elseif value == decides then
+                decided = true
+            end
+            return decided
+        end)
+        if decided then return decides end
+        if failure then error(failure, 0) end
+        return not decides
+    end
+end
+runtime.all, runtime.exists = quantifier(false), quantifier(true)
+
+function runtime.exists_one(pos, range, two, test)
+    local count = 0
+    each(range, two, pos, function(a, b)
+        if values.bool(test(a, b), pos) then count = count + 1 end
+    end)
+    return count == 1
+end
+
+function runtime.transform_list(pos, range, two, test, transform)
+    local out = {}
+    each(range, two, pos, function(a, b)
+        if not test or values.bool(test(a, b), pos) then out[#out + 1] = transform(a, b) end
+    end)
+    return values.list(out)
+end
+
+function runtime.transform_map(pos, range, two, test, transform)
+    local out = {}
+    each(range, two, pos, function(a, b)
+        if not test or values.bool(test(a, b), pos) then
+            out[#out + 1] = a
+            out[#out + 1] = transform(a, b)
+        end
+    end)
+    return values.map(out, pos)
+end
+
+function runtime.size(pos, v)
+    local k = kind_of(v)
+    if k == "string" then return strings.size(v) end
+    if k == "bytes" then return values.int64(#v.bytes) end
+    if k == "list" then return values.int64(#v) end
+    if k == "map" then return values.int64(#v.keys) end
+    fail("size of " .. k, pos)
+end
+
+local functions = { size = runtime.size, matches = strings.methods.matches }
+for name, f in pairs(convert) do
+    if name ~= "digits" and name ~= "text" then functions[name] = f end
+end
+local methods = { size = runtime.size }
+for name, f in pairs(strings.methods) do methods[name] = f end
+for name, f in pairs(time.methods) do methods[name] = f end
+
+local result_types = { size = "int", matches = "bool", contains = "bool", startsWith = "bool",
+    endsWith = "bool", int = "int", uint = "uint", double = "double", string = "string", bytes = "bytes",
+    bool = "bool", timestamp = "google.protobuf.Timestamp", duration = "google.protobuf.Duration",
+    type = "type", dyn = "dyn", charAt = "string", indexOf = "int", lastIndexOf = "int",
+    substring = "string", lowerAscii = "string", upperAscii = "string", trim = "string", reverse = "string",
+    replace = "string", split = "list", join = "string", format = "string" }
+for name in pairs(time.methods) do result_types[name] = "int" end
+
+local type_names = { bool = "bool", int = "int", uint = "uint", double = "double", string = "string",
+    bytes = "bytes", list = "list", map = "map", null_type = "null_type", type = "type",
+    ["google.protobuf.Timestamp"] = "google.protobuf.Timestamp",
+    ["google.protobuf.Duration"] = "google.protobuf.Duration" }
+
+-- Code ----------------------------------------------------------------------------------------
+
+-- A piece of code: an expression of Lua, its CEL type, and can it raise?
+local function piece(code, type, raises) return { code = code, type = type or "dyn", raises = raises } end
+
+local generate
+
+-- What can never work is an error at once where the caller wants that; else when it is evaluated, since
+-- && and || may absorb it.
+local function impossible(context, text, pos)
+    if context.strict then fail(text, pos) end
+    return piece(("R.raise(%q, %d)"):format(text, pos), "dyn", true)
+end
+
+local function constant(context, value)
+    context.constants[#context.constants + 1] = value
+    return ("K[%d]"):format(#context.constants)
+end
+
+local function literal(context, node)
+    if node.type == "string" then return piece(("%q"):format(node.value), "string") end
+    if node.type == "bool" then return piece(tostring(node.value), "bool") end
+    return piece(constant(context, node.value), node.type)
+end
+
+-- "a.b.c" where the node is a name or a selection of one by plain names; nil
+local function dotted(node)
+    if node.k == "name" then return node.name end
+    if node.k ~= "select" then return nil end
+    local object = dotted(node.object)
+    return object and object .. "." .. node.field
+end
+
+local function variable(context, name)
+    local declared = context.variables[name]
+    if declared then return piece(declared.code, declared.type, declared.raises) end
+    if type_names[name] then return piece(constant(context, values.type_named(type_names[name])), "type") end
+end
+
+local function local_of(scope, name)
+    while scope do
+        if scope[name] then return piece(scope[name], "dyn") end
+        scope = scope.parent
+    end
+end
+
+local function head(node)
+    while node.k == "select" do node = node.object end
+    return node.name
+end
+
+local gen = {}
+
+function gen.lit(context, node) return literal(context, node) end
+
+gen["name"] = function(context, node, scope)
+    return local_of(scope, node.name) or variable(context, node.name)
+        or impossible(context, ("there is no '%s'"):format(node.name) .. context.suggest(node.name), node.pos)
+end
+
+function gen.select(context, node, scope)
+    local path = dotted(node)
+    if path and not local_of(scope, head(node)) then
+        local found = variable(context, path)
+        if found then return found end
+    end
+    local object = generate(context, node.object, scope)
+    return piece(("R.select(%s, %q, %d)"):format(object.code, node.field, node.pos), "dyn", true)
+end
+
+function gen.index(context, node, scope)
+    local object = generate(context, node.object, scope)
+    local index = generate(context, node.index, scope)
+    return piece(("R.index(%s, %s, %d)"):format(object.code, index.code, node.pos), "dyn", true)
+end
+
+function gen.list(context, node, scope)
+    local codes, raises = {}, false
+    for i, item in ipairs(node.items) do
+        local made = generate(context, item, scope)
+        codes[i], raises = made.code, raises or made.raises
+    end
+    return piece(("R.list({%s})"):format(table.concat(codes, ", ")), "list", raises)
+end
+
+function gen.map(context, node, scope)
+    local codes = {}
+    for i, item in ipairs(node.items) do codes[i] = generate(context, item, scope).code end
+    return piece(("R.map({%s}, %d)"):format(table.concat(codes, ", "), node.pos), "map", true)
+end
+
+gen["not"] = function(context, node, scope)
+    local value = generate(context, node.value, scope)
+    if value.type == "bool" then return piece(("(not %s)"):format(value.code), "bool", value.raises) end
+    if value.type ~= "dyn" then return impossible(context, "'!' of " .. value.type, node.pos) end
+    return piece(('R["not"](%s, %d)'):format(value.code, node.pos), "bool", true)
+end
+
+function gen.neg(context, node, scope)
+    local value = generate(context, node.value, scope)
+    return piece(("R.neg(%s, %d)"):format(value.code, node.pos), value.type, true)
+end
+
+function gen.cond(context, node, scope)
+    local condition = generate(context, node.condition, scope)
+    local yes, no = generate(context, node.yes, scope), generate(context, node.no, scope)
+    local type = yes.type == no.type and yes.type or "dyn"
+    if condition.type ~= "bool" and condition.type ~= "dyn" then
+        return impossible(context, "a bool was expected before '?', not " .. condition.type, node.pos)
+    end
+    local test = condition.type == "bool" and condition.code
+        or ("R.bool(%s, %d)"):format(condition.code, node.pos)
+    -- `a and b or c` would take c where b is false
+    return piece(("R.pick(%s, function() return %s end, function() return %s end)"):format(test, yes.code,
+        no.code), type, condition.raises or condition.type ~= "bool" or yes.raises or no.raises)
+end
+
+function runtime.pick(condition, yes, no)
+    if condition then return yes() end
+    return no()
+end
+
+local function junction(word, absorbing)
+    return function(context, node, scope)
+        local codes, thunks, plain, raises = {}, {}, true, false
+        for i, item in ipairs(node.items) do
+            local made = generate(context, item, scope)
+            if made.type ~= "bool" and made.type ~= "dyn" and context.strict then
+                fail(("a bool was expected, not %s"):format(made.type), item.pos)
+            end
+            codes[i] = made.code
+            thunks[i] = ("function() return %s end"):format(made.code)
+            -- the last one may raise as it likes: nothing is left to absorb its error
+            plain = plain and made.type == "bool" and (not made.raises or i == #node.items)
+            raises = raises or made.raises or made.type ~= "bool"
+        end
+        if plain then return piece("(" .. table.concat(codes, " " .. word .. " ") .. ")", "bool", raises) end
+        return piece(("R.%s(%d, %s)"):format(absorbing, node.pos, table.concat(thunks, ", ")), "bool", true)
+    end
+end
+gen["and"], gen["or"] = junction("and", "all_of"), junction("or", "any_of")
+
+local op_names = { ["+"] = "add", ["-"] = "sub", ["*"] = "mul", ["/"] = "div", ["%"] = "mod", ["<"] = "lt",
+    ["<="] = "le", [">"] = "gt", [">="] = "ge", ["=="] = "eq", ["!="] = "ne", ["in"] = "in" }
+local lua_ops = { ["<"] = "<", ["<="] = "<=", [">"] = ">", [">="] = ">=", ["=="] = "==", ["!="] = "~=" }
+local ordered = { ["<"] = true, ["<="] = true, [">"] = true, [">="] = true }
+local native = { string = true, int = true, uint = true, double = true }
+local unordered = { list = true, map = true, null_type = true, type = true }
+local number = { int = true, uint = true, double = true }
+
+-- Is an operator on these two types always an error?
+local function never_works(op, a, b)
+    if a == "dyn" or b == "dyn" then return false end
+    if ordered[op] then
+        return unordered[a] or unordered[b] or a ~= b and not (number[a] and number[b])
+    end
+    if op == "in" then return b ~= "list" and b ~= "map" end
+    if op == "%" and a == "double" then return true end
+    if op == "*" or op == "/" or op == "%" then return a ~= b or not number[a] end
+    if op == "+" or op == "-" then return a ~= b and not (a:find("^google") and b:find("^google")) end
+    return false
+end
+
+function gen.bin(context, node, scope)
+    local left, right = generate(context, node.left, scope), generate(context, node.right, scope)
+    local op, a, b = node.op, left.type, right.type
+    local raises = left.raises or right.raises
+    if never_works(op, a, b) then
+        return impossible(context, ("'%s' of %s and %s"):format(op, a, b), node.pos)
+    end
+    if lua_ops[op] and a == b and native[a] then
+        return piece(("(%s %s %s)"):format(left.code, lua_ops[op], right.code), "bool", raises)
+    end
+    if op == "+" and a == "string" and b == "string" then
+        return piece(("(%s .. %s)"):format(left.code, right.code), "string", raises)
+    end
+    local name = op_names[op]
+    local is_test = lua_ops[op] or op == "in"
+    local safe = op == "==" or op == "!="
+    local type = is_test and "bool" or a == b and a ~= "dyn" and not a:find("^google") and a or "dyn"
+    return piece(("R[%q](%s, %s, %d)"):format(name, left.code, right.code, node.pos), type,
+        raises or not safe)
+end
+
+local function call(context, kind, name, node, codes, types, raises)
+    -- Methods of a text on a text cannot raise, and the commonest need no call of ours.
+    if kind == "M" and types[1] == "string" and types[2] == "string" and #types == 2 then
+        if name == "contains" then
+            return piece(("(find(%s, %s, 1, true) ~= nil)"):format(codes[1], codes[2]), "bool", raises)
+        elseif name == "startsWith" then
+            return piece(("R.starts_with(%s, %s)"):format(codes[1], codes[2]), "bool", raises)
+        elseif name == "endsWith" then
+            return piece(("R.ends_with(%s, %s)"):format(codes[1], codes[2]), "bool", raises)
+        end
+    end
+    local expected = strings.methods[name] and kind == "M" and (name == "join" and "list" or "string")
+    if expected and types[1] ~= "dyn" and types[1] ~= expected then
+        return impossible(context, ("%s of %s"):format(name, types[1]), node.pos)
+    end
+    return piece(("%s.%s(%d%s%s)"):format(kind, name, node.pos, #codes > 0 and ", " or "",
+        table.concat(codes, ", ")), result_types[name], true)
+end
+
+function runtime.starts_with(text, part) return text:sub(1, #part) == part end
+function runtime.ends_with(text, part) return part == "" or text:sub(-#part) == part end
+
+local function generate_all(context, nodes, scope, codes, types)
+    local raises = false
+    for _, node in ipairs(nodes) do
+        local made = generate(context, node, scope)
+        codes[#codes + 1], types[#types + 1] = made.code, made.type
+        raises = raises or made.raises
+    end
+    return raises
+end
+
+local function has_macro(context, node, scope)
+    local argument = node.arguments[1]
+    if #node.arguments ~= 1 or argument.k ~= "select" then fail("has() takes a field, as in has(a.b)", node.pos) end
+    local object = generate(context, argument.object, scope)
+    return piece(("R.has(%s, %q, %d)"):format(object.code, argument.field, node.pos), "bool", true)
+end
+
+function gen.call(context, node, scope)
+    local count = #node.arguments
+    if node.name == "has" then return has_macro(context, node, scope) end
+    local f = functions[node.name]
+    local expected = node.name == "matches" and 2 or 1
+    if not f or count ~= expected then
+        return impossible(context, f and ("%s takes %d argument(s), not %d"):format(node.name, expected, count)
+            or ("there is no function '%s'"):format(node.name), node.pos)
+    end
+    local codes, types = {}, {}
+    local raises = generate_all(context, node.arguments, scope, codes, types)
+    return call(context, "F", node.name, node, codes, types, raises)
+end
+
+-- name = {what the runtime calls it, arguments after the variables: least, most}
+local macros = {
+    all = { "all", 1, 1 }, exists = { "exists", 1, 1 }, exists_one = { "exists_one", 1, 1 },
+    existsOne = { "exists_one", 1, 1 }, map = { "transform_list", 1, 2, "single" },
+    filter = { "filter", 1, 1, "single" }, transformList = { "transform_list", 1, 2, "double" },
+    transformMap = { "transform_map", 1, 2, "double" },
+}
+
+function runtime.filter(pos, range, two, test)
+    return runtime.transform_list(pos, range, two, test, function(item) return item end)
+end
+
+-- Splits a macro's arguments in variables and bodies; nil where it is not the macro's form.
+local function macro_parts(node)
+    local macro = macros[node.name]
+    local count = #node.arguments
+    if not macro then return nil end
+    local variables = macro[4] == "single" and 1 or macro[4] == "double" and 2
+        or (count == 3 and 2 or 1)
+    local bodies = count - variables
+    if bodies < macro[2] or bodies > macro[3] then return nil end
+    for i = 1, variables do
+        if node.arguments[i].k ~= "name" then fail("a plain name was expected", node.arguments[i].pos) end
+    end
+    return macro, variables
+end
+
+local function macro_call(context, node, scope, macro, variables)
+    local range = generate(context, node.object, scope)
+    local inner, names = { parent = scope }, {}
+    for i = 1, variables do
+        context.locals = context.locals + 1
+        names[i] = "v" .. context.locals
+        inner[node.arguments[i].name] = names[i]
+    end
+    local bodies = {}
+    for i = variables + 1, #node.arguments do
+        local body = generate(context, node.arguments[i], inner)
+        bodies[#bodies + 1] = ("function(%s) return %s end"):format(table.concat(names, ", "), body.code)
+    end
+    if macro[3] == 2 and #bodies == 1 then table.insert(bodies, 1, "nil") end
+    return piece(("R.%s(%d, %s, %s, %s)"):format(macro[1], node.pos, range.code,
+        variables == 2 and "true" or "false", table.concat(bodies, ", ")),
+        macro[1] == "transform_list" and "list" or macro[1] == "filter" and "list"
+            or macro[1] == "transform_map" and "map" or "bool", true)
+end
+
+function gen.method(context, node, scope)
+    local macro, variables = macro_parts(node)
+    if macro then return macro_call(context, node, scope, macro, variables) end
+    if node.name == "quote" and dotted(node.object) == "strings" then
+        local codes, types = {}, {}
+        generate_all(context, node.arguments, scope, codes, types)
+        return piece(("R.quote(%d, %s)"):format(node.pos, codes[1] or "nil"), "string", true)
+    end
+    if not methods[node.name] then
+        return impossible(context, ("there is no method '%s'"):format(node.name)
+            .. context.suggest_method(node.name), node.pos)
+    end
+    local codes, types = {}, {}
+    local object = generate(context, node.object, scope)
+    codes[1], types[1] = object.code, object.type
+    local raises = generate_all(context, node.arguments, scope, codes, types) or object.raises
+    return call(context, "M", node.name, node, codes, types, raises)
+end
+
+runtime.quote = strings.quote
+
+function generate(context, node, scope)
+    context.depth = context.depth + 1
+    if context.depth > 150 then fail("the expression is nested too deep", node.pos) end
+    local made = gen[node.k](context, node, scope)
+    context.depth = context.depth - 1
+    return made
+end
+
+local method_names = {}
+for name in pairs(methods) do method_names[#method_names + 1] = name end
+table.sort(method_names)
+
+--- Compiles `text` to a function of one argument, which generated code sees as V. `variables` maps names
+-- to {code, type, raises}; `helpers` is what their code calls as H. `strict`: what can never work is an
+-- error now. Raises {cel = text, pos = place}. Returns the function and the type of what it gives.
+return function(text, variables, helpers, strict, suggest)
+    local context = { variables = variables, constants = {}, strict = strict, locals = 0, depth = 0,
+        suggest = suggest or function() return "" end }
+    function context.suggest_method(name) return suggest and suggest(name, method_names) or "" end
+    local made = generate(context, parse(text))
+    local source = "local R, F, M, K, H, find = ... return function(V) return " .. made.code .. " end"
+    local chunk, wrong = load(source, "=cel", "t", {})
+    if not chunk then fail("too complex: " .. tostring(wrong), 1) end
+    return chunk(runtime, functions, methods, context.constants, helpers, string.find), made.type
+end
