@@ -16,7 +16,7 @@
 #include "../arena.h"
 
 struct header {
-    const char *name; /* as it stood */
+    const char *name; /* as it stood, but valid UTF-8 */
     const char *value;
     size_t value_size; /* a value may hold U+0000 */
 };

@@ -7,6 +7,7 @@
 
 #include "address.h"
 #include "buffer.h"
+#include "charset.h"
 #include "fields.h"
 #include "role.h"
 #include "structure.h"
@@ -34,28 +35,38 @@ static bool is_simple(const char *value, size_t size)
     return true;
 }
 
-/* A field's name and value into the list; a name can be in any bytes. */
+static int keep(struct message *message, const char *text, size_t size, char **out)
+{
+    *out = arena_strndup(message->arena, text, size);
+    return *out ? 0 : -ENOMEM;
+}
+
+/* A name can be of any bytes; where two are alike once they are valid UTF-8, they are one name. */
+static int keep_name(struct message *message, const struct field *field, struct buffer *scratch,
+                     char **out)
+{
+    scratch->size = 0;
+    if (utf8_valid_size(field->name, field->name_size) == field->name_size)
+        return keep(message, field->name, field->name_size, out);
+    int status = charset_append(scratch, NULL, field->name, field->name_size);
+    return status < 0 ? status : keep(message, scratch->bytes, scratch->size, out);
+}
+
 static int add_header(struct message *message, const struct field *field, struct buffer *scratch)
 {
-    const char *value = field->value;
+    const char *raw = field->value;
     size_t size = field->value_size;
-    int status = 0;
+    char *name = NULL, *value = NULL;
+    int status = keep_name(message, field, scratch, &name);
     scratch->size = 0;
-    if (!is_simple(value, size)) {
-        status = words_decode(scratch, value, size);
-        value = scratch->bytes;
+    if (status == 0 && !is_simple(raw, size)) {
+        status = words_decode(scratch, raw, size);
+        raw = scratch->size ? scratch->bytes : "";
         size = scratch->size;
     }
-    char *text = status == 0 ? arena_alloc(message->arena, field->name_size + size + 2) : NULL;
-    if (!text)
-        return -ENOMEM;
-    char *copy = text + field->name_size + 1;
-    memcpy(text, field->name, field->name_size);
-    text[field->name_size] = 0;
-    if (size > 0)
-        memcpy(copy, value, size);
-    copy[size] = 0;
-    return header_list_append(&message->headers, text, copy, size);
+    if (status == 0)
+        status = keep(message, raw, size, &value);
+    return status < 0 ? status : header_list_append(&message->headers, name, value, size);
 }
 
 struct readers {
