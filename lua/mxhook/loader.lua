@@ -70,10 +70,11 @@ local function run(source, load_lib, unsafe)
     return nil, value
 end
 
--- Errors of Lua begin with "name.lua:3: "; others get the file's first line.
+-- Errors of Lua begin with "name.lua:3: "; others get the file's first line. One of CEL goes on below, with
+-- the expression and a caret.
 local function locate(directory, name, text)
     if not text:find("^[^:\n]+%.lua:%d+: ") then text = name .. ":1: " .. text end
-    return directory .. "/" .. (text:gsub("\n.*", ""))
+    return directory .. "/" .. text
 end
 
 --- All rules in order, as lists of functions, names and serves; or nil and a line for each bad file.

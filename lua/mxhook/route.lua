@@ -5,8 +5,11 @@
 --   return route.discard()                     -- accepted, and dropped
 --   return route.reject("No such person")      -- 550: the sender gets it back
 --   return route.defer("Back at six")          -- 451: the sender tries again later
+--
+-- And rules that a file returns: route.regex {...}, route.cel {...}.
 
 local core = require "mxhook.core"
+local matchers = require "mxhook.matchers"
 
 local route = {}
 
@@ -46,5 +49,8 @@ route.reject = text_answer("reject")
 
 --- Refuse the message for now (451), with a text for the sender.
 route.defer = text_answer("defer")
+
+--- Rules made of a condition: see mxhook.matchers.
+route.regex, route.cel = matchers.regex, matchers.cel
 
 return route

@@ -292,6 +292,7 @@ function values.index(container, key, pos)
     local k = kind_of(container)
     if k == "map" then
         local found = values.map_get(container, key)
+        if found == nil then found = container.default end
         if found == nil then fail("no such key: " .. require "mxhook.cel.convert".text(key), pos) end
         return found
     end

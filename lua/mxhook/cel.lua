@@ -1,0 +1,148 @@
+--- cel: the Common Expression Language over a message, for route.cel.
+--
+--   subject, body, text, html, sender, recipient, from, message_id, helo, client_ip, user,
+--   spf, dkim, dmarc          strings ("" where the message has none; "none" for the last three)
+--   to, cc                    lists of addresses
+--   headers                   a map by name, in any case; "" where there is none; has(), in tell
+--   attachments               a list of maps: name, type, size
+--   size                      int, bytes
+--   timestamp                 timestamp, of the Date header
+--   tls                       bool
+
+local compile = require "mxhook.cel.compile"
+local rule = require "mxhook.rule"
+local values = require "mxhook.cel.values"
+
+local cel = {}
+
+local helpers = {}
+
+function helpers.body(msg) return msg.text or msg.html or "" end
+
+local function emails(list)
+    local found = {}
+    for i = 1, #list do found[i] = list[i].email or "" end
+    return values.list(found)
+end
+function helpers.to(msg) return emails(msg.to) end
+function helpers.cc(msg) return emails(msg.cc) end
+
+function helpers.attachments(msg)
+    local list = {}
+    for i = 1, #msg.attachments do
+        local part = msg.attachments[i]
+        list[i] = values.map { "name", part.name or "", "type", part.type, "size", values.int(part.size) }
+    end
+    return values.list(list)
+end
+
+-- The whole map only where an expression goes through it; a look-up asks msg.
+local function header_entries(msg)
+    local map = { keys = {}, values = {} }
+    for name, value in msg.headers:iter() do
+        name = name:lower()
+        if map.values[name] == nil then
+            map.values[name] = value
+            map.keys[#map.keys + 1] = name
+        end
+    end
+    return map
+end
+
+local lazy = { kind = "map" }
+
+function lazy.__index(map, field)
+    if field ~= "keys" and field ~= "values" then return nil end
+    local entries = header_entries(rawget(map, "msg"))
+    rawset(map, "keys", entries.keys)
+    rawset(map, "values", entries.values)
+    return entries[field]
+end
+
+function helpers.headers(msg)
+    local headers = msg.headers
+    return setmetatable({
+        msg = msg,
+        default = "",
+        lookup = function(key)
+            if type(key) ~= "string" or key == "all" or key == "iter" then return nil end
+            return headers[key]
+        end,
+    }, lazy)
+end
+
+function helpers.timestamp(msg) return values.timestamp(msg.timestamp, 0) end
+
+local function auth(value)
+    return type(value) == "string" and value or "none"
+end
+helpers.auth = auth
+
+local variables = {
+    subject = { code = "V.subject", type = "string" },
+    body = { code = "H.body(V)", type = "string" },
+    text = { code = '(V.text or "")', type = "string" },
+    html = { code = '(V.html or "")', type = "string" },
+    sender = { code = "V.envelope.sender", type = "string" },
+    recipient = { code = "V.envelope.recipient", type = "string" },
+    client_ip = { code = "V.envelope.client_ip", type = "string" },
+    helo = { code = '(V.envelope.helo or "")', type = "string" },
+    user = { code = '(V.envelope.user or "")', type = "string" },
+    tls = { code = "V.envelope.tls", type = "bool" },
+    from = { code = '(V.from.email or "")', type = "string" },
+    message_id = { code = '(V.message_id or "")', type = "string" },
+    size = { code = "R.int(V.size)", type = "int" },
+    timestamp = { code = "H.timestamp(V)", type = "google.protobuf.Timestamp" },
+    to = { code = "H.to(V)", type = "list" },
+    cc = { code = "H.cc(V)", type = "list" },
+    attachments = { code = "H.attachments(V)", type = "list" },
+    headers = { code = "H.headers(V)", type = "map" },
+}
+for _, name in ipairs { "spf", "dkim", "dmarc" } do
+    variables[name] = { code = ("H.auth(V.auth.%s)"):format(name), type = "string" }
+end
+
+-- The line of the expression that `pos` is in, and a caret below the place.
+local function point_at(text, pos)
+    local from = 1
+    for at in text:gmatch("()\n") do
+        if at < pos then from = at + 1 end
+    end
+    local line = text:sub(from):match("^[^\r\n]*")
+    return ("\n    %s\n    %s^"):format(line, (line:sub(1, math.max(pos - from, 0)):gsub("[^\t]", " ")))
+end
+
+local function describe(failure, text)
+    if type(failure) ~= "table" or not failure.cel then return nil end
+    return failure.cel .. point_at(text, failure.pos or 1)
+end
+
+local function suggest(name, others)
+    local names = others or {}
+    if not others then
+        for variable in pairs(variables) do names[#names + 1] = variable end
+        table.sort(names)
+    end
+    return rule.suggest(name, names)
+end
+
+--- A function of msg that gives true or false. What is wrong with the expression is raised as text, which
+-- shows it with a caret; so is what goes wrong when it is evaluated.
+function cel.compile(text)
+    local ok, test, kind = pcall(compile, text, variables, helpers, true, suggest)
+    if not ok then error(describe(test, text) or test, 0) end
+    if kind ~= "bool" and kind ~= "dyn" then
+        error(("it gives %s, but true or false is needed"):format(kind) .. point_at(text, 1), 0)
+    end
+    return function(msg)
+        local done, result = pcall(test, msg)
+        if not done then error(describe(result, text) or result, 0) end
+        if type(result) ~= "boolean" then
+            error(("it gave %s, but true or false is needed"):format(values.kind_of(result))
+                .. point_at(text, 1), 0)
+        end
+        return result
+    end
+end
+
+return cel
