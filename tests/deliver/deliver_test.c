@@ -427,6 +427,148 @@ static void a_backlog_larger_than_the_hand_goes_out(void **state)
     assert_int_equal(receiver_count(rig->receiver), 3000);
 }
 
+/* ---- The breaker ---- */
+
+static void a_dead_origin_is_left_alone_and_probed(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 100, breaker_failures = 3, breaker_pause = '300ms', max_per_origin = 1",
+          {.bytes = BUSY}, {.bytes = BUSY}, {.bytes = BUSY}, {.bytes = OK});
+    for (int i = 0; i < 10; i++)
+        post(rig, "m-1", rig->url);
+    run_until(rig, "SELECT count(*) FROM held WHERE failures = 3", 1);
+    assert_int_equal(receiver_count(rig->receiver), 3);
+    run_until(rig, "SELECT sum(attempts) FROM delivery", 3);
+    assert_int_equal(bench_query(rig->bench, "SELECT count(*) FROM delivery WHERE attempts = 0"),
+                     7); /* those that wait for it lose no attempt */
+    run_until(rig, COUNT, 0);
+    assert_int_equal(receiver_count(rig->receiver), 13);
+    assert_true(receiver_request(rig->receiver, 3)->at_ms -
+                    receiver_request(rig->receiver, 2)->at_ms >=
+                290);
+    assert_int_equal(bench_query(rig->bench, "SELECT count(*) FROM held"), 0);
+}
+
+/* A thousand wait for one that says nothing; those for another go out as if there were none. */
+static void a_dead_origin_delays_no_other(void **state)
+{
+    struct rig *rig = *state;
+    static const struct answer silence[] = {{.bytes = OK, .delay_ms = 20000}};
+    struct receiver *dead = receiver_start(silence, 1);
+    char url[64];
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/", receiver_port(dead));
+    START(rig, "attempts = 100, timeout = '100ms', max_per_origin = 5", {.bytes = OK});
+    struct delivery *list = NULL;
+    for (int i = 0; i < 1000; i++) {
+        struct delivery *d = bench_delivery("dead-1", url, "x");
+        d->next = list;
+        list = d;
+    }
+    assert_int_equal(bench_commit(rig->bench, list, true), 0);
+    deliver_take(rig->deliver, list);
+    for (int i = 0; i < 100; i++)
+        post(rig, "live-1", rig->url);
+    run_until(rig, "SELECT count(*) FROM delivery WHERE id = 'live-1'", 0);
+    assert_true(receiver_count(dead) <= 30);
+    assert_int_equal(bench_query(rig->bench, COUNT), 1000);
+    stop(rig);
+    receiver_stop(dead);
+}
+
+/* ---- Routes ---- */
+
+static void a_private_address_is_refused_where_the_configuration_says_so(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "deny_private = true", {.bytes = OK});
+    post(rig, "m-1", rig->url);
+    run_until(rig, FAILED, 1);
+    check_error(rig, "its address is not public (deny_private)");
+    assert_int_equal(receiver_connections(rig->receiver), 0);
+    snprintf(rig->url, sizeof rig->url, "http://localhost:%d/", receiver_port(rig->receiver));
+    post(rig, "m-2", rig->url); /* a name that leads there is no better */
+    run_until(rig, FAILED, 2);
+    assert_int_equal(receiver_connections(rig->receiver), 0);
+}
+
+static void the_environment_s_proxy_is_not_used(void **state)
+{
+    struct rig *rig = *state;
+    setenv("http_proxy", "http://127.0.0.1:9", 1);
+    START(rig, "", {.bytes = OK});
+    post(rig, "m-1", rig->url);
+    run_until(rig, COUNT, 0);
+    unsetenv("http_proxy");
+}
+
+static void a_proxy_of_the_configuration_is_used(void **state)
+{
+    struct rig *rig = *state;
+    char options[100];
+    static const struct answer answers[] = {{.bytes = OK}};
+    rig->receiver = receiver_start(answers, 1);
+    snprintf(options, sizeof options, "proxy = 'http://127.0.0.1:%d'",
+             receiver_port(rig->receiver));
+    start(rig, options);
+    post(rig, "m-1", "http://nowhere.invalid/x");
+    run_until(rig, COUNT, 0);
+    assert_ptr_equal(strstr(receiver_request(rig->receiver, 0)->head,
+                            "POST http://nowhere.invalid/x HTTP/1.1\r\n"),
+                     receiver_request(rig->receiver, 0)->head);
+}
+
+static void a_name_that_does_not_resolve_is_tried_again(void **state)
+{
+    struct rig *rig = *state;
+    start(rig, "attempts = 2");
+    post(rig, "m-1", "http://nowhere.invalid/x");
+    run_until(rig, FAILED, 1);
+    assert_int_equal(bench_query(rig->bench, STATE("attempts")), 2);
+    check_error(rig, "Could not resolve host%");
+}
+
+static void the_source_address_is_as_configured(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "source_address = '127.0.0.9'", {.bytes = OK});
+    post(rig, "m-1", rig->url);
+    run_until(rig, COUNT, 0);
+    assert_string_equal(receiver_request(rig->receiver, 0)->from, "127.0.0.9");
+}
+
+static void a_byte_a_second_is_cut_by_the_whole_timeout(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 1", {.bytes = "HTTP/1.1 200 OK\r\n", .repeat = "x", .pause_ms = 100});
+    struct delivery *d = bench_delivery("m-1", rig->url, "x");
+    d->destination.timeout_ms = 500;
+    post_delivery(rig, d);
+    run_until(rig, FAILED, 1);
+    check_error(rig, "%timed out%");
+}
+
+static void silence_is_cut_by_the_idle_timeout(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 1, idle_timeout = '1s'", {.bytes = OK, .delay_ms = 20000});
+    struct delivery *d = bench_delivery("m-1", rig->url, "x");
+    d->destination.timeout_ms = 9000;
+    post_delivery(rig, d);
+    run_until(rig, FAILED, 1);
+    check_error(rig, "Operation too slow%");
+}
+
+static void the_reply_s_first_bytes_are_kept(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "", {.bytes = BUSY});
+    post(rig, "m-1", rig->url);
+    run_until(rig, FAILED, 1);
+    assert_int_equal(bench_query(rig->bench, "SELECT count(*) FROM attempt WHERE status = 503 AND "
+                                             "hex(reply) = '746F6F0A627573790121'"),
+                     3);
+}
+
 /* ---- Bodies ---- */
 
 static struct payload *large_payload(struct rig *rig, size_t tail_size)
@@ -592,6 +734,16 @@ int main(void)
         TEST(an_origin_has_no_more_requests_than_its_limit),
         TEST(all_have_no_more_requests_than_the_limit),
         TEST(a_backlog_larger_than_the_hand_goes_out),
+        TEST(a_dead_origin_is_left_alone_and_probed),
+        TEST(a_dead_origin_delays_no_other),
+        TEST(a_private_address_is_refused_where_the_configuration_says_so),
+        TEST(the_environment_s_proxy_is_not_used),
+        TEST(a_proxy_of_the_configuration_is_used),
+        TEST(a_name_that_does_not_resolve_is_tried_again),
+        TEST(the_source_address_is_as_configured),
+        TEST(a_byte_a_second_is_cut_by_the_whole_timeout),
+        TEST(silence_is_cut_by_the_idle_timeout),
+        TEST(the_reply_s_first_bytes_are_kept),
         TEST(a_large_body_arrives_whole_each_time),
         TEST(the_signature_is_that_of_standard_webhooks),
         TEST(a_secret_that_cannot_sign_fails_it),

@@ -63,6 +63,10 @@ static bool read_head(struct connection *c, struct received *r)
             return false;
     r->head = strndup(c->buffer, (size_t)(end - c->buffer));
     r->connection = c->number;
+    struct sockaddr_in peer;
+    socklen_t peer_size = sizeof peer;
+    if (getpeername(c->socket, (struct sockaddr *)&peer, &peer_size) == 0)
+        inet_ntop(AF_INET, &peer.sin_addr, r->from, sizeof r->from);
     r->at_ms = clock_unix_ms();
     consume(c, (size_t)(end + 4 - c->buffer));
     return true;

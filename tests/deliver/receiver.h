@@ -24,6 +24,7 @@ struct received {
     char *body;
     size_t size;
     int connection; /* 1 for the first one */
+    char from[16];  /* the client's address */
     long long at_ms;
 };
 
