@@ -93,11 +93,16 @@ static int real_port(int fd)
     return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
+/* "127.0.0.1:25", "[::]:25": as the configuration writes it. */
+static void format_listen_address(const struct listen_address *address, int port, char text[80])
+{
+    snprintf(text, 80, strchr(address->host, ':') ? "[%s]:%d" : "%s:%d", address->host, port);
+}
+
 static void log_listening(const struct listen_address *address, int port)
 {
-    char text[sizeof address->host + 16];
-    bool v6 = strchr(address->host, ':');
-    snprintf(text, sizeof text, v6 ? "[%s]:%d" : "%s:%d", address->host, port);
+    char text[80];
+    format_listen_address(address, port, text);
     log_info("listening", NULL, LOG_TEXT("address", text));
 }
 
@@ -165,8 +170,9 @@ int listeners_open(uv_loop_t *loop, const struct config *config, const struct li
         int code = open_listener(loop, &l->items[i], &smtp->listen[i]);
         if (code != 0) {
             listeners_free(l);
-            return error_set(err, code, "cannot listen on %s port %d: %s", smtp->listen[i].host,
-                             smtp->listen[i].port, strerror(-code));
+            char text[80];
+            format_listen_address(&smtp->listen[i], smtp->listen[i].port, text);
+            return error_set(err, code, "cannot listen on %s: %s", text, strerror(-code));
         }
         l->count++;
     }
