@@ -104,18 +104,25 @@ static const char *item(lua_State *L, size_t index)
     return value;
 }
 
+static void read_addresses(lua_State *L, const char *name, struct listen_address **out,
+                           size_t *count)
+{
+    *out = list(L, name, sizeof **out, count);
+    for (size_t i = 0; i < *count; i++) {
+        struct listen_address *a = &(*out)[i];
+        if (sscanf(item(L, i), "%63s %d", a->host, &a->port) != 2)
+            luaL_error(L, "%s: not an address", name);
+    }
+    lua_pop(L, 1);
+}
+
 static void read_smtp(lua_State *L, struct smtp_config *smtp)
 {
-    smtp->listen = list(L, "listen", sizeof *smtp->listen, &smtp->listen_count);
-    for (size_t i = 0; i < smtp->listen_count; i++) {
-        struct listen_address *a = &smtp->listen[i];
-        if (sscanf(item(L, i), "%63s %d", a->host, &a->port) != 2)
-            luaL_error(L, "listen: not an address");
-    }
+    read_addresses(L, "listen", &smtp->listen, &smtp->listen_count);
     smtp->domains = list(L, "domains", sizeof *smtp->domains, &smtp->domain_count);
     for (size_t i = 0; i < smtp->domain_count; i++)
         smtp->domains[i] = check_memory(L, strdup(item(L, i)));
-    lua_pop(L, 2);
+    lua_pop(L, 1);
     smtp->max_size = (uint64_t)number(L, "smtp.max_size");
     smtp->max_recipients = (size_t)number(L, "smtp.max_recipients");
     smtp->max_connections = (size_t)number(L, "smtp.max_connections");
@@ -156,6 +163,18 @@ static void read_deliver(lua_State *L, struct deliver_config *deliver)
     deliver->breaker_pause_max_ms = number(L, "deliver.breaker_pause_max");
 }
 
+static void read_auth(lua_State *L, struct auth_config *auth)
+{
+    auth->spf = boolean(L, "auth.spf");
+    auth->dkim = boolean(L, "auth.dkim");
+    auth->dmarc = boolean(L, "auth.dmarc");
+    auth->enforce = boolean(L, "auth.enforce");
+    read_addresses(L, "auth.resolvers", &auth->resolvers, &auth->resolver_count);
+    auth->query_timeout_ms = number(L, "auth.query_timeout");
+    auth->timeout_ms = number(L, "auth.timeout");
+    auth->cache_size = (size_t)number(L, "auth.cache_size");
+}
+
 /* Lua: read(values, config). */
 static int read_values(lua_State *L)
 {
@@ -168,6 +187,7 @@ static int read_values(lua_State *L)
     config->spool.directory = text_or_null(L, "spool.directory");
     config->spool.keep_failed_ms = number(L, "spool.keep_failed");
     read_deliver(L, &config->deliver);
+    read_auth(L, &config->auth);
     return 0;
 }
 

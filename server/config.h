@@ -68,6 +68,16 @@ struct deliver_config {
     int64_t breaker_pause_max_ms; /* up to this */
 };
 
+struct auth_config {
+    bool spf, dkim, dmarc; /* which checks are made */
+    bool enforce;          /* DMARC's reject is obeyed */
+    struct listen_address *resolvers;
+    size_t resolver_count;    /* 0: those of /etc/resolv.conf */
+    int64_t query_timeout_ms; /* of one question to one resolver */
+    int64_t timeout_ms;       /* of all look-ups of a message, after its end */
+    size_t cache_size;        /* bytes */
+};
+
 struct config {
     char *path;      /* the file, as given */
     char *hostname;  /* in the greeting, and the authserv-id (RFC 8601) */
@@ -77,6 +87,7 @@ struct config {
     struct rules_config rules;
     struct spool_config spool;
     struct deliver_config deliver;
+    struct auth_config auth;
 };
 
 /* Reads and checks the file. On success *out is one reference; else a negative errno, and `err` says

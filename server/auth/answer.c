@@ -1,0 +1,243 @@
+#include "answer.h"
+
+#include <arpa/nameser.h>
+#include <ctype.h>
+#include <resolv.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TTL_NEGATIVE 60u /* where the zone does not say (RFC 2308 section 5) */
+#define TTL_FAILED   2u  /* so that a name that is broken is not asked for at every message */
+
+static struct answer *allocate(size_t count, size_t bytes)
+{
+    size_t memory = sizeof(struct answer) + count * sizeof(struct record) + bytes;
+    struct answer *answer = calloc(1, memory);
+    if (!answer)
+        return NULL;
+    atomic_init(&answer->references, 1);
+    answer->memory = memory;
+    answer->count = count;
+    return answer;
+}
+
+struct answer *answer_empty(enum answer_status status, uint32_t ttl)
+{
+    struct answer *answer = allocate(0, 0);
+    if (!answer)
+        return NULL;
+    answer->status = status;
+    answer->ttl = ttl;
+    return answer;
+}
+
+struct answer *answer_make(const struct record *records, size_t count, uint32_t ttl)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += records[i].size + 1;
+    struct answer *answer = allocate(count, bytes);
+    if (!answer)
+        return NULL;
+    char *at = (char *)&answer->records[count];
+    for (size_t i = 0; i < count; i++) {
+        answer->records[i] = (struct record){records[i].size, at};
+        memcpy(at, records[i].data, records[i].size);
+        at += records[i].size + 1;
+    }
+    answer->status = count ? ANSWER_RECORDS : ANSWER_NONE;
+    answer->ttl = ttl;
+    return answer;
+}
+
+/* --- Messages --- */
+
+/* A record read from a message: its bytes are in the reader's scratch. */
+struct read_record {
+    struct record record;
+    unsigned preference;
+    size_t order;
+};
+
+struct reader {
+    enum record_type type;
+    ns_msg message;
+    struct read_record *records;
+    size_t count;
+    char *scratch; /* no record's text is longer than its part of the message, but for names */
+    size_t used, capacity;
+    uint32_t ttl;
+};
+
+static bool read_name(struct reader *reader, const unsigned char *name)
+{
+    char *out = reader->scratch + reader->used;
+    size_t room = reader->capacity - reader->used;
+    if (room < NS_MAXDNAME || ns_name_uncompress(ns_msg_base(reader->message),
+                                                 ns_msg_end(reader->message), name, out, room) < 0)
+        return false;
+    reader->records[reader->count].record = (struct record){strlen(out), out};
+    reader->used += strlen(out) + 1;
+    return true;
+}
+
+/* The character-strings of a TXT record, joined without anything between (RFC 7208 section 3.3). */
+static bool read_text(struct reader *reader, const unsigned char *data, size_t size)
+{
+    char *out = reader->scratch + reader->used;
+    size_t length = 0;
+    for (size_t at = 0; at < size; at += 1 + data[at]) {
+        if (data[at] >= size - at)
+            return false;
+        memcpy(out + length, data + at + 1, data[at]);
+        length += data[at];
+    }
+    reader->records[reader->count].record = (struct record){length, out};
+    reader->used += length;
+    return true;
+}
+
+static bool read_address(struct reader *reader, const unsigned char *data, size_t size)
+{
+    if (size != (reader->type == RECORD_A ? 4 : 16))
+        return false;
+    reader->records[reader->count].record = (struct record){size, (const char *)data};
+    return true;
+}
+
+static bool read_record(struct reader *reader, const ns_rr *rr)
+{
+    const unsigned char *data = ns_rr_rdata(*rr);
+    size_t size = ns_rr_rdlen(*rr);
+    struct read_record *record = &reader->records[reader->count];
+    record->order = reader->count;
+    record->preference = 0;
+    switch (reader->type) {
+    case RECORD_A:
+    case RECORD_AAAA: return read_address(reader, data, size);
+    case RECORD_TXT: return read_text(reader, data, size);
+    case RECORD_PTR: return read_name(reader, data);
+    case RECORD_MX:
+        record->preference = size > 2 ? ns_get16(data) : 0;
+        return size > 2 && read_name(reader, data + 2);
+    }
+    return false;
+}
+
+static int by_preference(const void *a, const void *b)
+{
+    const struct read_record *x = a, *y = b;
+    if (x->preference != y->preference)
+        return x->preference < y->preference ? -1 : 1;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+/* How long "there is none" holds: the lesser of the SOA's TTL and its last field (RFC 2308). */
+static uint32_t negative_ttl(ns_msg message)
+{
+    ns_rr rr;
+    for (int i = 0; i < ns_msg_count(message, ns_s_ns); i++) {
+        if (ns_parserr(&message, ns_s_ns, i, &rr) != 0)
+            break;
+        if (ns_rr_type(rr) != ns_t_soa || ns_rr_rdlen(rr) < 22)
+            continue;
+        uint32_t minimum = ns_get32(ns_rr_rdata(rr) + ns_rr_rdlen(rr) - 4);
+        return minimum < ns_rr_ttl(rr) ? minimum : ns_rr_ttl(rr);
+    }
+    return TTL_NEGATIVE;
+}
+
+/* False where the message is broken. */
+static bool read_all(struct reader *reader)
+{
+    ns_rr rr;
+    int count = ns_msg_count(reader->message, ns_s_an);
+    for (int i = 0; i < count; i++) {
+        if (ns_parserr(&reader->message, ns_s_an, i, &rr) != 0)
+            return false;
+        /* A CNAME on the way shortens the whole (RFC 2181 section 5.2 has no better word). */
+        if (ns_rr_ttl(rr) < reader->ttl)
+            reader->ttl = ns_rr_ttl(rr);
+        if (ns_rr_type(rr) != (ns_type)reader->type)
+            continue;
+        if (!read_record(reader, &rr))
+            return false;
+        reader->count++;
+    }
+    return true;
+}
+
+static struct answer *finish(struct reader *reader)
+{
+    if (reader->count == 0)
+        return answer_empty(ANSWER_NONE, negative_ttl(reader->message));
+    qsort(reader->records, reader->count, sizeof *reader->records, by_preference);
+    struct record *records = malloc(reader->count * sizeof *records);
+    if (!records)
+        return NULL;
+    for (size_t i = 0; i < reader->count; i++)
+        records[i] = reader->records[i].record;
+    struct answer *answer = answer_make(records, reader->count, reader->ttl);
+    free(records);
+    return answer;
+}
+
+static struct answer *read_answer(struct reader *reader)
+{
+    size_t count = ns_msg_count(reader->message, ns_s_an);
+    reader->ttl = UINT32_MAX;
+    reader->capacity = ns_msg_size(reader->message) + count * NS_MAXDNAME;
+    reader->records = calloc(count + 1, sizeof *reader->records);
+    reader->scratch = malloc(reader->capacity);
+    struct answer *answer = NULL;
+    if (reader->records && reader->scratch)
+        answer = read_all(reader) ? finish(reader) : answer_empty(ANSWER_FAILED, TTL_FAILED);
+    free(reader->records);
+    free(reader->scratch);
+    return answer;
+}
+
+struct answer *answer_parse(enum record_type type, const unsigned char *message, size_t size)
+{
+    struct reader reader = {.type = type};
+    if (size > NS_MAXMSG || ns_initparse(message, (int)size, &reader.message) != 0)
+        return answer_empty(ANSWER_FAILED, TTL_FAILED);
+    switch (ns_msg_getflag(reader.message, ns_f_rcode)) {
+    case ns_r_noerror: return read_answer(&reader);
+    case ns_r_nxdomain: return answer_empty(ANSWER_NONE, negative_ttl(reader.message));
+    default: return answer_empty(ANSWER_FAILED, TTL_FAILED);
+    }
+}
+
+struct answer *answer_ref(struct answer *answer)
+{
+    atomic_fetch_add(&answer->references, 1);
+    return answer;
+}
+
+void answer_unref(struct answer *answer)
+{
+    if (answer && atomic_fetch_sub(&answer->references, 1) == 1)
+        free(answer);
+}
+
+/* --- Names --- */
+
+/* A backslash would begin an escape in a name's text form; no host is called so. */
+bool dns_name(const char *name, char out[DNS_NAME_MAX + 1])
+{
+    size_t label = 0, size = 0;
+    for (; *name; name++) {
+        unsigned char byte = (unsigned char)*name;
+        if (byte == '.' && name[1] == 0 && label > 0)
+            break;
+        if (byte <= ' ' || byte >= 127 || byte == '\\' || size == DNS_NAME_MAX)
+            return false;
+        label = byte == '.' ? 0 : label + 1;
+        if (label > DNS_LABEL_MAX || (byte == '.' && (size == 0 || out[size - 1] == '.')))
+            return false;
+        out[size++] = (char)tolower(byte);
+    }
+    out[size] = 0;
+    return size > 0 && out[size - 1] != '.';
+}

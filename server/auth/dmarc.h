@@ -1,0 +1,45 @@
+/*
+ * dmarc.h - DMARC (RFC 7489): does who signed, or was allowed to send, belong to the From?
+ *
+ * The organizational domain comes from the public suffix list by libpsl; record, alignment and
+ * policy from libopendmarc. libopendmarc takes a domain's parent for aligned whatever it is, so it
+ * is told only of those that have From's organizational domain.
+ */
+#ifndef MXHOOK_AUTH_DMARC_H
+#define MXHOOK_AUTH_DMARC_H
+
+#include "head.h"
+#include "lookups.h"
+#include "result.h"
+
+struct dmarc;
+
+/* Reads the public suffix list. libopendmarc keeps it for the whole process: one at a time. NULL:
+ * no memory, or no list. */
+struct dmarc *dmarc_open(void);
+void dmarc_close(struct dmarc *dmarc); /* takes NULL */
+
+/* The domain of From. 0 and *domain in `arena`, or *reason why there is none that counts, as a
+ * static text; or -ENOMEM. */
+int dmarc_from(const struct head *head, struct arena *arena, const char **domain,
+               const char **reason);
+
+/* Notes the records in `lookups`. 0 where all are there, -EAGAIN, or -ENOMEM. */
+int dmarc_ask(const struct dmarc *dmarc, const char *domain, struct lookups *lookups);
+
+/* What the others said, and whether they were asked. */
+struct dmarc_input {
+    const char *domain; /* dmarc_from()'s */
+    const struct spf_result *spf;
+    const struct dkim_result *dkim;
+    size_t dkim_count;
+    bool spf_on, dkim_on;
+    unsigned percent; /* 0 to 99, at random: which part of the mail this belongs to (pct) */
+};
+
+/* 0 or -ENOMEM. *refuse: it failed, and the domain asks to reject this one. Several threads at
+ * once. */
+int dmarc_check(const struct dmarc *dmarc, const struct dmarc_input *input,
+                const struct lookups *lookups, struct dmarc_result *out, bool *refuse);
+
+#endif

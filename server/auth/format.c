@@ -1,0 +1,207 @@
+#include "format.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A text that grows; once it cannot, it stays as it is and `failed`. */
+struct text {
+    char *bytes;
+    size_t size, capacity;
+    bool failed;
+};
+
+static void put(struct text *text, const char *bytes, size_t size)
+{
+    if (text->failed)
+        return;
+    if (size >= text->capacity - text->size) {
+        size_t capacity = 2 * (text->size + size) + 256;
+        char *grown = realloc(text->bytes, capacity);
+        if (!grown) {
+            text->failed = true;
+            return;
+        }
+        text->bytes = grown;
+        text->capacity = capacity;
+    }
+    memcpy(text->bytes + text->size, bytes, size);
+    text->size += size;
+    text->bytes[text->size] = 0;
+}
+
+static void say(struct text *text, const char *words)
+{
+    put(text, words, strlen(words));
+}
+
+static bool is_printable(unsigned char byte)
+{
+    return byte >= ' ' && byte != 127;
+}
+
+/* Inside of a comment (RFC 5322 section 3.2.2). */
+static void say_comment(struct text *text, const char *words)
+{
+    for (; *words; words++) {
+        if (strchr("()\\", *words))
+            put(text, "\\", 1);
+        put(text, is_printable((unsigned char)*words) ? words : "?", 1);
+    }
+}
+
+/* A value: as it is where it is a name or a number, else quoted. */
+static void say_value(struct text *text, const char *value)
+{
+    static const char atom[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    if (*value && value[strspn(value, atom)] == 0) {
+        say(text, value);
+        return;
+    }
+    put(text, "\"", 1);
+    for (; *value; value++) {
+        if (*value == '"' || *value == '\\')
+            put(text, "\\", 1);
+        put(text, is_printable((unsigned char)*value) ? value : "?", 1);
+    }
+    put(text, "\"", 1);
+}
+
+static void say_property(struct text *text, const char *name, const char *value)
+{
+    if (!*value)
+        return;
+    say(text, " ");
+    say(text, name);
+    say(text, "=");
+    say_value(text, value);
+}
+
+/* --- SPF --- */
+
+/* "domain of example.com designates 192.0.2.1 as permitted sender": in `words` %d is the domain,
+ * %i the client, %r the reason. */
+static void say_words(struct text *text, const char *words, const struct spf_result *spf,
+                      const char *client_ip)
+{
+    for (; *words; words++) {
+        if (*words != '%') {
+            put(text, words, 1);
+            continue;
+        }
+        words++;
+        say_comment(text, *words == 'd'   ? spf->domain
+                          : *words == 'i' ? client_ip
+                          : spf->reason   ? spf->reason
+                                          : "");
+    }
+}
+
+static const char *spf_words(const struct spf_result *spf)
+{
+    switch (spf->code) {
+    case AUTH_PASS: return "domain of %d designates %i as permitted sender";
+    case AUTH_FAIL: return "domain of %d does not designate %i as permitted sender";
+    case AUTH_SOFTFAIL:
+        return "domain of transitioning %d does not designate %i as permitted sender";
+    case AUTH_NEUTRAL: return "%i is neither permitted nor denied by domain of %d";
+    case AUTH_TEMPERROR: return "temporary error in processing domain of %d: %r";
+    case AUTH_PERMERROR: return "permanent error in processing domain of %d: %r";
+    default:
+        return *spf->domain && !spf->reason
+                   ? "domain of %d does not designate permitted sender hosts"
+                   : "%r";
+    }
+}
+
+static void say_spf(struct text *text, const struct spf_result *spf,
+                    const struct format_input *input)
+{
+    say(text, auth_code_name(spf->code));
+    say(text, " (");
+    say_comment(text, input->hostname);
+    say(text, ": ");
+    say_words(text, spf_words(spf), spf, input->client_ip);
+    say(text, ")");
+}
+
+static void say_received_spf(struct text *text, const struct auth_result *result,
+                             const struct format_input *input)
+{
+    say_spf(text, &result->spf, input);
+    say(text, " receiver=");
+    say_value(text, input->hostname);
+    say(text, "; client-ip=");
+    say(text, input->client_ip);
+    say(text, "; helo=");
+    say_value(text, input->helo);
+    say(text, ";");
+}
+
+/* --- Authentication-Results --- */
+
+static void say_reason(struct text *text, const char *reason)
+{
+    if (!reason)
+        return;
+    say(text, " (");
+    say_comment(text, reason);
+    say(text, ")");
+}
+
+static void say_dkim(struct text *text, const struct dkim_result *dkim)
+{
+    say(text, "; dkim=");
+    say(text, auth_code_name(dkim->code));
+    say_reason(text, dkim->reason);
+    say_property(text, "header.d", dkim->domain);
+    say_property(text, "header.s", dkim->selector);
+    say_property(text, "header.a", dkim->algorithm);
+    say_property(text, "header.b", dkim->signature);
+}
+
+static void say_dmarc(struct text *text, const struct dmarc_result *dmarc)
+{
+    say(text, "; dmarc=");
+    say(text, auth_code_name(dmarc->code));
+    if (dmarc->policy) {
+        say(text, " (p=");
+        say(text, dmarc->policy);
+        say(text, dmarc->reason ? "; " : "");
+        say_comment(text, dmarc->reason ? dmarc->reason : "");
+        say(text, ")");
+    } else {
+        say_reason(text, dmarc->reason);
+    }
+    say_property(text, "header.from", dmarc->domain);
+}
+
+static void say_results(struct text *text, const struct auth_result *result,
+                        const struct format_input *input)
+{
+    say_value(text, input->hostname);
+    say(text, "; spf=");
+    say_spf(text, &result->spf, input);
+    say_property(text, result->spf.helo ? "smtp.helo" : "smtp.mailfrom", result->spf.domain);
+    if (result->dkim_count == 0)
+        say(text, "; dkim=none");
+    for (size_t i = 0; i < result->dkim_count; i++)
+        say_dkim(text, &result->dkim[i]);
+    say_dmarc(text, &result->dmarc);
+}
+
+int format_result(struct auth_result *result, const struct format_input *input)
+{
+    struct text spf = {0}, all = {0};
+    say_received_spf(&spf, result, input);
+    say_results(&all, result, input);
+    if (!spf.failed && !all.failed) {
+        result->received_spf = arena_strndup(result->arena, spf.bytes, spf.size);
+        result->authentication_results = arena_strndup(result->arena, all.bytes, all.size);
+    }
+    free(spf.bytes);
+    free(all.bytes);
+    return result->received_spf && result->authentication_results ? 0 : -ENOMEM;
+}
