@@ -19,6 +19,8 @@ static const struct command commands[] = {
     {"config", "print an example configuration that documents every option", cli_config},
     {"payload", "print the JSON that a webhook is sent for a message", cli_payload},
     {"queue", "list, show, retry or drop what waits or has failed", cli_queue},
+    {"route", "show which rules see a message, and where it goes", cli_route},
+    {"test", "run the rules' tests", cli_test},
     {"version", "print the versions of mxhook and its libraries", cli_version},
 };
 

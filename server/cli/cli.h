@@ -15,7 +15,9 @@ int cli_check(int argc, char **argv);
 int cli_config(int argc, char **argv);
 int cli_payload(int argc, char **argv);
 int cli_queue(int argc, char **argv);
+int cli_route(int argc, char **argv);
 int cli_run(int argc, char **argv);
+int cli_test(int argc, char **argv);
 int cli_version(int argc, char **argv);
 
 /* What --config defaults to. */

@@ -1,0 +1,234 @@
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../log.h"
+#include "../mail/json.h"
+#include "../rules/trial.h"
+#include "cli.h"
+#include "rules.h"
+
+static const char help[] =
+    "Usage: mxhook route [OPTION]... FILE.eml\n"
+    "Shows which rules see this message, what each answers, and where it goes. Nothing is sent.\n"
+    "FILE may be '-': standard input.\n\n"
+    "      --rcpt ADDRESS    of RCPT TO, as often as needed (default: the first address of To)\n"
+    "      --sender ADDRESS  of MAIL FROM (default: the first address of From)\n"
+    "      --client-ip IP    of the client (default: 127.0.0.1)\n"
+    "      --rules DIR       the rules of this folder, with default limits; no configuration\n"
+    "      --json            a line of JSON for each recipient\n"
+    "  -c, --config FILE     the configuration (default " CLI_CONFIG_PATH ")\n"
+    "  -h, --help            this text\n\n"
+    "Exit code: 0 where every recipient is accepted, 1 where one is not.\n";
+
+#define MAX_RECIPIENTS 100
+
+struct arguments {
+    const char *config, *rules, *file;
+    const char *recipients[MAX_RECIPIENTS];
+    size_t recipient_count;
+    struct trial_envelope envelope;
+    bool json;
+};
+
+static int parse_arguments(int argc, char **argv, struct arguments *arguments)
+{
+    static const struct option options[] = {{"rcpt", required_argument, NULL, 'r'},
+                                            {"sender", required_argument, NULL, 's'},
+                                            {"client-ip", required_argument, NULL, 'i'},
+                                            {"rules", required_argument, NULL, 'd'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"config", required_argument, NULL, 'c'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    int option;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        switch (option) {
+        case 'r':
+            if (arguments->recipient_count == MAX_RECIPIENTS) {
+                fprintf(stderr, "mxhook route: more than %d recipients\n", MAX_RECIPIENTS);
+                return CLI_USAGE;
+            }
+            arguments->recipients[arguments->recipient_count++] = optarg;
+            break;
+        case 's': arguments->envelope.sender = optarg; break;
+        case 'i': arguments->envelope.client_ip = optarg; break;
+        case 'd': arguments->rules = optarg; break;
+        case 'j': arguments->json = true; break;
+        case 'c': arguments->config = optarg; break;
+        case 'h': fputs(help, stdout); return CLI_OK;
+        default: fputs("Try: mxhook route --help\n", stderr); return CLI_USAGE;
+        }
+    }
+    if (optind + 1 != argc) {
+        fputs("mxhook route: one FILE is expected\nTry: mxhook route --help\n", stderr);
+        return CLI_USAGE;
+    }
+    arguments->file = argv[optind];
+    return -1;
+}
+
+/* What came from outside must not write to the terminal: control bytes become '?'. */
+static void print_safe(const char *text)
+{
+    for (; *text; text++)
+        putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+}
+
+/* Is this very field, name and value, in the other list? */
+static bool has_field(const struct header_list *list, const struct header *field)
+{
+    for (size_t i = header_list_find(list, field->name, 0); i < list->count;
+         i = header_list_find(list, field->name, i + 1))
+        if (list->items[i].value_size == field->value_size &&
+            memcmp(list->items[i].value, field->value, field->value_size) == 0)
+            return true;
+    return false;
+}
+
+static void print_missing(char sign, const struct header_list *of, const struct header_list *in)
+{
+    for (size_t i = 0; i < of->count; i++) {
+        if (has_field(in, &of->items[i]))
+            continue;
+        printf("  %c ", sign);
+        print_safe(of->items[i].name);
+        fputs(": ", stdout);
+        print_safe(of->items[i].value);
+        putchar('\n');
+    }
+}
+
+static void print_text(const struct trial *trial)
+{
+    const struct verdict *verdict = trial->verdict;
+    char text[512];
+    print_safe(trial_recipient(trial));
+    putchar('\n');
+    for (const struct trial_step *step = trial->steps; step; step = step->next) {
+        printf("    %-28s ", step->rule);
+        print_safe(step->answer);
+        putchar('\n');
+    }
+    for (size_t i = 0; i < verdict->destination_count; i++)
+        printf("  -> %s%s\n", verdict->destinations[i].url,
+               verdict->destinations[i].secret ? "  (signed)" : "");
+    if (verdict->destination_count == 0) {
+        int code = trial_reply(trial, text, sizeof text);
+        printf("  => %d ", code);
+        print_safe(verdict->kind == VERDICT_DISCARD ? "accepted, and dropped" : text);
+        putchar('\n');
+    }
+    print_missing('-', &trial->before, &verdict->headers);
+    print_missing('+', &verdict->headers, &trial->before);
+}
+
+static void write_verdict(struct json *json, const struct trial *trial)
+{
+    const struct verdict *verdict = trial->verdict;
+    char text[512];
+    json_key(json, "recipient");
+    json_text(json, trial_recipient(trial));
+    json_key(json, "rule");
+    json_text(json, *verdict->rule ? verdict->rule : NULL);
+    json_key(json, "code");
+    json_number(json, trial_reply(trial, text, sizeof text));
+    json_key(json, "text");
+    json_text(json, text);
+    json_key(json, "destinations");
+    json_begin_array(json);
+    for (size_t i = 0; i < verdict->destination_count; i++)
+        json_text(json, verdict->destinations[i].url);
+    json_end_array(json);
+    json_key(json, "headers");
+    json_begin_array(json);
+    for (size_t i = 0; i < verdict->headers.count; i++) {
+        json_begin_array(json);
+        json_text(json, verdict->headers.items[i].name);
+        json_string(json, verdict->headers.items[i].value, verdict->headers.items[i].value_size);
+        json_end_array(json);
+    }
+    json_end_array(json);
+}
+
+static int print_json(const struct trial *trial)
+{
+    char buffer[4096];
+    struct spill *out = spill_new("/tmp", NULL);
+    struct json json;
+    if (!out)
+        return CLI_FAILED;
+    json_init(&json, out);
+    json_begin_object(&json);
+    write_verdict(&json, trial);
+    json_key(&json, "rules");
+    json_begin_array(&json);
+    for (const struct trial_step *step = trial->steps; step; step = step->next) {
+        json_begin_object(&json);
+        json_key(&json, "rule");
+        json_text(&json, step->rule);
+        json_key(&json, "answer");
+        json_text(&json, step->answer);
+        json_end_object(&json);
+    }
+    json_end_array(&json);
+    json_end_object(&json);
+    int status = json_finish(&json);
+    ssize_t n;
+    for (uint64_t at = 0; status == 0 && (n = spill_read(out, at, buffer, sizeof buffer)) > 0;
+         at += (uint64_t)n)
+        fwrite(buffer, 1, (size_t)n, stdout);
+    putchar('\n');
+    spill_free(out);
+    return status == 0 ? CLI_OK : CLI_FAILED;
+}
+
+static int route_one(struct ruleset *rules, struct spill *data, const struct arguments *arguments,
+                     const char *recipient)
+{
+    struct trial_envelope envelope = arguments->envelope;
+    struct trial *trial;
+    struct error err = {""};
+    char text[512];
+    envelope.recipient = recipient;
+    if (trial_run(rules, data, &envelope, &trial, &err) != 0)
+        return cli_fail("route", &err);
+    int code = CLI_OK;
+    if (arguments->json)
+        code = print_json(trial);
+    else
+        print_text(trial);
+    if (trial_reply(trial, text, sizeof text) != 250)
+        code = CLI_FAILED;
+    trial_free(trial);
+    return code;
+}
+
+int cli_route(int argc, char **argv)
+{
+    struct arguments arguments = {.config = CLI_CONFIG_PATH};
+    struct config *config = NULL;
+    struct ruleset *rules = NULL;
+    struct spill *data = NULL;
+    struct error err = {""};
+    int code = parse_arguments(argc, argv, &arguments);
+    if (code >= 0)
+        return code;
+    message_init();
+    log_set_level(LOG_WARN);
+    code = CLI_OK;
+    if (cli_load_rules(arguments.rules, arguments.config, &config, &rules, &err) != 0 ||
+        cli_read_message(arguments.file, &data, &err) != 0)
+        code = cli_fail("route", &err);
+    if (code == CLI_OK && arguments.recipient_count == 0)
+        code = route_one(rules, data, &arguments, NULL);
+    for (size_t i = 0; code != CLI_USAGE && data && i < arguments.recipient_count; i++)
+        if (route_one(rules, data, &arguments, arguments.recipients[i]) != CLI_OK)
+            code = CLI_FAILED;
+    spill_free(data);
+    ruleset_unref(rules);
+    config_unref(config);
+    return code;
+}

@@ -1,0 +1,51 @@
+#include "rules.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int cli_load_rules(const char *directory, const char *path, struct config **config,
+                   struct ruleset **rules, struct error *err)
+{
+    *config = NULL;
+    if (!directory) {
+        int code = config_load(path, config, err);
+        return code != 0 ? code : ruleset_load(&(*config)->rules, 1, rules, err);
+    }
+    /* the defaults of lua/mxhook/config.lua */
+    const struct rules_config defaults = {.directory = (char *)directory,
+                                          .workers = 1,
+                                          .time_limit_ms = 100,
+                                          .memory_limit = 64 << 20,
+                                          .text_limit = 4 << 20};
+    return ruleset_load(&defaults, 1, rules, err);
+}
+
+int cli_read_message(const char *file, struct spill **out, struct error *err)
+{
+    char buffer[65536];
+    bool standard_input = strcmp(file, "-") == 0;
+    const char *directory = getenv("TMPDIR");
+    int fd = standard_input ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, -errno, "%s: %s", file, strerror(errno));
+    struct spill *spill = spill_new(directory && *directory ? directory : "/tmp", NULL);
+    int code = spill ? 0 : -ENOMEM;
+    for (ssize_t n = 1; code == 0 && n > 0;) {
+        n = read(fd, buffer, sizeof buffer);
+        if (n < 0)
+            code = -errno;
+        else if (n > 0)
+            code = spill_write(spill, buffer, (size_t)n);
+    }
+    if (!standard_input)
+        close(fd);
+    if (code != 0) {
+        spill_free(spill);
+        return error_set(err, code, "%s: %s", file, strerror(-code));
+    }
+    *out = spill;
+    return 0;
+}

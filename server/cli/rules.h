@@ -1,0 +1,19 @@
+/* rules.h - what `route` and `test` have in common: which rules they try, and a message from a
+ * file. */
+#ifndef MXHOOK_CLI_RULES_H
+#define MXHOOK_CLI_RULES_H
+
+#include "../config.h"
+#include "../rules/ruleset.h"
+#include "../spill.h"
+
+/* Loads rules: of `directory` with the limits that are the configuration's defaults where it is
+ * given, else of the configuration file `path`. *config: NULL, or what was loaded, the caller's to
+ * unref. */
+int cli_load_rules(const char *directory, const char *path, struct config **config,
+                   struct ruleset **rules, struct error *err);
+
+/* The whole of a file, "-" for standard input. 0, or a negative errno with `err`. */
+int cli_read_message(const char *file, struct spill **out, struct error *err);
+
+#endif

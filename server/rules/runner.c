@@ -1,0 +1,183 @@
+#include "runner.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core.h"
+#include "state.h"
+#include "trial.h"
+
+#define RUNNER_MEMORY (size_t)1 << 32
+
+struct runner {
+    struct ruleset *ruleset;
+    const struct runner_options *options;
+    struct error *err;
+    int code;
+};
+
+static const char *optional_field(lua_State *L, int index, const char *name)
+{
+    lua_getfield(L, index, name); /* stays on the stack, so that the text does */
+    return lua_isnil(L, -1) ? NULL : luaL_checkstring(L, -1);
+}
+
+static void push_headers(lua_State *L, const struct header_list *headers)
+{
+    lua_createtable(L, (int)headers->count, 0);
+    for (size_t i = 0; i < headers->count; i++) {
+        lua_createtable(L, 2, 0);
+        lua_pushstring(L, headers->items[i].name);
+        lua_rawseti(L, -2, 1);
+        lua_pushlstring(L, headers->items[i].value, headers->items[i].value_size);
+        lua_rawseti(L, -2, 2);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+}
+
+static void push_destination(lua_State *L, const struct destination *to)
+{
+    lua_newtable(L);
+    lua_pushstring(L, to->url);
+    lua_setfield(L, -2, "url");
+    if (to->secret) {
+        lua_pushstring(L, to->secret);
+        lua_setfield(L, -2, "secret");
+    }
+    if (to->timeout_ms) {
+        lua_pushnumber(L, (lua_Number)to->timeout_ms / 1000);
+        lua_setfield(L, -2, "timeout");
+    }
+    if (to->attempts) {
+        lua_pushinteger(L, to->attempts);
+        lua_setfield(L, -2, "attempts");
+    }
+    if (to->header_count) {
+        lua_newtable(L);
+        for (size_t i = 0; i < to->header_count; i++) {
+            const char *colon = strchr(to->headers[i], ':');
+            lua_pushlstring(L, to->headers[i], (size_t)(colon - to->headers[i]));
+            lua_pushstring(L, colon + 2);
+            lua_settable(L, -3);
+        }
+        lua_setfield(L, -2, "headers");
+    }
+}
+
+static void push_trial(lua_State *L, const struct trial *trial)
+{
+    char text[512];
+    const struct verdict *verdict = trial->verdict;
+    lua_newtable(L);
+    lua_pushinteger(L, trial_reply(trial, text, sizeof text));
+    lua_setfield(L, -2, "code");
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, "text");
+    lua_pushstring(L, verdict->rule);
+    lua_setfield(L, -2, "rule");
+    push_headers(L, &verdict->headers);
+    lua_setfield(L, -2, "fields");
+    lua_newtable(L);
+    for (size_t i = 0; i < verdict->destination_count; i++) {
+        push_destination(L, &verdict->destinations[i]);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    lua_setfield(L, -2, "tables");
+    lua_newtable(L);
+    int count = 0;
+    for (const struct trial_step *step = trial->steps; step; step = step->next) {
+        lua_createtable(L, 0, 2);
+        lua_pushstring(L, step->rule);
+        lua_setfield(L, -2, "rule");
+        lua_pushstring(L, step->answer);
+        lua_setfield(L, -2, "answer");
+        lua_rawseti(L, -2, ++count);
+    }
+    lua_setfield(L, -2, "steps");
+}
+
+/* try(bytes of a message, envelope) -> what came of it */
+static int runner_try(lua_State *L)
+{
+    struct runner *runner = lua_touserdata(L, lua_upvalueindex(1));
+    size_t size;
+    const char *bytes = luaL_checklstring(L, 1, &size);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    struct trial_envelope envelope = {.sender = optional_field(L, 2, "sender"),
+                                      .recipient = optional_field(L, 2, "recipient"),
+                                      .client_ip = optional_field(L, 2, "client_ip"),
+                                      .helo = optional_field(L, 2, "helo"),
+                                      .user = optional_field(L, 2, "user")};
+    lua_getfield(L, 2, "tls");
+    envelope.tls = lua_toboolean(L, -1);
+    struct trial *trial = NULL;
+    struct error err = {""};
+    struct spill *data = spill_from_bytes(bytes, size);
+    int code = data ? trial_run(runner->ruleset, data, &envelope, &trial, &err) : -ENOMEM;
+    spill_free(data);
+    if (code != 0)
+        return luaL_error(L, "%s", code == -ENOMEM ? "not enough memory" : err.text);
+    push_trial(L, trial);
+    trial_free(trial);
+    return 1;
+}
+
+/* nftw() hands no context on: the state that collects the names. One thread, one walk at a time. */
+static lua_State *collecting;
+
+static int collect_file(const char *path, const struct stat *status, int type, struct FTW *ftw)
+{
+    static const char end[] = "_test.lua";
+    size_t size = strlen(path);
+    (void)status;
+    if (type == FTW_F && (ftw->level == 0 || (size >= sizeof end - 1 &&
+                                              strcmp(path + size - (sizeof end - 1), end) == 0))) {
+        lua_pushstring(collecting, path);
+        lua_rawseti(collecting, -2, (int)lua_objlen(collecting, -2) + 1);
+    }
+    return 0;
+}
+
+static int run_tests(lua_State *L)
+{
+    struct runner *runner = lua_touserdata(L, 1);
+    const struct runner_options *options = runner->options;
+    core_open(L);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "mxhook.test");
+    lua_call(L, 1, 1);
+    lua_newtable(L);
+    collecting = L;
+    for (size_t i = 0; i < options->path_count; i++)
+        if (nftw(options->paths[i], collect_file, 16, FTW_PHYS) != 0)
+            return luaL_error(L, "%s: %s", options->paths[i], strerror(errno));
+    lua_newtable(L);
+    lua_pushstring(L, options->filter);
+    lua_setfield(L, -2, "filter");
+    lua_pushstring(L, options->junit);
+    lua_setfield(L, -2, "junit");
+    lua_pushboolean(L, options->tap);
+    lua_setfield(L, -2, "tap");
+    lua_pushlightuserdata(L, runner);
+    lua_pushcclosure(L, runner_try, 1);
+    lua_call(L, 3, 1);
+    runner->code = (int)lua_tointeger(L, -1);
+    return 0;
+}
+
+int runner_run(struct ruleset *ruleset, const struct runner_options *options, struct error *err)
+{
+    struct runner runner = {ruleset, options, err, 0};
+    char text[900];
+    struct state *state = state_new(RUNNER_MEMORY);
+    if (!state)
+        return error_set(err, -ENOMEM, "not enough memory");
+    int code = state_call(state, run_tests, &runner, text, sizeof text);
+    state_free(state);
+    if (code != 0)
+        return error_set(err, code, "%s", text);
+    return runner.code;
+}
