@@ -1,5 +1,6 @@
 #include "mail_test.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,12 +19,10 @@ struct spill *spill_in_file(const char *bytes, size_t size)
 
 struct message *parse_bytes(const char *mail, size_t size)
 {
-    static bool ready;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct message *message;
     struct error err;
-    if (!ready)
-        message_init();
-    ready = true;
+    pthread_once(&once, message_init);
     struct spill *spill = spill_from_bytes(mail, size);
     assert_non_null(spill);
     assert_int_equal(message_parse(spill, RECEIVED_SECONDS, &message, &err), 0);
