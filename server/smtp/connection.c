@@ -19,12 +19,14 @@ struct connection {
     unsigned open_handles;
     struct session *session;
     enum connection_state state;
+    bool using_input;   /* inside session_input(): an answer need not set things going */
     bool submitted;     /* its message is with submit(): the answer will come */
     bool end_of_input;  /* the client closed its side */
     bool shutdown_done; /* all replies are out, and our side is closed */
     bool aborted;       /* leaves the list without waiting for the answer */
     char *rest;         /* input that must wait; NULL: none. Reading is paused while there is */
     size_t rest_at, rest_size;
+    uint64_t drain_ms;  /* for the last replies to go out */
     const char *reason; /* why it ends, for the log */
     char id[ID_SIZE];
 };
@@ -139,7 +141,7 @@ static void enter_list(struct connection *c, struct connections *owner)
 }
 
 static struct session *make_session(struct connection *c, const struct connections *connections,
-                                    const struct sockaddr *peer, struct config *config)
+                                    const char *ip, struct config *config)
 {
     const struct session_hooks hooks = {
         .send = send_to_client,
@@ -149,29 +151,41 @@ static struct session *make_session(struct connection *c, const struct connectio
         .check_recipient = check_recipient,
         .submit = submit,
     };
-    char ip[46];
-    connection_format_address(peer, ip);
-    id_new(c->id);
-    log_info("connect", c->id, LOG_TEXT("client", ip));
     return session_new(config, &hooks, c, c->id, ip, connections->temporary_directory);
 }
 
-int connection_open(struct connections *connections, int fd, const struct sockaddr *peer,
-                    struct config *config)
+static struct connection *make_connection(struct connections *connections, const char *ip,
+                                          struct config *config)
 {
     struct connection *c = calloc(1, sizeof *c);
     if (!c)
-        return -ENOMEM;
-    c->session = make_session(c, connections, peer, config);
+        return NULL;
+    id_new(c->id);
+    c->session = make_session(c, connections, ip, config);
     if (!c->session) {
         free(c);
-        return -ENOMEM;
+        return NULL;
     }
+    c->drain_ms = CONNECTION_DRAIN_MS;
+    if (config->smtp.command_timeout_ms < CONNECTION_DRAIN_MS)
+        c->drain_ms = (uint64_t)config->smtp.command_timeout_ms;
     c->tcp.data = c->timer.data = c->shutdown.data = c;
     uv_tcp_init(connections->loop, &c->tcp);
     uv_timer_init(connections->loop, &c->timer);
     c->open_handles = 2;
     enter_list(c, connections);
+    return c;
+}
+
+int connection_open(struct connections *connections, int fd, const struct sockaddr *peer,
+                    struct config *config)
+{
+    char ip[46];
+    connection_format_address(peer, ip);
+    struct connection *c = make_connection(connections, ip, config);
+    if (!c)
+        return -ENOMEM;
+    log_info("connect", c->id, LOG_TEXT("client", ip));
     int code = uv_tcp_open(&c->tcp, fd);
     if (code != 0) {
         close_now(c, uv_strerror(code));
@@ -192,7 +206,10 @@ static void give_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 
 static size_t use_input(struct connection *c, const char *bytes, size_t size)
 {
-    return session_input(c->session, bytes, size);
+    c->using_input = true;
+    size_t used = session_input(c->session, bytes, size);
+    c->using_input = false;
+    return used;
 }
 
 static bool can_use_input(const struct connection *c)
@@ -281,7 +298,8 @@ static void on_answer(void *token, const struct reply *reply)
     c->submitted = false;
     if (c->state == CONNECTION_OPEN) {
         session_answer(c->session, reply);
-        advance(c);
+        if (!c->using_input)
+            advance(c);
         return;
     }
     log_info("answer-unheard", c->id, LOG_NUMBER("code", reply->code));
@@ -312,7 +330,7 @@ static void drain(struct connection *c, const char *reason)
     }
     if (!c->end_of_input)
         uv_read_start((uv_stream_t *)&c->tcp, give_buffer, on_read);
-    uv_timer_start(&c->timer, on_timer, CONNECTION_DRAIN_MS, 0);
+    uv_timer_start(&c->timer, on_timer, c->drain_ms, 0);
 }
 
 static void on_shutdown_done(uv_shutdown_t *request, int status)

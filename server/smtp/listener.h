@@ -1,7 +1,8 @@
 /*
  * listener.h - the sockets that SMTP comes in by, and the connections on them.
  *
- * Loop thread only. A connection (connection.c) joins a uv_tcp_t, a timer and a session.
+ * Loop thread only. A connection (connection.c) joins a uv_tcp_t, a timer and a session. The
+ * process must ignore SIGPIPE, as libuv's users do.
  *
  * Clients past smtp.max_connections get 421 4.3.2 and are closed. So do those that come while the
  * process has no file descriptor left: a spare one is kept for that. If even that fails, accepting
@@ -25,8 +26,8 @@ struct listener_hooks {
     void (*release_rules)(struct ruleset *rules); /* any thread */
     enum recipient_answer (*check_recipient)(void *context, struct ruleset *rules,
                                              const char *recipient);
-    /* Takes over a transaction; `done(token, reply)` must be called once, later, on the loop's
-     * thread, even if the client is gone by then. */
+    /* Takes over a transaction; `done(token, reply)` must be called once, from inside or later, on
+     * the loop's thread, even if the client is gone by then. */
     void (*submit)(void *context, struct transaction *transaction,
                    void (*done)(void *token, const struct reply *reply), void *token);
 };

@@ -91,6 +91,8 @@ static void on_submit(void *context, struct transaction *transaction)
     struct peer *peer = context;
     assert_true(peer->submitted_count < MAX_SUBMITTED);
     peer->submitted[peer->submitted_count++] = transaction;
+    if (peer->answers_inside)
+        peer_answer(peer, 250, "2.0.0", "OK");
 }
 
 void peer_start(struct peer *peer, struct config *config, const char *temporary_directory)

@@ -17,9 +17,10 @@ struct peer {
     size_t replies_size;
     size_t sends;
     bool closed;
-    bool slow;     /* send() returns false */
-    bool no_rules; /* rules() returns NULL */
-    bool answers;  /* play() answers 250 2.0.0 OK by itself */
+    bool slow;           /* send() returns false */
+    bool no_rules;       /* rules() returns NULL */
+    bool answers;        /* peer_play() answers 250 2.0.0 OK by itself */
+    bool answers_inside; /* the same, but submit() does */
     int rules_held;
     struct transaction *submitted[MAX_SUBMITTED];
     size_t submitted_count;

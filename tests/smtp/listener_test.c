@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 
 #include "../test.h"
 #include "fixture.h"
+#include "smtp/connection.h"
 
 #define PATIENCE_MS 20000
 #define MAX_PENDING 8
@@ -35,6 +37,34 @@ static struct listeners *listeners;
 static struct pending pending[MAX_PENDING];
 static size_t pending_count;
 static int rules_held, idle_calls;
+static bool answers_inside; /* submit() answers at once */
+
+/* The linker sends our calls of these here (see CMakeLists.txt): the one that is `allocations` away
+ * fails; -1: none. */
+static int allocations = -1;
+static size_t allocated; /* bytes, in this turn of the loop */
+static size_t most_allocated;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+static bool allocation_fails(void)
+{
+    return allocations >= 0 && allocations-- == 0;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    allocated += size;
+    return allocation_fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return allocation_fails() ? NULL : __real_calloc(count, size);
+}
 
 /* The stub of the server. */
 
@@ -64,26 +94,28 @@ static enum recipient_answer on_check(void *context, struct ruleset *rules, cons
     return strncmp(recipient, "unknown@", 8) == 0 ? RECIPIENT_UNKNOWN : RECIPIENT_OK;
 }
 
-static void on_submit(void *context, struct transaction *transaction,
-                      void (*done)(void *token, const struct reply *reply), void *token)
-{
-    (void)context;
-    assert_true(pending_count < MAX_PENDING);
-    pending[pending_count++] = (struct pending){transaction, done, token};
-}
-
-static void on_idle(void *context)
-{
-    (void)context;
-    idle_calls++;
-}
-
 static void answer(size_t index)
 {
     struct reply reply;
     reply_set(&reply, 250, "2.0.0", "OK");
     transaction_free(pending[index].transaction);
     pending[index].done(pending[index].token, &reply);
+}
+
+static void on_submit(void *context, struct transaction *transaction,
+                      void (*done)(void *token, const struct reply *reply), void *token)
+{
+    (void)context;
+    assert_true(pending_count < MAX_PENDING);
+    pending[pending_count++] = (struct pending){transaction, done, token};
+    if (answers_inside)
+        answer(pending_count - 1);
+}
+
+static void on_idle(void *context)
+{
+    (void)context;
+    idle_calls++;
 }
 
 /* Time and the loop. */
@@ -98,7 +130,10 @@ static int64_t now_ms(void)
 /* One turn; true while there is patience left. */
 static bool turn(int64_t start)
 {
+    allocated = 0;
     uv_run(&loop, UV_RUN_NOWAIT);
+    if (allocated > most_allocated)
+        most_allocated = allocated;
     usleep(200);
     return now_ms() - start < PATIENCE_MS;
 }
@@ -128,6 +163,8 @@ static void open_all(const char *more)
     config = fixture_config(more);
     pending_count = 0;
     idle_calls = 0;
+    answers_inside = false;
+    most_allocated = 0;
     assert_int_equal(uv_loop_init(&loop), 0);
     if (listeners_open(&loop, config, &hooks, NULL, "/tmp", &listeners, &err) != 0)
         fail_msg("%s", err.text);
@@ -258,6 +295,24 @@ static bool machine_has_ipv6(void)
     return has;
 }
 
+static void addresses_as_text(void **state)
+{
+    (void)state;
+    static const char *const pairs[][2] = {
+        {"::ffff:192.0.2.1", "192.0.2.1"}, {"2001:db8::1", "2001:db8::1"}, {"::1", "::1"}};
+    char text[46];
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+        assert_int_equal(inet_pton(AF_INET6, pairs[i][0], &v6.sin6_addr), 1);
+        connection_format_address((struct sockaddr *)&v6, text);
+        assert_string_equal(text, pairs[i][1]);
+    }
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    v4.sin_addr.s_addr = htonl(0xc0000201);
+    connection_format_address((struct sockaddr *)&v4, text);
+    assert_string_equal(text, "192.0.2.1");
+}
+
 static void several_listeners(void **state)
 {
     (void)state;
@@ -312,8 +367,7 @@ static void a_port_in_use_opens_nothing(void **state)
     const struct listener_hooks hooks = {.config = on_config};
     assert_int_equal(listeners_open(&loop, second, &hooks, NULL, "/tmp", &also, &err), -EADDRINUSE);
     assert_null(also);
-    snprintf(expected, sizeof expected,
-             "cannot listen on 127.0.0.1 port %d: Address already in use",
+    snprintf(expected, sizeof expected, "cannot listen on 127.0.0.1:%d: Address already in use",
              listeners_port(listeners, 0));
     assert_string_equal(err.text, expected);
     config_unref(second);
@@ -411,6 +465,24 @@ static void pipelined_messages(void **state)
     close_all();
 }
 
+static void answers_from_inside_submit(void **state)
+{
+    (void)state;
+    open_all("");
+    int fd = connect_to(0);
+    begin_data(fd);
+    /* The first one is answered later, so that the others come from the input that had to wait. */
+    say(fd, ".\r\n" TRANSACTION ".\r\n" TRANSACTION ".\r\nQUIT\r\n");
+    WAIT_FOR(pending_count == 1);
+    answers_inside = true;
+    answer(0);
+    expect(fd, "250 2.0.0 OK\r\n" TRANSACTION_REPLY "250 2.0.0 OK\r\n" TRANSACTION_REPLY
+               "250 2.0.0 OK\r\n" BYE);
+    expect_closed(fd);
+    assert_int_equal(pending_count, 3);
+    close_all();
+}
+
 static void half_closed_client_gets_its_replies(void **state)
 {
     (void)state;
@@ -475,24 +547,34 @@ static void client_gone_in_data(void **state)
     close_all();
 }
 
-/* Sends EHLOs as long as they are taken, and reads nothing: at some point the server must stop
- * reading, long before it holds a reply to each. */
+/* Sends HELPs as long as they are taken, and reads nothing: at some point the server must stop
+ * reading, long before it holds a reply to each. Returns how many bytes were sent. */
+static size_t send_without_reading(int fd)
+{
+    static char text[6 * 20000];
+    for (size_t i = 0; i < sizeof text; i += 6)
+        memcpy(text + i, "HELP\r\n", 6);
+    size_t sent = 0, at = 0, quiet = 0;
+    int64_t start = now_ms();
+    while (quiet < 100 && turn(start)) {
+        ssize_t n = send(fd, text + at, sizeof text - at, MSG_NOSIGNAL);
+        quiet = n > 0 ? 0 : quiet + 1;
+        sent += n > 0 ? (size_t)n : 0;
+        at = sent % sizeof text;
+    }
+    assert_int_equal(quiet, 100);
+    return sent;
+}
+
 static void client_that_never_reads(void **state)
 {
     (void)state;
     open_all("smtp = { command_timeout = '500ms' }");
     int fd = connect_to(0);
-    char text[6 * 1000 + 1];
-    for (size_t i = 0; i < sizeof text - 1; i += 6)
-        memcpy(text + i, "HELP\r\n", 6);
-    size_t sent = 0, quiet = 0;
-    int64_t start = now_ms();
-    while (quiet < 100 && turn(start)) {
-        ssize_t n = send(fd, text, sizeof text - 1, MSG_NOSIGNAL);
-        quiet = n > 0 ? 0 : quiet + 1;
-        sent += n > 0 ? (size_t)n : 0;
-    }
-    assert_int_equal(quiet, 100); /* it does not take more */
+    size_t sent = send_without_reading(fd);
+    /* 64 KiB of input make 800 KiB of replies, but they are made only as far as they can be sent.
+     */
+    assert_in_range(most_allocated, 1, 3 * CONNECTION_READ_SIZE);
     /* Others are served; this one goes when its time is over. */
     int other = connect_to(0);
     expect(other, GREETING);
@@ -598,6 +680,71 @@ static void last_reply_arrives(void **state)
     close_all();
 }
 
+/* Connects until it is greeted, and not turned away. */
+static void wait_for_a_place(void)
+{
+    char first = 0;
+    for (int64_t start = now_ms(); first != '2'; assert_true(turn(start))) {
+        int fd = connect_to(0);
+        WAIT_FOR(recv(fd, &first, 1, 0) == 1);
+        close(fd);
+    }
+}
+
+/* A client that does not close, or does not even read, is let go, and its place is free again. */
+static void client_that_does_not_close(void **state)
+{
+    (void)state;
+    open_all("smtp = { max_connections = 1 }");
+    int fd = connect_to(0);
+    expect(fd, GREETING);
+    say(fd, "QUIT\r\n");
+    expect(fd, BYE);
+    wait_for_a_place();
+    expect_closed(fd);
+    close_all();
+}
+
+static void client_that_does_not_read_its_last_reply(void **state)
+{
+    (void)state;
+    open_all("smtp = { command_timeout = '200ms', max_connections = 1 }");
+    int fd = connect_to(0);
+    send_without_reading(fd);
+    wait_for_a_place();
+    close(fd);
+    close_all();
+}
+
+/* No memory: for a new client, for the input that must wait, for replies that must. */
+static void no_memory(void **state)
+{
+    (void)state;
+    open_all("");
+    for (int i = 0; i < 2; i++) { /* the connection's, the session's */
+        int fd = connect_to(0);
+        allocations = i;
+        expect(fd, "421 4.3.2 mx.test no resources, try again later\r\n");
+        expect_closed(fd);
+        assert_int_equal(allocations, -1);
+    }
+    int fd = connect_to(0);
+    begin_data(fd);
+    say(fd, ".\r\nNOOP\r\n");
+    allocations = 0;
+    WAIT_FOR(pending_count == 1);
+    assert_int_equal(allocations, -1);
+    expect_closed(fd);
+    answer(0);
+
+    fd = connect_to(0);
+    allocations = 0;
+    send_without_reading(fd);
+    assert_int_equal(allocations, -1);
+    close(fd);
+    close_all();
+}
+
 static void large_message(void **state)
 {
     (void)state;
@@ -665,6 +812,36 @@ static void graceful_stop(void **state)
     assert_int_equal(idle_calls, 1);
 }
 
+/* A client that is known to be gone, as replies could not be sent, while its message is processed.
+ */
+static void stop_with_a_client_gone(void **state)
+{
+    (void)state;
+    open_all("");
+    int fd = connect_to(0);
+    char got[65536];
+    expect(fd, GREETING);
+    most_allocated = 0;
+    for (int64_t start = now_ms(); most_allocated == 0;) { /* until replies have to wait */
+        say(fd, "HELP\r\nHELP\r\nHELP\r\nHELP\r\nHELP\r\nHELP\r\nHELP\r\nHELP\r\nHELP\r\nHELP\r\n");
+        say(fd, "EHLO a\r\nEHLO a\r\nEHLO a\r\nEHLO a\r\nEHLO a\r\nEHLO a\r\nEHLO a\r\n");
+        assert_true(turn(start));
+    }
+    say(fd, HELLO TRANSACTION ".\r\n");
+    int64_t start = now_ms();
+    while (pending_count == 0 && turn(start)) /* reads just enough */
+        (void)!recv(fd, got, sizeof got, 0);
+    assert_int_equal(pending_count, 1);
+    reset(fd);
+    run_for(20);
+    listeners_stop(listeners, on_idle, NULL);
+    run_for(20);
+    assert_int_equal(idle_calls, 0);
+    answer(0);
+    WAIT_FOR(idle_calls == 1);
+    close_all();
+}
+
 static void stop_without_connections(void **state)
 {
     (void)state;
@@ -707,6 +884,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session),
+        cmocka_unit_test(addresses_as_text),
         cmocka_unit_test(several_listeners),
         cmocka_unit_test(both_families_on_one_port),
         cmocka_unit_test(a_port_in_use_opens_nothing),
@@ -714,6 +892,7 @@ int main(void)
         cmocka_unit_test(no_descriptors),
         cmocka_unit_test(no_descriptors_at_all),
         cmocka_unit_test(pipelined_messages),
+        cmocka_unit_test(answers_from_inside_submit),
         cmocka_unit_test(half_closed_client_gets_its_replies),
         cmocka_unit_test(client_gone_while_its_message_is_processed),
         cmocka_unit_test(client_gone_in_data),
@@ -722,10 +901,15 @@ int main(void)
         cmocka_unit_test(timeouts),
         cmocka_unit_test(each_piece_starts_the_time_anew),
         cmocka_unit_test(last_reply_arrives),
+        cmocka_unit_test(client_that_does_not_close),
+        cmocka_unit_test(client_that_does_not_read_its_last_reply),
+        cmocka_unit_test(no_memory),
         cmocka_unit_test(large_message),
         cmocka_unit_test(graceful_stop),
+        cmocka_unit_test(stop_with_a_client_gone),
         cmocka_unit_test(stop_without_connections),
         cmocka_unit_test(free_with_connections),
     };
+    signal(SIGPIPE, SIG_IGN);
     return RUN_TESTS(tests);
 }

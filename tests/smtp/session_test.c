@@ -108,6 +108,16 @@ static void input_stops_at_a_submitted_message(void **state)
     say_and_expect("NOOP\r\n", "");
 }
 
+static void an_answer_from_inside_submit(void **state)
+{
+    (void)state;
+    peer.answers_inside = true;
+    say_and_expect("HELO a\r\n" TRANSACTION ".\r\n" TRANSACTION ".\r\nQUIT\r\n",
+                   "250 mx.test\r\n" TRANSACTION_REPLY "250 2.0.0 OK\r\n" TRANSACTION_REPLY
+                   "250 2.0.0 OK\r\n221 2.0.0 mx.test closing\r\n");
+    assert_true(peer.closed);
+}
+
 static void one_send_for_one_piece(void **state)
 {
     (void)state;
@@ -429,6 +439,7 @@ int main(void)
         TEST(transaction_holds_what_was_said),
         TEST(ids_count_transactions),
         TEST(input_stops_at_a_submitted_message),
+        TEST(an_answer_from_inside_submit),
         TEST(one_send_for_one_piece),
         TEST(very_many_replies),
         TEST(slow_client_stops_the_input),
