@@ -6,12 +6,13 @@ static bool is_failure(const struct http_result *result)
     return result->status >= 500 || (result->status == 0 && !result->hopeless && !result->ours);
 }
 
-static void slow_down(struct breaker *breaker, const struct http_result *result, size_t under_way)
+static void slow_down(struct breaker *breaker, const struct deliver_config *config,
+                      const struct http_result *result, size_t under_way)
 {
     if (result->status == 429 || result->status == 503)
         breaker->pace = under_way > 1 ? under_way / 2 : 1;
     else if (breaker->pace > 0 && result->status >= 200 && result->status < 300)
-        breaker->pace++;
+        breaker->pace = breaker->pace < config->max_per_origin ? breaker->pace + 1 : 0;
 }
 
 static enum breaker_change trip(struct breaker *breaker, const struct deliver_config *config,
@@ -30,7 +31,7 @@ static enum breaker_change trip(struct breaker *breaker, const struct deliver_co
 enum breaker_change breaker_note(struct breaker *breaker, const struct deliver_config *config,
                                  const struct http_result *result, size_t under_way, int64_t now_ms)
 {
-    slow_down(breaker, result, under_way);
+    slow_down(breaker, config, result, under_way);
     if (is_failure(result)) {
         breaker->failures++;
         bool enough = breaker->failures >= config->breaker_failures;
@@ -50,6 +51,11 @@ void breaker_look(struct breaker *breaker, int64_t now_ms)
 {
     if (breaker->state == BREAKER_OPEN && now_ms >= breaker->until_ms)
         breaker->state = BREAKER_PROBING;
+}
+
+bool breaker_at_rest(const struct breaker *breaker)
+{
+    return breaker->state == BREAKER_CLOSED && breaker->failures == 0 && breaker->pace == 0;
 }
 
 size_t breaker_allows(const struct breaker *breaker, const struct deliver_config *config)

@@ -32,6 +32,7 @@ enum breaker_change breaker_note(struct breaker *breaker, const struct deliver_c
                                  int64_t now_ms);
 /* An open one whose pause is over probes. */
 void breaker_look(struct breaker *breaker, int64_t now_ms);
+bool breaker_at_rest(const struct breaker *breaker); /* it has nothing to remember */
 /* How many requests at once. */
 size_t breaker_allows(const struct breaker *breaker, const struct deliver_config *config);
 

@@ -25,13 +25,12 @@
 
 #define HAND_MAX      1024u               /* deliveries in hand */
 #define HAND_BYTES    (16u * 1024 * 1024) /* their payloads in memory */
-#define ORIGIN_MAX    256u  /* of one origin, or twice its limit of requests if more */
-#define WAKE_MAX_MS   60000 /* looks at the spool at least so often: clocks may jump */
-#define WAKE_AGAIN_MS 1000  /* when something is due that could not be had */
-#define STARVED_MS    5000  /* before an attempt that memory or descriptors were short for */
-#define FORGET_MS                                                                                  \
-    600000           /* after a breaker's pause, an origin that nothing was sent to is forgotten */
-#define SETTLE_MS 50 /* until the end of an attempt is stored for sure */
+#define ORIGIN_MAX    256u   /* of one origin, or twice its limit of requests if more */
+#define WAKE_MAX_MS   60000  /* looks at the spool at least so often: clocks may jump */
+#define WAKE_AGAIN_MS 1000   /* when something is due that could not be had */
+#define STARVED_MS    5000   /* before an attempt that memory or descriptors were short for */
+#define FORGET_MS     600000 /* after the last request, what is known of an origin */
+#define SETTLE_MS     50     /* until the end of an attempt is stored for sure */
 
 /* An attempt under way, in the list of all of them. */
 struct flight {
@@ -258,8 +257,9 @@ static void note_origin(struct deliver *d, struct origin *origin, const char *ur
 {
     char name[ORIGIN_SIZE];
     struct breaker *breaker = &origin->breaker;
+    origin->ended_ms = clock_unix_ms();
     enum breaker_change change =
-        breaker_note(breaker, &d->config->deliver, result, origin->in_flight, clock_unix_ms());
+        breaker_note(breaker, &d->config->deliver, result, origin->in_flight, origin->ended_ms);
     if (change == BREAKER_AS_IT_WAS)
         return;
     origin_of(url, name);
@@ -421,13 +421,14 @@ void deliver_wake(struct deliver *d)
         d->more = true;
 }
 
-/* Those whose breaker opened, and that nobody sends anything any more. */
+/* Those that nobody sends anything any more. */
 static void forget_origins(struct deliver *d)
 {
     int64_t now = clock_unix_ms();
     for (size_t i = 0; i < d->origins.map.capacity; i++) {
         struct origin *origin = d->origins.map.slots[i].value;
-        if (origin && origin->in_hand == 0 && now > origin->breaker.until_ms + FORGET_MS) {
+        if (origin && origin->in_hand == 0 && now > origin->ended_ms + FORGET_MS &&
+            now > origin->breaker.until_ms + FORGET_MS) {
             origin->breaker = (struct breaker){0};
             hold(d, origin);
             origins_settle(&d->origins, origin);

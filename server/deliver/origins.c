@@ -62,7 +62,7 @@ struct origin *origins_next(struct origins *origins)
 
 void origins_settle(struct origins *origins, struct origin *origin)
 {
-    if (origin->in_hand > 0 || origin->in_ring || origin->breaker.state != BREAKER_CLOSED)
+    if (origin->in_hand > 0 || origin->in_ring || !breaker_at_rest(&origin->breaker))
         return;
     map_remove(&origins->map, origin->key);
     origin_free(origin);

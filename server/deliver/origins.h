@@ -1,5 +1,6 @@
 /*
- * origins.h - the origins that something is in hand for, or whose breaker is not closed.
+ * origins.h - the origins that something is in hand for, or whose breaker has something to
+ * remember.
  *
  * Those with something ready stand in a ring, and take turns.
  */
@@ -13,7 +14,8 @@
 struct origin {
     uint64_t key;
     struct breaker breaker;
-    char *name; /* scheme://host:port, once the breaker has opened; else NULL */
+    int64_t ended_ms; /* when the last request ended, Unix time */
+    char *name;       /* scheme://host:port, once the breaker has opened; else NULL */
     struct delivery *ready, **ready_end;
     size_t in_hand, in_flight; /* in_hand: both ready and in flight */
     bool in_ring;
