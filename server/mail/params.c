@@ -27,7 +27,7 @@ static bool is_space(char c)
 
 static bool is_token(char c)
 {
-    return (unsigned char)c > ' ' && c != 0x7f && !strchr("()<>@,;:\\\"/[]?=", c);
+    return (unsigned char)c > ' ' && (unsigned char)c < 0x7f && !strchr("()<>@,;:\\\"/[]?=", c);
 }
 
 static size_t skip_spaces(const char *value, size_t size, size_t at)

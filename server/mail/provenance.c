@@ -10,45 +10,53 @@
 
 /* --- Whose Authentication-Results --- */
 
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* White space and comments (RFC 5322 section 3.2.2), which can nest. */
 static const char *skip_cfws(const char *at, const char *end)
 {
     unsigned depth = 0;
     for (; at < end; at++) {
-        if (*at == '\\' && depth > 0)
-            at++;
-        else if (*at == '(')
+        if (*at == '(')
             depth++;
         else if (*at == ')' && depth > 0)
             depth--;
-        else if (depth == 0 && !strchr(" \t\r\n", *at))
-            break;
-        else if (depth == 0 && *at == 0)
+        else if (*at == '\\' && depth > 0 && end - at > 1)
+            at++;
+        else if (depth == 0 && !is_space(*at))
             break;
     }
-    return at < end ? at : end;
+    return at;
 }
 
-/* Is the authserv-id, the first word of the value (RFC 8601 section 2.2), this one? It is a token
- * or a quoted string; letter case does not count. A final dot names the same host. */
-static bool claims(const struct header *header, const char *hostname)
+/* The value's first word, the authserv-id (RFC 8601 section 2.2): a token or a quoted string. Cut
+ * to the capacity, which no host's name reaches (RFC 1035 section 2.3.4). */
+static void read_authserv_id(const struct header *header, char *id, size_t capacity)
 {
     const char *end = header->value + header->value_size;
     const char *at = skip_cfws(header->value, end);
     bool quoted = at < end && *at == '"';
-    size_t have = strlen(hostname), matched = 0;
-    for (at += quoted; at < end; at++) {
-        if (quoted ? *at == '"' : strchr(" \t\r\n;(", *at) != NULL)
+    size_t size = 0;
+    for (at += quoted; at < end && size < capacity - 1; at++) {
+        if (quoted ? *at == '"' : is_space(*at) || *at == ';' || *at == '(')
             break;
         if (quoted && *at == '\\' && end - at > 1)
             at++;
-        if (matched == have)
-            return *at == '.' &&
-                   (end - at == 1 || (quoted ? at[1] == '"' : strchr(" \t\r\n;(", at[1]) != NULL));
-        if (strncasecmp(at, hostname + matched++, 1) != 0)
-            return false;
+        id[size++] = *at;
     }
-    return matched == have;
+    if (size > 0 && id[size - 1] == '.') /* names the same host */
+        size--;
+    id[size] = 0;
+}
+
+static bool claims(const struct header *header, const char *hostname)
+{
+    char id[300];
+    read_authserv_id(header, id, sizeof id);
+    return strcasecmp(id, hostname) == 0;
 }
 
 /* --- What is added --- */

@@ -145,6 +145,17 @@ static int end_base64(struct buffer *bytes, struct base64_state *base64)
     return buffer_append(bytes, (char *)out, got);
 }
 
+/* A value is one line, also where somebody has encoded a line end. */
+static int append_line(struct buffer *to, const char *charset, const struct buffer *bytes)
+{
+    size_t begin = to->size;
+    int status = charset_append(to, charset, bytes->bytes, bytes->size);
+    for (size_t i = begin; i < to->size; i++)
+        if (to->bytes[i] == '\r' || to->bytes[i] == '\n')
+            to->bytes[i] = ' ';
+    return status;
+}
+
 /* Decodes the run of adjacent words that begins at *at, and moves *at behind it. Words of one
  * charset are converted together, since a character may be cut between them. */
 static int decode_run(struct buffer *to, const char **at, const char *end)
@@ -170,7 +181,7 @@ static int decode_run(struct buffer *to, const char **at, const char *end)
             char charset[CHARSET_MAX];
             memcpy(charset, word.charset, word.charset_size);
             charset[word.charset_size] = 0;
-            status = charset_append(to, charset, bytes.bytes, bytes.size);
+            status = append_line(to, charset, &bytes);
             bytes.size = 0;
         }
         *at = word.end;
@@ -244,7 +255,7 @@ static int append_escaped(struct buffer *to, const struct buffer *text, const ch
         if (strchr(special, c) || c == '\\')
             status = buffer_append_byte(to, '\\');
         if (status == 0)
-            status = buffer_append_byte(to, c == '\r' || c == '\n' ? ' ' : c);
+            status = buffer_append_byte(to, c);
     }
     return status;
 }

@@ -12,6 +12,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
+static bool is_utf8(const char *text)
+{
+    return utf8_valid_size(text, strlen(text)) == strlen(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct address_reader reader = {0};
@@ -24,6 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const struct mailbox *mailbox = &list.items[i];
         EXPECT(mailbox->email != NULL);
         EXPECT(!mailbox->name || *mailbox->name);
+        EXPECT(!mailbox->name || is_utf8(mailbox->name));
+        EXPECT(is_utf8(mailbox->email));
     }
     arena_free(arena);
     return 0;

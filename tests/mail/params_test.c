@@ -27,6 +27,8 @@ static void test_type(void **state)
     assert_type(" TEXT/Html; charset=x", "text/html");
     assert_type("text / plain", "text/plain");
     assert_type("image/svg+xml", "image/svg+xml");
+    assert_type("text/plain\xE9", "text/plain");
+    assert_type("\xE9/plain", "none");
     assert_type("text", "none");
     assert_type("text/", "none");
     assert_type("/plain", "none");

@@ -54,6 +54,7 @@ static void test_malformed(void **state)
                  "");
     assert_words("=?us-ascii?Q?=C3=A9=E9?=", "é\xEF\xBF\xBD");
     assert_words("=?nobody-knows?Q?=C3=A9?=", "é");
+    assert_words("=?utf-8?Q?a=0D=0ABcc:_b?=", "a  Bcc: b"); /* one line */
     assert_words("=?utf-8?Q?=E9?=", "\xEF\xBF\xBD");
 }
 

@@ -3,6 +3,7 @@
 
 import base64
 import contextlib
+import glob
 import random
 import subprocess
 import tempfile
@@ -66,6 +67,11 @@ class NotMail(unittest.TestCase):
             mail = file.read()
         for size in range(0, len(mail), 5):
             render(mail[:size])
+
+    def test_what_the_fuzzer_found(self):
+        for path in glob.glob(HERE + "/../fuzz/regressions/*"):
+            with self.subTest(path), open(path, "rb") as file:
+                render(file.read())
 
     def test_random_bytes(self):
         alphabet = [b"\r\n", b"\n", b"--b", b"--b--", b"Content-Type: multipart/mixed; boundary=b",
