@@ -52,15 +52,21 @@ static void load(uv_work_t *work)
                                 &reload->rules, &reload->err);
 }
 
-static bool same_addresses(const struct smtp_config *a, const struct smtp_config *b)
+static bool same_addresses(const struct listen_address *a, size_t a_count,
+                           const struct listen_address *b, size_t b_count)
 {
-    if (a->listen_count != b->listen_count)
+    if (a_count != b_count)
         return false;
-    for (size_t i = 0; i < a->listen_count; i++)
-        if (a->listen[i].port != b->listen[i].port ||
-            strcmp(a->listen[i].host, b->listen[i].host) != 0)
+    for (size_t i = 0; i < a_count; i++)
+        if (a[i].port != b[i].port || strcmp(a[i].host, b[i].host) != 0)
             return false;
     return true;
+}
+
+static bool same_dns(const struct auth_config *a, const struct auth_config *b)
+{
+    return same_addresses(a->resolvers, a->resolver_count, b->resolvers, b->resolver_count) &&
+           a->query_timeout_ms == b->query_timeout_ms && a->cache_size == b->cache_size;
 }
 
 static void keep(const char *option)
@@ -71,8 +77,11 @@ static void keep(const char *option)
 
 static void keep_what_needs_restart(const struct config *current, struct config *next)
 {
-    if (!same_addresses(&current->smtp, &next->smtp))
+    if (!same_addresses(current->smtp.listen, current->smtp.listen_count, next->smtp.listen,
+                        next->smtp.listen_count))
         keep("listen");
+    if (!same_dns(&current->auth, &next->auth))
+        keep("auth.resolvers, auth.query_timeout, auth.cache_size");
     if (strcmp(current->spool.directory, next->spool.directory) != 0)
         keep("spool.directory");
     if (current->rules.workers != next->rules.workers) {

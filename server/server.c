@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "auth/auth.h"
 #include "config.h"
 #include "deliver/deliver.h"
 #include "log.h"
@@ -36,6 +37,7 @@ struct server {
     size_t worker_count; /* also the index of the loop's own state in a ruleset */
     struct spool *spool;
     struct deliver *deliver;
+    struct auth *auth;
     struct workers *workers;
     struct listeners *listeners;
     struct reload *reload;
@@ -90,12 +92,24 @@ static void transaction_done(void *context, struct transaction *transaction,
     finish_transactions(server);
 }
 
+/* What cannot begin here, for want of memory, has another chance when the message is there. */
+static void begin(void *context, struct transaction *transaction)
+{
+    struct server *server = context;
+    transaction->release_check = auth_check_free;
+    if (auth_begin(server->auth, server->config, &transaction->envelope, &transaction->check) != 0)
+        transaction->check = NULL;
+}
+
 static void submit(void *context, struct transaction *transaction,
                    void (*done)(void *token, const struct reply *reply), void *token)
 {
     struct server *server = context;
     struct waiting_session *waiting = malloc(sizeof *waiting);
-    if (!waiting) {
+    if (!transaction->check)
+        begin(context, transaction);
+    if (!waiting || !transaction->check) {
+        free(waiting);
         struct reply reply;
         reply_set(&reply, 451, "4.3.0", "Out of memory, try again later");
         transaction_free(transaction);
@@ -196,6 +210,7 @@ static void close_all(struct server *server)
     server->state = SERVER_CLOSING;
     listeners_free(server->listeners);
     workers_stop(server->workers);
+    auth_stop(server->auth);
     deliver_free(server->deliver);
     spool_close(server->spool);
     reload_free(server->reload);
@@ -233,10 +248,12 @@ static void start_handles(struct server *server)
 
 static int start_parts(struct server *server, struct error *err)
 {
-    static const struct listener_hooks hooks = {current_config, current_rules, ruleset_unref,
-                                                check_recipient, submit};
+    static const struct listener_hooks hooks = {current_config,  current_rules, ruleset_unref,
+                                                check_recipient, begin,         submit};
     struct config *config = server->config;
-    int code = spool_open(&config->spool, &server->loop, &server->spool, err);
+    int code = auth_start(&config->auth, &server->auth, err);
+    if (code == 0)
+        code = spool_open(&config->spool, &server->loop, &server->spool, err);
     if (code == 0)
         code = deliver_new(&server->loop, config, server->spool, &server->deliver, err);
     if (code == 0)

@@ -33,6 +33,8 @@ void transaction_free(struct transaction *t)
     spill_free(t->data);
     if (t->rules)
         t->release_rules(t->rules);
+    if (t->check)
+        t->release_check(t->check);
     free(t);
 }
 

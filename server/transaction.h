@@ -17,6 +17,8 @@
 
 #include "id.h"
 
+struct auth_check;
+struct auth_result;
 struct ruleset;
 struct spill;
 
@@ -34,6 +36,9 @@ struct envelope {
     char client_ip[46]; /* text form; IPv4-mapped addresses as IPv4 */
     bool esmtp, tls, smtputf8, eight_bit;
     char *user; /* authenticated as; NULL where not */
+    /* Who the client really was, as values of Received-SPF and Authentication-Results; NULL: not
+     * checked. The result's. */
+    const char *received_spf, *authentication_results;
 };
 
 struct transaction {
@@ -43,6 +48,9 @@ struct transaction {
     struct spill *data;
     struct ruleset *rules; /* the generation that the whole transaction keeps to; a reference */
     void (*release_rules)(struct ruleset *rules); /* drops it */
+    struct auth_check *check; /* auth/auth.h: under way since MAIL; NULL: not begun */
+    void (*release_check)(struct auth_check *check);
+    const struct auth_result *auth; /* what it found, while a worker has the transaction; or NULL */
     struct reply reply;    /* set by the room that ends it */
 };
 

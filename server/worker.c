@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/auth.h"
 #include "clock.h"
 #include "log.h"
 #include "mail/message.h"
@@ -32,6 +33,7 @@ struct job {
     struct workers *workers;
     struct config *config;
     struct transaction *transaction;
+    struct auth_result *auth;
     struct message *message;
     struct verdict **verdicts; /* one for each recipient */
     struct commit commit;
@@ -58,21 +60,60 @@ static void log_failure(const struct transaction *t, const char *what, int code)
     log_error("failed", t->id, LOG_TEXT("at", what), LOG_TEXT("error", strerror(-code)));
 }
 
+static void log_auth(const char *id, const struct auth_result *auth)
+{
+    log_info("auth", id, LOG_TEXT("spf", auth_code_name(auth->spf.code)),
+             LOG_NUMBER("signatures", (int64_t)auth->dkim_count),
+             LOG_TEXT("dmarc", auth_code_name(auth->dmarc.code)),
+             LOG_TEXT("from", auth->dmarc.domain));
+}
+
+static int authenticate(struct job *job)
+{
+    struct transaction *t = job->transaction;
+    if (!t->check)
+        return 0;
+    int code = auth_conclude(t->check, &job->auth);
+    if (code != 0)
+        return code;
+    t->auth = job->auth;
+    t->envelope.received_spf = job->auth->received_spf;
+    t->envelope.authentication_results = job->auth->authentication_results;
+    if (job->config->auth.spf || job->config->auth.dkim || job->config->auth.dmarc)
+        log_auth(t->id, job->auth);
+    return 0;
+}
+/* auth.enforce: what fails DMARC is refused where its domain asks for that (RFC 7489 section 6.3).
+ */
+static bool is_refused(const struct job *job)
+{
+    if (!job->auth || !job->auth->refuse || !job->config->auth.enforce)
+        return false;
+    reply_set(&job->transaction->reply, 550, "5.7.1", "Refused by the DMARC policy of %s",
+              job->auth->dmarc.domain);
+    return true;
+}
+
 /* Runs on a worker. Ends by handing the job to the spool, or back to the loop. */
 static void process(struct task *task, void *context)
 {
     struct job *job = (struct job *)task;
     struct worker *worker = context;
     struct transaction *t = job->transaction;
-    const char *at = "parse";
+    const char *at = "auth";
     struct error err = {""};
 
-    int code = message_parse(t->data, t->received_ms / 1000, &job->message, &err);
-    if (code == 0) {
+    int code = authenticate(job);
+    bool refused = code == 0 && is_refused(job);
+    if (code == 0 && !refused) {
+        at = "parse";
+        code = message_parse(t->data, t->received_ms / 1000, &job->message, &err);
+    }
+    if (code == 0 && !refused) {
         at = "rules";
         code = run_rules(job, worker->index);
     }
-    if (code == 0 && decide_reply(job)) {
+    if (code == 0 && !refused && decide_reply(job)) {
         at = "render";
         code = render(job);
     }
@@ -317,6 +358,7 @@ static void job_free(struct job *job)
         verdict_free(job->verdicts[i]);
     free(job->verdicts);
     message_free(job->message);
+    auth_result_free(job->auth);
     config_unref(job->config);
     free(job);
 }
@@ -337,10 +379,19 @@ static void answer_on_loop(struct task *task, void *context)
         job->commit.deliveries = d->next;
         delivery_free(d);
     }
+    t->auth = NULL;
+    t->envelope.received_spf = t->envelope.authentication_results = NULL;
     worker_done done = job->done;
     void *done_context = job->context;
     job_free(job);
     done(done_context, t, leased);
+}
+
+/* On the thread of the auth room, mostly: every answer of DNS is there, or time is up. */
+static void checked(void *context)
+{
+    struct job *job = context;
+    task_queue_push(&job->workers->queue, &job->task);
 }
 
 void workers_submit(struct workers *workers, struct config *config, struct transaction *transaction,
@@ -362,7 +413,10 @@ void workers_submit(struct workers *workers, struct config *config, struct trans
     job->commit.done = committed;
     job->commit.context = job;
     job->task.run = process;
-    task_queue_push(&workers->queue, &job->task);
+    if (transaction->check)
+        auth_finish(transaction->check, transaction->data, checked, job);
+    else
+        checked(job);
 }
 
 static void run_worker(void *argument)

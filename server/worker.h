@@ -1,7 +1,8 @@
 /*
  * worker.h - the threads that do what costs CPU or blocks: MIME, rules, rendering.
  *
- * A transaction comes in complete; its message is parsed, each recipient's rules run, the payloads
+ * A transaction comes in complete; it waits without a worker for what its check needs of DNS; its
+ * signatures are verified, its message is parsed, each recipient's rules run, the payloads
  * are rendered and handed to the spool; the reply comes back to the loop after the commit.
  */
 #ifndef MXHOOK_WORKER_H

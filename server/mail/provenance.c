@@ -102,22 +102,32 @@ static char *helo_value(const char *helo, struct arena *arena)
     return quoted;
 }
 
-/* SPF, DKIM and DMARC are not checked yet, and the fields say so: "none" is RFC 8601 section 2.2's
- * word for a message that was not evaluated. */
-static int add_own(const struct envelope *envelope, const char *recipient, const char *hostname,
-                   struct arena *arena, struct header_list *out)
+/* What was checked; else the fields say that nothing was: "none" is RFC 8601 section 2.2's word for
+ * a message that was not evaluated. */
+static int add_received_spf(const struct envelope *envelope, const char *hostname,
+                            struct arena *arena, struct header_list *out)
 {
+    if (envelope->received_spf)
+        return add(out, arena, "Received-SPF", "%s", envelope->received_spf);
     char *helo = helo_value(envelope->helo ? envelope->helo : "", arena);
     if (!helo)
         return -ENOMEM;
+    return add(out, arena, "Received-SPF",
+               "none (%s: SPF was not checked) receiver=%s; client-ip=%s; helo=%s;", hostname,
+               hostname, envelope->client_ip, helo);
+}
+
+static int add_own(const struct envelope *envelope, const char *recipient, const char *hostname,
+                   struct arena *arena, struct header_list *out)
+{
     int status = add(out, arena, "X-Forwarding-Service", "mxhook %s", MXHOOK_VERSION);
     if (status == 0)
-        status = add(out, arena, "Received-SPF",
-                     "none (%s: SPF was not checked) receiver=%s; client-ip=%s; helo=%s;", hostname,
-                     hostname, envelope->client_ip, helo);
+        status = add_received_spf(envelope, hostname, arena, out);
     if (status == 0)
         status = add(out, arena, "Delivered-To", "%s", recipient);
-    if (status == 0)
+    if (status == 0 && envelope->authentication_results)
+        status = add(out, arena, "Authentication-Results", "%s", envelope->authentication_results);
+    else if (status == 0)
         status = add(out, arena, "Authentication-Results", "%s; none", hostname);
     return status;
 }

@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "../auth/result.h"
 #include "view.h"
 
 #define MSG_TYPE "mxhook.msg"
@@ -208,12 +209,66 @@ static void push_envelope(lua_State *L, struct run *run)
     view_push(L, "msg.envelope", fields);
 }
 
-/* Empty until the server authenticates mail: a rule that asks gets nil, not an error. */
+static void set_string(lua_State *L, const char *field, const char *text)
+{
+    push_string(L, text && *text ? text : NULL);
+    lua_setfield(L, -2, field);
+}
+
+static void push_spf(lua_State *L, const struct spf_result *spf)
+{
+    static const char *const fields[] = {"result", "domain", "reason", "explanation", NULL};
+    lua_createtable(L, 0, 4);
+    set_string(L, "result", auth_code_name(spf->code));
+    set_string(L, "domain", spf->domain);
+    set_string(L, "reason", spf->reason);
+    set_string(L, "explanation", spf->explanation);
+    view_push(L, "msg.auth.spf", fields);
+}
+
+static void push_signature(lua_State *L, const struct dkim_result *dkim)
+{
+    static const char *const fields[] = {"result",    "domain", "selector",
+                                         "algorithm", "reason", NULL};
+    lua_createtable(L, 0, 5);
+    set_string(L, "result", auth_code_name(dkim->code));
+    set_string(L, "domain", dkim->domain);
+    set_string(L, "selector", dkim->selector);
+    set_string(L, "algorithm", dkim->algorithm);
+    set_string(L, "reason", dkim->reason);
+    view_push(L, "msg.auth.dkim[i]", fields);
+}
+
+static void push_dmarc(lua_State *L, const struct dmarc_result *dmarc)
+{
+    static const char *const fields[] = {"result", "domain", "policy", "reason", NULL};
+    lua_createtable(L, 0, 4);
+    set_string(L, "result", auth_code_name(dmarc->code));
+    set_string(L, "domain", dmarc->domain);
+    set_string(L, "policy", dmarc->policy);
+    set_string(L, "reason", dmarc->reason);
+    view_push(L, "msg.auth.dmarc", fields);
+}
+
+/* Empty where nothing was checked, as in a trial: a rule that asks gets nil, not an error. */
 static void push_auth(lua_State *L, struct run *run)
 {
     static const char *const fields[] = {"spf", "dkim", "dmarc", NULL};
-    (void)run;
-    lua_newtable(L);
+    const struct auth_result *auth = run->input->transaction->auth;
+    lua_createtable(L, 0, 3);
+    if (auth) {
+        push_spf(L, &auth->spf);
+        lua_setfield(L, -2, "spf");
+        lua_createtable(L, (int)auth->dkim_count, 0);
+        for (size_t i = 0; i < auth->dkim_count; i++) {
+            push_signature(L, &auth->dkim[i]);
+            lua_rawseti(L, -2, (int)i + 1);
+        }
+        view_push(L, "msg.auth.dkim", NULL);
+        lua_setfield(L, -2, "dkim");
+        push_dmarc(L, &auth->dmarc);
+        lua_setfield(L, -2, "dmarc");
+    }
     view_push(L, "msg.auth", fields);
 }
 

@@ -235,6 +235,8 @@ static bool begin_transaction(struct session *session, const char *sender,
         session_drop_transaction(session);
         return false;
     }
+    if (session->hooks.begin)
+        session->hooks.begin(session->context, session->transaction);
     return true;
 }
 

@@ -109,6 +109,13 @@ static enum recipient_answer check_recipient(void *context, struct ruleset *rule
     return owner->hooks.check_recipient(owner->context, rules, recipient);
 }
 
+static void begin(void *context, struct transaction *transaction)
+{
+    struct connections *owner = ((struct connection *)context)->owner;
+    if (owner->hooks.begin)
+        owner->hooks.begin(owner->context, transaction);
+}
+
 static void submit(void *context, struct transaction *transaction)
 {
     struct connection *c = context;
@@ -149,6 +156,7 @@ static struct session *make_session(struct connection *c, const struct connectio
         .rules = take_rules,
         .release_rules = connections->hooks.release_rules,
         .check_recipient = check_recipient,
+        .begin = begin,
         .submit = submit,
     };
     return session_new(config, &hooks, c, c->id, ip, connections->temporary_directory);

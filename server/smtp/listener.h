@@ -26,6 +26,8 @@ struct listener_hooks {
     void (*release_rules)(struct ruleset *rules); /* any thread */
     enum recipient_answer (*check_recipient)(void *context, struct ruleset *rules,
                                              const char *recipient);
+    /* NULL, or told of a new transaction whose MAIL is accepted; it stays the session's. */
+    void (*begin)(void *context, struct transaction *transaction);
     /* Takes over a transaction; `done(token, reply)` must be called once, from inside or later, on
      * the loop's thread, even if the client is gone by then. */
     void (*submit)(void *context, struct transaction *transaction,

@@ -45,6 +45,8 @@ struct session_hooks {
     void (*release_rules)(struct ruleset *rules); /* any thread: for transaction_new() */
     enum recipient_answer (*check_recipient)(void *context, struct ruleset *rules,
                                              const char *recipient);
+    /* NULL, or told of a new transaction whose MAIL is accepted; it stays the session's. */
+    void (*begin)(void *context, struct transaction *transaction);
     /* Takes over a complete transaction. session_answer() must be called once, from inside or
      * later. */
     void (*submit)(void *context, struct transaction *transaction);

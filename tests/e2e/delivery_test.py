@@ -125,7 +125,7 @@ class Tls(harness.TestCase):
 
     def configure(self, deliver):
         self.mx.write("mxhook.lua", """domains = { "example.com" } listen = { "127.0.0.1:0" }
-            spool = { directory = "spool" } deliver = { %s }""" % deliver)
+            spool = { directory = "spool" } deliver = { %s } %s""" % (deliver, harness.NO_DNS))
 
     def test_a_certificate_that_is_not_trusted_is_a_failure(self):
         self.configure("attempts = 1")

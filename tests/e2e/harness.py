@@ -93,6 +93,10 @@ class Receiver:
         return self.posts
 
 
+# No test asks a name server that it did not start itself.
+NO_DNS = "auth = { spf = false, dkim = false, dmarc = false }\n"
+
+
 class Server:
     """mxhook run, in a folder of its own. `config` are lines of mxhook.lua, `rules` file names to texts."""
 
@@ -105,7 +109,7 @@ class Server:
             domains = { "example.com" }
             listen = { "127.0.0.1:0" }
             spool = { directory = "spool" }
-            """ + config)
+            """ + ("" if "auth =" in config else NO_DNS) + config)
         for name, text in rules.items():
             self.write_rule(name, text)
         if start:
