@@ -56,12 +56,17 @@ static size_t without_cr(const char *bytes, size_t size, char *out)
     return kept;
 }
 
-static int decode(struct decoder *decoder, const char *bytes, size_t size, bytes_sink sink,
-                  void *context)
+struct decoding {
+    struct decoder decoder;
+    bytes_sink sink;
+    void *context;
+};
+
+static int decode(void *context, const char *bytes, size_t size)
 {
+    struct decoding *decoding = context;
+    struct decoder *decoder = &decoding->decoder;
     char out[READ_SIZE + 256], lines[READ_SIZE];
-    if (decoder->plain)
-        return sink(context, bytes, size);
     if (decoder->header) {
         size_t skip = pass_begin(decoder, bytes, size);
         bytes += skip;
@@ -72,28 +77,26 @@ static int decode(struct decoder *decoder, const char *bytes, size_t size, bytes
         bytes = lines;
     }
     size_t got = size ? g_mime_encoding_step(&decoder->encoding, bytes, size, out) : 0;
-    return got > 0 ? sink(context, out, got) : 0;
+    return got > 0 ? decoding->sink(decoding->context, out, got) : 0;
 }
 
-static int decode_end(struct decoder *decoder, bytes_sink sink, void *context)
+static int decode_end(struct decoding *decoding)
 {
     char out[256];
-    if (decoder->plain || decoder->header)
-        return 0;
+    GMimeEncoding *encoding = &decoding->decoder.encoding;
     /* Base64 without padding: its last bytes are still to come. After an end it does nothing. */
-    bool base64 = decoder->encoding.encoding == GMIME_CONTENT_ENCODING_BASE64;
-    size_t got = g_mime_encoding_flush(&decoder->encoding, "=", base64, out);
-    return got > 0 ? sink(context, out, got) : 0;
+    bool base64 = encoding->encoding == GMIME_CONTENT_ENCODING_BASE64;
+    size_t got = g_mime_encoding_flush(encoding, "=", base64, out);
+    return got > 0 ? decoding->sink(decoding->context, out, got) : 0;
 }
 
-int part_read_content(const struct message *message, const struct part *part, bytes_sink sink,
-                      void *context)
+/* Gives the encoded bytes. */
+static int read_raw(const struct message *message, const struct part *part, bytes_sink sink,
+                    void *context)
 {
     const char *memory = spill_memory(message->data);
     char in[READ_SIZE];
-    struct decoder decoder;
     int status = 0;
-    decoder_init(&decoder, part->encoding);
     for (uint64_t at = part->start; at < part->end && status == 0;) {
         size_t take = part->end - at < sizeof in ? (size_t)(part->end - at) : sizeof in;
         const char *bytes = in;
@@ -105,10 +108,43 @@ int part_read_content(const struct message *message, const struct part *part, by
                 return got < 0 ? (int)got : -EIO;
             take = (size_t)got;
         }
-        status = decode(&decoder, bytes, take, sink, context);
+        status = sink(context, bytes, take);
         at += take;
     }
-    return status < 0 ? status : decode_end(&decoder, sink, context);
+    return status;
+}
+
+/* Is there a "begin" line at all? Without one nothing is uuencoded, whatever the header says. */
+static int find_begin(void *decoder, const char *bytes, size_t size)
+{
+    pass_begin(decoder, bytes, size);
+    return 0;
+}
+
+static int choose_decoder(const struct message *message, const struct part *part,
+                          struct decoder *decoder)
+{
+    int status = 0;
+    decoder_init(decoder, part->encoding);
+    if (decoder->header) {
+        struct decoder trial = *decoder;
+        status = read_raw(message, part, find_begin, &trial);
+        if (trial.header)
+            decoder_init(decoder, GMIME_CONTENT_ENCODING_BINARY);
+    }
+    return status;
+}
+
+int part_read_content(const struct message *message, const struct part *part, bytes_sink sink,
+                      void *context)
+{
+    struct decoding decoding = {.sink = sink, .context = context};
+    int status = choose_decoder(message, part, &decoding.decoder);
+    if (status == 0 && decoding.decoder.plain)
+        return read_raw(message, part, sink, context);
+    if (status == 0)
+        status = read_raw(message, part, decode, &decoding);
+    return status < 0 ? status : decode_end(&decoding);
 }
 
 /* --- Text --- */

@@ -27,27 +27,24 @@ static bool is_hex_pair(const char *at, const char *end)
     return end - at >= 2 && isxdigit((unsigned char)at[0]) && isxdigit((unsigned char)at[1]);
 }
 
-/* The closing "?=" of a text that begins at `at`; NULL where there is none. */
-static const char *closing(const char *at, const char *end, bool base64)
+/* The closing "?=" of a text that begins at `text`; NULL where there is none, or another word
+ * begins before it. */
+static const char *closing(const char *text, const char *end, bool base64)
 {
-    const char *found = NULL;
-    for (; at < end && (at = memchr(at, '?', (size_t)(end - at))); at++) {
-        bool is_close = end - at > 1 && at[1] == '=';
-        if (!is_close && base64)
-            return NULL; /* no letter of base64 */
-        if (!is_close)
-            continue;
+    const char *doubtful = NULL;
+    for (const char *at = text; at < end && (at = memchr(at, '?', (size_t)(end - at))); at++) {
+        bool closes = end - at > 1 && at[1] == '=';
+        bool begins = at > text && at[-1] == '=';
+        if (!closes && (base64 || begins))
+            return doubtful;
         /* A raw question mark before an encoded byte, "=?utf-8?q?why?=20not?=", looks like the end.
          */
-        if (!base64 && is_hex_pair(at + 2, end) && !found) {
-            found = at;
-            continue;
-        }
-        if (found && memmem(found + 2, (size_t)(at - found - 2), "=?", 2))
-            return found;
-        return at;
+        if (closes && !base64 && !doubtful && is_hex_pair(at + 2, end))
+            doubtful = at;
+        else if (closes)
+            return at;
     }
-    return found;
+    return doubtful;
 }
 
 /* Past the last "?=": no word ends behind it. So looking for a word's end never fails far away, and
@@ -185,7 +182,8 @@ static int decode_run(struct buffer *to, const char **at, const char *end)
             bytes.size = 0;
         }
         *at = word.end;
-        word = next;
+        if (more)
+            word = next;
     }
     buffer_free(&bytes);
     return status;

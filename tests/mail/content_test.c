@@ -33,6 +33,9 @@ static void test_encodings(void **state)
     assert_text("Content-Transfer-Encoding: nobody-knows\r\n", "=41", "=41");
     assert_text("Content-Transfer-Encoding: x-uuencode\r\n",
                 "before\r\nbegin 644 a.txt\r\n#86)C\r\n`\r\nend\r\nafter", "abc");
+    assert_text("Content-Transfer-Encoding: x-uuencode\r\n", "no begin line\r\n",
+                "no begin line\n");
+    assert_text("Content-Transfer-Encoding: x-uuencode\r\n", "begin 644 a\r\n`\r\nend\r\n", "");
 }
 
 static void test_charsets(void **state)

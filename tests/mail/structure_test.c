@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mail/lines.h"
+
 /* Each part as "type[content]", from memory and, with the same result, from a file. */
 static void assert_parts_of(struct spill *spill, const char *expected)
 {
@@ -178,6 +180,36 @@ static void test_part_count(void **state)
     }
 }
 
+/* A boundary line, padded with spaces, up to the window that a file is read by; from memory the
+ * same. */
+static void test_boundary_line_limit(void **state)
+{
+    (void)state;
+    for (size_t size = LINES_WINDOW - 1; size <= LINES_WINDOW; size++) {
+        static const char head[] = MIXED "--b\r\n\r\nx\r\n";
+        char *mail = malloc(sizeof head + size + 20);
+        assert_non_null(mail);
+        strcpy(mail, head);
+        char *line = mail + sizeof head - 1;
+        memset(line, ' ', size);
+        memcpy(line, "--b--", 5);
+        strcpy(line + size - 2, "\r\n--b\r\n\r\ny");
+        if (size < LINES_WINDOW) {
+            assert_parts(mail, "text/plain[x]"); /* what follows is behind the end */
+        } else {
+            struct message *message = parse(mail);
+            assert_int_equal(message->part_count, 2);
+            message_free(message);
+            struct spill *spill = spill_in_file(mail, strlen(mail));
+            assert_int_equal(message_parse(spill, 0, &message, NULL), 0);
+            assert_int_equal(message->part_count, 2);
+            message_free(message);
+            spill_free(spill);
+        }
+        free(mail);
+    }
+}
+
 /* A part's header block past its limit: what it says within counts, and its body is its body. */
 static void test_part_header_limit(void **state)
 {
@@ -259,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_attached_message),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_part_count),
+        cmocka_unit_test(test_boundary_line_limit),
         cmocka_unit_test(test_part_header_limit),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_name_limit),

@@ -69,6 +69,7 @@ static void test_no_words(void **state)
     assert_words("?=", "?=");
     assert_words("=?=", "=?=");
     assert_words("=?a?b?c=?utf-8?q?d?=", "=?a?b?cd");
+    assert_words("=?utf-8?q?a =?utf-8?q?b?=", "=?utf-8?q?a b");
     assert_words("=?utf-8?q?a?= =?utf-8?q?", "a =?utf-8?q?");
 }
 
@@ -90,6 +91,9 @@ static void test_addresses(void **state)
     assert_addresses("<=?utf-8?q?a?=@b>", "<=?utf-8?q?a?=@b>");
     assert_addresses("a@b (=?utf-8?q?=28x?=)", "a@b (\\(x)");
     assert_addresses("\"a\\\"=?utf-8?q?b?=\" <a@b>", "\"a\\\"b\" <a@b>");
+    /* A word that never ends does not reach into the next address. */
+    assert_addresses("\"=?utf-8?q?a\" <a@b>, =?utf-8?q?c?= <c@d>",
+                     "\"=?utf-8?q?a\" <a@b>, \"c\"  <c@d>");
 }
 
 /* Nothing but beginnings, and one end far away: linear, or this would take minutes. */
@@ -109,7 +113,7 @@ static void test_many_beginnings(void **state)
     out.size = 0;
     memcpy(raw + size, "?=", 2);
     assert_int_equal(words_decode(&out, raw, size + 2), 0);
-    assert_int_equal(out.size, size - 10);
+    assert_int_equal(out.size, size - 10); /* only the last one is a word */
     buffer_free(&out);
     free(raw);
 }

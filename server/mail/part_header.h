@@ -1,0 +1,23 @@
+/*
+ * part_header.h - what a part's header block says of its body (RFC 2045, 2183).
+ */
+#ifndef MXHOOK_MAIL_PART_HEADER_H
+#define MXHOOK_MAIL_PART_HEADER_H
+
+#include "message.h"
+
+#define TYPE_MAX 256 /* bytes of a media type and its NUL; a longer one is no type */
+
+struct part_header {
+    struct part part;    /* charset, name, cid, disposition and encoding */
+    char type[TYPE_MAX]; /* what was there before the call stays where the block has none */
+    char *boundary;      /* in the arena; NULL: no multipart, or none that can be taken apart */
+    size_t boundary_size;
+    bool has_fields;
+};
+
+/* Reads the raw block into a header that is empty but for its type. 0 or -ENOMEM. */
+int part_header_read(const char *block, size_t size, struct arena *arena,
+                     struct part_header *header);
+
+#endif
