@@ -27,6 +27,8 @@
 #define GROUP_MAX     256                 /* commits, and as many ends, of one transaction */
 #define ENDS_WAIT_NS  (25 * 1000000ull)   /* how long ends wait for a commit to go with */
 #define ENDS_RETRY_NS (1000 * 1000000ull) /* after they could not be stored */
+#define EXPIRE_NS     (60 * 1000000000ull) /* how often failed ones are looked for that are too old */
+#define EXPIRE_PAGE   200                  /* removed in one transaction */
 #define WATCH_NS      (1000 * 1000000ull) /* how often other processes' changes are looked for */
 
 struct commit_list {
@@ -65,8 +67,9 @@ struct spool {
 
     struct leases leases; /* the thread's own, as all below */
     int64_t version;      /* of the store, to see other processes' changes */
-    uint64_t watch_due;
-    bool in_trouble; /* the last transaction failed: said once */
+    uint64_t watch_due, expire_due;
+    int64_t keep_failed_ms; /* 0: for ever */
+    bool in_trouble;        /* the last transaction failed: said once */
 };
 
 /* What the thread has taken up. */
@@ -80,6 +83,7 @@ struct batch {
 
 static void run_batch(struct spool *spool, struct batch *batch);
 static void watch(struct spool *spool, bool forced);
+static void expire_now_and_then(struct spool *spool);
 
 /* ---- Waiting for something to do ---- */
 
@@ -153,8 +157,10 @@ static void spool_main(void *argument)
         if (batch.end)
             return;
         run_batch(spool, &batch);
-        if (uv_hrtime() >= spool->watch_due)
+        if (uv_hrtime() >= spool->watch_due) {
             watch(spool, false);
+            expire_now_and_then(spool);
+        }
     }
 }
 
@@ -332,6 +338,33 @@ static void run_batch(struct spool *spool, struct batch *batch)
 static void note_origin(void *context, uint64_t origin, int64_t due_ms)
 {
     leases_note_due(context, origin, due_ms);
+}
+
+/* Removes what failed too long ago, a page at a time. True: there may be more. */
+static bool expire(struct spool *spool)
+{
+    struct store_row rows[EXPIRE_PAGE];
+    int64_t before = clock_unix_ms() - spool->keep_failed_ms;
+    int code = store_begin(spool->store);
+    int count = code == 0 ? store_page_failed(spool->store, before, rows, EXPIRE_PAGE) : 0;
+    if (count < 0)
+        code = count;
+    for (int i = 0; i < count && code == 0; i++)
+        code = store_remove(spool->store, rows[i].row, rows[i].payload_row, true);
+    if (code == 0)
+        code = store_commit(spool->store);
+    if (code != 0)
+        store_undo(spool->store);
+    else if (count > 0)
+        log_info("spool-expired", NULL, LOG_NUMBER("deliveries", count));
+    return code == 0 && count == EXPIRE_PAGE;
+}
+
+/* A page each second while there is something, else once in a while. */
+static void expire_now_and_then(struct spool *spool)
+{
+    if (spool->keep_failed_ms > 0 && uv_hrtime() >= spool->expire_due && !expire(spool))
+        spool->expire_due = uv_hrtime() + EXPIRE_NS;
 }
 
 /* Has another process written? Then all that is known of what is due may be wrong. */
@@ -517,6 +550,7 @@ int spool_open(const struct spool_config *config, uv_loop_t *loop, struct spool 
     if (!spool)
         return error_set(err, -ENOMEM, "spool: out of memory");
     spool->lock = -1;
+    spool->keep_failed_ms = config->keep_failed_ms;
     int code = open_store(spool, config->directory, err);
     if (code == 0)
         code = start_thread(spool, loop, err);

@@ -68,6 +68,8 @@ static const char *const sql[STATEMENT_COUNT] = {
     [LIST] = "SELECT " DELIVERY_COLUMNS " FROM delivery WHERE " FILTER " ORDER BY row",
     [PAGE] =
         "SELECT row, payload FROM delivery WHERE row > ?4 AND " FILTER " ORDER BY row LIMIT ?5",
+    [PAGE_FAILED] = "SELECT row, payload FROM delivery INDEXED BY delivery_failed "
+                    "WHERE due IS NULL AND created < ?1 ORDER BY created LIMIT ?2",
     [ATTEMPTS] = "SELECT at, ms, status, error, reply FROM attempt WHERE delivery = ?1 ORDER BY at",
     /* max() and min() of a group that an index orders cost a walk over that index only. */
     [ORIGINS] = "SELECT w.count, w.due, ifnull(h.name, (SELECT url FROM delivery WHERE row = "

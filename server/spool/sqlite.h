@@ -40,6 +40,7 @@ enum statement {
     ATTEMPTS,
     ORIGINS,
     PAGE,
+    PAGE_FAILED,
     HAS_FILE,
     LAST_ROW,
     DATA_VERSION,

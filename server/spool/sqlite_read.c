@@ -283,20 +283,35 @@ int store_list(struct store *store, const struct queue_filter *filter,
     return end_walk(store, s, rc, code);
 }
 
+static int read_page(struct store *store, sqlite3_stmt *s, struct store_row *rows, int size)
+{
+    int rc, count = 0;
+    while ((rc = sqlite3_step(s)) == SQLITE_ROW && count < size)
+        rows[count++] = (struct store_row){sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1)};
+    int code = end_walk(store, s, rc, 0);
+    return code == 0 ? count : code;
+}
+
 int store_page(struct store *store, const struct queue_filter *filter, int64_t after,
                struct store_row *rows, int size)
 {
     sqlite3_stmt *s = store_statement(store, PAGE);
-    int rc, count = 0;
     if (!s)
         return -EIO;
     bind_filter(s, filter);
     sqlite3_bind_int64(s, 4, after);
     sqlite3_bind_int(s, 5, size);
-    while ((rc = sqlite3_step(s)) == SQLITE_ROW && count < size)
-        rows[count++] = (struct store_row){sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1)};
-    int code = end_walk(store, s, rc, 0);
-    return code == 0 ? count : code;
+    return read_page(store, s, rows, size);
+}
+
+int store_page_failed(struct store *store, int64_t before_ms, struct store_row *rows, int size)
+{
+    sqlite3_stmt *s = store_statement(store, PAGE_FAILED);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, before_ms);
+    sqlite3_bind_int(s, 2, size);
+    return read_page(store, s, rows, size);
 }
 
 int store_attempts(struct store *store, int64_t row,

@@ -81,6 +81,8 @@ struct store_row {
 };
 int store_page(struct store *store, const struct queue_filter *filter, int64_t after,
                struct store_row *rows, int size);
+/* The same for those that failed and were accepted before. */
+int store_page_failed(struct store *store, int64_t before_ms, struct store_row *rows, int size);
 /* Does any delivery need this file of the bodies folder? */
 int store_has_file(struct store *store, const char *name, bool *has);
 /* A number that is another one after another process wrote. */

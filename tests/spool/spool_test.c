@@ -30,7 +30,9 @@ static void a_claim_brings_back_all_that_was_stored(void **state)
 {
     struct bench *bench = *state;
     const char *headers[] = {"Authorization: Bearer x", "X-Tenant: 7"};
-    struct destination destination = {URL, "whsec_abc", headers, 2, 1500, 9};
+    int64_t pauses[] = {5000, 60000, 86400000};
+    struct destination destination = {URL,    "whsec_abc", headers, 2,    1500, 9,
+                                      pauses, 3,           "/ca",   "/c", "/k"};
     struct delivery *d = bench_delivery("m-1", URL, "{\"n\":1}");
     assert_int_equal(delivery_set_destination(d, &destination), 0);
     int64_t created = d->created_ms;
@@ -46,6 +48,11 @@ static void a_claim_brings_back_all_that_was_stored(void **state)
     assert_string_equal(d->destination.headers[1], "X-Tenant: 7");
     assert_int_equal(d->destination.timeout_ms, 1500);
     assert_int_equal(d->destination.attempts, 9);
+    assert_int_equal(d->destination.schedule_count, 3);
+    assert_memory_equal(d->destination.schedule_ms, pauses, sizeof pauses);
+    assert_string_equal(d->destination.ca_file, "/ca");
+    assert_string_equal(d->destination.client_cert, "/c");
+    assert_string_equal(d->destination.client_key, "/k");
     assert_string_equal(d->sender, "a@b.example");
     assert_string_equal(d->recipient, "c@d.example");
     assert_int_equal(d->created_ms, created);
@@ -520,6 +527,22 @@ static void nobody_else_can_read_it(void **state)
     bench_close(bench);
 }
 
+static void what_failed_too_long_ago_is_removed(void **state)
+{
+    struct bench *bench = *state;
+    bench_store(bench, "old-1", URL, "x");
+    bench_store(bench, "old-2", URL, "x");
+    bench_store(bench, "waits", URL, "x");
+    bench_store(bench, "young", URL, "x");
+    bench_run_sql(bench, "UPDATE delivery SET created = created - 3600000 WHERE id <> 'young'");
+    bench_run_sql(bench, "UPDATE delivery SET due = NULL WHERE id <> 'waits'");
+    bench_close(bench);
+    bench->config.keep_failed_ms = 3500000;
+    bench_open(bench);
+    bench_wait_query(bench, COUNT, 2);
+    assert_int_equal(bench_query(bench, "SELECT count(*) FROM delivery WHERE id LIKE 'old%'"), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_set_up, bench_tear_down)
 
 int main(void)
@@ -549,6 +572,7 @@ int main(void)
         TEST(a_newer_schema_is_refused),
         TEST(what_is_no_spool_is_refused),
         TEST(nobody_else_can_read_it),
+        TEST(what_failed_too_long_ago_is_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
