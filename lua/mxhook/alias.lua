@@ -10,8 +10,10 @@
 -- The best match alone answers: exact, then exact without "+tag", then regular expressions (the
 -- longest first), then wildcards (the one with most characters first). Upper and lower case are the same.
 
+local core = require "mxhook.core"
 local rule = require "mxhook.rule"
-local regex = require "mxhook.core".regex
+
+local regex = core.regex
 
 local alias = {}
 
@@ -133,16 +135,48 @@ local function find(found, recipient)
     return entry and entry.value
 end
 
-function alias.alias(entries)
+-- A rule of what find(recipient) gives.
+local function new_rule(find_value)
+    return rule.new {
+        source = rule.where(),
+        serves = function(recipient) return find_value(recipient) ~= nil end,
+        answer = function(msg) return find_value(msg.envelope.recipient) end,
+    }
+end
+
+local function from_table(_, entries)
     if type(entries) ~= "table" then
         rule.fail(nil, ("alias: a table of addresses was expected, not a %s"):format(type(entries)))
     end
     local found = read(entries)
-    return rule.new {
-        source = rule.where(),
-        serves = function(recipient) return find(found, recipient) ~= nil end,
-        answer = function(msg) return find(found, msg.envelope.recipient) end,
-    }
+    return new_rule(function(recipient) return find(found, recipient) end)
 end
 
-return alias
+-- Addresses kept elsewhere: exact, then without "+tag", then "*@host".
+local function from_source(kind)
+    return function(path)
+        if type(path) ~= "string" then
+            rule.fail(nil, ("alias.%s: a path was expected, not a %s"):format(kind, type(path)))
+        end
+        local ok, source = pcall(core.aliases[kind], path)
+        if not ok then rule.fail(nil, ("alias.%s: %s"):format(kind, source)) end
+        return new_rule(function(recipient)
+            local address = recipient:lower()
+            local value = source:find(address)
+            if value then return value end
+            local name, host = address:match("^(.*)(@[^@]*)$")
+            if not name then return nil end
+            local plain = name:match("^([^+]+)%+")
+            return plain and source:find(plain .. host) or source:find("*" .. host)
+        end)
+    end
+end
+
+--- alias.file("aliases.csv"): lines of address,destination; one table in memory for all workers.
+alias.file = from_source "file"
+
+--- alias.sqlite("aliases.db"): CREATE TABLE aliases (address TEXT PRIMARY KEY COLLATE NOCASE, destination TEXT
+-- NOT NULL), addresses in lower case; asked for each message, so that changes need no reload.
+alias.sqlite = from_source "sqlite"
+
+return setmetatable(alias, { __call = from_table })

@@ -73,10 +73,18 @@ end
 
 function helpers.timestamp(msg) return values.timestamp(msg.timestamp, 0) end
 
-local function auth(value)
-    return type(value) == "string" and value or "none"
+-- The result as a word; of several signatures "pass" where one passes.
+local function word(checked) return checked and checked.result or "none" end
+function helpers.spf(msg) return word(msg.auth.spf) end
+function helpers.dmarc(msg) return word(msg.auth.dmarc) end
+
+function helpers.dkim(msg)
+    local signatures = msg.auth.dkim
+    for i = 1, signatures and #signatures or 0 do
+        if signatures[i].result == "pass" then return "pass" end
+    end
+    return word(signatures and signatures[1])
 end
-helpers.auth = auth
 
 local variables = {
     subject = { code = "V.subject", type = "string" },
@@ -99,7 +107,7 @@ local variables = {
     headers = { code = "H.headers(V)", type = "map" },
 }
 for _, name in ipairs { "spf", "dkim", "dmarc" } do
-    variables[name] = { code = ("H.auth(V.auth.%s)"):format(name), type = "string" }
+    variables[name] = { code = ("H.%s(V)"):format(name), type = "string" }
 end
 
 -- The line of the expression that `pos` is in, and a caret below the place.

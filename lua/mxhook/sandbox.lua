@@ -19,6 +19,7 @@ local function protect(library, name)
         __newindex = function(_, key)
             error(("%s.%s cannot be set: libraries are read-only"):format(name, tostring(key)), 2)
         end,
+        __call = (raw_metatable(library) or {}).__call,
         __pairs = function() return next, library, nil end,
         __metatable = false,
     })
@@ -176,7 +177,7 @@ end
 
 -- What rules may `require`, besides files in lib/.
 local public = {}
-for name in ("route alias rex"):gmatch("%w+") do public["mxhook." .. name] = true end
+for name in ("route alias rex cel store"):gmatch("%w+") do public["mxhook." .. name] = true end
 
 -- cjson walks a table in C, without a hook: so the walk is done here first, where the limits hold. A
 -- table that stands in itself many times would else become text without end.
@@ -260,7 +261,7 @@ function sandbox.environment(load_lib, unsafe)
     globals.require = make_require(function(module) return load_lib(module, environment) end, unsafe)
     globals.log, globals.print, globals.env = log, log, env
     globals.route = globals.require "mxhook.route"
-    globals.alias = require "mxhook.alias".alias
+    globals.alias = globals.require "mxhook.alias"
     globals._G, globals._VERSION = environment, _VERSION
     if unsafe then
         globals.io, globals.os, globals.debug, globals.package = io, os, debug, package

@@ -10,11 +10,13 @@
 
 #include "../embedded.h"
 #include "../log.h"
+#include "alias_sources.h"
 #include "answer.h"
 #include "msg.h"
 #include "pattern.h"
 #include "regex.h"
 #include "state.h"
+#include "store.h"
 
 /* core.log(text): under the id of the message that is under way */
 static int core_log(lua_State *L)
@@ -120,5 +122,9 @@ void core_open(lua_State *L)
     lua_setfield(L, -2, "answer_type");
     regex_open(L);
     lua_setfield(L, -2, "regex");
+    alias_sources_open(L);
+    lua_setfield(L, -2, "aliases");
+    store_open(L);
+    lua_setfield(L, -2, "store");
     lua_pop(L, 1);
 }

@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "alias_table.h"
 #include "ruleset.h"
 #include "state.h"
 
@@ -32,6 +33,7 @@ struct ruleset {
     size_t state_count;
     size_t rule_count;
     bool only_aliases;
+    struct alias_tables aliases; /* shared by the states */
 };
 
 /* Reads every source; 0, or a negative errno with `err`. */

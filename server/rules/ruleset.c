@@ -78,6 +78,8 @@ int engine_load_state(struct ruleset *ruleset, struct state **out, struct error 
     struct state *state = state_new(ruleset->config.memory_limit);
     if (!state)
         return error_set(err, -ENOMEM, "not enough memory for a Lua state");
+    state->aliases = &ruleset->aliases;
+    state->directory = ruleset->config.directory;
     state_begin(state, RULES_LOAD_TIME_MS);
     int code = state_call(state, load_rules, &load, text, sizeof text);
     state_end(state);
@@ -98,8 +100,10 @@ int ruleset_load(const struct rules_config *config, size_t states, struct rulese
 {
     struct ruleset *ruleset = calloc(1, sizeof *ruleset);
     int code = -ENOMEM;
-    if (!ruleset)
+    if (!ruleset || alias_tables_init(&ruleset->aliases) != 0) {
+        free(ruleset);
         return error_set(err, code, "not enough memory");
+    }
     atomic_init(&ruleset->references, 1);
     ruleset->config = *config;
     ruleset->config.directory = strdup(config->directory);
@@ -136,6 +140,7 @@ void ruleset_unref(struct ruleset *ruleset)
     for (size_t i = 0; i < ruleset->state_count; i++)
         state_free(ruleset->states[i]);
     free(ruleset->states);
+    alias_tables_destroy(&ruleset->aliases);
     sources_free(ruleset);
     free(ruleset->config.directory);
     free(ruleset);

@@ -27,6 +27,7 @@
 #define STATE_CHECK_BYTES 262144  /* bytes allocated between two looks at the clock */
 #define STATE_GRACE_BYTES 1048576 /* see grace */
 
+struct alias_tables;
 struct run;
 
 enum state_stop { STATE_RUNNING, STATE_STOP_TIME, STATE_STOP_MEMORY };
@@ -43,8 +44,10 @@ struct state {
     uint64_t serial; /* of the run: a msg of an earlier one is refused */
     char *scratch;   /* for decoded contents; see state_scratch() */
     size_t scratch_size;
-    const char *log_id; /* of the run's transaction; NULL */
-    void *jit_stack;    /* of regular expressions */
+    const char *log_id;           /* of the run's transaction; NULL */
+    void *jit_stack;              /* of regular expressions */
+    struct alias_tables *aliases; /* of the ruleset, and the folder of its rules; NULL: none */
+    const char *directory;
 };
 
 /* An empty state with our allocator; no library is open. NULL: no memory. */

@@ -99,7 +99,8 @@ static void test_what_works(void **state)
         "assert(bit.band(6, 3) == 2)",
         "local c = require 'cjson' assert(c.decode(c.encode({a = {1, 2}})).a[2] == 2)",
         "assert(require('cjson').decode('null') == require('cjson').null)",
-        "assert(require('mxhook.route').discard and require('mxhook.alias').alias)",
+        "assert(require('mxhook.route').discard and require('mxhook.alias') == alias and "
+        "require('mxhook.store').add)",
         "assert(tostring(nil) == 'nil' and tonumber('0x10') == 16 and unpack({5}) == 5)",
         "local n = 0 for _ in pairs({a = 1, b = 2}) do n = n + 1 end assert(n == 2)",
         "assert(env('MXHOOK_NOT_SET', 'd') == 'd' and env('MXHOOK_TEST') == 'yes')",

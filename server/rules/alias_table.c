@@ -1,0 +1,291 @@
+#include "alias_table.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "answer.h"
+
+struct alias_table {
+    struct alias_table *next;
+    char *path;
+    char *text;      /* the file; key and value of a line end with NUL */
+    uint32_t *slots; /* offset of a key and one; 0: empty. Linear probing. */
+    size_t mask;     /* slots, a power of two, less one */
+    size_t count;
+};
+
+/* What reading found wrong. */
+struct faults {
+    const char *path;
+    struct error *err;
+    size_t count, used;
+};
+
+static uint64_t hash(const char *key, size_t size)
+{
+    uint64_t value =
+        0xcbf29ce484222325u; /* FNV-1a; then mixed, since the low bits choose the slot */
+    for (size_t i = 0; i < size; i++)
+        value = (value ^ (unsigned char)key[i]) * 0x100000001b3u;
+    return value ^ value >> 29;
+}
+
+const char *alias_table_find(const struct alias_table *table, const char *address, size_t size)
+{
+    for (size_t slot = hash(address, size) & table->mask; table->slots[slot];
+         slot = (slot + 1) & table->mask) {
+        const char *key = table->text + table->slots[slot] - 1;
+        if (strncmp(key, address, size) == 0 && key[size] == '\0')
+            return key + size + 1;
+    }
+    return NULL;
+}
+
+size_t alias_table_count(const struct alias_table *table)
+{
+    return table->count;
+}
+
+static void add_fault(struct faults *faults, size_t line, const char *what)
+{
+    faults->count++;
+    if (!faults->err || faults->count > ALIAS_TABLE_ERRORS)
+        return;
+    size_t room = sizeof faults->err->text - faults->used;
+    int size = snprintf(faults->err->text + faults->used, room, "%s%s:%zu: %s",
+                        faults->used ? "\n" : "", faults->path, line, what);
+    if (size > 0)
+        faults->used += (size_t)size < room ? (size_t)size : room - 1;
+}
+
+/* Takes quotes off a field in place: "a""b" is a"b. Returns its end, where the comma stood or the
+ * text ended; NULL where a quote is not closed. */
+static char *read_field(char *field, char **next)
+{
+    char *out = field, *in = field;
+    if (*in != '"') {
+        in += strcspn(in, ",");
+        *next = *in ? in + 1 : NULL;
+        return in;
+    }
+    for (in++; *in; in++) {
+        if (*in == '"' && *++in != '"')
+            break;
+        *out++ = *in;
+    }
+    if (in[-1] != '"' || (*in && *in != ','))
+        return NULL;
+    *next = *in ? in + 1 : NULL;
+    return out;
+}
+
+static char *trim(char *text, char *end)
+{
+    while (end > text && isspace((unsigned char)end[-1]))
+        end--;
+    *end = '\0';
+    return text + strspn(text, " \t");
+}
+
+/* One address, or *@host */
+static bool is_key(const char *key)
+{
+    const char *at = strchr(key, '@');
+    return at && at != key && at[1] && !strchr(at + 1, '@') && !strpbrk(key, " \t");
+}
+
+/* Each destination of a list by comma. NULL, or what is wrong. */
+static const char *check_value(const char *value)
+{
+    if (!*value)
+        return "an address without a destination";
+    while (*value) {
+        size_t size = strcspn(value, ",");
+        char one[ANSWER_MAX_URL + 1];
+        const char *end = value + size;
+        while (size > 0 && isspace((unsigned char)*value))
+            value++, size--;
+        while (size > 0 && isspace((unsigned char)value[size - 1]))
+            size--;
+        if (size > ANSWER_MAX_URL)
+            return "a URL that is too long";
+        memcpy(one, value, size);
+        one[size] = '\0';
+        if (strcasecmp(one, "null") != 0 && answer_check_url(one, size, NULL) != 0)
+            return "not a destination: URLs, or null, were expected after the first comma";
+        value = *end ? end + 1 : end;
+    }
+    return NULL;
+}
+
+static void insert(struct alias_table *table, const char *key, struct faults *faults, size_t line)
+{
+    size_t size = strlen(key);
+    size_t slot = hash(key, size) & table->mask;
+    for (; table->slots[slot]; slot = (slot + 1) & table->mask)
+        if (strcmp(table->text + table->slots[slot] - 1, key) == 0) {
+            add_fault(faults, line, "this address stands in the file twice");
+            return;
+        }
+    table->slots[slot] = (uint32_t)(key - table->text) + 1;
+    table->count++;
+}
+
+/* `line` is without its end. Key and value are made to stand side by side, NUL-terminated. */
+static void read_line(struct alias_table *table, char *text, struct faults *faults, size_t line)
+{
+    char *rest = NULL, *after = NULL;
+    text += strspn(text, " \t");
+    if (!*text || *text == '#')
+        return;
+    char *end = read_field(text, &rest);
+    if (!end || !rest) {
+        add_fault(faults, line,
+                  end ? "a comma after the address was expected" : "a quote that is not closed");
+        return;
+    }
+    char *key = trim(text, end);
+    rest += strspn(rest, " \t");
+    char *value_end = *rest == '"' ? read_field(rest, &after) : rest + strlen(rest);
+    if (!value_end || after) {
+        add_fault(faults, line, "something stands after the closing quote");
+        return;
+    }
+    char *value = trim(rest, value_end);
+    const char *wrong = is_key(key) ? check_value(value) : "not an address";
+    if (wrong) {
+        add_fault(faults, line, wrong);
+        return;
+    }
+    for (char *p = key; *p; p++)
+        *p = (char)tolower((unsigned char)*p);
+    memmove(key + strlen(key) + 1, value, strlen(value) + 1);
+    insert(table, key, faults, line);
+}
+
+static void read_lines(struct alias_table *table, size_t size, struct faults *faults)
+{
+    char *text = table->text, *end = text + size;
+    for (size_t line = 1; text < end; line++) {
+        char *newline = memchr(text, '\n', (size_t)(end - text));
+        char *stop = newline ? newline : end;
+        if (memchr(text, '\0', (size_t)(stop - text)))
+            add_fault(faults, line, "a NUL byte");
+        *stop = '\0';
+        if (stop > text && stop[-1] == '\r')
+            stop[-1] = '\0';
+        read_line(table, text, faults, line);
+        text = stop + 1;
+    }
+}
+
+static int read_text(const char *path, char **text, size_t *size, size_t *lines)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int code = fstat(fd, &status) != 0 ? -errno : S_ISREG(status.st_mode) ? 0 : -EINVAL;
+    if (code == 0 && (uint64_t)status.st_size >= ALIAS_TABLE_MAX_SIZE)
+        code = -EFBIG;
+    *text = code == 0 ? malloc((size_t)status.st_size + 1) : NULL;
+    if (code == 0 && !*text)
+        code = -ENOMEM;
+    for (*size = 0; code == 0 && *size < (size_t)status.st_size;) {
+        ssize_t n = read(fd, *text + *size, (size_t)status.st_size - *size);
+        if (n < 0)
+            code = -errno;
+        else if (n == 0)
+            break; /* cut while we read it */
+        else
+            *size += (size_t)n;
+    }
+    close(fd);
+    *lines = 1;
+    for (const char *p = *text; code == 0 && (p = memchr(p, '\n', *size - (size_t)(p - *text)));)
+        p++, ++*lines;
+    return code;
+}
+
+static void table_free(struct alias_table *table)
+{
+    if (!table)
+        return;
+    free(table->path);
+    free(table->text);
+    free(table->slots);
+    free(table);
+}
+
+static int read_table(const char *path, struct alias_table **out, struct error *err)
+{
+    struct faults faults = {path, err, 0, 0};
+    size_t size = 0, lines = 0, slots = 16;
+    struct alias_table *table = calloc(1, sizeof *table);
+    if (!table)
+        return error_set(err, -ENOMEM, "not enough memory");
+    int code = read_text(path, &table->text, &size, &lines);
+    while (slots < lines + lines / 2)
+        slots *= 2;
+    table->path = strdup(path);
+    table->slots = calloc(slots, sizeof *table->slots);
+    table->mask = slots - 1;
+    if (code == 0 && (!table->path || !table->slots))
+        code = -ENOMEM;
+    if (code != 0) {
+        table_free(table);
+        return error_set(err, code, "%s: %s", path, strerror(-code));
+    }
+    read_lines(table, size, &faults);
+    if (faults.count > 0) {
+        if (faults.count > ALIAS_TABLE_ERRORS && err)
+            snprintf(err->text + faults.used, sizeof err->text - faults.used,
+                     "\n%s: %zu lines in all", path, faults.count);
+        table_free(table);
+        return -EINVAL;
+    }
+    *out = table;
+    return 0;
+}
+
+int alias_tables_init(struct alias_tables *tables)
+{
+    tables->first = NULL;
+    return uv_mutex_init(&tables->mutex);
+}
+
+void alias_tables_destroy(struct alias_tables *tables)
+{
+    while (tables->first) {
+        struct alias_table *table = tables->first;
+        tables->first = table->next;
+        table_free(table);
+    }
+    uv_mutex_destroy(&tables->mutex);
+}
+
+int alias_tables_get(struct alias_tables *tables, const char *path, struct alias_table **out,
+                     struct error *err)
+{
+    int code = 0;
+    uv_mutex_lock(&tables->mutex);
+    for (*out = tables->first; *out && strcmp((*out)->path, path) != 0; *out = (*out)->next)
+        ;
+    if (!*out) {
+        code = read_table(path, out, err);
+        if (code == 0) {
+            (*out)->next = tables->first;
+            tables->first = *out;
+        }
+    }
+    uv_mutex_unlock(&tables->mutex);
+    return code;
+}

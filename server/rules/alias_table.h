@@ -1,0 +1,43 @@
+/*
+ * alias_table.h - many aliases in one table that all states of a ruleset share.
+ *
+ * The file is read once, and stays in memory as its own text: keys are lower-cased in place, an
+ * index of line offsets is hashed by key. A table never changes; a reload reads the file again.
+ *
+ * A line is `address,destination[,destination]...`; a field may stand in double quotes (RFC 4180);
+ * empty lines and those that begin with '#' are skipped. The address may be `*@host`.
+ */
+#ifndef MXHOOK_RULES_ALIAS_TABLE_H
+#define MXHOOK_RULES_ALIAS_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "../error.h"
+
+#define ALIAS_TABLE_MAX_SIZE UINT32_MAX /* bytes of a file */
+#define ALIAS_TABLE_ERRORS   5          /* malformed lines that are told of */
+
+struct alias_table;
+
+/* Every table that a ruleset's files asked for, by path. */
+struct alias_tables {
+    uv_mutex_t mutex;
+    struct alias_table *first;
+};
+
+int alias_tables_init(struct alias_tables *tables); /* 0 or a negative errno */
+void alias_tables_destroy(struct alias_tables *tables);
+
+/* The table of that file, which is read where it was not yet. Any thread; blocking. 0, or a
+ * negative errno with `err`, which names file and line of what is malformed. */
+int alias_tables_get(struct alias_tables *tables, const char *path, struct alias_table **out,
+                     struct error *err);
+
+/* The destinations of an address in lower case, as they stand in the file; NULL: none. Any thread.
+ */
+const char *alias_table_find(const struct alias_table *table, const char *address, size_t size);
+size_t alias_table_count(const struct alias_table *table);
+
+#endif

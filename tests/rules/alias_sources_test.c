@@ -1,0 +1,121 @@
+/* alias.file and alias.sqlite: many aliases, kept outside of the Lua states. */
+#include "fixture.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+
+static void assert_route(struct fixture *f, const char *recipient, const char *goes_to)
+{
+    fixture_run(f, recipient);
+    if (goes_to)
+        assert_goes_to(f, goes_to);
+    else
+        assert_kind(f, VERDICT_NO_MATCH);
+    assert_int_equal(ruleset_accepts(f->ruleset, 0, recipient), goes_to != NULL);
+}
+
+static void assert_routes(struct fixture *f)
+{
+    assert_route(f, "a@example.com", "https://a.example/");
+    assert_route(f, "A@Example.COM", "https://a.example/");
+    assert_route(f, "a+tag@example.com", "https://a.example/");
+    assert_route(f, "two@example.com", "https://a.example/1 https://a.example/2");
+    assert_route(f, "quoted@example.com", "https://q.example/1 https://q.example/2");
+    assert_route(f, "other@wild.example", "https://w.example/");
+    assert_route(f, "other@example.com", NULL);
+    assert_route(f, "a@example.co", NULL);
+    assert_route(f, "a@example.com.example", NULL);
+    assert_route(f, "", NULL);
+    fixture_run(f, "none@example.com");
+    assert_kind(f, VERDICT_DISCARD);
+}
+
+static void test_file(void **state)
+{
+    struct fixture *f = *state;
+    fixture_rules(f, "aliases.csv",
+                  "# address,destination\n"
+                  "\n"
+                  "A@example.com,https://a.example/\r\n"
+                  "two@example.com , https://a.example/1,https://a.example/2\n"
+                  "\"quoted@example.com\",\"https://q.example/1, https://q.example/2\"\n"
+                  "*@wild.example,https://w.example/\n"
+                  "none@example.com,null");
+    fixture_rule(f, "return alias.file('aliases.csv')");
+    assert_routes(f);
+}
+
+static void test_sqlite(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/aliases.db", f->directory);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(
+            db,
+            "CREATE TABLE aliases (address TEXT PRIMARY KEY COLLATE NOCASE, destination TEXT "
+            "NOT NULL);"
+            "INSERT INTO aliases VALUES ('a@example.com', 'https://a.example/'),"
+            "('two@example.com', 'https://a.example/1,https://a.example/2'),"
+            "('quoted@example.com', 'https://q.example/1, https://q.example/2'),"
+            "('*@wild.example', 'https://w.example/'), ('none@example.com', 'null');",
+            NULL, NULL, NULL),
+        SQLITE_OK);
+    fixture_rule(f, "return alias.sqlite('aliases.db')");
+    assert_routes(f);
+    /* a change needs no reload */
+    assert_int_equal(sqlite3_exec(db, "INSERT INTO aliases VALUES ('new@example.com', 'null')",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    fixture_run(f, "new@example.com");
+    assert_kind(f, VERDICT_DISCARD);
+}
+
+static void test_malformed_lines_are_told_with_numbers(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const told[] = {
+        "/10.lua:1: alias.file: ",
+        "aliases.csv:2: a comma after the address was expected",
+        "aliases.csv:3: not an address",
+        "aliases.csv:4: not a destination",
+        "aliases.csv:5: this address stands in the file twice",
+        "aliases.csv:6: a quote that is not closed",
+        "aliases.csv: 7 lines in all",
+    };
+    fixture_rules(
+        f, "aliases.csv",
+        "a@b,null\nnothing\nx,null\nb@b,ftp://a/\nA@B,null\n\"c@b,null\nd@b,\n e@b,null,\n,\n");
+    fixture_rules(f, "10.lua", "return alias.file('aliases.csv')");
+    const char *error = fixture_load_error(f);
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+        if (!strstr(error, told[i]))
+            fail_msg("'%s' is not in '%s'", told[i], error);
+    fixture_rules(f, "10.lua", "return alias.file('missing.csv')");
+    assert_non_null(strstr(fixture_load_error(f), "missing.csv: No such file or directory"));
+    fixture_rules(f, "10.lua", "return alias.sqlite('aliases.csv')");
+    assert_non_null(strstr(fixture_load_error(f), "file is not a database"));
+    fixture_rules(f, "10.lua", "return alias.file(7)");
+    assert_non_null(strstr(fixture_load_error(f), "alias.file: a path was expected, not a number"));
+}
+
+static void test_not_by_a_message(void **state)
+{
+    fixture_body(*state, "return alias.file('/etc/passwd')");
+    assert_raises(*state, "opened while rules load, not by a message");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RULES_TEST(test_file),
+        RULES_TEST(test_sqlite),
+        RULES_TEST(test_malformed_lines_are_told_with_numbers),
+        RULES_TEST(test_not_by_a_message),
+    };
+    return RUN_TESTS(tests);
+}
