@@ -71,6 +71,11 @@ function helpers.headers(msg)
     }, lazy)
 end
 
+function helpers.header(msg, name)
+    if name == "all" or name == "iter" then return "" end
+    return msg.headers[name] or ""
+end
+
 function helpers.timestamp(msg) return values.timestamp(msg.timestamp, 0) end
 
 -- The result as a word; of several signatures "pass" where one passes.
@@ -104,7 +109,7 @@ local variables = {
     to = { code = "H.to(V)", type = "list" },
     cc = { code = "H.cc(V)", type = "list" },
     attachments = { code = "H.attachments(V)", type = "list" },
-    headers = { code = "H.headers(V)", type = "map" },
+    headers = { code = "H.headers(V)", type = "map", at = "H.header(V, %q)", at_type = "string" },
 }
 for _, name in ipairs { "spf", "dkim", "dmarc" } do
     variables[name] = { code = ("H.%s(V)"):format(name), type = "string" }

@@ -194,17 +194,30 @@ gen["name"] = function(context, node, scope)
         or impossible(context, ("there is no '%s'"):format(node.name) .. context.suggest(node.name), node.pos)
 end
 
+-- A map that is declared with `at`, by a name that is known now: no map need be made.
+local function known_entry(context, object, key, scope)
+    if object.k ~= "name" or local_of(scope, object.name) then return nil end
+    local declared = context.variables[object.name]
+    return declared and declared.at and piece(declared.at:format(key), declared.at_type)
+end
+
 function gen.select(context, node, scope)
     local path = dotted(node)
     if path and not local_of(scope, head(node)) then
         local found = variable(context, path)
         if found then return found end
     end
+    local entry = known_entry(context, node.object, node.field, scope)
+    if entry then return entry end
     local object = generate(context, node.object, scope)
     return piece(("R.select(%s, %q, %d)"):format(object.code, node.field, node.pos), "dyn", true)
 end
 
 function gen.index(context, node, scope)
+    if node.index.k == "lit" and node.index.type == "string" then
+        local entry = known_entry(context, node.object, node.index.value, scope)
+        if entry then return entry end
+    end
     local object = generate(context, node.object, scope)
     local index = generate(context, node.index, scope)
     return piece(("R.index(%s, %s, %d)"):format(object.code, index.code, node.pos), "dyn", true)
@@ -452,7 +465,7 @@ for name in pairs(methods) do method_names[#method_names + 1] = name end
 table.sort(method_names)
 
 --- Compiles `text` to a function of one argument, which generated code sees as V. `variables` maps names
--- to {code, type, raises}; `helpers` is what their code calls as H. `strict`: what can never work is an
+-- to {code, type, raises}, and for a map {at, at_type}: code that gives the value of a key; `helpers` is what their code calls as H. `strict`: what can never work is an
 -- error now. Raises {cel = text, pos = place}. Returns the function and the type of what it gives.
 return function(text, variables, helpers, strict, suggest)
     local context = { variables = variables, constants = {}, strict = strict, locals = 0, depth = 0,

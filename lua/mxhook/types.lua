@@ -1,0 +1,159 @@
+---@meta mxhook
+-- For editors: what rules see, for the Lua language server (LuaLS). Nothing here is ever run. Point it at this
+-- file: in .luarc.json, { "runtime.version": "LuaJIT", "workspace.library": ["…/lua/mxhook/types.lua"] }.
+
+---@class mxhook.Mailbox
+---@field name string?
+---@field email string?
+
+---@class mxhook.Part
+---@field name string?
+---@field type string      # "image/png"
+---@field size integer     # bytes, decoded
+---@field content string   # decoded when it is asked for
+---@field cid string?
+
+---@class mxhook.Headers
+---@field [string] string|string[]|nil  # reads the first value, in any case; assign a string, a list or nil
+local headers = {}
+---Every value of that name, in order.
+---@param name string
+---@return string[]
+function headers:all(name) end
+---Every header in order; pairs(msg.headers) is the same.
+---@return fun(): string?, string?
+function headers:iter() end
+
+---@class mxhook.Envelope
+---@field sender string    # "" is the null one
+---@field recipient string
+---@field client_ip string
+---@field helo string?
+---@field tls boolean
+---@field user string?     # authenticated as
+
+---@class mxhook.Spf
+---@field result string
+---@field domain string?
+---@field reason string?
+---@field explanation string?
+
+---@class mxhook.Dkim
+---@field result string
+---@field domain string?
+---@field selector string?
+---@field algorithm string?
+---@field reason string?
+
+---@class mxhook.Dmarc
+---@field result string
+---@field domain string?
+---@field policy string?
+---@field reason string?
+
+---@class mxhook.Auth
+---@field spf mxhook.Spf?
+---@field dkim mxhook.Dkim[]?
+---@field dmarc mxhook.Dmarc?
+
+---@class mxhook.Message
+---@field subject string
+---@field text string?
+---@field html string?
+---@field from mxhook.Mailbox
+---@field to mxhook.Mailbox[]
+---@field cc mxhook.Mailbox[]
+---@field date string?
+---@field timestamp integer  # Unix time
+---@field message_id string?
+---@field size integer
+---@field headers mxhook.Headers
+---@field attachments mxhook.Part[]
+---@field inlines mxhook.Part[]
+---@field envelope mxhook.Envelope
+---@field auth mxhook.Auth
+
+---@class mxhook.Destination
+---@field url string
+---@field secret string?                  # of Standard Webhooks
+---@field headers table<string, string>?  # of the request
+---@field timeout number?                 # seconds, of an attempt
+---@field attempts integer?               # the first included
+
+---@alias mxhook.Destinations string | mxhook.Destination | (string | mxhook.Destination)[]
+
+---@class mxhook.Answer  # what route.also, .discard, .reject and .defer make
+---@class mxhook.Rule    # what alias, route.regex and route.cel make
+
+---@alias mxhook.RuleFunction fun(msg: mxhook.Message): mxhook.Destinations|mxhook.Answer|false|nil
+
+---@class mxhook.route
+route = {}
+---To these, and the next rules are asked as well.
+---@param destinations mxhook.Destinations
+---@return mxhook.Answer
+function route.also(destinations) end
+---Accepted, and dropped.
+---@return mxhook.Answer
+function route.discard() end
+---550 to the sender.
+---@param text string?
+---@return mxhook.Answer
+function route.reject(text) end
+---451 to the sender.
+---@param text string?
+---@return mxhook.Answer
+function route.defer(text) end
+---@param rule { recipient: string?, sender: string?, subject: string?, body: string?, to: mxhook.Destinations }
+---@return mxhook.Rule
+function route.regex(rule) end
+---@param rule { when: string, to: mxhook.Destinations }
+---@return mxhook.Rule
+function route.cel(rule) end
+
+---@class mxhook.alias
+---@overload fun(entries: table<string, mxhook.Destinations|mxhook.Answer>): mxhook.Rule
+alias = {}
+---Lines of `address,destination`, in one table for all workers.
+---@param path string  # relative to the rules' folder
+---@return mxhook.Rule
+function alias.file(path) end
+---A table `aliases (address, destination)`, asked for each message.
+---@param path string  # relative to the rules' folder
+---@return mxhook.Rule
+function alias.sqlite(path) end
+
+---Writes a line into the server's log, under the message's id.
+---@param ... any
+function log(...) end
+
+---An environment variable that begins with MXHOOK_.
+---@param name string
+---@param default string?
+---@return string?
+function env(name, default) end
+
+---@class mxhook.store
+local store = {}
+---@param key string
+---@return string|number|nil
+function store.get(key) end
+---@param key string
+---@param value string|number|nil  # nil deletes
+---@param seconds number?
+function store.set(key, value, seconds) end
+---@param key string
+---@param amount number?   # 1
+---@param seconds number?  # from the first add
+---@return number
+function store.add(key, amount, seconds) end
+---@param key string
+function store.delete(key) end
+
+---@class mxhook.TestResult
+---@field destinations string[]
+---@field details mxhook.Destination[]
+---@field headers table<string, string|string[]>  # in any case
+---@field reply { code: integer, text: string }
+---@field rule string?  # "10-alias.lua:3"
+---@field steps { rule: string, answer: string }[]
