@@ -1,0 +1,112 @@
+/*
+ * Each allocation of ours fails once: the answer is -ENOMEM, and nothing leaks or crashes. Linked
+ * so that our calls come here; GLib's do not, as it ends the process where memory is out.
+ */
+#include "mail_test.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+
+static long until_failure = -1; /* calls; negative: none fails */
+
+static bool fails(void)
+{
+    return until_failure >= 0 && until_failure-- == 0;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+    return fails() ? NULL : __real_realloc(memory, size);
+}
+
+static const char mail[] =
+    "From: =?utf-8?q?Jos=C3=A9?= <a@b.example>, c@xn--d.example\r\nTo: Big Bug e@f.example\r\n"
+    "Cc: g@h.example\r\nSubject: caf\xE9\r\n folded =?koi8-r?b?wcI?=\r\nX-\xFF: a\0b\r\n"
+    "Message-ID: <i\0j>\r\nAuthentication-Results: mx.example.com; x\r\n"
+    "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    "--b\r\nContent-Type: text/html; charset=koi8-r\r\n\r\n\xC1 cid:x\r\n"
+    "--b\r\nContent-Type: image/png; name*0*=utf-8''%C3; name*1*=%A9\r\nContent-ID: <x>\r\n"
+    "Content-Disposition: attachment\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\n"
+    "begin 644 a\r\n#86)C\r\n`\r\nend\r\n"
+    "--b\r\nContent-Type: multipart/alternative; boundary=c\r\n\r\nno parts\r\n--b--\r\n";
+
+static int render(struct spill *data, struct spill *out)
+{
+    struct envelope envelope = {.sender = "s@x", .helo = "a b", .client_ip = "192.0.2.1"};
+    struct message *message;
+    struct header_list headers;
+    int status = message_parse(data, 0, &message, NULL);
+    if (status < 0)
+        return status;
+    status = payload_headers(message, &envelope, "r@x", "mx.example.com", message->arena, &headers);
+    if (status == 0) {
+        status = payload_write_head(&headers, out);
+        if (status == 0)
+            status = payload_write_tail(message, &envelope, out);
+        header_list_free(&headers);
+    }
+    message_free(message);
+    return status;
+}
+
+static void check(struct spill *data)
+{
+    long allocation = 0;
+    for (int status = -ENOMEM; status != 0; allocation++) {
+        struct spill *out = spill_new("/tmp", NULL);
+        assert_non_null(out);
+        until_failure = allocation;
+        status = render(data, out);
+        bool reached = until_failure < 0;
+        until_failure = -1;
+        assert_int_equal(status, reached ? -ENOMEM : 0);
+        spill_free(out);
+    }
+    assert_in_range(allocation, 20, 1000);
+    spill_free(data);
+}
+
+static void test_from_memory(void **state)
+{
+    (void)state;
+    check(spill_from_bytes(BYTES(mail)));
+}
+
+static void test_from_a_file(void **state)
+{
+    (void)state;
+    check(spill_in_file(BYTES(mail)));
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    message_init();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_from_memory),
+        cmocka_unit_test(test_from_a_file),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
