@@ -124,7 +124,7 @@ void core_open(lua_State *L)
     lua_setfield(L, -2, "regex");
     alias_sources_open(L);
     lua_setfield(L, -2, "aliases");
-    store_open(L);
+    rules_store_open(L);
     lua_setfield(L, -2, "store");
     lua_pop(L, 1);
 }

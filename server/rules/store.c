@@ -239,7 +239,7 @@ static int store_add(lua_State *L)
     return 1;
 }
 
-void store_clear(void)
+void rules_store_clear(void)
 {
     lock();
     while (store.used.head)
@@ -247,7 +247,7 @@ void store_clear(void)
     unlock();
 }
 
-size_t store_bytes(void)
+size_t rules_store_bytes(void)
 {
     lock();
     size_t bytes = store.bytes;
@@ -255,7 +255,7 @@ size_t store_bytes(void)
     return bytes;
 }
 
-int store_open(lua_State *L)
+int rules_store_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"get", store_get},
                                          {"set", store_set},

@@ -19,10 +19,10 @@
 #define STORE_MAX_VALUE 65536
 
 /* Pushes a table {get, set, add, delete} of functions. */
-int store_open(lua_State *L);
+int rules_store_open(lua_State *L);
 
 /* For tests. */
-void store_clear(void);
-size_t store_bytes(void);
+void rules_store_clear(void);
+size_t rules_store_bytes(void);
 
 #endif

@@ -10,7 +10,7 @@
 
 static int clear(void **state)
 {
-    store_clear();
+    rules_store_clear();
     return fixture_setup(state);
 }
 
@@ -66,8 +66,8 @@ static void test_bounded(void **state)
                  "assert(store.get('kept') == 1 and store.get('k1') == nil)\n"
                  "assert(store.get('k1000'))");
     assert_kind(f, VERDICT_NO_MATCH);
-    assert_true(store_bytes() <= STORE_MAX_BYTES);
-    assert_true(store_bytes() > STORE_MAX_BYTES / 2);
+    assert_true(rules_store_bytes() <= STORE_MAX_BYTES);
+    assert_true(rules_store_bytes() > STORE_MAX_BYTES / 2);
 }
 
 #define THREADS 4
