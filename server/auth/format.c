@@ -169,7 +169,7 @@ static void say_dmarc(struct text *text, const struct dmarc_result *dmarc)
     if (dmarc->policy) {
         say(text, " (p=");
         say(text, dmarc->policy);
-        say(text, dmarc->reason ? "; " : "");
+        say(text, dmarc->reason ? ", " : "");
         say_comment(text, dmarc->reason ? dmarc->reason : "");
         say(text, ")");
     } else {

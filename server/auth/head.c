@@ -85,7 +85,9 @@ int head_read(const struct spill *data, struct head *head)
     if (code == 0) {
         size_t end = block_end(bytes, size, &body);
         head->body = body;
-        head->too_large = end == size && total > size;
+        /* Cut inside a field, or inside the line end that would close the block. */
+        head->too_large =
+            total > size && (end == size || (body == size && bytes[size - 1] != '\n'));
         if (!head->too_large)
             code = read_fields(head, bytes, end);
     }
