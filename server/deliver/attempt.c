@@ -111,8 +111,9 @@ static void sign_in_thread(uv_work_t *work)
 
 static const char *why_unsigned(int code)
 {
-    return code == -EINVAL ? "its secret is not one that can sign: whsec_ and base64, at most 8"
-                           : strerror(-code);
+    if (code == -EINVAL)
+        return "its secret is not one that can sign: whsec_ and base64, at most 8";
+    return code == -ENOENT ? "its secret is not where env: or file: says" : strerror(-code);
 }
 
 static void signed_in_thread(uv_work_t *work, int status)
@@ -126,18 +127,22 @@ static void signed_in_thread(uv_work_t *work, int status)
         fail(a, false, "out of memory");
 }
 
-static bool in_memory(const struct payload *payload)
+static bool can_sign_here(const struct attempt *a)
 {
-    return payload_memory(payload) == payload_size(payload);
+    const struct payload *payload = a->request.payload;
+    return !sign_blocks(a->secret) && payload_memory(payload) == payload_size(payload);
 }
 
 /* What cannot be signed is not sent: it goes to the thread too, whose end tells. */
 static int begin(uv_loop_t *loop, struct attempt *a)
 {
-    if (a->secret && in_memory(a->request.payload))
-        sign(a);
-    if (!a->secret || (in_memory(a->request.payload) && a->sign_code == 0))
+    if (!a->secret)
         return post(a);
+    if (can_sign_here(a)) {
+        sign(a);
+        if (a->sign_code == 0)
+            return post(a);
+    }
     a->state = ATTEMPT_SIGNING;
     a->work.data = a;
     return uv_queue_work(loop, &a->work, sign_in_thread, signed_in_thread);

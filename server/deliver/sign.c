@@ -1,13 +1,19 @@
 #include "sign.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define KEY_MAX     256 /* bytes of a secret: SHA-256 takes no more than 64 as they are */
+#define SECRETS_MAX 4096 /* bytes of a file of them */
+#define KEY_MAX     256  /* bytes of a secret: SHA-256 takes no more than 64 as they are */
 #define HASH_SIZE   32
 #define BUFFER_SIZE 65536
 
@@ -83,8 +89,51 @@ static int sign(const unsigned char *key, size_t key_size, const char *head,
     return code;
 }
 
-int sign_payload(const char *secrets, const char *id, int64_t timestamp,
-                 const struct payload *payload, char signature[SIGN_SIZE])
+/* ---- References ---- */
+
+static const char *skip(const char *text, const char *prefix)
+{
+    size_t size = strlen(prefix);
+    return strncmp(text, prefix, size) == 0 ? text + size : NULL;
+}
+
+bool sign_blocks(const char *secret)
+{
+    return skip(secret, "file:");
+}
+
+static int read_secret(const char *path, char secrets[SECRETS_MAX])
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    ssize_t size = read(fd, secrets, SECRETS_MAX - 1);
+    int code = size < 0 ? -errno : 0;
+    close(fd);
+    if (code == 0)
+        secrets[size] = 0;
+    for (char *p = secrets; code == 0 && *p; p++) /* one on a line, as well as by spaces */
+        if (isspace((unsigned char)*p))
+            *p = ' ';
+    return code;
+}
+
+/* The secrets themselves: what was given, or read into `buffer`. */
+static int resolve(const char **secrets, char buffer[SECRETS_MAX])
+{
+    const char *name = skip(*secrets, "env:"), *path = skip(*secrets, "file:");
+    if (name)
+        return (*secrets = getenv(name)) ? 0 : -ENOENT;
+    if (!path)
+        return 0;
+    *secrets = buffer;
+    return read_secret(path, buffer);
+}
+
+/* ---- Signing ---- */
+
+static int sign_with(const char *secrets, const char *id, int64_t timestamp,
+                     const struct payload *payload, char signature[SIGN_SIZE])
 {
     char head[ID_SIZE + 24];
     int count = 0;
@@ -104,4 +153,15 @@ int sign_payload(const char *secrets, const char *id, int64_t timestamp,
         s += size;
     }
     return count > 0 ? 0 : -EINVAL;
+}
+
+int sign_payload(const char *secret, const char *id, int64_t timestamp,
+                 const struct payload *payload, char signature[SIGN_SIZE])
+{
+    char buffer[SECRETS_MAX];
+    int code = resolve(&secret, buffer);
+    if (code == 0)
+        code = sign_with(secret, id, timestamp, payload, signature);
+    OPENSSL_cleanse(buffer, sizeof buffer);
+    return code;
 }

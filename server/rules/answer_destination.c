@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -172,6 +173,83 @@ static int read_attempts(lua_State *L, struct destination *to, struct verdict *v
     return 0;
 }
 
+/* "5s", "10m": as in the configuration. -1: it is none. */
+static int64_t duration_ms(lua_State *L)
+{
+    static const struct {
+        const char *unit;
+        int64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+    char *end;
+    if (lua_type(L, -1) != LUA_TSTRING)
+        return -1;
+    const char *text = lua_tostring(L, -1);
+    double number = isdigit((unsigned char)*text) ? strtod(text, &end) : -1;
+    for (size_t i = 0; number >= 0 && i < sizeof units / sizeof *units; i++)
+        if (strcmp(end, units[i].unit) == 0 && number * (double)units[i].ms <= ANSWER_MAX_PAUSE_MS)
+            return (int64_t)(number * (double)units[i].ms);
+    return -1;
+}
+
+static int read_schedule(lua_State *L, struct destination *to, struct verdict *verdict,
+                         struct error *why)
+{
+    int64_t pauses[ANSWER_MAX_ATTEMPTS - 1], *kept;
+    size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+    if (count == 0 || count > ANSWER_MAX_ATTEMPTS - 1)
+        return error_set(why, -EINVAL, "schedule: a list of 1 to %d durations was expected",
+                         ANSWER_MAX_ATTEMPTS - 1);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        pauses[i] = duration_ms(L);
+        lua_pop(L, 1);
+        if (pauses[i] < 0)
+            return error_set(
+                why, -EINVAL,
+                "schedule: durations such as \"5s\", \"10m\", \"6h\" were expected, up "
+                "to 30d");
+    }
+    if (!verdict)
+        return 0;
+    kept = arena_alloc(verdict->arena, count * sizeof *kept);
+    if (!kept)
+        luaL_error(L, "not enough memory");
+    memcpy(kept, pauses, count * sizeof *kept);
+    to->schedule_ms = kept;
+    to->schedule_count = count;
+    return 0;
+}
+
+static int read_path(lua_State *L, const char *what, const char **path, struct verdict *verdict,
+                     struct error *why)
+{
+    const char *text;
+    if (read_text(L, what, &text, why) != 0)
+        return -EINVAL;
+    if (*text != '/')
+        return error_set(why, -EINVAL, "%s: an absolute path was expected", what);
+    *path = verdict ? copy(L, verdict, text) : text;
+    return 0;
+}
+
+static int read_ca_file(lua_State *L, struct destination *to, struct verdict *verdict,
+                        struct error *why)
+{
+    return read_path(L, "ca_file", &to->ca_file, verdict, why);
+}
+
+static int read_client_cert(lua_State *L, struct destination *to, struct verdict *verdict,
+                            struct error *why)
+{
+    return read_path(L, "client_cert", &to->client_cert, verdict, why);
+}
+
+static int read_client_key(lua_State *L, struct destination *to, struct verdict *verdict,
+                           struct error *why)
+{
+    return read_path(L, "client_key", &to->client_key, verdict, why);
+}
+
 /* RFC 9110 section 5.6.2: a token. Those that frame the request or sign it are not a rule's. */
 static int check_header_name(const char *name, struct error *why)
 {
@@ -239,11 +317,10 @@ static int read_headers(lua_State *L, struct destination *to, struct verdict *ve
 static const struct field {
     const char *name;
     int (*read)(lua_State *L, struct destination *to, struct verdict *verdict, struct error *why);
-} destination_fields[] = {{"url", read_url},
-                          {"secret", read_secret},
-                          {"headers", read_headers},
-                          {"timeout", read_timeout},
-                          {"attempts", read_attempts}};
+} destination_fields[] = {
+    {"url", read_url},         {"secret", read_secret},           {"headers", read_headers},
+    {"timeout", read_timeout}, {"attempts", read_attempts},       {"schedule", read_schedule},
+    {"ca_file", read_ca_file}, {"client_cert", read_client_cert}, {"client_key", read_client_key}};
 #define FIELD_COUNT (sizeof destination_fields / sizeof *destination_fields)
 
 static const struct field *find_field(lua_State *L)
@@ -264,7 +341,7 @@ static int read_table(lua_State *L, int index, struct destination *to, struct ve
         if (!field)
             return error_set(why, -EINVAL,
                              "a destination has no field '%.40s'; it has url, secret, headers, "
-                             "timeout, attempts",
+                             "timeout, attempts, schedule, ca_file, client_cert, client_key",
                              lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2)
                                                             : luaL_typename(L, -2));
         int top = lua_gettop(L);

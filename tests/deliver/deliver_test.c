@@ -633,6 +633,44 @@ static void the_signature_is_that_of_standard_webhooks(void **state)
     assert_string_equal(header(rig, 0, "webhook-signature"), expected);
 }
 
+/* What a secret named so signs with must be "plain". */
+static void check_reference(struct rig *rig, const char *reference)
+{
+    char text[200], expected[100] = "v1,";
+    unsigned char hash[32];
+    struct delivery *d = bench_delivery("m-1", rig->url, "body");
+    size_t request = receiver_count(rig->receiver);
+    d->destination.secret = reference;
+    post_delivery(rig, d);
+    run_until(rig, COUNT, 0);
+    int size =
+        snprintf(text, sizeof text, "m-1.%s.body", header(rig, request, "webhook-timestamp"));
+    HMAC(EVP_sha256(), "plain", 5, (unsigned char *)text, (size_t)size, hash, NULL);
+    EVP_EncodeBlock((unsigned char *)expected + 3, hash, 32);
+    assert_string_equal(header(rig, request, "webhook-signature"), expected);
+}
+
+static void a_secret_may_stand_in_a_file_or_the_environment(void **state)
+{
+    struct rig *rig = *state;
+    char reference[128];
+    START(rig, "", {.bytes = OK});
+    snprintf(reference, sizeof reference, "file:%s/secret", rig->bench->directory);
+    FILE *file = fopen(reference + 5, "w");
+    fputs("plain\n", file);
+    fclose(file);
+    check_reference(rig, reference);
+    setenv("MXHOOK_TEST_SECRET", "plain", 1);
+    check_reference(rig, "env:MXHOOK_TEST_SECRET");
+
+    struct delivery *d = bench_delivery("m-2", rig->url, "x");
+    d->destination.secret = "env:MXHOOK_THERE_IS_NONE";
+    d->destination.attempts = 1;
+    post_delivery(rig, d);
+    run_until(rig, FAILED, 1);
+    check_error(rig, "its secret is not where%");
+}
+
 static void a_secret_that_cannot_sign_fails_it(void **state)
 {
     struct rig *rig = *state;
@@ -746,6 +784,7 @@ int main(void)
         TEST(the_reply_s_first_bytes_are_kept),
         TEST(a_large_body_arrives_whole_each_time),
         TEST(the_signature_is_that_of_standard_webhooks),
+        TEST(a_secret_may_stand_in_a_file_or_the_environment),
         TEST(a_secret_that_cannot_sign_fails_it),
         TEST(a_destination_has_headers_of_its_own),
         TEST(a_stop_waits_for_what_is_under_way),

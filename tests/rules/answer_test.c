@@ -87,6 +87,14 @@ static void test_what_is_not_an_answer(void **state)
         {"{url = 'https://a.example', attempts = 0}", VERDICT_DEFER, "attempts: a whole number"},
         {"{url = 'https://a.example', attempts = 101}", VERDICT_DEFER, "attempts: a whole number"},
         {"{url = 'https://a.example', attempts = 1.5}", VERDICT_DEFER, "attempts: a whole number"},
+        {"{url = 'https://a.example', schedule = '5s'}", VERDICT_DEFER, "schedule: a list"},
+        {"{url = 'https://a.example', schedule = {}}", VERDICT_DEFER, "schedule: a list"},
+        {"{url = 'https://a.example', schedule = {'5'}}", VERDICT_DEFER, "durations such as"},
+        {"{url = 'https://a.example', schedule = {5}}", VERDICT_DEFER, "durations such as"},
+        {"{url = 'https://a.example', schedule = {'-1s'}}", VERDICT_DEFER, "durations such as"},
+        {"{url = 'https://a.example', schedule = {'31d'}}", VERDICT_DEFER, "durations such as"},
+        {"{url = 'https://a.example', ca_file = 'ca.pem'}", VERDICT_DEFER, "an absolute path"},
+        {"{url = 'https://a.example', client_cert = 7}", VERDICT_DEFER, "a string was expected"},
         {"{url = 'https://a.example', headers = 'a'}", VERDICT_DEFER, "headers: a table"},
         {"{url = 'https://a.example', headers = {'a'}}", VERDICT_DEFER, "headers: a table"},
         {"{url = 'https://a.example', headers = {['a b'] = 'c'}}", VERDICT_DEFER, "not the name"},
@@ -109,12 +117,20 @@ static void test_destination_table_is_whole(void **state)
 {
     struct fixture *f = *state;
     fixture_body(f, "return {url = 'https://a.example', secret = 'whsec_x', timeout = 2.5,"
-                    " attempts = 7, headers = {['X-Tenant'] = 'blue'}}");
+                    " attempts = 7, headers = {['X-Tenant'] = 'blue'},"
+                    " schedule = {'500ms', '1.5s', '10m', '6h', '30d'},"
+                    " ca_file = '/ca', client_cert = '/cert', client_key = '/key'}");
     assert_goes_to(f, "https://a.example");
     const struct destination *to = f->verdict->destinations;
     assert_string_equal(to->secret, "whsec_x");
     assert_int_equal(to->timeout_ms, 2500);
     assert_int_equal(to->attempts, 7);
+    static const int64_t pauses[] = {500, 1500, 600000, 6 * 3600000, 30ll * 86400000};
+    assert_int_equal(to->schedule_count, 5);
+    assert_memory_equal(to->schedule_ms, pauses, sizeof pauses);
+    assert_string_equal(to->ca_file, "/ca");
+    assert_string_equal(to->client_cert, "/cert");
+    assert_string_equal(to->client_key, "/key");
     assert_int_equal(to->header_count, 1);
     assert_string_equal(to->headers[0], "X-Tenant: blue");
 }
