@@ -136,9 +136,10 @@ local function find(found, recipient)
 end
 
 -- A rule of what find(recipient) gives.
-local function new_rule(find_value)
+local function new_rule(find_value, count)
     return rule.new {
         source = rule.where(),
+        aliases = count,
         serves = function(recipient) return find_value(recipient) ~= nil end,
         answer = function(msg) return find_value(msg.envelope.recipient) end,
     }
@@ -148,8 +149,9 @@ local function from_table(_, entries)
     if type(entries) ~= "table" then
         rule.fail(nil, ("alias: a table of addresses was expected, not a %s"):format(type(entries)))
     end
-    local found = read(entries)
-    return new_rule(function(recipient) return find(found, recipient) end)
+    local found, count = read(entries), 0
+    for _ in next, entries do count = count + 1 end
+    return new_rule(function(recipient) return find(found, recipient) end, count)
 end
 
 -- Addresses kept elsewhere: exact, then without "+tag", then "*@host".
@@ -168,7 +170,7 @@ local function from_source(kind)
             if not name then return nil end
             local plain = name:match("^([^+]+)%+")
             return plain and source:find(plain .. host) or source:find("*" .. host)
-        end)
+        end, kind == "file" and source:count() or 0)
     end
 end
 

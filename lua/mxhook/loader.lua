@@ -16,6 +16,7 @@ local function add(rules, value)
     table.insert(rules.names, parts and parts.source
         or ("%s:%d"):format(info.source:gsub("^[@=]", ""), info.linedefined))
     table.insert(rules.serves, parts and parts.serves or false)
+    rules.aliases = rules.aliases + (parts and parts.aliases or 0)
 end
 
 local function is_rule(value)
@@ -77,9 +78,10 @@ local function locate(directory, name, text)
     return directory .. "/" .. text
 end
 
---- All rules in order, as lists of functions, names and serves; or nil and a line for each bad file.
+--- All rules in order, as lists of functions, names and serves, and the number of aliases; or nil and a line
+-- for each bad file.
 function loader.load(sources, options)
-    local rules = { functions = {}, names = {}, serves = {} }
+    local rules = { functions = {}, names = {}, serves = {}, aliases = 0 }
     local libraries, errors = {}, {}
     for _, source in ipairs(sources) do
         local library = source.name:match("^lib/(.+)%.lua$")
@@ -102,7 +104,7 @@ function loader.load(sources, options)
         end
     end
     if #errors > 0 then return nil, table.concat(errors, "\n") end
-    return rules.functions, rules.names, rules.serves
+    return rules.functions, rules.names, rules.serves, rules.aliases
 end
 
 return loader

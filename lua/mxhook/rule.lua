@@ -1,7 +1,7 @@
 --- What the constructors (alias, route.regex, route.cel) have in common: a rule that they made.
 --
--- A rule holds answer(msg) -> an answer, source "10-alias.lua:3", and serves(recipient) -> boolean
--- where it alone can tell from the recipient whether it answers (aliases).
+-- A rule holds answer(msg) -> an answer, source "10-alias.lua:3", and of aliases: serves(recipient) -> boolean,
+-- since they alone can tell from the recipient whether they answer, and how many there are.
 
 local core = require "mxhook.core"
 

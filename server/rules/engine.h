@@ -32,6 +32,8 @@ struct ruleset {
     struct state **states;
     size_t state_count;
     size_t rule_count;
+    char **names;       /* of the rules, "10-alias.lua:3" */
+    size_t alias_count; /* keys of all aliases */
     bool only_aliases;
     struct alias_tables aliases; /* shared by the states */
 };

@@ -12,7 +12,7 @@
 struct load {
     struct ruleset *ruleset;
     struct error *err;
-    size_t rules;
+    size_t rules, aliases;
     bool failed, only_aliases;
 };
 
@@ -40,7 +40,23 @@ static void push_options(lua_State *L, const struct ruleset *ruleset)
     lua_setfield(L, -2, "unsafe");
 }
 
-/* loader.load(sources, options) -> rules, names, serves; or nil, errors */
+/* Of the first state that is loaded: every other has the same. Index -1: the list of names. */
+static bool keep_names(lua_State *L, struct ruleset *ruleset, size_t count)
+{
+    if (ruleset->names)
+        return true;
+    ruleset->names = calloc(count + 1, sizeof *ruleset->names);
+    for (size_t i = 0; ruleset->names && i < count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        ruleset->names[i] = strdup(lua_tostring(L, -1));
+        lua_pop(L, 1);
+        if (!ruleset->names[i])
+            return false;
+    }
+    return ruleset->names != NULL;
+}
+
+/* loader.load(sources, options) -> rules, names, serves, aliases; or nil, errors */
 static int load_rules(lua_State *L)
 {
     struct load *load = lua_touserdata(L, 1);
@@ -51,12 +67,14 @@ static int load_rules(lua_State *L)
     lua_getfield(L, -1, "load");
     push_sources(L, load->ruleset);
     push_options(L, load->ruleset);
-    lua_call(L, 2, 3);
-    if (lua_isnil(L, -3)) {
+    lua_call(L, 2, 4);
+    if (lua_isnil(L, -4)) {
         load->failed = true;
-        error_set(load->err, 0, "%s", lua_tostring(L, -2));
+        error_set(load->err, 0, "%s", lua_tostring(L, -3));
         return 0;
     }
+    load->aliases = (size_t)lua_tonumber(L, -1);
+    lua_pop(L, 1);
     load->rules = lua_objlen(L, -3);
     load->only_aliases = true;
     for (size_t i = 1; i <= load->rules; i++) {
@@ -65,6 +83,8 @@ static int load_rules(lua_State *L)
         lua_pop(L, 1);
     }
     lua_setfield(L, LUA_REGISTRYINDEX, ENGINE_SERVES);
+    if (!keep_names(L, load->ruleset, load->rules))
+        return luaL_error(L, "not enough memory");
     lua_setfield(L, LUA_REGISTRYINDEX, ENGINE_NAMES);
     lua_setfield(L, LUA_REGISTRYINDEX, ENGINE_RULES);
     lua_gc(L, LUA_GCCOLLECT, 0);
@@ -73,7 +93,7 @@ static int load_rules(lua_State *L)
 
 int engine_load_state(struct ruleset *ruleset, struct state **out, struct error *err)
 {
-    struct load load = {ruleset, err, 0, false, true};
+    struct load load = {.ruleset = ruleset, .err = err, .only_aliases = true};
     char text[900];
     struct state *state = state_new(ruleset->config.memory_limit);
     if (!state)
@@ -84,8 +104,11 @@ int engine_load_state(struct ruleset *ruleset, struct state **out, struct error 
     int code = state_call(state, load_rules, &load, text, sizeof text);
     state_end(state);
     if (code == 0 && !load.failed) {
-        ruleset->rule_count = load.rules;
-        ruleset->only_aliases = load.only_aliases;
+        if (ruleset->state_count == 0) { /* a renewed state has the same, and others read them */
+            ruleset->rule_count = load.rules;
+            ruleset->alias_count = load.aliases;
+            ruleset->only_aliases = load.only_aliases;
+        }
         *out = state;
         return 0;
     }
@@ -140,6 +163,9 @@ void ruleset_unref(struct ruleset *ruleset)
     for (size_t i = 0; i < ruleset->state_count; i++)
         state_free(ruleset->states[i]);
     free(ruleset->states);
+    for (size_t i = 0; ruleset->names && ruleset->names[i]; i++)
+        free(ruleset->names[i]);
+    free(ruleset->names);
     alias_tables_destroy(&ruleset->aliases);
     sources_free(ruleset);
     free(ruleset->config.directory);
@@ -149,4 +175,38 @@ void ruleset_unref(struct ruleset *ruleset)
 size_t ruleset_count(const struct ruleset *ruleset)
 {
     return ruleset->rule_count;
+}
+
+static bool has_name(const struct ruleset *ruleset, const char *name)
+{
+    for (size_t i = 0; i < ruleset->rule_count; i++)
+        if (strcmp(ruleset->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* "; added: 10-a.lua:1, 20-b.lua:3": what is in `a` and not in `b` */
+static size_t list_missing(const struct ruleset *a, const struct ruleset *b, const char *what,
+                           char *text, size_t size)
+{
+    size_t used = 0, found = 0;
+    for (size_t i = 0; i < a->rule_count && used < size; i++) {
+        if (has_name(b, a->names[i]))
+            continue;
+        used +=
+            (size_t)snprintf(text + used, size - used, "%s%s", found++ ? ", " : what, a->names[i]);
+    }
+    return used < size ? used : size - 1;
+}
+
+void ruleset_describe(const struct ruleset *ruleset, const struct ruleset *before, char *text,
+                      size_t size)
+{
+    int length =
+        snprintf(text, size, "%zu rules, %zu aliases", ruleset->rule_count, ruleset->alias_count);
+    size_t used = length < 0 ? 0 : (size_t)length < size ? (size_t)length : size - 1;
+    if (!before)
+        return;
+    used += list_missing(ruleset, before, "; added: ", text + used, size - used);
+    list_missing(before, ruleset, "; removed: ", text + used, size - used);
 }

@@ -32,6 +32,12 @@ void ruleset_unref(struct ruleset *ruleset);          /* any thread; takes NULL 
 /* How many rules there are, for the log. */
 size_t ruleset_count(const struct ruleset *ruleset);
 
+/* "3 rules, 12 aliases"; compared to `before` (NULL: not) also "; added: 20-vip.lua:4; removed:
+ * ...": for the log of a reload, and for `mxhook check`. A rule is known by its file and line. Any
+ * thread. */
+void ruleset_describe(const struct ruleset *ruleset, const struct ruleset *before, char *text,
+                      size_t size);
+
 /* Can this recipient get a destination? False only where nothing but aliases serve it and none
  * matches, so that RCPT can refuse it at once. Bounded by the rules' limits. */
 bool ruleset_accepts(struct ruleset *ruleset, size_t state, const char *recipient);

@@ -92,6 +92,30 @@ static void test_all_or_nothing_with_a_line_each(void **state)
     assert_goes_to(f, "https://a.example/");
 }
 
+static void test_what_changed(void **state)
+{
+    struct fixture *f = *state;
+    char text[128];
+    fixture_rules(f, "10.lua",
+                  "return alias { ['a@b.example'] = 'null', ['c@b.example'] = 'null' }");
+    fixture_rules(f, "20.lua", "return function() end");
+    fixture_rules(f, "aliases.csv", "x@b.example,null\n");
+    fixture_load(f);
+    ruleset_describe(f->ruleset, NULL, text, sizeof text);
+    assert_string_equal(text, "2 rules, 2 aliases");
+    struct ruleset *before = ruleset_ref(f->ruleset);
+    fixture_rules(f, "20.lua", "\nreturn function() end");
+    fixture_rules(f, "30.lua", "return alias.file 'aliases.csv'");
+    fixture_load(f);
+    ruleset_describe(f->ruleset, before, text, sizeof text);
+    assert_string_equal(text, "3 rules, 3 aliases; added: 20.lua:2, 30.lua:1; removed: 20.lua:1");
+    ruleset_describe(f->ruleset, f->ruleset, text, sizeof text);
+    assert_string_equal(text, "3 rules, 3 aliases");
+    ruleset_describe(f->ruleset, before, text, 10); /* cut, never overrun */
+    assert_string_equal(text, "3 rules, ");
+    ruleset_unref(before);
+}
+
 static void test_folder_that_is_not_there(void **state)
 {
     struct fixture *f = *state;
@@ -107,6 +131,7 @@ int main(void)
         RULES_TEST(test_lists),
         RULES_TEST(test_errors_name_file_and_line),
         RULES_TEST(test_all_or_nothing_with_a_line_each),
+        RULES_TEST(test_what_changed),
         RULES_TEST(test_folder_that_is_not_there),
     };
     return RUN_TESTS(tests);

@@ -1,0 +1,170 @@
+#!/usr/bin/python3
+"""mxhook route and mxhook test as a user runs them, and the README's examples of rules."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+import xml.etree.ElementTree
+
+MXHOOK = os.environ["MXHOOK"]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MAIL = b"From: Ada <ada@sender.example>\r\nTo: sales@example.com\r\nSubject: Hello\r\n\r\nYour code is 123456.\r\n"
+
+
+def mxhook(*arguments, **options):
+    return subprocess.run([MXHOOK, *map(str, arguments)], capture_output=True, timeout=60, **options)
+
+
+class Commands(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.rules = self.folder / "rules.d"
+        (self.rules / "lib").mkdir(parents=True)
+        self.mail = self.folder / "mail.eml"
+        self.mail.write_bytes(MAIL)
+
+    def write(self, name, text):
+        (self.rules / name).write_text(text)
+
+    def route(self, *arguments):
+        return mxhook("route", "--rules", self.rules, *arguments, self.mail)
+
+    def run_tests(self, *arguments):
+        return mxhook("test", "--rules", self.rules, *arguments)
+
+
+class Route(Commands):
+    def test_says_what_each_rule_answered(self):
+        self.write("10.lua", "return function(msg) msg.headers['X-Seen'] = 'yes' msg.headers.subject = nil end")
+        self.write("20.lua", "return alias { ['sales@example.com'] = {url = 'https://crm.example/', secret = 's'} }")
+        done = self.route()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lines = done.stdout.decode().splitlines()
+        self.assertEqual(lines[0], "sales@example.com")
+        self.assertRegex(lines[1], r"^    10\.lua:1 +no match$")
+        self.assertRegex(lines[2], r"^    20\.lua:1 +https://crm\.example/$")
+        self.assertEqual(lines[3:], ["  -> https://crm.example/  (signed)", "  - Subject: Hello", "  + X-Seen: yes"])
+
+    def test_recipients_and_exit_code(self):
+        self.write("10.lua", "return alias { ['a@example.com'] = 'null', ['b@example.com'] = route.reject('gone') }")
+        done = self.route("--rcpt", "a@example.com", "--rcpt", "b@example.com", "--rcpt", "c@example.com")
+        self.assertEqual(done.returncode, 1)
+        for line in ("=> 250 accepted, and dropped", "=> 550 gone", "=> 550 no such recipient"):
+            self.assertIn(line, done.stdout.decode())
+
+    def test_json(self):
+        self.write("10.lua", "return function(msg) return 'https://' .. msg.envelope.client_ip .. '/' end")
+        done = self.route("--json", "--client-ip", "192.0.2.7")
+        answer = json.loads(done.stdout)
+        self.assertEqual(answer["destinations"], ["https://192.0.2.7/"])
+        self.assertEqual((answer["code"], answer["rule"]), (250, "10.lua:1"))
+        self.assertEqual(answer["rules"], [{"rule": "10.lua:1", "answer": "https://192.0.2.7/"}])
+        self.assertIn(["Subject", "Hello"], answer["headers"])
+
+    def test_errors(self):
+        self.write("10.lua", "return 7")
+        done = self.route()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"/10.lua:1: returned a number", done.stderr)
+        self.assertEqual(mxhook("route").returncode, 2)
+        self.assertEqual(mxhook("route", "--help").returncode, 0)
+
+
+TESTS = """
+describe("sales", function()
+    local result
+    before_each(function() result = route { to = "sales+x@example.com", subject = "Grüße", html = "<p>hi</p>",
+        attachments = { { name = "a.pdf", type = "application/pdf", content = ("x"):rep(1000) } },
+        headers = { ["X-Tag"] = { "a", "b" } } } end)
+    it("go to the CRM", function() assert.same({ "https://crm.example/1000" }, result.destinations) end)
+    it("see headers", function()
+        assert.same({ "a", "b" }, result.headers["x-tag"])
+        assert.equal("Grüße", result.headers.SUBJECT)
+    end)
+    it("fail here", function() assert.equal("https://other.example/", result.destinations[1]) end)
+    pending("is for later")
+end)
+it("reads a file", function()
+    local result = route("../mail.eml", { recipient = "nobody@example.com" })
+    assert.equal(550, result.reply.code)
+    assert.equal("10.lua:1", result.steps[1].rule)
+end)
+"""
+
+
+class Test(Commands):
+    def setUp(self):
+        super().setUp()
+        self.write("10.lua", """return function(msg)
+            if msg.envelope.recipient:find("^sales") then
+                return { url = "https://crm.example/" .. msg.attachments[1].size, secret = "s" }
+            end
+        end""")
+        self.write("10_test.lua", TESTS)
+
+    def test_readable(self):
+        done = self.run_tests()
+        text = done.stdout.decode()
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("ok      sales go to the CRM\n", text)
+        self.assertIn("FAILED  sales fail here\n", text)
+        self.assertRegex(text, r"10_test\.lua:\d+: Expected objects to be equal")
+        self.assertIn("https://other.example/", text)
+        self.assertIn("skipped sales is for later\n", text)
+        self.assertTrue(text.endswith("3 passed, 1 failed, 1 skipped\n"), text)
+
+    def test_filter_and_exit_codes(self):
+        done = self.run_tests("--filter", "sales go")
+        self.assertEqual((done.returncode, done.stdout), (0, b"ok      sales go to the CRM\n1 passed, 0 failed, 0 skipped\n"))
+        self.assertEqual(self.run_tests("--filter", "no such").returncode, 2)
+        (self.rules / "10_test.lua").write_text("syntax error")
+        done = self.run_tests()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"10_test.lua:1:", done.stdout)
+
+    def test_tap_and_junit(self):
+        report = self.folder / "report.xml"
+        done = self.run_tests("--tap", "--junit", report)
+        lines = done.stdout.decode().splitlines()
+        self.assertEqual(lines[:3], ["TAP version 13", "1..5", "ok 1 - sales go to the CRM"])
+        self.assertIn("not ok 3 - sales fail here", lines)
+        self.assertIn("ok 4 - sales is for later # SKIP", lines)
+        suite = xml.etree.ElementTree.parse(report).getroot()
+        self.assertEqual((suite.get("tests"), suite.get("failures"), suite.get("skipped")), ("5", "1", "1"))
+        self.assertEqual(suite[2].get("name"), "sales fail here")
+
+
+class Readme(Commands):
+    def test_examples_load_and_do_what_they_say(self):
+        readme = (ROOT / "README.md").read_text()
+        examples = re.findall(r"\*\*(\d+)\. .*?```lua\n(.*?)```", readme, re.S)
+        self.assertEqual([int(number) for number, _ in examples], list(range(1, 11)))
+        expected = {  # by number: recipient, what is in the output of route
+            1: ("inv-7@example.com", "-> https://books.example/invoices/7"),
+            2: ("support+acme@example.com", "+ X-Customer: acme"),
+            4: ("sales@example.com", "no match"),
+            5: ("sales@example.com", "-> https://vip.example/hook"),
+            6: ("sales@example.com", "no match"),
+            7: ("sales@example.com", "-> https://archive.example/hook"),
+            8: ("sales@example.com", "+ X-Tenant: example.com"),
+            9: ("sales@example.com", "=> 451 Back in an hour"),
+            10: ("x@blue.example.com", "-> https://blue.example.com/mail  (signed)"),
+        }
+        self.write("lib/vip.lua", 'return { ["ada@sender.example"] = true }')
+        for number, text in examples:
+            self.write("10.lua", text)
+            recipient, output = expected.get(int(number), ("sales@example.com", ""))
+            done = mxhook("route", "--rules", self.rules, "--rcpt", recipient, self.mail,
+                          env={**os.environ, "MXHOOK_MAINTENANCE": "1"})
+            with self.subTest(number=number):
+                self.assertNotIn(b".lua:", done.stderr)
+                self.assertIn(output, done.stdout.decode())
+
+
+if __name__ == "__main__":
+    unittest.main()
