@@ -126,7 +126,7 @@ static void warn_of(struct state *state, int code, size_t size)
 {
     char text[200];
     pcre2_get_error_message(code, (PCRE2_UCHAR *)text, sizeof text);
-    log_warn("regex_gave_up", state->log_id, LOG_TEXT("reason", text),
+    log_warn("regex-gave-up", state->log_id, LOG_TEXT("reason", text),
              LOG_NUMBER("subject_size", size), LOG_TEXT("answer", "no match"));
 }
 

@@ -89,7 +89,7 @@ static void name_rule(struct verdict *verdict, const char *rule)
 static void fail(struct pass *pass, const char *text)
 {
     struct verdict *verdict = pass->run.verdict;
-    log_error("rule_failed", pass->input->transaction->id, LOG_TEXT("rule", pass->run.rule),
+    log_error("rule-failed", pass->input->transaction->id, LOG_TEXT("rule", pass->run.rule),
               LOG_TEXT("recipient", pass->input->recipient), LOG_TEXT("error", text));
     verdict->kind = VERDICT_DEFER;
     verdict->text = "";
@@ -123,7 +123,7 @@ static void renew_if_full(struct ruleset *ruleset, size_t index)
     if (old->used < ruleset->config.memory_limit / 4 * 3)
         return;
     int code = engine_load_state(ruleset, &new, &err);
-    log_warn("rules_state_renewed", NULL, LOG_NUMBER("state", index),
+    log_warn("rules-state-renewed", NULL, LOG_NUMBER("state", index),
              LOG_NUMBER("bytes", old->used), LOG_TEXT("error", code != 0 ? err.text : "none"));
     if (code != 0)
         return;
@@ -195,6 +195,6 @@ bool ruleset_accepts(struct ruleset *ruleset, size_t index, const char *recipien
     state_end(state);
     if (code == 0)
         return question.served;
-    log_error("rule_failed", NULL, LOG_TEXT("recipient", recipient), LOG_TEXT("error", text));
+    log_error("rule-failed", NULL, LOG_TEXT("recipient", recipient), LOG_TEXT("error", text));
     return true; /* the end of DATA decides */
 }

@@ -109,7 +109,7 @@ static void test_catastrophic_key_is_no_match(void **state)
     memcpy(address + 190, "=x@zzzzzy", 9);
     fixture_run(f, address);
     assert_kind(f, VERDICT_NO_MATCH);
-    assert_logged(f, "warn regex_gave_up id=test-1");
+    assert_logged(f, "warn regex-gave-up id=test-1");
 }
 
 struct wrong {

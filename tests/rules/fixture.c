@@ -193,7 +193,7 @@ void assert_logged(struct fixture *f, const char *text)
 void assert_raises(struct fixture *f, const char *text)
 {
     assert_kind(f, VERDICT_DEFER);
-    assert_logged(f, "error rule_failed id=test-1");
+    assert_logged(f, "error rule-failed id=test-1");
     assert_logged(f, text);
 }
 

@@ -152,7 +152,7 @@ static void test_hoarding_state_is_made_anew(void **state)
     fixture_run(f, "user@example.com");
     assert_goes_to(f, "https://a.example/40");
     fixture_run(f, "user@example.com");
-    assert_logged(f, "rules_state_renewed");
+    assert_logged(f, "rules-state-renewed");
     fixture_run(f, "user@example.com");
     assert_goes_to(f, "https://a.example/20");
 }

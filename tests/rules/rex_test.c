@@ -80,7 +80,7 @@ static void test_catastrophic_patterns_are_no_match(void **state)
         assert_kind(*state, VERDICT_NO_MATCH);
     }
     fixture_body(*state, "assert(require('rex').match(('a'):rep(60) .. '!a', '(a+)+a!$') == nil)");
-    assert_logged(*state, "warn regex_gave_up id=test-1");
+    assert_logged(*state, "warn regex-gave-up id=test-1");
 }
 
 int main(void)
