@@ -24,7 +24,8 @@ struct json {
     int status;
     bool comma; /* before the next key or value */
     struct utf8_stream text;
-    int base64_state, base64_save; /* of g_base64_encode_step() */
+    char rest[3]; /* of base64: bytes that wait until there are three */
+    size_t rest_size;
     size_t used;
     char buffer[JSON_BUFFER];
 };

@@ -105,13 +105,29 @@ static void test_helo(void **state)
     message_free(message);
 }
 
+/* What was checked stands there as it was found. */
+static void test_results(void **state)
+{
+    (void)state;
+    struct envelope envelope = {.client_ip = "192.0.2.1",
+                                .received_spf = "pass (all fine)",
+                                .authentication_results = "mx; spf=pass"};
+    struct message *message = parse("Authentication-Results: mx; dkim=pass\r\n\r\n");
+    struct header_list list;
+    assert_int_equal(payload_headers(message, &envelope, "r@x", "mx", message->arena, &list), 0);
+    assert_int_equal(list.count, 4);
+    assert_string_equal(list.items[1].value, "pass (all fine)");
+    assert_string_equal(list.items[3].value, "mx; spf=pass");
+    header_list_free(&list);
+    message_free(message);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_added),
-        cmocka_unit_test(test_incoming_of_the_same_name),
-        cmocka_unit_test(test_forged_results),
-        cmocka_unit_test(test_helo),
+        cmocka_unit_test(test_added),          cmocka_unit_test(test_incoming_of_the_same_name),
+        cmocka_unit_test(test_forged_results), cmocka_unit_test(test_helo),
+        cmocka_unit_test(test_results),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
