@@ -337,7 +337,9 @@ static const char *read_arguments(lua_State *L, struct matcher *m, const char **
         init += (ptrdiff_t)size + 1;
     if (init < 1)
         init = 1;
-    return init > (ptrdiff_t)size + 1 ? NULL : m->subject + init - 1;
+    if (init > (ptrdiff_t)size + 1) /* as Lua 5.1 has it: an empty pattern still matches there */
+        init = (ptrdiff_t)size + 1;
+    return m->subject + init - 1;
 }
 
 /* The first match at or after *s: where it ends, and *s where it begins. */
@@ -364,14 +366,18 @@ static bool is_plain(const char *pattern, const char *end)
     return true;
 }
 
+static int no_match(lua_State *L)
+{
+    lua_pushnil(L);
+    return 1;
+}
+
 int pattern_find(lua_State *L)
 {
     struct matcher m;
     const char *pattern, *found;
     const char *s = read_arguments(L, &m, &pattern);
     state_check(L); /* even the simplest search of a large text takes its time */
-    if (!s)
-        return 0;
     if (lua_toboolean(L, 4) || is_plain(pattern, m.pattern_end)) {
         size_t size = (size_t)(m.pattern_end - pattern);
         s = memmem(s, (size_t)(m.end - s), pattern, size);
@@ -381,7 +387,7 @@ int pattern_find(lua_State *L)
         found = search(&m, &s, pattern);
     }
     if (!found)
-        return 0;
+        return no_match(L);
     lua_pushinteger(L, s - m.subject + 1);
     lua_pushinteger(L, found - m.subject);
     return push_captures(&m) + 2;
@@ -393,9 +399,9 @@ int pattern_match(lua_State *L)
     const char *pattern;
     const char *s = read_arguments(L, &m, &pattern);
     state_check(L);
-    const char *found = s ? search(&m, &s, pattern) : NULL;
+    const char *found = search(&m, &s, pattern);
     if (!found)
-        return 0;
+        return no_match(L);
     if (m.count > 0)
         return push_captures(&m);
     lua_pushlstring(L, s, (size_t)(found - s));

@@ -145,6 +145,12 @@ static int push_groups(lua_State *L, struct regex *regex, const char *subject)
     return (int)regex->groups + 2;
 }
 
+static int no_match(lua_State *L)
+{
+    lua_pushnil(L);
+    return 1;
+}
+
 static int regex_exec(lua_State *L)
 {
     struct regex *regex = to_regex(L);
@@ -157,7 +163,7 @@ static int regex_exec(lua_State *L)
     if (init < 1)
         init = 1;
     if ((size_t)init > size + 1)
-        return 0;
+        return no_match(L);
     struct budget budget = {state, 0, REGEX_STEPS + (uint64_t)size * REGEX_STEPS_PER_BYTE, false};
     pcre2_set_callout(regex->context, count_step, &budget);
     pcre2_jit_stack_assign(regex->context, NULL, get_jit_stack(state));
@@ -169,7 +175,7 @@ static int regex_exec(lua_State *L)
         return push_groups(L, regex, subject);
     if (code != PCRE2_ERROR_NOMATCH)
         warn_of(state, code, size);
-    return 0;
+    return no_match(L);
 }
 
 static int regex_groups(lua_State *L)

@@ -22,8 +22,8 @@ static void test_values(void **state)
         "assert(store.get('a') == 'text')", /* another message, another Lua state */
         "store.set('a', 7.5) assert(store.get('a') == 7.5)",
         "store.set('a', nil) assert(store.get('a') == nil)",
-        "store.set('a\\0b', 'x\\0y') assert(store.get('a\\0b') == 'x\\0y' and store.get('a') == "
-        "nil)",
+        "store.set('a\\0b', 'x\\0y') assert(store.get('a\\0b') == 'x\\0y')",
+        "assert(store.get('a') == nil)",
         "assert(store.add('n') == 1 and store.add('n', 2) == 3 and store.get('n') == 3)",
         "store.delete('n') assert(store.add('n', -1) == -1)",
         "store.set('s', 'text') assert(not pcall(store.add, 's'))",
