@@ -21,6 +21,8 @@ static const struct command commands[] = {
     {"queue", "list, show, retry or drop what waits or has failed", cli_queue},
     {"route", "show which rules see a message, and where it goes", cli_route},
     {"test", "run the rules' tests", cli_test},
+    {"send", "send a sample message through the rules to its destinations", cli_send},
+    {"sink", "receive webhooks and print them, to try things out", cli_sink},
     {"version", "print the versions of mxhook and its libraries", cli_version},
 };
 

@@ -18,6 +18,8 @@ int cli_queue(int argc, char **argv);
 int cli_route(int argc, char **argv);
 int cli_run(int argc, char **argv);
 int cli_test(int argc, char **argv);
+int cli_send(int argc, char **argv);
+int cli_sink(int argc, char **argv);
 int cli_version(int argc, char **argv);
 
 /* What --config defaults to. */

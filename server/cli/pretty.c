@@ -1,0 +1,111 @@
+#include "pretty.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define STRING_SHOWN 300 /* bytes */
+
+struct pretty {
+    FILE *out;
+    const char *at, *end;
+    int indent, depth;
+};
+
+void pretty_safe(FILE *out, const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+        putc(c < ' ' || c == 0x7f ? '?' : c, out);
+    }
+}
+
+static void new_line(struct pretty *p)
+{
+    fprintf(p->out, "\n%*s", p->indent + 2 * p->depth, "");
+}
+
+static const char *string_end(const struct pretty *p)
+{
+    const char *at = p->at + 1;
+    while (at < p->end && *at != '"')
+        at += *at == '\\' ? 2 : 1;
+    return at < p->end ? at + 1 : p->end;
+}
+
+/* Not in the middle of a character of UTF-8, nor of an escape. */
+static const char *cut(const char *from, size_t size)
+{
+    const char *at = from;
+    while (at - from < (ptrdiff_t)size) {
+        at += *at == '\\' ? 2 : 1;
+        while (((unsigned char)*at & 0xc0) == 0x80)
+            at++;
+    }
+    return at;
+}
+
+static void put_string(struct pretty *p)
+{
+    const char *end = string_end(p);
+    size_t size = (size_t)(end - p->at);
+    if (size <= STRING_SHOWN + 50) {
+        pretty_safe(p->out, p->at, size);
+    } else {
+        pretty_safe(p->out, p->at, (size_t)(cut(p->at, STRING_SHOWN) - p->at));
+        fprintf(p->out, "...\" (%zu bytes)", size - 2);
+    }
+    p->at = end;
+}
+
+static bool is_closed_at_once(const struct pretty *p)
+{
+    const char *at = p->at + 1;
+    while (at < p->end && strchr(" \t\r\n", *at))
+        at++;
+    return at < p->end && (*at == '}' || *at == ']');
+}
+
+static void put_token(struct pretty *p)
+{
+    char c = *p->at;
+    if (c == '"') {
+        put_string(p);
+        return;
+    }
+    p->at++;
+    if (strchr(" \t\r\n", c))
+        return;
+    if (c == '{' || c == '[') {
+        p->at--;
+        bool empty = is_closed_at_once(p);
+        putc(c, p->out);
+        if (empty) {
+            p->at = (const char *)memchr(p->at, c == '{' ? '}' : ']', (size_t)(p->end - p->at));
+            putc(*p->at, p->out);
+        } else {
+            p->depth++;
+            new_line(p);
+        }
+        p->at++;
+    } else if (c == '}' || c == ']') {
+        p->depth -= p->depth > 0;
+        new_line(p);
+        putc(c, p->out);
+    } else if (c == ',') {
+        putc(c, p->out);
+        new_line(p);
+    } else if (c == ':') {
+        fputs(": ", p->out);
+    } else {
+        pretty_safe(p->out, &c, 1);
+    }
+}
+
+void pretty_json(FILE *out, const char *text, size_t size, int indent)
+{
+    struct pretty p = {out, text, text + size, indent, 0};
+    fprintf(out, "%*s", indent, "");
+    while (p.at < p.end)
+        put_token(&p);
+    putc('\n', out);
+}

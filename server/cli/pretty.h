@@ -1,0 +1,16 @@
+/* pretty.h - JSON for people. */
+#ifndef MXHOOK_CLI_PRETTY_H
+#define MXHOOK_CLI_PRETTY_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+/* Prints JSON with a value a line, indented by `indent` and more; long strings (an attachment's
+ * base64) are cut, and say how long they are. What is not JSON comes out as it is, but without
+ * control characters. */
+void pretty_json(FILE *out, const char *text, size_t size, int indent);
+
+/* Prints text of foreign origin: control bytes become '?'. */
+void pretty_safe(FILE *out, const char *text, size_t size);
+
+#endif

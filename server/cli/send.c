@@ -1,0 +1,268 @@
+/*
+ * mxhook send: a message through the rules to its real destinations, at once and by this process.
+ * The spool has no part in it: so it works beside a running server as well as without one.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "../clock.h"
+#include "../deliver/attempt.h"
+#include "../deliver/redact.h"
+#include "../log.h"
+#include "../mail/payload.h"
+#include "../rules/trial.h"
+#include "cli.h"
+#include "pretty.h"
+#include "rules.h"
+
+static const char help[] =
+    "Usage: mxhook send [OPTION]... RECIPIENT\n"
+    "Sends a sample message for this recipient through the rules to its real destinations, and\n"
+    "shows each request, its answer and how long it took. The spool is not used: there is one\n"
+    "attempt, while the server runs or not.\n\n"
+    "      --eml FILE        this message instead of the sample ('-': standard input)\n"
+    "      --sender ADDRESS  of MAIL FROM (default: the first address of From)\n"
+    "  -c, --config FILE     the configuration (default " CLI_CONFIG_PATH ")\n"
+    "  -h, --help            this text\n\n"
+    "Exit code: 0 where every destination answered 2xx.\n";
+
+struct arguments {
+    const char *config, *eml, *recipient, *sender;
+};
+
+/* One request at a time, so that what is printed stays in order. */
+struct sending {
+    uv_loop_t loop;
+    struct http *http;
+    struct config *config;
+    bool delivered; /* the last one */
+};
+
+/* ---- The message ---- */
+
+static int sample_message(const char *recipient, struct spill **out, struct error *err)
+{
+    char text[4096], date[64];
+    time_t now = time(NULL);
+    struct tm tm;
+    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S +0000", gmtime_r(&now, &tm));
+    int size = snprintf(text, sizeof text,
+                        "From: mxhook test <test@mxhook.invalid>\r\n"
+                        "To: <%s>\r\n"
+                        "Subject: A test message from mxhook\r\n"
+                        "Date: %s\r\n"
+                        "Message-ID: <%lld.%d@mxhook.invalid>\r\n"
+                        "MIME-Version: 1.0\r\n"
+                        "Content-Type: multipart/mixed; boundary=sample\r\n\r\n"
+                        "--sample\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+                        "If you can read this, your webhook works.\r\n"
+                        "--sample\r\nContent-Type: text/plain; name=sample.txt\r\n"
+                        "Content-Disposition: attachment; filename=sample.txt\r\n\r\n"
+                        "A small attachment.\r\n--sample--\r\n",
+                        recipient, date, (long long)clock_unix_ms(), (int)getpid());
+    if (size < 0 || (size_t)size >= sizeof text)
+        return error_set(err, -EINVAL, "%.60s...: the address is too long", recipient);
+    *out = spill_from_bytes(text, (size_t)size);
+    return *out ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
+static int render(const struct trial *trial, struct payload **out)
+{
+    struct spill *head = spill_new("/tmp", NULL);
+    int code = head ? payload_write_head(&trial->verdict->headers, head) : -ENOMEM;
+    if (code == 0)
+        code = payload_write_tail(trial->message, &trial->transaction->envelope, head);
+    if (code == 0 && !(*out = payload_new(head, NULL)))
+        code = -ENOMEM;
+    if (code != 0)
+        spill_free(head);
+    return code;
+}
+
+/* ---- The requests ---- */
+
+/* One that lies in a file is not shown whole: nobody reads that. */
+static void print_request(const struct delivery *d)
+{
+    char url[REDACT_SIZE];
+    const char *body = spill_memory(d->payload->head);
+    redact_url(d->destination.url, url);
+    printf("POST %s%s, %" PRIu64 " bytes\n", url, d->destination.secret ? " (signed)" : "",
+           payload_size(d->payload));
+    if (body)
+        pretty_json(stdout, body, (size_t)payload_size(d->payload), 2);
+    fflush(stdout);
+}
+
+static void print_result(void *context, struct delivery *delivery, const struct http_result *result)
+{
+    struct sending *sending = context;
+    (void)delivery;
+    sending->delivered = result->status >= 200 && result->status < 300;
+    if (result->status)
+        printf("=> %d in %" PRId64 " ms\n", result->status, result->elapsed_ms);
+    else
+        printf("=> no answer after %" PRId64 " ms: %s\n", result->elapsed_ms, result->error);
+    if (result->reply_size > 0) {
+        fputs("   ", stdout);
+        pretty_safe(stdout, result->reply, result->reply_size);
+        putchar('\n');
+    }
+    uv_stop(&sending->loop);
+}
+
+static int send_one(struct sending *sending, const struct trial *trial,
+                    const struct destination *destination, struct payload *payload)
+{
+    char id[ID_SIZE];
+    id_new(id);
+    struct delivery *d = delivery_new(id);
+    if (!d || delivery_set_destination(d, destination) != 0) {
+        delivery_free(d);
+        return -ENOMEM;
+    }
+    d->payload = payload_ref(payload);
+    d->recipient = trial_recipient(trial);
+    print_request(d);
+    sending->delivered = false;
+    int code =
+        attempt_start(&sending->loop, sending->http, sending->config, d, print_result, sending)
+            ? 0
+            : -ENOMEM;
+    if (code == 0)
+        uv_run(&sending->loop, UV_RUN_DEFAULT);
+    delivery_free(d);
+    return code;
+}
+
+static int send_all(struct sending *sending, const struct trial *trial, bool *all_delivered)
+{
+    const struct verdict *verdict = trial->verdict;
+    struct payload *payload;
+    int code = render(trial, &payload);
+    if (code != 0)
+        return code;
+    for (size_t i = 0; i < verdict->destination_count && code == 0; i++) {
+        code = send_one(sending, trial, &verdict->destinations[i], payload);
+        *all_delivered &= sending->delivered;
+    }
+    payload_free(payload);
+    return code;
+}
+
+static int start_loop(struct sending *sending)
+{
+    int code = uv_loop_init(&sending->loop);
+    if (code == 0 && (code = http_new(&sending->loop, &sending->http)) != 0)
+        uv_loop_close(&sending->loop);
+    return code;
+}
+
+static void end_loop(struct sending *sending)
+{
+    http_free(sending->http);
+    uv_run(&sending->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&sending->loop);
+}
+
+/* An exit code. */
+static int deliver(struct config *config, const struct trial *trial)
+{
+    struct sending sending = {.config = config};
+    struct error err = {""};
+    char text[512];
+    bool all_delivered = true;
+    if (trial->verdict->destination_count == 0) {
+        int reply = trial_reply(trial, text, sizeof text);
+        printf("no destination: %d ", reply);
+        pretty_safe(stdout, text, strlen(text));
+        putchar('\n');
+        return CLI_FAILED;
+    }
+    int code = start_loop(&sending);
+    if (code == 0) {
+        code = send_all(&sending, trial, &all_delivered);
+        end_loop(&sending);
+    }
+    if (code != 0) {
+        error_set(&err, code, "%s", strerror(-code));
+        return cli_fail("send", &err);
+    }
+    return all_delivered ? CLI_OK : CLI_FAILED;
+}
+
+/* ---- The command ---- */
+
+/* Returns -1 to go on, else the exit code. */
+static int parse(int argc, char **argv, struct arguments *arguments)
+{
+    static const struct option options[] = {{"eml", required_argument, NULL, 'e'},
+                                            {"sender", required_argument, NULL, 's'},
+                                            {"config", required_argument, NULL, 'c'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    int option;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        switch (option) {
+        case 'e': arguments->eml = optarg; break;
+        case 's': arguments->sender = optarg; break;
+        case 'c': arguments->config = optarg; break;
+        case 'h': fputs(help, stdout); return CLI_OK;
+        default: fputs("Try: mxhook send --help\n", stderr); return CLI_USAGE;
+        }
+    }
+    if (optind + 1 != argc) {
+        fputs("mxhook send: one RECIPIENT is expected\nTry: mxhook send --help\n", stderr);
+        return CLI_USAGE;
+    }
+    arguments->recipient = argv[optind];
+    return -1;
+}
+
+static int load_and_send(const struct arguments *arguments, struct config **config,
+                         struct ruleset **rules, struct spill **data)
+{
+    struct trial_envelope envelope = {.sender = arguments->sender,
+                                      .recipient = arguments->recipient};
+    struct trial *trial;
+    struct error err = {""};
+    int code = cli_load_rules(NULL, arguments->config, config, rules, &err);
+    if (code == 0)
+        code = arguments->eml ? cli_read_message(arguments->eml, data, &err)
+                              : sample_message(arguments->recipient, data, &err);
+    if (code == 0)
+        code = trial_run(*rules, *data, &envelope, &trial, &err);
+    if (code != 0)
+        return cli_fail("send", &err);
+    code = deliver(*config, trial);
+    trial_free(trial);
+    return code;
+}
+
+int cli_send(int argc, char **argv)
+{
+    struct arguments arguments = {.config = CLI_CONFIG_PATH};
+    struct config *config = NULL;
+    struct ruleset *rules = NULL;
+    struct spill *data = NULL;
+    int code = parse(argc, argv, &arguments);
+    if (code >= 0)
+        return code;
+    signal(SIGPIPE, SIG_IGN);
+    message_init();
+    log_set_level(LOG_WARN);
+    code = load_and_send(&arguments, &config, &rules, &data);
+    spill_free(data);
+    ruleset_unref(rules);
+    config_unref(config);
+    return code;
+}
