@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "auth/result.h"
+
 static const char message[] = "From: Ada <ada@sender.example>\n"
                               "To: user@example.com, other@example.com\n"
                               "Subject: Finance report\n"
@@ -64,6 +66,35 @@ static void test_cel_sees_the_message(void **state)
             fail_msg("%s: %d; %s", conditions[i].text, f->verdict->kind, f->log);
     }
     assert_string_equal(f->verdict->rule, "");
+}
+
+static void test_cel_sees_authentication(void **state)
+{
+    static const struct condition conditions[] = {
+        {"spf == 'softfail'", true},
+        {"dkim == 'pass' && dmarc == 'fail'", true},
+        {"spf in ['fail', 'softfail'] || dmarc == 'pass'", true},
+    };
+    struct dkim_result signatures[] = {{.code = AUTH_FAIL, .domain = "a.example"},
+                                       {.code = AUTH_PASS, .domain = "b.example"}};
+    struct auth_result auth = {.spf = {.code = AUTH_SOFTFAIL},
+                               .dkim = signatures,
+                               .dkim_count = 2,
+                               .dmarc = {.code = AUTH_FAIL, .policy = "reject"}};
+    struct fixture *f = *state;
+    f->transaction->auth = &auth;
+    for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++) {
+        char text[256];
+        snprintf(text, sizeof text, "return route.cel { when = [[%s]], to = 'https://a.example/' }",
+                 conditions[i].text);
+        fixture_rule(f, text);
+        assert_goes_to(f, "https://a.example/");
+    }
+    fixture_body(f,
+                 "assert(msg.auth.spf.result == 'softfail' and msg.auth.dmarc.policy == 'reject')\n"
+                 "assert(#msg.auth.dkim == 2 and msg.auth.dkim[2].domain == 'b.example')");
+    assert_kind(f, VERDICT_NO_MATCH);
+    f->transaction->auth = NULL;
 }
 
 static void test_cel_errors_show_a_caret(void **state)
@@ -175,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RULES_TEST(test_cel_sees_the_message),
+        RULES_TEST(test_cel_sees_authentication),
         RULES_TEST(test_cel_errors_show_a_caret),
         RULES_TEST(test_cel_raises_when_it_must),
         RULES_TEST(test_regex),
