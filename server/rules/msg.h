@@ -26,6 +26,7 @@ struct run {
     size_t reshaped;         /* bytes set so far */
     size_t text_limit;       /* bytes of msg.text and msg.html */
     const char *rule;        /* the one under way, "10-alias.lua:3" */
+    uint64_t *part_sizes;    /* decoded; UINT64_MAX: not counted yet; NULL: none was asked for */
 };
 
 void msg_open(lua_State *L);         /* makes the metatables; once for each state */

@@ -5,6 +5,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "../clock.h"
 #include "view.h"
 
 #define PART_TYPE "mxhook.part"
@@ -20,9 +21,9 @@ struct content {
 static int add_content(void *context, const char *bytes, size_t size)
 {
     struct content *content = context;
-    if (state_is_over(content->state))
-        return -ETIME;
     if (content->keep) {
+        if (state_is_over(content->state))
+            return -ETIME;
         if (content->size + size > content->state->limit)
             return -EFBIG;
         char *scratch = state_scratch(content->state, content->size + size);
@@ -39,12 +40,34 @@ static struct content read_content(lua_State *L, struct run *run, const struct p
 {
     struct content content = {state_of(L), 0, keep};
     int code = part_read_content(run->input->message, part, add_content, &content);
-    state_check(L);
+    if (keep)
+        state_check(L);
     if (code == -EFBIG)
         state_reserve(L, content.state->limit + 1); /* raises, naming the limit */
     if (code != 0)
         luaL_error(L, "the attachment cannot be read: %s", strerror(-code));
     return content;
+}
+
+/* Counting a large attachment takes longer than a rule may: so it is done once in a run, and the
+ * rule's clock stands still meanwhile. The message's own size bounds it. */
+static uint64_t part_size(lua_State *L, struct run *run, size_t index)
+{
+    const struct message *message = run->input->message;
+    struct state *state = state_of(L);
+    if (!run->part_sizes) {
+        run->part_sizes =
+            arena_alloc(run->verdict->arena, message->part_count * sizeof *run->part_sizes);
+        if (!run->part_sizes)
+            luaL_error(L, "not enough memory");
+        memset(run->part_sizes, 0xff, message->part_count * sizeof *run->part_sizes);
+    }
+    if (run->part_sizes[index] == UINT64_MAX) {
+        int64_t start = clock_monotonic_us();
+        run->part_sizes[index] = read_content(L, run, &message->parts[index], false).size;
+        state->deadline_us += clock_monotonic_us() - start;
+    }
+    return run->part_sizes[index];
 }
 
 static int part_index(lua_State *L)
@@ -60,7 +83,7 @@ static int part_index(lua_State *L)
     } else if (strcmp(field, "cid") == 0) {
         lua_pushstring(L, part->cid);
     } else if (strcmp(field, "size") == 0) {
-        lua_pushnumber(L, (lua_Number)read_content(L, run, part, false).size);
+        lua_pushnumber(L, (lua_Number)part_size(L, run, index));
     } else if (strcmp(field, "content") == 0) {
         struct content content = read_content(L, run, part, true);
         state_reserve(L, content.size);

@@ -254,6 +254,29 @@ static void test_large_attachment_meets_the_limit(void **state)
     assert_raises(f, "memory limit of 8388608 bytes");
 }
 
+/* The sizes of large attachments are there for rules that send them elsewhere. */
+static void test_counting_does_not_use_up_the_time(void **state)
+{
+    struct fixture *f = *state;
+    static const char head[] = "Content-Type: application/x; name=a\n"
+                               "Content-Transfer-Encoding: base64\n\n";
+    size_t size = 96 << 20;
+    char *text = malloc(sizeof head + size);
+    assert_non_null(text);
+    memcpy(text, head, sizeof head - 1);
+    for (size_t i = 0; i < size; i++)
+        text[sizeof head - 1 + i] = i % 64 == 63 ? '\n' : 'A';
+    text[sizeof head - 1 + size] = '\0';
+    fixture_message(f, text);
+    free(text);
+    fixture_rule(f, "return route.cel { when = 'attachments.exists(a, a.size > 70000000)',"
+                    " to = 'https://a.example/' }");
+    assert_goes_to(f, "https://a.example/");
+    fixture_body(f, "local n = 0 for i = 1, 1000 do n = n + msg.attachments[1].size end\n"
+                    "return 'https://a.example/' .. n / 1000");
+    assert_goes_to(f, "https://a.example/74317824");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +288,7 @@ int main(void)
         RULES_TEST(test_kept_msg_is_refused),
         RULES_TEST(test_text_is_cut_between_characters),
         RULES_TEST(test_large_attachment_meets_the_limit),
+        RULES_TEST(test_counting_does_not_use_up_the_time),
     };
     return RUN_TESTS(tests);
 }
