@@ -4,9 +4,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define NAME_MAX_SIZE 64
 #define WORK_SIZE     2048

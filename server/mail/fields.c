@@ -3,10 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
+#include "ascii.h"
 
 /* The size of a field's name (any byte but controls, space and colon), and where its colon is; 0:
  * no field. Spaces before the colon are obsolete syntax (RFC 5322 section 4.5). */

@@ -2,11 +2,11 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <glib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "ascii.h"
 #include "charset.h"
 #include "words.h"
 
@@ -19,11 +19,6 @@ struct param {
     size_t name_size, value_size;
     bool quoted;
 };
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
 
 static bool is_token(char c)
 {
@@ -101,13 +96,9 @@ static int append_percent(struct buffer *to, const char *text, size_t size)
 {
     int status = 0;
     for (size_t i = 0; i < size && status == 0; i++) {
-        char c = text[i];
-        if (c == '%' && size - i > 2 && isxdigit((unsigned char)text[i + 1]) &&
-            isxdigit((unsigned char)text[i + 2])) {
-            c = (char)(g_ascii_xdigit_value(text[i + 1]) << 4 | g_ascii_xdigit_value(text[i + 2]));
-            i += 2;
-        }
-        status = buffer_append_byte(to, c);
+        int byte = text[i] == '%' ? hex_byte(text + i + 1, text + size) : -1;
+        status = buffer_append_byte(to, byte >= 0 ? (char)byte : text[i]);
+        i += byte >= 0 ? 2 : 0;
     }
     return status;
 }

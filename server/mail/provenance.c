@@ -5,15 +5,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "buffer.h"
+#include "ascii.h"
 #include "payload.h"
 
 /* --- Whose Authentication-Results --- */
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
 
 /* White space and comments (RFC 5322 section 3.2.2), which can nest. */
 static const char *skip_cfws(const char *at, const char *end)

@@ -5,7 +5,6 @@
 #include <glib.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 /* Looks through HTML that comes in pieces: after "cid:", up to what ends a URL, is an id. */
 struct search {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ascii.h"
 #include "fields.h"
 #include "lines.h"
 #include "part_header.h"
@@ -36,11 +37,6 @@ struct entity {
     uint64_t begin, body;
     bool has_body;
 };
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
 
 static int scan_next(struct scan *scan)
 {

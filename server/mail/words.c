@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "ascii.h"
 #include "charset.h"
 #include "utf8.h"
 
@@ -16,16 +17,6 @@ struct word {
     size_t charset_size, text_size;
     bool base64;
 };
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static bool is_hex_pair(const char *at, const char *end)
-{
-    return end - at >= 2 && isxdigit((unsigned char)at[0]) && isxdigit((unsigned char)at[1]);
-}
 
 /* The closing "?=" of a text that begins at `text`; NULL where there is none, or another word
  * begins before it. */
@@ -39,7 +30,7 @@ static const char *closing(const char *text, const char *end, bool base64)
             return doubtful;
         /* A raw question mark before an encoded byte, "=?utf-8?q?why?=20not?=", looks like the end.
          */
-        if (closes && !base64 && !doubtful && is_hex_pair(at + 2, end))
+        if (closes && !base64 && !doubtful && hex_byte(at + 2, end) >= 0)
             doubtful = at;
         else if (closes)
             return at;
@@ -97,8 +88,8 @@ static int append_q(struct buffer *bytes, const struct word *word)
     const char *end = word->text + word->text_size;
     int status = 0;
     for (const char *c = word->text; c < end && status == 0; c++) {
-        if (*c == '=' && is_hex_pair(c + 1, end)) {
-            int byte = g_ascii_xdigit_value(c[1]) << 4 | g_ascii_xdigit_value(c[2]);
+        int byte = *c == '=' ? hex_byte(c + 1, end) : -1;
+        if (byte >= 0) {
             status = buffer_append_byte(bytes, (char)byte);
             c += 2;
         } else if (*c != '\r' && *c != '\n') {
