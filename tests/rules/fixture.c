@@ -27,7 +27,7 @@ int fixture_setup(void **state)
     assert_non_null(mkdtemp(f->directory));
     f->config = (struct rules_config){.directory = f->directory,
                                       .workers = 1,
-                                      .time_limit_ms = 100,
+                                      .time_limit_ms = 10000, /* on a busy machine too */
                                       .memory_limit = 64 << 20,
                                       .text_limit = 1 << 20};
     message_init();

@@ -25,7 +25,7 @@ struct fixture {
     char log[65536]; /* what the last load or run logged */
 };
 
-int fixture_setup(void **state); /* limits of DESIGN.md, a plain message */
+int fixture_setup(void **state); /* limits that honest rules do not meet, a plain message */
 int fixture_teardown(void **state);
 
 /* Writes a file below the rules' folder, "lib/x.lua" too. */

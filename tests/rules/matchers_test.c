@@ -138,6 +138,8 @@ static void test_cel_raises_when_it_must(void **state)
                  "return route.cel { when = '1 / (size - size) == 1 || true', to = 'null' }");
     assert_kind(*state, VERDICT_DISCARD);
     /* evaluation is bounded as rules are */
+    struct fixture *f = *state;
+    f->config.time_limit_ms = 100;
     fixture_rule(*state, "local list = '[' .. ('1,'):rep(99) .. '1]'\n"
                          "local e = list .. '.exists(a, ' .. list .. '.exists(b, ' .. list .. "
                          "'.exists(c, ' .. list .. '.exists(d, a + b + c + d > 9))))'\n"

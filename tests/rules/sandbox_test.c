@@ -168,6 +168,7 @@ static void test_unsafe_gives_what_it_says(void **state)
                     "assert(debug.traceback and package.path and require('ffi').C)\n"
                     "return 'https://a.example/'");
     assert_goes_to(f, "https://a.example/");
+    f->config.time_limit_ms = 100;
     fixture_body(f, "while true do end");
     assert_raises(f, "time limit");
 }
