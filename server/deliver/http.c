@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -33,6 +34,7 @@ struct http_handle {
     bool has_ca;    /* another than the system's: there is no way back */
     int sockets_opened, sockets_denied;
     int socket_error;                /* of the last one that could not be made */
+    bool fresh;                      /* it goes out for the second time, on a new connection */
     bool too_many_headers, answered; /* status and headers have come */
     int64_t started_ms;
     char error[CURL_ERROR_SIZE];
@@ -126,7 +128,6 @@ static void set_lasting_options(struct http_handle *h)
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0l);
     curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* whatever the environment says */
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1l); /* one connection where HTTP/2 is offered */
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_CONNECTION_S);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1l);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
@@ -258,7 +259,7 @@ static void begin_anew(struct http_handle *h)
     h->result.reply_size = 0;
     h->read_error = h->socket_error = 0;
     h->sockets_opened = h->sockets_denied = 0;
-    h->too_many_headers = h->answered = false;
+    h->too_many_headers = h->answered = h->fresh = false;
     h->error[0] = 0;
     h->started_ms = clock_monotonic_ms();
 }
@@ -274,6 +275,10 @@ static int set_request(struct http_handle *h, struct http_request *request)
     curl_easy_setopt(h->easy, CURLOPT_LOW_SPEED_TIME, (long)(request->idle_timeout_ms / 1000));
     if (curl_easy_setopt(h->easy, CURLOPT_URL, request->url) != CURLE_OK)
         return -ENOMEM;
+    /* Where HTTP/2 may be offered, requests wait for the first connection to tell. */
+    bool may_multiplex = strncasecmp(request->url, "https:", 6) == 0;
+    curl_easy_setopt(h->easy, CURLOPT_PIPEWAIT, may_multiplex ? 1l : 0l);
+    curl_easy_setopt(h->easy, CURLOPT_FRESH_CONNECT, 0l);
     int code = set_route(h, &request->route);
     return code == 0 ? set_headers(h, request) : code;
 }
@@ -399,12 +404,36 @@ static void fill_result(struct http_handle *h, CURLcode rc)
         describe_status(h);
 }
 
+/* A kept connection that ends just when it is used again (GOAWAY, an idle timeout there) is
+ * nobody's failure: the request goes out once more, on a new one. */
+static bool is_stale(const struct http_handle *h, CURLcode rc)
+{
+    return !h->fresh && h->sockets_opened == 0 && !h->answered && !h->read_error &&
+           (rc == CURLE_SEND_ERROR || rc == CURLE_RECV_ERROR || rc == CURLE_GOT_NOTHING ||
+            rc == CURLE_HTTP2);
+}
+
+static bool send_again(struct http_handle *h)
+{
+    struct multi *multi = h->http->multi;
+    multi_remove(multi, h->easy);
+    h->fresh = true;
+    h->offset = 0;
+    h->header_bytes = h->body_bytes = 0;
+    h->result.reply_size = 0;
+    h->error[0] = 0;
+    curl_easy_setopt(h->easy, CURLOPT_FRESH_CONNECT, 1l);
+    return multi_add(multi, h->easy) == 0;
+}
+
 /* multi's */
 static void finish(CURL *easy, CURLcode rc)
 {
     struct http_handle *h;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&h);
     struct http_request *request = h->request;
+    if (is_stale(h, rc) && send_again(h))
+        return;
     fill_result(h, rc);
     struct http_result result = h->result;
     handle_rest(h);
