@@ -13,18 +13,23 @@ enum reload_state {
     RELOAD_FREED,         /* while loading */
 };
 
+/* One load: from what, and what came of it. The latter is filled on the pool's thread. */
+struct load {
+    struct config *current;
+    struct ruleset *before;
+    int code;
+    struct config *config;
+    struct ruleset *rules;
+    struct error err;
+};
+
 struct reload {
     uv_work_t work;
     uv_loop_t *loop;
     enum reload_state state;
     reload_done done;
     void *context;
-    struct config *current;
-    /* Filled on the pool's thread: */
-    int code;
-    struct config *config;
-    struct ruleset *rules;
-    struct error err;
+    struct load load;
 };
 
 int reload_new(uv_loop_t *loop, reload_done done, void *context, struct reload **out)
@@ -41,15 +46,21 @@ int reload_new(uv_loop_t *loop, reload_done done, void *context, struct reload *
 
 static void load(uv_work_t *work)
 {
-    struct reload *reload = (struct reload *)work;
-    reload->config = NULL;
-    reload->rules = NULL;
-    reload->code = config_load(reload->current->path, &reload->config, &reload->err);
-    if (reload->code != 0)
+    struct load *load = &((struct reload *)work)->load;
+    load->code = config_load(load->current->path, &load->config, &load->err);
+    if (load->code != 0)
         return;
     /* The threads that run are as many as they were at the start. */
-    reload->code = ruleset_load(&reload->config->rules, reload->current->rules.workers + 1,
-                                &reload->rules, &reload->err);
+    load->code = ruleset_load(&load->config->rules, load->current->rules.workers + 1, &load->rules,
+                              &load->err);
+}
+
+static void load_release(const struct load *load)
+{
+    config_unref(load->current);
+    config_unref(load->config);
+    ruleset_unref(load->before);
+    ruleset_unref(load->rules);
 }
 
 static bool same_addresses(const struct listen_address *a, size_t a_count,
@@ -90,57 +101,56 @@ static void keep_what_needs_restart(const struct config *current, struct config 
     }
 }
 
-static void log_result(struct reload *reload)
+static void log_result(struct load *load)
 {
-    if (reload->code == 0) {
-        log_info("reloaded", NULL, LOG_NUMBER("rules", ruleset_count(reload->rules)));
+    char changes[1024];
+    if (load->code == 0) {
+        ruleset_describe(load->rules, load->before, changes, sizeof changes);
+        log_info("reloaded", NULL, LOG_TEXT("rules", changes));
         return;
     }
-    for (char *line = strtok(reload->err.text, "\n"); line; line = strtok(NULL, "\n"))
+    for (char *line = strtok(load->err.text, "\n"); line; line = strtok(NULL, "\n"))
         log_error("not-reloaded", NULL, LOG_TEXT("error", line));
 }
 
-static void drop_loaded(struct reload *reload)
+static void publish(struct reload *reload, struct load *load)
 {
-    config_unref(reload->config);
-    ruleset_unref(reload->rules);
+    log_result(load);
+    if (load->code != 0)
+        return;
+    keep_what_needs_restart(load->current, load->config);
+    reload->done(reload->context, config_ref(load->config), ruleset_ref(load->rules));
 }
 
+/* One that was asked again meanwhile is published all the same: under a storm of signals the rules
+ * still move on. */
 static void loaded(uv_work_t *work, int status)
 {
     (void)status; /* work is never cancelled */
     struct reload *reload = (struct reload *)work;
-    struct config *current = reload->current;
+    struct load load = reload->load;
+    bool fine = load.code == 0;
     enum reload_state state = reload->state;
     reload->state = RELOAD_IDLE;
-    if (state == RELOAD_FREED) {
-        drop_loaded(reload);
+    if (state == RELOAD_FREED)
         free(reload);
-    } else if (state == RELOAD_LOADING_STALE) {
-        drop_loaded(reload);
-        reload_request(reload, current);
-    } else {
-        log_result(reload);
-        if (reload->code == 0) {
-            keep_what_needs_restart(current, reload->config);
-            reload->done(reload->context, reload->config, reload->rules);
-        } else {
-            drop_loaded(reload);
-        }
-    }
-    config_unref(current);
+    else
+        publish(reload, &load);
+    if (state == RELOAD_LOADING_STALE)
+        reload_request(reload, fine ? load.config : load.current, fine ? load.rules : load.before);
+    load_release(&load);
 }
 
-void reload_request(struct reload *reload, struct config *current)
+void reload_request(struct reload *reload, struct config *current, struct ruleset *rules)
 {
     if (reload->state != RELOAD_IDLE) {
         reload->state = RELOAD_LOADING_STALE;
         return;
     }
-    reload->current = config_ref(current);
+    reload->load = (struct load){.current = config_ref(current), .before = ruleset_ref(rules)};
     reload->state = RELOAD_LOADING;
     if (uv_queue_work(reload->loop, &reload->work, load, loaded) != 0) {
-        config_unref(reload->current);
+        load_release(&reload->load);
         reload->state = RELOAD_IDLE;
         log_error("not-reloaded", NULL, LOG_TEXT("error", "cannot start a thread"));
     }

@@ -19,8 +19,9 @@ typedef void (*reload_done)(void *context, struct config *config, struct ruleset
 
 int reload_new(uv_loop_t *loop, reload_done done, void *context, struct reload **out);
 /* Loads `current`'s file again. A request while one is loading makes it load once more afterwards. What
- * needs a restart (listen, spool, workers) is kept as it is in `current`, and logged. Loop thread. */
-void reload_request(struct reload *reload, struct config *current);
+ * needs a restart (listen, spool, workers) is kept as it is in `current`, and logged; so is how the
+ * rules differ from `rules`, those that run. Takes references of its own. Loop thread. */
+void reload_request(struct reload *reload, struct config *current, struct ruleset *rules);
 /* A load that is under way ends unheard. Frees, when that is so. Loop thread; takes NULL. */
 void reload_free(struct reload *reload);
 

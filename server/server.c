@@ -140,7 +140,7 @@ static void on_hangup(uv_signal_t *handle, int number)
     (void)number;
     struct server *server = handle->data;
     if (server->state == SERVER_RUNNING)
-        reload_request(server->reload, server->config);
+        reload_request(server->reload, server->config, server->rules);
 }
 
 /* ---- Stop ---- */

@@ -20,8 +20,9 @@ static int check_rules(const struct config *config)
     message_init();
     if (ruleset_load(&config->rules, 1, &rules, &err) != 0)
         return cli_fail("check", &err);
-    printf("%s: ok\n%s: ok, %zu rules\n", config->path, config->rules.directory,
-           ruleset_count(rules));
+    char rules_text[1024];
+    ruleset_describe(rules, NULL, rules_text, sizeof rules_text);
+    printf("%s: ok\n%s: ok, %s\n", config->path, config->rules.directory, rules_text);
     ruleset_unref(rules);
     return CLI_OK;
 }
