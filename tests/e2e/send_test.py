@@ -100,7 +100,7 @@ class Sink(harness.TestCase):
         sent = mx.command("send", "sales@example.com", "--eml", os.path.join(mx.folder, "a.eml"))
         self.assertIn('"subject": "From a file"', sent.stdout)
         self.assertRegex(sent.stdout, r'xxx\.\.\." \(10000\d bytes\)')
-        self.assertIn('"subject": "From a file"', sink.read("From a file\""))
+        sink.read('"subject": "From a file"')
 
     def test_what_has_no_destination_fails(self):
         sink = self.sink()
