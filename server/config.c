@@ -48,6 +48,7 @@ void config_unref(struct config *config)
     free(config->deliver.ca_file);
     free(config->deliver.source_address);
     free(config->deliver.proxy);
+    free(config->auth.resolvers);
     free(config);
 }
 

@@ -209,8 +209,8 @@ static void close_all(struct server *server)
         return;
     server->state = SERVER_CLOSING;
     listeners_free(server->listeners);
+    auth_stop(server->auth); /* its thread hands over to the workers' */
     workers_stop(server->workers);
-    auth_stop(server->auth);
     deliver_free(server->deliver);
     spool_close(server->spool);
     reload_free(server->reload);

@@ -251,11 +251,9 @@ static void step(struct auth_check *check)
         return;
     }
     bool complete = check->finishing && check->spf_done;
-    void (*done)(void *context) = check->done;
-    void *context = check->context;
-    stop_waiting(check);
+    stop_waiting(check); /* frees it where nobody else has it: never between finish and done */
     if (complete)
-        done(context); /* it may be gone now */
+        check->done(check->context);
 }
 
 /* --- Tasks for this room's thread --- */

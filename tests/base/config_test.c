@@ -37,6 +37,28 @@ static struct config *loaded(const char *text)
     return config;
 }
 
+static void auth_options(void **state)
+{
+    (void)state;
+    struct config *c = loaded("domains = { 'a.example' }");
+    assert_true(c->auth.spf && c->auth.dkim && c->auth.dmarc);
+    assert_false(c->auth.enforce);
+    assert_int_equal(c->auth.resolver_count, 0);
+    assert_int_equal(c->auth.timeout_ms, 5000);
+    config_unref(c);
+    c = loaded("domains = { 'a.example' } auth = { spf = false, enforce = true, cache_size = 0,\n"
+               "resolvers = { '192.0.2.1:53', '[2001:db8::1]:5353' } }");
+    assert_true(!c->auth.spf && c->auth.dkim && c->auth.enforce);
+    assert_int_equal(c->auth.resolver_count, 2);
+    assert_string_equal(c->auth.resolvers[1].host, "2001:db8::1");
+    assert_int_equal(c->auth.resolvers[1].port, 5353);
+    assert_int_equal(c->auth.cache_size, 0);
+    config_unref(c);
+    assert_error("domains = { 'a.example' }\nauth = { resolvers = { 'ns.example' } }",
+                 "2: auth.resolvers: expected address:port, such as \"0.0.0.0:25\" or "
+                 "\"[::]:25\", got \"ns.example\"");
+}
+
 static void every_option_but_domains_has_a_default(void **state)
 {
     (void)state;
@@ -190,6 +212,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_option_but_domains_has_a_default),
+        cmocka_unit_test(auth_options),
         cmocka_unit_test(reads_what_is_given),
         cmocka_unit_test(unknown_names_get_a_suggestion),
         cmocka_unit_test(wrong_types_say_what_was_expected),
