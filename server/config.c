@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <luajit.h>
 #include <lualib.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -40,6 +41,7 @@ void config_unref(struct config *config)
         return;
     free(config->path);
     free(config->hostname);
+    free(config->user);
     free(config->smtp.listen);
     free_list(config->smtp.domains, config->smtp.domain_count);
     free(config->rules.directory);
@@ -181,6 +183,7 @@ static int read_values(lua_State *L)
 {
     struct config *config = lua_touserdata(L, 2);
     config->hostname = text_or_null(L, "hostname");
+    config->user = text_or_null(L, "user");
     config->log_level = (enum log_level)number(L, "log_level");
     config->shutdown_timeout_ms = number(L, "shutdown_timeout");
     read_smtp(L, &config->smtp);
@@ -259,6 +262,8 @@ static int load_into(lua_State *L, const char *path, struct config *config, stru
     int code = read_file(path, &text, &size, err);
     if (code == 0) {
         luaL_openlibs(L);
+        /* So that the process never needs memory that is both written and run. */
+        luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
         lua_pushcfunction(L, load_values);
         lua_pushstring(L, path);
         lua_pushlstring(L, text, size);

@@ -81,6 +81,7 @@ struct auth_config {
 struct config {
     char *path;      /* the file, as given */
     char *hostname;  /* in the greeting, and the authserv-id (RFC 8601) */
+    char *user;      /* to become when started as root; NULL: none */
     enum log_level log_level;
     int64_t shutdown_timeout_ms;
     struct smtp_config smtp;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "service.h"
 
 enum reload_state {
     RELOAD_IDLE,
@@ -91,6 +92,8 @@ static void keep_what_needs_restart(const struct config *current, struct config 
     if (!same_addresses(current->smtp.listen, current->smtp.listen_count, next->smtp.listen,
                         next->smtp.listen_count))
         keep("listen");
+    if (strcmp(current->user ? current->user : "", next->user ? next->user : "") != 0)
+        keep("user");
     if (!same_dns(&current->auth, &next->auth))
         keep("auth.resolvers, auth.query_timeout, auth.cache_size");
     if (strcmp(current->spool.directory, next->spool.directory) != 0)
@@ -136,7 +139,9 @@ static void loaded(uv_work_t *work, int status)
         free(reload);
     else
         publish(reload, &load);
-    if (state == RELOAD_LOADING_STALE)
+    if (state == RELOAD_LOADING)
+        service_reloaded(fine);
+    else if (state == RELOAD_LOADING_STALE)
         reload_request(reload, fine ? load.config : load.current, fine ? load.rules : load.before);
     load_release(&load);
 }
@@ -153,6 +158,7 @@ void reload_request(struct reload *reload, struct config *current, struct rulese
         load_release(&reload->load);
         reload->state = RELOAD_IDLE;
         log_error("not-reloaded", NULL, LOG_TEXT("error", "cannot start a thread"));
+        service_reloaded(false);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -15,6 +16,7 @@
 #include "mail/message.h"
 #include "reload.h"
 #include "rules/ruleset.h"
+#include "service.h"
 #include "smtp/listener.h"
 #include "spool/spool.h"
 #include "worker.h"
@@ -42,7 +44,8 @@ struct server {
     struct listeners *listeners;
     struct reload *reload;
     uv_signal_t hangup, terminate, interrupt;
-    uv_timer_t stop_timer;
+    uv_timer_t stop_timer, watchdog;
+    int *sockets;        /* one for each address to listen on; the listeners take them over */
     size_t transactions; /* handed to the workers and not yet back */
 };
 
@@ -139,8 +142,10 @@ static void on_hangup(uv_signal_t *handle, int number)
 {
     (void)number;
     struct server *server = handle->data;
-    if (server->state == SERVER_RUNNING)
-        reload_request(server->reload, server->config, server->rules);
+    if (server->state != SERVER_RUNNING)
+        return;
+    service_reloading();
+    reload_request(server->reload, server->config, server->rules);
 }
 
 /* ---- Stop ---- */
@@ -197,6 +202,7 @@ static void on_stop_timer(uv_timer_t *timer)
 static void stop(struct server *server)
 {
     server->state = SERVER_FINISHING_SESSIONS;
+    service_stopping(server->config->shutdown_timeout_ms);
     uv_timer_start(&server->stop_timer, on_stop_timer,
                    (uint64_t)server->config->shutdown_timeout_ms, 0);
     listeners_stop(server->listeners, all_sessions_done, server);
@@ -218,6 +224,7 @@ static void close_all(struct server *server)
     uv_close((uv_handle_t *)&server->terminate, NULL);
     uv_close((uv_handle_t *)&server->interrupt, NULL);
     uv_close((uv_handle_t *)&server->stop_timer, NULL);
+    uv_close((uv_handle_t *)&server->watchdog, NULL);
 }
 
 /* ---- Start ---- */
@@ -244,6 +251,7 @@ static void start_handles(struct server *server)
     start_signal(server, &server->interrupt, on_terminate, SIGINT);
     server->stop_timer.data = server;
     uv_timer_init(&server->loop, &server->stop_timer);
+    service_watch(&server->loop, &server->watchdog);
 }
 
 static int start_parts(struct server *server, struct error *err)
@@ -262,7 +270,7 @@ static int start_parts(struct server *server, struct error *err)
     if (code == 0)
         code = reload_new(&server->loop, reloaded, server, &server->reload);
     if (code == 0)
-        code = listeners_open(&server->loop, config, &hooks, server,
+        code = listeners_open(&server->loop, config, server->sockets, &hooks, server,
                               spool_body_directory(server->spool), &server->listeners, err);
     if (code != 0)
         return code;
@@ -277,6 +285,12 @@ static int start(struct server *server, const char *config_path, struct error *e
     if (code != 0)
         return code;
     log_set_level(server->config->log_level);
+    /* Ports below 1024 need privileges, threads and files must not have them: so in this order. */
+    code = service_open_sockets(server->config, &server->sockets, err);
+    if (code == 0)
+        code = service_drop_privileges(server->config, err);
+    if (code != 0)
+        return code;
     message_init();
     server->worker_count = server->config->rules.workers;
     code = ruleset_load(&server->config->rules, server->worker_count + 1, &server->rules, err);
@@ -306,15 +320,19 @@ int server_run(const char *config_path)
         return EXIT_FAILURE;
     }
     signal(SIGPIPE, SIG_IGN);
+    umask(077); /* mail is nobody else's business */
     int code = start(server, config_path, &err);
-    if (code != 0)
+    if (code != 0) {
         log_lines("not-started", err.text);
-    else
+    } else {
         log_info("started", NULL, LOG_TEXT("version", MXHOOK_VERSION), LOG_NUMBER("pid", getpid()),
                  LOG_NUMBER("rules", ruleset_count(server->rules)),
                  LOG_NUMBER("workers", server->worker_count));
+        service_ready();
+    }
     uv_run(&server->loop, UV_RUN_DEFAULT);
     uv_loop_close(&server->loop);
+    free(server->sockets);
     config_unref(server->config);
     ruleset_unref(server->rules);
     free(server);

@@ -1,6 +1,5 @@
 #include "listener.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -12,6 +11,7 @@
 
 #include "../log.h"
 #include "connection.h"
+#include "sockets.h"
 
 #define ACCEPT_BATCH    64 /* connections of one event, so that others on the loop get their turn */
 #define ACCEPT_PAUSE_MS 250 /* after an accept() that failed for want of something */
@@ -57,70 +57,22 @@ union address {
     struct sockaddr_in6 v6;
 };
 
-static int parse_address(const struct listen_address *from, union address *to, socklen_t *size)
-{
-    memset(to, 0, sizeof *to);
-    *size = sizeof to->v6;
-    if (uv_ip6_addr(from->host, from->port, &to->v6) == 0)
-        return 0;
-    *size = sizeof to->v4;
-    return uv_ip4_addr(from->host, from->port, &to->v4);
-}
-
-/* Returns a socket that listens, or a negative errno. */
-static int open_socket(const union address *address, socklen_t size)
-{
-    int on = 1;
-    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    bool fine = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0;
-    if (address->any.sa_family == AF_INET6) /* so that [::] and 0.0.0.0 can stand together */
-        fine = fine && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0;
-    if (fine && bind(fd, &address->any, size) == 0 && listen(fd, SOMAXCONN) == 0)
-        return fd;
-    int code = -errno;
-    close(fd);
-    return code;
-}
-
-static int real_port(int fd)
-{
-    union address address;
-    socklen_t size = sizeof address;
-    if (getsockname(fd, &address.any, &size) != 0)
-        return -errno;
-    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
-}
-
-/* "127.0.0.1:25", "[::]:25": as the configuration writes it. */
-static void format_listen_address(const struct listen_address *address, int port, char text[80])
-{
-    snprintf(text, 80, strchr(address->host, ':') ? "[%s]:%d" : "%s:%d", address->host, port);
-}
-
 static void log_listening(const struct listen_address *address, int port)
 {
     char text[80];
-    format_listen_address(address, port, text);
+    socket_format_address(address, port, text);
     log_info("listening", NULL, LOG_TEXT("address", text));
 }
 
-static int open_listener(uv_loop_t *loop, struct listener *listener,
-                         const struct listen_address *where)
+/* Takes the socket where it succeeds. */
+static int open_listener(uv_loop_t *loop, struct listener *listener, int fd)
 {
-    union address address;
-    socklen_t size;
-    int code = parse_address(where, &address, &size);
-    int fd = code == 0 ? open_socket(&address, size) : code;
-    if (fd < 0)
-        return fd;
-    listener->port = real_port(fd);
-    code = listener->port < 0 ? listener->port : uv_poll_init(loop, &listener->poll, fd);
-    if (code != 0) {
-        close(fd);
+    if (listen(fd, SOMAXCONN) != 0)
+        return -errno;
+    listener->port = socket_port(fd);
+    int code = listener->port < 0 ? listener->port : uv_poll_init(loop, &listener->poll, fd);
+    if (code != 0)
         return code;
-    }
     listener->fd = fd;
     listener->poll.data = listener;
     listener->owner->open_handles++;
@@ -156,25 +108,36 @@ static struct listeners *make_listeners(uv_loop_t *loop, size_t capacity,
     return l;
 }
 
-int listeners_open(uv_loop_t *loop, const struct config *config, const struct listener_hooks *hooks,
-                   void *context, const char *temporary_directory, struct listeners **out,
-                   struct error *err)
+static int open_listeners(struct listeners *l, const struct smtp_config *smtp, int *sockets,
+                          struct error *err)
+{
+    for (size_t i = 0; i < smtp->listen_count; i++) {
+        l->items[i].owner = l;
+        int code = open_listener(l->connections.loop, &l->items[i], sockets[i]);
+        if (code != 0) {
+            char text[80];
+            socket_format_address(&smtp->listen[i], smtp->listen[i].port, text);
+            return error_set(err, code, "cannot listen on %s: %s", text, strerror(-code));
+        }
+        sockets[i] = -1;
+        l->count++;
+    }
+    return 0;
+}
+
+int listeners_open(uv_loop_t *loop, const struct config *config, int *sockets,
+                   const struct listener_hooks *hooks, void *context,
+                   const char *temporary_directory, struct listeners **out, struct error *err)
 {
     const struct smtp_config *smtp = &config->smtp;
     struct listeners *l =
         make_listeners(loop, smtp->listen_count, hooks, context, temporary_directory);
-    if (!l)
-        return error_set(err, -ENOMEM, "cannot listen: out of memory");
-    for (size_t i = 0; i < smtp->listen_count; i++) {
-        l->items[i].owner = l;
-        int code = open_listener(loop, &l->items[i], &smtp->listen[i]);
-        if (code != 0) {
-            listeners_free(l);
-            char text[80];
-            format_listen_address(&smtp->listen[i], smtp->listen[i].port, text);
-            return error_set(err, code, "cannot listen on %s: %s", text, strerror(-code));
-        }
-        l->count++;
+    int code = l ? open_listeners(l, smtp, sockets, err)
+                 : error_set(err, -ENOMEM, "cannot listen: out of memory");
+    sockets_close(sockets, smtp->listen_count);
+    if (code != 0) {
+        listeners_free(l);
+        return code;
     }
     for (size_t i = 0; i < l->count; i++)
         log_listening(&smtp->listen[i], l->items[i].port);

@@ -34,12 +34,12 @@ struct listener_hooks {
                    void (*done)(void *token, const struct reply *reply), void *token);
 };
 
-/* Binds and listens on all of config's addresses, or on none: then a negative errno, and `err`
- * names the address (and the loop must run on before it is closed). Logs each address with its real
- * port. */
-int listeners_open(uv_loop_t *loop, const struct config *config, const struct listener_hooks *hooks,
-                   void *context, const char *temporary_directory, struct listeners **out,
-                   struct error *err);
+/* Listens on the sockets of sockets_open(), one for each of config's addresses, or on none: then a
+ * negative errno, and `err` names the address (and the loop must run on before it is closed). Takes
+ * over the sockets in any case: all become -1. Logs each address with its real port. */
+int listeners_open(uv_loop_t *loop, const struct config *config, int *sockets,
+                   const struct listener_hooks *hooks, void *context,
+                   const char *temporary_directory, struct listeners **out, struct error *err);
 
 /* The real port of config->smtp.listen[index]. */
 int listeners_port(const struct listeners *listeners, size_t index);

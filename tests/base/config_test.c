@@ -80,6 +80,7 @@ static void every_option_but_domains_has_a_default(void **state)
     assert_int_equal(c->deliver.attempts, 3);
     assert_int_equal(c->deliver.schedule_count, 2);
     assert_null(c->deliver.ca_file);
+    assert_null(c->user);
     assert_int_equal(c->log_level, LOG_INFO);
     assert_true(c->rules.workers >= 1 && *c->hostname);
     config_unref(c);
@@ -93,6 +94,7 @@ static void reads_what_is_given(void **state)
                "hostname = 'mx.a.example'\n"
                "listen = { '127.0.0.1:0' }\n"
                "log_level = 'error'\n"
+               "user = 'mail'\n"
                "smtp = { max_size = '1.5 MiB', command_timeout = '90s' }\n"
                "rules = { directory = '/r', workers = 3, unsafe = true }\n"
                "spool = { directory = 'spool' }\n"
@@ -100,6 +102,7 @@ static void reads_what_is_given(void **state)
     assert_string_equal(c->hostname, "mx.a.example");
     assert_int_equal(c->smtp.listen[0].port, 0);
     assert_int_equal(c->log_level, LOG_ERROR);
+    assert_string_equal(c->user, "mail");
     assert_int_equal(c->smtp.max_size, 1572864);
     assert_int_equal(c->smtp.command_timeout_ms, 90000);
     assert_string_equal(c->rules.directory, "/r");

@@ -88,7 +88,7 @@ static int open_for_both_families(struct error *err)
     int port = listeners_port(listeners, 0);
     snprintf(more, sizeof more, "listen = { '[::]:%d' }", port);
     struct config *second = fixture_config(more);
-    int code = listeners_open(&loop, second, &hooks, NULL, "/tmp", &also, err);
+    int code = open_listeners(second, &hooks, &also, err);
     if (code == 0)
         assert_int_equal(listeners_port(also, 0), port);
     listeners_free(also);
@@ -121,7 +121,7 @@ static void a_port_in_use_opens_nothing(void **state)
     struct listeners *also = NULL;
     struct error err = {""};
     const struct listener_hooks hooks = {.config = on_config};
-    assert_int_equal(listeners_open(&loop, second, &hooks, NULL, "/tmp", &also, &err), -EADDRINUSE);
+    assert_int_equal(open_listeners(second, &hooks, &also, &err), -EADDRINUSE);
     assert_null(also);
     snprintf(expected, sizeof expected, "cannot listen on 127.0.0.1:%d: Address already in use",
              listeners_port(listeners, 0));

@@ -121,6 +121,15 @@ void run_for(int64_t ms)
         turn(start);
 }
 
+int open_listeners(const struct config *with, const struct listener_hooks *hooks,
+                   struct listeners **out, struct error *err)
+{
+    int sockets[MAX_SOCKETS];
+    assert_true(with->smtp.listen_count <= MAX_SOCKETS);
+    int code = sockets_open(&with->smtp, NULL, 0, sockets, err);
+    return code == 0 ? listeners_open(&loop, with, sockets, hooks, NULL, "/tmp", out, err) : code;
+}
+
 void open_all(const char *more)
 {
     static const struct listener_hooks hooks = {.config = on_config,
@@ -135,7 +144,7 @@ void open_all(const char *more)
     answers_inside = false;
     most_allocated = 0;
     assert_int_equal(uv_loop_init(&loop), 0);
-    if (listeners_open(&loop, config, &hooks, NULL, "/tmp", &listeners, &err) != 0)
+    if (open_listeners(config, &hooks, &listeners, &err) != 0)
         fail_msg("%s", err.text);
 }
 

@@ -12,8 +12,10 @@
 #include "../test.h"
 #include "fixture.h"
 #include "smtp/listener.h"
+#include "smtp/sockets.h"
 
 #define MAX_PENDING 8
+#define MAX_SOCKETS 8
 
 /* What the stub was given to process. */
 struct pending {
@@ -33,6 +35,10 @@ extern bool answers_inside; /* submit() answers at once */
 /* Of our own requests for memory, the one that is so many away fails; -1: none. */
 extern int allocations;
 extern size_t most_allocated; /* bytes, in one turn of the loop */
+
+/* Binds and listens, with this configuration. */
+int open_listeners(const struct config *with, const struct listener_hooks *hooks,
+                   struct listeners **out, struct error *err);
 
 /* Opens a loop and listeners with the configuration of the dialogues, then these lines. */
 void open_all(const char *more);

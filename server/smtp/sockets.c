@@ -1,0 +1,169 @@
+#include "sockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static int parse_address(const struct listen_address *from, union address *to, socklen_t *size)
+{
+    memset(to, 0, sizeof *to);
+    *size = sizeof to->v6;
+    if (uv_ip6_addr(from->host, from->port, &to->v6) == 0)
+        return 0;
+    *size = sizeof to->v4;
+    return uv_ip4_addr(from->host, from->port, &to->v4);
+}
+
+static int own_address(int fd, union address *address)
+{
+    socklen_t size = sizeof *address;
+    memset(address, 0, sizeof *address);
+    return getsockname(fd, &address->any, &size) == 0 ? 0 : -errno;
+}
+
+int socket_port(int fd)
+{
+    union address address;
+    int code = own_address(fd, &address);
+    if (code != 0)
+        return code;
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
+}
+
+void socket_format_address(const struct listen_address *address, int port, char text[80])
+{
+    snprintf(text, 80, strchr(address->host, ':') ? "[%s]:%d" : "%s:%d", address->host, port);
+}
+
+void sockets_close(int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+        fds[i] = -1;
+    }
+}
+
+/* ---- Own ones ---- */
+
+/* Returns a socket, or a negative errno. */
+static int bind_socket(const struct listen_address *where)
+{
+    union address address;
+    socklen_t size;
+    int code = parse_address(where, &address, &size);
+    if (code != 0)
+        return code;
+    int on = 1;
+    int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    bool fine = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0;
+    if (address.any.sa_family == AF_INET6) /* so that [::] and 0.0.0.0 can stand together */
+        fine = fine && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0;
+    if (fine && bind(fd, &address.any, size) == 0)
+        return fd;
+    code = -errno;
+    close(fd);
+    return code;
+}
+
+/* ---- Inherited ones ---- */
+
+/* The address of one that mxhook can use; anything else is refused with a reason. */
+static int inspect(int fd, struct listen_address *out, struct error *err)
+{
+    union address address;
+    int type = 0, v6only = 1;
+    socklen_t size = sizeof type;
+    int code = own_address(fd, &address);
+    if (code == 0 && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0)
+        code = -errno;
+    if (code != 0)
+        return error_set(err, code, "inherited descriptor %d: %s", fd, strerror(-code));
+    bool v6 = address.any.sa_family == AF_INET6;
+    if (type != SOCK_STREAM || (!v6 && address.any.sa_family != AF_INET))
+        return error_set(err, -EINVAL, "inherited descriptor %d: not a TCP socket", fd);
+    if (v6)
+        uv_ip6_name(&address.v6, out->host, sizeof out->host);
+    else
+        uv_ip4_name(&address.v4, out->host, sizeof out->host);
+    out->port = ntohs(v6 ? address.v6.sin6_port : address.v4.sin_port);
+    size = sizeof v6only;
+    if (v6 && getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, &size) == 0 && !v6only &&
+        strcmp(out->host, "::") == 0)
+        return error_set(err, -EINVAL,
+                         "inherited socket [::]:%d takes IPv4 as well; systemd: set "
+                         "BindIPv6Only=ipv6-only, and a ListenStream= for each address",
+                         out->port);
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) != 0)
+        return error_set(err, -errno, "inherited descriptor %d: %s", fd, strerror(errno));
+    return 0;
+}
+
+/* By the parsed address: "::1" has other spellings. */
+static bool same_address(const struct listen_address *a, const struct listen_address *b)
+{
+    union address x, y;
+    socklen_t x_size, y_size;
+    return parse_address(a, &x, &x_size) == 0 && parse_address(b, &y, &y_size) == 0 &&
+           x_size == y_size && memcmp(&x, &y, x_size) == 0;
+}
+
+static int place(const struct smtp_config *smtp, int fd, int *fds, struct error *err)
+{
+    struct listen_address address;
+    int code = inspect(fd, &address, err);
+    if (code != 0)
+        return code;
+    for (size_t i = 0; i < smtp->listen_count; i++)
+        if (fds[i] < 0 && same_address(&smtp->listen[i], &address)) {
+            fds[i] = fd;
+            return 0;
+        }
+    char text[80];
+    socket_format_address(&address, address.port, text);
+    return error_set(err, -EINVAL, "inherited socket %s: no such address in `listen`", text);
+}
+
+int sockets_open(const struct smtp_config *smtp, const int *inherited, size_t inherited_count,
+                 int *fds, struct error *err)
+{
+    int code = 0;
+    for (size_t i = 0; i < smtp->listen_count; i++)
+        fds[i] = -1;
+    size_t placed = 0;
+    while (code == 0 && placed < inherited_count) {
+        code = place(smtp, inherited[placed], fds, err);
+        if (code == 0)
+            placed++;
+    }
+    for (size_t i = 0; code == 0 && i < smtp->listen_count; i++) {
+        if (fds[i] >= 0)
+            continue;
+        fds[i] = bind_socket(&smtp->listen[i]);
+        if (fds[i] >= 0)
+            continue;
+        char text[80];
+        socket_format_address(&smtp->listen[i], smtp->listen[i].port, text);
+        code = error_set(err, fds[i], "cannot listen on %s: %s", text, strerror(-fds[i]));
+        fds[i] = -1;
+    }
+    if (code == 0)
+        return 0;
+    sockets_close(fds, smtp->listen_count);
+    for (; placed < inherited_count; placed++)
+        close(inherited[placed]);
+    return code;
+}
