@@ -51,6 +51,13 @@ void config_unref(struct config *config)
     free(config->deliver.source_address);
     free(config->deliver.proxy);
     free(config->auth.resolvers);
+    for (size_t i = 0; i < config->tls.certificate_count; i++) {
+        free(config->tls.certificates[i].certificate);
+        free(config->tls.certificates[i].key);
+    }
+    free(config->tls.certificates);
+    if (config->tls.context)
+        config->tls.free_context(config->tls.context);
     free(config);
 }
 
@@ -119,9 +126,40 @@ static void read_addresses(lua_State *L, const char *name, struct listen_address
     lua_pop(L, 1);
 }
 
+static void read_listen(lua_State *L, struct smtp_config *smtp)
+{
+    smtp->listen = list(L, "listen", sizeof *smtp->listen, &smtp->listen_count);
+    for (size_t i = 0; i < smtp->listen_count; i++) {
+        struct listen_address *a = &smtp->listen[i];
+        unsigned tls;
+        if (sscanf(item(L, i), "%63s %d %u", a->host, &a->port, &tls) != 3)
+            luaL_error(L, "listen: not an address");
+        a->tls = (enum listen_tls)tls;
+    }
+    lua_pop(L, 1);
+}
+
+/* The list has a certificate's path, its key's, the next certificate's, and so on. */
+static void read_tls(lua_State *L, struct tls_config *tls)
+{
+    size_t count;
+    lua_getfield(L, 1, "tls.certificates");
+    bool any = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (!any)
+        return;
+    tls->certificates = list(L, "tls.certificates", sizeof *tls->certificates, &count);
+    tls->certificate_count = count / 2;
+    for (size_t i = 0; i < count / 2; i++) {
+        tls->certificates[i].certificate = check_memory(L, strdup(item(L, 2 * i)));
+        tls->certificates[i].key = check_memory(L, strdup(item(L, 2 * i + 1)));
+    }
+    lua_pop(L, 1);
+}
+
 static void read_smtp(lua_State *L, struct smtp_config *smtp)
 {
-    read_addresses(L, "listen", &smtp->listen, &smtp->listen_count);
+    read_listen(L, smtp);
     smtp->domains = list(L, "domains", sizeof *smtp->domains, &smtp->domain_count);
     for (size_t i = 0; i < smtp->domain_count; i++)
         smtp->domains[i] = check_memory(L, strdup(item(L, i)));
@@ -192,6 +230,7 @@ static int read_values(lua_State *L)
     config->spool.keep_failed_ms = number(L, "spool.keep_failed");
     read_deliver(L, &config->deliver);
     read_auth(L, &config->auth);
+    read_tls(L, &config->tls);
     return 0;
 }
 

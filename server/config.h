@@ -18,9 +18,30 @@
 #include "error.h"
 #include "log.h"
 
+struct tls_context; /* smtp/tls.h */
+
+enum listen_tls {
+    LISTEN_TLS_OFF,
+    LISTEN_TLS_STARTTLS, /* offered */
+    LISTEN_TLS_REQUIRED, /* STARTTLS before any mail */
+    LISTEN_TLS_IMPLICIT, /* from the first byte (RFC 8314) */
+};
+
 struct listen_address {
-    char host[64]; /* numeric IPv4 or IPv6 */
-    int port;      /* 0: the kernel picks one, which the log names */
+    char host[64];       /* numeric IPv4 or IPv6 */
+    int port;            /* 0: the kernel picks one, which the log names */
+    enum listen_tls tls; /* of smtp.listen only */
+};
+
+struct certificate_files {
+    char *certificate, *key; /* paths of PEM files */
+};
+
+struct tls_config {
+    struct certificate_files *certificates;
+    size_t certificate_count;
+    struct tls_context *context; /* once tls_load() has loaded them; freed with the config */
+    void (*free_context)(struct tls_context *context);
 };
 
 struct smtp_config {
@@ -89,6 +110,7 @@ struct config {
     struct spool_config spool;
     struct deliver_config deliver;
     struct auth_config auth;
+    struct tls_config tls;
 };
 
 /* Reads and checks the file. On success *out is one reference; else a negative errno, and `err` says

@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "service.h"
+#include "smtp/tls.h"
 
 enum reload_state {
     RELOAD_IDLE,
@@ -49,6 +50,8 @@ static void load(uv_work_t *work)
 {
     struct load *load = &((struct reload *)work)->load;
     load->code = config_load(load->current->path, &load->config, &load->err);
+    if (load->code == 0)
+        load->code = tls_load(load->config, &load->err);
     if (load->code != 0)
         return;
     /* The threads that run are as many as they were at the start. */
@@ -70,7 +73,7 @@ static bool same_addresses(const struct listen_address *a, size_t a_count,
     if (a_count != b_count)
         return false;
     for (size_t i = 0; i < a_count; i++)
-        if (a[i].port != b[i].port || strcmp(a[i].host, b[i].host) != 0)
+        if (a[i].port != b[i].port || a[i].tls != b[i].tls || strcmp(a[i].host, b[i].host) != 0)
             return false;
     return true;
 }

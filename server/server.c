@@ -18,6 +18,7 @@
 #include "rules/ruleset.h"
 #include "service.h"
 #include "smtp/listener.h"
+#include "smtp/tls.h"
 #include "spool/spool.h"
 #include "worker.h"
 
@@ -127,6 +128,12 @@ static void submit(void *context, struct transaction *transaction,
 
 /* ---- Reload ---- */
 
+static void log_certificate(void *context, const char *text)
+{
+    (void)context;
+    log_warn("certificate", NULL, LOG_TEXT("warning", text));
+}
+
 static void reloaded(void *context, struct config *config, struct ruleset *rules)
 {
     struct server *server = context;
@@ -135,6 +142,7 @@ static void reloaded(void *context, struct config *config, struct ruleset *rules
     server->config = config;
     server->rules = rules;
     log_set_level(config->log_level);
+    tls_warn(config, log_certificate, NULL);
     deliver_configure(server->deliver, config);
 }
 
@@ -285,12 +293,16 @@ static int start(struct server *server, const char *config_path, struct error *e
     if (code != 0)
         return code;
     log_set_level(server->config->log_level);
-    /* Ports below 1024 need privileges, threads and files must not have them: so in this order. */
+    /* Ports below 1024 need privileges, threads and files must not have them: so in this order.
+     * Keys too are read as the user that will read them again at a reload. */
     code = service_open_sockets(server->config, &server->sockets, err);
     if (code == 0)
         code = service_drop_privileges(server->config, err);
+    if (code == 0)
+        code = tls_load(server->config, err);
     if (code != 0)
         return code;
+    tls_warn(server->config, log_certificate, NULL);
     message_init();
     server->worker_count = server->config->rules.workers;
     code = ruleset_load(&server->config->rules, server->worker_count + 1, &server->rules, err);

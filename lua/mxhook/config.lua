@@ -15,8 +15,13 @@ local options = {
   { "domains", "domains", required = true, example = { "example.com" },
     "Domains that mail is taken for; \"*.example.com\" stands for every subdomain. Recipients elsewhere",
     "are refused (550 5.7.1). The only option without a default." },
-  { "listen", "addresses", default = { "0.0.0.0:25", "[::]:25" },
-    "Where to listen: address:port, IPv6 in brackets. Port 0 lets the kernel pick one; the log names it." },
+  { "listen", "listeners", default = { "0.0.0.0:25", "[::]:25" },
+    "Where to listen: address:port, IPv6 in brackets. Port 0 lets the kernel pick one; the log names it.",
+    "Or a table that says more: { address = \"0.0.0.0:465\", tls = \"implicit\" }, where tls is",
+    "  \"starttls\"  STARTTLS is offered: the default where tls.certificates is set",
+    "  \"required\"  no mail before STARTTLS (530 5.7.0)",
+    "  \"implicit\"  TLS from the first byte (RFC 8314)",
+    "  \"off\"       the default where it is not" },
   { "user", "string", example = "mxhook",
     "The user to become, with its groups, when started as root: after ports are taken, before any file of",
     "the spool or of the rules is touched. systemd's unit starts as that user already." },
@@ -37,6 +42,11 @@ local options = {
     "How long a client may take for its next command (RFC 5321 section 4.5.3.2)." },
   { "smtp.data_timeout", "duration", default = "3m", min = 100, max = 3600e3,
     "How long a client may pause inside a message." },
+
+  { "tls.certificates", "certificates",
+    example = { { certificate = "/etc/mxhook/mx.example.com.pem", key = "/etc/mxhook/mx.example.com.key" } },
+    "Certificates (PEM, the chain included) with their keys. A client that names the server (SNI) gets the",
+    "one for that name, others the first. SIGHUP reads them again. TLS 1.2 and later." },
 
   { "rules.directory", "path", default = "rules.d",
     "Where the rules are: every *.lua there, in the order of their names." },
@@ -229,10 +239,73 @@ function readers.addresses(value)
   return list_of(value, address, 'expected a list of addresses, such as { "0.0.0.0:25", "[::]:25" }')
 end
 
+-- Tables inside lists. The keys are strings; `known` says which there are.
+local edit_distance
+local function check_keys(value, known, what)
+  for key in pairs(value) do
+    if not known[key] then
+      local best, best_distance = nil, 4
+      for name in pairs(known) do
+        local distance = edit_distance(tostring(key), name)
+        if distance < best_distance then best, best_distance = name, distance end
+      end
+      return nil, ("%s has no %s%s"):format(what, tostring(key), best and ("; did you mean %s?"):format(best) or "")
+    end
+  end
+  return true
+end
+
+local LISTEN_TLS = { off = 0, starttls = 1, required = 2, implicit = 3 }
+
+-- What is left open (tls) is filled in by finish_listeners().
+local function listener(value)
+  if type(value) ~= "table" then value = { address = value } end
+  local ok, why = check_keys(value, { address = true, tls = true }, "a listener")
+  if not ok then return nil, why end
+  if value.tls ~= nil and not LISTEN_TLS[value.tls] then
+    return nil, ('expected tls = "off", "starttls", "required" or "implicit", got %q'):format(tostring(value.tls))
+  end
+  local where
+  where, why = address(value.address)
+  if not where then return nil, why end
+  return { where = where, tls = value.tls }
+end
+
+function readers.listeners(value)
+  return list_of(value, listener, 'expected a list of addresses, such as { "0.0.0.0:25", "[::]:25" }')
+end
+
+local function certificate(value)
+  local expected = 'expected { certificate = "FILE", key = "FILE" }'
+  if type(value) ~= "table" then return nil, expected end
+  local ok, why = check_keys(value, { certificate = true, key = true }, "a certificate")
+  if not ok then return nil, why end
+  if not readers.path(value.certificate) or not readers.path(value.key) then return nil, expected end
+  return { value.certificate, value.key }
+end
+
+function readers.certificates(value)
+  return list_of(value, certificate, 'expected a list such as { { certificate = "FILE", key = "FILE" } }')
+end
+
+-- Settles what depends on other options: each listener becomes a string for config.c. Returns nil and
+-- what is wrong, where something is.
+local function finish_listeners(result)
+  local certificates = result["tls.certificates"]
+  for index, each in ipairs(result.listen) do
+    local tls = each.tls or (certificates and "starttls" or "off")
+    if tls ~= "off" and not certificates then
+      return nil, ("tls = %q needs tls.certificates"):format(tls)
+    end
+    result.listen[index] = ("%s %d"):format(each.where, LISTEN_TLS[tls])
+  end
+  return true
+end
+
 ---------------------------------------------------------------------------------------------------
 -- Suggestions and lines
 
-local function edit_distance(a, b)
+function edit_distance(a, b)
   local previous = {}
   for j = 0, #b do previous[j] = j end
   for i = 1, #a do
@@ -348,6 +421,13 @@ local function in_order(errors)
   return texts
 end
 
+local function line_of(name, assigned)
+  for _, assignment in ipairs(assigned) do
+    if assignment.name == name then return assignment.line end
+  end
+  return 1
+end
+
 -- text: the file's. machine: the defaults that depend on it. Returns the values by option name; or nil
 -- and a list of error lines.
 function config.load(path, text, machine)
@@ -379,12 +459,24 @@ function config.load(path, text, machine)
       complain(#lines, option.name, "missing; for example: domains = { \"example.com\" }")
     end
   end
+  if #errors == 0 then
+    fill_defaults(result, machine)
+    local ok, why = finish_listeners(result)
+    if not ok then complain(line_of("listen", assigned), "listen", why) end
+  end
   if #errors > 0 then return nil, in_order(errors) end
 
-  fill_defaults(result, machine)
   for _, option in ipairs(options) do
-    if option.type == "path" and result[option.name] then
-      result[option.name] = absolute(result[option.name], path)
+    local value = result[option.name]
+    if option.type == "path" and value then
+      result[option.name] = absolute(value, path)
+    elseif option.type == "certificates" and value then
+      local files = {}
+      for _, pair in ipairs(value) do
+        files[#files + 1] = absolute(pair[1], path)
+        files[#files + 1] = absolute(pair[2], path)
+      end
+      result[option.name] = files
     end
   end
   return result
@@ -395,8 +487,11 @@ end
 
 local function literal(value)
   if type(value) == "table" then
-    local items = {}
+    local items, keys = {}, {}
     for index, item in ipairs(value) do items[index] = literal(item) end
+    for key in pairs(value) do keys[#keys + 1] = type(key) == "string" and key or nil end
+    table.sort(keys)
+    for _, key in ipairs(keys) do items[#items + 1] = key .. " = " .. literal(value[key]) end
     return "{ " .. table.concat(items, ", ") .. " }"
   end
   return type(value) == "string" and ("%q"):format(value) or tostring(value)

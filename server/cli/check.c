@@ -3,15 +3,33 @@
 
 #include "../mail/message.h"
 #include "../rules/ruleset.h"
+#include "../smtp/tls.h"
 #include "cli.h"
 
 static const char help[] =
     "Usage: mxhook check [--config FILE]\n"
     "Reads the configuration and loads the rules as `run` would, and starts nothing.\n"
-    "Every error is printed with file and line; then the exit code is 1.\n\n"
+    "Every error is printed with file and line; then the exit code is 1. Certificates that have\n"
+    "expired, soon will, or do not fit the hostname are only warned of.\n\n"
     "  -c, --config FILE  the configuration (default " CLI_CONFIG_PATH ")\n"
     "  -h, --help         this text\n\n"
     "See also: mxhook config, which prints an example with every option.\n";
+
+static void warn(void *context, const char *text)
+{
+    fprintf(stderr, "mxhook check: warning: %s: %s\n", (const char *)context, text);
+}
+
+static int check_certificates(struct config *config)
+{
+    struct error err = {""};
+    if (tls_load(config, &err) != 0) {
+        fprintf(stderr, "mxhook check: %s: %s\n", config->path, err.text);
+        return CLI_FAILED;
+    }
+    tls_warn(config, warn, config->path);
+    return CLI_OK;
+}
 
 static int check_rules(const struct config *config)
 {
@@ -41,7 +59,9 @@ int cli_check(int argc, char **argv)
     struct error err = {""};
     if (config_load(path, &config, &err) != 0)
         return cli_fail("check", &err);
-    code = check_rules(config);
+    code = check_certificates(config);
+    int rules_code = check_rules(config);
+    code = code == CLI_OK ? rules_code : code;
     config_unref(config);
     return code;
 }

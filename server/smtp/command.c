@@ -27,6 +27,7 @@ static bool run_vrfy(struct session *session, const char *argument);
 static bool run_expn(struct session *session, const char *argument);
 static bool run_help(struct session *session, const char *argument);
 static bool run_quit(struct session *session, const char *argument);
+static bool run_starttls(struct session *session, const char *argument);
 
 enum argument { ARGUMENT_NONE, ARGUMENT_OPTIONAL, ARGUMENT_NEEDED };
 
@@ -37,19 +38,21 @@ static const struct command {
     const char *syntax;
     unsigned extra_octets; /* over the 512 of a command line, for its parameters */
     bool utf8;             /* may hold bytes beyond ASCII, which it checks itself */
+    bool needs_tls;        /* where the listener requires it (RFC 3207 section 4) */
 } commands[] = {
     /* EHLO and HELO check their argument themselves: their replies have no enhanced code. */
     {"EHLO", run_ehlo, ARGUMENT_OPTIONAL, "EHLO hostname", 0, false},
     {"HELO", run_helo, ARGUMENT_OPTIONAL, "HELO hostname", 0, false},
-    {"MAIL", run_mail, ARGUMENT_NEEDED, "MAIL FROM:<address>", LINE_MAX_EXTRA, true},
-    {"RCPT", run_rcpt, ARGUMENT_NEEDED, "RCPT TO:<address>", 0, true},
-    {"DATA", run_data, ARGUMENT_NONE, "DATA", 0, false},
+    {"MAIL", run_mail, ARGUMENT_NEEDED, "MAIL FROM:<address>", LINE_MAX_EXTRA, true, true},
+    {"RCPT", run_rcpt, ARGUMENT_NEEDED, "RCPT TO:<address>", 0, true, true},
+    {"DATA", run_data, ARGUMENT_NONE, "DATA", 0, false, true},
     {"RSET", run_rset, ARGUMENT_NONE, "RSET", 0, false},
     {"NOOP", run_noop, ARGUMENT_OPTIONAL, "NOOP", 0, false},
-    {"VRFY", run_vrfy, ARGUMENT_NEEDED, "VRFY address", 10 /* SMTPUTF8 */, true},
-    {"EXPN", run_expn, ARGUMENT_OPTIONAL, "EXPN list", 0, false},
+    {"VRFY", run_vrfy, ARGUMENT_NEEDED, "VRFY address", 10 /* SMTPUTF8 */, true, true},
+    {"EXPN", run_expn, ARGUMENT_OPTIONAL, "EXPN list", 0, false, true},
     {"HELP", run_help, ARGUMENT_OPTIONAL, "HELP", 0, false},
     {"QUIT", run_quit, ARGUMENT_NONE, "QUIT", 0, false},
+    {"STARTTLS", run_starttls, ARGUMENT_NONE, "STARTTLS", 0, false},
 };
 
 #define COMMANDS (sizeof commands / sizeof *commands)
@@ -58,14 +61,14 @@ static const struct command {
  */
 /* clang-format off */
 enum { X, GREETED = STATE_GREETED, READY = STATE_READY, MAIL = STATE_MAIL, RCPT = STATE_RCPT,
-       DATA = STATE_DATA, BYE = STATE_CLOSING };
+       DATA = STATE_DATA, TLS = STATE_HANDSHAKE, BYE = STATE_CLOSING };
 
 static const unsigned char transitions[][COMMANDS] = {
-    /*                 EHLO   HELO   MAIL  RCPT  DATA  RSET     NOOP     VRFY     EXPN     HELP     QUIT */
-    [STATE_GREETED] = {READY, READY, X,    X,    X,    GREETED, GREETED, GREETED, GREETED, GREETED, BYE},
-    [STATE_READY]   = {READY, READY, MAIL, X,    X,    READY,   READY,   READY,   READY,   READY,   BYE},
-    [STATE_MAIL]    = {READY, READY, X,    RCPT, X,    READY,   MAIL,    MAIL,    MAIL,    MAIL,    BYE},
-    [STATE_RCPT]    = {READY, READY, X,    RCPT, DATA, READY,   RCPT,    RCPT,    RCPT,    RCPT,    BYE},
+    /*                 EHLO   HELO   MAIL  RCPT  DATA  RSET     NOOP     VRFY     EXPN     HELP     QUIT STARTTLS */
+    [STATE_GREETED] = {READY, READY, X,    X,    X,    GREETED, GREETED, GREETED, GREETED, GREETED, BYE, X},
+    [STATE_READY]   = {READY, READY, MAIL, X,    X,    READY,   READY,   READY,   READY,   READY,   BYE, TLS},
+    [STATE_MAIL]    = {READY, READY, X,    RCPT, X,    READY,   MAIL,    MAIL,    MAIL,    MAIL,    BYE, X},
+    [STATE_RCPT]    = {READY, READY, X,    RCPT, DATA, READY,   RCPT,    RCPT,    RCPT,    RCPT,    BYE, X},
 };
 /* clang-format on */
 
@@ -77,10 +80,16 @@ static bool is_ascii(const char *text)
     return true;
 }
 
-static const struct command *find_command(const char *name)
+/* What a listener does not offer is not there for its clients. */
+static bool is_offered(const struct session *session, const struct command *command)
+{
+    return command->run != run_starttls || session->tls_offer != LISTEN_TLS_OFF;
+}
+
+static const struct command *find_command(const struct session *session, const char *name)
 {
     for (size_t i = 0; i < COMMANDS; i++)
-        if (strcasecmp(commands[i].name, name) == 0)
+        if (strcasecmp(commands[i].name, name) == 0 && is_offered(session, &commands[i]))
             return &commands[i];
     return NULL;
 }
@@ -103,7 +112,9 @@ static void run(struct session *session, const struct command *command, const ch
     unsigned char next = transitions[session->state][command - commands];
     bool wrong =
         *argument ? command->argument == ARGUMENT_NONE : command->argument == ARGUMENT_NEEDED;
-    if (next == X)
+    if (command->needs_tls && session->tls_offer == LISTEN_TLS_REQUIRED && !session->tls)
+        session_refuse(session, 530, "5.7.0", "STARTTLS first");
+    else if (next == X)
         out_of_sequence(session);
     else if (wrong)
         session_bad_command(session, 501, "5.5.4", "Syntax: %s", command->syntax);
@@ -122,7 +133,7 @@ void session_command(struct session *session, char *line)
         *argument++ = 0;
     argument += strspn(argument, " ");
 
-    const struct command *command = find_command(line);
+    const struct command *command = find_command(session, line);
     session->command = command ? command->name : "unknown";
     /* Arguments of other commands may hold what the log should not, such as passwords. */
     bool log_argument = command && (command->run == run_mail || command->run == run_rcpt);
@@ -170,6 +181,8 @@ static bool run_ehlo(struct session *session, const char *argument)
     session_reply_more(session, 250, "8BITMIME");
     session_reply_more(session, 250, "SMTPUTF8");
     session_reply_more(session, 250, "ENHANCEDSTATUSCODES");
+    if (session->tls_offer != LISTEN_TLS_OFF && !session->tls)
+        session_reply_more(session, 250, "STARTTLS");
     session_reply(session, 250, "", "HELP");
     return true;
 }
@@ -212,6 +225,7 @@ static int fill_envelope(struct session *session, const char *sender,
         return -ENOMEM;
     memcpy(envelope->client_ip, session->client_ip, sizeof envelope->client_ip);
     envelope->esmtp = session->esmtp;
+    envelope->tls = session->tls;
     envelope->smtputf8 = parameters->smtputf8;
     envelope->eight_bit = parameters->eight_bit;
     return transaction_set_sender(session->transaction, sender);
@@ -368,9 +382,9 @@ static bool run_expn(struct session *session, const char *argument)
 static bool run_help(struct session *session, const char *argument)
 {
     (void)argument;
-    char names[COMMANDS * 8] = "";
+    char names[COMMANDS * 10] = "";
     for (size_t i = 0; i < COMMANDS; i++)
-        if (commands[i].run != run_expn)
+        if (commands[i].run != run_expn && is_offered(session, &commands[i]))
             snprintf(names + strlen(names), sizeof names - strlen(names), " %s", commands[i].name);
     session_reply(session, 214, "2.0.0", "Commands:%s", names);
     return true;
@@ -380,5 +394,22 @@ static bool run_quit(struct session *session, const char *argument)
 {
     (void)argument;
     session_reply(session, 221, "2.0.0", "%s closing", session->config->hostname);
+    return true;
+}
+
+/* RFC 3207. Nothing that was said before counts afterwards. */
+static bool run_starttls(struct session *session, const char *argument)
+{
+    (void)argument;
+    if (session->tls) {
+        session_bad_command(session, 503, "5.5.1", "TLS is active already");
+        return false;
+    }
+    free(session->helo);
+    session->helo = NULL;
+    session->esmtp = session->smtputf8 = false;
+    session_reply(session, 220, "2.0.0", "Ready to start TLS");
+    session_flush(session);
+    session->hooks.start_tls(session->context);
     return true;
 }

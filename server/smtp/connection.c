@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../log.h"
+#include "tls.h"
 
 enum connection_state { CONNECTION_OPEN, CONNECTION_DRAINING, CONNECTION_CLOSED };
 
@@ -18,6 +19,10 @@ struct connection {
     uv_shutdown_t shutdown;
     unsigned open_handles;
     struct session *session;
+    const struct tls_context *tls_context; /* NULL: none is configured. The session's config's */
+    struct tls *tls;                       /* NULL: in the clear */
+    bool tls_started;                      /* the session knows */
+    bool starts_with_tls;                  /* the session greets inside TLS */
     enum connection_state state;
     bool using_input;   /* inside session_input(): an answer need not set things going */
     bool submitted;     /* its message is with submit(): the answer will come */
@@ -37,9 +42,11 @@ struct pending_write {
 };
 
 /* Bytes from the socket go through use_input() to the session, and the session's through
- * send_to_client() to the socket: those two are where a TLS layer stands between. */
+ * send_to_client() to the socket. TLS stands between: see use_tls_input() and write_tls_output().
+ */
 static size_t use_input(struct connection *c, const char *bytes, size_t size);
 static bool send_to_client(void *context, const char *bytes, size_t size);
+static void start_tls(void *context);
 
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer);
 static void on_written(uv_write_t *request, int status);
@@ -74,11 +81,9 @@ static int queue_write(struct connection *c, const char *bytes, size_t size)
     return code;
 }
 
-static bool send_to_client(void *context, const char *bytes, size_t size)
+/* Sends what can be sent at once, and queues the rest. */
+static int write_out(struct connection *c, const char *bytes, size_t size)
 {
-    struct connection *c = context;
-    if (c->state != CONNECTION_OPEN)
-        return false;
     uv_buf_t buffer = uv_buf_init((char *)bytes, (unsigned)size);
     int sent = write_queue(c) > 0 ? UV_EAGAIN : uv_try_write((uv_stream_t *)&c->tcp, &buffer, 1);
     if (sent == UV_EAGAIN)
@@ -86,6 +91,34 @@ static bool send_to_client(void *context, const char *bytes, size_t size)
     int code = sent < 0 ? sent : 0;
     if (code == 0 && (size_t)sent < size)
         code = queue_write(c, bytes + sent, size - (size_t)sent);
+    return code;
+}
+
+static int write_tls_output(struct connection *c)
+{
+    const char *bytes;
+    size_t size = tls_output(c->tls, &bytes);
+    int code = size > 0 ? write_out(c, bytes, size) : 0;
+    tls_output_sent(c->tls);
+    return code;
+}
+
+static int write_content(struct connection *c, const char *bytes, size_t size)
+{
+    if (!c->tls)
+        return write_out(c, bytes, size);
+    if (!tls_is_open(c->tls)) /* such as the 421 of a time-out: nobody could read it */
+        return 0;
+    int code = tls_write(c->tls, bytes, size);
+    return code == 0 ? write_tls_output(c) : code;
+}
+
+static bool send_to_client(void *context, const char *bytes, size_t size)
+{
+    struct connection *c = context;
+    if (c->state != CONNECTION_OPEN)
+        return false;
+    int code = write_content(c, bytes, size);
     if (code != 0)
         close_now(c, uv_strerror(code));
     return code == 0 && write_queue(c) <= CONNECTION_WRITE_LIMIT;
@@ -147,6 +180,15 @@ static void enter_list(struct connection *c, struct connections *owner)
     owner->count++;
 }
 
+/* A reply that STARTTLS was taken is out already. */
+static void start_tls(void *context)
+{
+    struct connection *c = context;
+    c->tls = tls_new(c->tls_context);
+    if (!c->tls)
+        close_now(c, "out of memory");
+}
+
 static struct session *make_session(struct connection *c, const struct connections *connections,
                                     const char *ip, struct config *config)
 {
@@ -157,6 +199,7 @@ static struct session *make_session(struct connection *c, const struct connectio
         .release_rules = connections->hooks.release_rules,
         .check_recipient = check_recipient,
         .begin = begin,
+        .start_tls = start_tls,
         .submit = submit,
     };
     return session_new(config, &hooks, c, c->id, ip, connections->temporary_directory);
@@ -185,8 +228,21 @@ static struct connection *make_connection(struct connections *connections, const
     return c;
 }
 
+/* A reload may have taken the certificates away from a listener that was opened with some. */
+static int take_listener(struct connection *c, const struct listen_address *listener,
+                         const struct config *config)
+{
+    c->tls_context = config->tls.context;
+    session_set_listener(c->session, listener);
+    if (listener->tls != LISTEN_TLS_IMPLICIT)
+        return 0;
+    c->starts_with_tls = true;
+    c->tls = c->tls_context ? tls_new(c->tls_context) : NULL;
+    return c->tls ? 0 : -ENOMEM;
+}
+
 int connection_open(struct connections *connections, int fd, const struct sockaddr *peer,
-                    struct config *config)
+                    const struct listen_address *listener, struct config *config)
 {
     char ip[46];
     connection_format_address(peer, ip);
@@ -194,13 +250,16 @@ int connection_open(struct connections *connections, int fd, const struct sockad
     if (!c)
         return -ENOMEM;
     log_info("connect", c->id, LOG_TEXT("client", ip));
-    int code = uv_tcp_open(&c->tcp, fd);
+    int code = take_listener(c, listener, config);
+    if (code == 0)
+        code = uv_tcp_open(&c->tcp, fd);
     if (code != 0) {
         close_now(c, uv_strerror(code));
         return code;
     }
     uv_tcp_nodelay(&c->tcp, 1);
-    session_start(c->session);
+    if (!c->starts_with_tls)
+        session_start(c->session);
     advance(c);
     return 0;
 }
@@ -235,12 +294,71 @@ static void use_rest(struct connection *c)
     c->rest = NULL;
 }
 
+static void keep_rest(struct connection *c, const char *bytes, size_t size)
+{
+    c->rest = malloc(size);
+    if (!c->rest) {
+        close_now(c, "out of memory");
+        return;
+    }
+    memcpy(c->rest, bytes, size);
+    c->rest_at = 0;
+    c->rest_size = size;
+}
+
+static void receive_content(struct connection *c, const char *bytes, size_t size)
+{
+    size_t used = use_input(c, bytes, size);
+    if (used < size && c->state == CONNECTION_OPEN)
+        keep_rest(c, bytes + used, size - used);
+}
+
+static void note_tls_started(struct connection *c)
+{
+    if (c->tls_started || !tls_is_open(c->tls))
+        return;
+    c->tls_started = true;
+    log_info("tls", c->id, LOG_TEXT("version", tls_version(c->tls)),
+             LOG_TEXT("cipher", tls_cipher(c->tls)), LOG_TEXT("name", tls_server_name(c->tls)),
+             LOG_TEXT("resumed", tls_is_resumed(c->tls) ? "yes" : "no"));
+    session_tls_started(c->session);
+    if (c->starts_with_tls)
+        session_start(c->session);
+}
+
+/* One piece of content. False: more must come first, or it is over. */
+static bool use_tls_input(struct connection *c)
+{
+    char *content = c->owner->input; /* what was read into it is inside c->tls by now */
+    ssize_t size = tls_take(c->tls, content, CONNECTION_READ_SIZE);
+    int code = write_tls_output(c);
+    if (code != 0) {
+        close_now(c, uv_strerror(code));
+        return false;
+    }
+    note_tls_started(c);
+    if (size > 0 && c->state == CONNECTION_OPEN)
+        receive_content(c, content, (size_t)size);
+    else if (size == -EPIPE)
+        drain(c, "closed by the client");
+    else if (size < 0) {
+        log_info("tls-failed", c->id, LOG_TEXT("reason", tls_failure(c->tls)));
+        drain(c, "TLS failed");
+    }
+    return size > 0 && c->state == CONNECTION_OPEN;
+}
+
 /* Uses the input that waits as far as it may, then reads on or pauses. Called after whatever may
  * have changed that. */
 static void advance(struct connection *c)
 {
-    while (c->rest && can_use_input(c))
-        use_rest(c);
+    bool more = true;
+    while (more && can_use_input(c)) {
+        if (c->rest)
+            use_rest(c);
+        else
+            more = c->tls && use_tls_input(c);
+    }
     if (c->state != CONNECTION_OPEN)
         return;
     if (!can_use_input(c))
@@ -260,17 +378,10 @@ static void advance(struct connection *c)
 
 static void receive(struct connection *c, const char *bytes, size_t size)
 {
-    size_t used = use_input(c, bytes, size);
-    if (used < size && c->state == CONNECTION_OPEN) {
-        c->rest = malloc(size - used);
-        if (!c->rest) {
-            close_now(c, "out of memory");
-            return;
-        }
-        memcpy(c->rest, bytes + used, size - used);
-        c->rest_at = 0;
-        c->rest_size = size - used;
-    }
+    if (!c->tls)
+        receive_content(c, bytes, size);
+    else if (tls_put(c->tls, bytes, size) != 0)
+        close_now(c, "out of memory");
     advance(c);
 }
 
@@ -331,7 +442,13 @@ static void drain(struct connection *c, const char *reason)
         return;
     c->state = CONNECTION_DRAINING;
     c->reason = reason;
-    int code = uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown_done);
+    int code = 0;
+    if (c->tls) {
+        tls_close(c->tls);
+        code = write_tls_output(c);
+    }
+    if (code == 0)
+        code = uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown_done);
     if (code != 0) {
         close_now(c, uv_strerror(code));
         return;
@@ -377,6 +494,7 @@ static void free_if_over(struct connection *c)
         leave_list(c);
     if (c->submitted)
         return;
+    tls_free(c->tls); /* before the session's config, whose certificates it uses */
     session_free(c->session);
     free(c->rest);
     free(c);

@@ -1,7 +1,7 @@
 /*
  * connection.h - one client: a uv_tcp_t, a timer and a session.
  *
- * open         bytes go from the socket to the session, and its replies back
+ * open         bytes go from the socket, through TLS if it is on, to the session; replies go back
  * draining     the session closed it: replies still go out, what comes in is thrown away, so that
  *              the client gets the last reply and not a reset
  * closed       its handles are; it lives on while its message is with submit()
@@ -36,10 +36,10 @@ struct connections {
     char input[CONNECTION_READ_SIZE];
 };
 
-/* Takes over `fd`, a connected, non-blocking socket, and greets. 0 or a negative errno; then fd is
- * still the caller's. */
+/* Takes over `fd`, a connected, non-blocking socket, and greets (inside TLS, where that is what the
+ * listener offers). 0 or a negative errno; then fd is still the caller's. */
 int connection_open(struct connections *connections, int fd, const struct sockaddr *peer,
-                    struct config *config);
+                    const struct listen_address *listener, struct config *config);
 
 /* See session_shut_down(). */
 void connections_shut_down(struct connections *connections);

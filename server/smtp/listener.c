@@ -28,6 +28,7 @@ enum listeners_state {
 struct listener {
     struct listeners *owner;
     uv_poll_t poll;
+    struct listen_address address; /* as when it was opened, whatever was reloaded since */
     int fd;
     int port;
 };
@@ -74,6 +75,7 @@ static int open_listener(uv_loop_t *loop, struct listener *listener, int fd)
     if (code != 0)
         return code;
     listener->fd = fd;
+    listener->address = *where;
     listener->poll.data = listener;
     listener->owner->open_handles++;
     return 0;
@@ -167,12 +169,13 @@ static void turn_away(const struct config *config, int fd, const struct sockaddr
     log_warn("turned-away", NULL, LOG_TEXT("client", ip), LOG_TEXT("reason", why));
 }
 
-static void take_client(struct listeners *l, int fd, const struct sockaddr *peer)
+static void take_client(struct listeners *l, const struct listener *listener, int fd,
+                        const struct sockaddr *peer)
 {
     struct config *config = l->connections.hooks.config(l->connections.context);
     if (l->connections.count >= config->smtp.max_connections)
         turn_away(config, fd, peer, "too many connections");
-    else if (connection_open(&l->connections, fd, peer, config) != 0)
+    else if (connection_open(&l->connections, fd, peer, &listener->address, config) != 0)
         turn_away(config, fd, peer, "no resources");
     config_unref(config);
 }
@@ -255,7 +258,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
         union address peer;
         int fd = accept_client(listener, &peer);
         if (fd >= 0) {
-            take_client(l, fd, &peer.any);
+            take_client(l, listener, fd, &peer.any);
             continue;
         }
         int code = errno;

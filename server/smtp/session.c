@@ -43,6 +43,19 @@ void session_free(struct session *session)
     free(session);
 }
 
+void session_set_listener(struct session *session, const struct listen_address *listener)
+{
+    bool possible = session->hooks.start_tls && session->config->tls.context;
+    session->tls_offer = possible ? listener->tls : LISTEN_TLS_OFF;
+}
+
+void session_tls_started(struct session *session)
+{
+    session->tls = true;
+    if (session->state == STATE_HANDSHAKE)
+        session->state = STATE_GREETED;
+}
+
 void session_drop_transaction(struct session *session)
 {
     transaction_free(session->transaction);
@@ -159,12 +172,24 @@ static size_t read_data(struct session *session, const char *bytes, size_t size)
     return used;
 }
 
+/* Nothing of it may count as said inside TLS (RFC 3207 section 5). */
+static size_t throw_away(struct session *session, size_t size)
+{
+    if (!session->injected)
+        log_warn("starttls-injection", session->id, LOG_TEXT("client", session->client_ip),
+                 LOG_NUMBER("size", (int64_t)size));
+    session->injected = true;
+    return size;
+}
+
 size_t session_input(struct session *session, const char *bytes, size_t size)
 {
     size_t used = 0;
     session->blocked = false;
     while (used < size && session->state < STATE_WAITING && !session->blocked) {
-        if (session->state == STATE_DATA)
+        if (session->state == STATE_HANDSHAKE)
+            used += throw_away(session, size - used);
+        else if (session->state == STATE_DATA)
             used += read_data(session, bytes + used, size - used);
         else
             used += read_line(session, bytes + used, size - used);

@@ -47,6 +47,9 @@ struct session_hooks {
                                              const char *recipient);
     /* NULL, or told of a new transaction whose MAIL is accepted; it stays the session's. */
     void (*begin)(void *context, struct transaction *transaction);
+    /* What the session takes and sends from here on is to be inside TLS; it is told by
+     * session_tls_started() when that is so. NULL: STARTTLS is not offered. */
+    void (*start_tls)(void *context);
     /* Takes over a complete transaction. session_answer() must be called once, from inside or
      * later. */
     void (*submit)(void *context, struct transaction *transaction);
@@ -59,6 +62,9 @@ struct session *session_new(struct config *config, const struct session_hooks *h
                             const char *id, const char *client_ip, const char *temporary_directory);
 void session_free(struct session *session); /* takes NULL */
 
+/* What the client's listener offers; before session_start(). Without it: no TLS. */
+void session_set_listener(struct session *session, const struct listen_address *listener);
+
 /* Sends the greeting. */
 void session_start(struct session *session);
 
@@ -66,6 +72,9 @@ void session_start(struct session *session);
  * it submits, and where send() returned false: the rest must be given again, after session_answer()
  * or once the client has read its replies. After close() it uses, and ignores, all. */
 size_t session_input(struct session *session, const char *bytes, size_t size);
+
+/* TLS is up: after start_tls(), or before session_start(). The client has to greet again. */
+void session_tls_started(struct session *session);
 
 /* True from submit() until session_answer(): reading from the client should pause. */
 bool session_is_waiting(const struct session *session);

@@ -20,6 +20,7 @@ enum session_state {
     STATE_MAIL,        /* a transaction with a sender */
     STATE_RCPT,        /* and at least one recipient */
     STATE_DATA,        /* its message is coming in */
+    STATE_HANDSHAKE,   /* STARTTLS was answered; what comes in the clear is thrown away */
     STATE_WAITING,     /* the message is with submit(), its answer is to come */
     STATE_CLOSING,     /* to be closed once the replies are handed to send() */
     STATE_CLOSED,
@@ -44,6 +45,9 @@ struct session {
     char client_ip[46];
 
     enum session_state state;
+    enum listen_tls tls_offer;
+    bool tls;           /* inside TLS */
+    bool injected;      /* something came in the clear after STARTTLS; logged once */
     bool esmtp;         /* EHLO, not HELO */
     bool shutting_down; /* close after the message that is under way */
     char *helo;         /* NULL before EHLO or HELO */
