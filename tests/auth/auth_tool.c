@@ -80,7 +80,7 @@ int main(int argc, char **argv)
                                        .resolver_count = 1,
                                        .query_timeout_ms = 300,
                                        .timeout_ms = atoi(argv[2]),
-                                       .cache_size = 1 << 20};
+                                       .cache_size = getenv("NO_CACHE") ? 0 : 1 << 20};
     struct envelope envelope = {.sender = argv[5], .helo = argv[4]};
     snprintf(envelope.client_ip, sizeof envelope.client_ip, "%s", argv[3]);
     message_init();

@@ -321,18 +321,20 @@ class Faults(unittest.TestCase):
     def test_an_answer_is_asked_for_once(self):
         def answer(name, kind):
             return [(16, nameservers.txt_data("v=spf1 -all"))] if name == "good.test" else 3
-        for ttl, expected in ((60, 1), (0, 4)):
-            with self.subTest(ttl):
+        for ttl, memory, expected in ((60, True, 1), (0, True, 4), (60, False, 4)):
+            with self.subTest(ttl=ttl, memory=memory):
                 server = self.server(answer, ttl=ttl)
                 with tempfile.NamedTemporaryFile() as file:
                     file.write(mail())
                     file.flush()
                     subprocess.run([TOOL, str(server.port), "20000", "192.0.2.1", "helo.test",
                                     "ann@good.test", file.name, "3"], check=True, timeout=90,
-                                   stdout=subprocess.DEVNULL)
+                                   stdout=subprocess.DEVNULL,
+                                   env=dict(os.environ, **({} if memory else {"NO_CACHE": "1"})))
                 self.assertEqual(server.questions.count(("good.test", 16)), expected)
                 # "There is none" is kept too, for a minute where no SOA says how long.
-                self.assertEqual(server.questions.count(("_dmarc.good.test", 16)), 1)
+                self.assertEqual(server.questions.count(("_dmarc.good.test", 16)),
+                                 1 if memory else 4)
 
 
 if __name__ == "__main__":
