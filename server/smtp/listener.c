@@ -75,7 +75,6 @@ static int open_listener(uv_loop_t *loop, struct listener *listener, int fd)
     if (code != 0)
         return code;
     listener->fd = fd;
-    listener->address = *where;
     listener->poll.data = listener;
     listener->owner->open_handles++;
     return 0;
@@ -115,6 +114,7 @@ static int open_listeners(struct listeners *l, const struct smtp_config *smtp, i
 {
     for (size_t i = 0; i < smtp->listen_count; i++) {
         l->items[i].owner = l;
+        l->items[i].address = smtp->listen[i];
         int code = open_listener(l->connections.loop, &l->items[i], sockets[i]);
         if (code != 0) {
             char text[80];
