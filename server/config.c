@@ -245,14 +245,19 @@ static void push_machine_defaults(lua_State *L)
     lua_setfield(L, -2, "rules.workers");
 }
 
+/* Pushes this function of lua/mxhook/config.lua. */
+static void push_function(lua_State *L, const char *name)
+{
+    embedded_open(L);
+    embedded_require(L, "mxhook.config");
+    lua_getfield(L, -1, name);
+}
+
 /* Lua: load(path, text) -> values, or nil and a list of errors; here the list becomes an error with
  * a line each. */
 static int load_values(lua_State *L)
 {
-    if (!embedded_load(L, "mxhook.config"))
-        return luaL_error(L, "mxhook.config is not built in");
-    lua_call(L, 0, 1);
-    lua_getfield(L, -1, "load");
+    push_function(L, "load");
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 2);
     push_machine_defaults(L);
@@ -267,6 +272,16 @@ static int load_values(lua_State *L)
     lua_pushliteral(L, "\n");
     lua_call(L, 2, 1);
     return lua_error(L);
+}
+
+/* Lua: defaults(the rules' folder) -> values */
+static int default_values(lua_State *L)
+{
+    push_function(L, "defaults");
+    lua_pushvalue(L, 1);
+    push_machine_defaults(L);
+    lua_call(L, 2, 1);
+    return 1;
 }
 
 static int raised(lua_State *L, struct error *err)
@@ -294,21 +309,36 @@ static int read_file(const char *path, char **text, size_t *size, struct error *
     return 0;
 }
 
-static int load_into(lua_State *L, const char *path, struct config *config, struct error *err)
+/* Both push the table of values. */
+static int load_file(lua_State *L, const char *path, struct error *err)
 {
     char *text = NULL;
     size_t size = 0;
     int code = read_file(path, &text, &size, err);
     if (code == 0) {
-        luaL_openlibs(L);
-        /* So that the process never needs memory that is both written and run. */
-        luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
         lua_pushcfunction(L, load_values);
         lua_pushstring(L, path);
         lua_pushlstring(L, text, size);
         code = lua_pcall(L, 2, 1, 0) == 0 ? 0 : raised(L, err);
     }
     free(text);
+    return code;
+}
+
+static int load_defaults(lua_State *L, const char *directory, struct error *err)
+{
+    lua_pushcfunction(L, default_values);
+    lua_pushstring(L, directory);
+    return lua_pcall(L, 1, 1, 0) == 0 ? 0 : raised(L, err);
+}
+
+static int load_into(lua_State *L, int (*load)(lua_State *, const char *, struct error *),
+                     const char *path, struct config *config, struct error *err)
+{
+    luaL_openlibs(L);
+    /* So that the process never needs memory that is both written and run. */
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    int code = load(L, path, err);
     if (code != 0)
         return code;
     lua_pushcfunction(L, read_values);
@@ -317,7 +347,8 @@ static int load_into(lua_State *L, const char *path, struct config *config, stru
     return lua_pcall(L, 2, 0, 0) == 0 ? 0 : raised(L, err);
 }
 
-int config_load(const char *path, struct config **out, struct error *err)
+static int config_new(int (*load)(lua_State *, const char *, struct error *), const char *path,
+                      struct config **out, struct error *err)
 {
     struct counted_config *counted = calloc(1, sizeof *counted);
     lua_State *L = luaL_newstate();
@@ -325,7 +356,7 @@ int config_load(const char *path, struct config **out, struct error *err)
     if (!counted || !L || !(counted->config.path = strdup(path)))
         error_set(err, code, "%s: out of memory", path);
     else
-        code = load_into(L, path, &counted->config, err);
+        code = load_into(L, load, path, &counted->config, err);
     if (L)
         lua_close(L);
     if (!counted)
@@ -338,11 +369,19 @@ int config_load(const char *path, struct config **out, struct error *err)
     return code;
 }
 
+int config_load(const char *path, struct config **out, struct error *err)
+{
+    return config_new(load_file, path, out, err);
+}
+
+int config_defaults(const char *rules_directory, struct config **out, struct error *err)
+{
+    return config_new(load_defaults, rules_directory, out, err);
+}
+
 static int print_example(lua_State *L)
 {
-    embedded_load(L, "mxhook.config");
-    lua_call(L, 0, 1);
-    lua_getfield(L, -1, "example");
+    push_function(L, "example");
     lua_call(L, 0, 1);
     fputs(lua_tostring(L, -1), stdout);
     return 0;

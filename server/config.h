@@ -1,7 +1,7 @@
 /*
  * config.h - the configuration: one Lua file, checked, as a plain struct.
  *
- * The options, their types, defaults, limits and explanations stand in lua/mxhook/config.lua, and
+ * The options, their types, defaults, limits and explanations stand in lua/mxhook/options.lua, and
  * nowhere else: `mxhook config` prints an example made from that table. To add an option: a row
  * there, a field here, a line in config.c's read_*().
  *
@@ -117,6 +117,9 @@ struct config {
  * file, line and, for a misspelt name, which one was meant; several errors stand on a line each.
  * Relative paths in the file are taken from the file's own folder. Blocking; any thread. */
 int config_load(const char *path, struct config **out, struct error *err);
+
+/* Without a file: the defaults, no domain, and the rules of this folder. As config_load(). */
+int config_defaults(const char *rules_directory, struct config **out, struct error *err);
 
 /* Writes to stdout an example that documents every option and its default. 0 or negative errno. */
 int config_print_example(void);

@@ -16,8 +16,11 @@ struct embedded_module {
 
 extern const struct embedded_module embedded_modules[]; /* ends with a NULL name */
 
-/* Pushes the module's chunk, not yet called; false (nothing pushed) where there is none of that name,
- * or an error message and a Lua error where it does not compile. The state's thread. */
-int embedded_load(struct lua_State *L, const char *name);
+/* Lets `require` find them, before the file system's: nobody's file may take a module's place. Needs
+ * the package library. Raises. The state's thread. */
+void embedded_open(struct lua_State *L);
+
+/* Pushes what `require(name)` gives. Raises. */
+void embedded_require(struct lua_State *L, const char *name);
 
 #endif

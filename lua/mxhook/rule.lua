@@ -4,6 +4,7 @@
 -- since they alone can tell from the recipient whether they answer, and how many there are.
 
 local core = require "mxhook.core"
+local nearest = require "mxhook.nearest"
 
 local rule = {}
 
@@ -85,32 +86,9 @@ function rule.check_answer(key, what, value)
     end
 end
 
--- The distance of two words in insertions, deletions, replacements and swaps of neighbours.
-local function distance(a, b)
-    local before, row = {}, {}
-    for j = 0, #b do row[j] = j end
-    for i = 1, #a do
-        local current = { [0] = i }
-        for j = 1, #b do
-            local same = a:byte(i) == b:byte(j)
-            current[j] = math.min(row[j] + 1, current[j - 1] + 1, row[j - 1] + (same and 0 or 1))
-            if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
-                current[j] = math.min(current[j], before[j - 2] + 1)
-            end
-        end
-        before, row = row, current
-    end
-    return row[#b]
-end
-
 --- " (did you mean 'subject'?)" where one of `names` is near to `name`; else "".
 function rule.suggest(name, names)
-    local best, least = nil, math.max(1, math.floor(#name / 3)) + 1
-    for _, candidate in ipairs(names) do
-        local far = distance(name:lower(), candidate:lower())
-        if far < least then best, least = candidate, far end
-    end
-    return best and (" (did you mean '%s'?)"):format(best) or ""
+    return nearest(name, names, " (did you mean '%s'?)")
 end
 
 return rule

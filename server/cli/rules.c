@@ -9,18 +9,8 @@
 int cli_load_rules(const char *directory, const char *path, struct config **config,
                    struct ruleset **rules, struct error *err)
 {
-    *config = NULL;
-    if (!directory) {
-        int code = config_load(path, config, err);
-        return code != 0 ? code : ruleset_load(&(*config)->rules, 1, rules, err);
-    }
-    /* the defaults of lua/mxhook/config.lua */
-    const struct rules_config defaults = {.directory = (char *)directory,
-                                          .workers = 1,
-                                          .time_limit_ms = 100,
-                                          .memory_limit = 64 << 20,
-                                          .text_limit = 4 << 20};
-    return ruleset_load(&defaults, 1, rules, err);
+    int code = directory ? config_defaults(directory, config, err) : config_load(path, config, err);
+    return code != 0 ? code : ruleset_load(&(*config)->rules, 1, rules, err);
 }
 
 int cli_read_message(const char *file, struct spill **out, struct error *err)

@@ -8,8 +8,8 @@
 #include "../spill.h"
 
 /* Loads rules: of `directory` with the limits that are the configuration's defaults where it is
- * given, else of the configuration file `path`. *config: NULL, or what was loaded, the caller's to
- * unref. */
+ * given, else of the configuration file `path`. *config: what was loaded, the caller's to unref; left
+ * as it was where that failed. */
 int cli_load_rules(const char *directory, const char *path, struct config **config,
                    struct ruleset **rules, struct error *err);
 

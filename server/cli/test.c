@@ -76,7 +76,7 @@ int cli_test(int argc, char **argv)
         config_unref(config);
         return cli_fail("test", &err);
     }
-    const char *directory = config ? config->rules.directory : arguments.rules;
+    const char *directory = config->rules.directory;
     if (arguments.options.path_count == 0) {
         arguments.options.paths = &directory;
         arguments.options.path_count = 1;

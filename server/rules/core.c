@@ -79,28 +79,6 @@ static int core_check(lua_State *L)
     return 0;
 }
 
-static int load_embedded(lua_State *L)
-{
-    const char *name = luaL_checkstring(L, 1);
-    if (!embedded_load(L, name))
-        lua_pushfstring(L, "\n\tno embedded module '%s'", name);
-    return 1;
-}
-
-/* Before the file system's: nobody's file may take a module's place. */
-static void add_searcher(lua_State *L)
-{
-    lua_getglobal(L, "package");
-    lua_getfield(L, -1, "loaders");
-    lua_pushcfunction(L, load_embedded);
-    for (int i = 2; i <= 5; i++) {
-        lua_rawgeti(L, -2, i);
-        lua_insert(L, -2);
-        lua_rawseti(L, -3, i);
-    }
-    lua_pop(L, 3);
-}
-
 void core_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"log", core_log},
@@ -115,7 +93,7 @@ void core_open(lua_State *L)
     luaL_openlibs(L);
     /* Only now: opening the jit library turns the compiler on. Its traces would call no hook. */
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
-    add_searcher(L);
+    embedded_open(L);
     msg_open(L);
     luaL_register(L, "mxhook.core", functions); /* sets package.loaded too */
     luaL_newmetatable(L, ANSWER_TYPE);

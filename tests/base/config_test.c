@@ -86,6 +86,18 @@ static void every_option_but_domains_has_a_default(void **state)
     config_unref(c);
 }
 
+static void defaults_need_no_file(void **state)
+{
+    (void)state;
+    struct config *c = NULL;
+    assert_int_equal(config_defaults("some/rules", &c, &err), 0);
+    assert_string_equal(c->rules.directory, "some/rules");
+    assert_int_equal(c->rules.time_limit_ms, 100);
+    assert_int_equal(c->rules.text_limit, 4 << 20);
+    assert_int_equal(c->smtp.domain_count, 0);
+    config_unref(c);
+}
+
 static void reads_what_is_given(void **state)
 {
     (void)state;
@@ -127,6 +139,10 @@ static void unknown_names_get_a_suggestion(void **state)
                  "4: smtp.max_sise: no such option; did you mean smtp.max_size?");
     assert_error("domains = { 'a.example' }\nzzzzzzzzzzzzzzzz = 1\n",
                  "2: zzzzzzzzzzzzzzzz: no such option");
+    assert_error("domains = { 'a.example' }\nrules = {\n  time_limti = '1s',\n}\n",
+                 "3: rules.time_limti: no such option; did you mean rules.time_limit?");
+    assert_error("domains = { 'a.example' }\nruls = {}\n",
+                 "2: ruls: no such option; did you mean rules?");
 }
 
 static void wrong_types_say_what_was_expected(void **state)
@@ -216,6 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_option_but_domains_has_a_default),
         cmocka_unit_test(auth_options),
+        cmocka_unit_test(defaults_need_no_file),
         cmocka_unit_test(reads_what_is_given),
         cmocka_unit_test(unknown_names_get_a_suggestion),
         cmocka_unit_test(wrong_types_say_what_was_expected),

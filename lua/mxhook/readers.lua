@@ -1,0 +1,180 @@
+-- Values of the configuration, read: by the type of an option, a function that gives the value for config.c,
+-- or nil and what was expected.
+
+local nearest = require "mxhook.nearest"
+
+local readers = {}
+
+local DURATIONS = { ms = 1, s = 1000, m = 60e3, h = 3600e3, d = 86400e3 }
+local MIB = 1024 * 1024
+local BYTES = { B = 1, KB = 1e3, MB = 1e6, GB = 1e9, KiB = 1024, MiB = MIB, GiB = 1024 * MIB }
+
+local function with_unit(value, units, expected)
+  if type(value) ~= "string" then return nil, expected end
+  local number, unit = value:match("^%s*(%d+%.?%d*)%s*(%a*)%s*$")
+  local factor = number and units[unit]
+  if not factor then return nil, expected end
+  return math.floor(tonumber(number) * factor)
+end
+
+local function within(number, option, unit)
+  if option.min and number < option.min or option.max and number > option.max then
+    return nil, ("expected %s to %s%s"):format(option.min, option.max, unit)
+  end
+  return number
+end
+
+function readers.string(value)
+  if type(value) ~= "string" or value == "" or value:find("[%z\1-\32\127]") then
+    return nil, "expected a string without spaces or control characters"
+  end
+  return value
+end
+
+function readers.path(value)
+  if type(value) ~= "string" or value == "" or value:find("%z") then
+    return nil, "expected a path"
+  end
+  return value
+end
+
+function readers.boolean(value)
+  if type(value) ~= "boolean" then return nil, "expected true or false" end
+  return value
+end
+
+function readers.integer(value, option)
+  if type(value) ~= "number" or value ~= math.floor(value) then
+    return nil, "expected a whole number"
+  end
+  return within(value, option, "")
+end
+
+function readers.duration(value, option)
+  local ms, expected = with_unit(value, DURATIONS, 'expected a duration such as "100ms", "5s", "10m", "6h" or "1d"')
+  if not ms then return nil, expected end
+  return within(ms, option, " ms")
+end
+
+function readers.bytes(value, option)
+  local expected = 'expected a number of bytes, or a size such as "256 KiB" or "50 MB"'
+  if type(value) ~= "number" then
+    value, expected = with_unit(value, BYTES, expected)
+    if not value then return nil, expected end
+  end
+  if value ~= math.floor(value) then return nil, expected end
+  return within(value, option, " bytes")
+end
+
+function readers.level(value)
+  for number, name in ipairs { "debug", "info", "warn", "error" } do
+    if value == name then return number - 1 end
+  end
+  return nil, "expected debug, info, warn or error"
+end
+
+local function list_of(value, read, expected, option)
+  if type(value) ~= "table" then return nil, expected end
+  local list, count = {}, 0
+  for _ in pairs(value) do count = count + 1 end
+  if count == 0 or count ~= #value then return nil, expected end
+  for index, item in ipairs(value) do
+    local read_item, why = read(item, option)
+    if read_item == nil then return nil, why end
+    list[index] = read_item
+  end
+  return list
+end
+
+function readers.durations(value, option)
+  return list_of(value, readers.duration, 'expected a list of durations, such as { "10s", "1m" }', option)
+end
+
+local function domain(value)
+  local name = type(value) == "string" and value:lower() or ""
+  local bare = name:gsub("^%*%.", "")
+  if bare == "" or bare:find("[^%w%-%._\128-\255]") or bare:find("%.%.") or bare:find("^[%.%-]") or bare:find("[%.%-]$") then
+    return nil, ('expected a domain such as "example.com" or "*.example.com", got "%s"'):format(tostring(value))
+  end
+  return name
+end
+
+function readers.domains(value)
+  return list_of(value, domain, 'expected a list of domains, such as { "example.com" }')
+end
+
+local function address(value)
+  local text = type(value) == "string" and value or tostring(value)
+  local host, port = text:match("^%[([%x:%.]+)%]:(%d+)$")
+  if not host then host, port = text:match("^(%d+%.%d+%.%d+%.%d+):(%d+)$") end
+  if not host or tonumber(port) > 65535 then
+    return nil, ('expected address:port, such as "0.0.0.0:25" or "[::]:25", got "%s"'):format(text)
+  end
+  return host .. " " .. port
+end
+
+function readers.addresses(value)
+  return list_of(value, address, 'expected a list of addresses, such as { "0.0.0.0:25", "[::]:25" }')
+end
+
+-- Tables inside lists: `names` says which keys there are.
+local function check_keys(value, names, what)
+  local known = {}
+  for _, name in ipairs(names) do known[name] = true end
+  for key in pairs(value) do
+    if not known[key] then
+      local name = tostring(key)
+      return nil, ("%s has no %s%s"):format(what, name, nearest(name, names, "; did you mean %s?"))
+    end
+  end
+  return true
+end
+
+local LISTEN_TLS = { off = 0, starttls = 1, required = 2, implicit = 3 }
+
+-- What is left open (tls) is filled in by finish_listeners().
+local function listener(value)
+  if type(value) ~= "table" then value = { address = value } end
+  local ok, why = check_keys(value, { "address", "tls" }, "a listener")
+  if not ok then return nil, why end
+  if value.tls ~= nil and not LISTEN_TLS[value.tls] then
+    return nil, ('expected tls = "off", "starttls", "required" or "implicit", got %q'):format(tostring(value.tls))
+  end
+  local where
+  where, why = address(value.address)
+  if not where then return nil, why end
+  return { where = where, tls = value.tls }
+end
+
+function readers.listeners(value)
+  return list_of(value, listener, 'expected a list of addresses, such as { "0.0.0.0:25", "[::]:25" }')
+end
+
+local function certificate(value)
+  local expected = 'expected { certificate = "FILE", key = "FILE" }'
+  if type(value) ~= "table" then return nil, expected end
+  local ok, why = check_keys(value, { "certificate", "key" }, "a certificate")
+  if not ok then return nil, why end
+  if not readers.path(value.certificate) or not readers.path(value.key) then return nil, expected end
+  return { value.certificate, value.key }
+end
+
+function readers.certificates(value)
+  return list_of(value, certificate, 'expected a list such as { { certificate = "FILE", key = "FILE" } }')
+end
+
+-- Settles what depends on other options: each listener becomes a string for config.c. Returns nil and
+-- what is wrong, where something is.
+local function finish_listeners(result)
+  local certificates = result["tls.certificates"]
+  for index, each in ipairs(result.listen) do
+    local tls = each.tls or (certificates and "starttls" or "off")
+    if tls ~= "off" and not certificates then
+      return nil, ("tls = %q needs tls.certificates"):format(tls)
+    end
+    result.listen[index] = ("%s %d"):format(each.where, LISTEN_TLS[tls])
+  end
+  return true
+end
+
+return { by_type = readers, finish_listeners = finish_listeners }
