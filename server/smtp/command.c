@@ -28,6 +28,7 @@ static bool run_expn(struct session *session, const char *argument);
 static bool run_help(struct session *session, const char *argument);
 static bool run_quit(struct session *session, const char *argument);
 static bool run_starttls(struct session *session, const char *argument);
+static bool run_bdat(struct session *session, const char *argument);
 
 enum argument { ARGUMENT_NONE, ARGUMENT_OPTIONAL, ARGUMENT_NEEDED };
 
@@ -43,8 +44,8 @@ static const struct command {
     /* EHLO and HELO check their argument themselves: their replies have no enhanced code. */
     {"EHLO", run_ehlo, ARGUMENT_OPTIONAL, "EHLO hostname", 0, false},
     {"HELO", run_helo, ARGUMENT_OPTIONAL, "HELO hostname", 0, false},
-    {"MAIL", run_mail, ARGUMENT_NEEDED, "MAIL FROM:<address>", LINE_MAX_EXTRA, true, true},
-    {"RCPT", run_rcpt, ARGUMENT_NEEDED, "RCPT TO:<address>", 0, true, true},
+    {"MAIL", run_mail, ARGUMENT_NEEDED, "MAIL FROM:<address>", LINE_EXTRA_MAIL, true, true},
+    {"RCPT", run_rcpt, ARGUMENT_NEEDED, "RCPT TO:<address>", LINE_EXTRA_RCPT, true, true},
     {"DATA", run_data, ARGUMENT_NONE, "DATA", 0, false, true},
     {"RSET", run_rset, ARGUMENT_NONE, "RSET", 0, false},
     {"NOOP", run_noop, ARGUMENT_OPTIONAL, "NOOP", 0, false},
@@ -53,6 +54,8 @@ static const struct command {
     {"HELP", run_help, ARGUMENT_OPTIONAL, "HELP", 0, false},
     {"QUIT", run_quit, ARGUMENT_NONE, "QUIT", 0, false},
     {"STARTTLS", run_starttls, ARGUMENT_NONE, "STARTTLS", 0, false},
+    /* BDAT checks all itself: whatever is wrong, its octets come. */
+    {"BDAT", run_bdat, ARGUMENT_OPTIONAL, "BDAT size [LAST]", 0, false},
 };
 
 #define COMMANDS (sizeof commands / sizeof *commands)
@@ -61,14 +64,16 @@ static const struct command {
  */
 /* clang-format off */
 enum { X, GREETED = STATE_GREETED, READY = STATE_READY, MAIL = STATE_MAIL, RCPT = STATE_RCPT,
-       DATA = STATE_DATA, TLS = STATE_HANDSHAKE, BYE = STATE_CLOSING };
+       DATA = STATE_DATA, TLS = STATE_HANDSHAKE, CHUNK = STATE_CHUNK, CHUNKS = STATE_CHUNKS,
+       BYE = STATE_CLOSING };
 
 static const unsigned char transitions[][COMMANDS] = {
-    /*                 EHLO   HELO   MAIL  RCPT  DATA  RSET     NOOP     VRFY     EXPN     HELP     QUIT STARTTLS */
-    [STATE_GREETED] = {READY, READY, X,    X,    X,    GREETED, GREETED, GREETED, GREETED, GREETED, BYE, X},
-    [STATE_READY]   = {READY, READY, MAIL, X,    X,    READY,   READY,   READY,   READY,   READY,   BYE, TLS},
-    [STATE_MAIL]    = {READY, READY, X,    RCPT, X,    READY,   MAIL,    MAIL,    MAIL,    MAIL,    BYE, X},
-    [STATE_RCPT]    = {READY, READY, X,    RCPT, DATA, READY,   RCPT,    RCPT,    RCPT,    RCPT,    BYE, X},
+    /*                 EHLO   HELO   MAIL  RCPT  DATA  RSET     NOOP     VRFY     EXPN     HELP     QUIT STARTTLS BDAT */
+    [STATE_GREETED] = {READY, READY, X,    X,    X,    GREETED, GREETED, GREETED, GREETED, GREETED, BYE, X,   CHUNK},
+    [STATE_READY]   = {READY, READY, MAIL, X,    X,    READY,   READY,   READY,   READY,   READY,   BYE, TLS, CHUNK},
+    [STATE_MAIL]    = {READY, READY, X,    RCPT, X,    READY,   MAIL,    MAIL,    MAIL,    MAIL,    BYE, X,   CHUNK},
+    [STATE_RCPT]    = {READY, READY, X,    RCPT, DATA, READY,   RCPT,    RCPT,    RCPT,    RCPT,    BYE, X,   CHUNK},
+    [STATE_CHUNKS]  = {READY, READY, X,    X,    X,    READY,   CHUNKS,  CHUNKS,  CHUNKS,  CHUNKS,  BYE, X,   CHUNK},
 };
 /* clang-format on */
 
@@ -101,6 +106,7 @@ static void out_of_sequence(struct session *session)
         [STATE_READY] = "MAIL first",
         [STATE_MAIL] = "a recipient is needed, or RSET",
         [STATE_RCPT] = "RCPT or DATA now, or RSET",
+        [STATE_CHUNKS] = "BDAT now, or RSET",
     };
     /* Not counted as a bad command: it is what a pipelining client gets for all that it sent after
      * a MAIL or RCPT that was refused. */
@@ -180,6 +186,9 @@ static bool run_ehlo(struct session *session, const char *argument)
     session_reply_more(session, 250, "PIPELINING");
     session_reply_more(session, 250, "8BITMIME");
     session_reply_more(session, 250, "SMTPUTF8");
+    session_reply_more(session, 250, "CHUNKING");
+    session_reply_more(session, 250, "BINARYMIME");
+    session_reply_more(session, 250, "LIMITS RCPTMAX=%zu", session->config->smtp.max_recipients);
     session_reply_more(session, 250, "ENHANCEDSTATUSCODES");
     if (session->tls_offer != LISTEN_TLS_OFF && !session->tls)
         session_reply_more(session, 250, "STARTTLS");
@@ -245,6 +254,7 @@ static bool begin_transaction(struct session *session, const char *sender,
         return false;
     }
     session->smtputf8 = parameters->smtputf8;
+    session->binary = parameters->binary;
     if (fill_envelope(session, sender, parameters) != 0) {
         session_drop_transaction(session);
         return false;
@@ -266,6 +276,9 @@ static bool run_mail(struct session *session, const char *argument)
         session_bad_command(session, 501, "5.1.7", "Bad sender address syntax");
     else if (!parameters_fine(session, mail_parameters_parse(end, &parameters)))
         return false;
+    else if (parameters
+                 .require_tls) /* what comes after us is no SMTP, so nobody could promise it */
+        session_refuse(session, 555, "5.7.30", "REQUIRETLS is not supported");
     else if (path.non_ascii && !parameters.smtputf8)
         session_refuse(session, 553, "5.6.7", "Sender address needs SMTPUTF8");
     else if (parameters.size > session->config->smtp.max_size)
@@ -333,13 +346,14 @@ static bool run_rcpt(struct session *session, const char *argument)
 static bool run_data(struct session *session, const char *argument)
 {
     (void)argument;
-    session->transaction->data = spill_new(session->temporary_directory, NULL);
-    if (!session->transaction->data) {
+    if (session->binary) { /* RFC 3030 section 3 */
+        session_refuse(session, 503, "5.5.1", "BODY=BINARYMIME comes by BDAT, not DATA");
+        return false;
+    }
+    if (!session_begin_data(session)) {
         session_refuse(session, 451, "4.3.0", "Out of memory, try again later");
         return false;
     }
-    data_scanner_init(&session->scanner);
-    session->data_failure = DATA_FINE;
     session_reply(session, 354, "", "End data with <CR><LF>.<CR><LF>");
     return true;
 }
@@ -412,4 +426,9 @@ static bool run_starttls(struct session *session, const char *argument)
     session_flush(session);
     session->hooks.start_tls(session->context);
     return true;
+}
+
+static bool run_bdat(struct session *session, const char *argument)
+{
+    return session_begin_chunk(session, argument);
 }

@@ -10,9 +10,11 @@
 #include <stdint.h>
 
 struct mail_parameters {
-    uint64_t size;  /* SIZE= (RFC 1870); 0 where not given; UINT64_MAX also stands for more */
-    bool eight_bit; /* BODY=8BITMIME (RFC 6152) */
-    bool smtputf8;  /* SMTPUTF8 (RFC 6531) */
+    uint64_t size;    /* SIZE= (RFC 1870); 0 where not given; UINT64_MAX also stands for more */
+    bool eight_bit;   /* BODY=8BITMIME (RFC 6152) or BINARYMIME */
+    bool binary;      /* BODY=BINARYMIME (RFC 3030) */
+    bool smtputf8;    /* SMTPUTF8 (RFC 6531) */
+    bool require_tls; /* REQUIRETLS (RFC 8689) */
 };
 
 enum parameter_result {
@@ -23,7 +25,8 @@ enum parameter_result {
 
 /* `text` is what follows the path: "" or parameters, a space before each. */
 enum parameter_result mail_parameters_parse(const char *text, struct mail_parameters *out);
-/* RCPT has no parameters yet; this tells malformed ones from unknown ones. */
+/* NOTIFY and ORCPT (RFC 3461), and RET and ENVID above, are checked, and mean nothing to us: we do
+ * not announce DSN, so that the client's server sends the reports that are asked for itself. */
 enum parameter_result rcpt_parameters_parse(const char *text);
 
 #endif

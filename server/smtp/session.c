@@ -100,17 +100,34 @@ static enum data_failure keep_data(struct session *session, const char *bytes, s
     return code == -ENOMEM ? DATA_NO_MEMORY : DATA_NO_STORAGE;
 }
 
-/* data_sink. What will not be used is not kept, so that it cannot fill memory or disk. */
+bool session_begin_data(struct session *session)
+{
+    session->transaction->data = spill_new(session->temporary_directory, NULL);
+    data_scanner_init(&session->scanner);
+    session->data_failure = DATA_FINE;
+    return session->transaction->data;
+}
+
+void session_fail_data(struct session *session, enum data_failure failure)
+{
+    session->data_failure = failure;
+    spill_free(session->transaction->data);
+    session->transaction->data = NULL;
+}
+
+/* What will not be used is not kept, so that it cannot fill memory or disk. */
+void session_keep_data(struct session *session, const char *bytes, size_t size)
+{
+    if (session->transaction->data && !session->scanner.smuggling)
+        session->data_failure = keep_data(session, bytes, size);
+    if (session->data_failure != DATA_FINE || session->scanner.smuggling)
+        session_fail_data(session, session->data_failure);
+}
+
+/* data_sink */
 static void write_data(void *context, const char *bytes, size_t size)
 {
-    struct session *session = context;
-    struct spill **spill = &session->transaction->data;
-    if (*spill && !session->scanner.smuggling)
-        session->data_failure = keep_data(session, bytes, size);
-    if (session->data_failure != DATA_FINE || session->scanner.smuggling) {
-        spill_free(*spill);
-        *spill = NULL;
-    }
+    session_keep_data(context, bytes, size);
 }
 
 static void submit(struct session *session)
@@ -126,6 +143,7 @@ static void submit(struct session *session)
     session->hooks.submit(session->context, transaction);
 }
 
+/* True: it is answered. */
 static bool refuse_data(struct session *session)
 {
     if (session->scanner.smuggling) {
@@ -158,6 +176,20 @@ static void leave_transaction(struct session *session)
         session_hang_up(session, "4.3.2", "the server is shutting down");
 }
 
+bool session_refuse_data(struct session *session)
+{
+    if (!refuse_data(session))
+        return false;
+    leave_transaction(session);
+    return true;
+}
+
+void session_end_data(struct session *session)
+{
+    if (!session_refuse_data(session))
+        submit(session);
+}
+
 static size_t read_data(struct session *session, const char *bytes, size_t size)
 {
     const struct data_sink sink = {write_data, session};
@@ -165,10 +197,7 @@ static size_t read_data(struct session *session, const char *bytes, size_t size)
     if (session->scanner.state != DATA_END)
         return used;
     session->command = "DATA";
-    if (refuse_data(session))
-        leave_transaction(session);
-    else
-        submit(session);
+    session_end_data(session);
     return used;
 }
 
@@ -189,6 +218,8 @@ size_t session_input(struct session *session, const char *bytes, size_t size)
     while (used < size && session->state < STATE_WAITING && !session->blocked) {
         if (session->state == STATE_HANDSHAKE)
             used += throw_away(session, size - used);
+        else if (session->state == STATE_CHUNK)
+            used += session_read_chunk(session, bytes + used, size - used);
         else if (session->state == STATE_DATA)
             used += read_data(session, bytes + used, size - used);
         else
@@ -216,26 +247,31 @@ void session_answer(struct session *session, const struct reply *reply)
     session_flush(session);
 }
 
+static bool is_in_message(const struct session *session)
+{
+    return session->state == STATE_DATA || session->state == STATE_CHUNK;
+}
+
 int64_t session_timeout_ms(const struct session *session)
 {
     if (session->state >= STATE_WAITING)
         return 0;
-    return session->state == STATE_DATA ? session->config->smtp.data_timeout_ms
-                                        : session->config->smtp.command_timeout_ms;
+    return is_in_message(session) ? session->config->smtp.data_timeout_ms
+                                  : session->config->smtp.command_timeout_ms;
 }
 
 void session_timed_out(struct session *session)
 {
     if (session->state >= STATE_WAITING)
         return;
-    session->command = session->state == STATE_DATA ? "DATA" : "";
+    session->command = is_in_message(session) ? "DATA" : "";
     session_hang_up(session, "4.4.2", "timeout");
     session_flush(session);
 }
 
 void session_shut_down(struct session *session)
 {
-    if (session->state == STATE_DATA || session->state == STATE_WAITING)
+    if (is_in_message(session) || session->state == STATE_CHUNKS || session->state == STATE_WAITING)
         session->shutting_down = true;
     else if (session->state < STATE_CLOSING) {
         session->command = "";

@@ -3,6 +3,7 @@
  *
  * session.c   its life: input, DATA, the answer, time-outs
  * command.c   the commands, and the states between them
+ * bdat.c      a message in chunks
  * reply.c     what goes back
  */
 #ifndef MXHOOK_SMTP_SESSION_PRIVATE_H
@@ -20,6 +21,8 @@ enum session_state {
     STATE_MAIL,        /* a transaction with a sender */
     STATE_RCPT,        /* and at least one recipient */
     STATE_DATA,        /* its message is coming in */
+    STATE_CHUNK,       /* the octets of a BDAT are coming in */
+    STATE_CHUNKS,      /* and more BDATs will */
     STATE_HANDSHAKE,   /* STARTTLS was answered; what comes in the clear is thrown away */
     STATE_WAITING,     /* the message is with submit(), its answer is to come */
     STATE_CLOSING,     /* to be closed once the replies are handed to send() */
@@ -32,6 +35,20 @@ enum data_failure {
     DATA_TOO_BIG,
     DATA_NO_STORAGE,
     DATA_NO_MEMORY,
+};
+
+/* Why a BDAT is refused once its octets are read. */
+enum chunk_refusal {
+    CHUNK_FINE,
+    CHUNK_OUT_OF_SEQUENCE,
+    CHUNK_NEEDS_TLS,
+};
+
+struct chunk {
+    uint64_t size, left; /* octets */
+    bool last;
+    enum chunk_refusal refusal;
+    enum session_state before; /* where a refused one leads back to */
 };
 
 #define OUTPUT_SIZE 2048 /* of replies to one piece of input; holds several of the longest */
@@ -63,7 +80,9 @@ struct session {
 
     struct line line;
     struct data_scanner scanner;
+    struct chunk chunk;
     enum data_failure data_failure;
+    bool binary; /* BODY=BINARYMIME of the last transaction: by BDAT only */
 
     bool blocked; /* send() wants no more input used now */
     size_t output_size;
@@ -73,8 +92,22 @@ struct session {
 /* command.c: runs one command line, without its CRLF; the line is changed. */
 void session_command(struct session *session, char *line);
 
+/* bdat.c: the command, true where its octets are to be read; and those octets, of which it returns
+ * how many it used. */
+bool session_begin_chunk(struct session *session, const char *argument);
+size_t session_read_chunk(struct session *session, const char *bytes, size_t size);
+
 /* session.c */
 void session_drop_transaction(struct session *session);
+/* A message begins, in the way that the client chose. False: no memory. */
+bool session_begin_data(struct session *session);
+/* Keeps a piece of it, or notes why not. */
+void session_keep_data(struct session *session, const char *bytes, size_t size);
+void session_fail_data(struct session *session, enum data_failure failure);
+/* It is whole: refuses it where there was a failure, else submits it. */
+void session_end_data(struct session *session);
+/* Refuses it, and leaves the transaction, where there was a failure. */
+bool session_refuse_data(struct session *session);
 
 /* reply.c. Each makes one reply; `enhanced` is "" where RFC 2034 wants none. */
 void session_reply(struct session *session, int code, const char *enhanced, const char *format, ...)

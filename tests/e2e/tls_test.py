@@ -233,6 +233,9 @@ class Tls(harness.TestCase):
         _, mx = self.start(tls="implicit")
         client = subprocess.Popen(["openssl", "s_client", "-connect", "127.0.0.1:%d" % mx.port, "-tls1_2"],
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        said = b""
+        while b"220 mx.test" not in said:
+            said += os.read(client.stdout.fileno(), 65536)
         client.stdin.write(b"R\n")
         client.stdin.flush()
         said = client.stdout.read()  # to its end, while its input stays open

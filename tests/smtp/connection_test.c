@@ -155,7 +155,7 @@ static void client_that_reads_late(void **state)
     (void)state;
     static const char command[] = "HELP\r\n";
     static const char reply[] =
-        "214 2.0.0 Commands: EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT\r\n";
+        "214 2.0.0 Commands: EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT BDAT\r\n";
     const size_t count = 120000, once = sizeof reply - 1, all = count * once;
     open_all("");
     int fd = connect_to(0), small = 65536;

@@ -1,5 +1,7 @@
 #include "smtp/parameter.h"
 
+#include <stdio.h>
+
 #include "../test.h"
 
 static struct mail_parameters out;
@@ -75,7 +77,7 @@ static void bad_ones(void **state)
 static void unknown_ones(void **state)
 {
     (void)state;
-    assert_int_equal(parse(" RET=HDRS"), PARAMETER_UNKNOWN);
+    assert_int_equal(parse(" NOTIFY=NEVER"), PARAMETER_UNKNOWN);
     assert_int_equal(parse(" SIZE=1 XYZ"), PARAMETER_UNKNOWN);
     assert_int_equal(parse(" SIZ=1"), PARAMETER_UNKNOWN);
     assert_int_equal(parse(" SIZES=1"), PARAMETER_UNKNOWN);
@@ -86,17 +88,71 @@ static void of_rcpt(void **state)
 {
     (void)state;
     assert_int_equal(rcpt_parameters_parse(""), PARAMETER_OK);
-    assert_int_equal(rcpt_parameters_parse(" NOTIFY=NEVER"), PARAMETER_UNKNOWN);
     assert_int_equal(rcpt_parameters_parse(" SIZE=1"), PARAMETER_UNKNOWN);
     assert_int_equal(rcpt_parameters_parse(" =x"), PARAMETER_BAD);
     assert_int_equal(rcpt_parameters_parse("x"), PARAMETER_BAD);
 }
 
+/* RFC 3461 section 4; both sides of each limit. */
+static void dsn(void **state)
+{
+    (void)state;
+    static const char *const good[] = {
+        " NOTIFY=NEVER",
+        " NOTIFY=success,Failure,DELAY ORCPT=rfc822;user+2Btag@example.com",
+        " ORCPT=rfc822;x",
+    };
+    static const char *const bad[] = {
+        " NOTIFY",
+        " NOTIFY=",
+        " NOTIFY=NEVER,DELAY",
+        " NOTIFY=,DELAY",
+        " NOTIFY=DELAY,",
+        " NOTIFY=OFTEN",
+        " ORCPT",
+        " ORCPT=x",
+        " ORCPT=;x",
+        " ORCPT=rfc822;",
+        " ORCPT=rfc822;a+2b",
+        " ORCPT=rfc822;a+2",
+        " ORCPT=rfc822;a=",
+        " NOTIFY=NEVER NOTIFY=NEVER",
+    };
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_int_equal(rcpt_parameters_parse(good[i]), PARAMETER_OK);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(rcpt_parameters_parse(bad[i]), PARAMETER_BAD);
+    assert_int_equal(parse(" RET=FULL ENVID=a+20b"), PARAMETER_OK);
+    assert_int_equal(parse(" RET=hdrs"), PARAMETER_OK);
+    assert_int_equal(parse(" RET=SOME"), PARAMETER_BAD);
+    assert_int_equal(parse(" ENVID=a+"), PARAMETER_BAD);
+    char text[600];
+    snprintf(text, sizeof text, " ENVID=%0100d", 1);
+    assert_int_equal(parse(text), PARAMETER_OK);
+    snprintf(text, sizeof text, " ENVID=%0101d", 1);
+    assert_int_equal(parse(text), PARAMETER_BAD);
+    snprintf(text, sizeof text, " ORCPT=rfc822;%0493d", 1);
+    assert_int_equal(rcpt_parameters_parse(text), PARAMETER_OK);
+    snprintf(text, sizeof text, " ORCPT=rfc822;%0494d", 1);
+    assert_int_equal(rcpt_parameters_parse(text), PARAMETER_BAD);
+}
+
+static void body(void **state)
+{
+    (void)state;
+    assert_int_equal(parse(" BODY=BINARYMIME"), PARAMETER_OK);
+    assert_true(out.binary && out.eight_bit && !out.require_tls);
+    assert_int_equal(parse(" BODY=8BITMIME REQUIRETLS"), PARAMETER_OK);
+    assert_true(!out.binary && out.eight_bit && out.require_tls);
+    assert_int_equal(parse(" REQUIRETLS=1"), PARAMETER_BAD);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(none),     cmocka_unit_test(all_of_them),  cmocka_unit_test(size_limits),
-        cmocka_unit_test(bad_ones), cmocka_unit_test(unknown_ones), cmocka_unit_test(of_rcpt),
+        cmocka_unit_test(dsn),          cmocka_unit_test(body),        cmocka_unit_test(none),
+        cmocka_unit_test(all_of_them),  cmocka_unit_test(size_limits), cmocka_unit_test(bad_ones),
+        cmocka_unit_test(unknown_ones), cmocka_unit_test(of_rcpt),
     };
     return RUN_TESTS(tests);
 }

@@ -13,6 +13,7 @@
 #define GREETING "220 mx.test ESMTP mxhook\r\n"
 #define EHLO_REPLY                                                                                 \
     "250-mx.test\r\n250-SIZE 100000\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"         \
+    "250-CHUNKING\r\n250-BINARYMIME\r\n250-LIMITS RCPTMAX=5\r\n"                                   \
     "250-ENHANCEDSTATUSCODES\r\n250 HELP\r\n"
 #define TRANSACTION "MAIL FROM:<a@b.test>\r\nRCPT TO:<user@example.com>\r\nDATA\r\n"
 #define TRANSACTION_REPLY                                                                          \
