@@ -44,6 +44,9 @@ void config_unref(struct config *config)
     free(config->user);
     free(config->smtp.listen);
     free_list(config->smtp.domains, config->smtp.domain_count);
+    free(config->access.allow);
+    free(config->access.deny);
+    free(config->access.unlimited);
     free(config->rules.directory);
     free(config->spool.directory);
     free(config->deliver.schedule_ms);
@@ -172,6 +175,26 @@ static void read_smtp(lua_State *L, struct smtp_config *smtp)
     smtp->data_timeout_ms = number(L, "smtp.data_timeout");
 }
 
+static void read_networks(lua_State *L, const char *name, struct network **out, size_t *count)
+{
+    *out = list(L, name, sizeof **out, count);
+    for (size_t i = 0; i < *count; i++)
+        if (network_parse(item(L, i), &(*out)[i]) != 0)
+            luaL_error(L, "%s: not a network", name);
+    lua_pop(L, 1);
+}
+
+static void read_access(lua_State *L, struct access_config *access)
+{
+    read_networks(L, "access.allow", &access->allow, &access->allow_count);
+    read_networks(L, "access.deny", &access->deny, &access->deny_count);
+    read_networks(L, "access.unlimited", &access->unlimited, &access->unlimited_count);
+    access->connections_per_address = (size_t)number(L, "access.connections_per_address");
+    access->connections_per_network = (size_t)number(L, "access.connections_per_network");
+    access->messages_per_minute = (size_t)number(L, "access.messages_per_minute");
+    access->recipients_per_session = (size_t)number(L, "access.recipients_per_session");
+}
+
 static void read_rules(lua_State *L, struct rules_config *rules)
 {
     rules->directory = text_or_null(L, "rules.directory");
@@ -225,6 +248,7 @@ static int read_values(lua_State *L)
     config->log_level = (enum log_level)number(L, "log_level");
     config->shutdown_timeout_ms = number(L, "shutdown_timeout");
     read_smtp(L, &config->smtp);
+    read_access(L, &config->access);
     read_rules(L, &config->rules);
     config->spool.directory = text_or_null(L, "spool.directory");
     config->spool.keep_failed_ms = number(L, "spool.keep_failed");
@@ -232,6 +256,14 @@ static int read_values(lua_State *L)
     read_auth(L, &config->auth);
     read_tls(L, &config->tls);
     return 0;
+}
+
+/* Lua: is_network(text) -> boolean. */
+static int is_network(lua_State *L)
+{
+    struct network network;
+    lua_pushboolean(L, network_parse(luaL_checkstring(L, 1), &network) == 0);
+    return 1;
 }
 
 static void push_machine_defaults(lua_State *L)
@@ -243,6 +275,8 @@ static void push_machine_defaults(lua_State *L)
     lua_setfield(L, -2, "hostname");
     lua_pushinteger(L, (lua_Integer)uv_available_parallelism());
     lua_setfield(L, -2, "rules.workers");
+    lua_pushcfunction(L, is_network);
+    lua_setfield(L, -2, "is_network");
 }
 
 /* Pushes this function of lua/mxhook/config.lua. */

@@ -17,6 +17,7 @@
 
 #include "error.h"
 #include "log.h"
+#include "network.h"
 
 struct tls_context; /* smtp/tls.h */
 
@@ -55,6 +56,15 @@ struct smtp_config {
     size_t max_errors;       /* bad commands in one session, then 421 */
     int64_t command_timeout_ms; /* RFC 5321 4.5.3.2.7 */
     int64_t data_timeout_ms;    /* between two pieces of DATA */
+};
+
+/* Who may talk, and how much. A limit of 0: none. */
+struct access_config {
+    struct network *allow, *deny, *unlimited;
+    size_t allow_count, deny_count, unlimited_count; /* no allow: everyone */
+    size_t connections_per_address, connections_per_network;
+    size_t messages_per_minute; /* of an address */
+    size_t recipients_per_session;
 };
 
 struct rules_config {
@@ -106,6 +116,7 @@ struct config {
     enum log_level log_level;
     int64_t shutdown_timeout_ms;
     struct smtp_config smtp;
+    struct access_config access;
     struct rules_config rules;
     struct spool_config spool;
     struct deliver_config deliver;

@@ -159,6 +159,19 @@ local function certificate(value)
   return { value.certificate, value.key }
 end
 
+-- is_network(text) is C's, given by config.lua: what reads networks for the server checks them here.
+local module = {}
+
+function readers.networks(value)
+  local expected = 'expected a list of networks, such as { "192.0.2.0/24", "2001:db8::1" }'
+  if type(value) == "table" and next(value) == nil then return value end
+  return list_of(value, function(item)
+    if type(item) == "string" and module.is_network(item) then return item end
+    return nil, ('expected an address or a network without bits after its prefix, such as "192.0.2.0/24", got "%s"')
+      :format(tostring(item))
+  end, expected)
+end
+
 function readers.certificates(value)
   return list_of(value, certificate, 'expected a list such as { { certificate = "FILE", key = "FILE" } }')
 end
@@ -177,4 +190,5 @@ local function finish_listeners(result)
   return true
 end
 
-return { by_type = readers, finish_listeners = finish_listeners }
+module.by_type, module.finish_listeners = readers, finish_listeners
+return module

@@ -284,6 +284,9 @@ static bool run_mail(struct session *session, const char *argument)
     else if (parameters.size > session->config->smtp.max_size)
         session_refuse(session, 552, "5.3.4", "Message size exceeds the limit of %llu bytes",
                        (unsigned long long)session->config->smtp.max_size);
+    else if (session->hooks.take_message && !session->hooks.take_message(session->context))
+        session_refuse(session, 451, "4.7.1",
+                       "Too many messages from your address, try again later");
     else if (!begin_transaction(session, path.address, &parameters))
         session_refuse(session, 451, "4.3.0", "Cannot take mail now, try again later");
     else {
@@ -302,16 +305,21 @@ static enum recipient_answer check_recipient(struct session *session, const char
 static bool take_recipient(struct session *session, const char *address)
 {
     struct transaction *transaction = session->transaction;
+    size_t session_limit = session->config->access.recipients_per_session;
     if (recipient_is_known(&transaction->envelope, address))
         return true;
     if (transaction->envelope.recipient_count >= session->config->smtp.max_recipients)
         session_refuse(session, 452, "4.5.3", "Too many recipients");
+    else if (session_limit > 0 && session->recipients >= session_limit)
+        session_refuse(session, 452, "4.5.3", "Too many recipients in one session");
     else if (check_recipient(session, address) == RECIPIENT_UNKNOWN)
         session_refuse(session, 550, "5.1.1", "No such recipient here");
     else if (transaction_add_recipient(transaction, address) != 0)
         session_refuse(session, 451, "4.3.0", "Out of memory, try again later");
-    else
+    else {
+        session->recipients++;
         return true;
+    }
     return false;
 }
 

@@ -33,6 +33,8 @@ struct connection {
     size_t rest_at, rest_size;
     uint64_t drain_ms;  /* for the last replies to go out */
     const char *reason; /* why it ends, for the log */
+    struct ip_address address;
+    bool counted; /* by the limits, from its opening until it leaves the list */
     char id[ID_SIZE];
 };
 
@@ -129,6 +131,19 @@ static void close_session(void *context)
     drain(context, "end of session");
 }
 
+static bool take_message(void *context)
+{
+    struct connection *c = context;
+    if (!c->counted)
+        return true;
+    struct connections *owner = c->owner;
+    struct config *config = owner->hooks.config(owner->context);
+    bool taken = limits_take_message(owner->limits, &config->access, &c->address,
+                                     (int64_t)uv_now(owner->loop));
+    config_unref(config);
+    return taken;
+}
+
 static struct ruleset *take_rules(void *context)
 {
     struct connections *owner = ((struct connection *)context)->owner;
@@ -195,6 +210,7 @@ static struct session *make_session(struct connection *c, const struct connectio
     const struct session_hooks hooks = {
         .send = send_to_client,
         .close = close_session,
+        .take_message = take_message,
         .rules = take_rules,
         .release_rules = connections->hooks.release_rules,
         .check_recipient = check_recipient,
@@ -242,13 +258,27 @@ static int take_listener(struct connection *c, const struct listen_address *list
 }
 
 int connection_open(struct connections *connections, int fd, const struct sockaddr *peer,
-                    const struct listen_address *listener, struct config *config)
+                    const struct listen_address *listener, struct config *config,
+                    const struct refusal **refusal)
 {
     char ip[46];
+    struct ip_address address;
+    bool counted = false;
+    if (!ip_address_from(peer, &address))
+        return -EAFNOSUPPORT;
+    int64_t now_ms = (int64_t)uv_now(connections->loop);
+    *refusal = access_enter(&config->access, connections->limits, &address, now_ms, &counted);
+    if (*refusal)
+        return -EACCES;
     connection_format_address(peer, ip);
     struct connection *c = make_connection(connections, ip, config);
-    if (!c)
+    if (!c) {
+        if (counted)
+            limits_leave(connections->limits, &address, now_ms);
         return -ENOMEM;
+    }
+    c->address = address;
+    c->counted = counted;
     log_info("connect", c->id, LOG_TEXT("client", ip));
     int code = take_listener(c, listener, config);
     if (code == 0)
@@ -483,6 +513,8 @@ static void leave_list(struct connection *c)
     if (c->next)
         c->next->previous = c->previous;
     owner->count--;
+    if (c->counted)
+        limits_leave(owner->limits, &c->address, (int64_t)uv_now(owner->loop));
     owner->left(owner);
 }
 

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <uv.h>
 
+#include "access.h"
 #include "listener.h"
 
 #define CONNECTION_READ_SIZE   (64u * 1024u) /* bytes of one read: what a message comes in by */
@@ -30,6 +31,7 @@ struct connections {
     struct listener_hooks hooks;
     void *context; /* of the hooks */
     char *temporary_directory;
+    struct limits *limits; /* of the clients' addresses */
     struct connection *first;
     size_t count; /* those in the list: until closed, and answered */
     void (*left)(struct connections *connections); /* one is no more in the list */
@@ -37,9 +39,11 @@ struct connections {
 };
 
 /* Takes over `fd`, a connected, non-blocking socket, and greets (inside TLS, where that is what the
- * listener offers). 0 or a negative errno; then fd is still the caller's. */
+ * listener offers). 0 or a negative errno; then fd is still the caller's, and *refusal, where it is
+ * set, what the client is to be told: -EACCES. */
 int connection_open(struct connections *connections, int fd, const struct sockaddr *peer,
-                    const struct listen_address *listener, struct config *config);
+                    const struct listen_address *listener, struct config *config,
+                    const struct refusal **refusal);
 
 /* See session_shut_down(). */
 void connections_shut_down(struct connections *connections);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../log.h"
+#include "access.h"
 #include "connection.h"
 #include "sockets.h"
 
@@ -92,15 +93,18 @@ static struct listeners *make_listeners(uv_loop_t *loop, size_t capacity,
 {
     struct listeners *l = calloc(1, sizeof *l + capacity * sizeof l->items[0]);
     char *directory = strdup(temporary_directory);
-    if (!l || !directory) {
+    struct limits *limits = limits_new();
+    if (!l || !directory || !limits) {
         free(l);
         free(directory);
+        limits_free(limits);
         return NULL;
     }
     l->connections.loop = loop;
     l->connections.hooks = *hooks;
     l->connections.context = context;
     l->connections.temporary_directory = directory;
+    l->connections.limits = limits;
     l->connections.left = on_connection_left;
     l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     uv_timer_init(loop, &l->pause);
@@ -155,28 +159,38 @@ int listeners_port(const struct listeners *l, size_t index)
 
 /* Accepting. */
 
+static const struct refusal too_many = {421, "4.3.2", "too many connections, try again later"};
+static const struct refusal no_resources = {421, "4.3.2", "no resources, try again later"};
+static const struct refusal no_descriptors = {421, "4.3.2", "no file descriptors, try again later"};
+
 static void turn_away(const struct config *config, int fd, const struct sockaddr *peer,
-                      const char *why)
+                      const struct refusal *refusal)
 {
     char ip[46], reply[512];
     connection_format_address(peer, ip);
-    snprintf(reply, sizeof reply, "421 4.3.2 %.255s %s, try again later\r\n", config->hostname,
-             why);
+    snprintf(reply, sizeof reply, "%d %s %.255s %s\r\n", refusal->code, refusal->enhanced,
+             config->hostname, refusal->text);
     /* A new socket's buffer has room for it; if not, the client sees only the close. */
     ssize_t ignored = send(fd, reply, strlen(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)ignored;
     close(fd);
-    log_warn("turned-away", NULL, LOG_TEXT("client", ip), LOG_TEXT("reason", why));
+    log_warn("turned-away", NULL, LOG_TEXT("client", ip), LOG_TEXT("reason", refusal->text));
 }
 
 static void take_client(struct listeners *l, const struct listener *listener, int fd,
                         const struct sockaddr *peer)
 {
     struct config *config = l->connections.hooks.config(l->connections.context);
+    const struct refusal *refusal = NULL;
     if (l->connections.count >= config->smtp.max_connections)
-        turn_away(config, fd, peer, "too many connections");
-    else if (connection_open(&l->connections, fd, peer, &listener->address, config) != 0)
-        turn_away(config, fd, peer, "no resources");
+        refusal = &too_many;
+    else {
+        int code = connection_open(&l->connections, fd, peer, &listener->address, config, &refusal);
+        if (code != 0 && !refusal)
+            refusal = &no_resources;
+    }
+    if (refusal)
+        turn_away(config, fd, peer, refusal);
     config_unref(config);
 }
 
@@ -219,7 +233,7 @@ static bool turn_away_by_spare(struct listeners *l, const struct listener *liste
     int fd = accept_client(listener, &peer);
     if (fd >= 0) {
         struct config *config = l->connections.hooks.config(l->connections.context);
-        turn_away(config, fd, &peer.any, "no file descriptors");
+        turn_away(config, fd, &peer.any, &no_descriptors);
         config_unref(config);
     }
     keep_spare(l);
@@ -282,6 +296,7 @@ static void free_if_over(struct listeners *l)
         l->state = LISTENERS_STOPPED;
         l->idle(l->idle_context); /* may call listeners_free() */
     } else if (l->state == LISTENERS_FREEING) {
+        limits_free(l->connections.limits);
         free(l->connections.temporary_directory);
         free(l);
     }

@@ -4,7 +4,8 @@
  * Loop thread only. A connection (connection.c) joins a uv_tcp_t, a timer and a session. The
  * process must ignore SIGPIPE, as libuv's users do.
  *
- * Clients past smtp.max_connections get 421 4.3.2 and are closed. So do those that come while the
+ * Whom access.h does not let in is told why and closed. Clients past smtp.max_connections get
+ * 421 4.3.2 and are closed. So do those that come while the
  * process has no file descriptor left: a spare one is kept for that. If even that fails, accepting
  * pauses for a moment, and clients wait in the kernel's queue.
  */

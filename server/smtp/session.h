@@ -40,6 +40,9 @@ struct session_hooks {
     /* Closes once all is sent. The session makes no call after this one; its owner frees it, but
      * not from inside the hook. */
     void (*close)(void *context);
+    /* NULL, or asked at each MAIL that would be accepted: false where the client has had its
+     * messages for now. */
+    bool (*take_message)(void *context);
     /* The rules of a new transaction: a reference, handed over. */
     struct ruleset *(*rules)(void *context);
     void (*release_rules)(struct ruleset *rules); /* any thread: for transaction_new() */

@@ -69,6 +69,7 @@ struct session {
     bool shutting_down; /* close after the message that is under way */
     char *helo;         /* NULL before EHLO or HELO */
     unsigned transactions;
+    size_t recipients; /* of all transactions */
     size_t errors;
 
     struct transaction *transaction; /* from MAIL to submit(), else NULL */

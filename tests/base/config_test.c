@@ -37,6 +37,32 @@ static struct config *loaded(const char *text)
     return config;
 }
 
+static void access_options(void **state)
+{
+    (void)state;
+    struct config *c = loaded("domains = { 'a.example' }");
+    assert_int_equal(c->access.allow_count, 0);
+    assert_int_equal(c->access.deny_count, 0);
+    assert_int_equal(c->access.unlimited_count, 2);
+    assert_int_equal(c->access.connections_per_address, 50);
+    assert_int_equal(c->access.messages_per_minute, 0);
+    config_unref(c);
+    c = loaded(
+        "domains = { 'a.example' }\n"
+        "access = { deny = { '192.0.2.0/24' }, unlimited = {}, recipients_per_session = 7 }");
+    assert_int_equal(c->access.deny_count, 1);
+    assert_int_equal(c->access.deny[0].prefix, 96 + 24);
+    assert_int_equal(c->access.unlimited_count, 0);
+    assert_int_equal(c->access.recipients_per_session, 7);
+    config_unref(c);
+    assert_error("domains = { 'a.example' }\naccess = { deny = { '192.0.2.1/24' } }",
+                 "2: access.deny: expected an address or a network without bits after its prefix, "
+                 "such as \"192.0.2.0/24\", got \"192.0.2.1/24\"");
+    assert_error("domains = { 'a.example' }\naccess = { allow = '192.0.2.1' }",
+                 "2: access.allow: expected a list of networks, such as { \"192.0.2.0/24\", "
+                 "\"2001:db8::1\" }");
+}
+
 static void auth_options(void **state)
 {
     (void)state;
@@ -231,6 +257,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_option_but_domains_has_a_default),
+        cmocka_unit_test(access_options),
         cmocka_unit_test(auth_options),
         cmocka_unit_test(defaults_need_no_file),
         cmocka_unit_test(reads_what_is_given),
