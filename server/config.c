@@ -252,6 +252,7 @@ static int read_values(lua_State *L)
     read_rules(L, &config->rules);
     config->spool.directory = text_or_null(L, "spool.directory");
     config->spool.keep_failed_ms = number(L, "spool.keep_failed");
+    config->spool.min_free = (uint64_t)number(L, "spool.min_free");
     read_deliver(L, &config->deliver);
     read_auth(L, &config->auth);
     read_tls(L, &config->tls);

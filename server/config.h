@@ -79,6 +79,7 @@ struct rules_config {
 struct spool_config {
     char *directory;
     int64_t keep_failed_ms; /* failed deliveries are removed after that */
+    uint64_t min_free;      /* bytes of the file system that new mail must leave */
 };
 
 struct deliver_config {

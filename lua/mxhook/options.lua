@@ -79,6 +79,10 @@ return {
   { "spool.keep_failed", "duration", default = "30d", min = 1000, max = 3650 * 86400e3,
     "How long failed deliveries are kept, for `mxhook queue retry`, before they are removed." },
 
+  { "spool.min_free", "bytes", default = "64 MiB", min = 32 * MIB, max = 2 ^ 50,
+    "New mail is put off (452 4.3.1) while the spool's file system has less room than this. What is",
+    "left is for what was accepted: to note that a delivery is done takes room too." },
+
   { "deliver.max_in_flight", "integer", default = 100, min = 1, max = 10000,
     "Requests at once." },
   { "deliver.max_per_origin", "integer", default = 20, min = 1, max = 10000,

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -69,7 +70,9 @@ struct spool {
     int64_t version;      /* of the store, to see other processes' changes */
     uint64_t watch_due, expire_due;
     int64_t keep_failed_ms; /* 0: for ever */
-    bool in_trouble;        /* the last transaction failed: said once */
+    uint64_t min_free;
+    bool low;        /* there is less: new commits are refused */
+    bool in_trouble; /* the last transaction failed: said once */
 };
 
 /* What the thread has taken up. */
@@ -316,9 +319,31 @@ static void run_holds(struct spool *spool, struct hold *holds)
     }
 }
 
+/* What is accepted must be able to leave: to remove it needs room in SQLite's log, and in the
+ * database when the log is worked in. Said once for each time that room runs out. */
+static bool has_room(struct spool *spool)
+{
+    struct statvfs disk;
+    if (statvfs(store_bodies(spool->store), &disk) != 0)
+        return true; /* writing will tell */
+    uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    bool low = free_bytes < spool->min_free;
+    if (low && !spool->low)
+        log_error("spool-low", NULL, LOG_NUMBER("free", (int64_t)free_bytes),
+                  LOG_NUMBER("min_free", (int64_t)spool->min_free));
+    if (!low && spool->low)
+        log_info("spool-recovered", NULL, LOG_NUMBER("free", (int64_t)free_bytes));
+    spool->low = low;
+    return !low;
+}
+
 static void run_batch(struct spool *spool, struct batch *batch)
 {
     struct delivery *ends = without_released(spool, batch->ends);
+    if (batch->commits && !has_room(spool)) {
+        finish_commits(spool, batch->commits, -ENOSPC);
+        batch->commits = NULL;
+    }
     if (batch->commits || ends) {
         int code = group_store(spool->store, &spool->leases, batch->commits, ends);
         note_trouble(spool, code);
@@ -551,6 +576,7 @@ int spool_open(const struct spool_config *config, uv_loop_t *loop, struct spool 
         return error_set(err, -ENOMEM, "spool: out of memory");
     spool->lock = -1;
     spool->keep_failed_ms = config->keep_failed_ms;
+    spool->min_free = config->min_free;
     int code = open_store(spool, config->directory, err);
     if (code == 0)
         code = start_thread(spool, loop, err);

@@ -103,6 +103,7 @@ static void every_option_but_domains_has_a_default(void **state)
     assert_false(c->rules.unsafe);
     assert_string_equal(c->rules.directory, "/tmp/rules.d");
     assert_string_equal(c->spool.directory, "/var/lib/mxhook");
+    assert_int_equal(c->spool.min_free, 64 * 1024 * 1024);
     assert_int_equal(c->deliver.attempts, 3);
     assert_int_equal(c->deliver.schedule_count, 2);
     assert_null(c->deliver.ca_file);

@@ -152,10 +152,15 @@ class Server:
 
     def reload(self):
         """Sends SIGHUP; returns when it has worked or failed."""
-        done = lambda: len(self.logged("reloaded")) + len(self.logged("not-reloaded"))
-        before = done()
+        end = os.path.getsize(self.log_path)
         self.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: done() > before, "the reload")
+
+        def is_done():
+            with open(self.log_path, encoding="utf-8") as file:
+                file.seek(end)
+                return re.search(r"^\S+ \w+ (not-)?reloaded ", file.read(), re.MULTILINE)
+
+        wait_until(is_done, "the reload")
 
     def kill(self):
         self.process.kill()

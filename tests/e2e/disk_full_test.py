@@ -1,0 +1,68 @@
+"""A full disk: 452, nothing lost, and service again when there is room. Needs root, for a small tmpfs."""
+
+import os
+import smtplib
+import subprocess
+import tempfile
+import unittest
+
+import harness
+
+SIZE_KB = (64 + 8) * 1024  # spool.min_free, and some for mail
+
+
+class DiskFull(harness.TestCase):
+    def setUp(self):
+        self.disk = tempfile.mkdtemp(prefix="mxhook-disk-")
+        self.addCleanup(os.rmdir, self.disk)
+        mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dk" % SIZE_KB, "tmpfs", self.disk],
+                               capture_output=True, text=True)
+        if mount.returncode != 0:
+            self.skipTest("no tmpfs can be mounted here: " + mount.stderr.strip())
+        self.addCleanup(subprocess.run, ["umount", self.disk], check=True)
+        self.status = 503
+        self.sink = self.receiver(lambda post: self.status)
+        self.mx = self.server(self.to(self.sink), """
+            spool = { directory = "%s/spool" }
+            deliver = { schedule = { '200ms' }, attempts = 1000 }""" % self.disk)
+
+    def fill(self, size):
+        """Sends until one is refused; returns how many were accepted, and the reply to the last."""
+        accepted = 0
+        while True:
+            message = harness.mail(text=("x" * 70 + "\r\n") * (size // 72),
+                                   message_id="%d-%d@client.test" % (size, accepted))
+            try:
+                self.mx.send(message)
+            except smtplib.SMTPDataError as error:
+                return accepted, error
+            accepted += 1
+
+    def test_small_and_large_messages(self):
+        # Small ones live in the database, large ones in files; what is left over from the one is
+        # too little for the other.
+        large, error = self.fill(600 * 1024)
+        self.assertEqual((error.smtp_code, error.smtp_error[:5]), (452, b"4.3.1"))
+        small, error = self.fill(20 * 1024)
+        self.assertEqual((error.smtp_code, error.smtp_error[:5]), (452, b"4.3.1"))
+        self.assertGreater(large, 0)
+        self.status = 200  # what was accepted goes out, and makes room
+        harness.wait_until(lambda: not self.mx.command("queue", "list").stdout, "an empty queue")
+        arrived = {post.json["message-id"] for post in self.sink.posts}
+        self.assertEqual(len(arrived), large + small)
+        self.mx.send(harness.mail(text=("x" * 70 + "\r\n") * 9000, message_id="again@client.test"))
+        harness.wait_until(lambda: any(post.json["message-id"] == "again@client.test"
+                                       for post in self.sink.posts), "service again")
+
+    def test_a_restart_on_a_full_disk_loses_nothing(self):
+        accepted, _ = self.fill(600 * 1024)
+        self.mx.kill()
+        self.status = 200
+        self.mx.start()
+        harness.wait_until(lambda: not self.mx.command("queue", "list").stdout, "an empty queue")
+        arrived = {post.json["message-id"] for post in self.sink.posts}
+        self.assertEqual(len(arrived), accepted)
+
+
+if __name__ == "__main__":
+    unittest.main()
