@@ -5,6 +5,8 @@
 
 local assert_words = require "luassert"
 local build = require "mxhook.test.message"
+local nearest = require "mxhook.nearest"
+local read_auth = require "mxhook.test.auth"
 local report = require "mxhook.test.report"
 
 -- Blocks in which tests stand, and the tests of one file in order.
@@ -52,6 +54,26 @@ local function read_file(path, folder)
     return bytes
 end
 
+local envelope_names = { "sender", "recipient", "client_ip", "helo", "tls", "user", "auth" }
+
+-- A copy of the envelope, its `auth` complete; where it is wrong, the test's own line is to blame.
+local function checked(envelope)
+    local copy = {}
+    for _, name in ipairs(envelope_names) do copy[name] = envelope[name] end
+    for key in pairs(envelope) do
+        if copy[key] == nil then
+            error(("route: an envelope has no '%s'%s"):format(tostring(key),
+                nearest(tostring(key), envelope_names, " (did you mean '%s'?)")), 3)
+        end
+    end
+    if copy.auth ~= nil then
+        local ok, auth = pcall(read_auth, copy.auth)
+        if not ok then error("route: " .. auth, 3) end
+        copy.auth = auth
+    end
+    return copy
+end
+
 -- route(message [, envelope]): a table (see mxhook.test.message) or the path of an .eml.
 local function make_route(try, folder)
     return function(message, envelope)
@@ -59,11 +81,12 @@ local function make_route(try, folder)
             error("route: a table or the path of an .eml was expected, not a " .. type(message), 2)
         end
         if type(message) == "string" then
-            return as_result(try(read_file(message, folder), envelope or {}))
+            local bytes = read_file(message, folder)
+            return as_result(try(bytes, checked(envelope or {})))
         end
         local bytes, of_message = build(message)
         for key, value in pairs(envelope or {}) do of_message[key] = value end
-        return as_result(try(bytes, of_message))
+        return as_result(try(bytes, checked(of_message)))
     end
 end
 

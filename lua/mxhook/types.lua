@@ -157,3 +157,34 @@ function store.delete(key) end
 ---@field reply { code: integer, text: string }
 ---@field rule string?  # "10-alias.lua:3"
 ---@field steps { rule: string, answer: string }[]
+
+---@class mxhook.TestAuth
+---@field spf string|{ result: string?, domain: string?, reason: string?, explanation: string? }|nil
+---@field dkim string|{ result: string?, domain: string?, selector: string?, algorithm: string?, reason: string? }[]|nil
+---@field dmarc string|{ result: string?, domain: string?, policy: string?, reason: string? }|nil
+
+---@class mxhook.TestEnvelope
+---@field sender string?     # default: the first address of From
+---@field recipient string?  # default: the first address of To
+---@field client_ip string?  # 127.0.0.1
+---@field helo string?       # localhost
+---@field tls boolean?
+---@field user string?
+---@field auth mxhook.TestAuth?
+
+---@class mxhook.TestMessage
+---@field from string?
+---@field to string|string[]|nil
+---@field cc string|string[]|nil
+---@field subject string?
+---@field text string?
+---@field html string?
+---@field date string?
+---@field headers table<string, string|string[]>?
+---@field attachments { name: string?, type: string?, content: string? }[]?
+---@field sender string?
+---@field recipient string?
+---@field envelope mxhook.TestEnvelope?
+---@field auth mxhook.TestAuth?
+
+---@alias mxhook.TestRoute fun(message: mxhook.TestMessage|string, envelope: mxhook.TestEnvelope?): mxhook.TestResult

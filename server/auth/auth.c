@@ -404,13 +404,10 @@ static int keep_strings(struct auth_result *r)
 
 int auth_conclude(struct auth_check *check, struct auth_result **out)
 {
-    struct arena *arena = arena_new();
-    struct auth_result *result = arena ? arena_alloc(arena, sizeof *result) : NULL;
-    if (!result) {
-        arena_free(arena);
+    struct auth_result *result = auth_result_new();
+    if (!result)
         return -ENOMEM;
-    }
-    *result = (struct auth_result){.arena = arena, .spf = check->spf};
+    result->spf = check->spf;
     int code = check->error;
     if (code == 0)
         code = conclude_dkim(check, result);

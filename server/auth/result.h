@@ -22,7 +22,8 @@ enum auth_code {
     AUTH_PERMERROR,
 };
 
-const char *auth_code_name(enum auth_code code); /* "none", "pass", ... */
+const char *auth_code_name(enum auth_code code);              /* "none", "pass", ... */
+bool auth_code_parse(const char *name, enum auth_code *code); /* false: no such word */
 
 /* SPF (RFC 7208). */
 struct spf_result {
@@ -63,6 +64,7 @@ struct auth_result {
     const char *authentication_results;
 };
 
+struct auth_result *auth_result_new(void);         /* none everywhere; NULL: no memory */
 void auth_result_free(struct auth_result *result); /* takes NULL */
 
 #endif

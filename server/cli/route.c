@@ -16,6 +16,9 @@ static const char help[] =
     "      --rcpt ADDRESS    of RCPT TO, as often as needed (default: the first address of To)\n"
     "      --sender ADDRESS  of MAIL FROM (default: the first address of From)\n"
     "      --client-ip IP    of the client (default: 127.0.0.1)\n"
+    "      --spf RESULT      that authentication found: none, pass, fail, softfail, ...\n"
+    "      --dkim RESULT     of one signature of the domain in From\n"
+    "      --dmarc RESULT    (default of the three: nothing was checked)\n"
     "      --rules DIR       the rules of this folder, with default limits; no configuration\n"
     "      --json            a line of JSON for each recipient\n"
     "  -c, --config FILE     the configuration (default " CLI_CONFIG_PATH ")\n"
@@ -29,20 +32,52 @@ struct arguments {
     const char *recipients[MAX_RECIPIENTS];
     size_t recipient_count;
     struct trial_envelope envelope;
+    struct dkim_result signature;
     bool json;
 };
+
+/* --spf, --dkim, --dmarc: where one is given, the others are "none". Returns -1 to go on. */
+static int add_auth(struct arguments *arguments, char check, const char *name)
+{
+    enum auth_code code;
+    if (!auth_code_parse(name, &code)) {
+        fprintf(stderr, "mxhook route: '%s' is no result of authentication; there are", name);
+        for (code = AUTH_NONE; code <= AUTH_PERMERROR; code++)
+            fprintf(stderr, " %s", auth_code_name(code));
+        fputs("\nTry: mxhook route --help\n", stderr);
+        return CLI_USAGE;
+    }
+    struct auth_result *auth = arguments->envelope.auth;
+    if (!auth && !(auth = arguments->envelope.auth = auth_result_new())) {
+        fputs("mxhook route: not enough memory\n", stderr);
+        return CLI_FAILED;
+    }
+    switch (check) {
+    case 'S': auth->spf.code = code; break;
+    case 'M': auth->dmarc.code = code; break;
+    case 'K':
+        arguments->signature = (struct dkim_result){code, "", "", "", "", NULL};
+        auth->dkim = &arguments->signature;
+        auth->dkim_count = code == AUTH_NONE ? 0 : 1;
+        break;
+    }
+    return -1;
+}
 
 static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
     static const struct option options[] = {{"rcpt", required_argument, NULL, 'r'},
                                             {"sender", required_argument, NULL, 's'},
                                             {"client-ip", required_argument, NULL, 'i'},
+                                            {"spf", required_argument, NULL, 'S'},
+                                            {"dkim", required_argument, NULL, 'K'},
+                                            {"dmarc", required_argument, NULL, 'M'},
                                             {"rules", required_argument, NULL, 'd'},
                                             {"json", no_argument, NULL, 'j'},
                                             {"config", required_argument, NULL, 'c'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
-    int option;
+    int option, code;
     optind = 1;
     while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
         switch (option) {
@@ -55,6 +90,12 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
             break;
         case 's': arguments->envelope.sender = optarg; break;
         case 'i': arguments->envelope.client_ip = optarg; break;
+        case 'S':
+        case 'K':
+        case 'M':
+            if ((code = add_auth(arguments, (char)option, optarg)) >= 0)
+                return code;
+            break;
         case 'd': arguments->rules = optarg; break;
         case 'j': arguments->json = true; break;
         case 'c': arguments->config = optarg; break;
@@ -206,29 +247,36 @@ static int route_one(struct ruleset *rules, struct spill *data, const struct arg
     return code;
 }
 
-int cli_route(int argc, char **argv)
+static int route_all(const struct arguments *arguments)
 {
-    struct arguments arguments = {.config = CLI_CONFIG_PATH};
     struct config *config = NULL;
     struct ruleset *rules = NULL;
     struct spill *data = NULL;
     struct error err = {""};
-    int code = parse_arguments(argc, argv, &arguments);
-    if (code >= 0)
-        return code;
-    message_init();
-    log_set_level(LOG_WARN);
-    code = CLI_OK;
-    if (cli_load_rules(arguments.rules, arguments.config, &config, &rules, &err) != 0 ||
-        cli_read_message(arguments.file, &data, &err) != 0)
+    int code = CLI_OK;
+    if (cli_load_rules(arguments->rules, arguments->config, &config, &rules, &err) != 0 ||
+        cli_read_message(arguments->file, &data, &err) != 0)
         code = cli_fail("route", &err);
-    if (code == CLI_OK && arguments.recipient_count == 0)
-        code = route_one(rules, data, &arguments, NULL);
-    for (size_t i = 0; code != CLI_USAGE && data && i < arguments.recipient_count; i++)
-        if (route_one(rules, data, &arguments, arguments.recipients[i]) != CLI_OK)
+    if (code == CLI_OK && arguments->recipient_count == 0)
+        code = route_one(rules, data, arguments, NULL);
+    for (size_t i = 0; data && i < arguments->recipient_count; i++)
+        if (route_one(rules, data, arguments, arguments->recipients[i]) != CLI_OK)
             code = CLI_FAILED;
     spill_free(data);
     ruleset_unref(rules);
     config_unref(config);
+    return code;
+}
+
+int cli_route(int argc, char **argv)
+{
+    struct arguments arguments = {.config = CLI_CONFIG_PATH};
+    int code = parse_arguments(argc, argv, &arguments);
+    if (code < 0) {
+        message_init();
+        log_set_level(LOG_WARN);
+        code = route_all(&arguments);
+    }
+    auth_result_free(arguments.envelope.auth);
     return code;
 }

@@ -99,6 +99,61 @@ static void push_trial(lua_State *L, const struct trial *trial)
     lua_setfield(L, -2, "steps");
 }
 
+/* lua/mxhook/test/auth.lua has checked and completed the tables: fields are strings, or nil where
+ * the struct has NULL. They live as long as the tables, which stand in the caller's argument. */
+static const char *auth_text(lua_State *L, const char *name)
+{
+    lua_getfield(L, -1, name);
+    const char *text = lua_tostring(L, -1);
+    lua_pop(L, 1);
+    return text;
+}
+
+static enum auth_code read_code(lua_State *L)
+{
+    enum auth_code code;
+    auth_code_parse(auth_text(L, "result"), &code);
+    return code;
+}
+
+static struct dkim_result read_signature(lua_State *L)
+{
+    return (struct dkim_result){.code = read_code(L),
+                                .domain = auth_text(L, "domain"),
+                                .selector = auth_text(L, "selector"),
+                                .algorithm = auth_text(L, "algorithm"),
+                                .signature = "",
+                                .reason = auth_text(L, "reason")};
+}
+
+/* The table on top; NULL: no memory. */
+static struct auth_result *read_auth(lua_State *L)
+{
+    struct auth_result *auth = auth_result_new();
+    if (!auth)
+        return NULL;
+    lua_getfield(L, -1, "spf");
+    auth->spf = (struct spf_result){.code = read_code(L),
+                                    .domain = auth_text(L, "domain"),
+                                    .reason = auth_text(L, "reason"),
+                                    .explanation = auth_text(L, "explanation")};
+    lua_getfield(L, -2, "dmarc");
+    auth->dmarc = (struct dmarc_result){.code = read_code(L),
+                                        .domain = auth_text(L, "domain"),
+                                        .policy = auth_text(L, "policy"),
+                                        .reason = auth_text(L, "reason")};
+    lua_getfield(L, -3, "dkim");
+    size_t count = lua_objlen(L, -1);
+    auth->dkim = arena_alloc(auth->arena, count * sizeof *auth->dkim);
+    for (size_t i = 0; auth->dkim && i < count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        auth->dkim[auth->dkim_count++] = read_signature(L);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 3);
+    return auth;
+}
+
 /* try(bytes of a message, envelope) -> what came of it */
 static int runner_try(lua_State *L)
 {
@@ -113,11 +168,15 @@ static int runner_try(lua_State *L)
                                       .user = optional_field(L, 2, "user")};
     lua_getfield(L, 2, "tls");
     envelope.tls = lua_toboolean(L, -1);
+    lua_getfield(L, 2, "auth");
+    if (!lua_isnil(L, -1) && !(envelope.auth = read_auth(L)))
+        return luaL_error(L, "not enough memory");
     struct trial *trial = NULL;
     struct error err = {""};
     struct spill *data = spill_from_bytes(bytes, size);
     int code = data ? trial_run(runner->ruleset, data, &envelope, &trial, &err) : -ENOMEM;
     spill_free(data);
+    auth_result_free(envelope.auth);
     if (code != 0)
         return luaL_error(L, "%s", code == -ENOMEM ? "not enough memory" : err.text);
     push_trial(L, trial);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../auth/format.h"
 #include "../clock.h"
 #include "../mail/payload.h"
 
@@ -76,11 +77,41 @@ const char *trial_recipient(const struct trial *trial)
     return trial->transaction->envelope.recipients[0];
 }
 
+static const char *domain_of(const char *address)
+{
+    const char *at = strrchr(address, '@');
+    return at ? at + 1 : "";
+}
+
+/* As the server would say it: in the fields that it adds, too. */
+static int add_auth(struct trial *trial, struct auth_result *auth, const char *hostname)
+{
+    struct envelope *envelope = &trial->transaction->envelope;
+    const char *author = domain_of(first_address(&trial->message->from));
+    if (!*auth->spf.domain) {
+        auth->spf.helo = !*envelope->sender;
+        auth->spf.domain = auth->spf.helo ? envelope->helo : domain_of(envelope->sender);
+    }
+    for (size_t i = 0; i < auth->dkim_count; i++)
+        if (!*auth->dkim[i].domain)
+            auth->dkim[i].domain = author;
+    if (!*auth->dmarc.domain)
+        auth->dmarc.domain = author;
+    struct format_input input = {hostname, envelope->client_ip, envelope->helo};
+    int code = format_result(auth, &input);
+    envelope->received_spf = auth->received_spf;
+    envelope->authentication_results = auth->authentication_results;
+    trial->transaction->auth = auth;
+    return code;
+}
+
 static int run(struct trial *trial, struct ruleset *ruleset, const struct trial_envelope *envelope)
 {
     char hostname[256] = "";
     gethostname(hostname, sizeof hostname - 1);
     int code = fill_envelope(trial, envelope);
+    if (code == 0 && envelope->auth)
+        code = add_auth(trial, envelope->auth, hostname);
     if (code == 0)
         code =
             payload_headers(trial->message, &trial->transaction->envelope, trial_recipient(trial),

@@ -7,6 +7,7 @@
 #ifndef MXHOOK_RULES_TRIAL_H
 #define MXHOOK_RULES_TRIAL_H
 
+#include "../auth/result.h"
 #include "ruleset.h"
 
 struct trial_step {
@@ -26,6 +27,9 @@ struct trial_envelope {
     const char *sender, *recipient;      /* NULL: the first address of From, of To */
     const char *client_ip, *helo, *user; /* NULL: 127.0.0.1, localhost, none */
     bool tls;
+    /* What authentication found; NULL: nothing was checked. Domains that are "" become those that a
+     * check would ask for; it must outlive the trial. */
+    struct auth_result *auth;
 };
 
 /* *out is freed by trial_free(). 0, or a negative errno with `err`. Blocking. */

@@ -66,6 +66,23 @@ class Route(Commands):
         self.assertEqual(answer["rules"], [{"rule": "10.lua:1", "answer": "https://192.0.2.7/"}])
         self.assertIn(["Subject", "Hello"], answer["headers"])
 
+    def test_authentication(self):
+        self.write("10.lua", """return function(msg)
+            local auth = msg.auth
+            return ("https://a.example/%s/%s/%s/%s/%s"):format(auth.spf.result, auth.spf.domain, #auth.dkim,
+                auth.dkim[1] and auth.dkim[1].domain or "", auth.dmarc.result)
+        end""")
+        for options, path in (
+            (["--spf", "fail"], "fail/sender.example/0//none"),
+            (["--spf", "pass", "--dkim", "pass", "--dmarc", "pass"], "pass/sender.example/1/sender.example/pass"),
+            (["--spf", "softfail", "--sender", ""], "softfail/localhost/0//none"),
+        ):
+            done = self.route(*options)
+            self.assertIn(f"-> https://a.example/{path}\n", done.stdout.decode(), done.stderr)
+        done = self.route("--spf", "fails")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"'fails' is no result of authentication; there are none pass fail", done.stderr)
+
     def test_errors(self):
         self.write("10.lua", "return 7")
         done = self.route()
@@ -139,6 +156,70 @@ class Test(Commands):
         self.assertEqual(suite[2].get("name"), "sales fail here")
 
 
+AUTH_TESTS = """
+it("is spam by SPF", function()
+    local result = route { to = "a@example.com", auth = { spf = "fail" } }
+    assert.same({ "https://spam.example/hook" }, result.destinations)
+    assert.match("spf=fail.*smtp.mailfrom=sender.example", result.headers["authentication-results"])
+    assert.match("^fail", result.headers["received-spf"])
+end)
+it("is not where SPF passes, nor where nothing was checked", function()
+    assert.same({}, route { to = "a@example.com", auth = { spf = "pass" } }.destinations)
+    assert.same({}, route { to = "a@example.com" }.destinations)
+end)
+it("sees every field, of a file too", function()
+    local result = route("../mail.eml", { recipient = "all@example.com", auth = {
+        spf = { result = "temperror", domain = "s.example", reason = "slow" },
+        dkim = { { result = "pass", domain = "d.example", selector = "sel" }, { result = "fail" } },
+        dmarc = { result = "fail", policy = "reject" } } })
+    assert.same({ "https://a.example/temperror/s.example/slow/2/d.example/sel/fail/sender.example/reject" },
+        result.destinations)
+end)
+local function wrong(message, envelope)
+    local ok, failure = pcall(function() route(message, envelope) end)
+    assert.is_false(ok)
+    return tostring(failure)
+end
+it("says what is wrong", function()
+    for expected, auth in pairs {
+        ["auth: one of spf, dkim, dmarc was expected, not 'sfp'; did you mean 'spf'?"] = { sfp = "fail" },
+        ["auth.spf.result: one of none, pass, fail, softfail, neutral, policy, temperror, permerror was expected, "
+            .. "not 'softfial'; did you mean 'softfail'?"] = { spf = "softfial" },
+        ["auth.dmarc.result: one of none, pass, fail, temperror, permerror was expected, not 'softfail'"] =
+            { dmarc = "softfail" },
+        ["auth.spf: one of result, domain, reason, explanation was expected, not 'selector'"] =
+            { spf = { selector = "x" } },
+        ["auth.dkim[2].domain: a string was expected, not a number"] = { dkim = { {}, { domain = 7 } } },
+        ["auth.dkim: a list of signatures was expected, not 'domain'"] = { dkim = { domain = "d.example" } },
+        ["auth.dkim: a list was expected, not a boolean"] = { dkim = true },
+        ["auth.dmarc: a table was expected, not a number"] = { dmarc = 7 },
+        ["auth.dmarc.policy: one of none, quarantine, reject was expected, not 'drop'"] = { dmarc = { policy = "drop" } },
+        ["auth: a table was expected, not a string"] = "fail",
+    } do
+        assert.has.match("10_test.lua:%d+: route: ", wrong { auth = auth })
+        assert.is_truthy(wrong({ auth = auth }):find(expected, 1, true), wrong { auth = auth })
+    end
+    assert.has.match("an envelope has no 'recipent' %(did you mean 'recipient'", wrong({}, { recipent = "x" }))
+    assert.has.match("a message has no 'subjet' %(did you mean 'subject'", wrong { subjet = "x" })
+end)
+"""
+
+
+class Auth(Commands):
+    def test_messages_have_results(self):
+        self.write("10.lua", """return { route.cel { when = "spf == 'fail'", to = "https://spam.example/hook" },
+            function(msg)
+                if not msg.envelope.recipient:find("^all@") then return end
+                local a = msg.auth
+                return "https://a.example/" .. table.concat({ a.spf.result, a.spf.domain, a.spf.reason, #a.dkim,
+                    a.dkim[1].domain, a.dkim[1].selector, a.dmarc.result, a.dmarc.domain, a.dmarc.policy }, "/")
+            end }""")
+        self.write("10_test.lua", AUTH_TESTS)
+        done = self.run_tests()
+        self.assertEqual(done.returncode, 0, done.stdout.decode() + done.stderr.decode())
+        self.assertTrue(done.stdout.endswith(b"4 passed, 0 failed, 0 skipped\n"))
+
+
 class Readme(Commands):
     def test_examples_load_and_do_what_they_say(self):
         readme = (ROOT / "README.md").read_text()
@@ -149,7 +230,7 @@ class Readme(Commands):
             2: ("support+acme@example.com", "+ X-Customer: acme"),
             4: ("sales@example.com", "no match"),
             5: ("sales@example.com", "-> https://vip.example/hook"),
-            6: ("sales@example.com", "no match"),
+            6: ("sales@example.com", "-> https://spam.example/hook"),
             7: ("sales@example.com", "-> https://archive.example/hook"),
             8: ("sales@example.com", "+ X-Tenant: example.com"),
             9: ("sales@example.com", "=> 451 Back in an hour"),
@@ -159,7 +240,7 @@ class Readme(Commands):
         for number, text in examples:
             self.write("10.lua", text)
             recipient, output = expected.get(int(number), ("sales@example.com", ""))
-            done = mxhook("route", "--rules", self.rules, "--rcpt", recipient, self.mail,
+            done = mxhook("route", "--rules", self.rules, "--rcpt", recipient, "--spf", "fail", self.mail,
                           env={**os.environ, "MXHOOK_MAINTENANCE": "1"})
             with self.subTest(number=number):
                 self.assertNotIn(b".lua:", done.stderr)

@@ -3,14 +3,18 @@
 --   { from = "Ada <ada@a.example>", to = "sales@b.example", cc = ..., subject = ..., text = ..., html = ...,
 --     date = ..., headers = { ["X-Tag"] = "a", ["X-List"] = { "a", "b" } },
 --     attachments = { { name = "a.pdf", type = "application/pdf", content = "..." } },
---     envelope = { sender = ..., recipient = ..., client_ip = ..., helo = ..., tls = ..., user = ... } }
+--     envelope = { sender = ..., recipient = ..., client_ip = ..., helo = ..., tls = ..., user = ... },
+--     auth = { spf = "fail", ... } }
 --
--- All may be missing. `sender` and `recipient` may stand outside of `envelope` too.
+-- All may be missing. `sender` and `recipient` may stand outside of `envelope` too, and what stands in it is also
+-- route()'s second argument; auth.lua says more of `auth`.
 
-local known = {}
-for name in ("from to cc subject text html date headers attachments envelope sender recipient")
+local nearest = require "mxhook.nearest"
+
+local names, known = {}, {}
+for name in ("from to cc subject text html date headers attachments envelope sender recipient auth")
     :gmatch("%a+") do
-    known[name] = true
+    names[#names + 1], known[name] = name, true
 end
 
 local digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -87,7 +91,10 @@ end
 --- The bytes of the message, and its envelope.
 return function(message)
     for key in pairs(message) do
-        if not known[key] then error(("route: a message has no '%s'"):format(tostring(key)), 3) end
+        if not known[key] then
+            error(("route: a message has no '%s'%s"):format(tostring(key),
+                nearest(tostring(key), names, " (did you mean '%s'?)")), 3)
+        end
     end
     local lines = {}
     local function add(name, value)
@@ -105,8 +112,9 @@ return function(message)
     end
     lines[#lines + 1] = "MIME-Version: 1.0"
     local envelope = {}
-    for key, value in pairs(message.envelope or {}) do envelope[key] = value end
+    for key, value in pairs(message.envelope or {}) do envelope[key] = value end -- test.lua checks them
     envelope.sender = envelope.sender or message.sender or address_of(from)
     envelope.recipient = envelope.recipient or message.recipient or address_of(to)
+    envelope.auth = envelope.auth or message.auth
     return table.concat(lines, "\r\n") .. "\r\n" .. body_of(message), envelope
 end

@@ -1,0 +1,85 @@
+--- What authentication found, as a test says it:
+--
+--   auth = { spf = "fail", dkim = { { result = "pass", domain = "a.example", selector = "s" } },
+--            dmarc = { result = "fail", domain = "a.example", policy = "reject" } }
+--
+-- A string is a table that says just `result`. What is missing is "none"; domains that are missing are those
+-- of the message.
+
+local nearest = require "mxhook.nearest"
+
+-- RFC 8601 section 2.7; none is what everything may be.
+local results = {
+    spf = { "none", "pass", "fail", "softfail", "neutral", "policy", "temperror", "permerror" },
+    dkim = { "none", "pass", "fail", "policy", "neutral", "temperror", "permerror" },
+    dmarc = { "none", "pass", "fail", "temperror", "permerror" },
+}
+local fields = {
+    spf = { "result", "domain", "reason", "explanation" },
+    dkim = { "result", "domain", "selector", "algorithm", "reason" },
+    dmarc = { "result", "domain", "policy", "reason" },
+}
+local policies = { "none", "quarantine", "reject" }
+
+local function check_one_of(value, names, where)
+    for _, name in ipairs(names) do
+        if value == name then return end
+    end
+    error(("%s: one of %s was expected, not '%s'%s"):format(where, table.concat(names, ", "), tostring(value),
+        nearest(tostring(value), names, "; did you mean '%s'?")), 0)
+end
+
+local function check_table(value, where, names)
+    if type(value) ~= "table" then
+        error(("%s: a table was expected, not a %s"):format(where, type(value)), 0)
+    end
+    for key in pairs(value) do check_one_of(key, names, where) end
+end
+
+-- One check's table, whole: a copy.
+local function read(value, method, where)
+    if type(value) == "string" then value = { result = value } end
+    check_table(value, where, fields[method])
+    local copy = { result = "none", domain = "" }
+    for key, text in pairs(value) do
+        if type(text) ~= "string" then
+            error(("%s.%s: a string was expected, not a %s"):format(where, key, type(text)), 0)
+        end
+        copy[key] = text
+    end
+    check_one_of(copy.result, results[method], where .. ".result")
+    if copy.policy then check_one_of(copy.policy, policies, where .. ".policy") end
+    if method == "dkim" then
+        copy.selector, copy.algorithm = copy.selector or "", copy.algorithm or ""
+    end
+    return copy
+end
+
+-- A result, or one signature's table, stands for a list of one; "none" for none.
+local function read_signatures(value)
+    if value == "none" then return {} end
+    if type(value) == "string" or type(value) == "table" and value.result then value = { value } end
+    if type(value) ~= "table" then
+        error(("auth.dkim: a list was expected, not a %s"):format(type(value)), 0)
+    end
+    local list = {}
+    for index, signature in ipairs(value) do
+        list[index] = read(signature, "dkim", ("auth.dkim[%d]"):format(index))
+    end
+    for key in pairs(value) do
+        if not list[key] then
+            error(("auth.dkim: a list of signatures was expected, not '%s'"):format(tostring(key)), 0)
+        end
+    end
+    return list
+end
+
+--- The same, complete and checked, for server/rules/runner.c. Raises what is wrong.
+return function(auth)
+    check_table(auth, "auth", { "spf", "dkim", "dmarc" })
+    return {
+        spf = read(auth.spf or "none", "spf", "auth.spf"),
+        dkim = read_signatures(auth.dkim or {}),
+        dmarc = read(auth.dmarc or "none", "dmarc", "auth.dmarc"),
+    }
+end
