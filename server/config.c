@@ -170,6 +170,7 @@ static void read_smtp(lua_State *L, struct smtp_config *smtp)
     smtp->max_size = (uint64_t)number(L, "smtp.max_size");
     smtp->max_recipients = (size_t)number(L, "smtp.max_recipients");
     smtp->max_connections = (size_t)number(L, "smtp.max_connections");
+    smtp->max_waiting = (size_t)number(L, "smtp.max_waiting");
     smtp->max_errors = (size_t)number(L, "smtp.max_errors");
     smtp->command_timeout_ms = number(L, "smtp.command_timeout");
     smtp->data_timeout_ms = number(L, "smtp.data_timeout");

@@ -53,6 +53,7 @@ struct smtp_config {
     uint64_t max_size;       /* bytes of one message */
     size_t max_recipients;   /* of one transaction */
     size_t max_connections;  /* at once, over all listeners */
+    size_t max_waiting;      /* messages that wait for workers or the spool */
     size_t max_errors;       /* bad commands in one session, then 421 */
     int64_t command_timeout_ms; /* RFC 5321 4.5.3.2.7 */
     int64_t data_timeout_ms;    /* between two pieces of DATA */

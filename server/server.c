@@ -12,6 +12,7 @@
 #include "auth/auth.h"
 #include "config.h"
 #include "deliver/deliver.h"
+#include "descriptors.h"
 #include "log.h"
 #include "mail/message.h"
 #include "reload.h"
@@ -74,6 +75,12 @@ static enum recipient_answer check_recipient(void *context, struct ruleset *rule
     struct server *server = context;
     return ruleset_accepts(rules, server->worker_count, recipient) ? RECIPIENT_OK
                                                                    : RECIPIENT_UNKNOWN;
+}
+
+static bool has_room(void *context)
+{
+    const struct server *server = context;
+    return server->transactions < server->config->smtp.max_waiting;
 }
 
 struct waiting_session {
@@ -265,7 +272,7 @@ static void start_handles(struct server *server)
 static int start_parts(struct server *server, struct error *err)
 {
     static const struct listener_hooks hooks = {current_config,  current_rules, ruleset_unref,
-                                                check_recipient, begin,         submit};
+                                                check_recipient, begin,         submit, has_room};
     struct config *config = server->config;
     int code = auth_start(&config->auth, &server->auth, err);
     if (code == 0)
@@ -295,6 +302,7 @@ static int start(struct server *server, const char *config_path, struct error *e
     log_set_level(server->config->log_level);
     /* Ports below 1024 need privileges, threads and files must not have them: so in this order.
      * Keys too are read as the user that will read them again at a reload. */
+    descriptors_raise(server->config);
     code = service_open_sockets(server->config, &server->sockets, err);
     if (code == 0)
         code = service_drop_privileges(server->config, err);

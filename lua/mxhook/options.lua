@@ -33,6 +33,8 @@ return {
     "Recipients of one message; RFC 5321 asks for at least 100. More are put off (452 4.5.3)." },
   { "smtp.max_connections", "integer", default = 1000, min = 1, max = 1000000,
     "Connections at once; more are told to come back (421 4.3.2)." },
+  { "smtp.max_waiting", "integer", default = 500, min = 1, max = 1000000,
+    "Messages that may wait for rules, look-ups or the disk before new ones are put off at MAIL (451 4.3.2)." },
   { "smtp.max_errors", "integer", default = 20, min = 1, max = 10000,
     "Bad commands in one session before it is closed (421 4.7.0)." },
   { "smtp.command_timeout", "duration", default = "5m", min = 100, max = 3600e3,

@@ -284,6 +284,8 @@ static bool run_mail(struct session *session, const char *argument)
     else if (parameters.size > session->config->smtp.max_size)
         session_refuse(session, 552, "5.3.4", "Message size exceeds the limit of %llu bytes",
                        (unsigned long long)session->config->smtp.max_size);
+    else if (session->hooks.has_room && !session->hooks.has_room(session->context))
+        session_refuse(session, 451, "4.3.2", "Too busy, try again later");
     else if (session->hooks.take_message && !session->hooks.take_message(session->context))
         session_refuse(session, 451, "4.7.1",
                        "Too many messages from your address, try again later");

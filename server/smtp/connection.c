@@ -131,6 +131,12 @@ static void close_session(void *context)
     drain(context, "end of session");
 }
 
+static bool has_room(void *context)
+{
+    struct connections *owner = ((struct connection *)context)->owner;
+    return !owner->hooks.has_room || owner->hooks.has_room(owner->context);
+}
+
 static bool take_message(void *context)
 {
     struct connection *c = context;
@@ -210,6 +216,7 @@ static struct session *make_session(struct connection *c, const struct connectio
     const struct session_hooks hooks = {
         .send = send_to_client,
         .close = close_session,
+        .has_room = has_room,
         .take_message = take_message,
         .rules = take_rules,
         .release_rules = connections->hooks.release_rules,

@@ -33,6 +33,8 @@ struct listener_hooks {
      * the loop's thread, even if the client is gone by then. */
     void (*submit)(void *context, struct transaction *transaction,
                    void (*done)(void *token, const struct reply *reply), void *token);
+    /* NULL, or false while so many transactions are with submit() that no more should begin. */
+    bool (*has_room)(void *context);
 };
 
 /* Listens on the sockets of sockets_open(), one for each of config's addresses, or on none: then a

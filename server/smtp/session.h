@@ -43,6 +43,9 @@ struct session_hooks {
     /* NULL, or asked at each MAIL that would be accepted: false where the client has had its
      * messages for now. */
     bool (*take_message)(void *context);
+    /* NULL, or asked at each MAIL: false where so many messages wait to be processed that no more
+     * should begin. */
+    bool (*has_room)(void *context);
     /* The rules of a new transaction: a reference, handed over. */
     struct ruleset *(*rules)(void *context);
     void (*release_rules)(struct ruleset *rules); /* any thread: for transaction_new() */

@@ -1,6 +1,10 @@
 """Who may talk: lists and limits by address, and what a reload makes of them."""
 
+import os
+import resource
 import socket
+import subprocess
+import threading
 import unittest
 
 import harness
@@ -47,6 +51,47 @@ class AccessTest(harness.TestCase):
             client.ehlo()
             self.assertEqual(client.mail("a@client.test")[0], 451)
         self.assertEqual(len(receiver.wait_for(2)), 2)
+
+    def test_too_much_is_waiting(self):
+        """What is under way is bounded: while the only worker is busy, MAIL is put off."""
+        receiver = self.receiver()
+        slow = "return function() local t = 0 while t < 2e8 do t = t + 1 end return '%s' end" % receiver.url
+        server = self.server({"10-slow.lua": slow}, """
+            smtp = { max_waiting = 2 }
+            rules = { workers = 1, time_limit = "20s" }
+            """)
+        senders = [threading.Thread(target=server.send, args=(harness.mail(),)) for _ in range(2)]
+        for sender in senders:
+            sender.start()
+        harness.wait_until(lambda: len(server.logged("received")) == 2, "two messages")
+        with server.smtp() as client:
+            client.ehlo()
+            self.assertEqual(client.mail("a@client.test"), (451, b"4.3.2 Too busy, try again later"))
+            for sender in senders:
+                sender.join()
+            self.assertEqual(client.mail("a@client.test")[0], 250)
+        self.assertEqual(len(receiver.wait_for(2)), 2)
+
+    def test_file_descriptors(self):
+        """The limit is raised as far as the configuration needs, or a warning says why not."""
+        for hard, connections, warned in ((4096, 1000, False), (1100, 1000, True)):
+            server = self.server(self.to(self.receiver()), "smtp = { max_connections = %d }\n" % connections,
+                                 start=False)
+            unprivileged = [] if os.geteuid() else ["setpriv", "--bounding-set=-sys_resource", "--inh-caps=-sys_resource"]
+            with open(server.log_path, "w") as log:
+                server.log_start = 0
+                server.process = subprocess.Popen(
+                    [*unprivileged, harness.MXHOOK, "run", "--config", server.config], stderr=log,
+                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard)))
+            harness.wait_until(lambda: server.logged("started"), "the start")
+            self.assertEqual(bool(server.logged("file-descriptors", "limit=1100", "needed=2456")), warned)
+            soft = int(self.soft_limit(server.process.pid))
+            self.assertEqual(soft, 1100 if warned else 2456)
+
+    @staticmethod
+    def soft_limit(pid):
+        with open("/proc/%d/limits" % pid) as file:
+            return next(line.split()[3] for line in file if line.startswith("Max open files"))
 
 
 if __name__ == "__main__":
