@@ -44,6 +44,11 @@ void config_unref(struct config *config)
     free(config->user);
     free(config->smtp.listen);
     free_list(config->smtp.domains, config->smtp.domain_count);
+    for (size_t i = 0; i < config->smtp.user_count; i++) {
+        free(config->smtp.users[i].name);
+        free(config->smtp.users[i].hash);
+    }
+    free(config->smtp.users);
     free(config->access.allow);
     free(config->access.deny);
     free(config->access.unlimited);
@@ -134,10 +139,29 @@ static void read_listen(lua_State *L, struct smtp_config *smtp)
     smtp->listen = list(L, "listen", sizeof *smtp->listen, &smtp->listen_count);
     for (size_t i = 0; i < smtp->listen_count; i++) {
         struct listen_address *a = &smtp->listen[i];
-        unsigned tls;
-        if (sscanf(item(L, i), "%63s %d %u", a->host, &a->port, &tls) != 3)
+        unsigned tls, auth;
+        if (sscanf(item(L, i), "%63s %d %u %u", a->host, &a->port, &tls, &auth) != 4)
             luaL_error(L, "listen: not an address");
         a->tls = (enum listen_tls)tls;
+        a->auth = (enum listen_auth)auth;
+    }
+    lua_pop(L, 1);
+}
+
+/* The list has a name, its hash, the next name, and so on. */
+static void read_users(lua_State *L, struct smtp_config *smtp)
+{
+    size_t count;
+    lua_getfield(L, 1, "smtp.users");
+    bool any = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (!any)
+        return;
+    smtp->users = list(L, "smtp.users", sizeof *smtp->users, &count);
+    smtp->user_count = count / 2;
+    for (size_t i = 0; i < count / 2; i++) {
+        smtp->users[i].name = check_memory(L, strdup(item(L, 2 * i)));
+        smtp->users[i].hash = check_memory(L, strdup(item(L, 2 * i + 1)));
     }
     lua_pop(L, 1);
 }
@@ -163,6 +187,7 @@ static void read_tls(lua_State *L, struct tls_config *tls)
 static void read_smtp(lua_State *L, struct smtp_config *smtp)
 {
     read_listen(L, smtp);
+    read_users(L, smtp);
     smtp->domains = list(L, "domains", sizeof *smtp->domains, &smtp->domain_count);
     for (size_t i = 0; i < smtp->domain_count; i++)
         smtp->domains[i] = check_memory(L, strdup(item(L, i)));

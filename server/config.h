@@ -28,10 +28,21 @@ enum listen_tls {
     LISTEN_TLS_IMPLICIT, /* from the first byte (RFC 8314) */
 };
 
+enum listen_auth {
+    LISTEN_AUTH_OFF,
+    LISTEN_AUTH_OFFERED, /* inside TLS */
+    LISTEN_AUTH_REQUIRED,
+};
+
 struct listen_address {
     char host[64];       /* numeric IPv4 or IPv6 */
     int port;            /* 0: the kernel picks one, which the log names */
-    enum listen_tls tls; /* of smtp.listen only */
+    enum listen_tls tls; /* these two: of smtp.listen only */
+    enum listen_auth auth;
+};
+
+struct user {
+    char *name, *hash; /* as crypt(5) makes it */
 };
 
 struct certificate_files {
@@ -50,6 +61,8 @@ struct smtp_config {
     size_t listen_count;
     char **domains; /* lower case; "*.example.com" stands for every subdomain */
     size_t domain_count;
+    struct user *users;
+    size_t user_count;
     uint64_t max_size;       /* bytes of one message */
     size_t max_recipients;   /* of one transaction */
     size_t max_connections;  /* at once, over all listeners */

@@ -18,7 +18,8 @@ return {
     "  \"starttls\"  STARTTLS is offered: the default where tls.certificates is set",
     "  \"required\"  no mail before STARTTLS (530 5.7.0)",
     "  \"implicit\"  TLS from the first byte (RFC 8314)",
-    "  \"off\"       the default where it is not" },
+    "  \"off\"       the default where it is not",
+    "auth = \"offered\" lets smtp.users log in there, inside TLS only; auth = \"required\" takes no mail of others." },
   { "user", "string", example = "mxhook",
     "The user to become, with its groups, when started as root: after ports are taken, before any file of",
     "the spool or of the rules is touched. systemd's unit starts as that user already." },
@@ -41,6 +42,10 @@ return {
     "How long a client may take for its next command (RFC 5321 section 4.5.3.2)." },
   { "smtp.data_timeout", "duration", default = "3m", min = 100, max = 3600e3,
     "How long a client may pause inside a message." },
+
+  { "smtp.users", "users", example = { printer = "$y$j9T$..." },
+    "Who may log in (AUTH PLAIN and LOGIN) where a listener offers it, with password hashes as crypt(5) makes",
+    "them: `openssl passwd -6` or `mkpasswd -m yescrypt`. Rules see the name in msg.envelope.user." },
 
   { "tls.certificates", "certificates",
     example = { { certificate = "/etc/mxhook/mx.example.com.pem", key = "/etc/mxhook/mx.example.com.key" } },

@@ -131,19 +131,23 @@ local function check_keys(value, names, what)
 end
 
 local LISTEN_TLS = { off = 0, starttls = 1, required = 2, implicit = 3 }
+local LISTEN_AUTH = { off = 0, offered = 1, required = 2 }
 
 -- What is left open (tls) is filled in by finish_listeners().
 local function listener(value)
   if type(value) ~= "table" then value = { address = value } end
-  local ok, why = check_keys(value, { "address", "tls" }, "a listener")
+  local ok, why = check_keys(value, { "address", "tls", "auth" }, "a listener")
   if not ok then return nil, why end
+  if value.auth ~= nil and not LISTEN_AUTH[value.auth] then
+    return nil, ('expected auth = "off", "offered" or "required", got %q'):format(tostring(value.auth))
+  end
   if value.tls ~= nil and not LISTEN_TLS[value.tls] then
     return nil, ('expected tls = "off", "starttls", "required" or "implicit", got %q'):format(tostring(value.tls))
   end
   local where
   where, why = address(value.address)
   if not where then return nil, why end
-  return { where = where, tls = value.tls }
+  return { where = where, tls = value.tls, auth = value.auth or "off" }
 end
 
 function readers.listeners(value)
@@ -176,6 +180,27 @@ function readers.certificates(value)
   return list_of(value, certificate, 'expected a list such as { { certificate = "FILE", key = "FILE" } }')
 end
 
+-- A list for config.c: a name, its hash, the next name, and so on.
+function readers.users(value)
+  local expected = 'expected a table of names and password hashes, such as { printer = "$y$..." }'
+  if type(value) ~= "table" or next(value) == nil then return nil, expected end
+  local names, list = {}, {}
+  for name in pairs(value) do
+    if not readers.string(name) or #name > 255 then return nil, expected end
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local hash = value[name]
+    if not readers.string(hash) or not hash:find("^%$[%w%-]+%$") then
+      return nil, ("the password of %s is not a hash as crypt(5) makes them; see `openssl passwd -6`"):format(name)
+    end
+    list[#list + 1] = name
+    list[#list + 1] = hash
+  end
+  return list
+end
+
 -- Settles what depends on other options: each listener becomes a string for config.c. Returns nil and
 -- what is wrong, where something is.
 local function finish_listeners(result)
@@ -185,7 +210,12 @@ local function finish_listeners(result)
     if tls ~= "off" and not certificates then
       return nil, ("tls = %q needs tls.certificates"):format(tls)
     end
-    result.listen[index] = ("%s %d"):format(each.where, LISTEN_TLS[tls])
+    if each.auth ~= "off" and tls == "off" then
+      return nil, ("auth = %q needs TLS on the same listener"):format(each.auth)
+    elseif each.auth ~= "off" and not result["smtp.users"] then
+      return nil, ("auth = %q needs smtp.users"):format(each.auth)
+    end
+    result.listen[index] = ("%s %d %d"):format(each.where, LISTEN_TLS[tls], LISTEN_AUTH[each.auth])
   end
   return true
 end

@@ -29,6 +29,7 @@ static bool run_help(struct session *session, const char *argument);
 static bool run_quit(struct session *session, const char *argument);
 static bool run_starttls(struct session *session, const char *argument);
 static bool run_bdat(struct session *session, const char *argument);
+static bool run_auth(struct session *session, const char *argument);
 
 enum argument { ARGUMENT_NONE, ARGUMENT_OPTIONAL, ARGUMENT_NEEDED };
 
@@ -56,6 +57,8 @@ static const struct command {
     {"STARTTLS", run_starttls, ARGUMENT_NONE, "STARTTLS", 0, false},
     /* BDAT checks all itself: whatever is wrong, its octets come. */
     {"BDAT", run_bdat, ARGUMENT_OPTIONAL, "BDAT size [LAST]", 0, false},
+    /* AUTH leads to a state of its own choice. */
+    {"AUTH", run_auth, ARGUMENT_NEEDED, "AUTH mechanism", LINE_MAX_EXTRA, false, true},
 };
 
 #define COMMANDS (sizeof commands / sizeof *commands)
@@ -68,12 +71,12 @@ enum { X, GREETED = STATE_GREETED, READY = STATE_READY, MAIL = STATE_MAIL, RCPT 
        BYE = STATE_CLOSING };
 
 static const unsigned char transitions[][COMMANDS] = {
-    /*                 EHLO   HELO   MAIL  RCPT  DATA  RSET     NOOP     VRFY     EXPN     HELP     QUIT STARTTLS BDAT */
-    [STATE_GREETED] = {READY, READY, X,    X,    X,    GREETED, GREETED, GREETED, GREETED, GREETED, BYE, X,   CHUNK},
-    [STATE_READY]   = {READY, READY, MAIL, X,    X,    READY,   READY,   READY,   READY,   READY,   BYE, TLS, CHUNK},
-    [STATE_MAIL]    = {READY, READY, X,    RCPT, X,    READY,   MAIL,    MAIL,    MAIL,    MAIL,    BYE, X,   CHUNK},
-    [STATE_RCPT]    = {READY, READY, X,    RCPT, DATA, READY,   RCPT,    RCPT,    RCPT,    RCPT,    BYE, X,   CHUNK},
-    [STATE_CHUNKS]  = {READY, READY, X,    X,    X,    READY,   CHUNKS,  CHUNKS,  CHUNKS,  CHUNKS,  BYE, X,   CHUNK},
+    /*                 EHLO   HELO   MAIL  RCPT  DATA  RSET     NOOP     VRFY     EXPN     HELP     QUIT STARTTLS BDAT AUTH */
+    [STATE_GREETED] = {READY, READY, X,    X,    X,    GREETED, GREETED, GREETED, GREETED, GREETED, BYE, X,   CHUNK, X},
+    [STATE_READY]   = {READY, READY, MAIL, X,    X,    READY,   READY,   READY,   READY,   READY,   BYE, TLS, CHUNK, READY},
+    [STATE_MAIL]    = {READY, READY, X,    RCPT, X,    READY,   MAIL,    MAIL,    MAIL,    MAIL,    BYE, X,   CHUNK, X},
+    [STATE_RCPT]    = {READY, READY, X,    RCPT, DATA, READY,   RCPT,    RCPT,    RCPT,    RCPT,    BYE, X,   CHUNK, X},
+    [STATE_CHUNKS]  = {READY, READY, X,    X,    X,    READY,   CHUNKS,  CHUNKS,  CHUNKS,  CHUNKS,  BYE, X,   CHUNK, X},
 };
 /* clang-format on */
 
@@ -88,6 +91,8 @@ static bool is_ascii(const char *text)
 /* What a listener does not offer is not there for its clients. */
 static bool is_offered(const struct session *session, const struct command *command)
 {
+    if (command->run == run_auth)
+        return session->auth_offer != LISTEN_AUTH_OFF;
     return command->run != run_starttls || session->tls_offer != LISTEN_TLS_OFF;
 }
 
@@ -192,6 +197,8 @@ static bool run_ehlo(struct session *session, const char *argument)
     session_reply_more(session, 250, "ENHANCEDSTATUSCODES");
     if (session->tls_offer != LISTEN_TLS_OFF && !session->tls)
         session_reply_more(session, 250, "STARTTLS");
+    if (session->auth_offer != LISTEN_AUTH_OFF && session->tls && !session->user)
+        session_reply_more(session, 250, "AUTH PLAIN LOGIN");
     session_reply(session, 250, "", "HELP");
     return true;
 }
@@ -235,6 +242,8 @@ static int fill_envelope(struct session *session, const char *sender,
     memcpy(envelope->client_ip, session->client_ip, sizeof envelope->client_ip);
     envelope->esmtp = session->esmtp;
     envelope->tls = session->tls;
+    if (session->user && !(envelope->user = strdup(session->user)))
+        return -ENOMEM;
     envelope->smtputf8 = parameters->smtputf8;
     envelope->eight_bit = parameters->eight_bit;
     return transaction_set_sender(session->transaction, sender);
@@ -269,6 +278,10 @@ static bool run_mail(struct session *session, const char *argument)
     struct path path;
     struct mail_parameters parameters;
     const char *text = skip_keyword(argument, "FROM:");
+    if (session->auth_offer == LISTEN_AUTH_REQUIRED && !session->user) {
+        session_refuse(session, 530, "5.7.0", "Authentication required");
+        return false;
+    }
     const char *end = text ? path_parse(text, PATH_REVERSE, &path) : NULL;
     if (!text)
         session_bad_command(session, 501, "5.5.4", "Syntax: MAIL FROM:<address>");
@@ -441,4 +454,10 @@ static bool run_starttls(struct session *session, const char *argument)
 static bool run_bdat(struct session *session, const char *argument)
 {
     return session_begin_chunk(session, argument);
+}
+
+static bool run_auth(struct session *session, const char *argument)
+{
+    session_begin_auth(session, argument);
+    return false;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../log.h"
+#include "password.h"
 #include "tls.h"
 
 enum connection_state { CONNECTION_OPEN, CONNECTION_DRAINING, CONNECTION_CLOSED };
@@ -19,12 +20,15 @@ struct connection {
     uv_shutdown_t shutdown;
     unsigned open_handles;
     struct session *session;
-    const struct tls_context *tls_context; /* NULL: none is configured. The session's config's */
-    struct tls *tls;                       /* NULL: in the clear */
-    bool tls_started;                      /* the session knows */
-    bool starts_with_tls;                  /* the session greets inside TLS */
+    struct config *config; /* the session's */
+    struct tls *tls;       /* NULL: in the clear */
+    bool tls_started;      /* the session knows */
+    bool starts_with_tls;  /* the session greets inside TLS */
     enum connection_state state;
-    bool using_input;   /* inside session_input(): an answer need not set things going */
+    bool using_input;    /* inside session_input(): an answer need not set things going */
+    bool verifying;      /* its password is with a thread: the answer will come */
+    bool wrong_password; /* and the client is told once the timer says so */
+    unsigned wrong_passwords;
     bool submitted;     /* its message is with submit(): the answer will come */
     bool end_of_input;  /* the client closed its side */
     bool shutdown_done; /* all replies are out, and our side is closed */
@@ -201,11 +205,36 @@ static void enter_list(struct connection *c, struct connections *owner)
     owner->count++;
 }
 
+static void on_verified(void *context, bool right)
+{
+    struct connection *c = context;
+    c->verifying = false;
+    if (c->state != CONNECTION_OPEN) {
+        free_if_over(c);
+    } else if (right) {
+        session_verified(c->session, true);
+        advance(c);
+    } else {
+        c->wrong_password = true;
+        uv_timer_start(&c->timer, on_timer, (uint64_t)CONNECTION_AUTH_MS << c->wrong_passwords++,
+                       0);
+    }
+}
+
+static void verify(void *context, const char *user, const char *password)
+{
+    struct connection *c = context;
+    int code = password_verify(c->owner->loop, c->config, user, password, on_verified, c);
+    c->verifying = code == 0;
+    if (code != 0)
+        close_now(c, uv_strerror(code));
+}
+
 /* A reply that STARTTLS was taken is out already. */
 static void start_tls(void *context)
 {
     struct connection *c = context;
-    c->tls = tls_new(c->tls_context);
+    c->tls = tls_new(c->config->tls.context);
     if (!c->tls)
         close_now(c, "out of memory");
 }
@@ -223,6 +252,7 @@ static struct session *make_session(struct connection *c, const struct connectio
         .check_recipient = check_recipient,
         .begin = begin,
         .start_tls = start_tls,
+        .verify = verify,
         .submit = submit,
     };
     return session_new(config, &hooks, c, c->id, ip, connections->temporary_directory);
@@ -240,6 +270,7 @@ static struct connection *make_connection(struct connections *connections, const
         free(c);
         return NULL;
     }
+    c->config = config;
     c->drain_ms = CONNECTION_DRAIN_MS;
     if (config->smtp.command_timeout_ms < CONNECTION_DRAIN_MS)
         c->drain_ms = (uint64_t)config->smtp.command_timeout_ms;
@@ -255,12 +286,11 @@ static struct connection *make_connection(struct connections *connections, const
 static int take_listener(struct connection *c, const struct listen_address *listener,
                          const struct config *config)
 {
-    c->tls_context = config->tls.context;
     session_set_listener(c->session, listener);
     if (listener->tls != LISTEN_TLS_IMPLICIT)
         return 0;
     c->starts_with_tls = true;
-    c->tls = c->tls_context ? tls_new(c->tls_context) : NULL;
+    c->tls = config->tls.context ? tls_new(config->tls.context) : NULL;
     return c->tls ? 0 : -ENOMEM;
 }
 
@@ -406,6 +436,8 @@ static void advance(struct connection *c)
         uv_read_start((uv_stream_t *)&c->tcp, give_buffer, on_read);
     if (c->state != CONNECTION_OPEN)
         return;
+    if (c->wrong_password) /* the timer is in use */
+        return;
     int64_t timeout = session_timeout_ms(c->session);
     if (timeout > 0)
         uv_timer_start(&c->timer, on_timer, (uint64_t)timeout, 0);
@@ -467,7 +499,11 @@ static void on_answer(void *token, const struct reply *reply)
 static void on_timer(uv_timer_t *timer)
 {
     struct connection *c = timer->data;
-    if (c->state == CONNECTION_OPEN)
+    if (c->state == CONNECTION_OPEN && c->wrong_password) {
+        c->wrong_password = false;
+        session_verified(c->session, false);
+        advance(c);
+    } else if (c->state == CONNECTION_OPEN)
         session_timed_out(c->session);
     else
         close_now(c, c->reason);
@@ -529,9 +565,10 @@ static void free_if_over(struct connection *c)
 {
     if (c->open_handles > 0)
         return;
-    if (!c->submitted || c->aborted)
+    bool awaited = c->submitted || c->verifying;
+    if (!awaited || c->aborted)
         leave_list(c);
-    if (c->submitted)
+    if (awaited)
         return;
     tls_free(c->tls); /* before the session's config, whose certificates it uses */
     session_free(c->session);

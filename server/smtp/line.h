@@ -12,10 +12,10 @@
 
 #define LINE_MAX_OCTETS 512 /* RFC 5321 section 4.5.3.1.4, CRLF included */
 /* What the parameters of MAIL may add: SIZE 26 (RFC 1870), BODY 17 (RFC 6152), SMTPUTF8 10 (RFC
- * 6531), RET 9 and ENVID 107 (RFC 3461); those of RCPT: ORCPT 507 and NOTIFY 29 (RFC 3461) */
-#define LINE_EXTRA_MAIL (26 + 17 + 10 + 9 + 107)
+ * 6531), RET 9 and ENVID 107 (RFC 3461), AUTH 506 (RFC 4954); those of RCPT: ORCPT 507 and NOTIFY 29 (RFC 3461) */
+#define LINE_EXTRA_MAIL (26 + 17 + 10 + 9 + 107 + 506)
 #define LINE_EXTRA_RCPT (507 + 29)
-#define LINE_MAX_EXTRA  LINE_EXTRA_RCPT /* the most */
+#define LINE_MAX_EXTRA  LINE_EXTRA_MAIL /* the most */
 
 struct line {
     size_t size;

@@ -5,6 +5,7 @@
 
 #define SIZE_MAX_DIGITS 20  /* RFC 1870 section 4 */
 #define ENVID_MAX       100 /* RFC 3461 section 4.4 */
+#define AUTH_MAX        500 /* RFC 4954 section 5 */
 #define ORCPT_MAX       500 /* RFC 3461 section 4.2 */
 
 /* One parameter of the text; neither part is NUL-terminated. */
@@ -19,6 +20,7 @@ static bool set_smtputf8(struct mail_parameters *out, const struct parameter *p)
 static bool set_require_tls(struct mail_parameters *out, const struct parameter *p);
 static bool check_ret(struct mail_parameters *out, const struct parameter *p);
 static bool check_envid(struct mail_parameters *out, const struct parameter *p);
+static bool check_auth(struct mail_parameters *out, const struct parameter *p);
 static bool check_notify(struct mail_parameters *out, const struct parameter *p);
 static bool check_orcpt(struct mail_parameters *out, const struct parameter *p);
 
@@ -33,6 +35,7 @@ static const struct row mail_rows[MAX_ROWS] = {
     {"SIZE", set_size},         {"BODY", set_body},
     {"SMTPUTF8", set_smtputf8}, {"REQUIRETLS", set_require_tls},
     {"RET", check_ret},         {"ENVID", check_envid},
+    {"AUTH", check_auth},
 };
 static const struct row rcpt_rows[MAX_ROWS] = {
     {"NOTIFY", check_notify},
@@ -106,6 +109,13 @@ static bool check_envid(struct mail_parameters *out, const struct parameter *p)
 {
     (void)out;
     return p->value && p->value_length <= ENVID_MAX && is_xtext(p->value, p->value_length);
+}
+
+/* Who the message is from, as the client says: we trust nobody to say that. */
+static bool check_auth(struct mail_parameters *out, const struct parameter *p)
+{
+    (void)out;
+    return p->value && p->value_length <= AUTH_MAX && is_xtext(p->value, p->value_length);
 }
 
 static bool check_notify(struct mail_parameters *out, const struct parameter *p)

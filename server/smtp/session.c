@@ -40,6 +40,8 @@ void session_free(struct session *session)
     config_unref(session->config);
     free(session->temporary_directory);
     free(session->helo);
+    free(session->claimed);
+    free(session->user);
     free(session);
 }
 
@@ -47,6 +49,7 @@ void session_set_listener(struct session *session, const struct listen_address *
 {
     bool possible = session->hooks.start_tls && session->config->tls.context;
     session->tls_offer = possible ? listener->tls : LISTEN_TLS_OFF;
+    session->auth_offer = session->hooks.verify ? listener->auth : LISTEN_AUTH_OFF;
 }
 
 void session_tls_started(struct session *session)
@@ -72,10 +75,16 @@ static size_t read_line(struct session *session, const char *bytes, size_t size)
 {
     size_t used;
     enum line_result result = line_take(&session->line, bytes, size, &used);
+    bool faulty = result != LINE_MORE && result != LINE_COMPLETE;
     session->command = "unknown";
     switch (result) {
     case LINE_MORE: break;
-    case LINE_COMPLETE: session_command(session, session->line.bytes); break;
+    case LINE_COMPLETE:
+        if (session->state == STATE_AUTH)
+            session_auth_line(session, session->line.bytes);
+        else
+            session_command(session, session->line.bytes);
+        break;
     case LINE_BARE_CR:
         session_bad_command(session, 500, "5.5.2", "Bare CR: a line ends with CRLF");
         break;
@@ -85,6 +94,8 @@ static size_t read_line(struct session *session, const char *bytes, size_t size)
     case LINE_NUL: session_bad_command(session, 500, "5.5.2", "NUL in a command"); break;
     case LINE_TOO_LONG: session_bad_command(session, 500, "5.5.2", "Line too long"); break;
     }
+    if (faulty && session->state == STATE_AUTH)
+        session->state = STATE_READY;
     return used;
 }
 
@@ -233,7 +244,7 @@ size_t session_input(struct session *session, const char *bytes, size_t size)
 
 bool session_is_waiting(const struct session *session)
 {
-    return session->state == STATE_WAITING;
+    return session->state == STATE_WAITING || session->state == STATE_VERIFYING;
 }
 
 void session_answer(struct session *session, const struct reply *reply)

@@ -56,6 +56,9 @@ struct session_hooks {
     /* What the session takes and sends from here on is to be inside TLS; it is told by
      * session_tls_started() when that is so. NULL: STARTTLS is not offered. */
     void (*start_tls)(void *context);
+    /* Is this the user's password? Both are copied. session_verified() must be called once, later.
+     * NULL: AUTH is not offered. */
+    void (*verify)(void *context, const char *user, const char *password);
     /* Takes over a complete transaction. session_answer() must be called once, from inside or
      * later. */
     void (*submit)(void *context, struct transaction *transaction);
@@ -82,7 +85,10 @@ size_t session_input(struct session *session, const char *bytes, size_t size);
 /* TLS is up: after start_tls(), or before session_start(). The client has to greet again. */
 void session_tls_started(struct session *session);
 
-/* True from submit() until session_answer(): reading from the client should pause. */
+/* The answer to verify(). After a wrong password it should come late, so that guessing is slow. */
+void session_verified(struct session *session, bool right);
+
+/* True from submit() until session_answer(), and from verify() until session_verified(): reading from the client should pause. */
 bool session_is_waiting(const struct session *session);
 
 /* The answer to the end of DATA. */

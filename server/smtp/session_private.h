@@ -4,6 +4,7 @@
  * session.c   its life: input, DATA, the answer, time-outs
  * command.c   the commands, and the states between them
  * bdat.c      a message in chunks
+ * auth.c      who the client is
  * reply.c     what goes back
  */
 #ifndef MXHOOK_SMTP_SESSION_PRIVATE_H
@@ -24,7 +25,9 @@ enum session_state {
     STATE_CHUNK,       /* the octets of a BDAT are coming in */
     STATE_CHUNKS,      /* and more BDATs will */
     STATE_HANDSHAKE,   /* STARTTLS was answered; what comes in the clear is thrown away */
+    STATE_AUTH,        /* the client's next line belongs to AUTH */
     STATE_WAITING,     /* the message is with submit(), its answer is to come */
+    STATE_VERIFYING,   /* a password is with verify() */
     STATE_CLOSING,     /* to be closed once the replies are handed to send() */
     STATE_CLOSED,
 };
@@ -42,6 +45,15 @@ enum chunk_refusal {
     CHUNK_FINE,
     CHUNK_OUT_OF_SEQUENCE,
     CHUNK_NEEDS_TLS,
+};
+
+#define AUTH_MAX_OCTETS   255 /* of a name or a password (RFC 4616 section 2) */
+#define AUTH_MAX_FAILURES 3   /* in one session */
+
+enum auth_step {
+    AUTH_PLAIN,      /* all of it is to come */
+    AUTH_LOGIN_USER, /* the name, then the password */
+    AUTH_LOGIN_PASSWORD,
 };
 
 struct chunk {
@@ -63,6 +75,11 @@ struct session {
 
     enum session_state state;
     enum listen_tls tls_offer;
+    enum listen_auth auth_offer;
+    enum auth_step auth_step;
+    unsigned auth_failures;
+    char *claimed;      /* the user whose password is being checked; NULL: none */
+    char *user;         /* authenticated; NULL: not */
     bool tls;           /* inside TLS */
     bool injected;      /* something came in the clear after STARTTLS; logged once */
     bool esmtp;         /* EHLO, not HELO */
@@ -97,6 +114,10 @@ void session_command(struct session *session, char *line);
  * how many it used. */
 bool session_begin_chunk(struct session *session, const char *argument);
 size_t session_read_chunk(struct session *session, const char *bytes, size_t size);
+
+/* auth.c: the command; then a line of the client's. They set the state themselves. */
+void session_begin_auth(struct session *session, const char *argument);
+void session_auth_line(struct session *session, char *line);
 
 /* session.c */
 void session_drop_transaction(struct session *session);
