@@ -1,0 +1,217 @@
+"""Real clients: each sends the same set of messages, and every payload must be right.
+
+A client whose program is not installed is skipped, and says so. Postfix runs as a sending MTA
+(relayhost) with a configuration and a queue of its own; it has to be started by root.
+"""
+
+import base64
+import email.message
+import email.policy
+import os
+import shutil
+import smtplib
+import subprocess
+import tempfile
+import unittest
+
+import harness
+
+SENDER = "sender@client.test"
+RECIPIENT = "hook@example.com"
+MANY = ["user%02d@example.com" % number for number in range(60)]
+INTERNATIONAL = "grüße@example.com"
+LARGE = bytes(range(256)) * (12 * 1024)  # 3 MiB
+TEXT = "Grüße, 世界.\n.\n..two dots\n\nFrom here on\n"
+
+
+def needs(program):
+    return unittest.skipUnless(shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin"),
+                               program + " is not installed")
+
+
+def message(subject, attachment=None, cte="8bit"):
+    """RFC 5322 bytes, 8-bit, CRLF."""
+    made = email.message.EmailMessage(email.policy.SMTP.clone(cte_type="8bit"))
+    made["From"], made["To"], made["Subject"] = SENDER, RECIPIENT, subject
+    made["Date"], made["Message-ID"] = "Mon, 23 Nov 2026 10:00:00 +0100", "<one@client.test>"
+    made.set_content(TEXT, cte=cte)
+    if attachment:
+        made.add_attachment(attachment, "application", "octet-stream", filename="large.bin")
+    return made.as_bytes()
+
+
+class ClientTests:
+    """What every client must do. A client says how it sends the message in a file."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="mxhook-client-")
+        os.chmod(cls.folder, 0o755)  # Postfix has several users
+        cls.addClassCleanup(shutil.rmtree, cls.folder, True)
+
+    def setUp(self):
+        self.web = self.receiver()
+        self.mx = self.server(self.to(self.web), "smtp = { max_recipients = 100 }\n")
+
+    def deliver(self, data, recipients, sender=SENDER, **options):
+        path = os.path.join(self.folder, "mail.eml")
+        with open(path, "wb") as file:
+            file.write(data)
+        self.send_file(path, recipients, sender, **options)
+        posts = self.web.wait_for(len(recipients))
+        self.assertEqual(len(posts), len(recipients))
+        self.assertEqual(sorted(post.json["headers"]["Delivered-To"] for post in posts),
+                         sorted(recipients))
+        return [post.json for post in posts]
+
+    def run_client(self, *command, **options):
+        done = subprocess.run(command, capture_output=True, timeout=harness.PATIENCE, **options)
+        self.assertEqual(done.returncode, 0, done.stdout[-2000:] + done.stderr[-2000:])
+
+    def check(self, payload, subject):
+        self.assertEqual(payload["subject"], subject)
+        self.assertEqual(payload["from"]["email"], SENDER)
+        self.assertEqual(payload["message-id"], "one@client.test")
+        self.assertEqual(payload["text"].rstrip("\n"), TEXT.rstrip("\n"))
+
+    def test_eight_bit(self):
+        payload, = self.deliver(message("Größe 8"), [RECIPIENT])
+        self.check(payload, "Größe 8")
+        self.assertEqual(payload["return-path"]["email"], SENDER)
+
+    def test_large(self):
+        payload, = self.deliver(message("large", LARGE), [RECIPIENT])
+        self.check(payload, "large")
+        attachment, = payload["attachments"]
+        self.assertEqual(attachment["name"], "large.bin")
+        self.assertEqual(base64.b64decode(attachment["content"]), LARGE)
+
+    def test_many_recipients(self):
+        for payload in self.deliver(message("many"), MANY):
+            self.check(payload, "many")
+
+
+class SmtputfTests:
+    """For clients that can ask for SMTPUTF8 (RFC 6531)."""
+
+    def test_international_address(self):
+        payload, = self.deliver(message("international"), [INTERNATIONAL], "größe@client.test",
+                                utf8=True)
+        self.check(payload, "international")
+        self.assertEqual(payload["return-path"]["email"], "größe@client.test")
+
+
+class SmtplibTest(ClientTests, SmtputfTests, harness.TestCase):
+    def send_file(self, path, recipients, sender, utf8=False):
+        with open(path, "rb") as file, smtplib.SMTP("127.0.0.1", self.mx.port) as client:
+            client.sendmail(sender, recipients, file.read(), ["SMTPUTF8", "BODY=8BITMIME"] if utf8 else [])
+
+
+@needs("curl")
+class CurlTest(ClientTests, SmtputfTests, harness.TestCase):
+    def send_file(self, path, recipients, sender, utf8=False):
+        arguments = [part for each in recipients for part in ("--mail-rcpt", each)]
+        self.run_client("curl", "-sS", "smtp://127.0.0.1:%d/client.test" % self.mx.port, "--mail-from",
+                        sender, *arguments, "--upload-file", path, env=dict(os.environ, LC_ALL="C.UTF-8"))
+
+
+@needs("swaks")
+class SwaksTest(ClientTests, harness.TestCase):
+    def send_file(self, path, recipients, sender):
+        self.run_client("swaks", "--server", "127.0.0.1", "--port", str(self.mx.port), "--from", sender,
+                        "--to", ",".join(recipients), "--data", "@" + path, "--suppress-data")
+
+
+@needs("msmtp")
+class MsmtpTest(ClientTests, harness.TestCase):
+    def send_file(self, path, recipients, sender):
+        with open(path, "rb") as file:
+            self.run_client("msmtp", "--file=/dev/null", "--host=127.0.0.1", "--port=%d" % self.mx.port,
+                            "--from=" + sender, "--", *recipients, stdin=file)
+
+
+@needs("npm")
+class NodemailerTest(ClientTests, SmtputfTests, harness.TestCase):
+    SCRIPT = """
+        const [port, path, from, ...to] = process.argv.slice(2)
+        require('nodemailer').createTransport({ host: '127.0.0.1', port: +port, ignoreTLS: true })
+          .sendMail({ envelope: { from, to }, raw: { path } })
+          .catch(error => { console.error(error); process.exit(1) })
+        """
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        done = subprocess.run(["npm", "install", "--silent", "--fetch-retries=0", "--fetch-timeout=20000",
+                               "--prefix", cls.folder, "nodemailer"], capture_output=True)
+        if done.returncode != 0:
+            raise unittest.SkipTest("npm cannot install nodemailer")
+        with open(os.path.join(cls.folder, "send.js"), "w") as file:
+            file.write(cls.SCRIPT)
+
+    def send_file(self, path, recipients, sender, utf8=False):
+        self.run_client("node", os.path.join(self.folder, "send.js"), str(self.mx.port), path, sender,
+                        *recipients)
+
+
+@needs("postfix")
+@unittest.skipUnless(os.geteuid() == 0, "Postfix has to be started by root")
+class PostfixTest(ClientTests, SmtputfTests, harness.TestCase):
+    MAIN = """
+        compatibility_level = 3.6
+        queue_directory = {folder}/queue
+        data_directory = {folder}/data
+        multi_instance_name = postfix-mxhook
+        myhostname = postfix.client.test
+        mydestination =
+        inet_interfaces = loopback-only
+        inet_protocols = ipv4
+        relayhost = [127.0.0.1]:{port}
+        smtputf8_enable = yes
+        smtp_host_lookup = native
+        maillog_file = {folder}/log
+        maillog_file_prefixes = {folder}
+        """
+    MASTER = """
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
+error unix - - n - - error
+retry unix - - n - - error
+showq unix n - n - - showq
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+    def setUp(self):
+        super().setUp()
+        self.etc = os.path.join(self.folder, "etc")
+        for name in ("etc", "queue", "data"):
+            os.makedirs(os.path.join(self.folder, name), exist_ok=True)
+        shutil.chown(os.path.join(self.folder, "data"), "postfix")
+        text = self.MAIN.format(folder=self.folder, port=self.mx.port)
+        with open(os.path.join(self.etc, "main.cf"), "w") as file:
+            file.write("\n".join(line.strip() for line in text.splitlines()))
+        with open(os.path.join(self.etc, "master.cf"), "w") as file:
+            file.write(self.MASTER)
+        self.run_client("/usr/sbin/postfix", "-c", self.etc, "start")
+        self.addCleanup(subprocess.run, ["/usr/sbin/postfix", "-c", self.etc, "stop"],
+                        capture_output=True, timeout=harness.PATIENCE)
+
+    def check(self, payload, subject):
+        super().check(payload, subject)
+        self.assertIn("by postfix.client.test (Postfix", payload["headers"]["Received"][0])
+
+    def send_file(self, path, recipients, sender, utf8=False):
+        with open(path, "rb") as file:
+            text = file.read().replace(b"\r\n", b"\n")  # sendmail(1) takes the system's lines
+        self.run_client("/usr/sbin/sendmail", "-C", self.etc, "-i", "-f", sender, *recipients, input=text)
+
+
+if __name__ == "__main__":
+    unittest.main()
