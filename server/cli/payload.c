@@ -1,14 +1,13 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "../clock.h"
 #include "../mail/payload.h"
 #include "cli.h"
+#include "rules.h"
 
 static const char help[] =
     "Usage: mxhook payload [OPTION]... FILE.eml\n"
@@ -50,39 +49,6 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
     return -1;
 }
 
-static const char *temporary_directory(void)
-{
-    const char *directory = getenv("TMPDIR");
-    return directory && *directory ? directory : "/tmp";
-}
-
-/* A pipe cannot be read at an offset, so all that comes is kept, as of a client. */
-static int read_file(const char *file, struct spill **out, struct error *err)
-{
-    char buffer[65536];
-    bool standard_input = strcmp(file, "-") == 0;
-    int fd = standard_input ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return error_set(err, -errno, "%s: %s", file, strerror(errno));
-    struct spill *spill = spill_new(temporary_directory(), NULL);
-    int status = spill ? 0 : -ENOMEM;
-    for (ssize_t n = 1; status == 0 && n > 0;) {
-        n = read(fd, buffer, sizeof buffer);
-        if (n < 0)
-            status = -errno;
-        else if (n > 0)
-            status = spill_write(spill, buffer, (size_t)n);
-    }
-    if (!standard_input)
-        close(fd);
-    if (status < 0) {
-        spill_free(spill);
-        return error_set(err, status, "%s: %s", file, strerror(-status));
-    }
-    *out = spill;
-    return 0;
-}
-
 static const char *first_address(const struct mailbox_list *list)
 {
     return list->count > 0 ? list->items[0].email : "";
@@ -108,20 +74,6 @@ static int render(const struct message *message, const struct arguments *argumen
     return status < 0 ? status : payload_write_tail(message, &envelope, out);
 }
 
-static int print(const struct spill *out)
-{
-    char buffer[65536];
-    uint64_t offset = 0;
-    ssize_t n;
-    while ((n = spill_read(out, offset, buffer, sizeof buffer)) > 0) {
-        if (fwrite(buffer, 1, (size_t)n, stdout) != (size_t)n)
-            return -errno;
-        offset += (uint64_t)n;
-    }
-    putchar('\n');
-    return n < 0 ? (int)n : fflush(stdout) == 0 ? 0 : -errno;
-}
-
 static int render_and_print(struct spill *data, const struct arguments *arguments,
                             struct error *err)
 {
@@ -129,10 +81,10 @@ static int render_and_print(struct spill *data, const struct arguments *argument
     int status = message_parse(data, clock_unix_ms() / 1000, &message, err);
     if (status < 0)
         return status;
-    struct spill *out = spill_new(temporary_directory(), NULL);
+    struct spill *out = spill_new(cli_temporary_directory(), NULL);
     status = out ? render(message, arguments, out) : -ENOMEM;
     if (status == 0)
-        status = print(out);
+        status = cli_print_spill(out);
     spill_free(out);
     message_free(message);
     return status < 0 ? error_set(err, status, "writing the payload: %s", strerror(-status)) : 0;
@@ -146,7 +98,7 @@ int cli_payload(int argc, char **argv)
     int code = parse_arguments(argc, argv, &arguments);
     if (code >= 0)
         return code;
-    if (read_file(arguments.file, &data, &err) != 0)
+    if (cli_read_message(arguments.file, &data, &err) != 0)
         return cli_fail("payload", &err);
     message_init();
     code = render_and_print(data, &arguments, &err);

@@ -19,6 +19,11 @@ void pretty_safe(FILE *out, const char *text, size_t size)
     }
 }
 
+void pretty_text(const char *text)
+{
+    pretty_safe(stdout, text, strlen(text));
+}
+
 static void new_line(struct pretty *p)
 {
     fprintf(p->out, "\n%*s", p->indent + 2 * p->depth, "");

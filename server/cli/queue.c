@@ -10,6 +10,7 @@
 #include "../clock.h"
 #include "../spool/queue.h"
 #include "cli.h"
+#include "pretty.h"
 
 static const char help[] =
     "Usage: mxhook queue list [--failed] [--destination TEXT] [--since WHEN] [--config FILE]\n"
@@ -57,26 +58,19 @@ static const char *time_text(int64_t unix_ms, char text[32])
     return text;
 }
 
-/* What came from outside must not write to the terminal: control bytes become '?'. */
-static void print_safe(const char *text)
-{
-    for (; *text; text++)
-        putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
-}
-
 static int print_line(void *context, const struct delivery *d)
 {
     char due[32];
     (void)context;
     printf("%s %-9s %u %s ", d->id, state_name(d->state), d->attempts, time_text(d->due_ms, due));
-    print_safe(d->recipient);
+    pretty_text(d->recipient);
     putchar(' ');
-    print_safe(d->destination.url);
+    pretty_text(d->destination.url);
     if (d->last_status)
         printf(" %d", d->last_status);
     if (d->last_error && *d->last_error) {
         putchar(' ');
-        print_safe(d->last_error);
+        pretty_text(d->last_error);
     }
     putchar('\n');
     return 0;
@@ -90,7 +84,7 @@ static int list(struct queue *queue, const struct arguments *arguments, struct e
 static void print_row(const char *name, const char *value)
 {
     printf("%-12s ", name);
-    print_safe(value);
+    pretty_text(value);
     putchar('\n');
 }
 
@@ -117,7 +111,7 @@ static void print_destination(const struct destination *to)
         if (*p == '@')
             host = p + 1;
     printf("%-12s %.*s", "destination", (int)(authority - to->url), to->url);
-    print_safe(host);
+    pretty_text(host);
     putchar('\n');
     print_row("signed", to->secret ? "yes" : "no");
     for (size_t i = 0; i < to->header_count; i++)
@@ -131,7 +125,7 @@ static int print_attempt(void *context, const struct queue_attempt *attempt)
     (void)context;
     printf("%-12s %s status=%d ms=%" PRId64 " ", "attempt", time_text(attempt->at_ms, text),
            attempt->status, attempt->ms);
-    print_safe(attempt->error);
+    pretty_text(attempt->error);
     putchar('\n');
     if (attempt->reply_size > 0) {
         char reply[2048];
@@ -171,7 +165,7 @@ static int print_origin(void *context, const struct queue_origin *origin)
 {
     char due[32], until[32];
     (void)context;
-    print_safe(origin->name);
+    pretty_text(origin->name);
     printf(" waiting=%" PRId64 " due=%s", origin->waiting, time_text(origin->next_due_ms, due));
     if (origin->held_until_ms)
         printf(" failures=%u held-until=%s", origin->failures,

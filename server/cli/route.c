@@ -7,6 +7,7 @@
 #include "../mail/json.h"
 #include "../rules/trial.h"
 #include "cli.h"
+#include "pretty.h"
 #include "rules.h"
 
 static const char help[] =
@@ -111,13 +112,6 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
     return -1;
 }
 
-/* What came from outside must not write to the terminal: control bytes become '?'. */
-static void print_safe(const char *text)
-{
-    for (; *text; text++)
-        putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
-}
-
 /* Is this very field, name and value, in the other list? */
 static bool has_field(const struct header_list *list, const struct header *field)
 {
@@ -135,9 +129,9 @@ static void print_missing(char sign, const struct header_list *of, const struct 
         if (has_field(in, &of->items[i]))
             continue;
         printf("  %c ", sign);
-        print_safe(of->items[i].name);
+        pretty_text(of->items[i].name);
         fputs(": ", stdout);
-        print_safe(of->items[i].value);
+        pretty_text(of->items[i].value);
         putchar('\n');
     }
 }
@@ -146,11 +140,11 @@ static void print_text(const struct trial *trial)
 {
     const struct verdict *verdict = trial->verdict;
     char text[512];
-    print_safe(trial_recipient(trial));
+    pretty_text(trial_recipient(trial));
     putchar('\n');
     for (const struct trial_step *step = trial->steps; step; step = step->next) {
         printf("    %-28s ", step->rule);
-        print_safe(step->answer);
+        pretty_text(step->answer);
         putchar('\n');
     }
     for (size_t i = 0; i < verdict->destination_count; i++)
@@ -159,7 +153,7 @@ static void print_text(const struct trial *trial)
     if (verdict->destination_count == 0) {
         int code = trial_reply(trial, text, sizeof text);
         printf("  => %d ", code);
-        print_safe(verdict->kind == VERDICT_DISCARD ? "accepted, and dropped" : text);
+        pretty_text(verdict->kind == VERDICT_DISCARD ? "accepted, and dropped" : text);
         putchar('\n');
     }
     print_missing('-', &trial->before, &verdict->headers);
@@ -196,8 +190,7 @@ static void write_verdict(struct json *json, const struct trial *trial)
 
 static int print_json(const struct trial *trial)
 {
-    char buffer[4096];
-    struct spill *out = spill_new("/tmp", NULL);
+    struct spill *out = spill_new(cli_temporary_directory(), NULL);
     struct json json;
     if (!out)
         return CLI_FAILED;
@@ -217,11 +210,8 @@ static int print_json(const struct trial *trial)
     json_end_array(&json);
     json_end_object(&json);
     int status = json_finish(&json);
-    ssize_t n;
-    for (uint64_t at = 0; status == 0 && (n = spill_read(out, at, buffer, sizeof buffer)) > 0;
-         at += (uint64_t)n)
-        fwrite(buffer, 1, (size_t)n, stdout);
-    putchar('\n');
+    if (status == 0)
+        status = cli_print_spill(out);
     spill_free(out);
     return status == 0 ? CLI_OK : CLI_FAILED;
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,15 +14,21 @@ int cli_load_rules(const char *directory, const char *path, struct config **conf
     return code != 0 ? code : ruleset_load(&(*config)->rules, 1, rules, err);
 }
 
+const char *cli_temporary_directory(void)
+{
+    const char *directory = getenv("TMPDIR");
+    return directory && *directory ? directory : "/tmp";
+}
+
+/* A pipe cannot be read at an offset, so all that comes is kept, as of a client. */
 int cli_read_message(const char *file, struct spill **out, struct error *err)
 {
     char buffer[65536];
     bool standard_input = strcmp(file, "-") == 0;
-    const char *directory = getenv("TMPDIR");
     int fd = standard_input ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return error_set(err, -errno, "%s: %s", file, strerror(errno));
-    struct spill *spill = spill_new(directory && *directory ? directory : "/tmp", NULL);
+    struct spill *spill = spill_new(cli_temporary_directory(), NULL);
     int code = spill ? 0 : -ENOMEM;
     for (ssize_t n = 1; code == 0 && n > 0;) {
         n = read(fd, buffer, sizeof buffer);
@@ -38,4 +45,18 @@ int cli_read_message(const char *file, struct spill **out, struct error *err)
     }
     *out = spill;
     return 0;
+}
+
+int cli_print_spill(const struct spill *out)
+{
+    char buffer[65536];
+    uint64_t offset = 0;
+    ssize_t n;
+    while ((n = spill_read(out, offset, buffer, sizeof buffer)) > 0) {
+        if (fwrite(buffer, 1, (size_t)n, stdout) != (size_t)n)
+            return -errno;
+        offset += (uint64_t)n;
+    }
+    putchar('\n');
+    return n < 0 ? (int)n : fflush(stdout) == 0 ? 0 : -errno;
 }
