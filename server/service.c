@@ -81,6 +81,8 @@ static int change_user(const char *name, struct error *err)
 /* The permitted ones bound the ambient ones, so these go as well. */
 static int drop_capabilities(struct error *err)
 {
+    if (capng_get_caps_process() == 0 && capng_have_capabilities(CAPNG_SELECT_CAPS) == CAPNG_NONE)
+        return 0; /* systemd's filter may refuse capset(2) */
     capng_clear(CAPNG_SELECT_CAPS);
     if (capng_apply(CAPNG_SELECT_CAPS) != 0)
         return error_set(err, -EPERM, "cannot give up capabilities");
