@@ -223,7 +223,7 @@ static int accept_client(const struct listener *listener, union address *peer)
 }
 
 /* No descriptor is left: takes the client by the spare one, only to tell it. False: not even that.
- */
+ * Nobody need be there: accept(2) looks for a descriptor before it looks for a client. */
 static bool turn_away_by_spare(struct listeners *l, const struct listener *listener)
 {
     union address peer;
@@ -231,13 +231,14 @@ static bool turn_away_by_spare(struct listeners *l, const struct listener *liste
         close(l->spare);
     l->spare = -1;
     int fd = accept_client(listener, &peer);
+    bool nobody = fd < 0 && errno == EAGAIN;
     if (fd >= 0) {
         struct config *config = l->connections.hooks.config(l->connections.context);
         turn_away(config, fd, &peer.any, &no_descriptors);
         config_unref(config);
     }
     keep_spare(l);
-    return fd >= 0 && l->spare >= 0;
+    return (fd >= 0 || nobody) && l->spare >= 0;
 }
 
 /* accept(2) also tells what went wrong with the client that was to be accepted. */
@@ -283,6 +284,8 @@ static void on_connection(uv_poll_t *poll, int status, int events)
             pause_accepting(l, code);
             return;
         }
+        if (none_left) /* the poll tells if more wait */
+            return;
     }
 }
 
