@@ -6,7 +6,7 @@
  *              the client gets the last reply and not a reset
  * closed       its handles are; it lives on while its message is with submit()
  *
- * Loop thread only. Memory of an idle connection: this struct and the session's, under 4 KiB; all
+ * Loop thread only. Memory of an idle connection: this struct and the session's, under 5 KiB; all
  * connections share one buffer to read into, and only input that must wait is copied.
  */
 #ifndef MXHOOK_SMTP_CONNECTION_H
