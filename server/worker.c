@@ -83,6 +83,7 @@ static int authenticate(struct job *job)
         log_auth(t->id, job->auth);
     return 0;
 }
+
 /* auth.enforce: what fails DMARC is refused where its domain asks for that (RFC 7489 section 6.3).
  */
 static bool is_refused(const struct job *job)
@@ -94,32 +95,37 @@ static bool is_refused(const struct job *job)
     return true;
 }
 
+/* The way through the rooms. *at says which one failed, where 0 is not returned. */
+static int lead(struct job *job, size_t state, const char **at)
+{
+    struct transaction *t = job->transaction;
+    struct error err = {""};
+    *at = "auth";
+    int code = authenticate(job);
+    if (code != 0 || is_refused(job))
+        return code;
+    *at = "parse";
+    code = message_parse(t->data, t->received_ms / 1000, &job->message, &err);
+    if (code != 0)
+        return code;
+    *at = "rules";
+    code = run_rules(job, state);
+    if (code != 0 || !decide_reply(job))
+        return code;
+    *at = "render";
+    return render(job);
+}
+
 /* Runs on a worker. Ends by handing the job to the spool, or back to the loop. */
 static void process(struct task *task, void *context)
 {
     struct job *job = (struct job *)task;
     struct worker *worker = context;
-    struct transaction *t = job->transaction;
-    const char *at = "auth";
-    struct error err = {""};
-
-    int code = authenticate(job);
-    bool refused = code == 0 && is_refused(job);
-    if (code == 0 && !refused) {
-        at = "parse";
-        code = message_parse(t->data, t->received_ms / 1000, &job->message, &err);
-    }
-    if (code == 0 && !refused) {
-        at = "rules";
-        code = run_rules(job, worker->index);
-    }
-    if (code == 0 && !refused && decide_reply(job)) {
-        at = "render";
-        code = render(job);
-    }
+    const char *at;
+    int code = lead(job, worker->index, &at);
     if (code != 0) {
-        log_failure(t, at, code);
-        set_failure(t, code);
+        log_failure(job->transaction, at, code);
+        set_failure(job->transaction, code);
     } else if (job->commit.deliveries) {
         spool_commit(job->workers->spool, &job->commit);
         return;
