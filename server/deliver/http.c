@@ -13,33 +13,12 @@
 #include <unistd.h>
 
 #include "../clock.h"
+#include "http_handle.h"
 #include "multi.h"
 #include "private.h"
-#include "redact.h"
 
 #define IDLE_CONNECTION_S 90 /* shorter than what most receivers keep one for */
 #define RECEIVE_BUFFER    8192l
-
-struct http_handle {
-    struct http_handle *next; /* among those at rest */
-    CURL *easy;
-    struct http *http;
-    struct http_request *request;
-    struct curl_slist *headers; /* an array, linked */
-    size_t header_capacity;
-    uint64_t offset; /* into the payload */
-    size_t header_bytes, body_bytes;
-    int read_error; /* of the payload */
-    bool has_route; /* some option of struct http_route is set */
-    bool has_ca;    /* another than the system's: there is no way back */
-    int sockets_opened, sockets_denied;
-    int socket_error;                /* of the last one that could not be made */
-    bool fresh;                      /* it goes out for the second time, on a new connection */
-    bool too_many_headers, answered; /* status and headers have come */
-    int64_t started_ms;
-    char error[CURL_ERROR_SIZE];
-    struct http_result result;
-};
 
 struct http {
     struct multi *multi;
@@ -304,106 +283,6 @@ void http_cancel(struct http *http, struct http_request *request)
 
 /* ---- The end of a request ---- */
 
-/* The reply's beginning as one line for a log: what is not printable becomes a space. */
-static void put_reply(struct http_result *result, size_t used)
-{
-    size_t room = sizeof result->error - 1 - used;
-    size_t size = result->reply_size < room ? result->reply_size : room;
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)result->reply[i];
-        result->error[used + i] = c < ' ' || c == 0x7f ? ' ' : (char)c;
-    }
-    result->error[used + size] = 0;
-}
-
-static void describe_status(struct http_handle *h)
-{
-    struct http_result *result = &h->result;
-    char *target = NULL;
-    curl_easy_getinfo(h->easy, CURLINFO_REDIRECT_URL, &target);
-    if (target) {
-        char shown[REDACT_SIZE];
-        redact_url(target, shown);
-        snprintf(result->error, sizeof result->error,
-                 "answered %d, a redirect to %.200s: not followed", result->status, shown);
-        return;
-    }
-    int used = snprintf(result->error, sizeof result->error, "answered %d%s", result->status,
-                        result->reply_size ? ": " : "");
-    put_reply(result, (size_t)used);
-}
-
-static bool is_denied(const struct http_handle *h)
-{
-    return h->sockets_denied > 0 && h->sockets_opened == 0;
-}
-
-static void describe_none(struct http_handle *h, CURLcode rc)
-{
-    long number = 0;
-    const char *why = h->error[0] ? h->error : curl_easy_strerror(rc);
-    if (h->read_error)
-        why = strerror(-h->read_error);
-    else if (h->too_many_headers)
-        why = "its headers do not end";
-    else if (is_denied(h))
-        why = "its address is not public (deny_private)";
-    else if (h->socket_error)
-        why = strerror(h->socket_error);
-    else if (rc == CURLE_COULDNT_CONNECT)
-        curl_easy_getinfo(h->easy, CURLINFO_OS_ERRNO, &number);
-    snprintf(h->result.error, sizeof h->result.error, "%s%s%s", why, number ? ": " : "",
-             number ? strerror((int)number) : "");
-}
-
-static bool is_hopeless(const struct http_handle *h, CURLcode rc)
-{
-    return rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL || is_denied(h);
-}
-
-/* Memory or descriptors are short here. */
-static bool is_starved(const struct http_handle *h, CURLcode rc)
-{
-    return rc == CURLE_OUT_OF_MEMORY || h->socket_error == EMFILE || h->socket_error == ENFILE ||
-           h->socket_error == ENOBUFS || h->socket_error == ENOMEM;
-}
-
-static bool is_ours(const struct http_handle *h, CURLcode rc)
-{
-    return is_starved(h, rc) || h->read_error || rc == CURLE_INTERFACE_FAILED ||
-           rc == CURLE_SSL_CERTPROBLEM || rc == CURLE_SSL_CACERT_BADFILE;
-}
-
-/* A status counts even if the reply's body then breaks off, or is cut by us: all had been said. But
- * who says yes before all of our body is out, and then breaks off, has not got it. */
-static bool is_answered(const struct http_handle *h, CURLcode rc, long status)
-{
-    curl_off_t sent = 0;
-    curl_easy_getinfo(h->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-    return h->answered &&
-           (rc == CURLE_OK || status >= 300 || (uint64_t)sent >= payload_size(h->request->payload));
-}
-
-static void fill_result(struct http_handle *h, CURLcode rc)
-{
-    struct http_result *result = &h->result;
-    long status = 0;
-    curl_off_t retry_after = 0;
-    result->elapsed_ms = clock_monotonic_ms() - h->started_ms;
-    result->hopeless = is_hopeless(h, rc);
-    result->ours = is_ours(h, rc);
-    result->starved = is_starved(h, rc);
-    result->error[0] = 0;
-    curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(h->easy, CURLINFO_RETRY_AFTER, &retry_after);
-    result->retry_after_ms = retry_after > 0 && retry_after < INT32_MAX ? retry_after * 1000 : 0;
-    result->status = is_answered(h, rc, status) ? (int)status : 0;
-    if (result->status == 0)
-        describe_none(h, rc);
-    else if (status < 200 || status >= 300)
-        describe_status(h);
-}
-
 /* A kept connection that ends just when it is used again (GOAWAY, an idle timeout there) is
  * nobody's failure: the request goes out once more, on a new one. */
 static bool is_stale(const struct http_handle *h, CURLcode rc)
@@ -434,7 +313,7 @@ static void finish(CURL *easy, CURLcode rc)
     struct http_request *request = h->request;
     if (is_stale(h, rc) && send_again(h))
         return;
-    fill_result(h, rc);
+    http_result_fill(h, rc);
     struct http_result result = h->result;
     handle_rest(h);
     request->done(request, &result);
