@@ -30,14 +30,21 @@ void task_queue_destroy(struct task_queue *queue)
     uv_mutex_destroy(&queue->mutex);
 }
 
-void task_queue_push(struct task_queue *queue, struct task *task)
+static void append(struct task_queue *queue, struct task *task)
 {
     task->next = NULL;
-    uv_mutex_lock(&queue->mutex);
     *queue->tail = task;
     queue->tail = &task->next;
-    uv_mutex_unlock(&queue->mutex);
+}
+
+/* Both pushes wake the taker before they unlock: the task may be the one that ends the queue, which
+ * must not be touched once another thread can see it. */
+void task_queue_push(struct task_queue *queue, struct task *task)
+{
+    uv_mutex_lock(&queue->mutex);
+    append(queue, task);
     uv_cond_signal(&queue->wake);
+    uv_mutex_unlock(&queue->mutex);
 }
 
 void task_queue_close(struct task_queue *queue)
@@ -125,8 +132,10 @@ int loop_queue_new(uv_loop_t *loop, void *context, struct loop_queue **out)
 
 void loop_queue_push(struct loop_queue *queue, struct task *task)
 {
-    task_queue_push(&queue->tasks, task);
+    uv_mutex_lock(&queue->tasks.mutex);
+    append(&queue->tasks, task);
     uv_async_send(&queue->async);
+    uv_mutex_unlock(&queue->tasks.mutex);
 }
 
 static void free_closed(uv_handle_t *handle)
