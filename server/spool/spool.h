@@ -74,7 +74,7 @@ struct delivery {
         int64_t row, payload_row;
         uint64_t origin;
         unsigned attempts; /* as the row says */
-        int ending;        /* enum ending of spool.c */
+        int ending;        /* enum ending of group.h */
     } stored;              /* the spool's */
 };
 
