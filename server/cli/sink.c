@@ -134,7 +134,7 @@ static const char *check_signature(const struct sink *sink, const struct request
     struct payload payload = {.head = spill_from_bytes(r->body, r->body_size)};
     if (!payload.head)
         return "out of memory";
-    int code = sign_payload(sink->verify, id, timestamp, &payload, expected);
+    int code = sign_payload(sink->verify, id, timestamp, &payload, expected, NULL);
     spill_free(payload.head);
     if (code != 0)
         return "the secret given to --verify cannot sign";

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../clock.h"
+#include "reference.h"
 #include "sign.h"
 
 #define OWN_HEADERS 5
@@ -25,6 +26,7 @@ struct attempt {
     const char *secret; /* a copy, since the delivery may go while a thread signs; NULL: none */
     int64_t timestamp;
     int sign_code;
+    struct error why; /* it is not 0 */
     char id_header[ID_SIZE + 16], timestamp_header[48];
     char signature_header[SIGN_SIZE + 24];
     const char *headers[]; /* OWN_HEADERS and the destination's */
@@ -50,7 +52,7 @@ static void on_done(struct http_request *request, const struct http_result *resu
 static void fail(struct attempt *a, bool hopeless, const char *why)
 {
     struct http_result result = {.hopeless = hopeless, .ours = true};
-    snprintf(result.error, sizeof result.error, "%s", why);
+    snprintf(result.error, sizeof result.error, "%.*s", (int)sizeof result.error - 1, why);
     on_done(&a->request, &result);
 }
 
@@ -101,7 +103,7 @@ static int post(struct attempt *a)
 static void sign(struct attempt *a)
 {
     char *value = stpcpy(a->signature_header, "webhook-signature: ");
-    a->sign_code = sign_payload(a->secret, a->id, a->timestamp, a->request.payload, value);
+    a->sign_code = sign_payload(a->secret, a->id, a->timestamp, a->request.payload, value, &a->why);
 }
 
 static void sign_in_thread(uv_work_t *work)
@@ -109,11 +111,11 @@ static void sign_in_thread(uv_work_t *work)
     sign(work->data);
 }
 
-static const char *why_unsigned(int code)
+static void fail_unsigned(struct attempt *a)
 {
-    if (code == -EINVAL)
-        return "its secret is not one that can sign: whsec_ and base64, at most 8";
-    return code == -ENOENT ? "its secret is not where env: or file: says" : strerror(-code);
+    char why[sizeof a->why.text + 20];
+    snprintf(why, sizeof why, "its secret: %s", a->why.text);
+    fail(a, a->sign_code == -EINVAL, why);
 }
 
 static void signed_in_thread(uv_work_t *work, int status)
@@ -121,8 +123,10 @@ static void signed_in_thread(uv_work_t *work, int status)
     struct attempt *a = work->data;
     if (a->state == ATTEMPT_CANCELLED)
         attempt_free(a);
-    else if (status != 0 || a->sign_code != 0)
-        fail(a, a->sign_code == -EINVAL, why_unsigned(a->sign_code ? a->sign_code : status));
+    else if (status != 0)
+        fail(a, false, uv_strerror(status));
+    else if (a->sign_code != 0)
+        fail_unsigned(a);
     else if (post(a) != 0)
         fail(a, false, "out of memory");
 }
@@ -130,7 +134,7 @@ static void signed_in_thread(uv_work_t *work, int status)
 static bool can_sign_here(const struct attempt *a)
 {
     const struct payload *payload = a->request.payload;
-    return !sign_blocks(a->secret) && payload_memory(payload) == payload_size(payload);
+    return !reference_blocks(a->secret) && payload_memory(payload) == payload_size(payload);
 }
 
 /* What cannot be signed is not sent: it goes to the thread too, whose end tells. */

@@ -1,19 +1,17 @@
 #include "sign.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define SECRETS_MAX 4096 /* bytes of a file of them */
-#define KEY_MAX     256  /* bytes of a secret: SHA-256 takes no more than 64 as they are */
+#include "reference.h"
+
+#define KEY_MAX     256 /* bytes of a secret: SHA-256 takes no more than 64 as they are */
+#define SPACE       " \t\r\n"
 #define HASH_SIZE   32
 #define BUFFER_SIZE 65536
 
@@ -89,47 +87,6 @@ static int sign(const unsigned char *key, size_t key_size, const char *head,
     return code;
 }
 
-/* ---- References ---- */
-
-static const char *skip(const char *text, const char *prefix)
-{
-    size_t size = strlen(prefix);
-    return strncmp(text, prefix, size) == 0 ? text + size : NULL;
-}
-
-bool sign_blocks(const char *secret)
-{
-    return skip(secret, "file:");
-}
-
-static int read_secret(const char *path, char secrets[SECRETS_MAX])
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    ssize_t size = read(fd, secrets, SECRETS_MAX - 1);
-    int code = size < 0 ? -errno : 0;
-    close(fd);
-    if (code == 0)
-        secrets[size] = 0;
-    for (char *p = secrets; code == 0 && *p; p++) /* one on a line, as well as by spaces */
-        if (isspace((unsigned char)*p))
-            *p = ' ';
-    return code;
-}
-
-/* The secrets themselves: what was given, or read into `buffer`. */
-static int resolve(const char **secrets, char buffer[SECRETS_MAX])
-{
-    const char *name = skip(*secrets, "env:"), *path = skip(*secrets, "file:");
-    if (name)
-        return (*secrets = getenv(name)) ? 0 : -ENOENT;
-    if (!path)
-        return 0;
-    *secrets = buffer;
-    return read_secret(path, buffer);
-}
-
 /* ---- Signing ---- */
 
 static int sign_with(const char *secrets, const char *id, int64_t timestamp,
@@ -139,9 +96,9 @@ static int sign_with(const char *secrets, const char *id, int64_t timestamp,
     int count = 0;
     snprintf(head, sizeof head, "%s.%lld.", id, (long long)timestamp);
     pthread_once(&fetched, fetch);
-    for (const char *s = secrets + strspn(secrets, " "); *s; s += strspn(s, " ")) {
+    for (const char *s = secrets + strspn(secrets, SPACE); *s; s += strspn(s, SPACE)) {
         unsigned char key[KEY_MAX + 4], hash[HASH_SIZE];
-        size_t size = strcspn(s, " ");
+        size_t size = strcspn(s, SPACE);
         int key_size = key_of(s, size, key);
         if (key_size <= 0 || ++count > SIGN_SECRETS_MAX)
             return -EINVAL;
@@ -156,12 +113,18 @@ static int sign_with(const char *secrets, const char *id, int64_t timestamp,
 }
 
 int sign_payload(const char *secret, const char *id, int64_t timestamp,
-                 const struct payload *payload, char signature[SIGN_SIZE])
+                 const struct payload *payload, char signature[SIGN_SIZE], struct error *err)
 {
-    char buffer[SECRETS_MAX];
-    int code = resolve(&secret, buffer);
-    if (code == 0)
+    char buffer[REFERENCE_SIZE];
+    int code = reference_read(secret, buffer, &secret, err);
+    if (code == 0) {
         code = sign_with(secret, id, timestamp, payload, signature);
+        if (code == -EINVAL)
+            error_set(err, code, "it is not one that can sign: whsec_ and base64, at most %d",
+                      SIGN_SECRETS_MAX);
+        else if (code != 0)
+            error_set(err, code, "%s", strerror(-code));
+    }
     OPENSSL_cleanse(buffer, sizeof buffer);
     return code;
 }

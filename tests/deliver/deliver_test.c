@@ -668,7 +668,7 @@ static void a_secret_may_stand_in_a_file_or_the_environment(void **state)
     d->destination.attempts = 1;
     post_delivery(rig, d);
     run_until(rig, FAILED, 1);
-    check_error(rig, "its secret is not where%");
+    check_error(rig, "its secret: env:MXHOOK_THERE_IS_NONE is not set");
 }
 
 static void a_secret_that_cannot_sign_fails_it(void **state)
