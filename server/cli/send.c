@@ -41,7 +41,7 @@ struct arguments {
 /* One request at a time, so that what is printed stays in order. */
 struct sending {
     uv_loop_t loop;
-    struct http *http;
+    struct senders *senders;
     struct config *config;
     bool delivered; /* the last one */
 };
@@ -102,7 +102,8 @@ static void print_request(const struct delivery *d)
     fflush(stdout);
 }
 
-static void print_result(void *context, struct delivery *delivery, const struct http_result *result)
+static void print_result(void *context, struct delivery *delivery,
+                         const struct attempt_result *result)
 {
     struct sending *sending = context;
     (void)delivery;
@@ -134,9 +135,7 @@ static int send_one(struct sending *sending, const struct trial *trial,
     print_request(d);
     sending->delivered = false;
     int code =
-        attempt_start(&sending->loop, sending->http, sending->config, d, print_result, sending)
-            ? 0
-            : -ENOMEM;
+        attempt_start(sending->senders, sending->config, d, print_result, sending) ? 0 : -ENOMEM;
     if (code == 0)
         uv_run(&sending->loop, UV_RUN_DEFAULT);
     delivery_free(d);
@@ -161,14 +160,14 @@ static int send_all(struct sending *sending, const struct trial *trial, bool *al
 static int start_loop(struct sending *sending)
 {
     int code = uv_loop_init(&sending->loop);
-    if (code == 0 && (code = http_new(&sending->loop, &sending->http)) != 0)
+    if (code == 0 && (code = senders_new(&sending->loop, &sending->senders)) != 0)
         uv_loop_close(&sending->loop);
     return code;
 }
 
 static void end_loop(struct sending *sending)
 {
-    http_free(sending->http);
+    senders_free(sending->senders);
     uv_run(&sending->loop, UV_RUN_DEFAULT);
     uv_loop_close(&sending->loop);
 }

@@ -1,188 +1,50 @@
 #include "attempt.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "../clock.h"
-#include "reference.h"
-#include "sign.h"
+#include "http.h"
+#include "multi.h"
+#include "post.h"
+#include "senders.h"
 
-#define OWN_HEADERS 5
-
-enum attempt_state { ATTEMPT_SIGNING, ATTEMPT_SENDING, ATTEMPT_CANCELLED };
-
-struct attempt {
-    struct http_request request; /* first: http hands this back */
-    enum attempt_state state;
-    uv_work_t work;
-    struct http *http;
-    struct config *config;
-    struct delivery *delivery; /* not to be touched once cancelled */
-    attempt_done done;
-    void *context;
-    char id[ID_SIZE];
-    const char *secret; /* a copy, since the delivery may go while a thread signs; NULL: none */
-    int64_t timestamp;
-    int sign_code;
-    struct error why; /* it is not 0 */
-    char id_header[ID_SIZE + 16], timestamp_header[48];
-    char signature_header[SIGN_SIZE + 24];
-    const char *headers[]; /* OWN_HEADERS and the destination's */
-};
-
-static void attempt_free(struct attempt *a)
+int senders_new(uv_loop_t *loop, struct senders **out)
 {
-    payload_free(a->request.payload);
-    config_unref(a->config);
-    free((char *)a->secret);
-    free(a);
+    struct senders *senders = calloc(1, sizeof *senders);
+    if (!senders)
+        return -ENOMEM;
+    senders->loop = loop;
+    int code = multi_new(loop, &senders->multi);
+    if (code == 0)
+        code = http_new(senders->multi, &senders->http);
+    if (code == 0)
+        *out = senders;
+    else
+        senders_free(senders);
+    return code;
 }
 
-/* ---- Sending ---- */
-
-static void on_done(struct http_request *request, const struct http_result *result)
+void senders_keep(struct senders *senders, size_t connections)
 {
-    struct attempt *a = (struct attempt *)request;
-    a->done(a->context, a->delivery, result);
-    attempt_free(a);
+    multi_keep(senders->multi, connections);
 }
 
-static void fail(struct attempt *a, bool hopeless, const char *why)
+void senders_free(struct senders *senders)
 {
-    struct http_result result = {.hopeless = hopeless, .ours = true};
-    snprintf(result.error, sizeof result.error, "%.*s", (int)sizeof result.error - 1, why);
-    on_done(&a->request, &result);
+    if (!senders)
+        return;
+    http_free(senders->http);
+    multi_free(senders->multi);
+    free(senders);
 }
 
-static void put_headers(struct attempt *a)
-{
-    const struct destination *destination = &a->delivery->destination;
-    size_t n = 0;
-    snprintf(a->id_header, sizeof a->id_header, "webhook-id: %s", a->id);
-    snprintf(a->timestamp_header, sizeof a->timestamp_header, "webhook-timestamp: %lld",
-             (long long)a->timestamp);
-    a->headers[n++] = "content-type: application/json";
-    a->headers[n++] = "user-agent: mxhook/" MXHOOK_VERSION;
-    a->headers[n++] = a->id_header;
-    a->headers[n++] = a->timestamp_header;
-    if (a->secret)
-        a->headers[n++] = a->signature_header;
-    for (size_t i = 0; i < destination->header_count; i++)
-        a->headers[n++] = destination->headers[i];
-    a->request.headers = a->headers;
-    a->request.header_count = n;
-}
-
-/* -ENOMEM: nothing was begun. */
-static int post(struct attempt *a)
-{
-    const struct deliver_config *config = &a->config->deliver;
-    const struct destination *to = &a->delivery->destination;
-    a->state = ATTEMPT_SENDING;
-    put_headers(a);
-    a->request.url = to->url;
-    a->request.connect_timeout_ms = config->connect_timeout_ms;
-    a->request.timeout_ms = to->timeout_ms ? to->timeout_ms : config->timeout_ms;
-    a->request.idle_timeout_ms = config->idle_timeout_ms;
-    a->request.route = (struct http_route){
-        .ca_file = to->ca_file ? to->ca_file : config->ca_file,
-        .client_cert = to->client_cert,
-        .client_key = to->client_key,
-        .source_address = config->source_address,
-        .proxy = config->proxy,
-        .deny_private = config->deny_private,
-    };
-    a->request.done = on_done;
-    return http_send(a->http, &a->request);
-}
-
-/* ---- Signing ---- */
-
-static void sign(struct attempt *a)
-{
-    char *value = stpcpy(a->signature_header, "webhook-signature: ");
-    a->sign_code = sign_payload(a->secret, a->id, a->timestamp, a->request.payload, value, &a->why);
-}
-
-static void sign_in_thread(uv_work_t *work)
-{
-    sign(work->data);
-}
-
-static void fail_unsigned(struct attempt *a)
-{
-    char why[sizeof a->why.text + 20];
-    snprintf(why, sizeof why, "its secret: %s", a->why.text);
-    fail(a, a->sign_code == -EINVAL, why);
-}
-
-static void signed_in_thread(uv_work_t *work, int status)
-{
-    struct attempt *a = work->data;
-    if (a->state == ATTEMPT_CANCELLED)
-        attempt_free(a);
-    else if (status != 0)
-        fail(a, false, uv_strerror(status));
-    else if (a->sign_code != 0)
-        fail_unsigned(a);
-    else if (post(a) != 0)
-        fail(a, false, "out of memory");
-}
-
-static bool can_sign_here(const struct attempt *a)
-{
-    const struct payload *payload = a->request.payload;
-    return !reference_blocks(a->secret) && payload_memory(payload) == payload_size(payload);
-}
-
-/* What cannot be signed is not sent: it goes to the thread too, whose end tells. */
-static int begin(uv_loop_t *loop, struct attempt *a)
-{
-    if (!a->secret)
-        return post(a);
-    if (can_sign_here(a)) {
-        sign(a);
-        if (a->sign_code == 0)
-            return post(a);
-    }
-    a->state = ATTEMPT_SIGNING;
-    a->work.data = a;
-    return uv_queue_work(loop, &a->work, sign_in_thread, signed_in_thread);
-}
-
-/* ---- Beginning and breaking off ---- */
-
-struct attempt *attempt_start(uv_loop_t *loop, struct http *http, struct config *config,
+struct attempt *attempt_start(struct senders *senders, struct config *config,
                               struct delivery *delivery, attempt_done done, void *context)
 {
-    size_t headers = OWN_HEADERS + delivery->destination.header_count;
-    struct attempt *a = malloc(sizeof *a + headers * sizeof *a->headers);
-    if (!a)
-        return NULL;
-    memset(a, 0, sizeof *a);
-    a->http = http;
-    a->config = config_ref(config);
-    a->delivery = delivery;
-    a->done = done;
-    a->context = context;
-    a->timestamp = clock_unix_ms() / 1000;
-    memcpy(a->id, delivery->id, sizeof a->id);
-    a->request.payload = payload_ref(delivery->payload);
-    const char *secret = delivery->destination.secret;
-    if ((!secret || (a->secret = strdup(secret))) && begin(loop, a) == 0)
-        return a;
-    attempt_free(a);
-    return NULL;
+    return post_start(senders, config, delivery, done, context);
 }
 
-void attempt_cancel(struct attempt *a)
+void attempt_cancel(struct attempt *attempt)
 {
-    if (a->state == ATTEMPT_SIGNING) {
-        a->state = ATTEMPT_CANCELLED; /* the thread's end frees it */
-        return;
-    }
-    http_cancel(a->http, &a->request);
-    attempt_free(a);
+    attempt->cancel(attempt);
 }

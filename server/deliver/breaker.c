@@ -1,13 +1,13 @@
 #include "breaker.h"
 
 /* The receiver, or the way to it, is at fault; not one request, nor this machine. */
-static bool is_failure(const struct http_result *result)
+static bool is_failure(const struct attempt_result *result)
 {
     return result->status >= 500 || (result->status == 0 && !result->hopeless && !result->ours);
 }
 
 static void slow_down(struct breaker *breaker, const struct deliver_config *config,
-                      const struct http_result *result, size_t under_way)
+                      const struct attempt_result *result, size_t under_way)
 {
     if (result->status == 429 || result->status == 503)
         breaker->pace = under_way > 1 ? under_way / 2 : 1;
@@ -29,7 +29,8 @@ static enum breaker_change trip(struct breaker *breaker, const struct deliver_co
 }
 
 enum breaker_change breaker_note(struct breaker *breaker, const struct deliver_config *config,
-                                 const struct http_result *result, size_t under_way, int64_t now_ms)
+                                 const struct attempt_result *result, size_t under_way,
+                                 int64_t now_ms)
 {
     slow_down(breaker, config, result, under_way);
     if (is_failure(result)) {

@@ -12,7 +12,7 @@
 #define MXHOOK_DELIVER_BREAKER_H
 
 #include "../config.h"
-#include "http.h"
+#include "result.h"
 
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_PROBING };
 
@@ -28,7 +28,7 @@ enum breaker_change { BREAKER_AS_IT_WAS, BREAKER_HAS_OPENED, BREAKER_HAS_CLOSED 
 
 /* Notes the end of a request. `under_way`: the origin's others at that time. */
 enum breaker_change breaker_note(struct breaker *breaker, const struct deliver_config *config,
-                                 const struct http_result *result, size_t under_way,
+                                 const struct attempt_result *result, size_t under_way,
                                  int64_t now_ms);
 /* An open one whose pause is over probes. */
 void breaker_look(struct breaker *breaker, int64_t now_ms);

@@ -1,7 +1,7 @@
 /*
  * deliver.h - sends what the spool holds, until it is delivered or has failed.
  *
- * attempt      one POST of a delivery
+ * attempt      one try at a delivery: attempt.h
  * origin       scheme, host and port of a destination: what the limits count by
  *
  * Everything here runs on the loop's thread. A delivery comes in by deliver_take() straight after

@@ -14,11 +14,12 @@
 
 #include "../clock.h"
 #include "http_handle.h"
-#include "multi.h"
 #include "private.h"
 
 #define IDLE_CONNECTION_S 90 /* shorter than what most receivers keep one for */
 #define RECEIVE_BUFFER    8192l
+
+static void finish(struct transfer *transfer, CURLcode rc);
 
 struct http {
     struct multi *multi;
@@ -67,7 +68,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
 static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 {
     struct http_handle *h = context;
-    struct http_result *result = &h->result;
+    struct attempt_result *result = &h->result;
     size_t room = sizeof result->reply - result->reply_size, n = size * count;
     size_t kept = n < room ? n : room;
     memcpy(result->reply + result->reply_size, bytes, kept);
@@ -99,7 +100,7 @@ static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_so
 static void set_lasting_options(struct http_handle *h)
 {
     CURL *easy = h->easy;
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, h);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, &h->transfer);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, h->error);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1l);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1l);
@@ -136,6 +137,7 @@ static struct http_handle *handle_new(struct http *http)
     if (!h)
         return NULL;
     h->http = http;
+    h->transfer.finished = finish;
     h->easy = curl_easy_init();
     if (!h->easy) {
         free(h);
@@ -306,35 +308,28 @@ static bool send_again(struct http_handle *h)
 }
 
 /* multi's */
-static void finish(CURL *easy, CURLcode rc)
+static void finish(struct transfer *transfer, CURLcode rc)
 {
-    struct http_handle *h;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&h);
+    struct http_handle *h = (struct http_handle *)transfer;
     struct http_request *request = h->request;
     if (is_stale(h, rc) && send_again(h))
         return;
     http_result_fill(h, rc);
-    struct http_result result = h->result;
+    struct attempt_result result = h->result;
     handle_rest(h);
     request->done(request, &result);
 }
 
 /* ---- Life ---- */
 
-int http_new(uv_loop_t *loop, struct http **out)
+int http_new(struct multi *multi, struct http **out)
 {
     struct http *http = calloc(1, sizeof *http);
-    int code = http ? multi_new(loop, finish, &http->multi) : -ENOMEM;
-    if (code == 0)
-        *out = http;
-    else
-        free(http);
-    return code;
-}
-
-void http_keep(struct http *http, size_t connections)
-{
-    multi_keep(http->multi, connections);
+    if (!http)
+        return -ENOMEM;
+    http->multi = multi;
+    *out = http;
+    return 0;
 }
 
 void http_free(struct http *http)
@@ -345,6 +340,5 @@ void http_free(struct http *http)
         next = h->next;
         handle_free(h);
     }
-    multi_free(http->multi);
     free(http);
 }

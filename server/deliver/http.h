@@ -9,26 +9,12 @@
 #ifndef MXHOOK_DELIVER_HTTP_H
 #define MXHOOK_DELIVER_HTTP_H
 
-#include <uv.h>
-
 #include "../spool/spool.h"
+#include "result.h"
 
-#define HTTP_REPLY_KEPT 1024 /* bytes of the reply's body that are kept */
 #define HTTP_REPLY_MAX                                                                             \
     (64 * 1024) /* bytes of body that are read at all; the status is known by then */
 #define HTTP_HEADERS_MAX (64 * 1024) /* bytes of headers, all of them */
-
-struct http_result {
-    int status;             /* 0: no answer came */
-    bool hopeless;          /* no request can be made of it: a bad URL */
-    bool ours;              /* it failed for a reason of this machine's */
-    bool starved;           /* namely memory or descriptors: it is as if not attempted */
-    char error[300];        /* why there is no answer, or what is wrong with it; "" */
-    int64_t retry_after_ms; /* what Retry-After asks for (RFC 9110 section 10.2.3); 0: nothing */
-    int64_t elapsed_ms;
-    char reply[HTTP_REPLY_KEPT]; /* the body's first bytes, as they came */
-    size_t reply_size;
-};
 
 struct http_request {
     const char *url;
@@ -43,20 +29,20 @@ struct http_request {
         bool deny_private;
     } route;
     /* Called once, never within http_send(). The request is the caller's again. */
-    void (*done)(struct http_request *request, const struct http_result *result);
+    void (*done)(struct http_request *request, const struct attempt_result *result);
     struct http_handle *handle; /* http's own */
 };
 
 struct http;
 
-int http_new(uv_loop_t *loop, struct http **out); /* 0 or a negative errno */
-/* How many connections may be kept open for later requests. */
-void http_keep(struct http *http, size_t connections);
+struct multi;
+
+int http_new(struct multi *multi, struct http **out); /* 0 or a negative errno */
 /* Begins a POST. All that the request points to stays until its end. 0 or -ENOMEM. */
 int http_send(struct http *http, struct http_request *request);
 /* Breaks it off; done() is not called. */
 void http_cancel(struct http *http, struct http_request *request);
-/* No request may be under way. The loop must run once more before it is closed. Takes NULL. */
+/* No request may be under way. Takes NULL. */
 void http_free(struct http *http);
 
 #endif

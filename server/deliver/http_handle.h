@@ -12,8 +12,10 @@
 #include <curl/curl.h>
 
 #include "http.h"
+#include "multi.h"
 
 struct http_handle {
+    struct transfer transfer; /* first */
     struct http_handle *next; /* among those at rest */
     CURL *easy;
     struct http *http;
@@ -31,7 +33,7 @@ struct http_handle {
     bool too_many_headers, answered; /* status and headers have come */
     int64_t started_ms;
     char error[CURL_ERROR_SIZE];
-    struct http_result result;
+    struct attempt_result result;
 };
 
 /* http_result.c: h->result, once libcurl is done with the request and said `rc`. */

@@ -10,7 +10,7 @@
 #include "redact.h"
 
 /* The reply's beginning as one line for a log: what is not printable becomes a space. */
-static void put_reply(struct http_result *result, size_t used)
+static void put_reply(struct attempt_result *result, size_t used)
 {
     size_t room = sizeof result->error - 1 - used;
     size_t size = result->reply_size < room ? result->reply_size : room;
@@ -23,7 +23,7 @@ static void put_reply(struct http_result *result, size_t used)
 
 static void describe_status(struct http_handle *h)
 {
-    struct http_result *result = &h->result;
+    struct attempt_result *result = &h->result;
     char *target = NULL;
     curl_easy_getinfo(h->easy, CURLINFO_REDIRECT_URL, &target);
     if (target) {
@@ -91,7 +91,7 @@ static bool is_answered(const struct http_handle *h, CURLcode rc, long status)
 
 void http_result_fill(struct http_handle *h, CURLcode rc)
 {
-    struct http_result *result = &h->result;
+    struct attempt_result *result = &h->result;
     long status = 0;
     curl_off_t retry_after = 0;
     result->elapsed_ms = clock_monotonic_ms() - h->started_ms;

@@ -17,7 +17,6 @@ struct multi {
     uv_loop_t *loop;
     CURLM *curl;
     uv_timer_t timer;
-    void (*finished)(CURL *easy, CURLcode rc);
     struct multi_socket **sockets; /* by file descriptor */
     size_t socket_count;
 };
@@ -26,9 +25,13 @@ static void finish_all(struct multi *multi)
 {
     CURLMsg *message;
     int left;
-    while ((message = curl_multi_info_read(multi->curl, &left)))
-        if (message->msg == CURLMSG_DONE)
-            multi->finished(message->easy_handle, message->data.result);
+    while ((message = curl_multi_info_read(multi->curl, &left))) {
+        struct transfer *transfer;
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
+        transfer->finished(transfer, message->data.result);
+    }
 }
 
 /* libuv stops a poll that ends in an error. libcurl is to read what came before the error, and the
@@ -115,7 +118,7 @@ static int on_timer_change(CURLM *curl, long timeout_ms, void *context)
     return 0;
 }
 
-int multi_new(uv_loop_t *loop, void (*finished)(CURL *easy, CURLcode rc), struct multi **out)
+int multi_new(uv_loop_t *loop, struct multi **out)
 {
     struct multi *multi = calloc(1, sizeof *multi);
     if (!multi)
@@ -125,7 +128,6 @@ int multi_new(uv_loop_t *loop, void (*finished)(CURL *easy, CURLcode rc), struct
         return -ENOMEM;
     }
     multi->loop = loop;
-    multi->finished = finished;
     multi->timer.data = multi;
     uv_timer_init(loop, &multi->timer);
     curl_multi_setopt(multi->curl, CURLMOPT_SOCKETFUNCTION, on_socket);

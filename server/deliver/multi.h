@@ -12,8 +12,13 @@
 
 struct multi;
 
-/* `finished` is called once for each transfer that ends, never within multi_add(). */
-int multi_new(uv_loop_t *loop, void (*finished)(CURL *easy, CURLcode rc), struct multi **out);
+/* What an easy handle's CURLOPT_PRIVATE points at. */
+struct transfer {
+    /* Called once when it has ended, never within multi_add(). */
+    void (*finished)(struct transfer *transfer, CURLcode rc);
+};
+
+int multi_new(uv_loop_t *loop, struct multi **out); /* 0 or a negative errno */
 /* How many connections may be kept open for later transfers. */
 void multi_keep(struct multi *multi, size_t connections);
 int multi_add(struct multi *multi, CURL *easy); /* 0 or -ENOMEM */

@@ -4,7 +4,7 @@
 
 enum outcome retry_outcome(const struct deliver_config *config,
                            const struct destination *destination, unsigned attempts,
-                           const struct http_result *result)
+                           const struct attempt_result *result)
 {
     unsigned most = config->attempts;
     if (destination->attempts)
@@ -29,7 +29,7 @@ static int64_t scheduled_ms(const struct deliver_config *config,
 }
 
 int64_t retry_pause_ms(const struct deliver_config *config, const struct destination *destination,
-                       unsigned attempts, const struct http_result *result, uint32_t random)
+                       unsigned attempts, const struct attempt_result *result, uint32_t random)
 {
     int64_t pause = scheduled_ms(config, destination, attempts);
     int64_t asked = result->retry_after_ms;

@@ -6,7 +6,7 @@
 
 #include "../config.h"
 #include "../destination.h"
-#include "http.h"
+#include "result.h"
 
 #define RETRY_AFTER_MAX_MS (24 * 3600 * 1000ll) /* a receiver may put us off for so long */
 
@@ -19,11 +19,11 @@ enum outcome {
 /* `attempts`: made, this one included. */
 enum outcome retry_outcome(const struct deliver_config *config,
                            const struct destination *destination, unsigned attempts,
-                           const struct http_result *result);
+                           const struct attempt_result *result);
 
 /* The pause before the next attempt. `random` spreads deliveries that failed together: up to a
  * tenth is added. */
 int64_t retry_pause_ms(const struct deliver_config *config, const struct destination *destination,
-                       unsigned attempts, const struct http_result *result, uint32_t random);
+                       unsigned attempts, const struct attempt_result *result, uint32_t random);
 
 #endif

@@ -29,7 +29,7 @@ static const struct destination plain;
 
 static enum outcome outcome(int status, unsigned attempts)
 {
-    struct http_result result = {.status = status};
+    struct attempt_result result = {.status = status};
     return retry_outcome(&config, &plain, attempts, &result);
 }
 
@@ -43,7 +43,7 @@ static void a_status_decides(void **state)
     assert_int_equal(outcome(0, 2), OUTCOME_RETRY);
     assert_int_equal(outcome(500, 3), OUTCOME_FAILED);
     assert_int_equal(outcome(410, 1), OUTCOME_FAILED);
-    struct http_result hopeless = {.hopeless = true};
+    struct attempt_result hopeless = {.hopeless = true};
     assert_int_equal(retry_outcome(&config, &plain, 1, &hopeless), OUTCOME_FAILED);
 }
 
@@ -51,7 +51,7 @@ static void a_destination_may_have_more_attempts(void **state)
 {
     (void)state;
     int64_t pauses[] = {5, 6, 7, 8};
-    struct http_result result = {.status = 500};
+    struct attempt_result result = {.status = 500};
     struct destination to = {.attempts = 5};
     assert_int_equal(retry_outcome(&config, &to, 4, &result), OUTCOME_RETRY);
     assert_int_equal(retry_outcome(&config, &to, 5, &result), OUTCOME_FAILED);
@@ -63,7 +63,7 @@ static void a_destination_may_have_more_attempts(void **state)
 
 static int64_t pause_of(unsigned attempts, int64_t retry_after_ms, uint32_t random)
 {
-    struct http_result result = {.status = 503, .retry_after_ms = retry_after_ms};
+    struct attempt_result result = {.status = 503, .retry_after_ms = retry_after_ms};
     return retry_pause_ms(&config, &plain, attempts, &result, random);
 }
 
@@ -84,7 +84,7 @@ static void pauses_follow_the_schedule(void **state)
 
 static enum breaker_change end(struct breaker *breaker, int status, int64_t now)
 {
-    struct http_result result = {.status = status};
+    struct attempt_result result = {.status = status};
     breaker_look(breaker, now);
     return breaker_note(breaker, &config, &result, 8, now);
 }
@@ -127,7 +127,7 @@ static void an_answer_in_between_keeps_it_closed(void **state)
 static void what_is_our_own_fault_does_not_count(void **state)
 {
     struct breaker b = {0};
-    struct http_result ours = {.ours = true}, hopeless = {.hopeless = true};
+    struct attempt_result ours = {.ours = true}, hopeless = {.hopeless = true};
     (void)state;
     for (int i = 0; i < 10; i++) {
         breaker_note(&b, &config, &ours, 0, 0);
@@ -148,7 +148,7 @@ static void a_429_halves_the_pace(void **state)
     for (int i = 0; i < 100; i++)
         end(&b, 200, 0);
     assert_int_equal(breaker_allows(&b, &config), 20);
-    struct http_result busy = {.status = 429};
+    struct attempt_result busy = {.status = 429};
     breaker_note(&b, &config, &busy, 0, 0);
     assert_int_equal(breaker_allows(&b, &config), 1);
 }
