@@ -7,16 +7,19 @@
 
 struct destination {
     const char *url;
-    const char *secret;   /* of Standard Webhooks; NULL: not signed. Never logged. */
-    const char **headers; /* "Name: value", checked: valid names, no control characters */
+    const char *secret; /* of Standard Webhooks; NULL: not signed. Never logged. */
+    /* "Name: value", or "Name=" and a reference (deliver/reference.h) to the value. Checked: valid
+     * names, no control characters. Values are never logged. */
+    const char **headers;
     size_t header_count;
-    int64_t timeout_ms;   /* of an attempt; 0: the configuration's */
-    unsigned attempts;    /* the first included; 0: the configuration's */
+    int64_t timeout_ms;         /* of an attempt; 0: the configuration's */
+    unsigned attempts;          /* the first included; 0: the configuration's */
     const int64_t *schedule_ms; /* pauses before the second, third, ... attempt; the last repeats */
     size_t schedule_count;      /* 0: the configuration's */
     const char *ca_file;        /* PEM, to trust instead of the configuration's; NULL */
-    const char *client_cert;    /* PEM, for TLS that asks for one, key included or in client_key; NULL */
-    const char *client_key;     /* PEM; NULL */
+    const char
+        *client_cert; /* PEM, for TLS that asks for one, key included or in client_key; NULL */
+    const char *client_key; /* PEM; NULL */
 };
 
 #endif

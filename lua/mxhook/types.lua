@@ -75,10 +75,14 @@ function headers:iter() end
 
 ---@class mxhook.Destination
 ---@field url string
----@field secret string?                  # of Standard Webhooks
----@field headers table<string, string>?  # of the request
----@field timeout number?                 # seconds, of an attempt
----@field attempts integer?               # the first included
+---@field secret string?      # of Standard Webhooks; or "env:NAME", "file:/path"
+---@field headers table<string, string|{ env: string }|{ file: string }>?  # of the request
+---@field timeout number?     # seconds, of an attempt
+---@field attempts integer?   # the first included
+---@field schedule string[]?  # pauses before the second, third, ... attempt
+---@field ca_file string?     # PEM
+---@field client_cert string?
+---@field client_key string?
 
 ---@alias mxhook.Destinations string | mxhook.Destination | (string | mxhook.Destination)[]
 

@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "../redact.h"
+
 #define STRING_SHOWN 300 /* bytes */
 
 struct pretty {
@@ -113,4 +115,11 @@ void pretty_json(FILE *out, const char *text, size_t size, int indent)
     while (p.at < p.end)
         put_token(&p);
     putc('\n', out);
+}
+
+void pretty_url(const char *url)
+{
+    const char *rest;
+    pretty_safe(stdout, url, redact_userinfo(url, &rest));
+    pretty_text(rest);
 }

@@ -13,5 +13,6 @@ void pretty_json(FILE *out, const char *text, size_t size, int indent);
 /* Prints text of foreign origin: control bytes become '?'. */
 void pretty_safe(FILE *out, const char *text, size_t size);
 void pretty_text(const char *text); /* the same, of a string, to stdout */
+void pretty_url(const char *url);   /* the same, without user and password */
 
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../clock.h"
+#include "../deliver/reference.h"
 #include "../spool/queue.h"
 #include "cli.h"
 #include "pretty.h"
@@ -65,7 +66,7 @@ static int print_line(void *context, const struct delivery *d)
     printf("%s %-9s %u %s ", d->id, state_name(d->state), d->attempts, time_text(d->due_ms, due));
     pretty_text(d->recipient);
     putchar(' ');
-    pretty_text(d->destination.url);
+    pretty_url(d->destination.url);
     if (d->last_status)
         printf(" %d", d->last_status);
     if (d->last_error && *d->last_error) {
@@ -101,22 +102,25 @@ static int print_payload(const struct payload *payload, struct error *err)
     return n < 0 ? error_set(err, (int)n, "payload: %s", strerror((int)-n)) : 0;
 }
 
+static void print_header(const char *header)
+{
+    const char *reference = reference_of_header(header);
+    printf("%-12s %.*s: %s", "header", (int)strcspn(header, ":="), header,
+           reference ? "from " : "(not shown)");
+    if (reference)
+        pretty_text(reference);
+    putchar('\n');
+}
+
 /* Passwords in URLs and values of headers are secrets as well as the secret is. */
 static void print_destination(const struct destination *to)
 {
-    const char *scheme_end = strstr(to->url, "://");
-    const char *authority = scheme_end ? scheme_end + 3 : to->url;
-    const char *host = authority;
-    for (const char *p = authority; *p && !strchr("/?#", *p); p++)
-        if (*p == '@')
-            host = p + 1;
-    printf("%-12s %.*s", "destination", (int)(authority - to->url), to->url);
-    pretty_text(host);
+    printf("%-12s ", "destination");
+    pretty_url(to->url);
     putchar('\n');
     print_row("signed", to->secret ? "yes" : "no");
     for (size_t i = 0; i < to->header_count; i++)
-        printf("%-12s %.*s: (not shown)\n", "header", (int)strcspn(to->headers[i], ":"),
-               to->headers[i]);
+        print_header(to->headers[i]);
 }
 
 static int print_attempt(void *context, const struct queue_attempt *attempt)

@@ -5,6 +5,8 @@
 
 #include "../log.h"
 #include "../mail/json.h"
+#include "../redact.h"
+#include "../rules/answer.h"
 #include "../rules/trial.h"
 #include "cli.h"
 #include "pretty.h"
@@ -136,6 +138,13 @@ static void print_missing(char sign, const struct header_list *of, const struct 
     }
 }
 
+static void print_destination(const struct destination *to)
+{
+    fputs("  -> ", stdout);
+    pretty_url(to->url);
+    puts(to->secret ? "  (signed)" : "");
+}
+
 static void print_text(const struct trial *trial)
 {
     const struct verdict *verdict = trial->verdict;
@@ -148,8 +157,7 @@ static void print_text(const struct trial *trial)
         putchar('\n');
     }
     for (size_t i = 0; i < verdict->destination_count; i++)
-        printf("  -> %s%s\n", verdict->destinations[i].url,
-               verdict->destinations[i].secret ? "  (signed)" : "");
+        print_destination(&verdict->destinations[i]);
     if (verdict->destination_count == 0) {
         int code = trial_reply(trial, text, sizeof text);
         printf("  => %d ", code);
@@ -158,6 +166,16 @@ static void print_text(const struct trial *trial)
     }
     print_missing('-', &trial->before, &verdict->headers);
     print_missing('+', &verdict->headers, &trial->before);
+}
+
+/* Without user and password, which the output of a CI would show to all. */
+static void write_url(struct json *json, const char *url)
+{
+    char text[ANSWER_MAX_URL + 1];
+    const char *rest;
+    int before = (int)redact_userinfo(url, &rest);
+    snprintf(text, sizeof text, "%.*s%s", before, url, rest);
+    json_text(json, text);
 }
 
 static void write_verdict(struct json *json, const struct trial *trial)
@@ -175,7 +193,7 @@ static void write_verdict(struct json *json, const struct trial *trial)
     json_key(json, "destinations");
     json_begin_array(json);
     for (size_t i = 0; i < verdict->destination_count; i++)
-        json_text(json, verdict->destinations[i].url);
+        write_url(json, verdict->destinations[i].url);
     json_end_array(json);
     json_key(json, "headers");
     json_begin_array(json);

@@ -15,7 +15,7 @@
 
 #include "../clock.h"
 #include "../deliver/attempt.h"
-#include "../deliver/redact.h"
+#include "../redact.h"
 #include "../log.h"
 #include "../mail/payload.h"
 #include "../rules/trial.h"

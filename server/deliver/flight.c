@@ -7,7 +7,7 @@
 #include "../log.h"
 #include "attempt.h"
 #include "deliver_private.h"
-#include "redact.h"
+#include "../redact.h"
 #include "retry.h"
 
 #define STARVED_MS 5000 /* before an attempt that memory or descriptors were short for */

@@ -7,14 +7,13 @@
 #include <string.h>
 
 #include "../clock.h"
-#include "../clock.h"
 #include "http.h"
 #include "reference.h"
 #include "sign.h"
 
 #define OWN_HEADERS 5
 
-enum post_state { POST_SIGNING, POST_SENDING, POST_CANCELLED };
+enum post_state { POST_PREPARING, POST_SENDING, POST_CANCELLED };
 
 struct post {
     struct attempt attempt; /* first */
@@ -27,9 +26,12 @@ struct post {
     attempt_done done;
     void *context;
     char id[ID_SIZE];
-    const char *secret; /* a copy, since the delivery may go while a thread signs; NULL: none */
+    char *secret; /* a copy; NULL: none */
+    /* The destination's headers that are references: copies, then the lines that are sent. */
+    char **references;
+    size_t reference_count;
     int64_t timestamp;
-    int sign_code;
+    int code;         /* of preparing */
     struct error why; /* it is not 0 */
     char id_header[ID_SIZE + 16], timestamp_header[48];
     char signature_header[SIGN_SIZE + 24];
@@ -40,7 +42,10 @@ static void post_free(struct post *a)
 {
     payload_free(a->request.payload);
     config_unref(a->config);
-    free((char *)a->secret);
+    free(a->secret);
+    for (size_t i = 0; i < a->reference_count; i++)
+        reference_free_header(a->references[i]);
+    free(a->references);
     free(a);
 }
 
@@ -63,7 +68,7 @@ static void fail(struct post *a, bool hopeless, const char *why)
 static void put_headers(struct post *a)
 {
     const struct destination *destination = &a->delivery->destination;
-    size_t n = 0;
+    size_t n = 0, references = 0;
     snprintf(a->id_header, sizeof a->id_header, "webhook-id: %s", a->id);
     snprintf(a->timestamp_header, sizeof a->timestamp_header, "webhook-timestamp: %lld",
              (long long)a->timestamp);
@@ -74,7 +79,8 @@ static void put_headers(struct post *a)
     if (a->secret)
         a->headers[n++] = a->signature_header;
     for (size_t i = 0; i < destination->header_count; i++)
-        a->headers[n++] = destination->headers[i];
+        a->headers[n++] = reference_of_header(destination->headers[i]) ? a->references[references++]
+                                                                       : destination->headers[i];
     a->request.headers = a->headers;
     a->request.header_count = n;
 }
@@ -102,58 +108,94 @@ static int send_it(struct post *a)
     return http_send(a->http, &a->request);
 }
 
-/* ---- Signing ---- */
+/* ---- Preparing: what must be read or computed first ---- */
 
-static void sign(struct post *a)
+static int read_references(struct post *a)
+{
+    for (size_t i = 0; i < a->reference_count; i++) {
+        char *line;
+        int code = reference_read_header(a->references[i], &line, &a->why);
+        if (code != 0)
+            return code;
+        reference_free_header(a->references[i]);
+        a->references[i] = line;
+    }
+    return 0;
+}
+
+static int sign(struct post *a)
 {
     char *value = stpcpy(a->signature_header, "webhook-signature: ");
-    a->sign_code = sign_payload(a->secret, a->id, a->timestamp, a->request.payload, value, &a->why);
+    struct error why = {""};
+    int code = sign_payload(a->secret, a->id, a->timestamp, a->request.payload, value, &why);
+    return code == 0 ? 0 : error_set(&a->why, code, "its secret: %.1000s", why.text);
 }
 
-static void sign_in_thread(uv_work_t *work)
+static void prepare(struct post *a)
 {
-    sign(work->data);
+    a->code = read_references(a);
+    if (a->code == 0 && a->secret)
+        a->code = sign(a);
 }
 
-static void fail_unsigned(struct post *a)
+static void prepare_in_thread(uv_work_t *work)
 {
-    char why[sizeof a->why.text + 20];
-    snprintf(why, sizeof why, "its secret: %s", a->why.text);
-    fail(a, a->sign_code == -EINVAL, why);
+    struct post *a = work->data;
+    if (a->code == 0)
+        prepare(a);
 }
 
-static void signed_in_thread(uv_work_t *work, int status)
+static void prepared(uv_work_t *work, int status)
 {
     struct post *a = work->data;
     if (a->state == POST_CANCELLED)
         post_free(a);
     else if (status != 0)
         fail(a, false, uv_strerror(status));
-    else if (a->sign_code != 0)
-        fail_unsigned(a);
+    else if (a->code != 0)
+        fail(a, a->code == -EINVAL, a->why.text);
     else if (send_it(a) != 0)
         fail(a, false, "out of memory");
 }
 
-static bool can_sign_here(const struct post *a)
+static bool can_prepare_here(const struct post *a)
 {
     const struct payload *payload = a->request.payload;
-    return !reference_blocks(a->secret) && payload_memory(payload) == payload_size(payload);
+    for (size_t i = 0; i < a->reference_count; i++)
+        if (reference_blocks(reference_of_header(a->references[i])))
+            return false;
+    return !a->secret ||
+           (!reference_blocks(a->secret) && payload_memory(payload) == payload_size(payload));
 }
 
-/* What cannot be signed is not sent: it goes to the thread too, whose end tells. */
+/* What cannot be prepared is not sent: it goes to the thread too, whose end tells. */
 static int begin(uv_loop_t *loop, struct post *a)
 {
-    if (!a->secret)
-        return send_it(a);
-    if (can_sign_here(a)) {
-        sign(a);
-        if (a->sign_code == 0)
+    if (can_prepare_here(a)) {
+        prepare(a);
+        if (a->code == 0)
             return send_it(a);
     }
-    a->state = POST_SIGNING;
+    a->state = POST_PREPARING;
     a->work.data = a;
-    return uv_queue_work(loop, &a->work, sign_in_thread, signed_in_thread);
+    return uv_queue_work(loop, &a->work, prepare_in_thread, prepared);
+}
+
+/* The delivery may go while a thread works with its secret and headers. */
+static int copy_secrets(struct post *a, const struct destination *from)
+{
+    if (from->secret && !(a->secret = strdup(from->secret)))
+        return -ENOMEM;
+    for (size_t i = 0; i < from->header_count; i++) {
+        if (!reference_of_header(from->headers[i]))
+            continue;
+        if (!a->references && !(a->references = calloc(from->header_count, sizeof(char *))))
+            return -ENOMEM;
+        if (!(a->references[a->reference_count] = strdup(from->headers[i])))
+            return -ENOMEM;
+        a->reference_count++;
+    }
+    return 0;
 }
 
 /* ---- Beginning and breaking off ---- */
@@ -161,7 +203,7 @@ static int begin(uv_loop_t *loop, struct post *a)
 static void cancel(struct attempt *attempt)
 {
     struct post *a = (struct post *)attempt;
-    if (a->state == POST_SIGNING) {
+    if (a->state == POST_PREPARING) {
         a->state = POST_CANCELLED; /* the thread's end frees it */
         return;
     }
@@ -186,8 +228,7 @@ struct attempt *post_start(struct senders *senders, struct config *config,
     a->timestamp = clock_unix_ms() / 1000;
     memcpy(a->id, delivery->id, sizeof a->id);
     a->request.payload = payload_ref(delivery->payload);
-    const char *secret = delivery->destination.secret;
-    if ((!secret || (a->secret = strdup(secret))) && begin(senders->loop, a) == 0)
+    if (copy_secrets(a, &delivery->destination) == 0 && begin(senders->loop, a) == 0)
         return &a->attempt;
     post_free(a);
     return NULL;

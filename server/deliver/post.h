@@ -4,7 +4,8 @@
 
 #include "senders.h"
 
-/* As attempt_start(). A large body is signed in a thread of libuv's pool first. */
+/* As attempt_start(). A large body is signed, and files with secrets are read, in a
+ * thread of libuv's pool first. */
 struct attempt *post_start(struct senders *senders, struct config *config,
                            struct delivery *delivery, attempt_done done, void *context);
 

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,4 +65,46 @@ int reference_read(const char *text, char buffer[REFERENCE_SIZE], const char **v
     }
     return code == 0 ? check(text, buffer, size, err)
                      : error_set(err, code, "%s: %s", text, strerror(-code));
+}
+
+/* ---- Headers ---- */
+
+const char *reference_of_header(const char *header)
+{
+    const char *separator = header + strcspn(header, ":="); /* a name holds neither */
+    return *separator == '=' ? separator + 1 : NULL;
+}
+
+static bool is_printable(const char *text)
+{
+    for (; *text; text++)
+        if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7f)
+            return false;
+    return true;
+}
+
+static int join(const char *header, const char *value, char **line)
+{
+    int name_size = (int)strcspn(header, "=");
+    return asprintf(line, "%.*s: %s", name_size, header, value) < 0 ? -ENOMEM : 0;
+}
+
+int reference_read_header(const char *header, char **line, struct error *err)
+{
+    char buffer[REFERENCE_SIZE];
+    const char *reference = reference_of_header(header), *value;
+    int code = reference_read(reference, buffer, &value, err);
+    if (code == 0 && !is_printable(value))
+        code = error_set(err, -EBADMSG, "%s holds a control character", reference);
+    if (code == 0 && (code = join(header, value, line)) != 0)
+        error_set(err, code, "%s: out of memory", reference);
+    OPENSSL_cleanse(buffer, sizeof buffer);
+    return code;
+}
+
+void reference_free_header(char *line)
+{
+    if (line)
+        OPENSSL_cleanse(line, strlen(line));
+    free(line);
 }

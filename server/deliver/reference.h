@@ -25,4 +25,11 @@ bool reference_blocks(const char *text);
 int reference_read(const char *text, char buffer[REFERENCE_SIZE], const char **value,
                    struct error *err);
 
+/* The reference of a destination's header "Name=REFERENCE"; NULL where it is "Name: value". */
+const char *reference_of_header(const char *header);
+/* Makes *line, "Name: value" as it is sent, of such a header; for reference_free_header(). As
+ * reference_read(); -EBADMSG also where the value holds a control character, -ENOMEM. */
+int reference_read_header(const char *header, char **line, struct error *err);
+void reference_free_header(char *line); /* cleanses it first; takes NULL */
+
 #endif

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../redact.h"
+
 /* What is being read, and what came of it so far. */
 struct reader {
     lua_State *L;
@@ -204,7 +206,10 @@ void answer_describe(enum answer_kind kind, const struct verdict *verdict, size_
                  verdict->text);
         return;
     }
-    for (size_t i = first; i < verdict->destination_count && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%s", i == first ? "" : ", ",
-                                 verdict->destinations[i].url);
+    for (size_t i = first; i < verdict->destination_count && used < size; i++) {
+        const char *url = verdict->destinations[i].url, *rest;
+        int before = (int)redact_userinfo(url, &rest);
+        used += (size_t)snprintf(text + used, size - used, "%s%.*s%s", i == first ? "" : ", ",
+                                 before, url, rest);
+    }
 }

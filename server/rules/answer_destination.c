@@ -273,16 +273,52 @@ static int check_header_name(const char *name, struct error *why)
     return 0;
 }
 
-static const char *join_header(lua_State *L, struct verdict *verdict, const char *name,
-                               const char *value)
+/* A header's value: a text, or where it stands. A text is never taken for a reference, since it may
+ * come from a message. */
+struct header_value {
+    const char *before,
+        *text; /* what stands between its name and the text, as destination.h says */
+};
+
+/* {env = NAME} or {file = PATH} */
+static int read_reference(lua_State *L, const char *name, struct header_value *value,
+                          struct error *why)
 {
-    size_t size = strlen(name) + 2 + strlen(value) + 1;
+    static const char expected[] =
+        "%s: a string, {env = \"NAME\"} or {file = \"/path\"} was expected";
+    int table = lua_gettop(L), count = 0;
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+        bool env = strcmp(key, "env") == 0;
+        if (++count > 1 || (!env && strcmp(key, "file") != 0))
+            return error_set(why, -EINVAL, expected, name);
+        if (read_text(L, name, &value->text, why) != 0)
+            return -EINVAL;
+        value->before = env ? "=env:" : "=file:";
+        if (!*value->text || (!env && *value->text != '/'))
+            return error_set(why, -EINVAL, "%s: %s", name,
+                             env ? "env: it is empty" : "file: an absolute path was expected");
+    }
+    return count == 1 ? 0 : error_set(why, -EINVAL, expected, name);
+}
+
+static int read_header_value(lua_State *L, const char *name, struct header_value *value,
+                             struct error *why)
+{
+    if (lua_istable(L, -1))
+        return read_reference(L, name, value, why);
+    value->before = ": ";
+    return read_text(L, name, &value->text, why);
+}
+
+static const char *join_header(lua_State *L, struct verdict *verdict, const char *name,
+                               const struct header_value *value)
+{
+    size_t size = strlen(name) + strlen(value->before) + strlen(value->text) + 1;
     char *line = arena_alloc(verdict->arena, size);
     if (!line)
         luaL_error(L, "not enough memory");
-    memcpy(line, name, strlen(name));
-    memcpy(line + strlen(name), ": ", 2);
-    memcpy(line + strlen(name) + 2, value, strlen(value) + 1);
+    stpcpy(stpcpy(stpcpy(line, name), value->before), value->text);
     return line;
 }
 
@@ -290,7 +326,7 @@ static int read_headers(lua_State *L, struct destination *to, struct verdict *ve
                         struct error *why)
 {
     int table = lua_gettop(L);
-    const char *value;
+    struct header_value value;
     if (!lua_istable(L, table))
         return error_set(why, -EINVAL, "headers: a table {name = value} was expected, not a %s",
                          luaL_typename(L, table));
@@ -303,12 +339,12 @@ static int read_headers(lua_State *L, struct destination *to, struct verdict *ve
         if (lua_type(L, -2) != LUA_TSTRING)
             return error_set(why, -EINVAL, "headers: a table {name = value} was expected");
         const char *name = lua_tostring(L, -2);
-        if (check_header_name(name, why) != 0 || read_text(L, name, &value, why) != 0)
+        if (check_header_name(name, why) != 0 || read_header_value(L, name, &value, why) != 0)
             return -EINVAL;
         if (to->header_count == ANSWER_MAX_HEADERS)
             return error_set(why, -EINVAL, "headers: more than %d", ANSWER_MAX_HEADERS);
         if (verdict)
-            to->headers[to->header_count] = join_header(L, verdict, name, value);
+            to->headers[to->header_count] = join_header(L, verdict, name, &value);
         to->header_count++;
     }
     return 0;

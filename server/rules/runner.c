@@ -38,6 +38,20 @@ static void push_headers(lua_State *L, const struct header_list *headers)
     }
 }
 
+/* ": Value", or "=env:NAME" as {env = "NAME"}: as a rule writes it (destination.h). */
+static void push_header_value(lua_State *L, const char *value)
+{
+    const char *colon = strchr(value, ':');
+    if (*value == ':') {
+        lua_pushstring(L, value + 2);
+        return;
+    }
+    lua_newtable(L);
+    lua_pushlstring(L, value + 1, (size_t)(colon - value - 1));
+    lua_pushstring(L, colon + 1);
+    lua_settable(L, -3);
+}
+
 static void push_destination(lua_State *L, const struct destination *to)
 {
     lua_newtable(L);
@@ -58,9 +72,9 @@ static void push_destination(lua_State *L, const struct destination *to)
     if (to->header_count) {
         lua_newtable(L);
         for (size_t i = 0; i < to->header_count; i++) {
-            const char *colon = strchr(to->headers[i], ':');
-            lua_pushlstring(L, to->headers[i], (size_t)(colon - to->headers[i]));
-            lua_pushstring(L, colon + 2);
+            size_t name_size = strcspn(to->headers[i], ":=");
+            lua_pushlstring(L, to->headers[i], name_size);
+            push_header_value(L, to->headers[i] + name_size);
             lua_settable(L, -3);
         }
         lua_setfield(L, -2, "headers");

@@ -10,7 +10,7 @@
 
 #include "deliver/breaker.h"
 #include "deliver/private.h"
-#include "deliver/redact.h"
+#include "redact.h"
 #include "deliver/retry.h"
 
 static int64_t schedule[] = {1000, 60000};
@@ -266,6 +266,18 @@ static void a_url_in_a_log_holds_no_secret(void **state)
     check_redacted("boss@a.example", "boss@a.example");
 }
 
+static void an_operator_sees_all_of_a_url_but_its_password(void **state)
+{
+    (void)state;
+    const char *rest;
+    assert_int_equal(redact_userinfo("https://u:p@a.example/x?key=1", &rest), 8);
+    assert_string_equal(rest, "a.example/x?key=1");
+    assert_int_equal(redact_userinfo("https://a.example/@x", &rest), 8);
+    assert_string_equal(rest, "a.example/@x");
+    assert_int_equal(redact_userinfo("boss@a.example", &rest), 0);
+    assert_string_equal(rest, "boss@a.example");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +290,7 @@ int main(void)
         cmocka_unit_test(a_429_halves_the_pace),
         cmocka_unit_test(private_addresses_are_known),
         cmocka_unit_test(a_url_in_a_log_holds_no_secret),
+        cmocka_unit_test(an_operator_sees_all_of_a_url_but_its_password),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

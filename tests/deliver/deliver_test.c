@@ -696,6 +696,51 @@ static void a_destination_has_headers_of_its_own(void **state)
     assert_string_equal(header(rig, 0, "x-tenant"), "seven");
 }
 
+static void post_with_headers(struct rig *rig, const char *const *headers, size_t count)
+{
+    struct destination destination = {
+        .url = rig->url, .headers = (const char **)headers, .header_count = count, .attempts = 1};
+    struct delivery *d = bench_delivery("m-1", rig->url, "x");
+    assert_int_equal(delivery_set_destination(d, &destination), 0);
+    post_delivery(rig, d);
+}
+
+static void a_header_s_value_may_stand_in_a_file_or_the_environment(void **state)
+{
+    struct rig *rig = *state;
+    char file[128];
+    START(rig, "", {.bytes = OK});
+    snprintf(file, sizeof file, "Authorization=file:%s/token", rig->bench->directory);
+    FILE *token = fopen(file + strlen("Authorization=file:"), "w");
+    fputs("Bearer 123\n", token);
+    fclose(token);
+    setenv("MXHOOK_TEST_KEY", "key", 1);
+    const char *headers[] = {"X-Literal: env:MXHOOK_TEST_KEY", file, "X-Key=env:MXHOOK_TEST_KEY"};
+    post_with_headers(rig, headers, 3);
+    run_until(rig, COUNT, 0);
+    post_with_headers(rig, &headers[2], 1); /* no thread is needed */
+    run_until(rig, COUNT, 0);
+    assert_string_equal(header(rig, 0, "authorization"), "Bearer 123");
+    assert_string_equal(header(rig, 0, "x-literal"), "env:MXHOOK_TEST_KEY");
+    assert_string_equal(header(rig, 0, "x-key"), "key");
+    assert_string_equal(header(rig, 1, "x-key"), "key");
+}
+
+static void a_header_s_value_that_is_not_there_fails_it(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "", {.bytes = OK});
+    setenv("MXHOOK_TEST_KEY", "two\nlines", 1);
+    const char *headers[] = {"X-Key=env:MXHOOK_TEST_KEY", "X-Key=file:/nowhere/key"};
+    post_with_headers(rig, headers, 1);
+    run_until(rig, FAILED, 1);
+    check_error(rig, "env:MXHOOK_TEST_KEY holds a control character");
+    post_with_headers(rig, headers + 1, 1);
+    run_until(rig, FAILED, 2);
+    check_error(rig, "file:/nowhere/key: No such file%");
+    assert_int_equal(receiver_count(rig->receiver), 0);
+}
+
 /* ---- Stopping ---- */
 
 static void set_flag(void *context)
@@ -787,6 +832,8 @@ int main(void)
         TEST(a_secret_may_stand_in_a_file_or_the_environment),
         TEST(a_secret_that_cannot_sign_fails_it),
         TEST(a_destination_has_headers_of_its_own),
+        TEST(a_header_s_value_may_stand_in_a_file_or_the_environment),
+        TEST(a_header_s_value_that_is_not_there_fails_it),
         TEST(a_stop_waits_for_what_is_under_way),
         TEST(a_stop_without_anything_under_way_is_told_too),
         TEST(what_is_broken_off_stays_in_the_spool),

@@ -99,6 +99,15 @@ static void test_what_is_not_an_answer(void **state)
         {"{url = 'https://a.example', headers = {'a'}}", VERDICT_DEFER, "headers: a table"},
         {"{url = 'https://a.example', headers = {['a b'] = 'c'}}", VERDICT_DEFER, "not the name"},
         {"{url = 'https://a.example', headers = {a = 'b\\r\\nc: d'}}", VERDICT_DEFER, "control"},
+        {"{url = 'https://a.example', headers = {a = {'b'}}}", VERDICT_DEFER,
+         "a: a string, {env ="},
+        {"{url = 'https://a.example', headers = {a = {}}}", VERDICT_DEFER, "or {file"},
+        {"{url = 'https://a.example', headers = {a = {env = 'b', file = '/c'}}}", VERDICT_DEFER,
+         "or {file"},
+        {"{url = 'https://a.example', headers = {a = {env = ''}}}", VERDICT_DEFER, "it is empty"},
+        {"{url = 'https://a.example', headers = {a = {env = 7}}}", VERDICT_DEFER, "a string was"},
+        {"{url = 'https://a.example', headers = {a = {file = 'b'}}}", VERDICT_DEFER,
+         "an absolute path"},
         {"{url = 'https://a.example', headers = {['Content-Length'] = '1'}}", VERDICT_DEFER,
          "content-length is set by the server"},
     };
@@ -133,6 +142,27 @@ static void test_destination_table_is_whole(void **state)
     assert_string_equal(to->client_key, "/key");
     assert_int_equal(to->header_count, 1);
     assert_string_equal(to->headers[0], "X-Tenant: blue");
+}
+
+static void test_header_values_may_stand_elsewhere(void **state)
+{
+    static const struct {
+        const char *value, *header;
+    } forms[] = {
+        {"{env = 'TOKEN'}", "X-A=env:TOKEN"},
+        {"{file = '/run/token'}", "X-A=file:/run/token"},
+        {"'env:TOKEN'", "X-A: env:TOKEN"}, /* it may come from a message: only a text */
+    };
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        char body[200];
+        snprintf(body, sizeof body,
+                 "do return {url = 'https://a.example', headers = {['X-A'] = %s}} end",
+                 forms[i].value);
+        fixture_body(*state, body);
+        assert_goes_to(*state, "https://a.example");
+        struct fixture *f = *state;
+        assert_string_equal(f->verdict->destinations[0].headers[0], forms[i].header);
+    }
 }
 
 static void test_limits_have_two_sides(void **state)
@@ -227,6 +257,7 @@ int main(void)
         RULES_TEST(test_every_form),
         RULES_TEST(test_what_is_not_an_answer),
         RULES_TEST(test_destination_table_is_whole),
+        RULES_TEST(test_header_values_may_stand_elsewhere),
         RULES_TEST(test_limits_have_two_sides),
         RULES_TEST(test_texts_are_cleaned),
         RULES_TEST(test_first_answer_decides_and_also_adds),
