@@ -243,6 +243,7 @@ static void read_deliver(lua_State *L, struct deliver_config *deliver)
     lua_pop(L, 1);
     deliver->connect_timeout_ms = number(L, "deliver.connect_timeout");
     deliver->timeout_ms = number(L, "deliver.timeout");
+    deliver->first_byte_timeout_ms = number(L, "deliver.first_byte_timeout");
     deliver->idle_timeout_ms = number(L, "deliver.idle_timeout");
     deliver->ca_file = text_or_null(L, "deliver.ca_file");
     deliver->source_address = text_or_null(L, "deliver.source_address");

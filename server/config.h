@@ -104,6 +104,7 @@ struct deliver_config {
     size_t schedule_count;
     int64_t connect_timeout_ms;
     int64_t timeout_ms; /* of a whole attempt */
+    int64_t first_byte_timeout_ms; /* from the request's last byte to the answer's first */
     int64_t idle_timeout_ms; /* without a byte in either direction */
     char *ca_file;           /* NULL: the system's */
     char *source_address;    /* to connect from; NULL: the system picks */

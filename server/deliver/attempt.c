@@ -16,7 +16,7 @@ int senders_new(uv_loop_t *loop, struct senders **out)
     senders->loop = loop;
     int code = multi_new(loop, &senders->multi);
     if (code == 0)
-        code = http_new(senders->multi, &senders->http);
+        code = http_new(loop, senders->multi, &senders->http);
     if (code == 0)
         *out = senders;
     else

@@ -22,6 +22,7 @@
 static void finish(struct transfer *transfer, CURLcode rc);
 
 struct http {
+    uv_loop_t *loop;
     struct multi *multi;
     struct http_handle *idle;
 };
@@ -53,11 +54,13 @@ static int on_seek(void *context, curl_off_t offset, int origin)
 static size_t on_header(char *line, size_t size, size_t count, void *context)
 {
     struct http_handle *h = context;
-    if (count >= 1 && (*line == '\r' || *line == '\n')) { /* their end; 1xx are not the answer */
-        long status = 0;
-        curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
-        h->answered = status >= 200;
-    }
+    long status = 0;
+    curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
+    h->answering = status >= 200;
+    if (h->answering)
+        http_limits_answering(h);
+    if (count >= 1 && (*line == '\r' || *line == '\n')) /* their end */
+        h->answered = h->answering;
     h->header_bytes += size * count;
     if (h->header_bytes <= HTTP_HEADERS_MAX)
         return size * count;
@@ -103,13 +106,14 @@ static void set_lasting_options(struct http_handle *h)
     curl_easy_setopt(easy, CURLOPT_PRIVATE, &h->transfer);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, h->error);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1l);
-    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1l);
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0l);
+    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, http_limits_progress);
+    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, h);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0l);
     curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* whatever the environment says */
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_CONNECTION_S);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1l);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, h);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
@@ -124,11 +128,16 @@ static void set_lasting_options(struct http_handle *h)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, h);
 }
 
+static void timer_closed(uv_handle_t *timer)
+{
+    free(timer->data);
+}
+
 static void handle_free(struct http_handle *h)
 {
     curl_easy_cleanup(h->easy);
     free(h->headers);
-    free(h);
+    uv_close((uv_handle_t *)&h->timer, timer_closed);
 }
 
 static struct http_handle *handle_new(struct http *http)
@@ -143,6 +152,8 @@ static struct http_handle *handle_new(struct http *http)
         free(h);
         return NULL;
     }
+    uv_timer_init(http->loop, &h->timer);
+    h->timer.data = h;
     set_lasting_options(h);
     return h;
 }
@@ -163,6 +174,7 @@ static void handle_rest(struct http_handle *h)
 {
     struct http *http = h->http;
     multi_remove(http->multi, h->easy);
+    uv_timer_stop(&h->timer);
     h->request->handle = NULL;
     h->request = NULL;
     h->next = http->idle;
@@ -240,9 +252,10 @@ static void begin_anew(struct http_handle *h)
     h->result.reply_size = 0;
     h->read_error = h->socket_error = 0;
     h->sockets_opened = h->sockets_denied = 0;
-    h->too_many_headers = h->answered = h->fresh = false;
+    h->too_many_headers = h->answering = h->answered = h->fresh = false;
     h->error[0] = 0;
     h->started_ms = clock_monotonic_ms();
+    http_limits_begin(h);
 }
 
 static int set_request(struct http_handle *h, struct http_request *request)
@@ -253,7 +266,6 @@ static int set_request(struct http_handle *h, struct http_request *request)
     set_body(h, request->payload);
     curl_easy_setopt(h->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
     curl_easy_setopt(h->easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
-    curl_easy_setopt(h->easy, CURLOPT_LOW_SPEED_TIME, (long)(request->idle_timeout_ms / 1000));
     if (curl_easy_setopt(h->easy, CURLOPT_URL, request->url) != CURLE_OK)
         return -ENOMEM;
     /* Where HTTP/2 may be offered, requests wait for the first connection to tell. */
@@ -302,7 +314,9 @@ static bool send_again(struct http_handle *h)
     h->offset = 0;
     h->header_bytes = h->body_bytes = 0;
     h->result.reply_size = 0;
+    h->answering = false;
     h->error[0] = 0;
+    http_limits_begin(h);
     curl_easy_setopt(h->easy, CURLOPT_FRESH_CONNECT, 1l);
     return multi_add(multi, h->easy) == 0;
 }
@@ -322,11 +336,12 @@ static void finish(struct transfer *transfer, CURLcode rc)
 
 /* ---- Life ---- */
 
-int http_new(struct multi *multi, struct http **out)
+int http_new(uv_loop_t *loop, struct multi *multi, struct http **out)
 {
     struct http *http = calloc(1, sizeof *http);
     if (!http)
         return -ENOMEM;
+    http->loop = loop;
     http->multi = multi;
     *out = http;
     return 0;

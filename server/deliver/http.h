@@ -9,6 +9,8 @@
 #ifndef MXHOOK_DELIVER_HTTP_H
 #define MXHOOK_DELIVER_HTTP_H
 
+#include <uv.h>
+
 #include "../spool/spool.h"
 #include "result.h"
 
@@ -21,9 +23,11 @@ struct http_request {
     const char *const *headers; /* "Name: value" */
     size_t header_count;
     struct payload *payload;
-    int64_t connect_timeout_ms, timeout_ms, idle_timeout_ms;
-    struct http_route {      /* strings may be NULL: none */
-        const char *ca_file; /* NULL: the system's */
+    int64_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
+    int64_t timeout_ms;         /* of the whole */
+    const char *timeout_option; /* that set it, for the log */
+    struct http_route {         /* strings may be NULL: none */
+        const char *ca_file;    /* NULL: the system's */
         const char *client_cert, *client_key;
         const char *source_address, *proxy;
         bool deny_private;
@@ -37,12 +41,12 @@ struct http;
 
 struct multi;
 
-int http_new(struct multi *multi, struct http **out); /* 0 or a negative errno */
+int http_new(uv_loop_t *loop, struct multi *multi, struct http **out); /* 0 or a negative errno */
 /* Begins a POST. All that the request points to stays until its end. 0 or -ENOMEM. */
 int http_send(struct http *http, struct http_request *request);
 /* Breaks it off; done() is not called. */
 void http_cancel(struct http *http, struct http_request *request);
-/* No request may be under way. Takes NULL. */
+/* No request may be under way. The loop must run once more before it is closed. Takes NULL. */
 void http_free(struct http *http);
 
 #endif

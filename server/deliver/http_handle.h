@@ -1,18 +1,22 @@
 /*
- * http_handle.h - a libcurl handle and the request that it carries, for http.c and http_result.c
- * alone.
+ * http_handle.h - a libcurl handle and the request that it carries, for the http*.c files alone.
  *
  * handle       sends one request after the other; at rest between them
  * fresh        it sends its request for the second time, on a new connection
- * answered     the reply's status and headers have come, its body may not have
+ * answering    the reply's first line has come; 1xx are none (RFC 9110 section 15.2)
+ * answered     its status and headers have come, its body may not have
+ * phase        what a request is doing, and so which limit of time it may run into
  */
 #ifndef MXHOOK_DELIVER_HTTP_HANDLE_H
 #define MXHOOK_DELIVER_HTTP_HANDLE_H
 
 #include <curl/curl.h>
+#include <uv.h>
 
 #include "http.h"
 #include "multi.h"
+
+enum http_phase { HTTP_CONNECTING, HTTP_SENDING, HTTP_WAITING, HTTP_RECEIVING };
 
 struct http_handle {
     struct transfer transfer; /* first */
@@ -28,13 +32,26 @@ struct http_handle {
     bool has_route; /* some option of struct http_route is set */
     bool has_ca;    /* another than the system's: there is no way back */
     int sockets_opened, sockets_denied;
-    int socket_error;                /* of the last one that could not be made */
-    bool fresh;                      /* it goes out for the second time, on a new connection */
-    bool too_many_headers, answered; /* status and headers have come */
+    int socket_error; /* of the last one that could not be made */
+    bool fresh;       /* it goes out for the second time, on a new connection */
+    bool too_many_headers, answering, answered;
+    uv_timer_t timer; /* http_limits.c's, as what follows */
+    enum http_phase phase;
+    int64_t moved_ms; /* when the phase began, or a byte went or came in it */
+    curl_off_t sent, received;
+    bool stood_still; /* for longer than the phase's limit */
     int64_t started_ms;
     char error[CURL_ERROR_SIZE];
     struct attempt_result result;
 };
+
+/* http_limits.c: begins with no connection; notes that the answer begins or goes on; is libcurl's
+ * progress callback. Where a limit strikes, the transfer is finished with CURLE_OPERATION_TIMEDOUT.
+ */
+void http_limits_begin(struct http_handle *h);
+void http_limits_answering(struct http_handle *h);
+int http_limits_progress(void *handle, curl_off_t to_receive, curl_off_t received,
+                         curl_off_t to_send, curl_off_t sent);
 
 /* http_result.c: h->result, once libcurl is done with the request and said `rc`. */
 void http_result_fill(struct http_handle *h, CURLcode rc);

@@ -43,8 +43,36 @@ static bool is_denied(const struct http_handle *h)
     return h->sockets_denied > 0 && h->sockets_opened == 0;
 }
 
+/* Which limit of time it was, as an operator may want to set it. */
+static void describe_timeout(struct http_handle *h)
+{
+    static const char *const doing[] = {[HTTP_CONNECTING] = "while connecting",
+                                        [HTTP_SENDING] = "while it was sent",
+                                        [HTTP_WAITING] = "while no answer came",
+                                        [HTTP_RECEIVING] = "inside the answer"};
+    const struct http_request *request = h->request;
+    char *text = h->result.error;
+    size_t size = sizeof h->result.error;
+    if (h->stood_still && h->phase == HTTP_WAITING)
+        snprintf(text, size, "no answer within %g s (deliver.first_byte_timeout)",
+                 (double)request->first_byte_timeout_ms / 1000);
+    else if (h->stood_still)
+        snprintf(text, size, "no progress for %g s %s (deliver.idle_timeout)",
+                 (double)request->idle_timeout_ms / 1000, doing[h->phase]);
+    else if (h->phase == HTTP_CONNECTING && h->result.elapsed_ms < request->timeout_ms)
+        snprintf(text, size, "no connection within %g s (deliver.connect_timeout)",
+                 (double)request->connect_timeout_ms / 1000);
+    else
+        snprintf(text, size, "not done within %g s, %s (%s)", (double)request->timeout_ms / 1000,
+                 doing[h->phase], request->timeout_option);
+}
+
 static void describe_none(struct http_handle *h, CURLcode rc)
 {
+    if (rc == CURLE_OPERATION_TIMEDOUT) {
+        describe_timeout(h);
+        return;
+    }
     long number = 0;
     const char *why = h->error[0] ? h->error : curl_easy_strerror(rc);
     if (h->read_error)

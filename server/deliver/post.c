@@ -94,7 +94,9 @@ static int send_it(struct post *a)
     put_headers(a);
     a->request.url = to->url;
     a->request.connect_timeout_ms = config->connect_timeout_ms;
+    a->request.first_byte_timeout_ms = config->first_byte_timeout_ms;
     a->request.timeout_ms = to->timeout_ms ? to->timeout_ms : config->timeout_ms;
+    a->request.timeout_option = to->timeout_ms ? "the destination's timeout" : "deliver.timeout";
     a->request.idle_timeout_ms = config->idle_timeout_ms;
     a->request.route = (struct http_route){
         .ca_file = to->ca_file ? to->ca_file : config->ca_file,

@@ -294,12 +294,11 @@ static void a_refused_connection_is_tried_again(void **state)
 static void one_that_says_nothing_times_out(void **state)
 {
     struct rig *rig = *state;
-    START(rig, "attempts = 1", {.bytes = OK, .delay_ms = 20000});
-    struct delivery *d = bench_delivery("m-1", rig->url, "x");
-    d->destination.timeout_ms = 150;
-    post_delivery(rig, d);
+    START(rig, "attempts = 1, first_byte_timeout = '150ms'", {.bytes = OK, .delay_ms = 20000});
+    post(rig, "m-1", rig->url);
     run_until(rig, FAILED, 1);
-    check_error(rig, "%timed out%");
+    check_error(rig, "no answer within 0.15 s (deliver.first_byte_timeout)");
+    assert_in_range(bench_query(rig->bench, "SELECT ms FROM attempt"), 150, 1500);
 }
 
 static void one_that_closes_half_way_is_tried_again(void **state)
@@ -311,16 +310,22 @@ static void one_that_closes_half_way_is_tried_again(void **state)
     assert_int_equal(receiver_count(rig->receiver), 2);
 }
 
+/* A body of more than fits into the sockets' buffers. */
+static void post_large(struct rig *rig)
+{
+    char *body = calloc(1, 8 << 20);
+    memset(body, 'x', (8 << 20) - 1);
+    post_delivery(rig, bench_delivery("m-1", rig->url, body));
+    free(body);
+}
+
 static void a_yes_to_half_a_body_is_none(void **state)
 {
     struct rig *rig = *state;
     START(
         rig, "attempts = 1",
         {.bytes = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", .read_only = 10, .close = true});
-    char *body = calloc(1, 8 << 20); /* more than fits into the sockets' buffers */
-    memset(body, 'x', (8 << 20) - 1);
-    post_delivery(rig, bench_delivery("m-1", rig->url, body));
-    free(body);
+    post_large(rig);
     run_until(rig, FAILED, 1);
     assert_int_equal(bench_query(rig->bench, STATE("last_status")), 0);
 }
@@ -544,18 +549,60 @@ static void a_byte_a_second_is_cut_by_the_whole_timeout(void **state)
     d->destination.timeout_ms = 500;
     post_delivery(rig, d);
     run_until(rig, FAILED, 1);
-    check_error(rig, "%timed out%");
+    check_error(rig, "not done within 0.5 s, inside the answer (the destination''s timeout)");
 }
 
-static void silence_is_cut_by_the_idle_timeout(void **state)
+static void one_that_answers_in_time_is_not_cut(void **state)
 {
     struct rig *rig = *state;
-    START(rig, "attempts = 1, idle_timeout = '1s'", {.bytes = OK, .delay_ms = 20000});
-    struct delivery *d = bench_delivery("m-1", rig->url, "x");
-    d->destination.timeout_ms = 9000;
-    post_delivery(rig, d);
+    START(rig, "attempts = 1, first_byte_timeout = '1s'", {.bytes = OK, .delay_ms = 100});
+    for (int i = 0; i < 3; i++) { /* on a new connection, and on a kept one */
+        post(rig, "m-1", rig->url);
+        run_until(rig, COUNT, 0);
+    }
+    assert_int_equal(receiver_count(rig->receiver), 3);
+}
+
+/* The limit of the first byte does not count while our own body is on its way, nor the idle one
+ * while the receiver thinks. */
+static void each_limit_counts_in_its_own_time_only(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 1, first_byte_timeout = '5s', idle_timeout = '1s', timeout = '9s'",
+          {.bytes = OK, .delay_ms = 1500});
+    post(rig, "m-1", rig->url);
+    run_until(rig, COUNT, 0);
+}
+
+static void a_pause_inside_the_answer_is_cut(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 1, idle_timeout = '1s', timeout = '9s'",
+          {.bytes = "HTTP/1.1 200 OK\r\nx-a: b\r\n", .repeat = "x", .pause_ms = 20000});
+    post(rig, "m-1", rig->url);
     run_until(rig, FAILED, 1);
-    check_error(rig, "Operation too slow%");
+    check_error(rig, "no progress for 1 s inside the answer (deliver.idle_timeout)");
+}
+
+static void one_that_takes_no_byte_of_the_body_is_cut(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 1, idle_timeout = '1s', first_byte_timeout = '100ms', timeout = '9s'",
+          {.bytes = OK, .read_only = 10, .delay_ms = 20000});
+    post_large(rig);
+    run_until(rig, FAILED, 1);
+    check_error(rig, "no progress for 1 s while it was sent (deliver.idle_timeout)");
+}
+
+static void one_that_does_not_finish_the_handshake_is_cut(void **state)
+{
+    struct rig *rig = *state;
+    char url[64];
+    START(rig, "attempts = 1, connect_timeout = '200ms'", {.bytes = OK, .delay_ms = 20000});
+    snprintf(url, sizeof url, "https://127.0.0.1:%d/", receiver_port(rig->receiver));
+    post(rig, "m-1", url);
+    run_until(rig, FAILED, 1);
+    check_error(rig, "no connection within 0.2 s (deliver.connect_timeout)");
 }
 
 static void the_reply_s_first_bytes_are_kept(void **state)
@@ -825,7 +872,11 @@ int main(void)
         TEST(a_name_that_does_not_resolve_is_tried_again),
         TEST(the_source_address_is_as_configured),
         TEST(a_byte_a_second_is_cut_by_the_whole_timeout),
-        TEST(silence_is_cut_by_the_idle_timeout),
+        TEST(one_that_answers_in_time_is_not_cut),
+        TEST(each_limit_counts_in_its_own_time_only),
+        TEST(a_pause_inside_the_answer_is_cut),
+        TEST(one_that_takes_no_byte_of_the_body_is_cut),
+        TEST(one_that_does_not_finish_the_handshake_is_cut),
         TEST(the_reply_s_first_bytes_are_kept),
         TEST(a_large_body_arrives_whole_each_time),
         TEST(the_signature_is_that_of_standard_webhooks),

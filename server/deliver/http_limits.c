@@ -1,0 +1,82 @@
+/*
+ * How long a request may stand still. libcurl bounds connecting and the whole; here it is bounded
+ * from one byte to the next, and from the request's last byte to the answer's first.
+ *
+ * The timer runs to where a limit would strike if nothing moved any more, and looks then.
+ */
+#include "../clock.h"
+#include "http_handle.h"
+
+static int64_t limit_ms(const struct http_handle *h)
+{
+    switch (h->phase) {
+    case HTTP_CONNECTING: break;
+    case HTTP_WAITING: return h->request->first_byte_timeout_ms;
+    case HTTP_SENDING:
+    case HTTP_RECEIVING: return h->request->idle_timeout_ms;
+    }
+    return 0; /* none of ours */
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct http_handle *h = timer->data;
+    int64_t left = h->moved_ms + limit_ms(h) - clock_monotonic_ms();
+    if (left > 0) {
+        uv_timer_start(timer, on_timer, (uint64_t)left, 0);
+        return;
+    }
+    h->stood_still = true;
+    h->transfer.finished(&h->transfer, CURLE_OPERATION_TIMEDOUT);
+}
+
+static enum http_phase phase_of(const struct http_handle *h, curl_off_t sent)
+{
+    curl_off_t connected_us = 0;
+    if (h->answering)
+        return HTTP_RECEIVING;
+    curl_easy_getinfo(h->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+    if (connected_us == 0)
+        return HTTP_CONNECTING;
+    return (uint64_t)sent < payload_size(h->request->payload) ? HTTP_SENDING : HTTP_WAITING;
+}
+
+static void enter(struct http_handle *h, enum http_phase phase)
+{
+    h->phase = phase;
+    h->moved_ms = clock_monotonic_ms();
+    if (limit_ms(h) > 0)
+        uv_timer_start(&h->timer, on_timer, (uint64_t)limit_ms(h), 0);
+    else
+        uv_timer_stop(&h->timer);
+}
+
+void http_limits_begin(struct http_handle *h)
+{
+    h->sent = h->received = 0;
+    h->stood_still = false;
+    enter(h, HTTP_CONNECTING);
+}
+
+void http_limits_answering(struct http_handle *h)
+{
+    if (h->phase != HTTP_RECEIVING)
+        enter(h, HTTP_RECEIVING);
+    h->moved_ms = clock_monotonic_ms();
+}
+
+int http_limits_progress(void *context, curl_off_t to_receive, curl_off_t received,
+                         curl_off_t to_send, curl_off_t sent)
+{
+    struct http_handle *h = context;
+    (void)to_receive;
+    (void)to_send;
+    enum http_phase phase = phase_of(h, sent);
+    if (phase != h->phase)
+        enter(h, phase);
+    else if (sent != h->sent || received != h->received)
+        h->moved_ms = clock_monotonic_ms();
+    h->sent = sent;
+    h->received = received;
+    return 0;
+}
