@@ -58,7 +58,7 @@ void config_unref(struct config *config)
     free(config->deliver.ca_file);
     free(config->deliver.source_address);
     free(config->deliver.proxy);
-    free(config->auth.resolvers);
+    free(config->dns.resolvers);
     for (size_t i = 0; i < config->tls.certificate_count; i++) {
         free(config->tls.certificates[i].certificate);
         free(config->tls.certificates[i].key);
@@ -254,16 +254,20 @@ static void read_deliver(lua_State *L, struct deliver_config *deliver)
     deliver->breaker_pause_max_ms = number(L, "deliver.breaker_pause_max");
 }
 
+static void read_dns(lua_State *L, struct dns_config *dns)
+{
+    read_addresses(L, "dns.resolvers", &dns->resolvers, &dns->resolver_count);
+    dns->query_timeout_ms = number(L, "dns.query_timeout");
+    dns->cache_size = (size_t)number(L, "dns.cache_size");
+}
+
 static void read_auth(lua_State *L, struct auth_config *auth)
 {
     auth->spf = boolean(L, "auth.spf");
     auth->dkim = boolean(L, "auth.dkim");
     auth->dmarc = boolean(L, "auth.dmarc");
     auth->enforce = boolean(L, "auth.enforce");
-    read_addresses(L, "auth.resolvers", &auth->resolvers, &auth->resolver_count);
-    auth->query_timeout_ms = number(L, "auth.query_timeout");
     auth->timeout_ms = number(L, "auth.timeout");
-    auth->cache_size = (size_t)number(L, "auth.cache_size");
 }
 
 /* Lua: read(values, config). */
@@ -281,6 +285,7 @@ static int read_values(lua_State *L)
     config->spool.keep_failed_ms = number(L, "spool.keep_failed");
     config->spool.min_free = (uint64_t)number(L, "spool.min_free");
     read_deliver(L, &config->deliver);
+    read_dns(L, &config->dns);
     read_auth(L, &config->auth);
     read_tls(L, &config->tls);
     return 0;

@@ -115,14 +115,17 @@ struct deliver_config {
     int64_t breaker_pause_max_ms; /* up to this */
 };
 
-struct auth_config {
-    bool spf, dkim, dmarc; /* which checks are made */
-    bool enforce;          /* DMARC's reject is obeyed */
+struct dns_config {
     struct listen_address *resolvers;
     size_t resolver_count;    /* 0: those of /etc/resolv.conf */
     int64_t query_timeout_ms; /* of one question to one resolver */
-    int64_t timeout_ms;       /* of all look-ups of a message, after its end */
     size_t cache_size;        /* bytes */
+};
+
+struct auth_config {
+    bool spf, dkim, dmarc; /* which checks are made */
+    bool enforce;          /* DMARC's reject is obeyed */
+    int64_t timeout_ms;    /* of all look-ups of a message, after its end */
 };
 
 struct config {
@@ -136,6 +139,7 @@ struct config {
     struct rules_config rules;
     struct spool_config spool;
     struct deliver_config deliver;
+    struct dns_config dns;
     struct auth_config auth;
     struct tls_config tls;
 };

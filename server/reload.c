@@ -78,7 +78,7 @@ static bool same_addresses(const struct listen_address *a, size_t a_count,
     return true;
 }
 
-static bool same_dns(const struct auth_config *a, const struct auth_config *b)
+static bool same_dns(const struct dns_config *a, const struct dns_config *b)
 {
     return same_addresses(a->resolvers, a->resolver_count, b->resolvers, b->resolver_count) &&
            a->query_timeout_ms == b->query_timeout_ms && a->cache_size == b->cache_size;
@@ -97,8 +97,8 @@ static void keep_what_needs_restart(const struct config *current, struct config 
         keep("listen");
     if (strcmp(current->user ? current->user : "", next->user ? next->user : "") != 0)
         keep("user");
-    if (!same_dns(&current->auth, &next->auth))
-        keep("auth.resolvers, auth.query_timeout, auth.cache_size");
+    if (!same_dns(&current->dns, &next->dns))
+        keep("dns.resolvers, dns.query_timeout, dns.cache_size");
     if (strcmp(current->spool.directory, next->spool.directory) != 0)
         keep("spool.directory");
     if (current->rules.workers != next->rules.workers) {

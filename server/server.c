@@ -274,7 +274,7 @@ static int start_parts(struct server *server, struct error *err)
     static const struct listener_hooks hooks = {current_config,  current_rules, ruleset_unref,
                                                 check_recipient, begin,         submit, has_room};
     struct config *config = server->config;
-    int code = auth_start(&config->auth, &server->auth, err);
+    int code = auth_start(&config->dns, &server->auth, err);
     if (code == 0)
         code = spool_open(&config->spool, &server->loop, &server->spool, err);
     if (code == 0)

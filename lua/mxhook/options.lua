@@ -122,6 +122,13 @@ return {
   { "deliver.breaker_pause_max", "duration", default = "1m", min = 10, max = 86400e3,
     "The longest such pause." },
 
+  { "dns.resolvers", "addresses", example = { "127.0.0.1:53" },
+    "Recursive DNS servers to ask, instead of those in /etc/resolv.conf: address:port." },
+  { "dns.query_timeout", "duration", default = "1500ms", min = 10, max = 60e3,
+    "How long one DNS server may take for one answer; then it is asked again, and the next one." },
+  { "dns.cache_size", "bytes", default = "16 MiB", min = 0, max = 2 ^ 32,
+    "Memory for DNS answers, kept as long as they are valid." },
+
   { "auth.spf", "boolean", default = true,
     "Checks whether the client may send for the sender's domain (RFC 7208)." },
   { "auth.dkim", "boolean", default = true,
@@ -131,12 +138,6 @@ return {
     "\"none\" and why, never \"pass\"." },
   { "auth.enforce", "boolean", default = false,
     "Refuses (550 5.7.1) what fails DMARC where the domain asks for that. Otherwise only rules decide." },
-  { "auth.resolvers", "addresses", example = { "127.0.0.1:53" },
-    "Recursive DNS servers to ask, instead of those in /etc/resolv.conf: address:port." },
-  { "auth.query_timeout", "duration", default = "1500ms", min = 10, max = 60e3,
-    "How long one DNS server may take for one answer; then it is asked again, and the next one." },
   { "auth.timeout", "duration", default = "5s", min = 10, max = 60e3,
     "How long all look-ups may hold up a message after its end; what is missing then is a temperror." },
-  { "auth.cache_size", "bytes", default = "16 MiB", min = 0, max = 2 ^ 32,
-    "Memory for DNS answers, kept as long as they are valid." },
 }

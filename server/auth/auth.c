@@ -7,10 +7,10 @@
 #include <uv.h>
 
 #include "../clock.h"
+#include "../dns/dns.h"
 #include "../log.h"
 #include "../task.h"
 #include "dmarc.h"
-#include "dns.h"
 #include "format.h"
 #include "head.h"
 #include "signatures.h"
@@ -446,7 +446,7 @@ static void run_stop(struct task *task, void *context)
     loop_queue_close(auth->queue);
 }
 
-static int start(struct auth *auth, const struct auth_config *config, struct error *err)
+static int start(struct auth *auth, const struct dns_config *config, struct error *err)
 {
     uv_timer_init(&auth->loop, &auth->sweep);
     auth->sweep.data = auth;
@@ -473,7 +473,7 @@ static void auth_free(struct auth *auth)
     free(auth);
 }
 
-int auth_start(const struct auth_config *config, struct auth **out, struct error *err)
+int auth_start(const struct dns_config *config, struct auth **out, struct error *err)
 {
     struct auth *auth = calloc(1, sizeof *auth);
     if (!auth || uv_loop_init(&auth->loop) != 0) {

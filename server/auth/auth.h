@@ -23,9 +23,8 @@
 struct auth;
 struct auth_check;
 
-/* Starts the thread. Resolvers, query_timeout and cache_size are `config`'s for good. 0 or a
- * negative errno. */
-int auth_start(const struct auth_config *config, struct auth **out, struct error *err);
+/* Starts the thread, with a DNS of its own as `config` says. 0 or a negative errno. */
+int auth_start(const struct dns_config *config, struct auth **out, struct error *err);
 
 /* Joins and frees; checks that are not done yet are dropped and not told. The thread that started
  * it; takes NULL. */

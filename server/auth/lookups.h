@@ -9,7 +9,7 @@
 #ifndef MXHOOK_AUTH_LOOKUPS_H
 #define MXHOOK_AUTH_LOOKUPS_H
 
-#include "answer.h"
+#include "../dns/answer.h"
 
 #define LOOKUPS_MAX                                                                                \
     150 /* of one check; RFC 7208 section 4.6.4 allows far fewer, DKIM and DMARC add some */

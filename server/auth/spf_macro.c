@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "answer.h"
+#include "../dns/name.h"
 
 #define VALUE_MAX 1024 /* bytes of one macro's value; paths in SMTP are shorter */
 #define PARTS_MAX (VALUE_MAX + 1)

@@ -77,24 +77,12 @@ static bool has_client(const struct evaluation *e, const struct answer *addresse
     return false;
 }
 
-static void reverse_name(const struct evaluation *e, char out[DNS_NAME_MAX + 1])
-{
-    const unsigned char *a = e->macros.address;
-    if (!e->macros.ipv6) {
-        snprintf(out, DNS_NAME_MAX, "%u.%u.%u.%u.in-addr.arpa", a[3], a[2], a[1], a[0]);
-        return;
-    }
-    size_t size = 0;
-    for (int i = 15; i >= 0; i--)
-        size += (size_t)snprintf(out + size, DNS_NAME_MAX - size, "%x.%x.", a[i] & 15, a[i] >> 4);
-    snprintf(out + size, DNS_NAME_MAX - size, "ip6.arpa");
-}
-
 const char *evaluation_client_name(struct evaluation *e, const char *domain, bool any)
 {
     char reverse[DNS_NAME_MAX + 1];
     const char *found[3] = {NULL}; /* the domain itself; under it; another */
-    reverse_name(e, reverse);
+    dns_reverse_name(e->macros.address, e->macros.ipv6 ? 16 : 4,
+                     e->macros.ipv6 ? "ip6.arpa" : "in-addr.arpa", reverse);
     const struct answer *names = evaluation_ask(e, reverse, RECORD_PTR);
     if (!names)
         return NULL;

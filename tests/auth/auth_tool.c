@@ -76,16 +76,16 @@ int main(int argc, char **argv)
     config.auth = (struct auth_config){.spf = !getenv("NO_SPF"),
                                        .dkim = !getenv("NO_DKIM"),
                                        .dmarc = !getenv("NO_DMARC"),
-                                       .resolvers = &resolver,
-                                       .resolver_count = 1,
-                                       .query_timeout_ms = 300,
-                                       .timeout_ms = atoi(argv[2]),
-                                       .cache_size = getenv("NO_CACHE") ? 0 : 1 << 20};
+                                       .timeout_ms = atoi(argv[2])};
+    config.dns = (struct dns_config){.resolvers = &resolver,
+                                     .resolver_count = 1,
+                                     .query_timeout_ms = 300,
+                                     .cache_size = getenv("NO_CACHE") ? 0 : 1 << 20};
     struct envelope envelope = {.sender = argv[5], .helo = argv[4]};
     snprintf(envelope.client_ip, sizeof envelope.client_ip, "%s", argv[3]);
     message_init();
     uv_sem_init(&done, 0);
-    if (auth_start(&config.auth, &auth, &err) != 0) {
+    if (auth_start(&config.dns, &auth, &err) != 0) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }

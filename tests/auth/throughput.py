@@ -65,7 +65,7 @@ def main():
                                       [(16, nameservers.txt_data("v=spf1 ip4:127.0.0.1 -all"))]
                                       if kind == 16 and not name.startswith("_") else 3, ttl=3600)
     rules = {"drop.lua": "return function() return route.discard() end"}
-    config = 'auth = { resolvers = { "127.0.0.1:%d" } }\n'
+    config = 'dns = { resolvers = { "127.0.0.1:%d" } }\n'
     mx = harness.Server(rules, config % server.port, start=True)
     measure(mx.port, GOOD_CLIENTS, 0, "warm")
     alone, beside = [], []

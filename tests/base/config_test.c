@@ -69,19 +69,19 @@ static void auth_options(void **state)
     struct config *c = loaded("domains = { 'a.example' }");
     assert_true(c->auth.spf && c->auth.dkim && c->auth.dmarc);
     assert_false(c->auth.enforce);
-    assert_int_equal(c->auth.resolver_count, 0);
+    assert_int_equal(c->dns.resolver_count, 0);
     assert_int_equal(c->auth.timeout_ms, 5000);
     config_unref(c);
-    c = loaded("domains = { 'a.example' } auth = { spf = false, enforce = true, cache_size = 0,\n"
-               "resolvers = { '192.0.2.1:53', '[2001:db8::1]:5353' } }");
+    c = loaded("domains = { 'a.example' } auth = { spf = false, enforce = true }\n"
+               "dns = { cache_size = 0, resolvers = { '192.0.2.1:53', '[2001:db8::1]:5353' } }");
     assert_true(!c->auth.spf && c->auth.dkim && c->auth.enforce);
-    assert_int_equal(c->auth.resolver_count, 2);
-    assert_string_equal(c->auth.resolvers[1].host, "2001:db8::1");
-    assert_int_equal(c->auth.resolvers[1].port, 5353);
-    assert_int_equal(c->auth.cache_size, 0);
+    assert_int_equal(c->dns.resolver_count, 2);
+    assert_string_equal(c->dns.resolvers[1].host, "2001:db8::1");
+    assert_int_equal(c->dns.resolvers[1].port, 5353);
+    assert_int_equal(c->dns.cache_size, 0);
     config_unref(c);
-    assert_error("domains = { 'a.example' }\nauth = { resolvers = { 'ns.example' } }",
-                 "2: auth.resolvers: expected address:port, such as \"0.0.0.0:25\" or "
+    assert_error("domains = { 'a.example' }\ndns = { resolvers = { 'ns.example' } }",
+                 "2: dns.resolvers: expected address:port, such as \"0.0.0.0:25\" or "
                  "\"[::]:25\", got \"ns.example\"");
 }
 

@@ -29,7 +29,7 @@ end"""
 
 
 def auth(port, more=""):
-    return 'auth = { resolvers = { "127.0.0.1:%d" }, timeout = "20s", %s }\n' % (port, more)
+    return 'dns = { resolvers = { "127.0.0.1:%d" } } auth = { timeout = "20s", %s }\n' % (port, more)
 
 
 class Auth(harness.TestCase):
@@ -130,8 +130,8 @@ class Auth(harness.TestCase):
         self.addCleanup(server.close)
         sink = self.receiver()
         mx = self.server({"show.lua": SHOW % sink.url},
-                         'rules = { workers = 1 } auth = { resolvers = { "127.0.0.1:%d" }, '
-                         'query_timeout = "8s", timeout = "8s" }\n' % server.port)
+                         'rules = { workers = 1 } dns = { resolvers = { "127.0.0.1:%d" }, '
+                         'query_timeout = "8s" } auth = { timeout = "8s" }\n' % server.port)
         waiting = [threading.Thread(target=mx.send, args=(mail("a@slow%d.test" % i),),
                                     kwargs={"sender": "a@slow%d.test" % i}) for i in range(5)]
         for thread in waiting:
@@ -152,8 +152,8 @@ class Auth(harness.TestCase):
     def test_dead_resolvers_open_the_breaker(self):
         sink = self.receiver()
         mx = self.server({"show.lua": SHOW % sink.url},
-                         'auth = { resolvers = { "127.0.0.1:%d" }, query_timeout = "50ms", '
-                         'timeout = "20s" }\n' % nameservers.free_port())
+                         'dns = { resolvers = { "127.0.0.1:%d" }, query_timeout = "50ms" } '
+                         'auth = { timeout = "20s" }\n' % nameservers.free_port())
         for i in range(8):
             mx.send(mail("a@n%d.test" % i), sender="a@n%d.test" % i)
         mx.wait_logged("dns", "no answer")
@@ -168,8 +168,8 @@ class Auth(harness.TestCase):
         self.addCleanup(server.close)
         sink = self.receiver()
         mx = self.server({"show.lua": SHOW % sink.url},
-                         'auth = { resolvers = { "127.0.0.1:%d" }, query_timeout = "50ms", '
-                         'timeout = "20s" }\n' % server.port)
+                         'dns = { resolvers = { "127.0.0.1:%d" }, query_timeout = "50ms" } '
+                         'auth = { timeout = "20s" }\n' % server.port)
         for i in range(8):
             mx.send(mail("a@n%d.test" % i), sender="a@n%d.test" % i)
         mx.wait_logged("dns", "no answer")
@@ -195,8 +195,8 @@ class Auth(harness.TestCase):
         self.addCleanup(server.close)
         sink = self.receiver()
         mx = self.server({"show.lua": SHOW % sink.url},
-                         'auth = { resolvers = { "127.0.0.1:%d" }, query_timeout = "200ms", '
-                         'timeout = "600ms" }\n' % server.port)
+                         'dns = { resolvers = { "127.0.0.1:%d" }, query_timeout = "200ms" } '
+                         'auth = { timeout = "600ms" }\n' % server.port)
         client = mx.smtp()
         client.ehlo()
         client.mail("a@early.test")

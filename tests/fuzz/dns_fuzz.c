@@ -1,7 +1,7 @@
 /* A DNS message in an answer: whatever the bytes, an answer comes out, within its own memory. */
 #include <string.h>
 
-#include "auth/answer.h"
+#include "dns/answer.h"
 #include "fuzz.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)

@@ -1,7 +1,6 @@
 #include "answer.h"
 
 #include <arpa/nameser.h>
-#include <ctype.h>
 #include <resolv.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +40,7 @@ struct answer *answer_make(const struct record *records, size_t count, uint32_t 
         return NULL;
     char *at = (char *)&answer->records[count];
     for (size_t i = 0; i < count; i++) {
-        answer->records[i] = (struct record){records[i].size, at};
+        answer->records[i] = (struct record){records[i].size, at, records[i].preference};
         memcpy(at, records[i].data, records[i].size);
         at += records[i].size + 1;
     }
@@ -55,7 +54,6 @@ struct answer *answer_make(const struct record *records, size_t count, uint32_t 
 /* A record read from a message: its bytes are in the reader's scratch. */
 struct read_record {
     struct record record;
-    unsigned preference;
     size_t order;
 };
 
@@ -109,17 +107,17 @@ static bool read_record(struct reader *reader, const ns_rr *rr)
 {
     const unsigned char *data = ns_rr_rdata(*rr);
     size_t size = ns_rr_rdlen(*rr);
-    struct read_record *record = &reader->records[reader->count];
-    record->order = reader->count;
-    record->preference = 0;
+    reader->records[reader->count].order = reader->count;
     switch (reader->type) {
     case RECORD_A:
     case RECORD_AAAA: return read_address(reader, data, size);
     case RECORD_TXT: return read_text(reader, data, size);
     case RECORD_PTR: return read_name(reader, data);
     case RECORD_MX:
-        record->preference = size > 2 ? ns_get16(data) : 0;
-        return size > 2 && read_name(reader, data + 2);
+        if (size <= 2 || !read_name(reader, data + 2))
+            return false;
+        reader->records[reader->count].record.preference = ns_get16(data);
+        return true;
     }
     return false;
 }
@@ -127,8 +125,8 @@ static bool read_record(struct reader *reader, const ns_rr *rr)
 static int by_preference(const void *a, const void *b)
 {
     const struct read_record *x = a, *y = b;
-    if (x->preference != y->preference)
-        return x->preference < y->preference ? -1 : 1;
+    if (x->record.preference != y->record.preference)
+        return x->record.preference < y->record.preference ? -1 : 1;
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
@@ -219,25 +217,4 @@ void answer_unref(struct answer *answer)
 {
     if (answer && atomic_fetch_sub(&answer->references, 1) == 1)
         free(answer);
-}
-
-/* --- Names --- */
-
-/* A backslash would begin an escape in a name's text form; no host is called so. */
-bool dns_name(const char *name, char out[DNS_NAME_MAX + 1])
-{
-    size_t label = 0, size = 0;
-    for (; *name; name++) {
-        unsigned char byte = (unsigned char)*name;
-        if (byte == '.' && name[1] == 0 && label > 0)
-            break;
-        if (byte <= ' ' || byte >= 127 || byte == '\\' || size == DNS_NAME_MAX)
-            return false;
-        label = byte == '.' ? 0 : label + 1;
-        if (label > DNS_LABEL_MAX || (byte == '.' && (size == 0 || out[size - 1] == '.')))
-            return false;
-        out[size++] = (char)tolower(byte);
-    }
-    out[size] = 0;
-    return size > 0 && out[size - 1] != '.';
 }

@@ -4,16 +4,15 @@
  * An answer never changes once made. It is counted: the cache keeps it, and each check that used
  * it.
  */
-#ifndef MXHOOK_AUTH_ANSWER_H
-#define MXHOOK_AUTH_ANSWER_H
+#ifndef MXHOOK_DNS_ANSWER_H
+#define MXHOOK_DNS_ANSWER_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define DNS_NAME_MAX  253 /* bytes of a name in text, without the final dot (RFC 1035 2.3.4) */
-#define DNS_LABEL_MAX 63
+#include "name.h"
 
 /* The numbers are those of DNS (RFC 1035 section 3.2.2, RFC 3596). */
 enum record_type {
@@ -30,10 +29,12 @@ enum answer_status {
     ANSWER_FAILED, /* no answer in time, SERVFAIL, or one that cannot be read */
 };
 
-/* A, AAAA: the address's bytes. MX, PTR: a name. TXT: its strings joined. A NUL follows. */
+/* A, AAAA: the address's bytes (4, 16). MX, PTR: a name, without the final dot; "." is the root.
+ * TXT: its strings joined. A NUL follows. */
 struct record {
     size_t size;
     const char *data;
+    unsigned preference; /* of an MX: the lowest comes first */
 };
 
 struct answer {
@@ -41,7 +42,8 @@ struct answer {
     enum answer_status status;
     uint32_t ttl;  /* seconds */
     size_t memory; /* bytes that it takes */
-    size_t count;  /* MX: in the order of preference */
+    size_t count;
+    /* MX: by preference; the order of equal ones, and of other types, is the resolver's. */
     struct record records[];
 };
 
@@ -57,9 +59,5 @@ struct answer *answer_make(const struct record *records, size_t count, uint32_t 
 
 struct answer *answer_ref(struct answer *answer); /* any thread */
 void answer_unref(struct answer *answer);         /* any thread; takes NULL */
-
-/* Writes `name` in lower case and without a final dot. False where it is no name that could be
- * asked for: an empty or too long label, too long in all, or bytes that are not printable ASCII. */
-bool dns_name(const char *name, char out[DNS_NAME_MAX + 1]);
 
 #endif

@@ -1,0 +1,277 @@
+#include "dns.h"
+
+#include <arpa/nameser.h>
+#include <ares.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../log.h"
+#include "cache.h"
+#include "channel.h"
+#include "hash.h"
+
+#define BUCKETS       1024
+#define QUESTIONS_MAX 10000u /* under way at once; more fail */
+
+#define BREAKER_TIMEOUTS 5    /* in a row make it probe */
+#define PROBE_PAUSE      1000 /* ms between probes while it is open */
+
+/* One that is under way. */
+struct question {
+    struct question *next; /* in its bucket */
+    struct dns *dns;
+    char name[DNS_NAME_MAX + 1];
+    enum record_type type;
+    bool starting;         /* inside dns_ask(): nobody waits yet */
+    bool settled;          /* answered while starting */
+    struct answer *answer; /* if so; NULL: no memory */
+    struct dns_waiter *waiters;
+};
+
+enum breaker { BREAKER_CLOSED, BREAKER_PROBING, BREAKER_OPEN };
+
+struct dns {
+    struct channel *channel;
+    struct cache *cache;
+    bool closing;
+    uv_timer_t probe_timer;
+    struct question *buckets[BUCKETS];
+    size_t under_way;
+    enum breaker breaker;
+    unsigned timeouts; /* in a row */
+};
+
+static void probe(struct dns *dns);
+
+/* --- Breaker --- */
+
+static bool is_silence(int status)
+{
+    return status == ARES_ETIMEOUT || status == ARES_ECONNREFUSED;
+}
+
+static void note_silence(struct dns *dns, bool silent)
+{
+    if (!silent) {
+        dns->timeouts = 0;
+        return;
+    }
+    if (++dns->timeouts >= BREAKER_TIMEOUTS && dns->breaker == BREAKER_CLOSED) {
+        dns->breaker = BREAKER_PROBING;
+        probe(dns);
+    }
+}
+
+static void on_probe_timer(uv_timer_t *timer)
+{
+    probe(timer->data);
+}
+
+static void on_probed(void *argument, int status, int timeouts, unsigned char *message, int size)
+{
+    struct dns *dns = argument;
+    (void)timeouts;
+    (void)message;
+    (void)size;
+    if (dns->closing || status == ARES_EDESTRUCTION)
+        return;
+    bool silent = is_silence(status);
+    if (silent && dns->breaker == BREAKER_PROBING)
+        log_warn("dns", NULL,
+                 LOG_TEXT("resolvers", "no answer: every look-up fails until one comes"));
+    if (!silent && dns->breaker == BREAKER_OPEN)
+        log_info("dns", NULL, LOG_TEXT("resolvers", "answer again"));
+    dns->breaker = silent ? BREAKER_OPEN : BREAKER_CLOSED;
+    dns->timeouts = 0;
+    if (silent)
+        uv_timer_start(&dns->probe_timer, on_probe_timer, PROBE_PAUSE, 0);
+}
+
+static void probe(struct dns *dns)
+{
+    channel_ask(dns->channel, ".", ns_t_ns, on_probed, dns);
+}
+
+/* --- Questions --- */
+
+static struct question **bucket_of(struct dns *dns, const char *name, enum record_type type)
+{
+    return &dns->buckets[question_hash(name, type) % BUCKETS];
+}
+
+static struct question *find(struct dns *dns, const char *name, enum record_type type)
+{
+    struct question *q = *bucket_of(dns, name, type);
+    while (q && (q->type != type || strcmp(q->name, name) != 0))
+        q = q->next;
+    return q;
+}
+
+static void question_free(struct question *q)
+{
+    struct question **link = bucket_of(q->dns, q->name, q->type);
+    while (*link != q)
+        link = &(*link)->next;
+    *link = q->next;
+    q->dns->under_way--;
+    free(q);
+}
+
+/* Any of them may forget another, or ask the next question. Without an answer, for want of memory,
+ * whoever waits runs into a time limit of its own. */
+static void call_waiters(struct dns_waiter *waiters, struct answer *answer)
+{
+    if (waiters)
+        waiters->link = &waiters;
+    while (waiters) {
+        struct dns_waiter *waiter = waiters;
+        dns_forget(waiter);
+        if (answer)
+            waiter->done(waiter, answer_ref(answer));
+    }
+}
+
+static struct answer *answer_of(const struct question *q, int status, const unsigned char *message,
+                                int size)
+{
+    if (message && size > 0 &&
+        (status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND))
+        return answer_parse(q->type, message, (size_t)size);
+    return answer_empty(ANSWER_FAILED, status == ARES_ESERVFAIL ? 2 : 1);
+}
+
+static void on_answer(void *argument, int status, int timeouts, unsigned char *message, int size)
+{
+    struct question *q = argument;
+    struct dns *dns = q->dns;
+    (void)timeouts;
+    if (status != ARES_EDESTRUCTION)
+        note_silence(dns, is_silence(status));
+    struct answer *answer = answer_of(q, status, message, size);
+    if (!answer)
+        log_warn("dns", NULL, LOG_TEXT("error", "out of memory"));
+    else if (!dns->closing)
+        cache_put(dns->cache, q->name, q->type, answer);
+    if (q->starting) {
+        q->answer = answer;
+        q->settled = true;
+        return;
+    }
+    struct dns_waiter *waiters = q->waiters;
+    question_free(q);
+    call_waiters(waiters, answer);
+    answer_unref(answer);
+}
+
+static struct question *start(struct dns *dns, const char *name, enum record_type type)
+{
+    struct question *q = calloc(1, sizeof *q);
+    struct question **bucket = bucket_of(dns, name, type);
+    if (!q)
+        return NULL;
+    q->dns = dns;
+    q->type = type;
+    strcpy(q->name, name);
+    q->next = *bucket;
+    *bucket = q;
+    dns->under_way++;
+    q->starting = true;
+    channel_ask(dns->channel, name, (int)type, on_answer, q);
+    q->starting = false;
+    return q;
+}
+
+static void wait_for(struct question *q, struct dns_waiter *waiter)
+{
+    waiter->next = q->waiters;
+    waiter->link = &q->waiters;
+    if (q->waiters)
+        q->waiters->link = &waiter->next;
+    q->waiters = waiter;
+}
+
+static struct answer *checked(struct answer *answer, int *code)
+{
+    *code = answer ? 0 : -ENOMEM;
+    return answer;
+}
+
+struct answer *dns_ask(struct dns *dns, const char *name, enum record_type type,
+                       struct dns_waiter *waiter, int *code)
+{
+    *code = 0;
+    waiter->link = NULL;
+    struct answer *answer = cache_get(dns->cache, name, type);
+    if (answer)
+        return answer;
+    struct question *q = find(dns, name, type);
+    if (!q) {
+        if (dns->breaker == BREAKER_OPEN || dns->under_way >= QUESTIONS_MAX)
+            return checked(answer_empty(ANSWER_FAILED, 0), code);
+        q = start(dns, name, type);
+        if (!q)
+            return checked(NULL, code);
+        if (q->settled) { /* it failed at once */
+            answer = q->answer;
+            question_free(q);
+            return checked(answer, code);
+        }
+    }
+    wait_for(q, waiter);
+    return NULL;
+}
+
+void dns_forget(struct dns_waiter *waiter)
+{
+    if (!waiter->link)
+        return;
+    *waiter->link = waiter->next;
+    if (waiter->next)
+        waiter->next->link = waiter->link;
+    waiter->link = NULL;
+}
+
+/* --- Life --- */
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+int dns_open(uv_loop_t *loop, const struct dns_config *config, struct dns **out, struct error *err)
+{
+    struct dns *dns = calloc(1, sizeof *dns);
+    if (!dns)
+        return error_set(err, -ENOMEM, "DNS: out of memory");
+    uv_timer_init(loop, &dns->probe_timer);
+    dns->probe_timer.data = dns;
+    dns->cache = cache_new(config->cache_size);
+    int code = dns->cache ? channel_open(loop, config, &dns->channel, err)
+                          : error_set(err, -ENOMEM, "DNS: out of memory");
+    if (code < 0)
+        dns_close(dns);
+    else
+        *out = dns;
+    return code;
+}
+
+/* A channel that closes answers each question; then whoever waits must not be called. */
+static void forget_all(struct dns *dns)
+{
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (struct question *q = dns->buckets[i]; q; q = q->next)
+            while (q->waiters)
+                dns_forget(q->waiters);
+}
+
+void dns_close(struct dns *dns)
+{
+    if (!dns)
+        return;
+    dns->closing = true;
+    forget_all(dns);
+    channel_close(dns->channel);
+    cache_free(dns->cache);
+    uv_close((uv_handle_t *)&dns->probe_timer, on_closed);
+}
