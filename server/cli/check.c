@@ -1,4 +1,3 @@
-#include <getopt.h>
 #include <stdio.h>
 
 #include "../mail/message.h"
@@ -48,13 +47,12 @@ static int check_rules(const struct config *config)
 int cli_check(int argc, char **argv)
 {
     const char *path = CLI_CONFIG_PATH;
-    int code = cli_options(argc, argv, help, &path);
+    const struct cli_option options[] = {CLI_CONFIG_OPTION(&path), {0}};
+    int code = cli_options(argc, argv, help, options, NULL);
+    if (code < 0)
+        code = cli_operand(argc, argv, NULL, NULL);
     if (code >= 0)
         return code;
-    if (optind < argc) {
-        fprintf(stderr, "mxhook check: '%s' is not expected\n", argv[optind]);
-        return CLI_USAGE;
-    }
     struct config *config;
     struct error err = {""};
     if (config_load(path, &config, &err) != 0)

@@ -25,10 +25,31 @@ int cli_version(int argc, char **argv);
 /* What --config defaults to. */
 #define CLI_CONFIG_PATH "/etc/mxhook/mxhook.lua"
 
-/* Parses the options that every command has: --config FILE (where `config` is not NULL), --help,
- * which prints `help` to stdout. Returns -1 to go on, with optind at the first operand; else the
- * exit code. */
-int cli_options(int argc, char **argv, const char *help, const char **config);
+/* An option of a sub-command, as a row of a table that ends with an empty one. What is done with
+ * its value is one of these; all but `flag` need a value. */
+struct cli_option {
+    const char *name;      /* of --name */
+    char letter;           /* of the short form, or 0 */
+    bool *flag;            /* becomes true */
+    const char **text;     /* becomes the value, which is argv's */
+    int *number, min, max; /* becomes the value, a whole number within the two */
+    /* Reads the value: NULL, or what it should be ("a time"). */
+    const char *(*read)(void *context, const char *value);
+};
+
+#define CLI_CONFIG_OPTION(variable)                                                                \
+    {                                                                                              \
+        .name = "config", .letter = 'c', .text = (variable)                                        \
+    }
+
+/* Both return -1 to go on, else the exit code; stderr then says what is wrong. */
+
+/* Parses the options, and --help, which prints `help` to stdout. Leaves optind at the first
+ * operand. `context` is for read(). */
+int cli_options(int argc, char **argv, const char *help, const struct cli_option *options,
+                void *context);
+/* Takes the one operand, which `name` names in the error; NULL: there is to be none. */
+int cli_operand(int argc, char **argv, const char *name, const char **value);
 
 /* Prints "mxhook COMMAND: line" to stderr for each line of the error. Returns CLI_FAILED. */
 int cli_fail(const char *command, const struct error *err);

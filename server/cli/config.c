@@ -1,4 +1,3 @@
-#include <getopt.h>
 #include <stdio.h>
 
 #include "cli.h"
@@ -11,12 +10,11 @@ static const char help[] =
 
 int cli_config(int argc, char **argv)
 {
-    int code = cli_options(argc, argv, help, NULL);
+    static const struct cli_option options[] = {{0}};
+    int code = cli_options(argc, argv, help, options, NULL);
+    if (code < 0)
+        code = cli_operand(argc, argv, NULL, NULL);
     if (code >= 0)
         return code;
-    if (optind < argc) {
-        fprintf(stderr, "mxhook config: '%s' is not expected\n", argv[optind]);
-        return CLI_USAGE;
-    }
     return config_print_example() == 0 ? CLI_OK : CLI_FAILED;
 }

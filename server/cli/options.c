@@ -1,29 +1,121 @@
+#include <assert.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
 
-int cli_options(int argc, char **argv, const char *help, const char **config)
+#define OPTIONS_MAX 16 /* of one command */
+#define HELP        'h'
+#define FIRST       256 /* what getopt_long() calls the table's first option */
+
+struct parser {
+    struct option options[OPTIONS_MAX + 2];
+    char letters[2 * OPTIONS_MAX + 3];
+};
+
+/* The table in getopt_long()'s terms. Short forms stand for themselves there. */
+static void parser_init(struct parser *parser, const struct cli_option *options)
 {
-    static const struct option with_config[] = {
-        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
-    static const struct option without[] = {{"help", no_argument, NULL, 'h'}, {0}};
-    int option;
+    char *letters = stpcpy(parser->letters, "h");
+    size_t i = 0;
+    for (; options[i].name; i++) {
+        assert(i < OPTIONS_MAX);
+        int has_value = options[i].flag ? no_argument : required_argument;
+        parser->options[i] = (struct option){options[i].name, has_value, NULL, FIRST + (int)i};
+        if (!options[i].letter)
+            continue;
+        *letters++ = options[i].letter;
+        if (has_value == required_argument)
+            *letters++ = ':';
+    }
+    *letters = 0;
+    parser->options[i] = (struct option){"help", no_argument, NULL, HELP};
+    parser->options[i + 1] = (struct option){0};
+}
+
+static const struct cli_option *find(const struct cli_option *options, int code)
+{
+    if (code >= FIRST)
+        return &options[code - FIRST];
+    while (options->name && options->letter != code)
+        options++;
+    return options->name ? options : NULL;
+}
+
+static bool read_number(const char *text, int min, int max, int *number)
+{
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (!*text || *end || errno != 0 || value < min || value > max)
+        return false;
+    *number = (int)value;
+    return true;
+}
+
+/* Returns -1 to go on, else the exit code. */
+static int take(const char *command, const struct cli_option *option, void *context,
+                const char *value)
+{
+    char range[60];
+    const char *expected = NULL;
+    if (option->flag) {
+        *option->flag = true;
+    } else if (option->text) {
+        *option->text = value;
+    } else if (option->number) {
+        snprintf(range, sizeof range, "a number from %d to %d", option->min, option->max);
+        if (!read_number(value, option->min, option->max, option->number))
+            expected = range;
+    } else {
+        expected = option->read(context, value);
+    }
+    if (!expected)
+        return -1;
+    fprintf(stderr, "mxhook %s: --%s '%s': %s was expected\nTry: mxhook %s --help\n", command,
+            option->name, value, expected, command);
+    return CLI_USAGE;
+}
+
+int cli_options(int argc, char **argv, const char *help, const struct cli_option *options,
+                void *context)
+{
+    struct parser parser;
+    int code, exit_code = -1;
+    parser_init(&parser, options);
     optind = 1;
-    while ((option = getopt_long(argc, argv, config ? "c:h" : "h", config ? with_config : without,
-                                 NULL)) != -1) {
-        if (option == 'c') {
-            *config = optarg;
-        } else if (option == 'h') {
+    while (exit_code < 0 &&
+           (code = getopt_long(argc, argv, parser.letters, parser.options, NULL)) != -1) {
+        const struct cli_option *option = find(options, code);
+        if (code == HELP) {
             fputs(help, stdout);
             return CLI_OK;
-        } else {
+        }
+        if (!option) {
             fprintf(stderr, "Try: mxhook %s --help\n", argv[0]);
             return CLI_USAGE;
         }
+        exit_code = take(argv[0], option, context, optarg);
     }
-    return -1;
+    return exit_code;
+}
+
+int cli_operand(int argc, char **argv, const char *name, const char **value)
+{
+    if (argc - optind == (name ? 1 : 0)) {
+        if (name)
+            *value = argv[optind];
+        return -1;
+    }
+    if (name)
+        fprintf(stderr, "mxhook %s: one %s is expected", argv[0], name);
+    else
+        fprintf(stderr, "mxhook %s: '%s' is not expected", argv[0], argv[optind]);
+    fprintf(stderr, "\nTry: mxhook %s --help\n", argv[0]);
+    return CLI_USAGE;
 }
 
 int cli_fail(const char *command, const struct error *err)

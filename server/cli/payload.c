@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,28 +24,12 @@ struct arguments {
 
 static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
-    static const struct option options[] = {{"sender", required_argument, NULL, 's'},
-                                            {"recipient", required_argument, NULL, 'r'},
-                                            {"hostname", required_argument, NULL, 'n'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    int option;
-    optind = 1;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        switch (option) {
-        case 's': arguments->sender = optarg; break;
-        case 'r': arguments->recipient = optarg; break;
-        case 'n': arguments->hostname = optarg; break;
-        case 'h': fputs(help, stdout); return CLI_OK;
-        default: fputs("Try: mxhook payload --help\n", stderr); return CLI_USAGE;
-        }
-    }
-    if (optind + 1 != argc) {
-        fputs("mxhook payload: one FILE is expected\nTry: mxhook payload --help\n", stderr);
-        return CLI_USAGE;
-    }
-    arguments->file = argv[optind];
-    return -1;
+    const struct cli_option options[] = {{.name = "sender", .text = &arguments->sender},
+                                         {.name = "recipient", .text = &arguments->recipient},
+                                         {.name = "hostname", .text = &arguments->hostname},
+                                         {0}};
+    int code = cli_options(argc, argv, help, options, NULL);
+    return code < 0 ? cli_operand(argc, argv, "FILE", &arguments->file) : code;
 }
 
 static const char *first_address(const struct mailbox_list *list)

@@ -257,43 +257,32 @@ static bool parse_since(const char *text, int64_t *since_ms)
     return true;
 }
 
-/* Returns -1 to go on, else the exit code. */
-static int parse(int argc, char **argv, struct arguments *arguments)
+static const char *read_since(void *context, const char *value)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"failed", no_argument, NULL, 'f'},
-                                            {"all-failed", no_argument, NULL, 'f'},
-                                            {"destination", required_argument, NULL, 'd'},
-                                            {"since", required_argument, NULL, 's'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    int option;
-    optind = 1;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'c': arguments->config = optarg; break;
-        case 'f': arguments->filter.failed_only = true; break;
-        case 'd': arguments->filter.destination = optarg; break;
-        case 's':
-            if (parse_since(optarg, &arguments->filter.since_ms))
-                break;
-            fprintf(stderr, "mxhook queue: --since %s: not a time\n", optarg);
-            return CLI_USAGE;
-        case 'h': fputs(help, stdout); return CLI_OK;
-        default: fputs("Try: mxhook queue --help\n", stderr); return CLI_USAGE;
-        }
-    }
-    arguments->has_filter = arguments->filter.failed_only || arguments->filter.destination ||
-                            arguments->filter.since_ms;
+    struct arguments *arguments = context;
+    return parse_since(value, &arguments->filter.since_ms) ? NULL : "a time";
+}
+
+static int parse_arguments(int argc, char **argv, struct arguments *arguments)
+{
+    struct queue_filter *filter = &arguments->filter;
+    const struct cli_option options[] = {{.name = "failed", .flag = &filter->failed_only},
+                                         {.name = "all-failed", .flag = &filter->failed_only},
+                                         {.name = "destination", .text = &filter->destination},
+                                         {.name = "since", .read = read_since},
+                                         CLI_CONFIG_OPTION(&arguments->config),
+                                         {0}};
+    int code = cli_options(argc, argv, help, options, arguments);
+    arguments->has_filter = filter->failed_only || filter->destination || filter->since_ms;
     arguments->operands = argv + optind + 1;
     arguments->operand_count = argc - optind - 1;
-    return -1;
+    return code;
 }
 
 int cli_queue(int argc, char **argv)
 {
     struct arguments arguments = {.config = CLI_CONFIG_PATH};
-    int exit_code = parse(argc, argv, &arguments);
+    int exit_code = parse_arguments(argc, argv, &arguments);
     if (exit_code >= 0)
         return exit_code;
     const struct action *action = optind < argc ? find_action(&arguments, argv[optind]) : NULL;

@@ -1,4 +1,3 @@
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,79 +38,73 @@ struct arguments {
     bool json;
 };
 
-/* --spf, --dkim, --dmarc: where one is given, the others are "none". Returns -1 to go on. */
-static int add_auth(struct arguments *arguments, char check, const char *name)
+/* --spf, --dkim, --dmarc: where one is given, the others are "none". */
+static const char *read_auth(struct arguments *arguments, const char *value, enum auth_code *code)
 {
+    if (!auth_code_parse(value, code))
+        return "none, pass, fail, softfail, neutral, policy, temperror or permerror";
+    if (!arguments->envelope.auth)
+        arguments->envelope.auth = auth_result_new();
+    return arguments->envelope.auth ? NULL : "more memory";
+}
+
+static const char *read_spf(void *context, const char *value)
+{
+    struct arguments *arguments = context;
     enum auth_code code;
-    if (!auth_code_parse(name, &code)) {
-        fprintf(stderr, "mxhook route: '%s' is no result of authentication; there are", name);
-        for (code = AUTH_NONE; code <= AUTH_PERMERROR; code++)
-            fprintf(stderr, " %s", auth_code_name(code));
-        fputs("\nTry: mxhook route --help\n", stderr);
-        return CLI_USAGE;
-    }
-    struct auth_result *auth = arguments->envelope.auth;
-    if (!auth && !(auth = arguments->envelope.auth = auth_result_new())) {
-        fputs("mxhook route: not enough memory\n", stderr);
-        return CLI_FAILED;
-    }
-    switch (check) {
-    case 'S': auth->spf.code = code; break;
-    case 'M': auth->dmarc.code = code; break;
-    case 'K':
-        arguments->signature = (struct dkim_result){code, "", "", "", "", NULL};
-        auth->dkim = &arguments->signature;
-        auth->dkim_count = code == AUTH_NONE ? 0 : 1;
-        break;
-    }
-    return -1;
+    const char *expected = read_auth(arguments, value, &code);
+    if (!expected)
+        arguments->envelope.auth->spf.code = code;
+    return expected;
+}
+
+static const char *read_dkim(void *context, const char *value)
+{
+    struct arguments *arguments = context;
+    enum auth_code code;
+    const char *expected = read_auth(arguments, value, &code);
+    if (expected)
+        return expected;
+    arguments->signature = (struct dkim_result){code, "", "", "", "", NULL};
+    arguments->envelope.auth->dkim = &arguments->signature;
+    arguments->envelope.auth->dkim_count = code == AUTH_NONE ? 0 : 1;
+    return NULL;
+}
+
+static const char *read_dmarc(void *context, const char *value)
+{
+    struct arguments *arguments = context;
+    enum auth_code code;
+    const char *expected = read_auth(arguments, value, &code);
+    if (!expected)
+        arguments->envelope.auth->dmarc.code = code;
+    return expected;
+}
+
+static const char *read_recipient(void *context, const char *value)
+{
+    struct arguments *arguments = context;
+    if (arguments->recipient_count == MAX_RECIPIENTS)
+        return "no more than 100 of them";
+    arguments->recipients[arguments->recipient_count++] = value;
+    return NULL;
 }
 
 static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
-    static const struct option options[] = {{"rcpt", required_argument, NULL, 'r'},
-                                            {"sender", required_argument, NULL, 's'},
-                                            {"client-ip", required_argument, NULL, 'i'},
-                                            {"spf", required_argument, NULL, 'S'},
-                                            {"dkim", required_argument, NULL, 'K'},
-                                            {"dmarc", required_argument, NULL, 'M'},
-                                            {"rules", required_argument, NULL, 'd'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"config", required_argument, NULL, 'c'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    int option, code;
-    optind = 1;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'r':
-            if (arguments->recipient_count == MAX_RECIPIENTS) {
-                fprintf(stderr, "mxhook route: more than %d recipients\n", MAX_RECIPIENTS);
-                return CLI_USAGE;
-            }
-            arguments->recipients[arguments->recipient_count++] = optarg;
-            break;
-        case 's': arguments->envelope.sender = optarg; break;
-        case 'i': arguments->envelope.client_ip = optarg; break;
-        case 'S':
-        case 'K':
-        case 'M':
-            if ((code = add_auth(arguments, (char)option, optarg)) >= 0)
-                return code;
-            break;
-        case 'd': arguments->rules = optarg; break;
-        case 'j': arguments->json = true; break;
-        case 'c': arguments->config = optarg; break;
-        case 'h': fputs(help, stdout); return CLI_OK;
-        default: fputs("Try: mxhook route --help\n", stderr); return CLI_USAGE;
-        }
-    }
-    if (optind + 1 != argc) {
-        fputs("mxhook route: one FILE is expected\nTry: mxhook route --help\n", stderr);
-        return CLI_USAGE;
-    }
-    arguments->file = argv[optind];
-    return -1;
+    const struct cli_option options[] = {
+        {.name = "rcpt", .read = read_recipient},
+        {.name = "sender", .text = &arguments->envelope.sender},
+        {.name = "client-ip", .text = &arguments->envelope.client_ip},
+        {.name = "spf", .read = read_spf},
+        {.name = "dkim", .read = read_dkim},
+        {.name = "dmarc", .read = read_dmarc},
+        {.name = "rules", .text = &arguments->rules},
+        {.name = "json", .flag = &arguments->json},
+        CLI_CONFIG_OPTION(&arguments->config),
+        {0}};
+    int code = cli_options(argc, argv, help, options, arguments);
+    return code < 0 ? cli_operand(argc, argv, "FILE", &arguments->file) : code;
 }
 
 /* Is this very field, name and value, in the other list? */

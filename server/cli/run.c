@@ -1,4 +1,3 @@
-#include <getopt.h>
 #include <stdio.h>
 
 #include "../server.h"
@@ -18,12 +17,11 @@ static const char help[] =
 int cli_run(int argc, char **argv)
 {
     const char *path = CLI_CONFIG_PATH;
-    int code = cli_options(argc, argv, help, &path);
+    const struct cli_option options[] = {CLI_CONFIG_OPTION(&path), {0}};
+    int code = cli_options(argc, argv, help, options, NULL);
+    if (code < 0)
+        code = cli_operand(argc, argv, NULL, NULL);
     if (code >= 0)
         return code;
-    if (optind < argc) {
-        fprintf(stderr, "mxhook run: '%s' is not expected\n", argv[optind]);
-        return CLI_USAGE;
-    }
     return server_run(path);
 }

@@ -3,7 +3,6 @@
  * The spool has no part in it: so it works beside a running server as well as without one.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -200,31 +199,14 @@ static int deliver(struct config *config, const struct trial *trial)
 
 /* ---- The command ---- */
 
-/* Returns -1 to go on, else the exit code. */
-static int parse(int argc, char **argv, struct arguments *arguments)
+static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
-    static const struct option options[] = {{"eml", required_argument, NULL, 'e'},
-                                            {"sender", required_argument, NULL, 's'},
-                                            {"config", required_argument, NULL, 'c'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    int option;
-    optind = 1;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'e': arguments->eml = optarg; break;
-        case 's': arguments->sender = optarg; break;
-        case 'c': arguments->config = optarg; break;
-        case 'h': fputs(help, stdout); return CLI_OK;
-        default: fputs("Try: mxhook send --help\n", stderr); return CLI_USAGE;
-        }
-    }
-    if (optind + 1 != argc) {
-        fputs("mxhook send: one RECIPIENT is expected\nTry: mxhook send --help\n", stderr);
-        return CLI_USAGE;
-    }
-    arguments->recipient = argv[optind];
-    return -1;
+    const struct cli_option options[] = {{.name = "eml", .text = &arguments->eml},
+                                         {.name = "sender", .text = &arguments->sender},
+                                         CLI_CONFIG_OPTION(&arguments->config),
+                                         {0}};
+    int code = cli_options(argc, argv, help, options, NULL);
+    return code < 0 ? cli_operand(argc, argv, "RECIPIENT", &arguments->recipient) : code;
 }
 
 static int load_and_send(const struct arguments *arguments, struct config **config,
@@ -253,7 +235,7 @@ int cli_send(int argc, char **argv)
     struct config *config = NULL;
     struct ruleset *rules = NULL;
     struct spill *data = NULL;
-    int code = parse(argc, argv, &arguments);
+    int code = parse_arguments(argc, argv, &arguments);
     if (code >= 0)
         return code;
     signal(SIGPIPE, SIG_IGN);

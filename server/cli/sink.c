@@ -1,27 +1,17 @@
 /*
  * mxhook sink: a receiver to try things out with, on this machine.
- *
- * Speaks just as much HTTP/1.1 as webhooks need: requests with a Content-Length, kept connections.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <uv.h>
 
-#include "../clock.h"
-#include "../deliver/sign.h"
 #include "cli.h"
 #include "pretty.h"
-
-#define HEAD_MAX    65536
-#define BODY_MAX    (512ull << 20)
-#define TOLERANCE_S 300 /* of webhook-timestamp, as Standard Webhooks advises */
-#define VALUE_SIZE  1024
+#include "sink_request.h"
 
 static const char help[] =
     "Usage: mxhook sink [OPTION]...\n"
@@ -56,94 +46,9 @@ struct client {
     bool answering, closing;
 };
 
-struct request {
-    const char *head;
-    size_t head_size; /* with the empty line */
-    const char *body;
-    size_t body_size;
-};
-
-/* ---- Requests ---- */
-
-/* The value of a header; "" where there is none. */
-static const char *header(const struct request *r, const char *name, char value[VALUE_SIZE])
-{
-    size_t name_size = strlen(name);
-    const char *end = r->head + r->head_size;
-    value[0] = 0;
-    for (const char *line = r->head; line < end; line = strstr(line, "\r\n") + 2) {
-        if (strncasecmp(line, name, name_size) != 0 || line[name_size] != ':')
-            continue;
-        const char *text = line + name_size + 1;
-        text += strspn(text, " \t");
-        snprintf(value, VALUE_SIZE, "%.*s", (int)strcspn(text, "\r\n"), text);
-        break;
-    }
-    return value;
-}
-
-/* 1: a whole request is there; 0: not yet; else the status of a refusal. */
-static int parse(const struct client *c, struct request *r)
-{
-    char value[VALUE_SIZE], *rest;
-    const char *end = strstr(c->buffer, "\r\n\r\n");
-    if (!end)
-        return c->used > HEAD_MAX ? 431 : 0;
-    r->head = c->buffer;
-    r->head_size = (size_t)(end + 4 - c->buffer);
-    r->body = c->buffer + r->head_size;
-    if (*header(r, "transfer-encoding", value))
-        return 411;
-    uint64_t size = strtoull(header(r, "content-length", value), &rest, 10);
-    if (*rest || size > BODY_MAX)
-        return 413;
-    r->body_size = (size_t)size;
-    return c->used - r->head_size >= size;
-}
-
-/* ---- Signatures ---- */
-
-/* Is one of these among those? Both are separated by spaces. */
-static bool share_a_word(const char *these, const char *those)
-{
-    for (const char *a = these; *a; a += strspn(a, " ")) {
-        size_t size = strcspn(a, " ");
-        for (const char *b = those; *b; b += strspn(b, " ")) {
-            size_t other = strcspn(b, " ");
-            if (size == other && memcmp(a, b, size) == 0)
-                return true;
-            b += other;
-        }
-        a += size;
-    }
-    return false;
-}
-
-/* NULL: it is right; else what is wrong. */
-static const char *check_signature(const struct sink *sink, const struct request *r)
-{
-    char id[VALUE_SIZE], time[VALUE_SIZE], given[VALUE_SIZE], expected[SIGN_SIZE];
-    header(r, "webhook-id", id);
-    header(r, "webhook-timestamp", time);
-    header(r, "webhook-signature", given);
-    if (!*id || !*time || !*given)
-        return "not signed";
-    int64_t timestamp = strtoll(time, NULL, 10), age = clock_unix_ms() / 1000 - timestamp;
-    if (age > TOLERANCE_S || age < -TOLERANCE_S)
-        return "timestamp too far from now";
-    struct payload payload = {.head = spill_from_bytes(r->body, r->body_size)};
-    if (!payload.head)
-        return "out of memory";
-    int code = sign_payload(sink->verify, id, timestamp, &payload, expected, NULL);
-    spill_free(payload.head);
-    if (code != 0)
-        return "the secret given to --verify cannot sign";
-    return share_a_word(expected, given) ? NULL : "wrong signature";
-}
-
 /* ---- Printing ---- */
 
-static void print_head(const struct request *r)
+static void print_head(const struct sink_request *r)
 {
     const char *line = r->head, *end = r->head + r->head_size - 2;
     while (line < end) {
@@ -155,12 +60,12 @@ static void print_head(const struct request *r)
     }
 }
 
-static void print_request(struct sink *sink, const struct request *r, int status,
+static void print_request(struct sink *sink, const struct sink_request *r, int status,
                           const char *signature)
 {
-    char id[VALUE_SIZE];
+    char id[SINK_VALUE_SIZE];
     printf("#%lu %zu bytes, id ", ++sink->requests, r->body_size);
-    header(r, "webhook-id", id);
+    sink_request_header(r, "webhook-id", id);
     pretty_safe(stdout, *id ? id : "-", strlen(*id ? id : "-"));
     if (sink->verify)
         printf(", signature %s", signature ? signature : "ok");
@@ -225,10 +130,10 @@ static void answer(struct client *c, int status)
 /* Answers the first whole request, if there is one. */
 static void client_advance(struct client *c)
 {
-    struct request r;
+    struct sink_request r;
     if (c->answering || c->used == 0)
         return;
-    int found = parse(c, &r);
+    int found = sink_request_parse(c->buffer, c->used, &r);
     if (found == 0)
         return;
     if (found != 1) {
@@ -236,7 +141,7 @@ static void client_advance(struct client *c)
         answer(c, found);
         return;
     }
-    const char *signature = c->sink->verify ? check_signature(c->sink, &r) : NULL;
+    const char *signature = c->sink->verify ? sink_request_check(&r, c->sink->verify) : NULL;
     int status = signature ? 401 : c->sink->status;
     print_request(c->sink, &r, status, signature);
     c->used -= r.head_size + r.body_size;
@@ -251,7 +156,8 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
     *buffer = uv_buf_init(NULL, 0);
     if (c->capacity - c->used < 65537) {
         size_t capacity = c->capacity ? c->capacity * 2 : 131072;
-        char *grown = capacity > BODY_MAX + 2 * HEAD_MAX ? NULL : realloc(c->buffer, capacity);
+        char *grown =
+            capacity > SINK_BODY_MAX + 2 * SINK_HEAD_MAX ? NULL : realloc(c->buffer, capacity);
         if (!grown)
             return; /* libuv then reports ENOBUFS */
         c->buffer = grown;
@@ -351,55 +257,18 @@ static int run(struct sink *sink)
     return code == 0 ? CLI_OK : cli_fail("sink", &err);
 }
 
-static bool number(const char *text, int min, int max, int *out)
-{
-    char *end;
-    long value = strtol(text, &end, 10);
-    *out = (int)value;
-    return *text && !*end && value >= min && value <= max;
-}
-
-static int usage(const char *option)
-{
-    fprintf(stderr, "mxhook sink: --%s: not such a value\nTry: mxhook sink --help\n", option);
-    return CLI_USAGE;
-}
-
-/* Returns -1 to go on, else the exit code. */
 static int parse_arguments(int argc, char **argv, struct sink *sink)
 {
-    static const struct option options[] = {
-        {"port", required_argument, NULL, 'p'},   {"address", required_argument, NULL, 'a'},
-        {"status", required_argument, NULL, 's'}, {"delay", required_argument, NULL, 'd'},
-        {"verify", required_argument, NULL, 'v'}, {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},         {0}};
-    int option;
-    optind = 1;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        switch (option) {
-        case 'p':
-            if (!number(optarg, 0, 65535, &sink->port))
-                return usage("port");
-            break;
-        case 's':
-            if (!number(optarg, 200, 599, &sink->status))
-                return usage("status");
-            break;
-        case 'd':
-            if (!number(optarg, 0, 3600000, &sink->delay_ms))
-                return usage("delay");
-            break;
-        case 'a': sink->address = optarg; break;
-        case 'v': sink->verify = optarg; break;
-        case 'q': sink->quiet = true; break;
-        case 'h': fputs(help, stdout); return CLI_OK;
-        default: fputs("Try: mxhook sink --help\n", stderr); return CLI_USAGE;
-        }
-    }
-    if (optind == argc)
-        return -1;
-    fputs("mxhook sink: no operand is expected\nTry: mxhook sink --help\n", stderr);
-    return CLI_USAGE;
+    const struct cli_option options[] = {
+        {.name = "port", .number = &sink->port, .max = 65535},
+        {.name = "address", .text = &sink->address},
+        {.name = "status", .number = &sink->status, .min = 200, .max = 599},
+        {.name = "delay", .number = &sink->delay_ms, .max = 3600000},
+        {.name = "verify", .text = &sink->verify},
+        {.name = "quiet", .flag = &sink->quiet},
+        {0}};
+    int code = cli_options(argc, argv, help, options, NULL);
+    return code < 0 ? cli_operand(argc, argv, NULL, NULL) : code;
 }
 
 int cli_sink(int argc, char **argv)

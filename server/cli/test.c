@@ -36,29 +36,16 @@ struct arguments {
 
 static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
-    static const struct option options[] = {{"filter", required_argument, NULL, 'f'},
-                                            {"tap", no_argument, NULL, 't'},
-                                            {"junit", required_argument, NULL, 'j'},
-                                            {"rules", required_argument, NULL, 'd'},
-                                            {"config", required_argument, NULL, 'c'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    int option;
-    optind = 1;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'f': arguments->options.filter = optarg; break;
-        case 't': arguments->options.tap = true; break;
-        case 'j': arguments->options.junit = optarg; break;
-        case 'd': arguments->rules = optarg; break;
-        case 'c': arguments->config = optarg; break;
-        case 'h': fputs(help, stdout); return CLI_OK;
-        default: fputs("Try: mxhook test --help\n", stderr); return CLI_USAGE;
-        }
-    }
+    const struct cli_option options[] = {{.name = "filter", .text = &arguments->options.filter},
+                                         {.name = "tap", .flag = &arguments->options.tap},
+                                         {.name = "junit", .text = &arguments->options.junit},
+                                         {.name = "rules", .text = &arguments->rules},
+                                         CLI_CONFIG_OPTION(&arguments->config),
+                                         {0}};
+    int code = cli_options(argc, argv, help, options, NULL);
     arguments->options.paths = (const char *const *)argv + optind;
     arguments->options.path_count = (size_t)(argc - optind);
-    return -1;
+    return code;
 }
 
 int cli_test(int argc, char **argv)

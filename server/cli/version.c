@@ -1,5 +1,4 @@
 #include <curl/curl.h>
-#include <getopt.h>
 #include <gmime/gmime.h>
 #include <luajit.h>
 #include <sqlite3.h>
@@ -14,7 +13,10 @@ static const char help[] = "Usage: mxhook version\n"
 
 int cli_version(int argc, char **argv)
 {
-    int code = cli_options(argc, argv, help, NULL);
+    static const struct cli_option options[] = {{0}};
+    int code = cli_options(argc, argv, help, options, NULL);
+    if (code < 0)
+        code = cli_operand(argc, argv, NULL, NULL);
     if (code >= 0)
         return code;
     printf("mxhook %s\n", MXHOOK_VERSION);

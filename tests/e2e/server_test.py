@@ -132,13 +132,22 @@ class Check(harness.TestCase):
                 self.assertEqual(result.returncode, 0, command)
                 self.assertTrue(result.stdout.startswith("Usage: mxhook " + command))
 
-    def test_wrong_usage_exits_2(self):
-        for arguments in ([], ["nonsense"], ["run", "--nonsense"], ["queue"], ["queue", "show"],
-                          ["check", "operand"]):
+    def test_wrong_usage_exits_2_and_says_what_was_expected(self):
+        for arguments, expected in (
+                ([], "Usage"), (["nonsense"], "no command 'nonsense'"), (["queue"], "Usage"),
+                (["queue", "show"], "Usage"), (["run", "--nonsense"], "Try: mxhook run --help"),
+                (["run", "--config"], "Try: mxhook run --help"),
+                (["check", "operand"], "'operand' is not expected"),
+                (["payload"], "one FILE is expected"), (["send", "a@b.example", "c@d.example"], "one RECIPIENT"),
+                (["sink", "--port", "65536"], "--port '65536': a number from 0 to 65535 was expected"),
+                (["sink", "--status", "199"], "a number from 200 to 599"),
+                (["sink", "--delay", "1s"], "a number from 0 to 3600000"),
+                (["queue", "list", "--since", "tomorrow"], "--since 'tomorrow': a time was expected"),
+                (["route", "--spf", "perhaps", "-"], "--spf 'perhaps': none, pass, fail"),
+                (["route", *["--rcpt", "a@b.example"] * 101, "-"], "no more than 100")):
             result = subprocess.run([harness.MXHOOK, *arguments], capture_output=True, text=True)
             self.assertEqual(result.returncode, 2, arguments)
-            self.assertIn("Usage" if "--nonsense" not in arguments and "operand" not in arguments
-                          else "mxhook", result.stderr)
+            self.assertIn(expected, result.stderr)
 
     def test_the_example_config_is_valid(self):
         example = subprocess.run([harness.MXHOOK, "config"], capture_output=True, text=True).stdout

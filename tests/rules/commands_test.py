@@ -81,7 +81,7 @@ class Route(Commands):
             self.assertIn(f"-> https://a.example/{path}\n", done.stdout.decode(), done.stderr)
         done = self.route("--spf", "fails")
         self.assertEqual(done.returncode, 2)
-        self.assertIn(b"'fails' is no result of authentication; there are none pass fail", done.stderr)
+        self.assertIn(b"--spf 'fails': none, pass, fail, softfail", done.stderr)
 
     def test_errors(self):
         self.write("10.lua", "return 7")
