@@ -1,6 +1,10 @@
 /*
- * How long a request may stand still. libcurl bounds connecting and the whole; here it is bounded
- * from one byte to the next, and from the request's last byte to the answer's first.
+ * How long a request may stand still: until it has a connection, from one byte to the next, and
+ * from its last byte to the answer's first. libcurl bounds the whole.
+ *
+ * libcurl bounds the making of a connection too, but not the wait for one: requests that wait
+ * whether another's connection can be shared (CURLOPT_PIPEWAIT) would be let go one by one, each
+ * with that limit anew, when the receiver does not answer.
  *
  * The timer runs to where a limit would strike if nothing moved any more, and looks then.
  */
@@ -10,12 +14,12 @@
 static int64_t limit_ms(const struct http_handle *h)
 {
     switch (h->phase) {
-    case HTTP_CONNECTING: break;
+    case HTTP_CONNECTING: return h->request->connect_timeout_ms;
     case HTTP_WAITING: return h->request->first_byte_timeout_ms;
     case HTTP_SENDING:
     case HTTP_RECEIVING: return h->request->idle_timeout_ms;
     }
-    return 0; /* none of ours */
+    return 0;
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -45,10 +49,7 @@ static void enter(struct http_handle *h, enum http_phase phase)
 {
     h->phase = phase;
     h->moved_ms = clock_monotonic_ms();
-    if (limit_ms(h) > 0)
-        uv_timer_start(&h->timer, on_timer, (uint64_t)limit_ms(h), 0);
-    else
-        uv_timer_stop(&h->timer);
+    uv_timer_start(&h->timer, on_timer, (uint64_t)limit_ms(h), 0);
 }
 
 void http_limits_begin(struct http_handle *h)

@@ -53,15 +53,15 @@ static void describe_timeout(struct http_handle *h)
     const struct http_request *request = h->request;
     char *text = h->result.error;
     size_t size = sizeof h->result.error;
-    if (h->stood_still && h->phase == HTTP_WAITING)
+    if (h->phase == HTTP_CONNECTING && h->result.elapsed_ms < request->timeout_ms)
+        snprintf(text, size, "no connection within %g s (deliver.connect_timeout)",
+                 (double)request->connect_timeout_ms / 1000);
+    else if (h->stood_still && h->phase == HTTP_WAITING)
         snprintf(text, size, "no answer within %g s (deliver.first_byte_timeout)",
                  (double)request->first_byte_timeout_ms / 1000);
     else if (h->stood_still)
         snprintf(text, size, "no progress for %g s %s (deliver.idle_timeout)",
                  (double)request->idle_timeout_ms / 1000, doing[h->phase]);
-    else if (h->phase == HTTP_CONNECTING && h->result.elapsed_ms < request->timeout_ms)
-        snprintf(text, size, "no connection within %g s (deliver.connect_timeout)",
-                 (double)request->connect_timeout_ms / 1000);
     else
         snprintf(text, size, "not done within %g s, %s (%s)", (double)request->timeout_ms / 1000,
                  doing[h->phase], request->timeout_option);
