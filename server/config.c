@@ -54,10 +54,21 @@ void config_unref(struct config *config)
     free(config->access.unlimited);
     free(config->rules.directory);
     free(config->spool.directory);
-    free(config->deliver.schedule_ms);
+    free(config->deliver.retry.schedule_ms);
     free(config->deliver.ca_file);
     free(config->deliver.source_address);
     free(config->deliver.proxy);
+    free(config->forward.smarthost);
+    free(config->forward.user);
+    if (config->forward.password)
+        explicit_bzero(config->forward.password, strlen(config->forward.password));
+    free(config->forward.password);
+    free(config->forward.helo);
+    free(config->forward.retry.schedule_ms);
+    free(config->forward.srs_domain);
+    if (config->forward.srs_key)
+        explicit_bzero(config->forward.srs_key, strlen(config->forward.srs_key));
+    free(config->forward.srs_key);
     free(config->dns.resolvers);
     for (size_t i = 0; i < config->tls.certificate_count; i++) {
         free(config->tls.certificates[i].certificate);
@@ -231,16 +242,21 @@ static void read_rules(lua_State *L, struct rules_config *rules)
     rules->unsafe = boolean(L, "rules.unsafe");
 }
 
+static void read_retry(lua_State *L, const char *attempts, const char *schedule,
+                       struct retry_config *retry)
+{
+    retry->attempts = (unsigned)number(L, attempts);
+    retry->schedule_ms = list(L, schedule, sizeof *retry->schedule_ms, &retry->schedule_count);
+    for (size_t i = 0; i < retry->schedule_count; i++)
+        retry->schedule_ms[i] = strtoll(item(L, i), NULL, 10);
+    lua_pop(L, 1);
+}
+
 static void read_deliver(lua_State *L, struct deliver_config *deliver)
 {
     deliver->max_in_flight = (size_t)number(L, "deliver.max_in_flight");
     deliver->max_per_origin = (size_t)number(L, "deliver.max_per_origin");
-    deliver->attempts = (unsigned)number(L, "deliver.attempts");
-    deliver->schedule_ms =
-        list(L, "deliver.schedule", sizeof *deliver->schedule_ms, &deliver->schedule_count);
-    for (size_t i = 0; i < deliver->schedule_count; i++)
-        deliver->schedule_ms[i] = strtoll(item(L, i), NULL, 10);
-    lua_pop(L, 1);
+    read_retry(L, "deliver.attempts", "deliver.schedule", &deliver->retry);
     deliver->connect_timeout_ms = number(L, "deliver.connect_timeout");
     deliver->timeout_ms = number(L, "deliver.timeout");
     deliver->first_byte_timeout_ms = number(L, "deliver.first_byte_timeout");
@@ -259,6 +275,35 @@ static void read_dns(lua_State *L, struct dns_config *dns)
     read_addresses(L, "dns.resolvers", &dns->resolvers, &dns->resolver_count);
     dns->query_timeout_ms = number(L, "dns.query_timeout");
     dns->cache_size = (size_t)number(L, "dns.cache_size");
+}
+
+/* Bounces must come back here: so a domain of ours, if there is one. */
+static const char *default_srs_domain(const struct config *config)
+{
+    for (size_t i = 0; i < config->smtp.domain_count; i++)
+        if (config->smtp.domains[i][0] != '*')
+            return config->smtp.domains[i];
+    return config->hostname;
+}
+
+/* After what its defaults are taken from. */
+static void read_forward(lua_State *L, struct config *config)
+{
+    struct forward_config *forward = &config->forward;
+    forward->smarthost = text_or_null(L, "forward.smarthost");
+    forward->user = text_or_null(L, "forward.user");
+    forward->password = text_or_null(L, "forward.password");
+    forward->tls = (enum forward_tls)number(L, "forward.tls");
+    forward->helo = text_or_null(L, "forward.helo");
+    forward->timeout_ms = number(L, "forward.timeout");
+    read_retry(L, "forward.attempts", "forward.schedule", &forward->retry);
+    forward->mx_port = (int)number(L, "forward.mx_port");
+    forward->srs = boolean(L, "forward.srs");
+    forward->srs_domain = text_or_null(L, "forward.srs_domain");
+    if (!forward->srs_domain)
+        forward->srs_domain = check_memory(L, strdup(default_srs_domain(config)));
+    forward->srs_key = text_or_null(L, "forward.srs_key");
+    forward->srs_valid_ms = number(L, "forward.srs_valid");
 }
 
 static void read_auth(lua_State *L, struct auth_config *auth)
@@ -285,6 +330,7 @@ static int read_values(lua_State *L)
     config->spool.keep_failed_ms = number(L, "spool.keep_failed");
     config->spool.min_free = (uint64_t)number(L, "spool.min_free");
     read_deliver(L, &config->deliver);
+    read_forward(L, config);
     read_dns(L, &config->dns);
     read_auth(L, &config->auth);
     read_tls(L, &config->tls);

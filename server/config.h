@@ -96,12 +96,17 @@ struct spool_config {
     uint64_t min_free;      /* bytes of the file system that new mail must leave */
 };
 
+/* How often, and when, a delivery is attempted that says nothing else. */
+struct retry_config {
+    unsigned attempts;    /* the first included */
+    int64_t *schedule_ms; /* pauses before the second, third, ... attempt; the last repeats */
+    size_t schedule_count;
+};
+
 struct deliver_config {
     size_t max_in_flight;      /* requests at once */
     size_t max_per_origin;     /* requests at once to one scheme://host:port */
-    unsigned attempts;         /* of a delivery, the first included */
-    int64_t *schedule_ms;      /* pauses before the second, third, ... attempt; the last repeats */
-    size_t schedule_count;
+    struct retry_config retry;
     int64_t connect_timeout_ms;
     int64_t timeout_ms; /* of a whole attempt */
     int64_t first_byte_timeout_ms; /* from the request's last byte to the answer's first */
@@ -113,6 +118,27 @@ struct deliver_config {
     unsigned breaker_failures;    /* in a row, that open an origin's breaker */
     int64_t breaker_pause_ms;     /* before the first probe; it doubles with each that fails */
     int64_t breaker_pause_max_ms; /* up to this */
+};
+
+enum forward_tls {
+    FORWARD_TLS_OPPORTUNISTIC,
+    FORWARD_TLS_VERIFIED, /* or no mail */
+    FORWARD_TLS_OFF,
+};
+
+/* Destinations that are e-mail addresses. */
+struct forward_config {
+    char *smarthost;       /* "smtp://host:port" or "smtps://host:port"; NULL: straight to the MX */
+    char *user, *password; /* NULL: none; the password may be a reference (deliver/reference.h) */
+    enum forward_tls tls;
+    char *helo;         /* NULL: the hostname */
+    int64_t timeout_ms; /* for one reply */
+    struct retry_config retry;
+    int mx_port;
+    bool srs;         /* the envelope sender is rewritten */
+    char *srs_domain; /* lower case */
+    char *srs_key;    /* NULL: in a file of the spool; it may be a reference */
+    int64_t srs_valid_ms;
 };
 
 struct dns_config {
@@ -139,6 +165,7 @@ struct config {
     struct rules_config rules;
     struct spool_config spool;
     struct deliver_config deliver;
+    struct forward_config forward;
     struct dns_config dns;
     struct auth_config auth;
     struct tls_config tls;

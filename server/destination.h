@@ -1,12 +1,17 @@
-/* destination.h - where a delivery goes, and how: what a rule may say of it. */
+/*
+ * destination.h - where a delivery goes, and how: what a rule may say of it.
+ *
+ * A URL gets the message as JSON, by POST; an e-mail address gets the message itself, by SMTP.
+ */
 #ifndef MXHOOK_DESTINATION_H
 #define MXHOOK_DESTINATION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct destination {
-    const char *url;
+    const char *url;    /* or "local-part@domain": destination_is_mail() */
     const char *secret; /* of Standard Webhooks; NULL: not signed. Never logged. */
     /* "Name: value", or "Name=" and a reference (deliver/reference.h) to the value. Checked: valid
      * names, no control characters. Values are never logged. */
@@ -21,5 +26,7 @@ struct destination {
         *client_cert; /* PEM, for TLS that asks for one, key included or in client_key; NULL */
     const char *client_key; /* PEM; NULL */
 };
+
+bool destination_is_mail(const struct destination *destination);
 
 #endif

@@ -10,6 +10,7 @@
 #include "log.h"
 #include "mail/message.h"
 #include "mail/payload.h"
+#include "outgoing.h"
 #include "rules/ruleset.h"
 #include "task.h"
 
@@ -36,6 +37,7 @@ struct job {
     struct auth_result *auth;
     struct message *message;
     struct verdict **verdicts; /* one for each recipient */
+    struct outgoing outgoing;
     struct commit commit;
     worker_done done;
     void *context;
@@ -43,7 +45,7 @@ struct job {
 
 static int run_rules(struct job *job, size_t state);
 static bool decide_reply(struct job *job);
-static int render(struct job *job);
+static void begin_outgoing(struct job *job);
 static void answer_on_loop(struct task *task, void *context);
 static void committed(struct commit *commit);
 
@@ -110,10 +112,16 @@ static int lead(struct job *job, size_t state, const char **at)
         return code;
     *at = "rules";
     code = run_rules(job, state);
-    if (code != 0 || !decide_reply(job))
+    if (code != 0)
         return code;
     *at = "render";
-    return render(job);
+    begin_outgoing(job);
+    code = outgoing_check(&job->outgoing);
+    if (code != 0 || !decide_reply(job))
+        return code;
+    code = outgoing_make(&job->outgoing);
+    job->commit.deliveries = job->outgoing.deliveries;
+    return code;
 }
 
 /* Runs on a worker. Ends by handing the job to the spool, or back to the loop. */
@@ -174,10 +182,11 @@ static void log_left_out(const struct job *job)
     for (size_t i = 0; i < t->envelope.recipient_count; i++) {
         const struct verdict *v = job->verdicts[i];
         if (v->kind == VERDICT_NO_MATCH || v->kind == VERDICT_REJECT)
-            log_warn(
-                "left-out", t->id, LOG_TEXT("to", t->envelope.recipients[i]),
-                LOG_TEXT("reason", v->kind == VERDICT_REJECT ? "rejected" : "no rule answered"),
-                LOG_TEXT("rule", v->rule));
+            log_warn("left-out", t->id, LOG_TEXT("to", t->envelope.recipients[i]),
+                     LOG_TEXT("reason", v->enhanced                 ? v->text
+                                        : v->kind == VERDICT_REJECT ? "rejected"
+                                                                    : "no rule answered"),
+                     LOG_TEXT("rule", v->rule));
     }
 }
 
@@ -204,138 +213,22 @@ static bool decide_reply(struct job *job)
         return deliver;
     }
     if ((v = first_verdict(job, VERDICT_REJECT)))
-        reply_set(&t->reply, 550, "5.7.1", "%s", text_or(v, "Message refused"));
+        reply_set(&t->reply, v->enhanced ? 554 : 550, v->enhanced ? v->enhanced : "5.7.1", "%s",
+                  text_or(v, "Message refused"));
     else
         reply_set(&t->reply, 550, "5.1.1", "No destination for any recipient");
     return false;
 }
 
-static struct spill *new_body(const struct job *job, const char *suffix)
+static void begin_outgoing(struct job *job)
 {
-    char name[ID_SIZE + 32];
-    snprintf(name, sizeof name, "%s.%s", job->transaction->id, suffix);
-    return spill_new(spool_body_directory(job->workers->spool), name);
-}
-
-/* What all recipients share stands once, in a tail of its own; for one recipient head and tail are
- * one piece. *tail is NULL then. */
-static int render_tail(const struct job *job, struct spill **tail)
-{
-    size_t delivering = 0;
-    for (size_t i = 0; i < job->transaction->envelope.recipient_count; i++)
-        delivering += job->verdicts[i]->kind == VERDICT_DELIVER;
-    *tail = NULL;
-    if (delivering < 2)
-        return 0;
-    *tail = new_body(job, "tail");
-    if (!*tail)
-        return -ENOMEM;
-    int code = payload_write_tail(job->message, &job->transaction->envelope, *tail);
-    return code == 0 ? spill_sync(*tail) : code;
-}
-
-static int render_head(const struct job *job, size_t index, bool with_tail, struct spill **out)
-{
-    char suffix[24];
-    snprintf(suffix, sizeof suffix, "%zu", index + 1);
-    struct spill *head = *out = new_body(job, suffix);
-    if (!head)
-        return -ENOMEM;
-    int code = payload_write_head(&job->verdicts[index]->headers, head);
-    if (code == 0 && with_tail)
-        code = payload_write_tail(job->message, &job->transaction->envelope, head);
-    return code == 0 ? spill_sync(head) : code;
-}
-
-static void discard_body(struct spill *spill)
-{
-    if (spill)
-        spill_unlink(spill);
-    spill_free(spill);
-}
-
-static int render_payload(const struct job *job, size_t index, struct spill *tail,
-                          struct payload **out)
-{
-    struct spill *head = NULL;
-    int code = render_head(job, index, !tail, &head);
-    if (code == 0) {
-        if (tail)
-            spill_ref(tail);
-        *out = payload_new(head, tail);
-        if (*out)
-            return 0;
-        spill_free(tail);
-        code = -ENOMEM;
-    }
-    discard_body(head);
-    return code;
-}
-
-static int add_delivery(struct job *job, size_t index, const struct destination *destination,
-                        struct payload *payload, unsigned number)
-{
-    const struct transaction *t = job->transaction;
-    char id[ID_SIZE];
-    id_child(id, t->id, number);
-    struct delivery *d = delivery_new(id);
-    if (!d)
-        return -ENOMEM;
-    d->payload = payload_ref(payload);
-    d->created_ms = d->due_ms = t->received_ms;
-    d->sender = arena_strdup(d->arena, t->envelope.sender);
-    d->recipient = arena_strdup(d->arena, t->envelope.recipients[index]);
-    if (!d->sender || !d->recipient || delivery_set_destination(d, destination) != 0) {
-        delivery_free(d);
-        return -ENOMEM;
-    }
-    d->next = job->commit.deliveries;
-    job->commit.deliveries = d;
-    return 0;
-}
-
-static int add_recipient(struct job *job, size_t index, struct spill *tail, unsigned *number)
-{
-    const struct verdict *v = job->verdicts[index];
-    if (v->kind != VERDICT_DELIVER)
-        return 0;
-    struct payload *payload;
-    int code = render_payload(job, index, tail, &payload);
-    if (code != 0)
-        return code;
-    for (size_t i = 0; i < v->destination_count && code == 0; i++)
-        code = add_delivery(job, index, &v->destinations[i], payload, ++*number);
-    payload_free(payload);
-    return code;
-}
-
-static void drop_deliveries(struct job *job)
-{
-    while (job->commit.deliveries) {
-        struct delivery *d = job->commit.deliveries;
-        job->commit.deliveries = d->next;
-        spill_unlink(d->payload->head);
-        if (d->payload->tail)
-            spill_unlink(d->payload->tail);
-        delivery_free(d);
-    }
-}
-
-/* Makes the deliveries, oldest last: the list's order does not matter to anybody. */
-static int render(struct job *job)
-{
-    struct spill *tail;
-    unsigned number = 0;
-    int code = render_tail(job, &tail);
-    for (size_t i = 0; i < job->transaction->envelope.recipient_count && code == 0; i++)
-        code = add_recipient(job, i, tail, &number);
-    if (code != 0) {
-        drop_deliveries(job);
-        if (tail)
-            spill_unlink(tail);
-    }
-    spill_free(tail);
-    return code;
+    job->outgoing = (struct outgoing){
+        .config = job->config,
+        .transaction = job->transaction,
+        .message = job->message,
+        .verdicts = job->verdicts,
+        .directory = spool_body_directory(job->workers->spool),
+    };
 }
 
 /* On the loop: what was not stored is not acknowledged. */
@@ -345,7 +238,8 @@ static void committed(struct commit *commit)
     if (commit->status != 0) {
         log_failure(job->transaction, "spool", commit->status);
         set_failure(job->transaction, commit->status);
-        drop_deliveries(job);
+        job->commit.deliveries = NULL;
+        outgoing_drop(&job->outgoing);
     }
     answer_on_loop(&job->task, NULL);
 }
@@ -363,6 +257,7 @@ static void job_free(struct job *job)
     for (size_t i = 0; job->verdicts && i < job->transaction->envelope.recipient_count; i++)
         verdict_free(job->verdicts[i]);
     free(job->verdicts);
+    outgoing_free(&job->outgoing);
     message_free(job->message);
     auth_result_free(job->auth);
     config_unref(job->config);

@@ -17,18 +17,29 @@ local regex = core.regex
 
 local alias = {}
 
--- A pattern's $1 to $9 stand for groups, in any string of its destinations.
-local function substitute(value, with)
-    if type(value) == "string" then return (value:gsub("%$(%d)", with)) end
-    if type(value) ~= "table" then return value end
-    local copy = {}
-    for key, item in next, value do copy[key] = substitute(item, with) end
-    return setmetatable(copy, debug.getmetatable(value)) -- an answer of route's stays one
+-- What a sender wrote must not change a destination's shape. In a URL it stays within its path segment
+-- or value; in an address within the local part, where all but atoms and dots (RFC 5322 section 3.2.3)
+-- is encoded the same way.
+local NO_URL_TEXT, NO_LOCAL_PART = "[^%w%-._~]", "[^%w!#$%%&'*+/=?^_`{|}~.\128-\255-]"
+
+local function percent_encode(text, characters)
+    return (text:gsub(characters, function(char) return ("%%%02X"):format(char:byte()) end))
 end
 
--- What a sender wrote must not change a URL's shape: it stays within its path segment or value.
-local function percent_encode(text)
-    return (text:gsub("[^%w%-._~]", function(char) return ("%%%02X"):format(char:byte()) end))
+-- A pattern's $1 to $9 stand for groups, in any string of its destinations: group(digit) gives them.
+local function substitute(value, group)
+    if type(value) == "string" then
+        return (value:gsub("[^,]+", function(destination)
+            local encoded = destination:find("://", 1, true) and NO_URL_TEXT or NO_LOCAL_PART
+            return (destination:gsub("%$(%d)", function(digit)
+                return percent_encode(group(digit), encoded)
+            end))
+        end))
+    end
+    if type(value) ~= "table" then return value end
+    local copy = {}
+    for key, item in next, value do copy[key] = substitute(item, group) end
+    return setmetatable(copy, debug.getmetatable(value)) -- an answer of route's stays one
 end
 
 -- The numbers that stand after a $ in the value's strings, as a set.
@@ -98,7 +109,7 @@ local function read(entries)
             rule.fail(nil, ("alias: keys are addresses, not a %s: write [\"sales@example.com\"] = "
                 .. "\"https://…\""):format(type(key)))
         end
-        rule.check_answer(key, ("alias key '%s'"):format(key), substitute(value, "1"))
+        rule.check_answer(key, ("alias key '%s'"):format(key), substitute(value, function() return "1" end))
         local kind = key:sub(1, 1) == "/" and "regex" or key:find("*", 1, true) and "wildcard"
             or "exact"
         add[kind](found, key, value)
@@ -118,7 +129,7 @@ end
 local function expand(entry, groups)
     if not entry.groups then return entry.value end
     return substitute(entry.value, function(digit)
-        return percent_encode(groups[tonumber(digit) + 2] or "")
+        return groups[tonumber(digit) + 2] or ""
     end)
 end
 

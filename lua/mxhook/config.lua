@@ -161,6 +161,12 @@ function config.load(path, text, machine)
     fill_defaults(result, machine)
     local ok, why = readers.finish_listeners(result)
     if not ok then complain(line_of("listen", assigned), "listen", why) end
+    local name
+    ok, name, why = readers.finish_forward(result)
+    if not ok then
+      local line = line_of("forward", assigned)
+      complain(line_of_key(lines, "forward", name:match("[^%.]+$"), line), name, why)
+    end
   end
   if #errors > 0 then return nil, in_order(errors) end
 
@@ -186,6 +192,7 @@ function config.defaults(directory, machine)
   local result = { domains = {}, ["rules.directory"] = directory }
   fill_defaults(result, machine)
   readers.finish_listeners(result)
+  readers.finish_forward(result)
   return result
 end
 

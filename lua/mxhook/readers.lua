@@ -99,6 +99,12 @@ local function domain(value)
   return name
 end
 
+function readers.domain(value)
+  local name, why = domain(value)
+  if name and name:find("^%*") then return nil, 'expected a domain such as "example.com"' end
+  return name, why
+end
+
 function readers.domains(value)
   return list_of(value, domain, 'expected a list of domains, such as { "example.com" }')
 end
@@ -201,6 +207,40 @@ function readers.users(value)
   return list
 end
 
+function readers.smarthost(value)
+  local expected = 'expected smtp:// or smtps://, a host and perhaps a port, such as "smtp://relay.example.com:587"'
+  if type(value) ~= "string" then return nil, expected end
+  local scheme, rest = value:lower():match("^(smtps?)://(.+)$")
+  if not scheme then return nil, expected end
+  local host, port = rest:match("^(%[[%x:%.]+%])(.*)$")
+  if not host then host, port = rest:match("^([%w%.%-_]+)(.*)$") end
+  local number = port and port:match("^:(%d+)$")
+  if not host or port ~= "" and not number then return nil, expected end
+  if number and (tonumber(number) < 1 or tonumber(number) > 65535) then return nil, expected end
+  return scheme .. "://" .. host .. ":" .. (number or (scheme == "smtp" and 25 or 465))
+end
+
+local FORWARD_TLS = { opportunistic = 0, verified = 1, off = 2 }
+
+function readers.forward_tls(value)
+  if FORWARD_TLS[value] then return value end
+  return nil, 'expected "opportunistic", "verified" or "off"'
+end
+
+-- The same for forward: nil, the option's name and what is wrong. A password never goes out in the clear
+-- unless somebody said so.
+local function finish_forward(result)
+  local user, tls = result["forward.user"], result["forward.tls"]
+  if user and not result["forward.password"] then return nil, "forward.user", "needs forward.password" end
+  if user and not result["forward.smarthost"] then return nil, "forward.user", "needs forward.smarthost" end
+  if result["forward.password"] and not user then return nil, "forward.password", "needs forward.user" end
+  if user and tls == "opportunistic" and not result["forward.smarthost"]:find("^smtps:") then
+    return nil, "forward.tls", 'a password needs "verified"; or "off", on a link that nobody can listen to'
+  end
+  result["forward.tls"] = FORWARD_TLS[tls or (user and "verified" or "opportunistic")]
+  return true
+end
+
 -- Settles what depends on other options: each listener becomes a string for config.c. Returns nil and
 -- what is wrong, where something is.
 local function finish_listeners(result)
@@ -220,5 +260,5 @@ local function finish_listeners(result)
   return true
 end
 
-module.by_type, module.finish_listeners = readers, finish_listeners
+module.by_type, module.finish_listeners, module.finish_forward = readers, finish_listeners, finish_forward
 return module

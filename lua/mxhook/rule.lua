@@ -81,7 +81,7 @@ end
 function rule.check_answer(key, what, value)
     local wrong = value == nil and "nil" or core.check_answer(value)
     if wrong then
-        rule.fail(key, ("%s: a destination was expected (a URL, several by comma, a list, a table "
+        rule.fail(key, ("%s: a destination was expected (a URL or an e-mail address, several by comma, a list, a table "
             .. "with a url, or \"null\"), not %s"):format(what, wrong))
     end
 end

@@ -74,7 +74,7 @@ function headers:iter() end
 ---@field auth mxhook.Auth
 
 ---@class mxhook.Destination
----@field url string
+---@field url string         # or an e-mail address, which has only timeout, attempts, schedule
 ---@field secret string?      # of Standard Webhooks; or "env:NAME", "file:/path"
 ---@field headers table<string, string|{ env: string }|{ file: string }>?  # of the request
 ---@field timeout number?     # seconds, of an attempt

@@ -22,15 +22,16 @@ static const char help[] =
     "Looks after what the spool holds, while the server runs or not.\n\n"
     "  list     a line for each delivery: id, state, attempts, due, recipient, destination, last "
     "answer\n"
-    "  origins  a line for each scheme://host:port that something waits for: deliveries, next "
-    "due,\n"
-    "           and since how many failures it is left alone, and until when\n"
-    "  show     one delivery with its attempts and the JSON that it carries\n"
+    "  origins  a line for each scheme://host:port, smarthost, or MX of a domain, that something\n"
+    "           waits for: deliveries, next due, and since how many failures it is left alone, "
+    "and\n"
+    "           until when\n"
+    "  show     one delivery with its attempts and the JSON or mail that it carries\n"
     "  retry    attempts it now, with all its attempts before it\n"
     "  drop     removes it for good\n\n"
     "      --failed            only those that have used up their attempts\n"
     "      --all-failed        the same, and no ID is needed\n"
-    "      --destination TEXT  only those whose URL holds TEXT\n"
+    "      --destination TEXT  only those whose URL or e-mail address holds TEXT\n"
     "      --since WHEN        only those accepted since: 2026-11-24, 2026-11-24T10:00:00Z, or "
     "30m,\n"
     "                          6h, 2d ago\n"
@@ -118,7 +119,8 @@ static void print_destination(const struct destination *to)
     printf("%-12s ", "destination");
     pretty_url(to->url);
     putchar('\n');
-    print_row("signed", to->secret ? "yes" : "no");
+    if (!destination_is_mail(to))
+        print_row("signed", to->secret ? "yes" : "no");
     for (size_t i = 0; i < to->header_count; i++)
         print_header(to->headers[i]);
 }
@@ -150,7 +152,11 @@ static int show(struct queue *queue, const struct arguments *arguments, struct e
     print_row("id", d->id);
     print_row("state", state_name(d->state));
     print_destination(&d->destination);
+    if (d->via)
+        print_row("via", d->via);
     print_row("sender", d->sender);
+    if (d->mail_from)
+        print_row("mail-from", *d->mail_from ? d->mail_from : "<>");
     print_row("recipient", d->recipient);
     print_row("created", time_text(d->created_ms, text));
     print_row("due", d->state == DELIVERY_FAILED ? "" : time_text(d->due_ms, text));

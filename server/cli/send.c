@@ -16,7 +16,7 @@
 #include "../deliver/attempt.h"
 #include "../redact.h"
 #include "../log.h"
-#include "../mail/payload.h"
+#include "../outgoing.h"
 #include "../rules/trial.h"
 #include "cli.h"
 #include "pretty.h"
@@ -73,23 +73,10 @@ static int sample_message(const char *recipient, struct spill **out, struct erro
     return *out ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
-static int render(const struct trial *trial, struct payload **out)
-{
-    struct spill *head = spill_new("/tmp", NULL);
-    int code = head ? payload_write_head(&trial->verdict->headers, head) : -ENOMEM;
-    if (code == 0)
-        code = payload_write_tail(trial->message, &trial->transaction->envelope, head);
-    if (code == 0 && !(*out = payload_new(head, NULL)))
-        code = -ENOMEM;
-    if (code != 0)
-        spill_free(head);
-    return code;
-}
-
 /* ---- The requests ---- */
 
 /* One that lies in a file is not shown whole: nobody reads that. */
-static void print_request(const struct delivery *d)
+static void print_post(const struct delivery *d)
 {
     char url[REDACT_SIZE];
     const char *body = spill_memory(d->payload->head);
@@ -98,6 +85,29 @@ static void print_request(const struct delivery *d)
            payload_size(d->payload));
     if (body)
         pretty_json(stdout, body, (size_t)payload_size(d->payload), 2);
+}
+
+/* With the fields that are added; the message below them is the one that was given. */
+static void print_mail(const struct delivery *d)
+{
+    const char *added = spill_memory(d->payload->head);
+    printf("MAIL FROM:<%s> RCPT TO:<%s> by %s, %" PRIu64 " bytes\n", d->mail_from,
+           d->destination.url, d->via, payload_size(d->payload));
+    for (const char *line = added, *end = added + spill_size(d->payload->head); line < end;) {
+        const char *next = memchr(line, '\n', (size_t)(end - line));
+        fputs("  ", stdout);
+        pretty_safe(stdout, line, (size_t)(next - line - 1));
+        putchar('\n');
+        line = next + 1;
+    }
+}
+
+static void print_request(const struct delivery *d)
+{
+    if (destination_is_mail(&d->destination))
+        print_mail(d);
+    else
+        print_post(d);
     fflush(stdout);
 }
 
@@ -119,40 +129,39 @@ static void print_result(void *context, struct delivery *delivery,
     uv_stop(&sending->loop);
 }
 
-static int send_one(struct sending *sending, const struct trial *trial,
-                    const struct destination *destination, struct payload *payload)
+static int send_one(struct sending *sending, struct delivery *d)
 {
-    char id[ID_SIZE];
-    id_new(id);
-    struct delivery *d = delivery_new(id);
-    if (!d || delivery_set_destination(d, destination) != 0) {
-        delivery_free(d);
-        return -ENOMEM;
-    }
-    d->payload = payload_ref(payload);
-    d->recipient = trial_recipient(trial);
+    id_new(d->id);
     print_request(d);
     sending->delivered = false;
-    int code =
-        attempt_start(sending->senders, sending->config, d, print_result, sending) ? 0 : -ENOMEM;
-    if (code == 0)
-        uv_run(&sending->loop, UV_RUN_DEFAULT);
-    delivery_free(d);
-    return code;
+    if (!attempt_start(sending->senders, sending->config, d, print_result, sending))
+        return -ENOMEM;
+    uv_run(&sending->loop, UV_RUN_DEFAULT);
+    return 0;
 }
 
-static int send_all(struct sending *sending, const struct trial *trial, bool *all_delivered)
+/* They are made in the reverse of the order that rules named them in. */
+static struct delivery *reverse(struct delivery *deliveries)
 {
-    const struct verdict *verdict = trial->verdict;
-    struct payload *payload;
-    int code = render(trial, &payload);
-    if (code != 0)
-        return code;
-    for (size_t i = 0; i < verdict->destination_count && code == 0; i++) {
-        code = send_one(sending, trial, &verdict->destinations[i], payload);
+    struct delivery *reversed = NULL;
+    while (deliveries) {
+        struct delivery *d = deliveries;
+        deliveries = d->next;
+        d->next = reversed;
+        reversed = d;
+    }
+    return reversed;
+}
+
+static int send_all(struct sending *sending, struct outgoing *outgoing, bool *all_delivered)
+{
+    int code = outgoing_make(outgoing);
+    outgoing->deliveries = reverse(outgoing->deliveries);
+    for (struct delivery *d = outgoing->deliveries; d && code == 0; d = d->next) {
+        code = send_one(sending, d);
         *all_delivered &= sending->delivered;
     }
-    payload_free(payload);
+    outgoing_drop(outgoing);
     return code;
 }
 
@@ -171,25 +180,40 @@ static void end_loop(struct sending *sending)
     uv_loop_close(&sending->loop);
 }
 
+static int no_destination(const struct trial *trial)
+{
+    char text[512];
+    int reply = trial_reply(trial, text, sizeof text);
+    printf("no destination: %d ", reply);
+    pretty_safe(stdout, text, strlen(text));
+    putchar('\n');
+    return CLI_FAILED;
+}
+
 /* An exit code. */
-static int deliver(struct config *config, const struct trial *trial)
+static int deliver(struct config *config, struct trial *trial)
 {
     struct sending sending = {.config = config};
+    struct outgoing outgoing = {.config = config,
+                                .transaction = trial->transaction,
+                                .message = trial->message,
+                                .verdicts = &trial->verdict,
+                                .directory = cli_temporary_directory(),
+                                .temporary = true};
     struct error err = {""};
-    char text[512];
     bool all_delivered = true;
-    if (trial->verdict->destination_count == 0) {
-        int reply = trial_reply(trial, text, sizeof text);
-        printf("no destination: %d ", reply);
-        pretty_safe(stdout, text, strlen(text));
-        putchar('\n');
-        return CLI_FAILED;
+    int code = outgoing_check(&outgoing);
+    if (code == 0 && trial->verdict->kind != VERDICT_DELIVER) {
+        outgoing_free(&outgoing);
+        return no_destination(trial);
     }
-    int code = start_loop(&sending);
+    if (code == 0)
+        code = start_loop(&sending);
     if (code == 0) {
-        code = send_all(&sending, trial, &all_delivered);
+        code = send_all(&sending, &outgoing, &all_delivered);
         end_loop(&sending);
     }
+    outgoing_free(&outgoing);
     if (code != 0) {
         error_set(&err, code, "%s", strerror(-code));
         return cli_fail("send", &err);

@@ -4,9 +4,10 @@
 #include <stdlib.h>
 
 #include "http.h"
+#include "forward.h"
 #include "multi.h"
 #include "post.h"
-#include "senders.h"
+#include "smtp.h"
 
 int senders_new(uv_loop_t *loop, struct senders **out)
 {
@@ -17,6 +18,8 @@ int senders_new(uv_loop_t *loop, struct senders **out)
     int code = multi_new(loop, &senders->multi);
     if (code == 0)
         code = http_new(loop, senders->multi, &senders->http);
+    if (code == 0)
+        code = smtp_new(loop, &senders->smtp);
     if (code == 0)
         *out = senders;
     else
@@ -33,6 +36,7 @@ void senders_free(struct senders *senders)
 {
     if (!senders)
         return;
+    smtp_free(senders->smtp);
     http_free(senders->http);
     multi_free(senders->multi);
     free(senders);
@@ -41,7 +45,9 @@ void senders_free(struct senders *senders)
 struct attempt *attempt_start(struct senders *senders, struct config *config,
                               struct delivery *delivery, attempt_done done, void *context)
 {
-    return post_start(senders, config, delivery, done, context);
+    return destination_is_mail(&delivery->destination)
+               ? forward_start(senders, config, delivery, done, context)
+               : post_start(senders, config, delivery, done, context);
 }
 
 void attempt_cancel(struct attempt *attempt)

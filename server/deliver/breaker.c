@@ -1,15 +1,21 @@
 #include "breaker.h"
 
+#define SMTP_CLOSING 421 /* RFC 5321 section 3.8: in answer to any command */
+
 /* The receiver, or the way to it, is at fault; not one request, nor this machine. */
 static bool is_failure(const struct attempt_result *result)
 {
-    return result->status >= 500 || (result->status == 0 && !result->hopeless && !result->ours);
+    if (result->status == 0)
+        return !result->hopeless && !result->ours;
+    if (result->protocol == PROTOCOL_SMTP)
+        return result->status >= 300 && (result->early || result->status == SMTP_CLOSING);
+    return result->status >= 500;
 }
 
 static void slow_down(struct breaker *breaker, const struct deliver_config *config,
                       const struct attempt_result *result, size_t under_way)
 {
-    if (result->status == 429 || result->status == 503)
+    if (result->protocol == PROTOCOL_HTTP && (result->status == 429 || result->status == 503))
         breaker->pace = under_way > 1 ? under_way / 2 : 1;
     else if (breaker->pace > 0 && result->status >= 200 && result->status < 300)
         breaker->pace = breaker->pace < config->max_per_origin ? breaker->pace + 1 : 0;

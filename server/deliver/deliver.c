@@ -60,7 +60,7 @@ static void take_one(struct deliver *d, struct delivery *delivery)
 {
     struct origin *origin = NULL;
     if (d->state == DELIVER_RUNNING)
-        origin = origins_get(&d->origins, delivery->destination.url);
+        origin = origins_get(&d->origins, delivery_origin(delivery));
     if (origin)
         breaker_look(&origin->breaker, clock_unix_ms());
     if (!origin || !has_room_for(d, origin)) {

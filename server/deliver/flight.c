@@ -13,10 +13,36 @@
 #define STARVED_MS 5000 /* before an attempt that memory or descriptors were short for */
 #define SETTLE_MS  50   /* until the end of an attempt is stored for sure */
 
+/* What was tried: a POST to a URL, or mail to an address by a server, whose reply says under what
+ * name it has the mail now. */
+static void log_mail(const struct delivery *delivery, const struct attempt_result *result,
+                     enum outcome outcome, int64_t pause_ms)
+{
+    const char *to = delivery->destination.url;
+    if (outcome == OUTCOME_DELIVERED)
+        log_info("delivered", delivery->id, LOG_TEXT("to", to),
+                 LOG_TEXT("sender", delivery->mail_from), LOG_TEXT("server", result->server),
+                 LOG_NUMBER("ms", result->elapsed_ms), LOG_NUMBER("attempt", delivery->attempts),
+                 LOG_TEXT("reply", result->error));
+    else if (outcome == OUTCOME_RETRY)
+        log_warn("retry", delivery->id, LOG_TEXT("to", to), LOG_TEXT("server", result->server),
+                 LOG_NUMBER("ms", result->elapsed_ms), LOG_NUMBER("attempt", delivery->attempts),
+                 LOG_NUMBER("next_ms", pause_ms), LOG_TEXT("error", result->error));
+    else
+        log_error("undelivered", delivery->id, LOG_TEXT("to", to),
+                  LOG_TEXT("sender", delivery->mail_from), LOG_TEXT("server", result->server),
+                  LOG_NUMBER("ms", result->elapsed_ms), LOG_NUMBER("attempt", delivery->attempts),
+                  LOG_TEXT("error", result->error));
+}
+
 static void log_attempt(const struct delivery *delivery, const struct attempt_result *result,
                         enum outcome outcome, int64_t pause_ms)
 {
     char url[REDACT_SIZE];
+    if (destination_is_mail(&delivery->destination)) {
+        log_mail(delivery, result, outcome, pause_ms);
+        return;
+    }
     redact_url(delivery->destination.url, url);
     if (outcome == OUTCOME_DELIVERED)
         log_info("delivered", delivery->id, LOG_TEXT("url", url),
@@ -110,7 +136,9 @@ static void note_origin(struct deliver *d, struct origin *origin, const char *ur
 static enum outcome decide(struct deliver *d, struct delivery *delivery,
                            const struct attempt_result *result, int64_t *pause_ms)
 {
-    const struct deliver_config *config = &d->config->deliver;
+    const struct retry_config *config = destination_is_mail(&delivery->destination)
+                                            ? &d->config->forward.retry
+                                            : &d->config->deliver.retry;
     *pause_ms = 0;
     if (result->starved) {
         delivery->attempts--;
@@ -136,7 +164,7 @@ static void attempt_ended(void *context, struct delivery *delivery,
     enum outcome outcome = decide(d, delivery, result, &pause_ms);
     log_attempt(delivery, result, outcome, pause_ms);
     flight_end(flight);
-    note_origin(d, origin, delivery->destination.url, result);
+    note_origin(d, origin, delivery_origin(delivery), result);
     deliver_put_down(d, origin, delivery);
     delivery->due_ms = clock_unix_ms() + pause_ms;
     hand_back(d, delivery, outcome);

@@ -21,9 +21,9 @@ void origins_free(struct origins *origins)
     map_free(&origins->map);
 }
 
-struct origin *origins_get(struct origins *origins, const char *url)
+struct origin *origins_get(struct origins *origins, const char *name)
 {
-    uint64_t key = origin_key(url);
+    uint64_t key = origin_key(name);
     struct origin *origin = map_get(&origins->map, key);
     if (origin)
         return origin;

@@ -15,7 +15,7 @@ struct origin {
     uint64_t key;
     struct breaker breaker;
     int64_t ended_ms; /* when the last request ended, Unix time */
-    char *name;       /* scheme://host:port, once the breaker has opened; else NULL */
+    char *name;       /* origin_of(), once the breaker has opened; else NULL */
     struct delivery *ready, **ready_end;
     size_t in_hand, in_flight; /* in_hand: both ready and in flight */
     bool in_ring;
@@ -30,8 +30,8 @@ struct origins {
 void origins_init(struct origins *origins);
 void origins_free(struct origins *origins); /* nothing is ready or in flight */
 
-/* Found or made; NULL: no memory. */
-struct origin *origins_get(struct origins *origins, const char *url);
+/* Found by delivery_origin(), or made; NULL: no memory. */
+struct origin *origins_get(struct origins *origins, const char *name);
 /* Puts it at the ring's end, if it has something ready and is not there. */
 void origins_queue(struct origins *origins, struct origin *origin);
 struct origin *

@@ -2,9 +2,17 @@
 
 #define HTTP_GONE 410
 
-enum outcome retry_outcome(const struct deliver_config *config,
-                           const struct destination *destination, unsigned attempts,
-                           const struct attempt_result *result)
+/* The receiver will not say otherwise later. SMTP: a 5xx (RFC 5321 section 4.2.1), but of one that
+ * is about us or about the server, which somebody may put right, only. */
+static bool is_final(const struct attempt_result *result)
+{
+    if (result->protocol == PROTOCOL_SMTP)
+        return result->status >= 500 && !result->early;
+    return result->status == HTTP_GONE;
+}
+
+enum outcome retry_outcome(const struct retry_config *config, const struct destination *destination,
+                           unsigned attempts, const struct attempt_result *result)
 {
     unsigned most = config->attempts;
     if (destination->attempts)
@@ -13,12 +21,12 @@ enum outcome retry_outcome(const struct deliver_config *config,
         most = (unsigned)destination->schedule_count + 1;
     if (result->status >= 200 && result->status < 300)
         return OUTCOME_DELIVERED;
-    if (result->status == HTTP_GONE || result->hopeless || attempts >= most)
+    if (result->hopeless || is_final(result) || attempts >= most)
         return OUTCOME_FAILED;
     return OUTCOME_RETRY;
 }
 
-static int64_t scheduled_ms(const struct deliver_config *config,
+static int64_t scheduled_ms(const struct retry_config *config,
                             const struct destination *destination, unsigned attempts)
 {
     size_t index = attempts > 0 ? attempts - 1 : 0;
@@ -28,7 +36,7 @@ static int64_t scheduled_ms(const struct deliver_config *config,
     return count == 0 ? 0 : pauses[index < count ? index : count - 1];
 }
 
-int64_t retry_pause_ms(const struct deliver_config *config, const struct destination *destination,
+int64_t retry_pause_ms(const struct retry_config *config, const struct destination *destination,
                        unsigned attempts, const struct attempt_result *result, uint32_t random)
 {
     int64_t pause = scheduled_ms(config, destination, attempts);

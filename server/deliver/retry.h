@@ -17,13 +17,12 @@ enum outcome {
 };
 
 /* `attempts`: made, this one included. */
-enum outcome retry_outcome(const struct deliver_config *config,
-                           const struct destination *destination, unsigned attempts,
-                           const struct attempt_result *result);
+enum outcome retry_outcome(const struct retry_config *config, const struct destination *destination,
+                           unsigned attempts, const struct attempt_result *result);
 
 /* The pause before the next attempt. `random` spreads deliveries that failed together: up to a
  * tenth is added. */
-int64_t retry_pause_ms(const struct deliver_config *config, const struct destination *destination,
+int64_t retry_pause_ms(const struct retry_config *config, const struct destination *destination,
                        unsigned attempts, const struct attempt_result *result, uint32_t random);
 
 #endif

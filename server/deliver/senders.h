@@ -9,6 +9,7 @@ struct senders {
     uv_loop_t *loop;
     struct multi *multi;
     struct http *http;
+    struct smtp *smtp;
 };
 
 /* Embedded first in each protocol's own struct. */

@@ -1,4 +1,5 @@
-/* The fields that the server adds: who had the message, and what was checked. */
+#include "provenance.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,10 +30,10 @@ static const char *skip_cfws(const char *at, const char *end)
 
 /* The value's first word, the authserv-id (RFC 8601 section 2.2): a token or a quoted string. Cut
  * to the capacity, which no host's name reaches (RFC 1035 section 2.3.4). */
-static void read_authserv_id(const struct header *header, char *id, size_t capacity)
+static void read_authserv_id(const char *value, size_t value_size, char *id, size_t capacity)
 {
-    const char *end = header->value + header->value_size;
-    const char *at = skip_cfws(header->value, end);
+    const char *end = value + value_size;
+    const char *at = skip_cfws(value, end);
     bool quoted = at < end && *at == '"';
     size_t size = 0;
     for (at += quoted; at < end && size < capacity - 1; at++) {
@@ -47,10 +48,10 @@ static void read_authserv_id(const struct header *header, char *id, size_t capac
     id[size] = 0;
 }
 
-static bool claims(const struct header *header, const char *hostname)
+bool provenance_claims(const char *value, size_t size, const char *hostname)
 {
     char id[300];
-    read_authserv_id(header, id, sizeof id);
+    read_authserv_id(value, size, id, sizeof id);
     return strcasecmp(id, hostname) == 0;
 }
 
@@ -112,8 +113,8 @@ static int add_received_spf(const struct envelope *envelope, const char *hostnam
                hostname, envelope->client_ip, helo);
 }
 
-static int add_own(const struct envelope *envelope, const char *recipient, const char *hostname,
-                   struct arena *arena, struct header_list *out)
+int provenance_fields(const struct envelope *envelope, const char *recipient, const char *hostname,
+                      struct arena *arena, struct header_list *out)
 {
     int status = add(out, arena, "X-Forwarding-Service", "mxhook %s", MXHOOK_VERSION);
     if (status == 0)
@@ -131,7 +132,8 @@ static bool is_replaced(const struct header *header, const char *hostname)
 {
     if (strcasecmp(header->name, "X-Forwarding-Service") == 0)
         return true;
-    return strcasecmp(header->name, "Authentication-Results") == 0 && claims(header, hostname);
+    return strcasecmp(header->name, "Authentication-Results") == 0 &&
+           provenance_claims(header->value, header->value_size, hostname);
 }
 
 int payload_headers(const struct message *message, const struct envelope *envelope,
@@ -139,7 +141,7 @@ int payload_headers(const struct message *message, const struct envelope *envelo
                     struct header_list *out)
 {
     *out = (struct header_list){0};
-    int status = add_own(envelope, recipient, hostname, arena, out);
+    int status = provenance_fields(envelope, recipient, hostname, arena, out);
     for (size_t i = 0; i < message->headers.count && status == 0; i++) {
         const struct header *header = &message->headers.items[i];
         if (!is_replaced(header, hostname))

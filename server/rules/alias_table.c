@@ -116,11 +116,11 @@ static const char *check_value(const char *value)
         while (size > 0 && isspace((unsigned char)value[size - 1]))
             size--;
         if (size > ANSWER_MAX_URL)
-            return "a URL that is too long";
+            return "a destination that is too long";
         memcpy(one, value, size);
         one[size] = '\0';
-        if (strcasecmp(one, "null") != 0 && answer_check_url(one, size, NULL) != 0)
-            return "not a destination: URLs, or null, were expected after the first comma";
+        if (strcasecmp(one, "null") != 0 && answer_check_target(one, size, NULL) != 0)
+            return "not a destination: URLs, e-mail addresses, or null, were expected after the first comma";
         value = *end ? end + 1 : end;
     }
     return NULL;

@@ -3,7 +3,7 @@
  *
  * answer       any Lua value; which ones mean what stands in DESIGN.md. Nothing in it is trusted
  *
- * To add a kind of destination: answer_destination.c. To add a field of a destination table: a row
+ * To add a kind of destination: answer_target.c. To add a field of a destination table: a row
  * in its table there, and a field in destination.h.
  */
 #ifndef MXHOOK_RULES_ANSWER_H
@@ -46,8 +46,10 @@ void answer_describe(enum answer_kind kind, const struct verdict *verdict, size_
  * with `why`, or 1 where it is "null". */
 int answer_read_destination(lua_State *L, int index, struct verdict *verdict, struct error *why);
 
-/* Is this an http or https URL that can be sent to? */
+/* answer_target.c: is this an http or https URL that can be sent to? */
 int answer_check_url(const char *url, size_t size, struct error *why);
+/* The same, or an e-mail address. `text` ends with a NUL. */
+int answer_check_target(const char *text, size_t size, struct error *why);
 
 /* A copy in the arena: valid UTF-8, without control characters, at most `max` bytes. */
 const char *answer_clean_text(lua_State *L, struct arena *arena, const char *text, size_t size,

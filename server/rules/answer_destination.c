@@ -9,95 +9,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* Starts this text with that scheme, in any case (RFC 3986 section 3.1)? */
-static const char *skip_scheme(const char *url, const char *scheme)
-{
-    size_t size = strlen(scheme);
-    return strncasecmp(url, scheme, size) == 0 ? url + size : NULL;
-}
-
-/* A URL without the password that it may hold: this goes to logs. */
-static int bad_url(struct error *why, const char *url, const char *what)
-{
-    const char *at = strchr(url, '@');
-    return error_set(why, -EINVAL, "'%.80s': %s", at ? "(URL with a password)" : url, what);
-}
-
-/* 1 to 65535 in digits */
-static bool is_port(const char *text, size_t size)
-{
-    unsigned port = 0;
-    if (size == 0 || size > 5)
-        return false;
-    for (size_t i = 0; i < size; i++) {
-        if (!isdigit((unsigned char)text[i]))
-            return false;
-        port = port * 10 + (unsigned)(text[i] - '0');
-    }
-    return port >= 1 && port <= 65535;
-}
-
-static bool is_host(const char *text, size_t size)
-{
-    if (size == 0 || size > 255)
-        return false;
-    if (text[0] == '[') {
-        if (size < 4 || text[size - 1] != ']')
-            return false;
-        for (size_t i = 1; i < size - 1; i++)
-            if (!isxdigit((unsigned char)text[i]) && !strchr(":.%", text[i]))
-                return false;
-        return true;
-    }
-    for (size_t i = 0; i < size; i++)
-        if (!isalnum((unsigned char)text[i]) && !strchr("-._", text[i]))
-            return false;
-    return text[0] != '.' && text[0] != '-';
-}
-
-/* RFC 3986 section 3.2: [userinfo "@"] host [":" port] */
-static const char *check_authority(const char *text, size_t size)
-{
-    const char *at = memrchr(text, '@', size);
-    const char *host = at ? at + 1 : text;
-    size -= (size_t)(host - text);
-    const char *bracket = memchr(host, ']', size);
-    const char *after = bracket ? bracket : host;
-    const char *colon = memchr(after, ':', size - (size_t)(after - host));
-    if (colon && !is_port(colon + 1, size - (size_t)(colon + 1 - host)))
-        return "its port is not 1 to 65535";
-    if (!is_host(host, colon ? (size_t)(colon - host) : size))
-        return "it has no valid host";
-    return NULL;
-}
-
-int answer_check_url(const char *url, size_t size, struct error *why)
-{
-    if (size > ANSWER_MAX_URL)
-        return error_set(why, -EINVAL, "a URL of %zu bytes; the limit is %d", size, ANSWER_MAX_URL);
-    for (size_t i = 0; i < size; i++)
-        if (url[i] <= ' ' || url[i] >= 0x7f || strchr("\"<>\\^`{|}", url[i]))
-            return error_set(why, -EINVAL,
-                             "a URL with a character at %zu that must be percent-encoded", i + 1);
-    const char *rest = skip_scheme(url, "https://");
-    if (!rest)
-        rest = skip_scheme(url, "http://");
-    if (!rest)
-        return bad_url(why, url, "a URL that begins with http:// or https:// was expected");
-    const char *fault = check_authority(rest, strcspn(rest, "/?#"));
-    return fault ? bad_url(why, url, fault) : 0;
-}
-
-static int check_target(const char *text, size_t size, struct error *why)
-{
-    if (size == 0)
-        return error_set(why, -EINVAL, "an empty destination");
-    if (strchr(text, '@') && !strstr(text, "://"))
-        return error_set(why, -EINVAL,
-                         "'%.80s': e-mail destinations are not available in this version", text);
-    return answer_check_url(text, size, why);
-}
-
 static const char *copy(lua_State *L, struct verdict *verdict, const char *text)
 {
     const char *kept = arena_strdup(verdict->arena, text);
@@ -131,7 +42,7 @@ static int read_url(lua_State *L, struct destination *to, struct verdict *verdic
         return error_set(why, -EINVAL, "url: a string was expected, not a %s",
                          luaL_typename(L, -1));
     const char *url = lua_tolstring(L, -1, &size);
-    if (check_target(url, size, why) != 0)
+    if (answer_check_target(url, size, why) != 0)
         return -EINVAL;
     to->url = verdict ? copy(L, verdict, url) : url;
     return 0;
@@ -369,6 +280,23 @@ static const struct field *find_field(lua_State *L)
     return NULL;
 }
 
+/* What an e-mail cannot have: they would be promises that nobody keeps. */
+static int check_mail_fields(const struct destination *to, struct error *why)
+{
+    const char *name = to->secret         ? "secret"
+                       : to->header_count ? "headers"
+                       : to->ca_file      ? "ca_file"
+                       : to->client_cert  ? "client_cert"
+                       : to->client_key   ? "client_key"
+                                          : NULL;
+    if (!name)
+        return 0;
+    return error_set(why, -EINVAL,
+                     "%s: only a URL can have it, '%.80s' is an e-mail address; that has timeout, "
+                     "attempts, schedule",
+                     name, to->url);
+}
+
 static int read_table(lua_State *L, int index, struct destination *to, struct verdict *verdict,
                       struct error *why)
 {
@@ -387,7 +315,7 @@ static int read_table(lua_State *L, int index, struct destination *to, struct ve
     }
     if (!to->url)
         return error_set(why, -EINVAL, "a destination without a url");
-    return 0;
+    return destination_is_mail(to) ? check_mail_fields(to, why) : 0;
 }
 
 /* The array doubles in the arena: a recipient seldom has more than a few. */
@@ -419,7 +347,7 @@ int answer_read_destination(lua_State *L, int index, struct verdict *verdict, st
             return 1;
         if (strlen(text) != size)
             return error_set(why, -EINVAL, "a destination that holds NUL");
-        if (check_target(text, size, why) != 0)
+        if (answer_check_target(text, size, why) != 0)
             return -EINVAL;
         to.url = verdict ? copy(L, verdict, text) : text;
     }

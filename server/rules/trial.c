@@ -151,7 +151,9 @@ int trial_reply(const struct trial *trial, char *text, size_t size)
     case VERDICT_DELIVER:
     case VERDICT_DISCARD: snprintf(text, size, "accepted"); return 250;
     case VERDICT_DEFER: snprintf(text, size, "%s", given ? given : "try again later"); return 451;
-    case VERDICT_REJECT: snprintf(text, size, "%s", given ? given : "refused"); return 550;
+    case VERDICT_REJECT:
+        snprintf(text, size, "%s", given ? given : "refused");
+        return verdict->enhanced ? 554 : 550;
     case VERDICT_NO_MATCH: break;
     }
     snprintf(text, size, "no such recipient");

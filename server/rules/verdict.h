@@ -23,8 +23,10 @@ enum verdict_kind {
 struct verdict {
     struct arena *arena; /* owns every string here */
     enum verdict_kind kind;
-    const char *text; /* of REJECT and DEFER; "" for the default */
-    const char *rule; /* "10-alias.lua:3", the one that decided; "" */
+    const char *text;     /* of REJECT and DEFER; "" for the default */
+    const char *enhanced; /* of REJECT, where the server itself says no: the enhanced status code of
+                             a 554; else NULL */
+    const char *rule;     /* "10-alias.lua:3", the one that decided; "" */
     struct destination *destinations;
     size_t destination_count;
     struct header_list headers; /* as reshaped, for the payload's head */

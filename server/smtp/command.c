@@ -8,9 +8,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../path.h"
 #include "../spill.h"
 #include "parameter.h"
-#include "path.h"
 #include "recipient.h"
 #include "session_private.h"
 

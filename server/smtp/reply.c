@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "path.h"
+#include "../path.h"
 #include "session_private.h"
 
 /* Replies may carry words of others, such as a rule's: nothing of those may end the line, and UTF-8

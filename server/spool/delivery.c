@@ -64,6 +64,11 @@ int delivery_set_destination(struct delivery *delivery, const struct destination
     return 0;
 }
 
+const char *delivery_origin(const struct delivery *delivery)
+{
+    return delivery->via ? delivery->via : delivery->destination.url;
+}
+
 void delivery_free(struct delivery *delivery)
 {
     if (!delivery)

@@ -44,20 +44,31 @@ static size_t put_lower(char *out, size_t used, const char *text, size_t size)
     return used;
 }
 
+static const char *default_port(const char *scheme, size_t size)
+{
+    static const struct {
+        const char *scheme, *port;
+    } ports[] = {{"https", "443"}, {"smtp", "25"}, {"smtps", "465"}};
+    for (size_t i = 0; i < sizeof ports / sizeof *ports; i++)
+        if (strlen(ports[i].scheme) == size && memcmp(scheme, ports[i].scheme, size) == 0)
+            return ports[i].port;
+    return "80";
+}
+
 void origin_of(const char *url, char origin[ORIGIN_SIZE])
 {
     struct authority a;
     size_t used;
     if (split(url, &a)) {
         used = put_lower(origin, 0, a.scheme, a.scheme_size);
-        bool https = used == 5 && memcmp(origin, "https", 5) == 0;
+        const char *port = default_port(origin, used);
         used = put_lower(origin, used, "://", 3);
         used = put_lower(origin, used, a.host, a.host_size);
         used = put_lower(origin, used, ":", 1);
         if (a.port_size > 0)
             used = put_lower(origin, used, a.port, a.port_size);
         else
-            used = put_lower(origin, used, https ? "443" : "80", https ? 3 : 2);
+            used = put_lower(origin, used, port, strlen(port));
     } else {
         used = put_lower(origin, 0, url, strlen(url));
     }

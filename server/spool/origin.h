@@ -1,5 +1,6 @@
 /*
- * origin.h - what deliveries are counted and limited by: scheme, host and port (RFC 6454).
+ * origin.h - what deliveries are counted and limited by: scheme, host and port (RFC 6454). E-mail
+ * counts by the smarthost, "smtp://relay.example:25"; without one by its domain, "mx:example.net".
  */
 #ifndef MXHOOK_SPOOL_ORIGIN_H
 #define MXHOOK_SPOOL_ORIGIN_H

@@ -26,7 +26,7 @@ static const char *const migrations[] = {
     "CREATE TABLE delivery ("
     "  row INTEGER PRIMARY KEY,"
     "  payload INTEGER NOT NULL,"
-    "  origin INTEGER NOT NULL,"   /* origin_key() of the URL */
+    "  origin INTEGER NOT NULL,"   /* origin_key() of the URL, or of via */
     "  due INTEGER,"               /* Unix time in ms; NULL: failed */
     "  attempts INTEGER NOT NULL," /* made so far */
     "  created INTEGER NOT NULL,"
@@ -43,7 +43,9 @@ static const char *const migrations[] = {
     "  schedule TEXT," /* pauses in ms, separated by commas; NULL: the configuration's */
     "  ca_file TEXT,"
     "  client_cert TEXT,"
-    "  client_key TEXT);"
+    "  client_key TEXT,"
+    "  mail_from TEXT," /* these two of e-mail only */
+    "  via TEXT);"
     "CREATE TABLE attempt (" /* those that were not the end of it */
     "  delivery INTEGER NOT NULL,"
     "  at INTEGER NOT NULL," /* Unix time in ms */

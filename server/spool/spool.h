@@ -60,6 +60,8 @@ struct delivery {
     enum delivery_state state;
     struct destination destination;
     const char *sender, *recipient;
+    const char *mail_from; /* e-mail: the envelope sender that it is sent with; else NULL */
+    const char *via;       /* e-mail: its origin (origin.h); NULL: that of the URL */
     struct payload *payload;
     int64_t created_ms;     /* Unix time */
     int64_t due_ms;         /* Unix time of the next attempt */
@@ -82,6 +84,9 @@ struct delivery {
 struct delivery *delivery_new(const char *id);
 int delivery_set_destination(struct delivery *delivery, const struct destination *destination);
 void delivery_free(struct delivery *delivery); /* its payload reference too; takes NULL */
+
+/* What origin_of() and origin_key() are asked for. */
+const char *delivery_origin(const struct delivery *delivery);
 
 struct spool;
 

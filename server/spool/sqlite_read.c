@@ -95,6 +95,8 @@ static struct delivery *read_delivery(sqlite3_stmt *s)
     d->destination.ca_file = copy_text(d->arena, s, 17, NULL, &failed);
     d->destination.client_cert = copy_text(d->arena, s, 18, NULL, &failed);
     d->destination.client_key = copy_text(d->arena, s, 19, NULL, &failed);
+    d->mail_from = copy_text(d->arena, s, 20, NULL, &failed);
+    d->via = copy_text(d->arena, s, 21, NULL, &failed);
     if (!failed)
         return d;
     delivery_free(d);

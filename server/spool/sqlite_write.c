@@ -117,6 +117,8 @@ static void bind_delivery(sqlite3_stmt *s, const struct delivery *d)
     bind_text(s, 18, d->destination.ca_file);
     bind_text(s, 19, d->destination.client_cert);
     bind_text(s, 20, d->destination.client_key);
+    bind_text(s, 21, d->mail_from);
+    bind_text(s, 22, d->via);
 }
 
 /* "5000,60000"; NULL: none, or no memory. */
@@ -157,7 +159,7 @@ static void number_rows(struct store *store, struct delivery *deliveries)
     for (struct delivery *d = deliveries; d; d = d->next) {
         struct payload *payload = d->payload;
         d->stored.row = store->next_row++;
-        d->stored.origin = origin_key(d->destination.url);
+        d->stored.origin = origin_key(delivery_origin(d));
         d->stored.attempts = d->attempts;
         if (payload->stored.insertion != store->insertions) {
             payload->stored.insertion = store->insertions;

@@ -104,8 +104,8 @@ static void every_option_but_domains_has_a_default(void **state)
     assert_string_equal(c->rules.directory, "/tmp/rules.d");
     assert_string_equal(c->spool.directory, "/var/lib/mxhook");
     assert_int_equal(c->spool.min_free, 64 * 1024 * 1024);
-    assert_int_equal(c->deliver.attempts, 3);
-    assert_int_equal(c->deliver.schedule_count, 2);
+    assert_int_equal(c->deliver.retry.attempts, 3);
+    assert_int_equal(c->deliver.retry.schedule_count, 2);
     assert_null(c->deliver.ca_file);
     assert_null(c->user);
     assert_int_equal(c->log_level, LOG_INFO);
@@ -148,7 +148,7 @@ static void reads_what_is_given(void **state)
     assert_int_equal(c->rules.workers, 3);
     assert_true(c->rules.unsafe);
     assert_string_equal(c->spool.directory, "/tmp/spool");
-    assert_int_equal(c->deliver.schedule_ms[3], 86400000);
+    assert_int_equal(c->deliver.retry.schedule_ms[3], 86400000);
     assert_string_equal(c->deliver.ca_file, "/tmp/ca");
     config_unref(config_ref(c));
     config_unref(c);

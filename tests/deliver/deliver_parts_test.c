@@ -16,9 +16,7 @@
 static int64_t schedule[] = {1000, 60000};
 static const struct deliver_config config = {
     .max_per_origin = 20,
-    .attempts = 3,
-    .schedule_ms = schedule,
-    .schedule_count = 2,
+    .retry = {.attempts = 3, .schedule_ms = schedule, .schedule_count = 2},
     .breaker_failures = 3,
     .breaker_pause_ms = 100,
     .breaker_pause_max_ms = 350,
@@ -30,7 +28,7 @@ static const struct destination plain;
 static enum outcome outcome(int status, unsigned attempts)
 {
     struct attempt_result result = {.status = status};
-    return retry_outcome(&config, &plain, attempts, &result);
+    return retry_outcome(&config.retry, &plain, attempts, &result);
 }
 
 static void a_status_decides(void **state)
@@ -44,7 +42,7 @@ static void a_status_decides(void **state)
     assert_int_equal(outcome(500, 3), OUTCOME_FAILED);
     assert_int_equal(outcome(410, 1), OUTCOME_FAILED);
     struct attempt_result hopeless = {.hopeless = true};
-    assert_int_equal(retry_outcome(&config, &plain, 1, &hopeless), OUTCOME_FAILED);
+    assert_int_equal(retry_outcome(&config.retry, &plain, 1, &hopeless), OUTCOME_FAILED);
 }
 
 static void a_destination_may_have_more_attempts(void **state)
@@ -53,18 +51,18 @@ static void a_destination_may_have_more_attempts(void **state)
     int64_t pauses[] = {5, 6, 7, 8};
     struct attempt_result result = {.status = 500};
     struct destination to = {.attempts = 5};
-    assert_int_equal(retry_outcome(&config, &to, 4, &result), OUTCOME_RETRY);
-    assert_int_equal(retry_outcome(&config, &to, 5, &result), OUTCOME_FAILED);
+    assert_int_equal(retry_outcome(&config.retry, &to, 4, &result), OUTCOME_RETRY);
+    assert_int_equal(retry_outcome(&config.retry, &to, 5, &result), OUTCOME_FAILED);
     to = (struct destination){.schedule_ms = pauses, .schedule_count = 4};
-    assert_int_equal(retry_outcome(&config, &to, 4, &result), OUTCOME_RETRY);
-    assert_int_equal(retry_outcome(&config, &to, 5, &result), OUTCOME_FAILED);
-    assert_int_equal(retry_pause_ms(&config, &to, 4, &result, 0), 8);
+    assert_int_equal(retry_outcome(&config.retry, &to, 4, &result), OUTCOME_RETRY);
+    assert_int_equal(retry_outcome(&config.retry, &to, 5, &result), OUTCOME_FAILED);
+    assert_int_equal(retry_pause_ms(&config.retry, &to, 4, &result, 0), 8);
 }
 
 static int64_t pause_of(unsigned attempts, int64_t retry_after_ms, uint32_t random)
 {
     struct attempt_result result = {.status = 503, .retry_after_ms = retry_after_ms};
-    return retry_pause_ms(&config, &plain, attempts, &result, random);
+    return retry_pause_ms(&config.retry, &plain, attempts, &result, random);
 }
 
 static void pauses_follow_the_schedule(void **state)

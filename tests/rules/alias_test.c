@@ -86,6 +86,21 @@ static void test_groups_cannot_change_a_url(void **state)
     assert_goes_to(f, "https://a.example/in/x%2F..%2Fy%3Fa%20b%26%C3%A9/z");
 }
 
+static void test_groups_cannot_change_an_address(void **state)
+{
+    struct fixture *f = *state;
+    fixture_rule(f, "return alias { ['/^(.*)@h\\\\.example$/'] = 'in+$1@new.example, https://$1' }");
+    fixture_run(f, "joe.x+y\xc3\xa9@h.example");
+    assert_raises(f, "no valid host");
+    fixture_rule(f, "return alias { ['/^(.*)@h\\\\.example$/'] = "
+                    "'in+$1@new.example, https://a.example/$1' }");
+    fixture_run(f, "joe.x+y\xc3\xa9@h.example");
+    assert_goes_to(f, "in+joe.x+y\xc3\xa9@new.example https://a.example/joe.x%2By%C3%A9");
+    fixture_run(f, "\"a b@evil.example, c\"@h.example");
+    assert_goes_to(f, "in+%22a%20b%40evil.example%2C%20c%22@new.example "
+                      "https://a.example/%22a%20b%40evil.example%2C%20c%22");
+}
+
 static void test_refused_only_where_aliases_serve_alone(void **state)
 {
     struct fixture *f = *state;
@@ -130,8 +145,9 @@ static void test_wrong_keys_are_errors_of_loading(void **state)
         {"['/(a)/'] = 'https://a.example/$2'",
          "$2 in its destination, but the pattern has 1 group(s)"},
         {"['a@b'] = 7", "a destination was expected"},
-        {"['a@b'] = 'a.example'", "begins with http:// or https:// was expected"},
-        {"['a@b'] = 'boss@example.net'", "e-mail destinations are not available in this version"},
+        {"['a@b'] = 'a.example'",
+         "begins with http:// or https://, or an e-mail address, was expected"},
+        {"['a@b'] = 'boss@[192.0.2.1]'", "a domain was expected after '@'"},
         {"['a@b'] = {url = 'https://a.example', retries = 3}", "no field 'retries'"},
         {"'https://a.example'", "keys are addresses, not a number"},
         {"['a@b'] = 'null', ['A@B'] = 'null'", "stands twice, in upper and lower case"},
@@ -155,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RULES_TEST(test_best_match_alone_answers),
         RULES_TEST(test_groups_cannot_change_a_url),
+        RULES_TEST(test_groups_cannot_change_an_address),
         RULES_TEST(test_refused_only_where_aliases_serve_alone),
         RULES_TEST(test_catastrophic_key_is_no_match),
         RULES_TEST(test_wrong_keys_are_errors_of_loading),

@@ -7,8 +7,8 @@
  * Let through beyond the grammar, as mail in use holds it: "_" in domain labels, and a local-part
  * of more than 64 octets (the path's limit of 256 holds).
  */
-#ifndef MXHOOK_SMTP_PATH_H
-#define MXHOOK_SMTP_PATH_H
+#ifndef MXHOOK_PATH_H
+#define MXHOOK_PATH_H
 
 #include <stdbool.h>
 #include <stddef.h>

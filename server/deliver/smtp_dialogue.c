@@ -1,0 +1,97 @@
+/* What the other server said, and to which command. */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "smtp_transfer.h"
+
+static void enter(struct smtp_dialogue *d, enum smtp_phase phase)
+{
+    d->phase = phase;
+    d->code = 0;
+    d->size = 0;
+    d->inside = false;
+}
+
+void smtp_note_command(struct smtp_dialogue *d, const char *bytes, size_t size)
+{
+    static const struct {
+        const char *verb;
+        enum smtp_phase phase;
+    } commands[] = {{"EHLO ", SMTP_EHLO},   {"HELO ", SMTP_EHLO},      {"STARTTLS", SMTP_STARTTLS},
+                    {"AUTH ", SMTP_AUTH},   {"MAIL FROM:", SMTP_MAIL}, {"RCPT TO:", SMTP_RCPT},
+                    {"DATA\r\n", SMTP_DATA}};
+    /* Before anything else it is for another connection, which is closed to make room. */
+    d->over = d->over || (d->phase != SMTP_CONNECT && size >= 4 && memcmp(bytes, "QUIT", 4) == 0);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands && !d->over; i++) {
+        size_t length = strlen(commands[i].verb);
+        if (size >= length && memcmp(bytes, commands[i].verb, length) == 0) {
+            enter(d, commands[i].phase);
+            return;
+        }
+    }
+}
+
+/* RFC 5321 section 4.2: three digits, and "-" on all lines but the last. 0: not a reply's line. */
+static int line_code(const char *bytes, size_t size)
+{
+    if (size < 3 || bytes[0] < '2' || bytes[0] > '5' || !isdigit((unsigned char)bytes[1]) ||
+        !isdigit((unsigned char)bytes[2]))
+        return 0;
+    return (bytes[0] - '0') * 100 + (bytes[1] - '0') * 10 + bytes[2] - '0';
+}
+
+static void note_keyword(struct smtp_dialogue *d, const char *bytes, size_t size)
+{
+    static const char keyword[] = "SMTPUTF8";
+    size_t length = sizeof keyword - 1;
+    if (d->phase == SMTP_EHLO && size >= 4 + length &&
+        strncasecmp(bytes + 4, keyword, length) == 0 &&
+        (size == 4 + length || strchr(" \r\n", bytes[4 + length])))
+        d->offers_utf8 = true;
+}
+
+void smtp_note_line(struct smtp_dialogue *d, const char *bytes, size_t size)
+{
+    int code = line_code(bytes, size);
+    d->bytes += size;
+    if (d->over || code == 0)
+        return;
+    if (!d->inside)
+        d->size = 0;
+    size_t room = sizeof d->text - d->size, kept = size < room ? size : room;
+    memcpy(d->text + d->size, bytes, kept);
+    d->size += kept;
+    d->inside = size > 3 && bytes[3] == '-';
+    note_keyword(d, bytes, size);
+    if (d->inside)
+        return;
+    if (d->phase == SMTP_DATA && code == 354)
+        enter(d, SMTP_END_OF_DATA);
+    else
+        d->code = code;
+}
+
+void smtp_describe(const struct smtp_dialogue *d, char *text, size_t size)
+{
+    static const char *const names[] = {[SMTP_CONNECT] = "",
+                                        [SMTP_EHLO] = " (in reply to EHLO)",
+                                        [SMTP_STARTTLS] = " (in reply to STARTTLS)",
+                                        [SMTP_AUTH] = " (in reply to AUTH)",
+                                        [SMTP_MAIL] = " (in reply to MAIL FROM)",
+                                        [SMTP_RCPT] = " (in reply to RCPT TO)",
+                                        [SMTP_DATA] = " (in reply to DATA)",
+                                        [SMTP_END_OF_DATA] = " (in reply to end of DATA)"};
+    const char *name = d->code ? names[d->phase] : "";
+    size_t room = size - 1 - strlen(name), used = 0;
+    for (size_t i = 0; i < d->size && used < room; i++) {
+        unsigned char c = (unsigned char)d->text[i];
+        bool blank = c <= ' ' || c == 0x7f;
+        if (!blank || (used > 0 && text[used - 1] != ' '))
+            text[used++] = blank ? ' ' : (char)c;
+    }
+    while (used > 0 && text[used - 1] == ' ')
+        used--;
+    memcpy(text + used, name, strlen(name) + 1);
+}

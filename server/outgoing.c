@@ -1,0 +1,229 @@
+#include "outgoing.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "mail/original.h"
+#include "mail/payload.h"
+#include "mail/trace.h"
+
+/* ---- Checks ---- */
+
+static bool delivers(const struct outgoing *o, size_t index, bool mail)
+{
+    const struct verdict *v = o->verdicts[index];
+    for (size_t i = 0; v->kind == VERDICT_DELIVER && i < v->destination_count; i++)
+        if (destination_is_mail(&v->destinations[i]) == mail)
+            return true;
+    return false;
+}
+
+static size_t count_recipients(const struct outgoing *o, bool mail)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < o->transaction->envelope.recipient_count; i++)
+        count += delivers(o, i, mail);
+    return count;
+}
+
+/* All of it: its POSTs went out when the message was here before. */
+static void refuse(struct verdict *verdict, const char *enhanced, const char *text)
+{
+    verdict->kind = VERDICT_REJECT;
+    verdict->enhanced = enhanced;
+    verdict->text = text;
+}
+
+static struct spill *new_body(const struct outgoing *o, const char *suffix)
+{
+    char name[ID_SIZE + 32];
+    snprintf(name, sizeof name, "%s.%s", o->transaction->id, suffix);
+    return spill_new(o->directory, o->temporary ? NULL : name);
+}
+
+static int prepare_original(struct outgoing *o)
+{
+    bool changed = false;
+    o->original = new_body(o, "mail");
+    if (!o->original)
+        return -ENOMEM;
+    int code = original_write(o->message, o->config->hostname, o->original, &changed);
+    if (code != 0 || !changed || !original_is_binary(o->message))
+        return code;
+    for (size_t i = 0; i < o->transaction->envelope.recipient_count; i++)
+        if (delivers(o, i, true))
+            refuse(o->verdicts[i], "5.6.3", "Binary mail cannot be forwarded to an e-mail address");
+    return 0;
+}
+
+int outgoing_check(struct outgoing *o)
+{
+    for (size_t i = 0; i < o->transaction->envelope.recipient_count; i++) {
+        if (!delivers(o, i, true))
+            continue;
+        const char *loop = trace_loop(o->message, o->transaction->envelope.recipients[i]);
+        if (loop)
+            refuse(o->verdicts[i], "5.4.6", loop);
+    }
+    return count_recipients(o, true) > 0 ? prepare_original(o) : 0;
+}
+
+/* ---- Payloads ---- */
+
+/* What all recipients share stands once, in a tail of its own; for one recipient head and tail are
+ * one piece. *tail is NULL then. */
+static int render_tail(const struct outgoing *o, struct spill **tail)
+{
+    *tail = NULL;
+    if (count_recipients(o, false) < 2)
+        return 0;
+    *tail = new_body(o, "tail");
+    if (!*tail)
+        return -ENOMEM;
+    int code = payload_write_tail(o->message, &o->transaction->envelope, *tail);
+    return code == 0 ? spill_sync(*tail) : code;
+}
+
+static int write_json(const struct outgoing *o, size_t index, struct spill *tail,
+                      struct spill *head)
+{
+    int code = payload_write_head(&o->verdicts[index]->headers, head);
+    return code == 0 && !tail ? payload_write_tail(o->message, &o->transaction->envelope, head)
+                              : code;
+}
+
+static int write_trace(const struct outgoing *o, size_t index, struct spill *head)
+{
+    return trace_write(o->transaction, o->transaction->envelope.recipients[index],
+                       o->config->hostname, head);
+}
+
+static void discard_body(struct spill *spill)
+{
+    if (spill)
+        spill_unlink(spill);
+    spill_free(spill);
+}
+
+/* One recipient's: JSON, or the mail. `tail` is NULL for none. */
+static int render_payload(const struct outgoing *o, size_t index, bool mail, struct spill *tail,
+                          struct payload **out)
+{
+    char suffix[24];
+    snprintf(suffix, sizeof suffix, "%s%zu", mail ? "mail" : "", index + 1);
+    struct spill *head = new_body(o, suffix);
+    int code = !head  ? -ENOMEM
+               : mail ? write_trace(o, index, head)
+                      : write_json(o, index, tail, head);
+    if (code == 0)
+        code = spill_sync(head);
+    if (code == 0) {
+        *out = payload_new(head, tail);
+        if (*out && tail)
+            spill_ref(tail);
+        if (*out)
+            return 0;
+        code = -ENOMEM;
+    }
+    discard_body(head);
+    return code;
+}
+
+/* ---- Deliveries ---- */
+
+static int set_mail(const struct outgoing *o, struct delivery *d)
+{
+    char via[ORIGIN_SIZE];
+    const char *smarthost = o->config->forward.smarthost;
+    if (smarthost)
+        origin_of(smarthost, via);
+    else
+        snprintf(via, sizeof via, "mx:%s", strrchr(d->destination.url, '@') + 1);
+    d->mail_from = d->sender;
+    d->via = arena_strdup(d->arena, via);
+    return d->via ? 0 : -ENOMEM;
+}
+
+static int add_delivery(struct outgoing *o, size_t index, const struct destination *destination,
+                        struct payload *payload, unsigned number)
+{
+    const struct transaction *t = o->transaction;
+    char id[ID_SIZE];
+    id_child(id, t->id, number);
+    struct delivery *d = delivery_new(id);
+    if (!d)
+        return -ENOMEM;
+    d->payload = payload_ref(payload);
+    d->created_ms = d->due_ms = t->received_ms;
+    d->sender = arena_strdup(d->arena, t->envelope.sender);
+    d->recipient = arena_strdup(d->arena, t->envelope.recipients[index]);
+    if (!d->sender || !d->recipient || delivery_set_destination(d, destination) != 0 ||
+        (destination_is_mail(destination) && set_mail(o, d) != 0)) {
+        delivery_free(d);
+        return -ENOMEM;
+    }
+    d->next = o->deliveries;
+    o->deliveries = d;
+    return 0;
+}
+
+/* The destinations of one kind, which share a payload. */
+static int add_kind(struct outgoing *o, size_t index, bool mail, struct spill *tail,
+                    unsigned *number)
+{
+    const struct verdict *v = o->verdicts[index];
+    struct payload *payload;
+    if (!delivers(o, index, mail))
+        return 0;
+    int code = render_payload(o, index, mail, tail, &payload);
+    if (code != 0)
+        return code;
+    for (size_t i = 0; i < v->destination_count && code == 0; i++)
+        if (destination_is_mail(&v->destinations[i]) == mail)
+            code = add_delivery(o, index, &v->destinations[i], payload, ++*number);
+    payload_free(payload);
+    return code;
+}
+
+void outgoing_drop(struct outgoing *o)
+{
+    while (o->deliveries) {
+        struct delivery *d = o->deliveries;
+        o->deliveries = d->next;
+        spill_unlink(d->payload->head);
+        if (d->payload->tail)
+            spill_unlink(d->payload->tail);
+        delivery_free(d);
+    }
+}
+
+/* Makes the deliveries, oldest last: the list's order does not matter to anybody. */
+int outgoing_make(struct outgoing *o)
+{
+    struct spill *tail = NULL;
+    unsigned number = 0;
+    int code = o->original ? spill_sync(o->original) : 0;
+    if (code == 0)
+        code = render_tail(o, &tail);
+    for (size_t i = 0; i < o->transaction->envelope.recipient_count && code == 0; i++) {
+        code = add_kind(o, i, false, tail, &number);
+        if (code == 0)
+            code = add_kind(o, i, true, o->original, &number);
+    }
+    if (code != 0) {
+        outgoing_drop(o);
+        if (tail)
+            spill_unlink(tail);
+    }
+    o->kept = o->deliveries != NULL;
+    spill_free(tail);
+    return code;
+}
+
+void outgoing_free(struct outgoing *o)
+{
+    if (o->original && !o->kept)
+        spill_unlink(o->original);
+    spill_free(o->original);
+}

@@ -1,0 +1,131 @@
+/* answer_target.c - where a destination is: a URL or an e-mail address, checked. */
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "../path.h"
+#include "answer.h"
+
+/* ---- URLs ---- */
+
+/* Starts this text with that scheme, in any case (RFC 3986 section 3.1)? */
+static const char *skip_scheme(const char *url, const char *scheme)
+{
+    size_t size = strlen(scheme);
+    return strncasecmp(url, scheme, size) == 0 ? url + size : NULL;
+}
+
+/* A URL without the password that it may hold: this goes to logs. */
+static int bad_url(struct error *why, const char *url, const char *what)
+{
+    const char *at = strchr(url, '@');
+    return error_set(why, -EINVAL, "'%.80s': %s", at ? "(URL with a password)" : url, what);
+}
+
+/* 1 to 65535 in digits */
+static bool is_port(const char *text, size_t size)
+{
+    unsigned port = 0;
+    if (size == 0 || size > 5)
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        if (!isdigit((unsigned char)text[i]))
+            return false;
+        port = port * 10 + (unsigned)(text[i] - '0');
+    }
+    return port >= 1 && port <= 65535;
+}
+
+static bool is_host(const char *text, size_t size)
+{
+    if (size == 0 || size > 255)
+        return false;
+    if (text[0] == '[') {
+        if (size < 4 || text[size - 1] != ']')
+            return false;
+        for (size_t i = 1; i < size - 1; i++)
+            if (!isxdigit((unsigned char)text[i]) && !strchr(":.%", text[i]))
+                return false;
+        return true;
+    }
+    for (size_t i = 0; i < size; i++)
+        if (!isalnum((unsigned char)text[i]) && !strchr("-._", text[i]))
+            return false;
+    return text[0] != '.' && text[0] != '-';
+}
+
+/* RFC 3986 section 3.2: [userinfo "@"] host [":" port] */
+static const char *check_authority(const char *text, size_t size)
+{
+    const char *at = memrchr(text, '@', size);
+    const char *host = at ? at + 1 : text;
+    size -= (size_t)(host - text);
+    const char *bracket = memchr(host, ']', size);
+    const char *after = bracket ? bracket : host;
+    const char *colon = memchr(after, ':', size - (size_t)(after - host));
+    if (colon && !is_port(colon + 1, size - (size_t)(colon + 1 - host)))
+        return "its port is not 1 to 65535";
+    if (!is_host(host, colon ? (size_t)(colon - host) : size))
+        return "it has no valid host";
+    return NULL;
+}
+
+int answer_check_url(const char *url, size_t size, struct error *why)
+{
+    if (size > ANSWER_MAX_URL)
+        return error_set(why, -EINVAL, "a URL of %zu bytes; the limit is %d", size, ANSWER_MAX_URL);
+    for (size_t i = 0; i < size; i++)
+        if (url[i] <= ' ' || url[i] >= 0x7f || strchr("\"<>\\^`{|}", url[i]))
+            return error_set(why, -EINVAL,
+                             "a URL with a character at %zu that must be percent-encoded", i + 1);
+    const char *rest = skip_scheme(url, "https://");
+    if (!rest)
+        rest = skip_scheme(url, "http://");
+    if (!rest)
+        return bad_url(
+            why, url,
+            "a URL that begins with http:// or https://, or an e-mail address, was expected");
+    const char *fault = check_authority(rest, strcspn(rest, "/?#"));
+    return fault ? bad_url(why, url, fault) : 0;
+}
+
+/* ---- E-mail addresses ---- */
+
+/* DNS is asked for the domain as it stands: so it is in ASCII, and no address literal. */
+static int check_domain(const char *address, const char *domain, struct error *why)
+{
+    if (*domain == '[')
+        return error_set(why, -EINVAL, "'%.80s': a domain was expected after '@', not an address",
+                         address);
+    for (const char *p = domain; *p; p++)
+        if ((unsigned char)*p >= 0x80)
+            return error_set(why, -EINVAL, "'%.80s': write its domain in its ASCII form (xn--...)",
+                             address);
+    return 0;
+}
+
+static int check_address(const char *text, size_t size, struct error *why)
+{
+    char path[PATH_MAX_OCTETS + 1];
+    struct path parsed;
+    if (size > PATH_MAX_OCTETS - 2)
+        return error_set(why, -EINVAL, "an e-mail address of %zu bytes; the limit is %d", size,
+                         PATH_MAX_OCTETS - 2);
+    path[0] = '<';
+    memcpy(path + 1, text, size);
+    memcpy(path + 1 + size, ">", 2);
+    const char *end = path_parse(path, PATH_FORWARD, &parsed);
+    if (!end || *end || !parsed.domain || strcmp(parsed.address, text) != 0)
+        return error_set(why, -EINVAL, "'%.80s': not an e-mail address", text);
+    return check_domain(text, parsed.domain, why);
+}
+
+int answer_check_target(const char *text, size_t size, struct error *why)
+{
+    if (size == 0)
+        return error_set(why, -EINVAL, "an empty destination");
+    if (strlen(text) == size && strchr(text, '@') && !strstr(text, "://"))
+        return check_address(text, size, why);
+    return answer_check_url(text, size, why);
+}
