@@ -70,6 +70,9 @@ void config_unref(struct config *config)
         explicit_bzero(config->forward.srs_key, strlen(config->forward.srs_key));
     free(config->forward.srs_key);
     free(config->dns.resolvers);
+    for (size_t i = 0; i < config->auth.dnsbl_count; i++)
+        free(config->auth.dnsbl[i].zone);
+    free(config->auth.dnsbl);
     for (size_t i = 0; i < config->tls.certificate_count; i++) {
         free(config->tls.certificates[i].certificate);
         free(config->tls.certificates[i].key);
@@ -306,12 +309,27 @@ static void read_forward(lua_State *L, struct config *config)
     forward->srs_valid_ms = number(L, "forward.srs_valid");
 }
 
+/* The list has a zone's name, "refuse" or "", the next zone's, and so on. */
+static void read_dnsbl(lua_State *L, struct auth_config *auth)
+{
+    size_t count;
+    auth->dnsbl = list(L, "auth.dnsbl", sizeof *auth->dnsbl, &count);
+    for (size_t i = 0; i < count / 2; i++) {
+        auth->dnsbl[i].zone = check_memory(L, strdup(item(L, 2 * i)));
+        auth->dnsbl[i].refuse = *item(L, 2 * i + 1) != 0;
+        auth->dnsbl_count++;
+    }
+    lua_pop(L, 1);
+}
+
 static void read_auth(lua_State *L, struct auth_config *auth)
 {
     auth->spf = boolean(L, "auth.spf");
     auth->dkim = boolean(L, "auth.dkim");
     auth->dmarc = boolean(L, "auth.dmarc");
     auth->enforce = boolean(L, "auth.enforce");
+    auth->reverse_name = boolean(L, "auth.reverse_name");
+    read_dnsbl(L, auth);
     auth->timeout_ms = number(L, "auth.timeout");
 }
 

@@ -148,8 +148,16 @@ struct dns_config {
     size_t cache_size;        /* bytes */
 };
 
+struct dnsbl_zone {
+    char *zone; /* as dns/name.h's dns_name() makes it */
+    bool refuse;
+};
+
 struct auth_config {
     bool spf, dkim, dmarc; /* which checks are made */
+    bool reverse_name;     /* the client's name is looked up */
+    struct dnsbl_zone *dnsbl;
+    size_t dnsbl_count;
     bool enforce;          /* DMARC's reject is obeyed */
     int64_t timeout_ms;    /* of all look-ups of a message, after its end */
 };

@@ -39,6 +39,7 @@ struct envelope {
     /* Who the client really was, as values of Received-SPF and Authentication-Results; NULL: not
      * checked. The result's. */
     const char *received_spf, *authentication_results;
+    const char *client_name; /* its confirmed reverse name; NULL: none, or not looked up. The result's. */
 };
 
 struct transaction {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "auth/auth.h"
+#include "auth/policy.h"
 #include "clock.h"
 #include "log.h"
 #include "mail/message.h"
@@ -62,14 +63,6 @@ static void log_failure(const struct transaction *t, const char *what, int code)
     log_error("failed", t->id, LOG_TEXT("at", what), LOG_TEXT("error", strerror(-code)));
 }
 
-static void log_auth(const char *id, const struct auth_result *auth)
-{
-    log_info("auth", id, LOG_TEXT("spf", auth_code_name(auth->spf.code)),
-             LOG_NUMBER("signatures", (int64_t)auth->dkim_count),
-             LOG_TEXT("dmarc", auth_code_name(auth->dmarc.code)),
-             LOG_TEXT("from", auth->dmarc.domain));
-}
-
 static int authenticate(struct job *job)
 {
     struct transaction *t = job->transaction;
@@ -81,20 +74,16 @@ static int authenticate(struct job *job)
     t->auth = job->auth;
     t->envelope.received_spf = job->auth->received_spf;
     t->envelope.authentication_results = job->auth->authentication_results;
-    if (job->config->auth.spf || job->config->auth.dkim || job->config->auth.dmarc)
-        log_auth(t->id, job->auth);
+    t->envelope.client_name = job->auth->iprev.name;
+    policy_log(t->id, &job->config->auth, job->auth);
     return 0;
 }
 
-/* auth.enforce: what fails DMARC is refused where its domain asks for that (RFC 7489 section 6.3).
- */
 static bool is_refused(const struct job *job)
 {
-    if (!job->auth || !job->auth->refuse || !job->config->auth.enforce)
-        return false;
-    reply_set(&job->transaction->reply, 550, "5.7.1", "Refused by the DMARC policy of %s",
-              job->auth->dmarc.domain);
-    return true;
+    struct transaction *t = job->transaction;
+    return job->auth &&
+           policy_refuses(&job->config->auth, &t->envelope, job->auth, &t->reply);
 }
 
 /* The way through the rooms. *at says which one failed, where 0 is not returned. */
@@ -282,6 +271,7 @@ static void answer_on_loop(struct task *task, void *context)
     }
     t->auth = NULL;
     t->envelope.received_spf = t->envelope.authentication_results = NULL;
+    t->envelope.client_name = NULL;
     worker_done done = job->done;
     void *done_context = job->context;
     job_free(job);

@@ -1,7 +1,8 @@
 --- cel: the Common Expression Language over a message, for route.cel.
 --
---   subject, body, text, html, sender, recipient, from, message_id, helo, client_ip, user,
---   spf, dkim, dmarc          strings ("" where the message has none; "none" for the last three)
+--   subject, body, text, html, sender, recipient, from, message_id, helo, client_ip, client_name, user,
+--   spf, dkim, dmarc, iprev   strings ("" where the message has none; "none" for the last four)
+--   dnsbl                     a list of the blocklists' zones that have the client
 --   to, cc                    lists of addresses
 --   headers                   a map by name, in any case; "" where there is none; has(), in tell
 --   attachments               a list of maps: name, type, size
@@ -83,6 +84,18 @@ local function word(checked) return checked and checked.result or "none" end
 function helpers.spf(msg) return word(msg.auth.spf) end
 function helpers.dmarc(msg) return word(msg.auth.dmarc) end
 
+function helpers.iprev(msg) return word(msg.auth.iprev) end
+
+-- The zones that list the client.
+function helpers.dnsbl(msg)
+    local zones, lists = {}, msg.auth.dnsbl
+    for zone, answer in debug.getmetatable(lists).__pairs(lists) do -- a userdata
+        if answer.listed then zones[#zones + 1] = zone end
+    end
+    table.sort(zones)
+    return values.list(zones)
+end
+
 function helpers.dkim(msg)
     local signatures = msg.auth.dkim
     for i = 1, signatures and #signatures or 0 do
@@ -99,6 +112,8 @@ local variables = {
     sender = { code = "V.envelope.sender", type = "string" },
     recipient = { code = "V.envelope.recipient", type = "string" },
     client_ip = { code = "V.envelope.client_ip", type = "string" },
+    client_name = { code = '(V.envelope.client_name or "")', type = "string" },
+    dnsbl = { code = "H.dnsbl(V)", type = "list" },
     helo = { code = '(V.envelope.helo or "")', type = "string" },
     user = { code = '(V.envelope.user or "")', type = "string" },
     tls = { code = "V.envelope.tls", type = "bool" },
@@ -111,7 +126,7 @@ local variables = {
     attachments = { code = "H.attachments(V)", type = "list" },
     headers = { code = "H.headers(V)", type = "map", at = "H.header(V, %q)", at_type = "string" },
 }
-for _, name in ipairs { "spf", "dkim", "dmarc" } do
+for _, name in ipairs { "spf", "dkim", "dmarc", "iprev" } do
     variables[name] = { code = ("H.%s(V)"):format(name), type = "string" }
 end
 

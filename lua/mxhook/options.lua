@@ -174,6 +174,13 @@ return {
     "\"none\" and why, never \"pass\"." },
   { "auth.enforce", "boolean", default = false,
     "Refuses (550 5.7.1) what fails DMARC where the domain asks for that. Otherwise only rules decide." },
+  { "auth.reverse_name", "boolean", default = true,
+    "Looks up the client's name: what its address is called in DNS, where that name has the address (iprev in",
+    "RFC 8601). Rules see it in msg.envelope.client_name; the log and Authentication-Results have it too." },
+  { "auth.dnsbl", "dnsbl", example = { "zen.example.org" },
+    "DNS blocklists (RFC 5782) that are asked for the client's address, 16 at most. Rules see the answers in",
+    "msg.auth.dnsbl. { zone = \"zen.example.org\", refuse = true } refuses (550 5.7.1) who is listed, but not who",
+    "logged in. A list that does not answer lists nobody." },
   { "auth.timeout", "duration", default = "5s", min = 10, max = 60e3,
     "How long all look-ups may hold up a message after its end; what is missing then is a temperror." },
 }

@@ -241,6 +241,40 @@ local function finish_forward(result)
   return true
 end
 
+local DNSBL_MAX = 16
+local ZONE_MAX = 253 - 64 -- of a name, what the nibbles of an IPv6 address leave
+
+local function blocklist(value)
+  local expected = 'expected the name of a DNS zone, or { zone = "zen.example.org", refuse = true }'
+  if type(value) ~= "table" then value = { zone = value } end
+  local ok, why = check_keys(value, { "zone", "refuse" }, "a blocklist")
+  if not ok then return nil, why end
+  local zone = type(value.zone) == "string" and value.zone:lower():gsub("%.$", "") or ""
+  if not zone:find("^[%w%-_%.]+$") or #zone > ZONE_MAX or ("." .. zone .. "."):find("%.%.") then return nil, expected end
+  for label in zone:gmatch("[^.]+") do
+    if #label > 63 then return nil, expected end
+  end
+  if value.refuse ~= nil and type(value.refuse) ~= "boolean" then return nil, expected end
+  return { zone, value.refuse and "refuse" or "" }
+end
+
+-- A list for config.c: a zone, "refuse" or "", the next zone, and so on.
+function readers.dnsbl(value)
+  local expected = 'expected a list such as { "zen.example.org", { zone = "bl.example.net", refuse = true } }'
+  if type(value) == "table" and next(value) == nil then return value end
+  local zones, why = list_of(value, blocklist, expected)
+  if not zones then return nil, why end
+  if #zones > DNSBL_MAX then return nil, ("expected %d blocklists at most"):format(DNSBL_MAX) end
+  local list, seen = {}, {}
+  for _, each in ipairs(zones) do
+    if seen[each[1]] then return nil, ("%s stands there twice"):format(each[1]) end
+    seen[each[1]] = true
+    list[#list + 1] = each[1]
+    list[#list + 1] = each[2]
+  end
+  return list
+end
+
 -- Settles what depends on other options: each listener becomes a string for config.c. Returns nil and
 -- what is wrong, where something is.
 local function finish_listeners(result)

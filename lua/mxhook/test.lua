@@ -54,7 +54,7 @@ local function read_file(path, folder)
     return bytes
 end
 
-local envelope_names = { "sender", "recipient", "client_ip", "helo", "tls", "user", "auth" }
+local envelope_names = { "sender", "recipient", "client_ip", "client_name", "helo", "tls", "user", "auth" }
 
 -- A copy of the envelope, its `auth` complete; where it is wrong, the test's own line is to blame.
 local function checked(envelope)

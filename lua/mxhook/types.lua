@@ -28,6 +28,7 @@ function headers:iter() end
 ---@field sender string    # "" is the null one
 ---@field recipient string
 ---@field client_ip string
+---@field client_name string?  # what its address is called, where that name has the address
 ---@field helo string?
 ---@field tls boolean
 ---@field user string?     # authenticated as
@@ -51,10 +52,22 @@ function headers:iter() end
 ---@field policy string?
 ---@field reason string?
 
+---@class mxhook.Iprev
+---@field result string    # "pass": msg.envelope.client_name is there
+---@field reason string?
+
+---@class mxhook.Dnsbl
+---@field listed boolean
+---@field codes string[]   # such as "127.0.0.2"
+---@field reason string?
+---@field error string?    # why it is not known whether it lists the client
+
 ---@class mxhook.Auth
 ---@field spf mxhook.Spf?
 ---@field dkim mxhook.Dkim[]?
 ---@field dmarc mxhook.Dmarc?
+---@field iprev mxhook.Iprev?
+---@field dnsbl table<string, mxhook.Dnsbl?>  # by zone; nil where the configuration does not name it
 
 ---@class mxhook.Message
 ---@field subject string
@@ -167,10 +180,14 @@ function store.delete(key) end
 ---@field dkim string|{ result: string?, domain: string?, selector: string?, algorithm: string?, reason: string? }[]|nil
 ---@field dmarc string|{ result: string?, domain: string?, policy: string?, reason: string? }|nil
 
+---@field iprev string|{ result: string?, reason: string? }|nil
+---@field dnsbl (string|{ listed: boolean?, codes: string[]?, reason: string?, error: string? })[]|nil  # zones, or by zone
+
 ---@class mxhook.TestEnvelope
 ---@field sender string?     # default: the first address of From
 ---@field recipient string?  # default: the first address of To
 ---@field client_ip string?  # 127.0.0.1
+---@field client_name string?
 ---@field helo string?       # localhost
 ---@field tls boolean?
 ---@field user string?

@@ -1,16 +1,17 @@
 /*
- * auth.h - who really sent a message: SPF, DKIM and DMARC.
+ * auth.h - who really sent a message: SPF, DKIM and DMARC, the client's name, and blocklists.
  *
- * check        what is found out about one transaction: begun at MAIL, when SPF starts, fed with
- * the message at its end, concluded by a worker result       what came out (result.h)
+ * check        what is found out about one transaction: begun at MAIL, when SPF and what concerns
+ *              the client start, fed with the message at its end, concluded by a worker
+ * result       what came out (result.h)
  *
  * Waiting and computing are apart. One thread of this room's own waits for DNS, for all checks at
  * once, and computes SPF, which is little; a worker gets a check when every answer is there, or
  * time is up, and verifies signatures. So a slow resolver delays the messages that need it, by
  * auth.timeout at most, and takes no worker away from the others.
  *
- * Where to start: a new check asks in step() of auth.c, concludes in auth_conclude(), and has a
- * result in result.h and words in format.c.
+ * Where to start: check.h says which file is which. A new check asks in step() of check.c,
+ * concludes in auth_conclude(), and has a result in result.h and words in format.c.
  */
 #ifndef MXHOOK_AUTH_AUTH_H
 #define MXHOOK_AUTH_AUTH_H
@@ -30,8 +31,8 @@ int auth_start(const struct dns_config *config, struct auth **out, struct error 
  * it; takes NULL. */
 void auth_stop(struct auth *auth);
 
-/* Begins, with SPF where it is on. Copies what it needs; which checks are made, and the time limit,
- * are `config`'s of now. 0 or -ENOMEM. Any thread. */
+/* Begins, with what the envelope says. Copies what it needs; which checks are made, and the time
+ * limit, are `config`'s of now. 0 or -ENOMEM. Any thread. */
 int auth_begin(struct auth *auth, const struct config *config, const struct envelope *envelope,
                struct auth_check **out);
 

@@ -178,6 +178,18 @@ static void say_dmarc(struct text *text, const struct dmarc_result *dmarc)
     say_property(text, "header.from", dmarc->domain);
 }
 
+/* The name is of no use to who reads results for a verdict: it is a comment (section 2.7.3). */
+static void say_iprev(struct text *text, const struct iprev_result *iprev,
+                      const struct format_input *input)
+{
+    if (iprev->code == AUTH_NONE)
+        return;
+    say(text, "; iprev=");
+    say(text, auth_code_name(iprev->code));
+    say_reason(text, iprev->name ? iprev->name : iprev->reason);
+    say_property(text, "policy.iprev", input->client_ip);
+}
+
 static void say_results(struct text *text, const struct auth_result *result,
                         const struct format_input *input)
 {
@@ -190,6 +202,7 @@ static void say_results(struct text *text, const struct auth_result *result,
     for (size_t i = 0; i < result->dkim_count; i++)
         say_dkim(text, &result->dkim[i]);
     say_dmarc(text, &result->dmarc);
+    say_iprev(text, &result->iprev, input);
 }
 
 int format_result(struct auth_result *result, const struct format_input *input)

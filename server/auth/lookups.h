@@ -12,7 +12,8 @@
 #include "../dns/answer.h"
 
 #define LOOKUPS_MAX                                                                                \
-    150 /* of one check; RFC 7208 section 4.6.4 allows far fewer, DKIM and DMARC add some */
+    200 /* of one check; RFC 7208 section 4.6.4 allows far fewer, DKIM, DMARC and blocklists add   \
+           some */
 
 struct lookup {
     char name[DNS_NAME_MAX + 1];

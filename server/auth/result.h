@@ -52,6 +52,26 @@ struct dmarc_result {
     const char *reason; /* NULL for pass and fail */
 };
 
+/* The client's name, by RFC 8601 section 3 ("iprev"). */
+struct iprev_result {
+    enum auth_code code; /* none: not looked up */
+    const char *name;    /* of a pass: a host's name, in lower case; else NULL */
+    const char *reason;  /* NULL for a pass */
+};
+
+/* What a DNS blocklist (RFC 5782) says of the client's address. */
+struct dnsbl_result {
+    const char *zone;
+    bool listed;
+    bool refuse;              /* the configuration refuses what this one lists */
+    const char *const *codes; /* such as "127.0.0.2"; of a listed one, else none */
+    size_t code_count;
+    const char *reason; /* the list's text, one line of ASCII; NULL. Not to be trusted. */
+    const char *error;  /* why nothing is known; NULL */
+    bool failed;        /* there is an error: DNS gave no answer */
+    bool refused;       /* there is an error: the list gives none */
+};
+
 struct auth_result {
     struct arena *arena;
     struct spf_result spf;
@@ -59,6 +79,9 @@ struct auth_result {
                                * was off or could not be done */
     size_t dkim_count;        /* 0: no signature */
     struct dmarc_result dmarc;
+    struct iprev_result iprev;
+    struct dnsbl_result *dnsbl; /* one for each list of the configuration, in its order */
+    size_t dnsbl_count;
     bool refuse;              /* DMARC failed, and its policy asks to reject now */
     const char *received_spf; /* the fields' values, as they go into the payload */
     const char *authentication_results;

@@ -18,9 +18,11 @@ static const char help[] =
     "      --rcpt ADDRESS    of RCPT TO, as often as needed (default: the first address of To)\n"
     "      --sender ADDRESS  of MAIL FROM (default: the first address of From)\n"
     "      --client-ip IP    of the client (default: 127.0.0.1)\n"
+    "      --client-name NAME  that its address has (default: none)\n"
     "      --spf RESULT      that authentication found: none, pass, fail, softfail, ...\n"
     "      --dkim RESULT     of one signature of the domain in From\n"
     "      --dmarc RESULT    (default of the three: nothing was checked)\n"
+    "      --dnsbl ZONE      of a blocklist that has the client, as often as needed\n"
     "      --rules DIR       the rules of this folder, with default limits; no configuration\n"
     "      --json            a line of JSON for each recipient\n"
     "  -c, --config FILE     the configuration (default " CLI_CONFIG_PATH ")\n"
@@ -28,6 +30,7 @@ static const char help[] =
     "Exit code: 0 where every recipient is accepted, 1 where one is not.\n";
 
 #define MAX_RECIPIENTS 100
+#define MAX_LISTS      16
 
 struct arguments {
     const char *config, *rules, *file;
@@ -35,6 +38,7 @@ struct arguments {
     size_t recipient_count;
     struct trial_envelope envelope;
     struct dkim_result signature;
+    struct dnsbl_result lists[MAX_LISTS];
     bool json;
 };
 
@@ -81,6 +85,21 @@ static const char *read_dmarc(void *context, const char *value)
     return expected;
 }
 
+static const char *read_list(void *context, const char *value)
+{
+    static const char *const codes[] = {"127.0.0.2"};
+    struct arguments *arguments = context;
+    if (!arguments->envelope.auth && !(arguments->envelope.auth = auth_result_new()))
+        return "more memory";
+    struct auth_result *auth = arguments->envelope.auth;
+    if (auth->dnsbl_count == MAX_LISTS)
+        return "no more than 16 of them";
+    auth->dnsbl = arguments->lists;
+    auth->dnsbl[auth->dnsbl_count++] =
+        (struct dnsbl_result){.zone = value, .listed = true, .codes = codes, .code_count = 1};
+    return NULL;
+}
+
 static const char *read_recipient(void *context, const char *value)
 {
     struct arguments *arguments = context;
@@ -96,9 +115,11 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
         {.name = "rcpt", .read = read_recipient},
         {.name = "sender", .text = &arguments->envelope.sender},
         {.name = "client-ip", .text = &arguments->envelope.client_ip},
+        {.name = "client-name", .text = &arguments->envelope.client_name},
         {.name = "spf", .read = read_spf},
         {.name = "dkim", .read = read_dkim},
         {.name = "dmarc", .read = read_dmarc},
+        {.name = "dnsbl", .read = read_list},
         {.name = "rules", .text = &arguments->rules},
         {.name = "json", .flag = &arguments->json},
         CLI_CONFIG_OPTION(&arguments->config),

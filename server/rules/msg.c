@@ -190,16 +190,18 @@ static void push_inlines(lua_State *L, struct run *run)
 
 static void push_envelope(lua_State *L, struct run *run)
 {
-    static const char *const fields[] = {"sender", "recipient", "client_ip", "helo",
-                                         "tls",    "user",      NULL};
+    static const char *const fields[] = {"sender", "recipient", "client_ip", "client_name",
+                                         "helo",   "tls",       "user",      NULL};
     const struct envelope *envelope = &run->input->transaction->envelope;
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 7);
     push_string(L, envelope->sender);
     lua_setfield(L, -2, "sender");
     push_string(L, run->input->recipient);
     lua_setfield(L, -2, "recipient");
     push_string(L, envelope->client_ip);
     lua_setfield(L, -2, "client_ip");
+    push_string(L, envelope->client_name);
+    lua_setfield(L, -2, "client_name");
     push_string(L, envelope->helo);
     lua_setfield(L, -2, "helo");
     lua_pushboolean(L, envelope->tls);
@@ -250,12 +252,53 @@ static void push_dmarc(lua_State *L, const struct dmarc_result *dmarc)
     view_push(L, "msg.auth.dmarc", fields);
 }
 
-/* Empty where nothing was checked, as in a trial: a rule that asks gets nil, not an error. */
+static void push_iprev(lua_State *L, const struct iprev_result *iprev)
+{
+    static const char *const fields[] = {"result", "reason", NULL};
+    lua_createtable(L, 0, 2);
+    set_string(L, "result", auth_code_name(iprev->code));
+    set_string(L, "reason", iprev->reason);
+    view_push(L, "msg.auth.iprev", fields);
+}
+
+static void push_list(lua_State *L, const struct dnsbl_result *list)
+{
+    static const char *const fields[] = {"listed", "codes", "reason", "error", NULL};
+    lua_createtable(L, 0, 4);
+    lua_pushboolean(L, list->listed);
+    lua_setfield(L, -2, "listed");
+    lua_createtable(L, (int)list->code_count, 0);
+    for (size_t i = 0; i < list->code_count; i++) {
+        lua_pushstring(L, list->codes[i]);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    view_push(L, "msg.auth.dnsbl[zone].codes", NULL);
+    lua_setfield(L, -2, "codes");
+    set_string(L, "reason", list->reason);
+    set_string(L, "error", list->error);
+    view_push(L, "msg.auth.dnsbl[zone]", fields);
+}
+
+/* By zone; one that is not asked is nil. */
+static void push_dnsbl(lua_State *L, const struct auth_result *auth)
+{
+    lua_createtable(L, 0, auth ? (int)auth->dnsbl_count : 0);
+    for (size_t i = 0; auth && i < auth->dnsbl_count; i++) {
+        push_list(L, &auth->dnsbl[i]);
+        lua_setfield(L, -2, auth->dnsbl[i].zone);
+    }
+    view_push(L, "msg.auth.dnsbl", view_any_field);
+}
+
+/* Empty where nothing was checked, as in a trial, but for the blocklists: a rule that asks gets
+ * nil, not an error. */
 static void push_auth(lua_State *L, struct run *run)
 {
-    static const char *const fields[] = {"spf", "dkim", "dmarc", NULL};
+    static const char *const fields[] = {"spf", "dkim", "dmarc", "iprev", "dnsbl", NULL};
     const struct auth_result *auth = run->input->transaction->auth;
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 5);
+    push_dnsbl(L, auth);
+    lua_setfield(L, -2, "dnsbl");
     if (auth) {
         push_spf(L, &auth->spf);
         lua_setfield(L, -2, "spf");
@@ -268,6 +311,8 @@ static void push_auth(lua_State *L, struct run *run)
         lua_setfield(L, -2, "dkim");
         push_dmarc(L, &auth->dmarc);
         lua_setfield(L, -2, "dmarc");
+        push_iprev(L, &auth->iprev);
+        lua_setfield(L, -2, "iprev");
     }
     view_push(L, "msg.auth", fields);
 }

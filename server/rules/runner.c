@@ -140,6 +140,49 @@ static struct dkim_result read_signature(lua_State *L)
                                 .reason = auth_text(L, "reason")};
 }
 
+static struct iprev_result read_iprev(lua_State *L)
+{
+    return (struct iprev_result){.code = read_code(L), .reason = auth_text(L, "reason")};
+}
+
+/* NULL: no memory. */
+static const char **read_codes(lua_State *L, struct arena *arena, size_t *count)
+{
+    lua_getfield(L, -1, "codes");
+    *count = lua_objlen(L, -1);
+    const char **codes = arena_alloc(arena, *count * sizeof *codes);
+    for (size_t i = 0; codes && i < *count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        codes[i] = lua_tostring(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return codes;
+}
+
+/* A list of tables, on top. False: no memory. */
+static bool read_dnsbl(lua_State *L, struct auth_result *auth)
+{
+    size_t count = lua_objlen(L, -1);
+    auth->dnsbl = arena_alloc(auth->arena, count * sizeof *auth->dnsbl);
+    for (size_t i = 0; auth->dnsbl && i < count; i++) {
+        struct dnsbl_result *list = &auth->dnsbl[i];
+        lua_rawgeti(L, -1, (int)i + 1);
+        *list = (struct dnsbl_result){.zone = auth_text(L, "zone"),
+                                      .reason = auth_text(L, "reason"),
+                                      .error = auth_text(L, "error")};
+        lua_getfield(L, -1, "listed");
+        list->listed = lua_toboolean(L, -1);
+        lua_pop(L, 1);
+        list->codes = read_codes(L, auth->arena, &list->code_count);
+        lua_pop(L, 1);
+        if (!list->codes)
+            return false;
+        auth->dnsbl_count++;
+    }
+    return auth->dnsbl;
+}
+
 /* The table on top; NULL: no memory. */
 static struct auth_result *read_auth(lua_State *L)
 {
@@ -164,8 +207,15 @@ static struct auth_result *read_auth(lua_State *L)
         auth->dkim[auth->dkim_count++] = read_signature(L);
         lua_pop(L, 1);
     }
-    lua_pop(L, 3);
-    return auth;
+    lua_getfield(L, -4, "iprev");
+    auth->iprev = read_iprev(L);
+    lua_getfield(L, -5, "dnsbl");
+    bool complete = auth->dkim && read_dnsbl(L, auth);
+    lua_pop(L, 5);
+    if (complete)
+        return auth;
+    auth_result_free(auth);
+    return NULL;
 }
 
 /* try(bytes of a message, envelope) -> what came of it */
@@ -178,6 +228,7 @@ static int runner_try(lua_State *L)
     struct trial_envelope envelope = {.sender = optional_field(L, 2, "sender"),
                                       .recipient = optional_field(L, 2, "recipient"),
                                       .client_ip = optional_field(L, 2, "client_ip"),
+                                      .client_name = optional_field(L, 2, "client_name"),
                                       .helo = optional_field(L, 2, "helo"),
                                       .user = optional_field(L, 2, "user")};
     lua_getfield(L, 2, "tls");

@@ -60,6 +60,7 @@ static int fill_envelope(struct trial *trial, const struct trial_envelope *from)
     const char *sender = from->sender ? from->sender : first_address(&message->from);
     const char *recipient = from->recipient ? from->recipient : first_address(&message->to);
     to->tls = from->tls;
+    to->client_name = from->client_name;
     snprintf(to->client_ip, sizeof to->client_ip, "%s",
              from->client_ip ? from->client_ip : "127.0.0.1");
     int code = transaction_set_sender(trial->transaction, sender);
@@ -97,6 +98,10 @@ static int add_auth(struct trial *trial, struct auth_result *auth, const char *h
             auth->dkim[i].domain = author;
     if (!*auth->dmarc.domain)
         auth->dmarc.domain = author;
+    if (auth->iprev.code == AUTH_NONE && envelope->client_name)
+        auth->iprev.code = AUTH_PASS;
+    if (auth->iprev.code == AUTH_PASS)
+        auth->iprev.name = envelope->client_name;
     struct format_input input = {hostname, envelope->client_ip, envelope->helo};
     int code = format_result(auth, &input);
     envelope->received_spf = auth->received_spf;

@@ -26,6 +26,7 @@ struct trial {
 struct trial_envelope {
     const char *sender, *recipient;      /* NULL: the first address of From, of To */
     const char *client_ip, *helo, *user; /* NULL: 127.0.0.1, localhost, none */
+    const char *client_name;             /* confirmed; NULL: none. It must outlive the trial. */
     bool tls;
     /* What authentication found; NULL: nothing was checked. Domains that are "" become those that a
      * check would ask for; it must outlive the trial. */

@@ -5,6 +5,8 @@
 
 #define VIEW_TYPE "mxhook.view"
 
+const char *const view_any_field[] = {NULL};
+
 struct view {
     const char *what;
     const char *const *fields;
@@ -29,7 +31,7 @@ static int view_index(lua_State *L)
     lua_getfenv(L, 1);
     lua_pushvalue(L, 2);
     lua_rawget(L, -2);
-    if (!lua_isnil(L, -1) || !view->fields)
+    if (!lua_isnil(L, -1) || !view->fields || view->fields == view_any_field)
         return 1;
     const char *field = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
     for (size_t i = 0; view->fields[i]; i++)

@@ -14,6 +14,9 @@
 
 void view_open(lua_State *L); /* makes the metatable; once for each state */
 
+/* As `fields` of view_push(): the view's keys are whatever the table has, and others are nil. */
+extern const char *const view_any_field[];
+
 /* Replaces the table on top with a view of it. `what` names it in errors ("msg.from") and must live
  * as long as the program. `fields`, ended by NULL, are those it can have; NULL: it is a list. */
 void view_push(lua_State *L, const char *what, const char *const *fields);

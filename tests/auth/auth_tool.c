@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "auth/auth.h"
+#include "auth/policy.h"
 #include "clock.h"
 #include "mail/message.h"
 #include "spill.h"
@@ -64,6 +65,28 @@ static int64_t cpu_us(void)
            use.ru_stime.tv_usec;
 }
 
+/* "zone", or "!zone" to refuse, by spaces. */
+static void read_lists(char *text, struct auth_config *config)
+{
+    static struct dnsbl_zone zones[16];
+    config->dnsbl = zones;
+    for (char *zone = text ? strtok(text, " ") : NULL; zone; zone = strtok(NULL, " ")) {
+        bool refuse = *zone == '!';
+        zones[config->dnsbl_count++] = (struct dnsbl_zone){zone + refuse, refuse};
+    }
+}
+
+static void print_lists(const struct auth_result *result)
+{
+    for (size_t i = 0; i < result->dnsbl_count; i++) {
+        const struct dnsbl_result *list = &result->dnsbl[i];
+        printf("dnsbl %s %s", list->zone, list->listed ? "listed" : "not-listed");
+        for (size_t j = 0; j < list->code_count; j++)
+            printf(" %s", list->codes[j]);
+        printf("|%s|%s\n", list->reason ? list->reason : "", list->error ? list->error : "");
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct listen_address resolver = {.host = "127.0.0.1"};
@@ -76,7 +99,9 @@ int main(int argc, char **argv)
     config.auth = (struct auth_config){.spf = !getenv("NO_SPF"),
                                        .dkim = !getenv("NO_DKIM"),
                                        .dmarc = !getenv("NO_DMARC"),
+                                       .reverse_name = getenv("REVERSE_NAME"),
                                        .timeout_ms = atoi(argv[2])};
+    read_lists(getenv("DNSBL"), &config.auth);
     config.dns = (struct dns_config){.resolvers = &resolver,
                                      .resolver_count = 1,
                                      .query_timeout_ms = 300,
@@ -91,9 +116,15 @@ int main(int argc, char **argv)
     }
     struct spill *data = read_file(argv[6]);
     struct auth_result *result = check(auth, &config, &envelope, data);
-    if (result)
+    struct reply reply = {0};
+    if (result) {
+        bool refused = policy_refuses(&config.auth, &envelope, result, &reply);
         printf("%s\n%s\n%s\n", result->received_spf, result->authentication_results,
                result->refuse ? "refuse" : "take");
+        print_lists(result);
+        if (refused)
+            printf("reply %d %s %s\n", reply.code, reply.enhanced, reply.text);
+    }
     auth_result_free(result);
     long count = argc > 7 ? atol(argv[7]) : 0;
     int64_t cpu = cpu_us(), start = clock_monotonic_us();

@@ -11,33 +11,10 @@ import unittest
 
 import nameservers
 from material import ED25519, SMALL, mail, sign, zones
+from tool import TOOL, check
 
-TOOL = os.environ["AUTH_TOOL"]
 CORPUS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../shared/corpora")
-LIMIT_MS = 20000  # of look-ups, where they work
 TABLE = []
-
-
-class Result:
-    def __init__(self, output):
-        self.received_spf, self.results, self.verdict = output.splitlines()[:3]
-        parts = [part.strip() for part in self.results.split("; ")]
-        self.spf = next(p for p in self.results.split("; ") if p.startswith("spf="))
-        self.dkim = [part for part in parts if part.startswith("dkim=")]
-        self.dmarc = next(part for part in parts if part.startswith("dmarc="))
-
-
-def check(port, message, ip="192.0.2.1", helo="helo.good.test", sender="ann@good.test",
-          limit_ms=LIMIT_MS, off=()):
-    with tempfile.NamedTemporaryFile(prefix="mxhook-auth-") as file:
-        file.write(message)
-        file.flush()
-        run = subprocess.run([TOOL, str(port), str(limit_ms), ip, helo, sender, file.name],
-                             capture_output=True, text=True, timeout=90,
-                             env=dict(os.environ, **{"NO_" + name: "1" for name in off}))
-    if run.returncode != 0:
-        raise AssertionError("auth_tool: %d %s" % (run.returncode, run.stderr))
-    return Result(run.stdout)
 
 
 class Messages(unittest.TestCase):

@@ -85,6 +85,39 @@ static void auth_options(void **state)
                  "\"[::]:25\", got \"ns.example\"");
 }
 
+static void blocklists(void **state)
+{
+    (void)state;
+    struct config *c = loaded("domains = { 'a.example' }");
+    assert_true(c->auth.reverse_name);
+    assert_int_equal(c->auth.dnsbl_count, 0);
+    config_unref(c);
+    c = loaded(
+        "domains = { 'a.example' } auth = { reverse_name = false, dnsbl = { 'Zen.Example.',\n"
+        "{ zone = 'bl.example', refuse = true } } }");
+    assert_false(c->auth.reverse_name);
+    assert_int_equal(c->auth.dnsbl_count, 2);
+    assert_string_equal(c->auth.dnsbl[0].zone, "zen.example");
+    assert_false(c->auth.dnsbl[0].refuse);
+    assert_string_equal(c->auth.dnsbl[1].zone, "bl.example");
+    assert_true(c->auth.dnsbl[1].refuse);
+    config_unref(c);
+    assert_error("domains = { 'a.example' }\nauth = { dnsbl = 'zen.example' }",
+                 "2: auth.dnsbl: expected a list such as { \"zen.example.org\", { zone = "
+                 "\"bl.example.net\", refuse = true } }");
+    assert_error("domains = { 'a.example' }\nauth = { dnsbl = { 'zen..example' } }",
+                 "2: auth.dnsbl: expected the name of a DNS zone, or { zone = \"zen.example.org\", "
+                 "refuse = true }");
+    assert_error(
+        "domains = { 'a.example' }\nauth = { dnsbl = { { zone = 'a.b', reject = true } } }",
+        "2: auth.dnsbl: a blocklist has no reject");
+    assert_error("domains = { 'a.example' }\nauth = { dnsbl = { 'a.b', 'A.B' } }",
+                 "2: auth.dnsbl: a.b stands there twice");
+    assert_error("domains = { 'a.example' }\nlocal l = {} for i = 1, 17 do l[i] = 'n' .. i end\n"
+                 "auth = { dnsbl = l }",
+                 "3: auth.dnsbl: expected 16 blocklists at most");
+}
+
 static void every_option_but_domains_has_a_default(void **state)
 {
     (void)state;
@@ -257,6 +290,7 @@ static int remove_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocklists),
         cmocka_unit_test(every_option_but_domains_has_a_default),
         cmocka_unit_test(access_options),
         cmocka_unit_test(auth_options),

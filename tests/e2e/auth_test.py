@@ -28,8 +28,17 @@ SHOW = """return function(msg)
 end"""
 
 
+# Tells who the client is.
+CLIENT = """return function(msg)
+  local iprev, list = msg.auth.iprev, msg.auth.dnsbl["bl.test"]
+  msg.headers["X-Seen"] = ("%%s %%s %%s"):format(msg.envelope.client_name, iprev.result,
+    list and list.codes[1] .. " " .. list.reason)
+  return "%s/"
+end"""
+
+
 def auth(port, more=""):
-    return 'dns = { resolvers = { "127.0.0.1:%d" } } auth = { timeout = "20s", %s }\n' % (port, more)
+    return 'dns = { resolvers = { "127.0.0.1:%d" } } auth = { timeout = "20s", reverse_name = false, %s }\n' % (port, more)
 
 
 class Auth(harness.TestCase):
@@ -110,6 +119,61 @@ class Auth(harness.TestCase):
             "mx.test; spf=none (mx.test: SPF is turned off); dkim=none (DKIM is turned off); "
             "dmarc=none (DMARC is turned off)"])
         self.assertEqual(mx.logged("auth"), [])
+
+    def client(self, more="", rules=CLIENT):
+        """A server that knows its client, 127.0.0.1, by name and by list; and the receiver."""
+        nsd = nameservers.Nsd({
+            "0.0.127.in-addr.arpa": [("1", "PTR home.client.test.")],
+            "client.test": [("home", "A 127.0.0.1")],
+            "bl.test": [("1.0.0.127", "A 127.0.0.4"), ("1.0.0.127", nameservers.txt("seen in a trap"))]})
+        self.addCleanup(nsd.close)
+        sink = self.receiver()
+        return self.server({"show.lua": rules % sink.url}, 'dns = { resolvers = { "127.0.0.1:%d" } } '
+                           'auth = { timeout = "20s", %s }\n' % (nsd.port, more)), sink
+
+    def test_the_client_has_a_name(self):
+        mx, sink = self.client()
+        mx.send(mail())
+        headers = sink.wait_for(1)[0].json["headers"]
+        self.assertEqual(headers["X-Seen"], "home.client.test pass nil")
+        self.assertTrue(headers["Authentication-Results"][0].endswith(
+            "; iprev=pass (home.client.test) policy.iprev=127.0.0.1"), headers)
+        self.assertTrue(mx.logged("auth", "iprev=pass", "client_name=home.client.test"))
+
+    def test_names_alone_are_logged_and_shown(self):
+        mx, sink = self.client("spf = false, dkim = false, dmarc = false")
+        mx.send(mail())
+        self.assertEqual(sink.wait_for(1)[0].json["headers"]["X-Seen"], "home.client.test pass nil")
+        line, = mx.logged("auth", "client_name=home.client.test")
+        self.assertNotIn("spf=", line)
+
+    def test_names_are_not_looked_up_where_that_is_off(self):
+        mx, sink = self.client("reverse_name = false")
+        mx.send(mail())
+        headers = sink.wait_for(1)[0].json["headers"]
+        self.assertEqual(headers["X-Seen"], "nil none nil")
+        self.assertNotIn("iprev", headers["Authentication-Results"][0])
+
+    def test_rules_see_blocklists(self):
+        mx, sink = self.client('dnsbl = { "bl.test" }')
+        mx.send(mail())
+        self.assertEqual(sink.wait_for(1)[0].json["headers"]["X-Seen"],
+                         "home.client.test pass 127.0.0.4 seen in a trap")
+        self.assertTrue(mx.logged("auth", "dnsbl=bl.test"))
+
+    def test_blocklists_can_refuse(self):
+        mx, sink = self.client('dnsbl = { { zone = "bl.test", refuse = true } }')
+        with mx.smtp() as client:
+            client.ehlo()
+            client.mail("a@good.test")
+            client.rcpt("hook@example.com")
+            self.assertEqual(client.data(mail()), (
+                550, b"5.7.1 Your address 127.0.0.1 is listed by bl.test: seen in a trap"))
+        self.assertTrue(mx.logged("refused", "is listed by bl.test"))
+        mx.write("mxhook.lua", open(mx.config).read().replace("refuse = true", "refuse = false"))
+        mx.reload()
+        mx.send(mail())
+        self.assertEqual(len(sink.wait_for(1)), 1)
 
     def test_spf_starts_at_mail(self):
         server = nameservers.FaultyServer(lambda name, kind: 3)

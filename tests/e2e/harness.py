@@ -94,7 +94,7 @@ class Receiver:
 
 
 # No test asks a name server that it did not start itself.
-NO_DNS = "auth = { spf = false, dkim = false, dmarc = false }\n"
+NO_DNS = "auth = { spf = false, dkim = false, dmarc = false, reverse_name = false }\n"
 
 
 class Server:
@@ -109,7 +109,7 @@ class Server:
             domains = { "example.com" }
             listen = { "127.0.0.1:0" }
             spool = { directory = "spool" }
-            """ + ("" if "auth =" in config else NO_DNS) + config)
+            """ + ("" if "auth = {" in config else NO_DNS) + config)
         for name, text in rules.items():
             self.write_rule(name, text)
         if start:

@@ -83,6 +83,24 @@ class Route(Commands):
         self.assertEqual(done.returncode, 2)
         self.assertIn(b"--spf 'fails': none, pass, fail, softfail", done.stderr)
 
+    def test_client(self):
+        self.write("10.lua", """return function(msg)
+            local lists = {}
+            for zone, answer in pairs(msg.auth.dnsbl) do lists[#lists + 1] = zone .. "=" .. answer.codes[1] end
+            table.sort(lists)
+            return ("https://a.example/%s/%s"):format(msg.envelope.client_name or "", table.concat(lists, "+"))
+        end""")
+        for options, path in (
+            ([], "/"),
+            (["--client-name", "mx.sender.example"], "mx.sender.example/"),
+            (["--dnsbl", "zen.example", "--dnsbl", "bl.example"], "/bl.example=127.0.0.2+zen.example=127.0.0.2"),
+        ):
+            done = self.route(*options)
+            self.assertIn(f"-> https://a.example/{path}\n", done.stdout.decode(), done.stderr)
+        done = self.route(*["--dnsbl", "zen.example"] * 17)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"no more than 16 of them was expected", done.stderr)
+
     def test_errors(self):
         self.write("10.lua", "return 7")
         done = self.route()
@@ -175,6 +193,18 @@ it("sees every field, of a file too", function()
     assert.same({ "https://a.example/temperror/s.example/slow/2/d.example/sel/fail/sender.example/reject" },
         result.destinations)
 end)
+it("knows the client's name and its blocklists", function()
+    local result = route { to = "client@example.com", envelope = { client_ip = "192.0.2.1",
+        client_name = "mx.sender.example" }, auth = { dnsbl = { "zen.example",
+            ["bl.example"] = { codes = { "127.0.0.4", "127.0.0.9" }, reason = "spam" },
+            ["dead.example"] = { error = "DNS look-up failed" } } } }
+    assert.same({ "https://c.example/mx.sender.example/pass/bl:127.0.0.4+127.0.0.9:spam;dead:?;zen:127.0.0.2:" },
+        result.destinations)
+    assert.match("; iprev=pass %(mx.sender.example%) policy.iprev=192.0.2.1$",
+        result.headers["authentication-results"])
+    assert.same({ "https://c.example//fail/" }, route { to = "client@example.com", auth = { iprev = "fail" } }.destinations)
+    assert.same({ "https://c.example//none/" }, route { to = "client@example.com" }.destinations)
+end)
 local function wrong(message, envelope)
     local ok, failure = pcall(function() route(message, envelope) end)
     assert.is_false(ok)
@@ -182,7 +212,7 @@ local function wrong(message, envelope)
 end
 it("says what is wrong", function()
     for expected, auth in pairs {
-        ["auth: one of spf, dkim, dmarc was expected, not 'sfp'; did you mean 'spf'?"] = { sfp = "fail" },
+        ["auth: one of spf, dkim, dmarc, iprev, dnsbl was expected, not 'sfp'; did you mean 'spf'?"] = { sfp = "fail" },
         ["auth.spf.result: one of none, pass, fail, softfail, neutral, policy, temperror, permerror was expected, "
             .. "not 'softfial'; did you mean 'softfail'?"] = { spf = "softfial" },
         ["auth.dmarc.result: one of none, pass, fail, temperror, permerror was expected, not 'softfail'"] =
@@ -195,6 +225,16 @@ it("says what is wrong", function()
         ["auth.dmarc: a table was expected, not a number"] = { dmarc = 7 },
         ["auth.dmarc.policy: one of none, quarantine, reject was expected, not 'drop'"] = { dmarc = { policy = "drop" } },
         ["auth: a table was expected, not a string"] = "fail",
+        ["auth.iprev.result: one of none, pass, fail, temperror, permerror was expected, not 'neutral'"] =
+            { iprev = "neutral" },
+        ["auth.dnsbl: a table was expected, not a string"] = { dnsbl = "zen.example" },
+        ['auth.dnsbl["zen.example"]: one of listed, codes, reason, error was expected, not \\'code\\'; did you mean '
+            .. "'codes'?"] = { dnsbl = { ["zen.example"] = { code = "127.0.0.2" } } },
+        ['auth.dnsbl["zen.example"].codes: a table was expected, not a string'] =
+            { dnsbl = { ["zen.example"] = { codes = "127.0.0.2" } } },
+        ['auth.dnsbl["zen.example"].codes[2]: a string was expected, not a number'] =
+            { dnsbl = { ["zen.example"] = { codes = { "127.0.0.2", 4 } } } },
+        ["auth.dnsbl: a zone: a string was expected, not a boolean"] = { dnsbl = { true } },
     } do
         assert.has.match("10_test.lua:%d+: route: ", wrong { auth = auth })
         assert.is_truthy(wrong({ auth = auth }):find(expected, 1, true), wrong { auth = auth })
@@ -209,6 +249,19 @@ class Auth(Commands):
     def test_messages_have_results(self):
         self.write("10.lua", """return { route.cel { when = "spf == 'fail'", to = "https://spam.example/hook" },
             function(msg)
+                if not msg.envelope.recipient:find("^client@") then return end
+                local lists, iprev = {}, msg.auth.iprev
+                for zone, l in pairs(msg.auth.dnsbl) do
+                    local codes = {}
+                    for i, code in ipairs(l.codes) do codes[i] = code end
+                    lists[#lists + 1] = zone:match("%w+") .. ":" .. (l.listed and
+                        table.concat(codes, "+") .. ":" .. (l.reason or "") or l.error and "?" or "-")
+                end
+                table.sort(lists)
+                return "https://c.example/" .. (msg.envelope.client_name or "") .. "/"
+                    .. (iprev and iprev.result or "none") .. "/" .. table.concat(lists, ";")
+            end,
+            function(msg)
                 if not msg.envelope.recipient:find("^all@") then return end
                 local a = msg.auth
                 return "https://a.example/" .. table.concat({ a.spf.result, a.spf.domain, a.spf.reason, #a.dkim,
@@ -217,7 +270,7 @@ class Auth(Commands):
         self.write("10_test.lua", AUTH_TESTS)
         done = self.run_tests()
         self.assertEqual(done.returncode, 0, done.stdout.decode() + done.stderr.decode())
-        self.assertTrue(done.stdout.endswith(b"4 passed, 0 failed, 0 skipped\n"))
+        self.assertTrue(done.stdout.endswith(b"5 passed, 0 failed, 0 skipped\n"))
 
 
 class Readme(Commands):

@@ -74,15 +74,25 @@ static void test_cel_sees_authentication(void **state)
         {"spf == 'softfail'", true},
         {"dkim == 'pass' && dmarc == 'fail'", true},
         {"spf in ['fail', 'softfail'] || dmarc == 'pass'", true},
+        {"iprev == 'pass' && client_name.endsWith('.client.example')", true},
+        {"'zen.example' in dnsbl && !('bl.example' in dnsbl) && size(dnsbl) == 1", true},
     };
+    static const char *const codes[] = {"127.0.0.2"};
+    struct dnsbl_result lists[] = {
+        {.zone = "bl.example", .error = "DNS look-up failed"},
+        {.zone = "zen.example", .listed = true, .codes = codes, .code_count = 1}};
     struct dkim_result signatures[] = {{.code = AUTH_FAIL, .domain = "a.example"},
                                        {.code = AUTH_PASS, .domain = "b.example"}};
     struct auth_result auth = {.spf = {.code = AUTH_SOFTFAIL},
                                .dkim = signatures,
                                .dkim_count = 2,
-                               .dmarc = {.code = AUTH_FAIL, .policy = "reject"}};
+                               .dmarc = {.code = AUTH_FAIL, .policy = "reject"},
+                               .iprev = {.code = AUTH_PASS, .name = "mx.client.example"},
+                               .dnsbl = lists,
+                               .dnsbl_count = 2};
     struct fixture *f = *state;
     f->transaction->auth = &auth;
+    f->transaction->envelope.client_name = auth.iprev.name;
     for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++) {
         char text[256];
         snprintf(text, sizeof text, "return route.cel { when = [[%s]], to = 'https://a.example/' }",
@@ -90,11 +100,19 @@ static void test_cel_sees_authentication(void **state)
         fixture_rule(f, text);
         assert_goes_to(f, "https://a.example/");
     }
-    fixture_body(f,
-                 "assert(msg.auth.spf.result == 'softfail' and msg.auth.dmarc.policy == 'reject')\n"
-                 "assert(#msg.auth.dkim == 2 and msg.auth.dkim[2].domain == 'b.example')");
+    fixture_body(
+        f,
+        "assert(msg.auth.spf.result == 'softfail' and msg.auth.dmarc.policy == 'reject')\n"
+        "assert(#msg.auth.dkim == 2 and msg.auth.dkim[2].domain == 'b.example')\n"
+        "assert(msg.envelope.client_name == 'mx.client.example')\n"
+        "local zen = msg.auth.dnsbl['zen.example']\n"
+        "assert(zen.listed and #zen.codes == 1 and zen.codes[1] == '127.0.0.2')\n"
+        "assert(msg.auth.dnsbl['bl.example'].error and not msg.auth.dnsbl['bl.example'].listed)\n"
+        "assert(msg.auth.dnsbl['other.example'] == nil)\n"
+        "assert(not pcall(function() msg.auth.dnsbl.x = 1 end))");
     assert_kind(f, VERDICT_NO_MATCH);
     f->transaction->auth = NULL;
+    f->transaction->envelope.client_name = NULL;
 }
 
 static void test_cel_errors_show_a_caret(void **state)

@@ -1,10 +1,12 @@
 --- What authentication found, as a test says it:
 --
 --   auth = { spf = "fail", dkim = { { result = "pass", domain = "a.example", selector = "s" } },
---            dmarc = { result = "fail", domain = "a.example", policy = "reject" } }
+--            dmarc = { result = "fail", domain = "a.example", policy = "reject" }, iprev = "fail",
+--            dnsbl = { "zen.example", ["bl.example"] = { codes = { "127.0.0.4" }, reason = "spam" },
+--                      ["dead.example"] = { listed = false, error = "DNS look-up failed" } } }
 --
 -- A string is a table that says just `result`. What is missing is "none"; domains that are missing are those
--- of the message.
+-- of the message. A blocklist that is named has the client, with the code 127.0.0.2.
 
 local nearest = require "mxhook.nearest"
 
@@ -13,11 +15,13 @@ local results = {
     spf = { "none", "pass", "fail", "softfail", "neutral", "policy", "temperror", "permerror" },
     dkim = { "none", "pass", "fail", "policy", "neutral", "temperror", "permerror" },
     dmarc = { "none", "pass", "fail", "temperror", "permerror" },
+    iprev = { "none", "pass", "fail", "temperror", "permerror" },
 }
 local fields = {
     spf = { "result", "domain", "reason", "explanation" },
     dkim = { "result", "domain", "selector", "algorithm", "reason" },
     dmarc = { "result", "domain", "policy", "reason" },
+    iprev = { "result", "reason" },
 }
 local policies = { "none", "quarantine", "reject" }
 
@@ -74,12 +78,49 @@ local function read_signatures(value)
     return list
 end
 
+local list_fields = { "listed", "codes", "reason", "error" }
+
+local function expect(value, kind, where)
+    if type(value) ~= kind then
+        error(("%s: a %s was expected, not a %s"):format(where, kind, type(value)), 0)
+    end
+end
+
+local function read_list(zone, value)
+    local where = ('auth.dnsbl["%s"]'):format(zone)
+    check_table(value, where, list_fields)
+    local listed = value.listed
+    if listed == nil then listed = value.error == nil end
+    expect(listed, "boolean", where .. ".listed")
+    local codes = value.codes or (listed and { "127.0.0.2" } or {})
+    expect(codes, "table", where .. ".codes")
+    for index, code in ipairs(codes) do expect(code, "string", ("%s.codes[%d]"):format(where, index)) end
+    for _, name in ipairs { "reason", "error" } do
+        if value[name] ~= nil then expect(value[name], "string", where .. "." .. name) end
+    end
+    return { zone = zone, listed = listed, codes = codes, reason = value.reason, error = value.error }
+end
+
+-- Zones that list the client, and zone = what it says.
+local function read_lists(value)
+    expect(value, "table", "auth.dnsbl")
+    local list = {}
+    for key, item in pairs(value) do
+        if type(key) == "number" then key, item = item, {} end
+        expect(key, "string", "auth.dnsbl: a zone")
+        list[#list + 1] = read_list(key, item)
+    end
+    return list
+end
+
 --- The same, complete and checked, for server/rules/runner.c. Raises what is wrong.
 return function(auth)
-    check_table(auth, "auth", { "spf", "dkim", "dmarc" })
+    check_table(auth, "auth", { "spf", "dkim", "dmarc", "iprev", "dnsbl" })
     return {
         spf = read(auth.spf or "none", "spf", "auth.spf"),
         dkim = read_signatures(auth.dkim or {}),
         dmarc = read(auth.dmarc or "none", "dmarc", "auth.dmarc"),
+        iprev = read(auth.iprev or "none", "iprev", "auth.iprev"),
+        dnsbl = read_lists(auth.dnsbl or {}),
     }
 end

@@ -1,0 +1,208 @@
+#include "dns/dns.h"
+
+#include <stdlib.h>
+
+#include "../test.h"
+#include "responder.h"
+
+/* Two MX records: 20 b, 10 c; kept for 60 s. */
+static const char two_hosts[] = "\xc0\x0c\0\x0f\0\x01\0\0\0\x3c\0\x05\0\x14\x01"
+                                "b\0"
+                                "\xc0\x0c\0\x0f\0\x01\0\0\0\x3c\0\x05\0\x0a\x01"
+                                "c\0";
+/* An address that may not be kept: its TTL is 0. */
+static const char no_ttl[] = "\xc0\x0c\0\x01\0\x01\0\0\0\0\0\x04\xc0\0\x02\x01";
+
+struct fixture {
+    uv_loop_t loop;
+    struct responder responder;
+    struct dns *dns;
+};
+
+/* One who asks. */
+struct asker {
+    struct dns_waiter waiter;
+    struct answer *answer;
+    struct dns_waiter *forgets; /* when its own answer comes */
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    struct error err;
+    uv_loop_init(&f->loop);
+    responder_open(&f->responder, &f->loop);
+    assert_int_equal(dns_open(&f->loop, &f->responder.config, &f->dns, &err), 0);
+    f->responder.records = two_hosts;
+    f->responder.size = sizeof two_hosts - 1;
+    f->responder.count = 2;
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    dns_close(f->dns);
+    responder_close(&f->responder);
+    uv_run(&f->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&f->loop), 0);
+    free(f);
+    return 0;
+}
+
+static void on_answer(struct dns_waiter *waiter, struct answer *answer)
+{
+    struct asker *asker = (struct asker *)waiter;
+    assert_null(asker->answer);
+    asker->answer = answer;
+    if (asker->forgets)
+        dns_forget(asker->forgets);
+}
+
+static void ask(struct fixture *f, struct asker *asker, const char *name, enum record_type type)
+{
+    int code;
+    asker->waiter.done = on_answer;
+    asker->answer = dns_ask(f->dns, name, type, &asker->waiter, &code);
+    assert_int_equal(code, 0);
+}
+
+static void run_until(struct fixture *f, const struct asker *asker)
+{
+    while (!asker->answer)
+        uv_run(&f->loop, UV_RUN_ONCE);
+}
+
+static void the_hosts_of_a_domain(void **state)
+{
+    struct fixture *f = *state;
+    struct asker asker = {0};
+    ask(f, &asker, "a", RECORD_MX);
+    assert_null(asker.answer);
+    run_until(f, &asker);
+    assert_int_equal(asker.answer->status, ANSWER_RECORDS);
+    assert_int_equal(asker.answer->count, 2);
+    assert_string_equal(asker.answer->records[0].data, "c");
+    assert_int_equal(asker.answer->records[0].preference, 10);
+    answer_unref(asker.answer);
+}
+
+static void an_answer_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct asker first = {0}, second = {0};
+    ask(f, &first, "a", RECORD_MX);
+    run_until(f, &first);
+    ask(f, &second, "a", RECORD_MX);
+    assert_ptr_equal(second.answer, first.answer);
+    assert_int_equal(f->responder.asked, 1);
+    answer_unref(first.answer);
+    answer_unref(second.answer);
+}
+
+static void an_answer_without_ttl_is_not(void **state)
+{
+    struct fixture *f = *state;
+    struct asker first = {0}, second = {0};
+    f->responder.records = no_ttl;
+    f->responder.size = sizeof no_ttl - 1;
+    f->responder.count = 1;
+    ask(f, &first, "a", RECORD_A);
+    run_until(f, &first);
+    assert_int_equal(first.answer->ttl, 0);
+    ask(f, &second, "a", RECORD_A);
+    assert_null(second.answer);
+    run_until(f, &second);
+    assert_int_equal(f->responder.asked, 2);
+    answer_unref(first.answer);
+    answer_unref(second.answer);
+}
+
+static void the_same_question_goes_out_once(void **state)
+{
+    struct fixture *f = *state;
+    struct asker askers[3] = {0};
+    for (size_t i = 0; i < 3; i++)
+        ask(f, &askers[i], "a", RECORD_MX);
+    for (size_t i = 0; i < 3; i++) {
+        run_until(f, &askers[i]);
+        assert_int_equal(askers[i].answer->count, 2);
+        answer_unref(askers[i].answer);
+    }
+    assert_int_equal(f->responder.asked, 1);
+}
+
+static void who_is_forgotten_gets_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct asker gone = {0}, stays = {0};
+    ask(f, &gone, "a", RECORD_MX);
+    ask(f, &stays, "a", RECORD_MX);
+    dns_forget(&gone.waiter);
+    dns_forget(&gone.waiter);
+    run_until(f, &stays);
+    assert_null(gone.answer);
+    answer_unref(stays.answer);
+}
+
+/* Whichever of the two is told first forgets the other. */
+static void one_may_forget_the_other(void **state)
+{
+    struct fixture *f = *state;
+    struct asker one = {0}, other = {0};
+    one.forgets = &other.waiter;
+    other.forgets = &one.waiter;
+    ask(f, &one, "a", RECORD_MX);
+    ask(f, &other, "a", RECORD_MX);
+    while (!one.answer && !other.answer)
+        uv_run(&f->loop, UV_RUN_ONCE);
+    assert_true(!one.answer != !other.answer);
+    answer_unref(one.answer ? one.answer : other.answer);
+}
+
+static void failures_and_none_are_told_apart(void **state)
+{
+    struct fixture *f = *state;
+    struct asker failed = {0}, none = {0};
+    f->responder.count = 0;
+    f->responder.code = 2;
+    ask(f, &failed, "a", RECORD_MX);
+    run_until(f, &failed);
+    assert_int_equal(failed.answer->status, ANSWER_FAILED);
+    f->responder.code = 3;
+    ask(f, &none, "b", RECORD_MX);
+    run_until(f, &none);
+    assert_int_equal(none.answer->status, ANSWER_NONE);
+    answer_unref(failed.answer);
+    answer_unref(none.answer);
+}
+
+static void closing_tells_nobody(void **state)
+{
+    struct fixture *f = *state;
+    struct asker asker = {0};
+    f->responder.silent = true;
+    ask(f, &asker, "a", RECORD_MX);
+    while (f->responder.asked == 0)
+        uv_run(&f->loop, UV_RUN_ONCE);
+    dns_close(f->dns);
+    f->dns = NULL;
+    uv_run(&f->loop, UV_RUN_NOWAIT);
+    assert_null(asker.answer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_hosts_of_a_domain, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_answer_is_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_answer_without_ttl_is_not, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_same_question_goes_out_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_is_forgotten_gets_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_may_forget_the_other, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(failures_and_none_are_told_apart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(closing_tells_nobody, set_up, tear_down),
+    };
+    return RUN_TESTS(tests);
+}

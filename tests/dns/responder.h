@@ -1,0 +1,27 @@
+/*
+ * responder.h - a name server on the test's own loop, on 127.0.0.1 and a port that the kernel
+ * picks.
+ */
+#ifndef MXHOOK_TESTS_RESPONDER_H
+#define MXHOOK_TESTS_RESPONDER_H
+
+#include <uv.h>
+
+#include "config.h"
+
+struct responder {
+    uv_udp_t socket;
+    struct listen_address address;
+    struct dns_config config; /* asks this one */
+    bool silent;              /* answers nothing but for the root, which the breaker asks */
+    unsigned code;            /* RCODE */
+    unsigned count;           /* of records in `records` */
+    const void *records;      /* the answer section; a name in it may point to offset 12 */
+    size_t size;
+    unsigned asked; /* questions so far, the root's not counted */
+};
+
+void responder_open(struct responder *responder, uv_loop_t *loop);
+void responder_close(struct responder *responder);
+
+#endif
