@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "config_destination.h"
 #include "embedded.h"
 
 #define FILE_LIMIT (1024 * 1024) /* bytes of a configuration file */
@@ -55,6 +56,7 @@ void config_unref(struct config *config)
     free(config->rules.directory);
     free(config->spool.directory);
     free(config->deliver.retry.schedule_ms);
+    arena_free(config->deliver.on_failure_arena);
     free(config->deliver.ca_file);
     free(config->deliver.source_address);
     free(config->deliver.proxy);
@@ -264,6 +266,8 @@ static void read_deliver(lua_State *L, struct deliver_config *deliver)
     deliver->timeout_ms = number(L, "deliver.timeout");
     deliver->first_byte_timeout_ms = number(L, "deliver.first_byte_timeout");
     deliver->idle_timeout_ms = number(L, "deliver.idle_timeout");
+    deliver->on_failure =
+        config_read_destination(L, "deliver.on_failure", &deliver->on_failure_arena);
     deliver->ca_file = text_or_null(L, "deliver.ca_file");
     deliver->source_address = text_or_null(L, "deliver.source_address");
     deliver->proxy = text_or_null(L, "deliver.proxy");

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arena.h"
+#include "destination.h"
 #include "error.h"
 #include "log.h"
 #include "network.h"
@@ -111,6 +113,8 @@ struct deliver_config {
     int64_t timeout_ms; /* of a whole attempt */
     int64_t first_byte_timeout_ms; /* from the request's last byte to the answer's first */
     int64_t idle_timeout_ms; /* without a byte in either direction */
+    const struct destination *on_failure; /* told of what has failed for good; NULL: nobody */
+    struct arena *on_failure_arena;       /* owns it */
     char *ca_file;           /* NULL: the system's */
     char *source_address;    /* to connect from; NULL: the system picks */
     char *proxy;             /* as curl's --proxy; NULL: none */

@@ -22,6 +22,7 @@ static const char help[] =
     "Looks after what the spool holds, while the server runs or not.\n\n"
     "  list     a line for each delivery: id, state, attempts, due, recipient, destination, last "
     "answer\n"
+    "           (a notice for deliver.on_failure says which delivery it is about)\n"
     "  origins  a line for each scheme://host:port, smarthost, or MX of a domain, that something\n"
     "           waits for: deliveries, next due, and since how many failures it is left alone, "
     "and\n"
@@ -68,6 +69,8 @@ static int print_line(void *context, const struct delivery *d)
     pretty_text(d->recipient);
     putchar(' ');
     pretty_url(d->destination.url);
+    if (d->about)
+        printf(" (tells that %s has failed)", d->about);
     if (d->last_status)
         printf(" %d", d->last_status);
     if (d->last_error && *d->last_error) {
@@ -150,6 +153,8 @@ static int show(struct queue *queue, const struct arguments *arguments, struct e
     if (code != 0)
         return code;
     print_row("id", d->id);
+    if (d->about)
+        print_row("about", d->about);
     print_row("state", state_name(d->state));
     print_destination(&d->destination);
     if (d->via)

@@ -7,6 +7,7 @@
 #include "../log.h"
 #include "attempt.h"
 #include "deliver_private.h"
+#include "notice.h"
 #include "../redact.h"
 #include "retry.h"
 
@@ -89,6 +90,7 @@ static void hand_back(struct deliver *d, struct delivery *delivery, enum outcome
     if (outcome == OUTCOME_DELIVERED) {
         spool_delivered(d->spool, delivery);
     } else if (outcome == OUTCOME_FAILED) {
+        delivery->notice = notice_new(&d->config->deliver, delivery);
         spool_failed(d->spool, delivery);
     } else {
         deliver_set_timer(d, delivery->due_ms + SETTLE_MS);

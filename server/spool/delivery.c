@@ -73,6 +73,7 @@ void delivery_free(struct delivery *delivery)
 {
     if (!delivery)
         return;
+    delivery_free(delivery->notice);
     payload_free(delivery->payload);
     arena_free(delivery->arena);
 }

@@ -31,7 +31,11 @@ static int end_attempt(struct group *group, struct delivery *d)
     if (d->stored.ending == ENDED_DELIVERED)
         return store_remove(group->store, d->stored.row, d->stored.payload_row,
                             d->stored.attempts > 0);
-    return store_update(group->store, d, d->stored.ending == ENDED_FAILED);
+    bool failed = d->stored.ending == ENDED_FAILED, changed;
+    int code = store_update(group->store, d, failed, &changed);
+    if (code == 0 && failed && changed && d->notice)
+        code = store_insert(group->store, d->notice);
+    return code;
 }
 
 /* Closes the mark that stands before one piece of work. 0: go on with the next one. */

@@ -45,7 +45,8 @@ static const char *const migrations[] = {
     "  client_cert TEXT,"
     "  client_key TEXT,"
     "  mail_from TEXT," /* these two of e-mail only */
-    "  via TEXT);"
+    "  via TEXT,"
+    "  about TEXT);"         /* id of the delivery whose failure it tells of; NULL: it is mail */
     "CREATE TABLE attempt (" /* those that were not the end of it */
     "  delivery INTEGER NOT NULL,"
     "  at INTEGER NOT NULL," /* Unix time in ms */

@@ -223,7 +223,8 @@ static void finish_commits(struct spool *spool, struct commit *commits, int code
         send_change(spool);
 }
 
-/* Whoever ended an attempt knows when the next one is due, unless storing that took until then. */
+/* Whoever ended an attempt knows when the next one is due, unless storing that took until then; of
+ * a notice nobody knows. */
 static void finish_ends(struct spool *spool, struct delivery *ends)
 {
     int64_t now = ends ? clock_unix_ms() : 0;
@@ -234,6 +235,9 @@ static void finish_ends(struct spool *spool, struct delivery *ends)
         if (d->stored.ending == ENDED_RETRY) {
             leases_note_due(&spool->leases, d->stored.origin, d->due_ms);
             late |= d->due_ms <= now;
+        } else if (d->notice && d->notice->stored.row) {
+            leases_note_due(&spool->leases, d->notice->stored.origin, d->notice->due_ms);
+            late = true;
         }
         delivery_free(d);
     }

@@ -62,6 +62,8 @@ struct delivery {
     const char *sender, *recipient;
     const char *mail_from; /* e-mail: the envelope sender that it is sent with; else NULL */
     const char *via;       /* e-mail: its origin (origin.h); NULL: that of the URL */
+    const char *about; /* id of the one whose failure it tells of (a notice); NULL: it is mail */
+    struct delivery *notice; /* owned: stored together with this one's failure; NULL: none */
     struct payload *payload;
     int64_t created_ms;     /* Unix time */
     int64_t due_ms;         /* Unix time of the next attempt */
@@ -139,7 +141,9 @@ void spool_claim(struct spool *spool, struct claim *claim);
  * least once). */
 void spool_delivered(struct spool *spool, struct delivery *delivery);
 void spool_retry(struct spool *spool, struct delivery *delivery); /* due_ms, attempts, last_* set */
-void spool_failed(struct spool *spool, struct delivery *delivery); /* kept as failed */
+/* Kept as failed. Its notice goes into the spool with it, and is due at once; unless the delivery
+ * was changed by `mxhook queue` meanwhile, and so has not failed. */
+void spool_failed(struct spool *spool, struct delivery *delivery);
 /* Not attempted after all: it is due as it was before. Costs nothing on disk. */
 void spool_release(struct spool *spool, struct delivery *delivery);
 

@@ -17,7 +17,7 @@
 #define DELIVERY_COLUMNS                                                                           \
     "row, payload, origin, due, attempts, created, id, url, secret, headers, timeout_ms, "         \
     "attempts_max, sender, recipient, last_status, last_error, schedule, ca_file, client_cert, "   \
-    "client_key, mail_from, via"
+    "client_key, mail_from, via, about"
 
 /* What struct queue_filter says. */
 #define FILTER "(NOT ?1 OR due IS NULL) AND (?2 IS NULL OR instr(url, ?2) > 0) AND created >= ?3"
@@ -32,7 +32,7 @@ static const char *const sql[STATEMENT_COUNT] = {
     [MARK_UNDO] = "ROLLBACK TO mark",
     [INSERT_DELIVERY] = "INSERT INTO delivery (" DELIVERY_COLUMNS ") "
                         "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,"
-                        "?19,?20,?21,?22)",
+                        "?19,?20,?21,?22,?23)",
     [INSERT_PAYLOAD] = "INSERT INTO payload (row, last, tail, file, bytes) VALUES (?1,?2,?3,?4,?5)",
     [INSERT_TAIL] = "INSERT INTO tail (row, last, file, bytes) VALUES (?1,?2,?3,?4)",
     [DELETE_DELIVERY] = "DELETE FROM delivery WHERE row = ?1",
@@ -72,11 +72,12 @@ static const char *const sql[STATEMENT_COUNT] = {
                     "WHERE due IS NULL AND created < ?1 ORDER BY created LIMIT ?2",
     [ATTEMPTS] = "SELECT at, ms, status, error, reply FROM attempt WHERE delivery = ?1 ORDER BY at",
     /* max() and min() of a group that an index orders cost a walk over that index only. */
-    [ORIGINS] = "SELECT w.count, w.due, ifnull(h.name, (SELECT ifnull(via, url) FROM delivery WHERE row = "
-                "w.row)), ifnull(h.until, 0), ifnull(h.failures, 0) "
-                "FROM (SELECT origin, count(*) AS count, min(due) AS due, max(row) AS row "
-                "FROM delivery INDEXED BY delivery_due WHERE due IS NOT NULL GROUP BY origin) w "
-                "LEFT JOIN held h USING (origin) ORDER BY w.count DESC",
+    [ORIGINS] =
+        "SELECT w.count, w.due, ifnull(h.name, (SELECT ifnull(via, url) FROM delivery WHERE row = "
+        "w.row)), ifnull(h.until, 0), ifnull(h.failures, 0) "
+        "FROM (SELECT origin, count(*) AS count, min(due) AS due, max(row) AS row "
+        "FROM delivery INDEXED BY delivery_due WHERE due IS NOT NULL GROUP BY origin) w "
+        "LEFT JOIN held h USING (origin) ORDER BY w.count DESC",
     [HAS_FILE] = "SELECT EXISTS (SELECT 1 FROM payload WHERE file = ?1) "
                  "OR EXISTS (SELECT 1 FROM tail WHERE file = ?1)",
     [LAST_ROW] = "SELECT max((SELECT ifnull(max(row), 0) FROM delivery), "

@@ -97,6 +97,7 @@ static struct delivery *read_delivery(sqlite3_stmt *s)
     d->destination.client_key = copy_text(d->arena, s, 19, NULL, &failed);
     d->mail_from = copy_text(d->arena, s, 20, NULL, &failed);
     d->via = copy_text(d->arena, s, 21, NULL, &failed);
+    d->about = copy_text(d->arena, s, 22, NULL, &failed);
     if (!failed)
         return d;
     delivery_free(d);

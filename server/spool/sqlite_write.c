@@ -119,6 +119,7 @@ static void bind_delivery(sqlite3_stmt *s, const struct delivery *d)
     bind_text(s, 20, d->destination.client_key);
     bind_text(s, 21, d->mail_from);
     bind_text(s, 22, d->via);
+    bind_text(s, 23, d->about);
 }
 
 /* "5000,60000"; NULL: none, or no memory. */
@@ -297,7 +298,7 @@ static int keep_attempt(struct store *store, const struct delivery *d)
     return code == 0 && d->attempts > ATTEMPTS_KEPT ? trim_attempts(store, d->stored.row) : code;
 }
 
-int store_update(struct store *store, const struct delivery *d, bool failed)
+int store_update(struct store *store, const struct delivery *d, bool failed, bool *changed)
 {
     sqlite3_stmt *s = store_statement(store, UPDATE_DELIVERY);
     if (!s)
@@ -312,6 +313,7 @@ int store_update(struct store *store, const struct delivery *d, bool failed)
     bind_text(s, 5, d->last_error);
     sqlite3_bind_int64(s, 6, d->stored.attempts);
     int code = store_run(store, s);
+    *changed = code == 0 && sqlite3_changes(store->db) > 0;
     sqlite3_clear_bindings(s);
     return code == 0 ? keep_attempt(store, d) : code;
 }

@@ -44,8 +44,8 @@ int store_insert(struct store *store, struct delivery *deliveries);
  * where it is gone already. */
 int store_remove(struct store *store, int64_t row, int64_t payload_row, bool attempted);
 /* Keeps its last attempt, and writes its state (waiting until due_ms, or failed), unless `mxhook
- * queue` has set it anew or removed it meanwhile. Within a transaction. */
-int store_update(struct store *store, const struct delivery *delivery, bool failed);
+ * queue` has set it anew or removed it meanwhile: then *changed is false. Within a transaction. */
+int store_update(struct store *store, const struct delivery *delivery, bool failed, bool *changed);
 /* Marks one as failed of which no more than the row is known. Within a transaction. */
 int store_fail(struct store *store, int64_t row, const char *reason);
 /* Due now, with all attempts before it. Within a transaction. */

@@ -186,6 +186,7 @@ static void a_retry_during_an_attempt_is_not_undone_by_its_end(void **state)
     assert_int_equal(queue_retry(queue, "m-1", NULL), 0);
     d->attempts = 3;
     d->last_at_ms = 5;
+    d->notice = bench_delivery("n-1", URL, "not to be told"); /* it has not failed, after all */
     spool_failed(bench->spool, d);
     bench_wait_query(bench, "SELECT count(*) FROM attempt", 2); /* it has been stored */
     assert_int_equal(bench_query(bench, "SELECT attempts FROM delivery"), 0);

@@ -123,6 +123,48 @@ static void a_failed_one_is_kept_and_not_claimed(void **state)
     assert_null(claim.deliveries);
 }
 
+static struct delivery *failed_with_notice(struct bench *bench, struct delivery *notice)
+{
+    bench_store(bench, "m-1", URL, "x");
+    struct delivery *d = bench_claim_one(bench);
+    d->attempts = 3;
+    notice->about = arena_strdup(notice->arena, d->id);
+    d->notice = notice;
+    return d;
+}
+
+static void a_failure_s_notice_is_stored_with_it_and_due(void **state)
+{
+    struct bench *bench = *state;
+    struct delivery *d = failed_with_notice(bench, bench_delivery("n-1", URL, "told"));
+    bench->changes = 0;
+    spool_failed(bench->spool, d);
+    bench_wait(bench, &bench->changes);
+    assert_int_equal(bench_query(bench, "SELECT count(*) FROM delivery WHERE due IS NULL"), 1);
+    struct delivery *notice = bench_claim_one(bench);
+    assert_string_equal(notice->id, "n-1");
+    assert_string_equal(notice->about, "m-1");
+    char *body = bench_body(notice->payload);
+    assert_string_equal(body, "told");
+    free(body);
+    spool_delivered(bench->spool, notice);
+}
+
+static void a_failure_is_not_stored_without_its_notice(void **state)
+{
+    struct bench *bench = *state;
+    struct spill *nameless = spill_new(bench->directory, NULL);
+    static char large[SPILL_THRESHOLD + 1];
+    assert_int_equal(spill_write(nameless, large, sizeof large), 0);
+    struct payload *payload = payload_new(nameless, NULL);
+    spool_failed(bench->spool, failed_with_notice(bench, bench_delivery_of("n-1", URL, payload)));
+    payload_free(payload);
+    struct delivery *again = bench_claim_one(bench);
+    assert_string_equal(again->id, "m-1");
+    assert_int_equal(bench_query(bench, "SELECT count(*) FROM delivery WHERE due IS NOT NULL"), 1);
+    spool_delivered(bench->spool, again);
+}
+
 static void claims_keep_their_limits(void **state)
 {
     struct bench *bench = *state;
@@ -554,6 +596,8 @@ int main(void)
         TEST(what_is_delivered_is_gone),
         TEST(a_retry_waits_until_it_is_due),
         TEST(a_failed_one_is_kept_and_not_claimed),
+        TEST(a_failure_s_notice_is_stored_with_it_and_due),
+        TEST(a_failure_is_not_stored_without_its_notice),
         TEST(claims_keep_their_limits),
         TEST(a_claim_stops_at_its_bytes),
         TEST(a_commit_without_a_lease_is_told),

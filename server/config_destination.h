@@ -1,0 +1,16 @@
+/* config_destination.h - for config.c: a destination, as lua/mxhook/readers.lua has read it. */
+#ifndef MXHOOK_CONFIG_DESTINATION_H
+#define MXHOOK_CONFIG_DESTINATION_H
+
+#include <lua.h>
+
+#include "arena.h"
+#include "destination.h"
+
+/* The option `name` of the table of values at index 1; NULL: it is not set. It stands in *arena,
+ * which is made here and is the caller's to free, also where this raises a Lua error: for want of
+ * memory. */
+const struct destination *config_read_destination(lua_State *L, const char *name,
+                                                  struct arena **arena);
+
+#endif

@@ -1,0 +1,18 @@
+/*
+ * notice.h - tells the operator's URL (deliver.on_failure) that a delivery has failed for good.
+ *
+ * notice       a delivery of its own, about another one; its payload is a small JSON document,
+ * which README.md describes. It is stored with the failure, so it is as safe as mail is, and
+ *              retried and signed as others are. A notice that fails itself is told to nobody
+ */
+#ifndef MXHOOK_DELIVER_NOTICE_H
+#define MXHOOK_DELIVER_NOTICE_H
+
+#include "../config.h"
+#include "../spool/spool.h"
+
+/* The notice about one that has just failed, for delivery->notice. NULL where none is wanted; or
+ * where there is no memory, which is logged. Any thread. */
+struct delivery *notice_new(const struct deliver_config *config, const struct delivery *failed);
+
+#endif
