@@ -22,6 +22,10 @@ MXHOOK = os.environ["MXHOOK"]
 PATIENCE = float(os.environ.get("MXHOOK_PATIENCE", 60))
 
 
+class TimedOut(AssertionError):
+    pass
+
+
 def wait_until(condition, what, seconds=PATIENCE):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -29,7 +33,7 @@ def wait_until(condition, what, seconds=PATIENCE):
         if value:
             return value
         time.sleep(0.01)
-    raise AssertionError("timed out waiting for " + what)
+    raise TimedOut("timed out waiting for " + what)
 
 
 class Post:
