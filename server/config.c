@@ -350,6 +350,8 @@ static int read_values(lua_State *L)
     read_rules(L, &config->rules);
     config->spool.directory = text_or_null(L, "spool.directory");
     config->spool.keep_failed_ms = number(L, "spool.keep_failed");
+    config->spool.max_age_ms = number(L, "spool.max_age");
+    config->spool.max_size = (uint64_t)number(L, "spool.max_size");
     config->spool.min_free = (uint64_t)number(L, "spool.min_free");
     read_deliver(L, &config->deliver);
     read_forward(L, config);

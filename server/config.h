@@ -95,6 +95,8 @@ struct rules_config {
 struct spool_config {
     char *directory;
     int64_t keep_failed_ms; /* failed deliveries are removed after that */
+    int64_t max_age_ms;     /* a delivery that has waited longer is given up */
+    uint64_t max_size;      /* bytes of all that is in it; 0: no limit */
     uint64_t min_free;      /* bytes of the file system that new mail must leave */
 };
 

@@ -269,10 +269,30 @@ static void start_handles(struct server *server)
     service_watch(&server->loop, &server->watchdog);
 }
 
+static void no_work(uv_work_t *work)
+{
+    (void)work;
+}
+
+static void no_work_done(uv_work_t *work, int status)
+{
+    (void)status;
+    free(work);
+}
+
+/* libuv starts the threads of its pool when they are first needed, and ends the process where one
+ * cannot be had. So that happens now, and not at the first reload, when mail is under way. */
+static int start_pool(struct server *server, struct error *err)
+{
+    uv_work_t *work = malloc(sizeof *work);
+    int code = work ? uv_queue_work(&server->loop, work, no_work, no_work_done) : UV_ENOMEM;
+    return code == 0 ? 0 : error_set(err, code, "threads: %s", uv_strerror(code));
+}
+
 static int start_parts(struct server *server, struct error *err)
 {
-    static const struct listener_hooks hooks = {current_config,  current_rules, ruleset_unref,
-                                                check_recipient, begin,         submit, has_room};
+    static const struct listener_hooks hooks = {
+        current_config, current_rules, ruleset_unref, check_recipient, begin, submit, has_room};
     struct config *config = server->config;
     int code = auth_start(&config->dns, &server->auth, err);
     if (code == 0)
@@ -317,7 +337,9 @@ static int start(struct server *server, const char *config_path, struct error *e
     if (code != 0)
         return code;
     start_handles(server);
-    code = start_parts(server, err);
+    code = start_pool(server, err);
+    if (code == 0)
+        code = start_parts(server, err);
     if (code != 0)
         close_all(server);
     return code;

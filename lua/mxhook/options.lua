@@ -86,6 +86,12 @@ return {
   { "spool.keep_failed", "duration", default = "30d", min = 1000, max = 3650 * 86400e3,
     "How long failed deliveries are kept, for `mxhook queue retry`, before they are removed." },
 
+  { "spool.max_age", "duration", default = "5d", min = 1000, max = 3650 * 86400e3,
+    "How long a delivery may wait in all, counted from its acceptance: longer, and it is given up and kept as failed,",
+    "also where its origin is left alone and it still has attempts. One that is retried by hand gets its attempt." },
+  { "spool.max_size", "bytes", default = 0, min = 0, max = 2 ^ 50,
+    "New mail is put off (452 4.3.1) while what waits and what has failed takes more than this. 0: no limit but",
+    "the disk's." },
   { "spool.min_free", "bytes", default = "64 MiB", min = 32 * MIB, max = 2 ^ 50,
     "New mail is put off (452 4.3.1) while the spool's file system has less room than this. What is",
     "left is for what was accepted: to note that a delivery is done takes room too." },

@@ -1,6 +1,7 @@
 #include "multi.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,9 +18,12 @@ struct multi {
     uv_loop_t *loop;
     CURLM *curl;
     uv_timer_t timer;
+    bool dead; /* on_socket() has failed, and the timer is to end all transfers */
     struct multi_socket **sockets; /* by file descriptor */
     size_t socket_count;
 };
+
+static void on_timer(uv_timer_t *timer);
 
 static void finish_all(struct multi *multi)
 {
@@ -83,6 +87,15 @@ static struct multi_socket *socket_get(struct multi *multi, curl_socket_t fd)
     return multi->sockets[fd] = s;
 }
 
+/* A socket that cannot be watched, for want of memory or of the kernel's, is an error to libcurl
+ * that ends every transfer; but each only when it is run, which without sockets nobody would do. */
+static int give_up(struct multi *multi)
+{
+    multi->dead = true;
+    uv_timer_start(&multi->timer, on_timer, 0, 0);
+    return -1;
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *socket)
 {
     struct multi *multi = context;
@@ -90,20 +103,24 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
     (void)socket;
     struct multi_socket *s = socket_get(multi, fd);
     if (!s)
-        return -1;
+        return give_up(multi);
     s->events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     if (what == CURL_POLL_REMOVE)
         s->events = 0;
-    return (s->events ? uv_poll_start(&s->poll, s->events, on_poll) : uv_poll_stop(&s->poll)) == 0
-               ? 0
-               : -1;
+    int code = s->events ? uv_poll_start(&s->poll, s->events, on_poll) : uv_poll_stop(&s->poll);
+    return code == 0 ? 0 : give_up(multi);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     struct multi *multi = timer->data;
     int running;
-    curl_multi_socket_action(multi->curl, CURL_SOCKET_TIMEOUT, 0, &running);
+    bool dead = multi->dead;
+    multi->dead = false;
+    if (dead)
+        curl_multi_perform(multi->curl, &running);
+    else
+        curl_multi_socket_action(multi->curl, CURL_SOCKET_TIMEOUT, 0, &running);
     finish_all(multi);
 }
 
@@ -111,6 +128,8 @@ static int on_timer_change(CURLM *curl, long timeout_ms, void *context)
 {
     struct multi *multi = context;
     (void)curl;
+    if (multi->dead)
+        return 0;
     if (timeout_ms < 0)
         uv_timer_stop(&multi->timer);
     else

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PAGE_SIZE        16384 /* holds two payloads of a small message: fewest bytes written */
 #define CACHE_KIB        4096
 #define CHECKPOINT_PAGES 1024       /* 16 MiB: pages that come and go soon are written once */
 #define WAL_LIMIT        (64 << 20) /* bytes that the log keeps on disk after a burst */
@@ -70,6 +69,11 @@ static const char *const sql[STATEMENT_COUNT] = {
         "SELECT row, payload FROM delivery WHERE row > ?4 AND " FILTER " ORDER BY row LIMIT ?5",
     [PAGE_FAILED] = "SELECT row, payload FROM delivery INDEXED BY delivery_failed "
                     "WHERE due IS NULL AND created < ?1 ORDER BY created LIMIT ?2",
+    [PAGE_AGED] =
+        "SELECT row, payload, id, created, due IS NOT NULL AND (attempts > 0 OR due < ?2) "
+        "FROM delivery WHERE row > ?1 ORDER BY row",
+    [PAGE_COUNT] = "PRAGMA page_count",
+    [FREE_COUNT] = "PRAGMA freelist_count",
     [ATTEMPTS] = "SELECT at, ms, status, error, reply FROM attempt WHERE delivery = ?1 ORDER BY at",
     /* max() and min() of a group that an index orders cost a walk over that index only. */
     [ORIGINS] =
@@ -233,7 +237,7 @@ static int set_up(struct store *store, enum store_mode mode)
     char *pragmas = sqlite3_mprintf("PRAGMA page_size = %d; PRAGMA cache_size = -%d; "
                                     "PRAGMA temp_store = memory; PRAGMA journal_size_limit = %d; "
                                     "PRAGMA wal_autocheckpoint = %d; PRAGMA synchronous = FULL;%s",
-                                    PAGE_SIZE, CACHE_KIB, WAL_LIMIT, CHECKPOINT_PAGES,
+                                    STORE_PAGE_SIZE, CACHE_KIB, WAL_LIMIT, CHECKPOINT_PAGES,
                                     mode == STORE_SERVE ? "PRAGMA journal_mode = WAL;" : "");
     if (!pragmas)
         return -ENOMEM;

@@ -6,6 +6,8 @@
 
 #include "store.h"
 
+#define STORE_PAGE_SIZE 16384 /* holds two payloads of a small message: fewest bytes written */
+
 enum statement {
     BEGIN,
     COMMIT,
@@ -41,6 +43,9 @@ enum statement {
     ORIGINS,
     PAGE,
     PAGE_FAILED,
+    PAGE_AGED,
+    PAGE_COUNT,
+    FREE_COUNT,
     HAS_FILE,
     LAST_ROW,
     DATA_VERSION,

@@ -317,6 +317,54 @@ int store_page_failed(struct store *store, int64_t before_ms, struct store_row *
     return read_page(store, s, rows, size);
 }
 
+int store_page_aged(struct store *store, const struct store_age *age, struct store_row *rows,
+                    int size)
+{
+    sqlite3_stmt *s = store_statement(store, PAGE_AGED);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, age->after);
+    sqlite3_bind_int64(s, 2, age->due_ms);
+    int rc = SQLITE_DONE, count = 0;
+    while (count < size && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+        int64_t created = sqlite3_column_int64(s, 3);
+        if (created >= age->before_ms && created <= age->now_ms)
+            break; /* one from the future, after the clock was set, says nothing of the others */
+        if (created >= age->before_ms || !sqlite3_column_int(s, 4))
+            continue;
+        struct store_row *row = &rows[count++];
+        row->row = sqlite3_column_int64(s, 0);
+        row->payload_row = sqlite3_column_int64(s, 1);
+        const char *id = column_text(s, 2);
+        snprintf(row->id, sizeof row->id, "%s", id ? id : "");
+    }
+    int code = end_walk(store, s, rc == SQLITE_ROW ? SQLITE_DONE : rc, 0);
+    return code == 0 ? count : code;
+}
+
+/* The only column of the only row. */
+static int read_number(struct store *store, enum statement which, int64_t *number)
+{
+    sqlite3_stmt *s = store_statement(store, which);
+    if (!s)
+        return -EIO;
+    int rc = sqlite3_step(s);
+    *number = sqlite3_column_int64(s, 0);
+    int code = rc == SQLITE_ROW ? 0 : store_failed(store, rc);
+    sqlite3_reset(s);
+    return code;
+}
+
+int store_used(struct store *store, uint64_t *bytes)
+{
+    int64_t pages = 0, unused = 0;
+    int code = read_number(store, PAGE_COUNT, &pages);
+    if (code == 0)
+        code = read_number(store, FREE_COUNT, &unused);
+    *bytes = (uint64_t)(pages - unused) * STORE_PAGE_SIZE;
+    return code;
+}
+
 int store_attempts(struct store *store, int64_t row,
                    int (*each)(void *context, const struct queue_attempt *attempt), void *context)
 {
@@ -377,12 +425,5 @@ int store_has_file(struct store *store, const char *name, bool *has)
 
 int store_version(struct store *store, int64_t *version)
 {
-    sqlite3_stmt *s = store_statement(store, DATA_VERSION);
-    if (!s)
-        return -EIO;
-    int rc = sqlite3_step(s);
-    *version = sqlite3_column_int64(s, 0);
-    int code = rc == SQLITE_ROW ? 0 : store_failed(store, rc);
-    sqlite3_reset(s);
-    return code;
+    return read_number(store, DATA_VERSION, version);
 }

@@ -78,11 +78,22 @@ int store_origins(struct store *store,
 /* Up to `size` of what the filter finds past the row `after`, in order; returns how many. */
 struct store_row {
     int64_t row, payload_row;
+    char id[ID_SIZE]; /* store_page_aged() only */
 };
 int store_page(struct store *store, const struct queue_filter *filter, int64_t after,
                struct store_row *rows, int size);
 /* The same for those that failed and were accepted before. */
 int store_page_failed(struct store *store, int64_t before_ms, struct store_row *rows, int size);
+/* The same for those that wait and were accepted before `before_ms`: past the row `after`; of those
+ * that have not been attempted only what is due before `due_ms`. It ends at the first that is
+ * younger, since rows stand in the order of acceptance. */
+struct store_age {
+    int64_t after, now_ms, before_ms, due_ms;
+};
+int store_page_aged(struct store *store, const struct store_age *age, struct store_row *rows,
+                    int size);
+/* Bytes of the database that are in use; its free pages are not. */
+int store_used(struct store *store, uint64_t *bytes);
 /* Does any delivery need this file of the bodies folder? */
 int store_has_file(struct store *store, const char *name, bool *has);
 /* A number that is another one after another process wrote. */

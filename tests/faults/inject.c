@@ -66,7 +66,7 @@ static const char *const kinds[] = {"malloc",  "open",   "write",  "send",     "
 
 enum action { FAIL, KILL, KILL_AFTER, TEAR };
 
-#define DEPTH     6  /* innermost frames that tell sites apart */
+#define DEPTH     6 /* innermost frames that tell sites apart */
 #define SITES_MAX 65536
 
 static struct {

@@ -46,7 +46,7 @@ LARGE = "\r\n".join("z" * 70 for _ in range(6000))
 # Two libraries end the process by design: GLib (GMime is built on it) where it gets no memory, libuv where a thread of
 # its pool cannot be started or epoll fails. Nothing is lost by that, and the service manager starts mxhook again.
 ABORTS = "%s ended the process, nothing lost"
-GLIB = re.compile(r"GLib.*failed to allocate")
+GLIB = re.compile(r"GLib.*failed to allocate|GSlice: failed to allocate")
 LIBUV = re.compile(r"libuv\.so\S* libuv\.so\S* ")
 
 OUTCOMES = ("no effect", "put off with 4xx, then taken", "connection lost, then taken", "delivery tried again",

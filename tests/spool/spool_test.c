@@ -585,6 +585,79 @@ static void what_failed_too_long_ago_is_removed(void **state)
     assert_int_equal(bench_query(bench, "SELECT count(*) FROM delivery WHERE id LIKE 'old%'"), 0);
 }
 
+static void what_waits_too_long_is_given_up(void **state)
+{
+    struct bench *bench = *state;
+    bench_store(bench, "old", URL, "x");
+    bench_store(bench, "old-again", URL, "x"); /* as `mxhook queue retry` leaves it */
+    bench_store(bench, "young", URL, "x");
+    bench_run_sql(bench, "UPDATE delivery SET created = created - 3600000, due = due - 3600000 "
+                         "WHERE id <> 'young'");
+    bench_run_sql(bench, "UPDATE delivery SET due = due + 3600000 WHERE id = 'old-again'");
+    bench_close(bench);
+    bench->config.max_age_ms = 3500000;
+    bench_open(bench);
+    bench_wait_query(bench, "SELECT count(*) FROM delivery WHERE due IS NULL", 1);
+    assert_int_equal(bench_query(bench, "SELECT count(*) FROM delivery WHERE due IS NULL AND id = "
+                                        "'old' AND last_error LIKE '%spool.max_age%'"),
+                     1);
+}
+
+static void what_is_under_way_is_not_given_up(void **state)
+{
+    struct bench *bench = *state;
+    bench_store(bench, "old", URL, "x");
+    bench_run_sql(bench, "UPDATE delivery SET created = created - 3600000, due = due - 3600000");
+    bench_store(bench, "older", "http://other.test/", "x");
+    bench_run_sql(bench, "UPDATE delivery SET created = created - 3600000, due = due - 3600000 "
+                         "WHERE id = 'older'");
+    bench_close(bench);
+    bench->config.max_age_ms = 3500000;
+    struct claim claim;
+    bench_open(bench);
+    bench_claim(bench, &claim, 1, 1);
+    assert_non_null(claim.deliveries);
+    const char *id = claim.deliveries->id;
+    bench_wait_query(bench, "SELECT count(*) FROM delivery WHERE due IS NULL", 1);
+    char sql[120];
+    snprintf(sql, sizeof sql, "SELECT due IS NULL FROM delivery WHERE id = '%s'", id);
+    assert_int_equal(bench_query(bench, sql), 0);
+    spool_release(bench->spool, claim.deliveries);
+}
+
+/* A limit has two sides: up to it, and past it; and what leaves makes room. */
+static void a_full_spool_takes_no_more(void **state)
+{
+    struct bench *bench = *state;
+    bench_close(bench);
+    const uint64_t empty = (uint64_t)bench_query(
+        bench, "SELECT (SELECT page_count - freelist_count FROM pragma_page_count, "
+               "pragma_freelist_count) * (SELECT page_size FROM pragma_page_size)");
+    const size_t size = 100000;
+    char *body = malloc(size + 1);
+    memset(body, 'x', size);
+    body[size] = 0;
+    bench->config.max_size = empty + 2 * size;
+    bench_open(bench);
+    struct delivery *d[3];
+    for (int i = 0; i < 3; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "m-%d", i);
+        d[i] = bench_delivery(id, URL, body);
+        assert_int_equal(bench_commit(bench, d[i], true), i < 2 ? 0 : -ENOSPC);
+    }
+    spool_delivered(bench->spool, d[0]);
+    bench_wait_query(bench, COUNT, 1);
+    for (int i = 0, status = -ENOSPC; status != 0; i++) { /* measured once a second */
+        assert_true(i < 50);
+        uv_sleep(100);
+        status = bench_commit(bench, d[2], true);
+    }
+    delivery_free(d[1]);
+    delivery_free(d[2]);
+    free(body);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_set_up, bench_tear_down)
 
 int main(void)
@@ -617,6 +690,9 @@ int main(void)
         TEST(what_is_no_spool_is_refused),
         TEST(nobody_else_can_read_it),
         TEST(what_failed_too_long_ago_is_removed),
+        TEST(what_waits_too_long_is_given_up),
+        TEST(what_is_under_way_is_not_given_up),
+        TEST(a_full_spool_takes_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,172 @@
+#include "upkeep.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <uv.h>
+
+#include "../clock.h"
+#include "../log.h"
+
+#define SECOND_NS     1000000000ull
+#define LOOK_NS       (60 * SECOND_NS) /* between two looks for what is too old */
+#define PAGE          200              /* deliveries of one transaction */
+#define MEASURE_NS    SECOND_NS
+#define MEASURE_SHARE 20 /* of the time at most a part in so many is spent on measuring */
+#define UNTRIED_GRACE_MS                                                                           \
+    60000 /* an old one that `mxhook queue retry` has set anew gets its attempt */
+
+#define TOO_OLD "given up: it has waited longer than spool.max_age"
+
+void upkeep_init(struct upkeep *upkeep, const struct spool_config *config)
+{
+    *upkeep = (struct upkeep){.keep_failed_ms = config->keep_failed_ms,
+                              .max_age_ms = config->max_age_ms,
+                              .min_free = config->min_free,
+                              .max_size = config->max_size};
+}
+
+/* ---- Room ---- */
+
+static uint64_t file_bytes(const char *folder)
+{
+    uint64_t bytes = 0;
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return 0;
+    struct dirent *entry;
+    struct stat st;
+    while ((entry = readdir(dir)))
+        if (fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 && S_ISREG(st.st_mode))
+            bytes += (uint64_t)st.st_size;
+    closedir(dir);
+    return bytes;
+}
+
+static void measure(struct upkeep *upkeep, struct store *store)
+{
+    uint64_t start = uv_hrtime(), pages = 0;
+    if (start < upkeep->measure_due)
+        return;
+    if (store_used(store, &pages) == 0)
+        upkeep->size = pages + file_bytes(store_bodies(store));
+    uint64_t end = uv_hrtime(), pause = (end - start) * MEASURE_SHARE;
+    upkeep->measure_due = end + (pause > MEASURE_NS ? pause : MEASURE_NS);
+}
+
+static uint64_t commits_size(const struct commit *commits)
+{
+    uint64_t size = 0;
+    for (const struct commit *c = commits; c; c = c->next)
+        for (const struct delivery *d = c->deliveries; d; d = d->next)
+            size += payload_size(d->payload); /* a shared one too often: measuring sets it right */
+    return size;
+}
+
+static bool is_over_size(struct upkeep *upkeep, struct store *store, const struct commit *commits)
+{
+    if (upkeep->max_size == 0)
+        return false;
+    uint64_t more = commits_size(commits);
+    measure(upkeep, store);
+    if (upkeep->size + more > upkeep->max_size)
+        return true;
+    upkeep->size += more;
+    return false;
+}
+
+/* What is accepted must be able to leave: to remove it needs room in SQLite's log, and in the
+ * database when the log is worked in. */
+static bool is_disk_low(const struct upkeep *upkeep, struct store *store, uint64_t *free_bytes)
+{
+    struct statvfs disk;
+    if (statvfs(store_bodies(store), &disk) != 0)
+        return false; /* writing will tell */
+    *free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    return *free_bytes < upkeep->min_free;
+}
+
+bool upkeep_has_room(struct upkeep *upkeep, struct store *store, const struct commit *commits)
+{
+    uint64_t free_bytes = 0;
+    bool low = is_disk_low(upkeep, store, &free_bytes);
+    bool full = !low && is_over_size(upkeep, store, commits);
+    if (low && !upkeep->no_room)
+        log_error("spool-low", NULL, LOG_NUMBER("free", (int64_t)free_bytes),
+                  LOG_NUMBER("min_free", (int64_t)upkeep->min_free));
+    if (full && !upkeep->no_room)
+        log_error("spool-full", NULL, LOG_NUMBER("size", (int64_t)upkeep->size),
+                  LOG_NUMBER("max_size", (int64_t)upkeep->max_size));
+    if (!low && !full && upkeep->no_room)
+        log_info("spool-recovered", NULL, LOG_NUMBER("free", (int64_t)free_bytes));
+    upkeep->no_room = low || full;
+    return !upkeep->no_room;
+}
+
+/* ---- Age ---- */
+
+/* Ends a transaction; 0 or what went wrong. */
+static int close_transaction(struct store *store, int code)
+{
+    if (code == 0)
+        code = store_commit(store);
+    if (code != 0)
+        store_undo(store);
+    return code;
+}
+
+/* Removes what failed too long ago, a page at a time. True: there may be more. */
+static bool remove_failed(const struct upkeep *upkeep, struct store *store)
+{
+    struct store_row rows[PAGE];
+    if (upkeep->keep_failed_ms == 0)
+        return false;
+    int64_t before = clock_unix_ms() - upkeep->keep_failed_ms;
+    int code = store_begin(store);
+    int count = code == 0 ? store_page_failed(store, before, rows, PAGE) : 0;
+    if (count < 0)
+        code = count;
+    for (int i = 0; i < count && code == 0; i++)
+        code = store_remove(store, rows[i].row, rows[i].payload_row, true);
+    code = close_transaction(store, code);
+    if (code == 0 && count > 0)
+        log_info("spool-expired", NULL, LOG_NUMBER("deliveries", count));
+    return code == 0 && count == PAGE;
+}
+
+/* Fails what has waited too long, whether its attempts failed or its origin is held back. One that
+ * is in flight is left to the next look. True: there may be more. */
+static bool fail_aged(struct upkeep *upkeep, struct store *store, const struct leases *leases)
+{
+    struct store_row rows[PAGE];
+    int64_t now = clock_unix_ms();
+    if (upkeep->max_age_ms == 0)
+        return false;
+    struct store_age age = {upkeep->aged_row, now, now - upkeep->max_age_ms,
+                            now - UNTRIED_GRACE_MS};
+    int code = store_begin(store);
+    int count = code == 0 ? store_page_aged(store, &age, rows, PAGE) : 0;
+    if (count < 0)
+        code = count;
+    for (int i = 0; i < count && code == 0; i++)
+        if (!leases_has(leases, rows[i].row))
+            code = store_fail(store, rows[i].row, TOO_OLD);
+    code = close_transaction(store, code);
+    for (int i = 0; i < count && code == 0; i++)
+        if (!leases_has(leases, rows[i].row))
+            log_error("undelivered", rows[i].id, LOG_TEXT("error", TOO_OLD));
+    bool more = code == 0 && count == PAGE;
+    upkeep->aged_row = more ? rows[count - 1].row : 0;
+    return more;
+}
+
+void upkeep_run(struct upkeep *upkeep, struct store *store, struct leases *leases)
+{
+    if (uv_hrtime() < upkeep->look_due)
+        return;
+    bool more = fail_aged(upkeep, store, leases);
+    more |= remove_failed(upkeep, store);
+    if (!more) /* else a page of each, each time */
+        upkeep->look_due = uv_hrtime() + LOOK_NS;
+}

@@ -1,0 +1,30 @@
+/*
+ * upkeep.h - what keeps the spool within its bounds: room for new mail, and the ends of what is too
+ * old. The spool's thread.
+ */
+#ifndef MXHOOK_SPOOL_UPKEEP_H
+#define MXHOOK_SPOOL_UPKEEP_H
+
+#include "leases.h"
+#include "store.h"
+
+struct upkeep {
+    int64_t keep_failed_ms, max_age_ms; /* 0: for ever */
+    uint64_t min_free, max_size;        /* bytes; max_size 0: no limit */
+    uint64_t size,
+        measure_due;   /* bytes when it was last measured, and accepted since; uv_hrtime() */
+    uint64_t look_due; /* uv_hrtime() of the next look for what is too old */
+    int64_t aged_row;  /* where that look goes on */
+    bool no_room;      /* new mail is put off: said once */
+};
+
+void upkeep_init(struct upkeep *upkeep, const struct spool_config *config);
+
+/* May this be taken in? Counts it. */
+bool upkeep_has_room(struct upkeep *upkeep, struct store *store, const struct commit *commits);
+
+/* To be called now and then: removes what failed too long ago, fails what has waited too long. A
+ * bounded piece of work. */
+void upkeep_run(struct upkeep *upkeep, struct store *store, struct leases *leases);
+
+#endif
