@@ -31,8 +31,8 @@ ERRORS = {"malloc": (errno.ENOMEM,), "open": (errno.EMFILE, errno.EACCES), "writ
           "truncate": (errno.EIO,), "mkdir": (errno.ENOSPC,), "accept": (errno.EMFILE, errno.ECONNABORTED),
           "connect": (errno.ENETUNREACH,), "socket": (errno.EMFILE,), "thread": (errno.EAGAIN,),
           "epoll": (errno.ENOSPC,), "mmap": (errno.ENOMEM,)}
-SAMPLE = {"malloc": 40, "open": 15}  # of each kind
-SAMPLE_OTHERS = 6
+SAMPLE = {"malloc": 30, "open": 8}  # of each kind
+SAMPLE_OTHERS = 4
 SEED = int(os.environ.get("MXHOOK_SEED", random.randrange(1 << 30)))
 RULES = """
 return {
