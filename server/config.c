@@ -53,6 +53,8 @@ void config_unref(struct config *config)
     free(config->access.allow);
     free(config->access.deny);
     free(config->access.unlimited);
+    free(config->access.xclient);
+    free(config->access.proxies);
     free(config->rules.directory);
     free(config->spool.directory);
     free(config->deliver.retry.schedule_ms);
@@ -144,7 +146,7 @@ static void read_addresses(lua_State *L, const char *name, struct listen_address
     *out = list(L, name, sizeof **out, count);
     for (size_t i = 0; i < *count; i++) {
         struct listen_address *a = &(*out)[i];
-        if (sscanf(item(L, i), "%63s %d", a->host, &a->port) != 2)
+        if (sscanf(item(L, i), "%107s %d", a->host, &a->port) != 2)
             luaL_error(L, "%s: not an address", name);
     }
     lua_pop(L, 1);
@@ -155,11 +157,14 @@ static void read_listen(lua_State *L, struct smtp_config *smtp)
     smtp->listen = list(L, "listen", sizeof *smtp->listen, &smtp->listen_count);
     for (size_t i = 0; i < smtp->listen_count; i++) {
         struct listen_address *a = &smtp->listen[i];
-        unsigned tls, auth;
-        if (sscanf(item(L, i), "%63s %d %u %u", a->host, &a->port, &tls, &auth) != 4)
+        unsigned tls, auth, lmtp, proxy;
+        if (sscanf(item(L, i), "%107s %d %u %u %u %u", a->host, &a->port, &tls, &auth, &lmtp,
+                   &proxy) != 6)
             luaL_error(L, "listen: not an address");
         a->tls = (enum listen_tls)tls;
         a->auth = (enum listen_auth)auth;
+        a->lmtp = lmtp;
+        a->proxy = proxy;
     }
     lua_pop(L, 1);
 }
@@ -215,6 +220,7 @@ static void read_smtp(lua_State *L, struct smtp_config *smtp)
     smtp->max_errors = (size_t)number(L, "smtp.max_errors");
     smtp->command_timeout_ms = number(L, "smtp.command_timeout");
     smtp->data_timeout_ms = number(L, "smtp.data_timeout");
+    smtp->message_timeout_ms = number(L, "smtp.message_timeout");
 }
 
 static void read_networks(lua_State *L, const char *name, struct network **out, size_t *count)
@@ -231,6 +237,10 @@ static void read_access(lua_State *L, struct access_config *access)
     read_networks(L, "access.allow", &access->allow, &access->allow_count);
     read_networks(L, "access.deny", &access->deny, &access->deny_count);
     read_networks(L, "access.unlimited", &access->unlimited, &access->unlimited_count);
+    read_networks(L, "access.xclient", &access->xclient, &access->xclient_count);
+    read_networks(L, "access.proxies", &access->proxies, &access->proxy_count);
+    access->proxy_timeout_ms = number(L, "access.proxy_timeout");
+    access->greeting_pause_ms = number(L, "access.greeting_pause");
     access->connections_per_address = (size_t)number(L, "access.connections_per_address");
     access->connections_per_network = (size_t)number(L, "access.connections_per_network");
     access->messages_per_minute = (size_t)number(L, "access.messages_per_minute");

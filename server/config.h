@@ -37,10 +37,12 @@ enum listen_auth {
 };
 
 struct listen_address {
-    char host[64];       /* numeric IPv4 or IPv6 */
+    char host[108];      /* numeric IPv4 or IPv6; of smtp.listen also the path of a Unix-domain socket */
     int port;            /* 0: the kernel picks one, which the log names */
-    enum listen_tls tls; /* these two: of smtp.listen only */
+    enum listen_tls tls; /* the rest: of smtp.listen only */
     enum listen_auth auth;
+    bool lmtp;           /* LMTP (RFC 2033), not SMTP */
+    bool proxy;          /* each connection begins with a PROXY header */
 };
 
 struct user {
@@ -72,12 +74,17 @@ struct smtp_config {
     size_t max_errors;       /* bad commands in one session, then 421 */
     int64_t command_timeout_ms; /* RFC 5321 4.5.3.2.7 */
     int64_t data_timeout_ms;    /* between two pieces of DATA */
+    int64_t message_timeout_ms; /* to the end of a message, from the greeting or the last message */
 };
 
 /* Who may talk, and how much. A limit of 0: none. */
 struct access_config {
     struct network *allow, *deny, *unlimited;
     size_t allow_count, deny_count, unlimited_count; /* no allow: everyone */
+    struct network *xclient, *proxies; /* who may tell that a client is at another address */
+    size_t xclient_count, proxy_count;
+    int64_t proxy_timeout_ms;  /* for the PROXY header */
+    int64_t greeting_pause_ms; /* in which a client must not talk; 0: none */
     size_t connections_per_address, connections_per_network;
     size_t messages_per_minute; /* of an address */
     size_t recipients_per_session;

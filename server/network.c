@@ -45,6 +45,20 @@ static int parse_address(const char *text, struct ip_address *address, unsigned 
     return 0;
 }
 
+int ip_address_parse(const char *text, struct ip_address *address)
+{
+    unsigned base;
+    return parse_address(text, address, &base);
+}
+
+void ip_address_format(const struct ip_address *address, char text[46])
+{
+    if (ip_address_is_v4(address))
+        inet_ntop(AF_INET, address->bytes + sizeof v4_mapped, text, 46);
+    else
+        inet_ntop(AF_INET6, address->bytes, text, 46);
+}
+
 static int parse_prefix(const char *text, unsigned max, unsigned *prefix)
 {
     size_t digits = strspn(text, "0123456789");

@@ -23,6 +23,10 @@ struct network {
 /* False: another family than IPv4 or IPv6. */
 bool ip_address_from(const struct sockaddr *from, struct ip_address *to);
 bool ip_address_is_v4(const struct ip_address *address);
+/* 0, or -EINVAL: not one. */
+int ip_address_parse(const char *text, struct ip_address *address);
+/* IPv4-mapped ones as IPv4. */
+void ip_address_format(const struct ip_address *address, char text[46]);
 
 /* "192.0.2.0/24", "2001:db8::/32", or an address alone. 0, or -EINVAL: not one, or a bit is set
  * after the prefix. */

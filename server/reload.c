@@ -73,7 +73,8 @@ static bool same_addresses(const struct listen_address *a, size_t a_count,
     if (a_count != b_count)
         return false;
     for (size_t i = 0; i < a_count; i++)
-        if (a[i].port != b[i].port || a[i].tls != b[i].tls || a[i].auth != b[i].auth || strcmp(a[i].host, b[i].host) != 0)
+        if (a[i].port != b[i].port || a[i].tls != b[i].tls || a[i].auth != b[i].auth ||
+            a[i].lmtp != b[i].lmtp || a[i].proxy != b[i].proxy || strcmp(a[i].host, b[i].host) != 0)
             return false;
     return true;
 }

@@ -47,7 +47,7 @@ struct server {
     struct reload *reload;
     uv_signal_t hangup, terminate, interrupt;
     uv_timer_t stop_timer, watchdog;
-    int *sockets;        /* one for each address to listen on; the listeners take them over */
+    struct listen_socket *sockets; /* one for each address to listen on; the listeners take them over */
     size_t transactions; /* handed to the workers and not yet back */
 };
 
@@ -85,7 +85,7 @@ static bool has_room(void *context)
 
 struct waiting_session {
     struct server *server;
-    void (*done)(void *token, const struct reply *reply);
+    void (*done)(void *token, const struct reply *replies, size_t count);
     void *token;
 };
 
@@ -94,7 +94,10 @@ static void transaction_done(void *context, struct transaction *transaction,
 {
     struct waiting_session *waiting = context;
     struct server *server = waiting->server;
-    waiting->done(waiting->token, &transaction->reply);
+    if (transaction->replies)
+        waiting->done(waiting->token, transaction->replies, transaction->envelope.recipient_count);
+    else
+        waiting->done(waiting->token, &transaction->reply, 1);
     transaction_free(transaction);
     free(waiting);
     if (deliveries)
@@ -113,7 +116,8 @@ static void begin(void *context, struct transaction *transaction)
 }
 
 static void submit(void *context, struct transaction *transaction,
-                   void (*done)(void *token, const struct reply *reply), void *token)
+                   void (*done)(void *token, const struct reply *replies, size_t count),
+                   void *token)
 {
     struct server *server = context;
     struct waiting_session *waiting = malloc(sizeof *waiting);
@@ -124,7 +128,7 @@ static void submit(void *context, struct transaction *transaction,
         struct reply reply;
         reply_set(&reply, 451, "4.3.0", "Out of memory, try again later");
         transaction_free(transaction);
-        done(token, &reply);
+        done(token, &reply, 1);
         return;
     }
     *waiting = (struct waiting_session){server, done, token};

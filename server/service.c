@@ -18,29 +18,30 @@
 
 /* ---- Sockets ---- */
 
-int service_open_sockets(const struct config *config, int **sockets, struct error *err)
+int service_open_sockets(const struct config *config, struct listen_socket **sockets,
+                         struct error *err)
 {
     int count = sd_listen_fds(1);
     if (count < 0)
         return error_set(err, count, "cannot take over sockets (LISTEN_FDS): %s", strerror(-count));
     int *inherited = malloc(sizeof *inherited * (size_t)(count + 1));
-    int *fds = malloc(sizeof *fds * config->smtp.listen_count);
+    struct listen_socket *opened = malloc(sizeof *opened * config->smtp.listen_count);
     int code = -ENOMEM;
-    if (inherited && fds) {
+    if (inherited && opened) {
         for (int i = 0; i < count; i++)
             inherited[i] = SD_LISTEN_FDS_START + i;
-        code = sockets_open(&config->smtp, inherited, (size_t)count, fds, err);
+        code = sockets_open(&config->smtp, inherited, (size_t)count, opened, err);
     } else {
         error_set(err, code, "cannot listen: out of memory");
     }
     free(inherited);
     if (code != 0) {
-        free(fds);
+        free(opened);
         return code;
     }
     if (count > 0)
         log_info("inherited", NULL, LOG_NUMBER("sockets", count));
-    *sockets = fds;
+    *sockets = opened;
     return 0;
 }
 

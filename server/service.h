@@ -15,9 +15,12 @@
 #include "config.h"
 #include "error.h"
 
-/* Opens the sockets of config->smtp.listen, inherited ones first. One descriptor for each address,
+struct listen_socket; /* smtp/sockets.h */
+
+/* Opens the sockets of config->smtp.listen, inherited ones first. One socket for each address,
  * in a new array that the caller frees. */
-int service_open_sockets(const struct config *config, int **sockets, struct error *err);
+int service_open_sockets(const struct config *config, struct listen_socket **sockets,
+                         struct error *err);
 
 /* Becomes config->user, if that is set, and gives up every capability: from here on nothing needs
  * one. Before the first thread is started, since capabilities are a thread's own. */

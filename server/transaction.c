@@ -30,6 +30,7 @@ void transaction_free(struct transaction *t)
     free(t->envelope.sender);
     free(t->envelope.helo);
     free(t->envelope.user);
+    free(t->replies);
     spill_free(t->data);
     if (t->rules)
         t->release_rules(t->rules);

@@ -3,7 +3,7 @@
  *
  * envelope     reverse-path, recipients, and who the client was
  * data         the message as it came: dot-unstuffed, line ends as sent, without the final dot
- * reply        the answer to the client at the end of DATA
+ * reply        the answer to the client at the end of DATA; LMTP has one for each recipient
  *
  * The session makes a transaction at MAIL and owns it until the end of DATA. Then it is handed from
  * room to room - worker, spool, and back to the loop - and each touches it only while it has it.
@@ -33,8 +33,10 @@ struct envelope {
     char **recipients; /* as given, without angle brackets */
     size_t recipient_count;
     char *helo;         /* what EHLO or HELO named, "" where there was none */
-    char client_ip[46]; /* text form; IPv4-mapped addresses as IPv4 */
+    char client_ip[46]; /* text form; IPv4-mapped addresses as IPv4; "": nobody knows */
+    char proxy[46]; /* who told that address, by a PROXY header or XCLIENT; "": it connected itself */
     bool esmtp, tls, smtputf8, eight_bit;
+    bool lmtp; /* each recipient gets a reply of its own */
     char *user; /* authenticated as; NULL where not */
     /* Who the client really was, as values of Received-SPF and Authentication-Results; NULL: not
      * checked. The result's. */
@@ -53,6 +55,7 @@ struct transaction {
     void (*release_check)(struct auth_check *check);
     const struct auth_result *auth; /* what it found, while a worker has the transaction; or NULL */
     struct reply reply;    /* set by the room that ends it */
+    struct reply *replies; /* NULL, or instead of it one for each recipient (LMTP); on the heap */
 };
 
 /* NULL: no memory, and `rules` is still the caller's. `id` is copied; `rules` is a reference that the

@@ -11,6 +11,7 @@
 #include "log.h"
 #include "mail/message.h"
 #include "mail/payload.h"
+#include "outcome.h"
 #include "outgoing.h"
 #include "rules/ruleset.h"
 #include "task.h"
@@ -45,18 +46,9 @@ struct job {
 };
 
 static int run_rules(struct job *job, size_t state);
-static bool decide_reply(struct job *job);
 static void begin_outgoing(struct job *job);
 static void answer_on_loop(struct task *task, void *context);
 static void committed(struct commit *commit);
-
-static void set_failure(struct transaction *t, int code)
-{
-    if (code == -ENOSPC || code == -EDQUOT)
-        reply_set(&t->reply, 452, "4.3.1", "Insufficient system storage, try again later");
-    else
-        reply_set(&t->reply, 451, "4.3.0", "Temporary failure here, try again later");
-}
 
 static void log_failure(const struct transaction *t, const char *what, int code)
 {
@@ -105,8 +97,11 @@ static int lead(struct job *job, size_t state, const char **at)
         return code;
     *at = "render";
     begin_outgoing(job);
+    bool store = false;
     code = outgoing_check(&job->outgoing);
-    if (code != 0 || !decide_reply(job))
+    if (code == 0)
+        code = outcome_decide(t, job->verdicts, &store);
+    if (code != 0 || !store)
         return code;
     code = outgoing_make(&job->outgoing);
     job->commit.deliveries = job->outgoing.deliveries;
@@ -122,7 +117,7 @@ static void process(struct task *task, void *context)
     int code = lead(job, worker->index, &at);
     if (code != 0) {
         log_failure(job->transaction, at, code);
-        set_failure(job->transaction, code);
+        outcome_fail(job->transaction, code);
     } else if (job->commit.deliveries) {
         spool_commit(job->workers->spool, &job->commit);
         return;
@@ -156,59 +151,6 @@ static int run_rules(struct job *job, size_t state)
     return code;
 }
 
-static const struct verdict *first_verdict(const struct job *job, enum verdict_kind kind)
-{
-    for (size_t i = 0; i < job->transaction->envelope.recipient_count; i++)
-        if (job->verdicts[i]->kind == kind)
-            return job->verdicts[i];
-    return NULL;
-}
-
-/* The sender gets 250, yet these recipients get nothing: that must be told somewhere. */
-static void log_left_out(const struct job *job)
-{
-    const struct transaction *t = job->transaction;
-    for (size_t i = 0; i < t->envelope.recipient_count; i++) {
-        const struct verdict *v = job->verdicts[i];
-        if (v->kind == VERDICT_NO_MATCH || v->kind == VERDICT_REJECT)
-            log_warn("left-out", t->id, LOG_TEXT("to", t->envelope.recipients[i]),
-                     LOG_TEXT("reason", v->enhanced                 ? v->text
-                                        : v->kind == VERDICT_REJECT ? "rejected"
-                                                                    : "no rule answered"),
-                     LOG_TEXT("rule", v->rule));
-    }
-}
-
-static const char *text_or(const struct verdict *verdict, const char *otherwise)
-{
-    return verdict->text && *verdict->text ? verdict->text : otherwise;
-}
-
-/* One reply stands for all recipients: one that is put off puts all off, since the sender will send
- * to all of them again; else one that is taken makes it 250. True where something is to be stored.
- */
-static bool decide_reply(struct job *job)
-{
-    struct transaction *t = job->transaction;
-    const struct verdict *v;
-    if ((v = first_verdict(job, VERDICT_DEFER))) {
-        reply_set(&t->reply, 451, "4.3.0", "%s", text_or(v, "Temporary failure, try again later"));
-        return false;
-    }
-    bool deliver = first_verdict(job, VERDICT_DELIVER);
-    if (deliver || first_verdict(job, VERDICT_DISCARD)) {
-        log_left_out(job);
-        reply_set(&t->reply, 250, "2.0.0", "Ok: %s as %s", deliver ? "queued" : "taken", t->id);
-        return deliver;
-    }
-    if ((v = first_verdict(job, VERDICT_REJECT)))
-        reply_set(&t->reply, v->enhanced ? 554 : 550, v->enhanced ? v->enhanced : "5.7.1", "%s",
-                  text_or(v, "Message refused"));
-    else
-        reply_set(&t->reply, 550, "5.1.1", "No destination for any recipient");
-    return false;
-}
-
 static void begin_outgoing(struct job *job)
 {
     job->outgoing = (struct outgoing){
@@ -226,19 +168,11 @@ static void committed(struct commit *commit)
     struct job *job = commit->context;
     if (commit->status != 0) {
         log_failure(job->transaction, "spool", commit->status);
-        set_failure(job->transaction, commit->status);
+        outcome_fail_stored(job->transaction, job->verdicts, commit->status);
         job->commit.deliveries = NULL;
         outgoing_drop(&job->outgoing);
     }
     answer_on_loop(&job->task, NULL);
-}
-
-static void log_outcome(const struct transaction *t)
-{
-    char reply[600];
-    snprintf(reply, sizeof reply, "%d %s %s", t->reply.code, t->reply.enhanced, t->reply.text);
-    log_info(t->reply.code < 400 ? "accepted" : "refused", t->id, LOG_TEXT("reply", reply),
-             LOG_NUMBER("ms", clock_unix_ms() - t->received_ms));
 }
 
 static void job_free(struct job *job)
@@ -259,7 +193,7 @@ static void answer_on_loop(struct task *task, void *context)
     struct job *job = (struct job *)task;
     struct transaction *t = job->transaction;
     struct delivery *leased = NULL;
-    log_outcome(t);
+    outcome_log(t);
     if (job->commit.lease) {
         leased = job->commit.deliveries;
         job->commit.deliveries = NULL;
@@ -290,8 +224,8 @@ void workers_submit(struct workers *workers, struct config *config, struct trans
 {
     struct job *job = calloc(1, sizeof *job);
     if (!job) {
-        set_failure(transaction, -ENOMEM);
-        log_outcome(transaction);
+        outcome_fail(transaction, -ENOMEM);
+        outcome_log(transaction);
         done(context, transaction, NULL);
         return;
     }

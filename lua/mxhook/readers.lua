@@ -213,11 +213,24 @@ end
 
 local LISTEN_TLS = { off = 0, starttls = 1, required = 2, implicit = 3 }
 local LISTEN_AUTH = { off = 0, offered = 1, required = 2 }
+local LISTEN_PROTOCOL = { smtp = 0, lmtp = 1 }
+local UNIX_PATH_MAX = 107 -- sockaddr_un
+
+-- A TCP address, or a path.
+local function listen_address(value)
+  local path = type(value) == "string" and value:match("^unix:(.*)$")
+  if not path then return address(value) end
+  if path:sub(1, 1) ~= "/" or path:find("[%z\1-\32\127]") or #path > UNIX_PATH_MAX then
+    return nil, ('expected "unix:" and an absolute path of at most %d bytes without spaces, got "%s"')
+      :format(UNIX_PATH_MAX, value)
+  end
+  return path .. " 0"
+end
 
 -- What is left open (tls) is filled in by finish_listeners().
 local function listener(value)
   if type(value) ~= "table" then value = { address = value } end
-  local ok, why = check_keys(value, { "address", "tls", "auth" }, "a listener")
+  local ok, why = check_keys(value, { "address", "tls", "auth", "protocol", "proxy" }, "a listener")
   if not ok then return nil, why end
   if value.auth ~= nil and not LISTEN_AUTH[value.auth] then
     return nil, ('expected auth = "off", "offered" or "required", got %q'):format(tostring(value.auth))
@@ -225,10 +238,20 @@ local function listener(value)
   if value.tls ~= nil and not LISTEN_TLS[value.tls] then
     return nil, ('expected tls = "off", "starttls", "required" or "implicit", got %q'):format(tostring(value.tls))
   end
+  if value.protocol ~= nil and not LISTEN_PROTOCOL[value.protocol] then
+    return nil, ('expected protocol = "smtp" or "lmtp", got %q'):format(tostring(value.protocol))
+  end
+  if value.proxy ~= nil and type(value.proxy) ~= "boolean" then
+    return nil, ("expected proxy = true or false, got %q"):format(tostring(value.proxy))
+  end
   local where
-  where, why = address(value.address)
+  where, why = listen_address(value.address)
   if not where then return nil, why end
-  return { where = where, tls = value.tls, auth = value.auth or "off" }
+  if value.protocol == "lmtp" and where:find(" 25$") then
+    return nil, "LMTP must not be spoken on port 25 (RFC 2033 section 5)"
+  end
+  return { where = where, tls = value.tls, auth = value.auth or "off", protocol = value.protocol or "smtp",
+    proxy = value.proxy or false }
 end
 
 function readers.listeners(value)
@@ -355,7 +378,8 @@ end
 local function finish_listeners(result)
   local certificates = result["tls.certificates"]
   for index, each in ipairs(result.listen) do
-    local tls = each.tls or (certificates and "starttls" or "off")
+    local unix = each.where:sub(1, 1) == "/"
+    local tls = each.tls or (certificates and not unix and "starttls" or "off")
     if tls ~= "off" and not certificates then
       return nil, ("tls = %q needs tls.certificates"):format(tls)
     end
@@ -364,7 +388,11 @@ local function finish_listeners(result)
     elseif each.auth ~= "off" and not result["smtp.users"] then
       return nil, ("auth = %q needs smtp.users"):format(each.auth)
     end
-    result.listen[index] = ("%s %d %d"):format(each.where, LISTEN_TLS[tls], LISTEN_AUTH[each.auth])
+    if each.proxy and not unix and not result["access.proxies"] then
+      return nil, "proxy = true needs access.proxies, the addresses of the proxies"
+    end
+    result.listen[index] = ("%s %d %d %d %d"):format(each.where, LISTEN_TLS[tls], LISTEN_AUTH[each.auth],
+      LISTEN_PROTOCOL[each.protocol], each.proxy and 1 or 0)
   end
   return true
 end

@@ -27,11 +27,12 @@ function headers:iter() end
 ---@class mxhook.Envelope
 ---@field sender string    # "" is the null one
 ---@field recipient string
----@field client_ip string
+---@field client_ip string # "" where nobody knows: by a Unix-domain socket
 ---@field client_name string?  # what its address is called, where that name has the address
 ---@field helo string?
 ---@field tls boolean
 ---@field user string?     # authenticated as
+---@field proxy string?    # who told client_ip: the address of a proxy (PROXY header, XCLIENT)
 
 ---@class mxhook.Spf
 ---@field result string

@@ -133,8 +133,10 @@ static void say_received_spf(struct text *text, const struct auth_result *result
     say_spf(text, &result->spf, input);
     say(text, " receiver=");
     say_value(text, input->hostname);
-    say(text, "; client-ip=");
-    say(text, input->client_ip);
+    if (*input->client_ip) { /* not by a Unix-domain socket */
+        say(text, "; client-ip=");
+        say(text, input->client_ip);
+    }
     say(text, "; helo=");
     say_value(text, input->helo);
     say(text, ";");

@@ -106,11 +106,12 @@ static int add_received_spf(const struct envelope *envelope, const char *hostnam
     if (envelope->received_spf)
         return add(out, arena, "Received-SPF", "%s", envelope->received_spf);
     char *helo = helo_value(envelope->helo ? envelope->helo : "", arena);
+    bool known = *envelope->client_ip != 0; /* not by a Unix-domain socket */
     if (!helo)
         return -ENOMEM;
     return add(out, arena, "Received-SPF",
-               "none (%s: SPF was not checked) receiver=%s; client-ip=%s; helo=%s;", hostname,
-               hostname, envelope->client_ip, helo);
+               "none (%s: SPF was not checked) receiver=%s; %s%s%shelo=%s;", hostname, hostname,
+               known ? "client-ip=" : "", envelope->client_ip, known ? "; " : "", helo);
 }
 
 int provenance_fields(const struct envelope *envelope, const char *recipient, const char *hostname,

@@ -190,10 +190,10 @@ static void push_inlines(lua_State *L, struct run *run)
 
 static void push_envelope(lua_State *L, struct run *run)
 {
-    static const char *const fields[] = {"sender", "recipient", "client_ip", "client_name",
-                                         "helo",   "tls",       "user",      NULL};
+    static const char *const fields[] = {"sender", "recipient", "client_ip", "client_name", "helo",
+                                         "tls",    "user",      "proxy",     NULL};
     const struct envelope *envelope = &run->input->transaction->envelope;
-    lua_createtable(L, 0, 7);
+    lua_createtable(L, 0, 8);
     push_string(L, envelope->sender);
     lua_setfield(L, -2, "sender");
     push_string(L, run->input->recipient);
@@ -208,6 +208,8 @@ static void push_envelope(lua_State *L, struct run *run)
     lua_setfield(L, -2, "tls");
     push_string(L, envelope->user);
     lua_setfield(L, -2, "user");
+    push_string(L, *envelope->proxy ? envelope->proxy : NULL);
+    lua_setfield(L, -2, "proxy");
     view_push(L, "msg.envelope", fields);
 }
 

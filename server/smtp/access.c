@@ -1,5 +1,7 @@
 #include "access.h"
 
+#include <stdio.h>
+
 static const struct refusal denied = {554, "5.7.1", "takes no mail from your address"};
 
 static const struct refusal over_limit[] = {
@@ -16,10 +18,18 @@ static bool is_allowed(const struct access_config *access, const struct ip_addre
     return allow < 0 && deny < 0 ? access->allow_count == 0 : allow > deny;
 }
 
+size_t refusal_format(const struct refusal *refusal, const char *hostname, char reply[REFUSAL_SIZE])
+{
+    return (size_t)snprintf(reply, REFUSAL_SIZE, "%d %s %.255s %s\r\n", refusal->code,
+                            refusal->enhanced, hostname, refusal->text);
+}
+
 const struct refusal *access_enter(const struct access_config *access, struct limits *limits,
                                    const struct ip_address *address, int64_t now_ms, bool *counted)
 {
     *counted = false;
+    if (networks_match(access->xclient, access->xclient_count, address) >= 0)
+        return NULL;
     if (!is_allowed(access, address))
         return &denied;
     if (networks_match(access->unlimited, access->unlimited_count, address) >= 0)
@@ -29,4 +39,9 @@ const struct refusal *access_enter(const struct access_config *access, struct li
         return &over_limit[answer];
     *counted = true;
     return NULL;
+}
+
+const struct refusal *access_enter_unknown(const struct access_config *access)
+{
+    return access->allow_count > 0 ? &denied : NULL;
 }

@@ -50,7 +50,7 @@ static void end_chunk(struct session *session)
         refuse(session);
     else if (session->chunk.last)
         session_end_data(session);
-    else if (!session_refuse_data(session)) {
+    else if (!session_refuse_data(session, 1)) {
         session_reply(session, 250, "2.0.0", "%llu octets received",
                       (unsigned long long)session->chunk.size);
         session->state = STATE_CHUNKS;

@@ -1,199 +1,142 @@
 #include "connection.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../log.h"
-#include "password.h"
-#include "tls.h"
+#include "connection_private.h"
 
-enum connection_state { CONNECTION_OPEN, CONNECTION_DRAINING, CONNECTION_CLOSED };
+static const struct refusal not_a_proxy = {0, "", "only access.proxies may connect here"};
+static const struct refusal early_talker = {554, "5.5.1", "you talked before the greeting"};
 
-struct connection {
-    struct connections *owner; /* NULL once it has left the list */
-    struct connection *next, *previous;
-    uv_tcp_t tcp;
-    uv_timer_t timer;
-    uv_shutdown_t shutdown;
-    unsigned open_handles;
-    struct session *session;
-    struct config *config; /* the session's */
-    struct tls *tls;       /* NULL: in the clear */
-    bool tls_started;      /* the session knows */
-    bool starts_with_tls;  /* the session greets inside TLS */
-    enum connection_state state;
-    bool using_input;    /* inside session_input(): an answer need not set things going */
-    bool verifying;      /* its password is with a thread: the answer will come */
-    bool wrong_password; /* and the client is told once the timer says so */
-    unsigned wrong_passwords;
-    bool submitted;     /* its message is with submit(): the answer will come */
-    bool end_of_input;  /* the client closed its side */
-    bool shutdown_done; /* all replies are out, and our side is closed */
-    bool aborted;       /* leaves the list without waiting for the answer */
-    char *rest;         /* input that must wait; NULL: none. Reading is paused while there is */
-    size_t rest_at, rest_size;
-    uint64_t drain_ms;  /* for the last replies to go out */
-    const char *reason; /* why it ends, for the log */
-    struct ip_address address;
-    bool counted; /* by the limits, from its opening until it leaves the list */
-    char id[ID_SIZE];
-};
-
-struct pending_write {
-    uv_write_t request;
-    char bytes[];
-};
-
-/* Bytes from the socket go through use_input() to the session, and the session's through
- * send_to_client() to the socket. TLS stands between: see use_tls_input() and write_tls_output().
- */
-static size_t use_input(struct connection *c, const char *bytes, size_t size);
-static bool send_to_client(void *context, const char *bytes, size_t size);
-static void start_tls(void *context);
-
-static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer);
-static void on_written(uv_write_t *request, int status);
 static void on_timer(uv_timer_t *timer);
 static void on_shutdown_done(uv_shutdown_t *request, int status);
 static void on_handle_closed(uv_handle_t *handle);
-static void on_answer(void *token, const struct reply *reply);
 
-static void advance(struct connection *c);
-static void drain(struct connection *c, const char *reason);
-static void close_now(struct connection *c, const char *reason);
-static void free_if_over(struct connection *c);
-
-/* The session's hooks. */
-
-static size_t write_queue(const struct connection *c)
-{
-    return uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
-}
-
-static int queue_write(struct connection *c, const char *bytes, size_t size)
-{
-    struct pending_write *pending = malloc(sizeof *pending + size);
-    if (!pending)
-        return UV_ENOMEM;
-    memcpy(pending->bytes, bytes, size);
-    uv_buf_t buffer = uv_buf_init(pending->bytes, (unsigned)size);
-    pending->request.data = c;
-    int code = uv_write(&pending->request, (uv_stream_t *)&c->tcp, &buffer, 1, on_written);
-    if (code != 0)
-        free(pending);
-    return code;
-}
-
-/* Sends what can be sent at once, and queues the rest. */
-static int write_out(struct connection *c, const char *bytes, size_t size)
-{
-    uv_buf_t buffer = uv_buf_init((char *)bytes, (unsigned)size);
-    int sent = write_queue(c) > 0 ? UV_EAGAIN : uv_try_write((uv_stream_t *)&c->tcp, &buffer, 1);
-    if (sent == UV_EAGAIN)
-        sent = 0;
-    int code = sent < 0 ? sent : 0;
-    if (code == 0 && (size_t)sent < size)
-        code = queue_write(c, bytes + sent, size - (size_t)sent);
-    return code;
-}
-
-static int write_tls_output(struct connection *c)
-{
-    const char *bytes;
-    size_t size = tls_output(c->tls, &bytes);
-    int code = size > 0 ? write_out(c, bytes, size) : 0;
-    tls_output_sent(c->tls);
-    return code;
-}
-
-static int write_content(struct connection *c, const char *bytes, size_t size)
-{
-    if (!c->tls)
-        return write_out(c, bytes, size);
-    if (!tls_is_open(c->tls)) /* such as the 421 of a time-out: nobody could read it */
-        return 0;
-    int code = tls_write(c->tls, bytes, size);
-    return code == 0 ? write_tls_output(c) : code;
-}
-
-static bool send_to_client(void *context, const char *bytes, size_t size)
-{
-    struct connection *c = context;
-    if (c->state != CONNECTION_OPEN)
-        return false;
-    int code = write_content(c, bytes, size);
-    if (code != 0)
-        close_now(c, uv_strerror(code));
-    return code == 0 && write_queue(c) <= CONNECTION_WRITE_LIMIT;
-}
-
-static void close_session(void *context)
-{
-    drain(context, "end of session");
-}
-
-static bool has_room(void *context)
-{
-    struct connections *owner = ((struct connection *)context)->owner;
-    return !owner->hooks.has_room || owner->hooks.has_room(owner->context);
-}
-
-static bool take_message(void *context)
-{
-    struct connection *c = context;
-    if (!c->counted)
-        return true;
-    struct connections *owner = c->owner;
-    struct config *config = owner->hooks.config(owner->context);
-    bool taken = limits_take_message(owner->limits, &config->access, &c->address,
-                                     (int64_t)uv_now(owner->loop));
-    config_unref(config);
-    return taken;
-}
-
-static struct ruleset *take_rules(void *context)
-{
-    struct connections *owner = ((struct connection *)context)->owner;
-    return owner->hooks.rules(owner->context);
-}
-
-static enum recipient_answer check_recipient(void *context, struct ruleset *rules,
-                                             const char *recipient)
-{
-    struct connections *owner = ((struct connection *)context)->owner;
-    return owner->hooks.check_recipient(owner->context, rules, recipient);
-}
-
-static void begin(void *context, struct transaction *transaction)
-{
-    struct connections *owner = ((struct connection *)context)->owner;
-    if (owner->hooks.begin)
-        owner->hooks.begin(owner->context, transaction);
-}
-
-static void submit(void *context, struct transaction *transaction)
-{
-    struct connection *c = context;
-    c->submitted = true;
-    c->owner->hooks.submit(c->owner->context, transaction, on_answer, c);
-}
-
-/* The way in. */
+/* ---- Who the client is ---- */
 
 void connection_format_address(const struct sockaddr *address, char text[46])
 {
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+    struct ip_address ip;
     text[0] = 0;
-    if (address->sa_family == AF_INET)
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, text, 46);
-    else if (address->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
-        inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], text, 46);
-    else if (address->sa_family == AF_INET6)
-        inet_ntop(AF_INET6, &v6->sin6_addr, text, 46);
+    if (ip_address_from(address, &ip))
+        ip_address_format(&ip, text);
 }
+
+const struct refusal *connection_enter(struct connection *c, const struct ip_address *address)
+{
+    struct connections *owner = c->owner;
+    int64_t now_ms = (int64_t)uv_now(owner->loop);
+    struct config *config = owner->hooks.config(owner->context);
+    if (c->counted)
+        limits_leave(owner->limits, &c->address, now_ms);
+    c->counted = false;
+    const struct refusal *refusal = access_enter_unknown(&config->access);
+    if (address) {
+        c->address = *address;
+        refusal = access_enter(&config->access, owner->limits, address, now_ms, &c->counted);
+    }
+    config_unref(config);
+    return refusal;
+}
+
+static void log_connect(const struct connection *c, const char *ip, const char *proxy)
+{
+    if (*proxy)
+        log_info("connect", c->id, LOG_TEXT("client", ip), LOG_TEXT("proxy", proxy));
+    else
+        log_info("connect", c->id, LOG_TEXT("client", ip));
+}
+
+static void tell_refusal(struct connection *c, const struct refusal *refusal)
+{
+    char text[REFUSAL_SIZE];
+    size_t size = refusal_format(refusal, c->config->hostname, text);
+    connection_write(c, text, size); /* where it fails, the client sees only the close */
+    connection_drain(c, refusal->text);
+}
+
+/* ---- The greeting ---- */
+
+void connection_await_message(struct connection *c)
+{
+    c->message_due = uv_now(c->timer.loop) + (uint64_t)c->config->smtp.message_timeout_ms;
+}
+
+static void greet_now(struct connection *c)
+{
+    c->greeting = GREETING_DONE;
+    session_start(c->session);
+}
+
+void connection_greet(struct connection *c)
+{
+    int64_t pause_ms = c->config->access.greeting_pause_ms;
+    if (!c->counted || pause_ms == 0) { /* those without limits are not kept waiting either */
+        greet_now(c);
+        return;
+    }
+    c->greeting = GREETING_PAUSE;
+    uv_timer_start(&c->timer, on_timer, (uint64_t)pause_ms, 0);
+}
+
+void connection_refuse_early_talker(struct connection *c, size_t size)
+{
+    char ip[46];
+    ip_address_format(&c->address, ip);
+    log_warn("early-talker", c->id, LOG_TEXT("client", ip), LOG_NUMBER("size", (int64_t)size));
+    tell_refusal(c, &early_talker);
+}
+
+/* Who the client is, is known. Only what connected, or its proxy named, is asked for trust: not
+ * what XCLIENT names. */
+static void begin_smtp(struct connection *c, bool has_address)
+{
+    const struct access_config *access = &c->config->access;
+    c->state = CONNECTION_OPEN;
+    if (has_address && networks_match(access->xclient, access->xclient_count, &c->address) >= 0)
+        session_trust(c->session);
+    connection_await_message(c);
+    if (!c->tls)
+        connection_greet(c);
+}
+
+/* ---- The PROXY header ---- */
+
+void connection_refuse_proxy(struct connection *c, const char *reason)
+{
+    log_warn("proxy-refused", c->id, LOG_TEXT("client", session_client(c->session)),
+             LOG_TEXT("reason", reason));
+    connection_close(c, "no PROXY header");
+}
+
+void connection_know_client(struct connection *c, const struct proxy_client *client)
+{
+    char ip[46], proxy[46];
+    const struct refusal *refusal = NULL;
+    proxy_reader_free(c->proxy);
+    c->proxy = NULL;
+    snprintf(proxy, sizeof proxy, "%s", session_client(c->session));
+    if (client->known) {
+        ip_address_format(&client->address, ip);
+        session_set_client(c->session, ip);
+        refusal = connection_enter(c, &client->address);
+        log_connect(c, ip, proxy);
+    } else {
+        log_connect(c, proxy, "");
+    }
+    if (refusal) {
+        c->state = CONNECTION_OPEN;
+        log_warn("turned-away", c->id, LOG_TEXT("client", ip), LOG_TEXT("reason", refusal->text));
+        tell_refusal(c, refusal);
+    } else {
+        begin_smtp(c, *session_client(c->session) != 0);
+    }
+}
+
+/* ---- Opening ---- */
 
 static void enter_list(struct connection *c, struct connections *owner)
 {
@@ -205,93 +148,88 @@ static void enter_list(struct connection *c, struct connections *owner)
     owner->count++;
 }
 
-static void on_verified(void *context, bool right)
+static void init_handles(struct connection *c, uv_loop_t *loop, int family)
 {
-    struct connection *c = context;
-    c->verifying = false;
-    if (c->state != CONNECTION_OPEN) {
-        free_if_over(c);
-    } else if (right) {
-        session_verified(c->session, true);
-        advance(c);
-    } else {
-        c->wrong_password = true;
-        uv_timer_start(&c->timer, on_timer, (uint64_t)CONNECTION_AUTH_MS << c->wrong_passwords++,
-                       0);
-    }
+    if (family == AF_UNIX)
+        uv_pipe_init(loop, &c->socket.pipe, 0);
+    else
+        uv_tcp_init(loop, &c->socket.tcp);
+    uv_timer_init(loop, &c->timer);
+    c->socket.handle.data = c->timer.data = c->shutdown.data = c;
+    c->open_handles = 2;
 }
 
-static void verify(void *context, const char *user, const char *password)
-{
-    struct connection *c = context;
-    int code = password_verify(c->owner->loop, c->config, user, password, on_verified, c);
-    c->verifying = code == 0;
-    if (code != 0)
-        close_now(c, uv_strerror(code));
-}
-
-/* A reply that STARTTLS was taken is out already. */
-static void start_tls(void *context)
-{
-    struct connection *c = context;
-    c->tls = tls_new(c->config->tls.context);
-    if (!c->tls)
-        close_now(c, "out of memory");
-}
-
-static struct session *make_session(struct connection *c, const struct connections *connections,
-                                    const char *ip, struct config *config)
-{
-    const struct session_hooks hooks = {
-        .send = send_to_client,
-        .close = close_session,
-        .has_room = has_room,
-        .take_message = take_message,
-        .rules = take_rules,
-        .release_rules = connections->hooks.release_rules,
-        .check_recipient = check_recipient,
-        .begin = begin,
-        .start_tls = start_tls,
-        .verify = verify,
-        .submit = submit,
-    };
-    return session_new(config, &hooks, c, c->id, ip, connections->temporary_directory);
-}
-
-static struct connection *make_connection(struct connections *connections, const char *ip,
-                                          struct config *config)
+static struct connection *make_connection(struct connections *connections, int family,
+                                          const char *ip, struct config *config)
 {
     struct connection *c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
     id_new(c->id);
-    c->session = make_session(c, connections, ip, config);
+    c->config = config;
+    c->session = connection_make_session(c, connections, ip);
     if (!c->session) {
         free(c);
         return NULL;
     }
-    c->config = config;
     c->drain_ms = CONNECTION_DRAIN_MS;
     if (config->smtp.command_timeout_ms < CONNECTION_DRAIN_MS)
         c->drain_ms = (uint64_t)config->smtp.command_timeout_ms;
-    c->tcp.data = c->timer.data = c->shutdown.data = c;
-    uv_tcp_init(connections->loop, &c->tcp);
-    uv_timer_init(connections->loop, &c->timer);
-    c->open_handles = 2;
+    init_handles(c, connections->loop, family);
     enter_list(c, connections);
     return c;
 }
 
+/* Takes the descriptor where it succeeds. */
+static int open_socket(struct connection *c, int fd)
+{
+    if (c->socket.handle.type == UV_NAMED_PIPE)
+        return uv_pipe_open(&c->socket.pipe, fd);
+    int code = uv_tcp_open(&c->socket.tcp, fd);
+    if (code == 0)
+        uv_tcp_nodelay(&c->socket.tcp, 1);
+    return code;
+}
+
 /* A reload may have taken the certificates away from a listener that was opened with some. */
-static int take_listener(struct connection *c, const struct listen_address *listener,
-                         const struct config *config)
+static int take_listener(struct connection *c, const struct listen_address *listener)
 {
     session_set_listener(c->session, listener);
+    if (listener->proxy && !(c->proxy = proxy_reader_new()))
+        return -ENOMEM;
     if (listener->tls != LISTEN_TLS_IMPLICIT)
         return 0;
-    c->starts_with_tls = true;
-    c->tls = config->tls.context ? tls_new(config->tls.context) : NULL;
+    c->tls = c->config->tls.context ? tls_new(c->config->tls.context) : NULL;
     return c->tls ? 0 : -ENOMEM;
+}
+
+/* A client by a Unix-domain socket has no address: that file's permissions say who may connect. */
+static const struct refusal *may_enter(struct connections *connections,
+                                       const struct listen_address *listener,
+                                       const struct config *config, int family,
+                                       const struct ip_address *address, bool *counted)
+{
+    const struct access_config *access = &config->access;
+    *counted = false;
+    if (family == AF_UNIX)
+        return NULL;
+    if (listener->proxy)
+        return networks_match(access->proxies, access->proxy_count, address) >= 0 ? NULL
+                                                                                  : &not_a_proxy;
+    return access_enter(access, connections->limits, address, (int64_t)uv_now(connections->loop),
+                        counted);
+}
+
+static void start(struct connection *c, const char *ip)
+{
+    if (c->proxy) {
+        c->state = CONNECTION_PROXY;
+        uv_timer_start(&c->timer, on_timer, (uint64_t)c->config->access.proxy_timeout_ms, 0);
+    } else {
+        log_connect(c, ip, "");
+        begin_smtp(c, *ip != 0);
+    }
+    connection_advance(c);
 }
 
 int connection_open(struct connections *connections, int fd, const struct sockaddr *peer,
@@ -299,235 +237,96 @@ int connection_open(struct connections *connections, int fd, const struct sockad
                     const struct refusal **refusal)
 {
     char ip[46];
-    struct ip_address address;
-    bool counted = false;
-    if (!ip_address_from(peer, &address))
+    struct ip_address address = {{0}};
+    bool counted;
+    if (peer->sa_family != AF_UNIX && !ip_address_from(peer, &address))
         return -EAFNOSUPPORT;
-    int64_t now_ms = (int64_t)uv_now(connections->loop);
-    *refusal = access_enter(&config->access, connections->limits, &address, now_ms, &counted);
+    *refusal = may_enter(connections, listener, config, peer->sa_family, &address, &counted);
     if (*refusal)
         return -EACCES;
     connection_format_address(peer, ip);
-    struct connection *c = make_connection(connections, ip, config);
+    struct connection *c = make_connection(connections, peer->sa_family, ip, config);
     if (!c) {
         if (counted)
-            limits_leave(connections->limits, &address, now_ms);
+            limits_leave(connections->limits, &address, (int64_t)uv_now(connections->loop));
         return -ENOMEM;
     }
     c->address = address;
     c->counted = counted;
-    log_info("connect", c->id, LOG_TEXT("client", ip));
-    int code = take_listener(c, listener, config);
+    int code = take_listener(c, listener);
     if (code == 0)
-        code = uv_tcp_open(&c->tcp, fd);
+        code = open_socket(c, fd);
     if (code != 0) {
-        close_now(c, uv_strerror(code));
+        connection_close(c, uv_strerror(code));
         return code;
     }
-    uv_tcp_nodelay(&c->tcp, 1);
-    if (!c->starts_with_tls)
-        session_start(c->session);
-    advance(c);
+    start(c, ip);
     return 0;
 }
 
-static void give_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
-{
-    (void)suggested;
-    struct connection *c = handle->data;
-    *buffer = uv_buf_init(c->owner->input, CONNECTION_READ_SIZE);
-}
+/* ---- Time ---- */
 
-static size_t use_input(struct connection *c, const char *bytes, size_t size)
+void connection_set_timer(struct connection *c)
 {
-    c->using_input = true;
-    size_t used = session_input(c->session, bytes, size);
-    c->using_input = false;
-    return used;
-}
-
-static bool can_use_input(const struct connection *c)
-{
-    return c->state == CONNECTION_OPEN && !session_is_waiting(c->session) &&
-           write_queue(c) <= CONNECTION_WRITE_LIMIT;
-}
-
-static void use_rest(struct connection *c)
-{
-    c->rest_at += use_input(c, c->rest + c->rest_at, c->rest_size - c->rest_at);
-    if (c->rest_at < c->rest_size && c->state == CONNECTION_OPEN)
+    /* These have started it. */
+    if (c->state == CONNECTION_PROXY || c->greeting == GREETING_PAUSE || c->wrong_password)
         return;
-    free(c->rest);
-    c->rest = NULL;
-}
-
-static void keep_rest(struct connection *c, const char *bytes, size_t size)
-{
-    c->rest = malloc(size);
-    if (!c->rest) {
-        close_now(c, "out of memory");
-        return;
-    }
-    memcpy(c->rest, bytes, size);
-    c->rest_at = 0;
-    c->rest_size = size;
-}
-
-static void receive_content(struct connection *c, const char *bytes, size_t size)
-{
-    size_t used = use_input(c, bytes, size);
-    if (used < size && c->state == CONNECTION_OPEN)
-        keep_rest(c, bytes + used, size - used);
-}
-
-static void note_tls_started(struct connection *c)
-{
-    if (c->tls_started || !tls_is_open(c->tls))
-        return;
-    c->tls_started = true;
-    log_info("tls", c->id, LOG_TEXT("version", tls_version(c->tls)),
-             LOG_TEXT("cipher", tls_cipher(c->tls)), LOG_TEXT("name", tls_server_name(c->tls)),
-             LOG_TEXT("resumed", tls_is_resumed(c->tls) ? "yes" : "no"));
-    session_tls_started(c->session);
-    if (c->starts_with_tls)
-        session_start(c->session);
-}
-
-/* One piece of content. False: more must come first, or it is over. */
-static bool use_tls_input(struct connection *c)
-{
-    char *content = c->owner->input; /* what was read into it is inside c->tls by now */
-    ssize_t size = tls_take(c->tls, content, CONNECTION_READ_SIZE);
-    int code = write_tls_output(c);
-    if (code != 0) {
-        close_now(c, uv_strerror(code));
-        return false;
-    }
-    note_tls_started(c);
-    if (size > 0 && c->state == CONNECTION_OPEN)
-        receive_content(c, content, (size_t)size);
-    else if (size == -EPIPE)
-        drain(c, "closed by the client");
-    else if (size < 0) {
-        log_info("tls-failed", c->id, LOG_TEXT("reason", tls_failure(c->tls)));
-        drain(c, "TLS failed");
-    }
-    return size > 0 && c->state == CONNECTION_OPEN;
-}
-
-/* Uses the input that waits as far as it may, then reads on or pauses. Called after whatever may
- * have changed that. */
-static void advance(struct connection *c)
-{
-    bool more = true;
-    while (more && can_use_input(c)) {
-        if (c->rest)
-            use_rest(c);
-        else
-            more = c->tls && use_tls_input(c);
-    }
-    if (c->state != CONNECTION_OPEN)
-        return;
-    if (!can_use_input(c))
-        uv_read_stop((uv_stream_t *)&c->tcp);
-    else if (c->end_of_input)
-        drain(c, "closed by the client");
-    else
-        uv_read_start((uv_stream_t *)&c->tcp, give_buffer, on_read);
-    if (c->state != CONNECTION_OPEN)
-        return;
-    if (c->wrong_password) /* the timer is in use */
-        return;
-    int64_t timeout = session_timeout_ms(c->session);
-    if (timeout > 0)
-        uv_timer_start(&c->timer, on_timer, (uint64_t)timeout, 0);
-    else
+    int64_t timeout_ms = session_timeout_ms(c->session);
+    if (timeout_ms == 0) {
         uv_timer_stop(&c->timer);
-}
-
-static void receive(struct connection *c, const char *bytes, size_t size)
-{
-    if (!c->tls)
-        receive_content(c, bytes, size);
-    else if (tls_put(c->tls, bytes, size) != 0)
-        close_now(c, "out of memory");
-    advance(c);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
-{
-    struct connection *c = stream->data;
-    if (size > 0 && c->state == CONNECTION_OPEN)
-        receive(c, buffer->base, (size_t)size);
-    if (size >= 0)
-        return;
-    c->end_of_input = true;
-    if (size != UV_EOF)
-        close_now(c, uv_strerror((int)size));
-    else if (c->shutdown_done)
-        close_now(c, c->reason);
-    else
-        advance(c);
-}
-
-static void on_written(uv_write_t *request, int status)
-{
-    struct connection *c = request->data;
-    free(request);
-    if (status != 0)
-        close_now(c, uv_strerror(status));
-    else
-        advance(c);
-}
-
-static void on_answer(void *token, const struct reply *reply)
-{
-    struct connection *c = token;
-    c->submitted = false;
-    if (c->state == CONNECTION_OPEN) {
-        session_answer(c->session, reply);
-        if (!c->using_input)
-            advance(c);
         return;
     }
-    log_info("answer-unheard", c->id, LOG_NUMBER("code", reply->code));
-    free_if_over(c);
+    uint64_t now = uv_now(c->timer.loop), wait_ms = (uint64_t)timeout_ms;
+    uint64_t left_ms = c->message_due > now ? c->message_due - now : 0;
+    uv_timer_start(&c->timer, on_timer, left_ms < wait_ms ? left_ms : wait_ms, 0);
 }
 
-/* The way out. */
+void connection_password_is_wrong(struct connection *c)
+{
+    c->wrong_password = true;
+    uv_timer_start(&c->timer, on_timer, (uint64_t)CONNECTION_AUTH_MS << c->wrong_passwords++, 0);
+}
 
 static void on_timer(uv_timer_t *timer)
 {
     struct connection *c = timer->data;
-    if (c->state == CONNECTION_OPEN && c->wrong_password) {
+    if (c->state == CONNECTION_PROXY) {
+        connection_refuse_proxy(c, "not complete in time");
+    } else if (c->state != CONNECTION_OPEN) {
+        connection_close(c, c->reason);
+    } else if (c->greeting == GREETING_PAUSE) {
+        greet_now(c);
+        connection_advance(c);
+    } else if (c->wrong_password) {
         c->wrong_password = false;
         session_verified(c->session, false);
-        advance(c);
-    } else if (c->state == CONNECTION_OPEN)
+        connection_advance(c);
+    } else {
         session_timed_out(c->session);
-    else
-        close_now(c, c->reason);
+    }
 }
 
-static void drain(struct connection *c, const char *reason)
+/* ---- Closing ---- */
+
+void connection_drain(struct connection *c, const char *reason)
 {
-    if (c->state != CONNECTION_OPEN)
+    if (c->state >= CONNECTION_DRAINING)
         return;
     c->state = CONNECTION_DRAINING;
     c->reason = reason;
     int code = 0;
     if (c->tls) {
         tls_close(c->tls);
-        code = write_tls_output(c);
+        code = connection_write_tls_output(c);
     }
     if (code == 0)
-        code = uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown_done);
+        code = uv_shutdown(&c->shutdown, &c->socket.stream, on_shutdown_done);
     if (code != 0) {
-        close_now(c, uv_strerror(code));
+        connection_close(c, uv_strerror(code));
         return;
     }
     if (!c->end_of_input)
-        uv_read_start((uv_stream_t *)&c->tcp, give_buffer, on_read);
+        connection_read(c);
     uv_timer_start(&c->timer, on_timer, c->drain_ms, 0);
 }
 
@@ -538,7 +337,7 @@ static void on_shutdown_done(uv_shutdown_t *request, int status)
         return;
     c->shutdown_done = true;
     if (status != 0 || c->end_of_input)
-        close_now(c, status != 0 ? uv_strerror(status) : c->reason);
+        connection_close(c, status != 0 ? uv_strerror(status) : c->reason);
     else
         uv_timer_start(&c->timer, on_timer, CONNECTION_LINGER_MS, 0);
 }
@@ -561,7 +360,7 @@ static void leave_list(struct connection *c)
     owner->left(owner);
 }
 
-static void free_if_over(struct connection *c)
+void connection_free_if_over(struct connection *c)
 {
     if (c->open_handles > 0)
         return;
@@ -571,6 +370,7 @@ static void free_if_over(struct connection *c)
     if (awaited)
         return;
     tls_free(c->tls); /* before the session's config, whose certificates it uses */
+    proxy_reader_free(c->proxy);
     session_free(c->session);
     free(c->rest);
     free(c);
@@ -580,23 +380,25 @@ static void on_handle_closed(uv_handle_t *handle)
 {
     struct connection *c = handle->data;
     c->open_handles--;
-    free_if_over(c);
+    connection_free_if_over(c);
 }
 
-static void close_now(struct connection *c, const char *reason)
+void connection_close(struct connection *c, const char *reason)
 {
     if (c->state == CONNECTION_CLOSED)
         return;
     log_info("disconnect", c->id, LOG_TEXT("reason", reason));
     c->state = CONNECTION_CLOSED;
-    uv_close((uv_handle_t *)&c->tcp, on_handle_closed);
+    uv_close(&c->socket.handle, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
 }
 
 void connections_shut_down(struct connections *connections)
 {
     for (struct connection *c = connections->first; c; c = c->next)
-        if (c->state == CONNECTION_OPEN)
+        if (c->state == CONNECTION_PROXY)
+            connection_drain(c, "the server is shutting down");
+        else if (c->state == CONNECTION_OPEN)
             session_shut_down(c->session);
 }
 
@@ -606,7 +408,7 @@ void connections_abort(struct connections *connections)
     for (struct connection *c = connections->first; c; c = next) {
         next = c->next;
         c->aborted = true;
-        close_now(c, "aborted");
-        free_if_over(c);
+        connection_close(c, "aborted");
+        connection_free_if_over(c);
     }
 }

@@ -21,8 +21,8 @@
 #define CONNECTION_READ_SIZE   (64u * 1024u) /* bytes of one read: what a message comes in by */
 #define CONNECTION_WRITE_LIMIT (16u * 1024u) /* unread replies past which no input is used */
 #define CONNECTION_AUTH_MS     1000 /* after a wrong password; twice that after the next, and so on */
-#define CONNECTION_DRAIN_MS    10000         /* for the last replies to go out, at most */
-#define CONNECTION_LINGER_MS   2000          /* then, for the client to close */
+#define CONNECTION_DRAIN_MS    10000 /* for the last replies to go out, at most */
+#define CONNECTION_LINGER_MS   2000  /* then, for the client to close */
 
 struct connection;
 

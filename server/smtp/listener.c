@@ -32,6 +32,7 @@ struct listener {
     struct listen_address address; /* as when it was opened, whatever was reloaded since */
     int fd;
     int port;
+    bool inherited;
 };
 
 struct listeners {
@@ -53,15 +54,9 @@ static void on_connection_left(struct connections *connections);
 
 /* Opening. */
 
-union address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
-
 static void log_listening(const struct listen_address *address, int port)
 {
-    char text[80];
+    char text[SOCKET_ADDRESS_SIZE];
     socket_format_address(address, port, text);
     log_info("listening", NULL, LOG_TEXT("address", text));
 }
@@ -113,25 +108,26 @@ static struct listeners *make_listeners(uv_loop_t *loop, size_t capacity,
     return l;
 }
 
-static int open_listeners(struct listeners *l, const struct smtp_config *smtp, int *sockets,
-                          struct error *err)
+static int open_listeners(struct listeners *l, const struct smtp_config *smtp,
+                          struct listen_socket *sockets, struct error *err)
 {
     for (size_t i = 0; i < smtp->listen_count; i++) {
         l->items[i].owner = l;
         l->items[i].address = smtp->listen[i];
-        int code = open_listener(l->connections.loop, &l->items[i], sockets[i]);
+        int code = open_listener(l->connections.loop, &l->items[i], sockets[i].fd);
         if (code != 0) {
-            char text[80];
+            char text[SOCKET_ADDRESS_SIZE];
             socket_format_address(&smtp->listen[i], smtp->listen[i].port, text);
             return error_set(err, code, "cannot listen on %s: %s", text, strerror(-code));
         }
-        sockets[i] = -1;
+        l->items[i].inherited = sockets[i].inherited;
+        sockets[i].fd = -1;
         l->count++;
     }
     return 0;
 }
 
-int listeners_open(uv_loop_t *loop, const struct config *config, int *sockets,
+int listeners_open(uv_loop_t *loop, const struct config *config, struct listen_socket *sockets,
                    const struct listener_hooks *hooks, void *context,
                    const char *temporary_directory, struct listeners **out, struct error *err)
 {
@@ -161,18 +157,20 @@ int listeners_port(const struct listeners *l, size_t index)
 
 static const struct refusal too_many = {421, "4.3.2", "too many connections, try again later"};
 static const struct refusal no_resources = {421, "4.3.2", "no resources, try again later"};
+static const struct refusal stopping = {421, "4.3.2", "the server is shutting down, closing"};
 static const struct refusal no_descriptors = {421, "4.3.2", "no file descriptors, try again later"};
 
 static void turn_away(const struct config *config, int fd, const struct sockaddr *peer,
                       const struct refusal *refusal)
 {
-    char ip[46], reply[512];
+    char ip[46], reply[REFUSAL_SIZE];
     connection_format_address(peer, ip);
-    snprintf(reply, sizeof reply, "%d %s %.255s %s\r\n", refusal->code, refusal->enhanced,
-             config->hostname, refusal->text);
-    /* A new socket's buffer has room for it; if not, the client sees only the close. */
-    ssize_t ignored = send(fd, reply, strlen(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
-    (void)ignored;
+    if (refusal->code != 0) {
+        size_t size = refusal_format(refusal, config->hostname, reply);
+        /* A new socket's buffer has room for it; if not, the client sees only the close. */
+        ssize_t ignored = send(fd, reply, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)ignored;
+    }
     close(fd);
     log_warn("turned-away", NULL, LOG_TEXT("client", ip), LOG_TEXT("reason", refusal->text));
 }
@@ -215,7 +213,7 @@ static void on_pause_over(uv_timer_t *timer)
     listen_on(l);
 }
 
-static int accept_client(const struct listener *listener, union address *peer)
+static int accept_client(const struct listener *listener, union socket_address *peer)
 {
     socklen_t size = sizeof *peer;
     memset(peer, 0, sizeof *peer);
@@ -226,7 +224,7 @@ static int accept_client(const struct listener *listener, union address *peer)
  * Nobody need be there: accept(2) looks for a descriptor before it looks for a client. */
 static bool turn_away_by_spare(struct listeners *l, const struct listener *listener)
 {
-    union address peer;
+    union socket_address peer;
     if (l->spare >= 0)
         close(l->spare);
     l->spare = -1;
@@ -270,7 +268,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
         return;
     }
     for (int i = 0; i < ACCEPT_BATCH; i++) {
-        union address peer;
+        union socket_address peer;
         int fd = accept_client(listener, &peer);
         if (fd >= 0) {
             take_client(l, listener, fd, &peer.any);
@@ -325,10 +323,30 @@ static void on_poll_closed(uv_handle_t *handle)
     free_if_over(l);
 }
 
+/* Who is in the kernel's queue would get a reset when its socket is closed. An inherited socket
+ * stays open elsewhere: there they wait for the next process. */
+static void turn_away_waiting(struct listeners *l, const struct listener *listener)
+{
+    union socket_address peer;
+    struct config *config = l->connections.hooks.config(l->connections.context);
+    for (int i = 0; i < SOMAXCONN; i++) {
+        int fd = accept_client(listener, &peer);
+        if (fd >= 0)
+            turn_away(config, fd, &peer.any, &stopping);
+        else if (!is_about_client(errno))
+            break;
+    }
+    config_unref(config);
+}
+
 static void stop_accepting(struct listeners *l)
 {
     for (size_t i = 0; i < l->count; i++) {
         uv_close((uv_handle_t *)&l->items[i].poll, on_poll_closed);
+        if (!l->items[i].inherited) {
+            turn_away_waiting(l, &l->items[i]);
+            socket_unlink(&l->items[i].address);
+        }
         close(l->items[i].fd); /* after uv_close(), which took it out of the poll set */
     }
     uv_close((uv_handle_t *)&l->pause, on_handle_closed);

@@ -19,6 +19,7 @@
 #include "session.h"
 
 struct listeners;
+struct listen_socket; /* sockets.h */
 
 /* What the listeners need of the server. All on the loop's thread. */
 struct listener_hooks {
@@ -29,18 +30,21 @@ struct listener_hooks {
                                              const char *recipient);
     /* NULL, or told of a new transaction whose MAIL is accepted; it stays the session's. */
     void (*begin)(void *context, struct transaction *transaction);
-    /* Takes over a transaction; `done(token, reply)` must be called once, from inside or later, on
-     * the loop's thread, even if the client is gone by then. */
+    /* Takes over a transaction; `done(token, replies, count)` must be called once, from inside or
+     * later, on the loop's thread, even if the client is gone by then. For replies and count see
+     * session_answer(). */
     void (*submit)(void *context, struct transaction *transaction,
-                   void (*done)(void *token, const struct reply *reply), void *token);
+                   void (*done)(void *token, const struct reply *replies, size_t count),
+                   void *token);
     /* NULL, or false while so many transactions are with submit() that no more should begin. */
     bool (*has_room)(void *context);
 };
 
 /* Listens on the sockets of sockets_open(), one for each of config's addresses, or on none: then a
  * negative errno, and `err` names the address (and the loop must run on before it is closed). Takes
- * over the sockets in any case: all become -1. Logs each address with its real port. */
-int listeners_open(uv_loop_t *loop, const struct config *config, int *sockets,
+ * over the sockets in any case: all become -1. Those that are not inherited turn away, at the end,
+ * who is still in their queue. Logs each address with its real port. */
+int listeners_open(uv_loop_t *loop, const struct config *config, struct listen_socket *sockets,
                    const struct listener_hooks *hooks, void *context,
                    const char *temporary_directory, struct listeners **out, struct error *err);
 

@@ -28,14 +28,14 @@ const char *recipient_postmaster_domain(const struct config *config)
     return config->hostname;
 }
 
-bool recipient_is_known(const struct envelope *envelope, const char *address)
+size_t recipient_index(const struct envelope *envelope, const char *address)
 {
     size_t local = (size_t)(strrchr(address, '@') - address);
     for (size_t i = 0; i < envelope->recipient_count; i++) {
         const char *known = envelope->recipients[i];
         if (strncmp(known, address, local + 1) == 0 &&
             strcasecmp(known + local + 1, address + local + 1) == 0)
-            return true;
+            return i;
     }
-    return false;
+    return envelope->recipient_count;
 }

@@ -16,7 +16,8 @@ bool recipient_domain_is_ours(const struct smtp_config *config, const char *doma
  * wildcard, or the host's own name. */
 const char *recipient_postmaster_domain(const struct config *config);
 
-/* The transaction has it already; only domains are compared in any case. */
-bool recipient_is_known(const struct envelope *envelope, const char *address);
+/* Which of the transaction's recipients it is already; their count: none. Only domains are compared
+ * in any case. */
+size_t recipient_index(const struct envelope *envelope, const char *address);
 
 #endif

@@ -36,7 +36,7 @@ void session_free(struct session *session)
 {
     if (!session)
         return;
-    transaction_free(session->transaction);
+    session_drop_transaction(session);
     config_unref(session->config);
     free(session->temporary_directory);
     free(session->helo);
@@ -50,6 +50,24 @@ void session_set_listener(struct session *session, const struct listen_address *
     bool possible = session->hooks.start_tls && session->config->tls.context;
     session->tls_offer = possible ? listener->tls : LISTEN_TLS_OFF;
     session->auth_offer = session->hooks.verify ? listener->auth : LISTEN_AUTH_OFF;
+    session->lmtp = listener->lmtp;
+}
+
+void session_set_client(struct session *session, const char *client_ip)
+{
+    if (!*session->proxy)
+        memcpy(session->proxy, session->client_ip, sizeof session->proxy);
+    snprintf(session->client_ip, sizeof session->client_ip, "%s", client_ip);
+}
+
+void session_trust(struct session *session)
+{
+    session->trusted = true;
+}
+
+const char *session_client(const struct session *session)
+{
+    return session->client_ip;
 }
 
 void session_tls_started(struct session *session)
@@ -63,11 +81,18 @@ void session_drop_transaction(struct session *session)
 {
     transaction_free(session->transaction);
     session->transaction = NULL;
+    session_forget_replies(session);
+}
+
+void session_greet(struct session *session)
+{
+    session_reply(session, 220, "", "%s %s mxhook", session->config->hostname,
+                  session->lmtp ? "LMTP" : "ESMTP");
 }
 
 void session_start(struct session *session)
 {
-    session_reply(session, 220, "", "%s ESMTP mxhook", session->config->hostname);
+    session_greet(session);
     session_flush(session);
 }
 
@@ -154,16 +179,20 @@ static void submit(struct session *session)
     session->hooks.submit(session->context, transaction);
 }
 
-/* True: it is answered. */
-static bool refuse_data(struct session *session)
+static bool is_failed(const struct session *session)
+{
+    return session->scanner.smuggling || session->data_failure != DATA_FINE;
+}
+
+static void refuse_data(struct session *session)
 {
     if (session->scanner.smuggling) {
         session_refuse(session, 550, "5.5.2",
                        "SMTP smuggling: a line of a lone dot, but without CRLF around it");
-        return true;
+        return;
     }
     switch (session->data_failure) {
-    case DATA_FINE: return false;
+    case DATA_FINE: break;
     case DATA_TOO_BIG:
         session_refuse(session, 552, "5.3.4", "Message size exceeds the limit of %llu bytes",
                        (unsigned long long)session->config->smtp.max_size);
@@ -175,7 +204,6 @@ static bool refuse_data(struct session *session)
         session_refuse(session, 451, "4.3.0", "Out of memory, try again later");
         break;
     }
-    return true;
 }
 
 /* The message is over: nothing of it is left in the session. */
@@ -187,17 +215,19 @@ static void leave_transaction(struct session *session)
         session_hang_up(session, "4.3.2", "the server is shutting down");
 }
 
-bool session_refuse_data(struct session *session)
+bool session_refuse_data(struct session *session, size_t replies)
 {
-    if (!refuse_data(session))
+    if (!is_failed(session))
         return false;
+    while (replies-- > 0)
+        refuse_data(session);
     leave_transaction(session);
     return true;
 }
 
 void session_end_data(struct session *session)
 {
-    if (!session_refuse_data(session))
+    if (!session_refuse_data(session, session_replies(session)))
         submit(session);
 }
 
@@ -247,13 +277,19 @@ bool session_is_waiting(const struct session *session)
     return session->state == STATE_WAITING || session->state == STATE_VERIFYING;
 }
 
-void session_answer(struct session *session, const struct reply *reply)
+static void answer(struct session *session, const struct reply *reply)
 {
-    session->command = "DATA";
     if (reply->code >= 400)
         session_refuse(session, reply->code, reply->enhanced, "%s", reply->text);
     else
         session_reply(session, reply->code, reply->enhanced, "%s", reply->text);
+}
+
+void session_answer(struct session *session, const struct reply *replies, size_t count)
+{
+    session->command = "DATA";
+    for (size_t i = 0; i < session_replies(session); i++)
+        answer(session, &replies[count > 1 ? session->expected.recipients[i] : 0]);
     leave_transaction(session);
     session_flush(session);
 }

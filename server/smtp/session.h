@@ -8,9 +8,12 @@
  * Bytes go in by session_input(), cut in any way; replies come out by hooks. So it can be driven by
  * a socket, a test, or a fuzzer.
  *
+ * LMTP (RFC 2033) is the same, but for LHLO in place of EHLO, and a reply for each recipient at the
+ * end of a message.
+ *
  * Where to start: states and what leads from one to the next stand in command.c, as one table; a
  * new command is a row and a function there, a new parameter of MAIL a row in parameter.c, a new
- * keyword of EHLO a line in run_ehlo(). What is not for others is in session_private.h.
+ * keyword of EHLO a line in greet.c's announce(). What is not for others is in session_private.h.
  *
  * Bad commands are those that cannot be read (500, 501, 502, 555). A session bears
  * smtp.max_errors of them; the next is answered 421 4.7.0, and the session ends.
@@ -26,6 +29,7 @@
 #include "../transaction.h"
 
 struct session;
+struct refusal; /* access.h */
 
 enum recipient_answer {
     RECIPIENT_OK,
@@ -59,6 +63,9 @@ struct session_hooks {
     /* Is this the user's password? Both are copied. session_verified() must be called once, later.
      * NULL: AUTH is not offered. */
     void (*verify)(void *context, const char *user, const char *password);
+    /* NULL, or told that the client is at another address, or at an unknown one (""): a trusted one
+     * says so. What it is to be told as the last thing; NULL: it may stay. */
+    const struct refusal *(*enter)(void *context, const char *client_ip);
     /* Takes over a complete transaction. session_answer() must be called once, from inside or
      * later. */
     void (*submit)(void *context, struct transaction *transaction);
@@ -71,8 +78,16 @@ struct session *session_new(struct config *config, const struct session_hooks *h
                             const char *id, const char *client_ip, const char *temporary_directory);
 void session_free(struct session *session); /* takes NULL */
 
-/* What the client's listener offers; before session_start(). Without it: no TLS. */
+/* What the client's listener offers; before session_start(). Without it: SMTP, no TLS. */
 void session_set_listener(struct session *session, const struct listen_address *listener);
+
+/* Another client than the one that connected, which becomes the proxy; before session_start(). The
+ * string is copied. */
+void session_set_client(struct session *session, const char *client_ip);
+/* The client may say for whom it speaks (XCLIENT); before session_start(). */
+void session_trust(struct session *session);
+/* The client's address. */
+const char *session_client(const struct session *session);
 
 /* Sends the greeting. */
 void session_start(struct session *session);
@@ -88,11 +103,13 @@ void session_tls_started(struct session *session);
 /* The answer to verify(). After a wrong password it should come late, so that guessing is slow. */
 void session_verified(struct session *session, bool right);
 
-/* True from submit() until session_answer(), and from verify() until session_verified(): reading from the client should pause. */
+/* True from submit() until session_answer(), and from verify() until session_verified(): reading
+ * from the client should pause. */
 bool session_is_waiting(const struct session *session);
 
-/* The answer to the end of DATA. */
-void session_answer(struct session *session, const struct reply *reply);
+/* The answer to the end of DATA: one reply for all recipients, or (LMTP only) one for each of the
+ * transaction's recipients, in their order. */
+void session_answer(struct session *session, const struct reply *replies, size_t count);
 
 /* How long the client may be silent now, in ms (RFC 5321 section 4.5.3.2); 0: no limit. */
 int64_t session_timeout_ms(const struct session *session);

@@ -3,6 +3,10 @@
  *
  * session.c   its life: input, DATA, the answer, time-outs
  * command.c   the commands, and the states between them
+ * greet.c     EHLO and the like
+ * envelope.c  MAIL, RCPT, DATA
+ * lmtp.c      a reply for each recipient
+ * xclient.c   another client, as a trusted one says
  * bdat.c      a message in chunks
  * auth.c      who the client is
  * reply.c     what goes back
@@ -63,6 +67,13 @@ struct chunk {
     enum session_state before; /* where a refused one leads back to */
 };
 
+/* LMTP: which recipient each accepted RCPT named, by its index in the envelope. */
+struct expected {
+    size_t *recipients, count;
+};
+
+#define XCLIENT_ATTRIBUTES "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT"
+
 #define OUTPUT_SIZE 2048 /* of replies to one piece of input; holds several of the longest */
 
 struct session {
@@ -72,10 +83,13 @@ struct session {
     char *temporary_directory;
     char id[ID_SIZE];
     char client_ip[46];
+    char proxy[46]; /* who said that it is that client; "": it connected itself */
 
     enum session_state state;
     enum listen_tls tls_offer;
     enum listen_auth auth_offer;
+    bool lmtp;
+    bool trusted; /* may say XCLIENT */
     enum auth_step auth_step;
     unsigned auth_failures;
     char *claimed;      /* the user whose password is being checked; NULL: none */
@@ -89,6 +103,7 @@ struct session {
     size_t recipients; /* of all transactions */
     size_t errors;
 
+    struct expected expected;        /* of the transaction, until its answer */
     struct transaction *transaction; /* from MAIL to submit(), else NULL */
     char transaction_id[ID_SIZE];    /* of the last one */
     bool smtputf8;                   /* asked for by the last one */
@@ -119,7 +134,30 @@ size_t session_read_chunk(struct session *session, const char *bytes, size_t siz
 void session_begin_auth(struct session *session, const char *argument);
 void session_auth_line(struct session *session, char *line);
 
+/* greet.c, envelope.c: the commands of these names; see command.c. */
+bool session_run_ehlo(struct session *session, const char *argument);
+bool session_run_helo(struct session *session, const char *argument);
+bool session_run_lhlo(struct session *session, const char *argument);
+bool session_run_starttls(struct session *session, const char *argument);
+bool session_run_mail(struct session *session, const char *argument);
+bool session_run_rcpt(struct session *session, const char *argument);
+bool session_run_data(struct session *session, const char *argument);
+/* What a client may call itself. */
+bool session_hello_is_valid(const char *name);
+
+/* lmtp.c. False: it is answered. Does nothing in SMTP. */
+bool session_expect_reply(struct session *session, size_t recipient);
+void session_unexpect_reply(struct session *session); /* the last one */
+void session_forget_replies(struct session *session);
+/* How many there are to be at the end of the message. */
+size_t session_replies(const struct session *session);
+
+/* xclient.c: the command. It sets the state itself. */
+void session_change_client(struct session *session, const char *argument);
+
 /* session.c */
+/* 220. */
+void session_greet(struct session *session);
 void session_drop_transaction(struct session *session);
 /* A message begins, in the way that the client chose. False: no memory. */
 bool session_begin_data(struct session *session);
@@ -128,8 +166,8 @@ void session_keep_data(struct session *session, const char *bytes, size_t size);
 void session_fail_data(struct session *session, enum data_failure failure);
 /* It is whole: refuses it where there was a failure, else submits it. */
 void session_end_data(struct session *session);
-/* Refuses it, and leaves the transaction, where there was a failure. */
-bool session_refuse_data(struct session *session);
+/* Refuses it, by so many replies, and leaves the transaction, where there was a failure. */
+bool session_refuse_data(struct session *session, size_t replies);
 
 /* reply.c. Each makes one reply; `enhanced` is "" where RFC 2034 wants none. */
 void session_reply(struct session *session, int code, const char *enhanced, const char *format, ...)

@@ -2,22 +2,34 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
-union address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
+bool socket_is_unix(const struct listen_address *address)
+{
+    return address->host[0] == '/';
+}
 
-static int parse_address(const struct listen_address *from, union address *to, socklen_t *size)
+void socket_unlink(const struct listen_address *address)
+{
+    struct stat status;
+    if (socket_is_unix(address) && lstat(address->host, &status) == 0 && S_ISSOCK(status.st_mode))
+        unlink(address->host);
+}
+
+static int parse_address(const struct listen_address *from, union socket_address *to,
+                         socklen_t *size)
 {
     memset(to, 0, sizeof *to);
+    if (socket_is_unix(from)) {
+        *size = sizeof to->un;
+        to->un.sun_family = AF_UNIX;
+        snprintf(to->un.sun_path, sizeof to->un.sun_path, "%s", from->host);
+        return 0;
+    }
     *size = sizeof to->v6;
     if (uv_ip6_addr(from->host, from->port, &to->v6) == 0)
         return 0;
@@ -25,7 +37,7 @@ static int parse_address(const struct listen_address *from, union address *to, s
     return uv_ip4_addr(from->host, from->port, &to->v4);
 }
 
-static int own_address(int fd, union address *address)
+static int own_address(int fd, union socket_address *address)
 {
     socklen_t size = sizeof *address;
     memset(address, 0, sizeof *address);
@@ -34,33 +46,52 @@ static int own_address(int fd, union address *address)
 
 int socket_port(int fd)
 {
-    union address address;
+    union socket_address address;
     int code = own_address(fd, &address);
     if (code != 0)
         return code;
+    if (address.any.sa_family == AF_UNIX)
+        return 0;
     return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
-void socket_format_address(const struct listen_address *address, int port, char text[80])
+void socket_format_address(const struct listen_address *address, int port,
+                           char text[SOCKET_ADDRESS_SIZE])
 {
-    snprintf(text, 80, strchr(address->host, ':') ? "[%s]:%d" : "%s:%d", address->host, port);
+    if (socket_is_unix(address))
+        snprintf(text, SOCKET_ADDRESS_SIZE, "unix:%s", address->host);
+    else
+        snprintf(text, SOCKET_ADDRESS_SIZE, strchr(address->host, ':') ? "[%s]:%d" : "%s:%d",
+                 address->host, port);
 }
 
-void sockets_close(int *fds, size_t count)
+void sockets_close(struct listen_socket *sockets, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (fds[i] >= 0)
-            close(fds[i]);
-        fds[i] = -1;
+        if (sockets[i].fd >= 0)
+            close(sockets[i].fd);
+        sockets[i].fd = -1;
     }
 }
 
 /* ---- Own ones ---- */
 
+/* Nobody answers there: it was left behind by a process that could not remove it. */
+static void remove_stale(const union socket_address *address, socklen_t size,
+                         const struct listen_address *where)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return;
+    if (connect(fd, &address->any, size) != 0 && errno == ECONNREFUSED)
+        socket_unlink(where);
+    close(fd);
+}
+
 /* Returns a socket, or a negative errno. */
 static int bind_socket(const struct listen_address *where)
 {
-    union address address;
+    union socket_address address;
     socklen_t size;
     int code = parse_address(where, &address, &size);
     if (code != 0)
@@ -69,10 +100,17 @@ static int bind_socket(const struct listen_address *where)
     int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    bool fine = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0;
+    bool fine = true;
+    if (address.any.sa_family == AF_UNIX)
+        remove_stale(&address, size, where);
+    else
+        fine = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0;
     if (address.any.sa_family == AF_INET6) /* so that [::] and 0.0.0.0 can stand together */
         fine = fine && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0;
-    if (fine && bind(fd, &address.any, size) == 0)
+    fine = fine && bind(fd, &address.any, size) == 0;
+    if (fine && address.any.sa_family == AF_UNIX)
+        fine = chmod(where->host, 0666) == 0;
+    if (fine)
         return fd;
     code = -errno;
     close(fd);
@@ -84,7 +122,7 @@ static int bind_socket(const struct listen_address *where)
 /* The address of one that mxhook can use; anything else is refused with a reason. */
 static int inspect(int fd, struct listen_address *out, struct error *err)
 {
-    union address address;
+    union socket_address address;
     int type = 0, v6only = 1;
     socklen_t size = sizeof type;
     int code = own_address(fd, &address);
@@ -93,13 +131,16 @@ static int inspect(int fd, struct listen_address *out, struct error *err)
     if (code != 0)
         return error_set(err, code, "inherited descriptor %d: %s", fd, strerror(-code));
     bool v6 = address.any.sa_family == AF_INET6;
-    if (type != SOCK_STREAM || (!v6 && address.any.sa_family != AF_INET))
-        return error_set(err, -EINVAL, "inherited descriptor %d: not a TCP socket", fd);
-    if (v6)
+    bool un = address.any.sa_family == AF_UNIX && address.un.sun_path[0] == '/';
+    if (type != SOCK_STREAM || (!v6 && !un && address.any.sa_family != AF_INET))
+        return error_set(err, -EINVAL, "inherited descriptor %d: not a TCP socket, nor a file", fd);
+    if (un)
+        snprintf(out->host, sizeof out->host, "%.107s", address.un.sun_path);
+    else if (v6)
         uv_ip6_name(&address.v6, out->host, sizeof out->host);
     else
         uv_ip4_name(&address.v4, out->host, sizeof out->host);
-    out->port = ntohs(v6 ? address.v6.sin6_port : address.v4.sin_port);
+    out->port = un ? 0 : ntohs(v6 ? address.v6.sin6_port : address.v4.sin_port);
     size = sizeof v6only;
     if (v6 && getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, &size) == 0 && !v6only &&
         strcmp(out->host, "::") == 0)
@@ -115,54 +156,60 @@ static int inspect(int fd, struct listen_address *out, struct error *err)
 /* By the parsed address: "::1" has other spellings. */
 static bool same_address(const struct listen_address *a, const struct listen_address *b)
 {
-    union address x, y;
+    union socket_address x, y;
     socklen_t x_size, y_size;
     return parse_address(a, &x, &x_size) == 0 && parse_address(b, &y, &y_size) == 0 &&
            x_size == y_size && memcmp(&x, &y, x_size) == 0;
 }
 
-static int place(const struct smtp_config *smtp, int fd, int *fds, struct error *err)
+static int place(const struct smtp_config *smtp, int fd, struct listen_socket *sockets,
+                 struct error *err)
 {
     struct listen_address address;
     int code = inspect(fd, &address, err);
     if (code != 0)
         return code;
     for (size_t i = 0; i < smtp->listen_count; i++)
-        if (fds[i] < 0 && same_address(&smtp->listen[i], &address)) {
-            fds[i] = fd;
+        if (sockets[i].fd < 0 && same_address(&smtp->listen[i], &address)) {
+            sockets[i] = (struct listen_socket){fd, true};
             return 0;
         }
-    char text[80];
+    char text[SOCKET_ADDRESS_SIZE];
     socket_format_address(&address, address.port, text);
     return error_set(err, -EINVAL, "inherited socket %s: no such address in `listen`", text);
 }
 
+static int open_own(const struct listen_address *address, struct listen_socket *to,
+                    struct error *err)
+{
+    char text[SOCKET_ADDRESS_SIZE];
+    int fd = bind_socket(address);
+    if (fd >= 0) {
+        to->fd = fd;
+        return 0;
+    }
+    socket_format_address(address, address->port, text);
+    return error_set(err, fd, "cannot listen on %s: %s", text, strerror(-fd));
+}
+
 int sockets_open(const struct smtp_config *smtp, const int *inherited, size_t inherited_count,
-                 int *fds, struct error *err)
+                 struct listen_socket *sockets, struct error *err)
 {
     int code = 0;
     for (size_t i = 0; i < smtp->listen_count; i++)
-        fds[i] = -1;
+        sockets[i] = (struct listen_socket){.fd = -1};
     size_t placed = 0;
     while (code == 0 && placed < inherited_count) {
-        code = place(smtp, inherited[placed], fds, err);
+        code = place(smtp, inherited[placed], sockets, err);
         if (code == 0)
             placed++;
     }
-    for (size_t i = 0; code == 0 && i < smtp->listen_count; i++) {
-        if (fds[i] >= 0)
-            continue;
-        fds[i] = bind_socket(&smtp->listen[i]);
-        if (fds[i] >= 0)
-            continue;
-        char text[80];
-        socket_format_address(&smtp->listen[i], smtp->listen[i].port, text);
-        code = error_set(err, fds[i], "cannot listen on %s: %s", text, strerror(-fds[i]));
-        fds[i] = -1;
-    }
+    for (size_t i = 0; code == 0 && i < smtp->listen_count; i++)
+        if (sockets[i].fd < 0)
+            code = open_own(&smtp->listen[i], &sockets[i], err);
     if (code == 0)
         return 0;
-    sockets_close(fds, smtp->listen_count);
+    sockets_close(sockets, smtp->listen_count);
     for (; placed < inherited_count; placed++)
         close(inherited[placed]);
     return code;

@@ -265,6 +265,49 @@ static void unknown_names_get_a_suggestion(void **state)
                  "2: ruls: no such option; did you mean rules?");
 }
 
+static void listeners_of_every_kind(void **state)
+{
+    (void)state;
+    struct config *c =
+        loaded("domains = { 'a.example' } access = { proxies = { '192.0.2.80' } }\n"
+               "listen = { '127.0.0.1:2500', { address = '[::1]:24', protocol = 'lmtp' },\n"
+               "  { address = '127.0.0.1:26', proxy = true }, { address = 'unix:/run/a-b_c.sock',\n"
+               "    protocol = 'lmtp', proxy = true } }");
+    const struct listen_address *l = c->smtp.listen;
+    assert_int_equal(c->smtp.listen_count, 4);
+    assert_true(!l[0].lmtp && !l[0].proxy && l[1].lmtp && !l[1].proxy && !l[2].lmtp && l[2].proxy);
+    assert_string_equal(l[3].host, "/run/a-b_c.sock");
+    assert_true(l[3].port == 0 && l[3].lmtp && l[3].proxy && l[3].tls == LISTEN_TLS_OFF);
+    assert_int_equal(c->access.proxy_count, 1);
+    assert_int_equal(c->access.xclient_count, 0);
+    config_unref(c);
+}
+
+static void listeners_that_cannot_be(void **state)
+{
+    (void)state;
+#define X10 "xxxxxxxxxx"
+#define X107 X10 X10 X10 X10 X10 X10 X10 X10 X10 X10 "xxxxxxx"
+#define LISTEN(fields) "domains = { 'a.example' }\nlisten = { { " fields " } }"
+    assert_error(LISTEN("address = '127.0.0.1:24', protcol = 'lmtp'"),
+                 "2: listen: a listener has no protcol; did you mean protocol?");
+    assert_error(LISTEN("address = '127.0.0.1:24', protocol = 'LMTP'"),
+                 "2: listen: expected protocol = \"smtp\" or \"lmtp\", got \"LMTP\"");
+    assert_error(LISTEN("address = '127.0.0.1:24', proxy = 'yes'"),
+                 "2: listen: expected proxy = true or false, got \"yes\"");
+    assert_error(LISTEN("address = '127.0.0.1:24', proxy = true"),
+                 "2: listen: proxy = true needs access.proxies, the addresses of the proxies");
+    assert_error(LISTEN("address = '127.0.0.1:25', protocol = 'lmtp'"),
+                 "2: listen: LMTP must not be spoken on port 25 (RFC 2033 section 5)");
+    assert_error(LISTEN("address = 'unix:lmtp.sock'"),
+                 "2: listen: expected \"unix:\" and an absolute path of at most 107 bytes without "
+                 "spaces, got \"unix:lmtp.sock\"");
+    assert_error(LISTEN("address = 'unix:/' .. ('x'):rep(107)"),
+                 "2: listen: expected \"unix:\" and an absolute path of at most 107 bytes without "
+                 "spaces, got \"unix:/" X107 "\"");
+    config_unref(loaded(LISTEN("address = 'unix:/' .. ('x'):rep(106)")));
+}
+
 static void wrong_types_say_what_was_expected(void **state)
 {
     (void)state;
@@ -359,6 +402,8 @@ int main(void)
         cmocka_unit_test(defaults_need_no_file),
         cmocka_unit_test(reads_what_is_given),
         cmocka_unit_test(unknown_names_get_a_suggestion),
+        cmocka_unit_test(listeners_of_every_kind),
+        cmocka_unit_test(listeners_that_cannot_be),
         cmocka_unit_test(wrong_types_say_what_was_expected),
         cmocka_unit_test(limits_have_two_sides),
         cmocka_unit_test(several_errors_stand_in_order),

@@ -94,6 +94,24 @@ static void the_longest_match(void **state)
     assert_int_equal(networks_match(networks, 4, &ip), -1);
 }
 
+static void as_text(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"192.0.2.1", "::1", "2001:db8::7", "0.0.0.0"};
+    struct ip_address ip;
+    char text[46];
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        assert_int_equal(ip_address_parse(texts[i], &ip), 0);
+        ip_address_format(&ip, text);
+        assert_string_equal(text, texts[i]);
+    }
+    assert_int_equal(ip_address_parse("::ffff:192.0.2.1", &ip), 0);
+    ip_address_format(&ip, text);
+    assert_string_equal(text, "192.0.2.1");
+    assert_int_equal(ip_address_parse("192.0.2", &ip), -EINVAL);
+    assert_int_equal(ip_address_parse("192.0.2.0/24", &ip), -EINVAL);
+}
+
 static void of_a_socket(void **state)
 {
     (void)state;
@@ -116,7 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(edges),        cmocka_unit_test(families),
         cmocka_unit_test(what_is_none), cmocka_unit_test(the_longest_match),
-        cmocka_unit_test(of_a_socket),
+        cmocka_unit_test(as_text),      cmocka_unit_test(of_a_socket),
     };
     return RUN_TESTS(tests);
 }

@@ -90,7 +90,7 @@ static void answer(struct play *play)
     play->submitted = NULL;
     struct reply reply;
     reply_set(&reply, 250, "2.0.0", "OK");
-    session_answer(play->session, &reply);
+    session_answer(play->session, &reply, 1);
 }
 
 static void give(struct play *play, const uint8_t *bytes, size_t size)

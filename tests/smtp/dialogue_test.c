@@ -1,4 +1,5 @@
-/* Plays dialogues/(name).txt against the session; their format stands in dialogues/README.md. */
+/* Plays dialogues/(name).txt against the session, and those of its folders against the kinds of
+ * session that these are for; their format stands in dialogues/README.md. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,6 +78,13 @@ static bool matches(const char *pattern, const char *line)
     return true;
 }
 
+struct kind {
+    const char *folder;
+    struct listen_address listener;
+    bool trusted;
+    int least; /* files */
+};
+
 struct play {
     const char *name;
     unsigned line;
@@ -127,15 +135,15 @@ static void run_line(struct play *play, char *line)
     }
 }
 
-static void play_file(const char *name, struct config *config, size_t step)
+static void play_file(const struct kind *kind, const char *name, struct config *config, size_t step)
 {
     struct play play = {.name = name, .step = step};
     char path[512], *line = NULL;
     size_t capacity = 0;
-    snprintf(path, sizeof path, "%s/%s", DIALOGUES, name);
+    snprintf(path, sizeof path, "%s/%s", kind->folder, name);
     FILE *file = fopen(path, "re");
     assert_non_null(file);
-    peer_start(&play.peer, config, "/tmp");
+    peer_start_on(&play.peer, config, "/tmp", &kind->listener, kind->trusted);
     play.peer.answers = true;
     while (getline(&line, &capacity, file) > 0)
         run_line(&play, line);
@@ -153,20 +161,31 @@ static int is_dialogue(const struct dirent *entry)
 }
 
 /* Whatever the pieces that the input comes in, the replies are the same. */
-static void dialogues(void **state)
+static void play_folder(const struct kind *kind, struct config *config)
 {
-    (void)state;
     static const size_t steps[] = {SIZE_MAX, 1, 2, 3, 7, 1000};
-    struct config *config = fixture_config("");
     struct dirent **files;
-    int count = scandir(DIALOGUES, &files, is_dialogue, alphasort);
-    assert_true(count >= 20);
+    int count = scandir(kind->folder, &files, is_dialogue, alphasort);
+    assert_true(count >= kind->least);
     for (int i = 0; i < count; i++) {
         for (size_t j = 0; j < sizeof steps / sizeof *steps; j++)
-            play_file(files[i]->d_name, config, steps[j]);
+            play_file(kind, files[i]->d_name, config, steps[j]);
         free(files[i]);
     }
     free(files);
+}
+
+static void dialogues(void **state)
+{
+    (void)state;
+    static const struct kind kinds[] = {
+        {DIALOGUES, {.port = 0}, false, 30},
+        {DIALOGUES "/lmtp", {.lmtp = true}, false, 4},
+        {DIALOGUES "/trusted", {.port = 0}, true, 2},
+    };
+    struct config *config = fixture_config("");
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        play_folder(&kinds[i], config);
     config_unref(config);
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "smtp/access.h"
 #include "spill.h"
 
 #include "../test.h"
@@ -95,19 +96,40 @@ static void on_submit(void *context, struct transaction *transaction)
         peer_answer(peer, 250, "2.0.0", "OK");
 }
 
+/* Who comes from 203.0.113.0/24 is not let in. */
+static const struct refusal *on_enter(void *context, const char *client_ip)
+{
+    static const struct refusal denied = {554, "5.7.1", "takes no mail from your address"};
+    struct peer *peer = context;
+    snprintf(peer->entered, sizeof peer->entered, "%s", client_ip);
+    return strncmp(client_ip, "203.0.113.", 10) == 0 ? &denied : NULL;
+}
+
 void peer_start(struct peer *peer, struct config *config, const char *temporary_directory)
+{
+    peer_start_on(peer, config, temporary_directory, NULL, false);
+}
+
+void peer_start_on(struct peer *peer, struct config *config, const char *temporary_directory,
+                   const struct listen_address *listener, bool trusted)
 {
     static const struct session_hooks hooks = {.send = on_send,
                                                .close = on_close,
                                                .rules = on_rules,
                                                .release_rules = on_release,
                                                .check_recipient = on_check,
+                                               .enter = on_enter,
                                                .submit = on_submit};
     memset(peer, 0, sizeof *peer);
     peer->session =
         session_new(config, &hooks, peer, "connection", "192.0.2.1", temporary_directory);
-    if (peer->session)
-        session_start(peer->session);
+    if (!peer->session)
+        return;
+    if (listener)
+        session_set_listener(peer->session, listener);
+    if (trusted)
+        session_trust(peer->session);
+    session_start(peer->session);
 }
 
 void peer_end(struct peer *peer)
@@ -119,9 +141,36 @@ void peer_end(struct peer *peer)
     free(peer->replies);
 }
 
+static void set_answer(struct reply *reply, const char *recipient)
+{
+    if (strncmp(recipient, "rejected@", 9) == 0)
+        reply_set(reply, 550, "5.7.1", "Not for me");
+    else if (strncmp(recipient, "deferred@", 9) == 0)
+        reply_set(reply, 451, "4.3.0", "Later");
+    else if (strncmp(recipient, "nobody@", 7) == 0)
+        reply_set(reply, 550, "5.1.1", "No destination for this recipient");
+    else
+        reply_set(reply, 250, "2.0.0", "OK");
+}
+
+static void answer_each(struct peer *peer)
+{
+    const struct envelope *envelope = &peer->submitted[peer->submitted_count - 1]->envelope;
+    struct reply *replies = calloc(envelope->recipient_count, sizeof *replies);
+    assert_non_null(replies);
+    for (size_t i = 0; i < envelope->recipient_count; i++)
+        set_answer(&replies[i], envelope->recipients[i]);
+    session_answer(peer->session, replies, envelope->recipient_count);
+    free(replies);
+}
+
 static void answer_if_asked(struct peer *peer)
 {
-    if (peer->answers && session_is_waiting(peer->session))
+    if (!peer->answers || !session_is_waiting(peer->session))
+        return;
+    if (peer->submitted[peer->submitted_count - 1]->envelope.lmtp)
+        answer_each(peer);
+    else
         peer_answer(peer, 250, "2.0.0", "OK");
 }
 
@@ -155,7 +204,7 @@ void peer_answer(struct peer *peer, int code, const char *enhanced, const char *
 {
     struct reply reply;
     reply_set(&reply, code, enhanced, "%s", text);
-    session_answer(peer->session, &reply);
+    session_answer(peer->session, &reply, 1);
 }
 
 void peer_expect(struct peer *peer, const char *replies)

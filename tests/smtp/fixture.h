@@ -2,7 +2,8 @@
  * fixture.h - a session with a test around it instead of a socket, and configurations.
  *
  * The stub of the rules: unknown@DOMAIN is unknown, all others are fine. Nothing is answered at the
- * end of DATA until the test does it, or `answers` is set.
+ * end of DATA until the test does it, or `answers` is set; in LMTP rejected@, deferred@ and nobody@
+ * get answers of their own then.
  */
 #ifndef MXHOOK_TESTS_SMTP_FIXTURE_H
 #define MXHOOK_TESTS_SMTP_FIXTURE_H
@@ -17,6 +18,7 @@ struct peer {
     size_t replies_size;
     size_t sends;
     bool closed;
+    char entered[46]; /* the client that XCLIENT named last; denied.. are refused */
     bool slow;           /* send() returns false */
     bool no_rules;       /* rules() returns NULL */
     bool answers;        /* peer_play() answers 250 2.0.0 OK by itself */
@@ -31,6 +33,9 @@ struct config *fixture_config(const char *more);
 
 /* A session that greeted. */
 void peer_start(struct peer *peer, struct config *config, const char *temporary_directory);
+/* The same on this listener (NULL: SMTP), for a client that may say XCLIENT or not. */
+void peer_start_on(struct peer *peer, struct config *config, const char *temporary_directory,
+                   const struct listen_address *listener, bool trusted);
 /* Frees all, and checks that every reference to the rules was dropped. */
 void peer_end(struct peer *peer);
 

@@ -77,11 +77,12 @@ void answer(size_t index)
     struct reply reply;
     reply_set(&reply, 250, "2.0.0", "OK");
     transaction_free(pending[index].transaction);
-    pending[index].done(pending[index].token, &reply);
+    pending[index].done(pending[index].token, &reply, 1);
 }
 
 static void on_submit(void *context, struct transaction *transaction,
-                      void (*done)(void *token, const struct reply *reply), void *token)
+                      void (*done)(void *token, const struct reply *replies, size_t count),
+                      void *token)
 {
     (void)context;
     assert_true(pending_count < MAX_PENDING);
@@ -124,7 +125,7 @@ void run_for(int64_t ms)
 int open_listeners(const struct config *with, const struct listener_hooks *hooks,
                    struct listeners **out, struct error *err)
 {
-    int sockets[MAX_SOCKETS];
+    struct listen_socket sockets[MAX_SOCKETS];
     assert_true(with->smtp.listen_count <= MAX_SOCKETS);
     int code = sockets_open(&with->smtp, NULL, 0, sockets, err);
     return code == 0 ? listeners_open(&loop, with, sockets, hooks, NULL, "/tmp", out, err) : code;

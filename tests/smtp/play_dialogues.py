@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""play_dialogues.py HOST PORT FILES... - plays dialogues against a server that runs.
+"""play_dialogues.py [--source ADDRESS] HOST PORT FILES... - plays dialogues against a server that runs.
 
-The format, and the configuration that the server needs, stand in dialogues/README.md. Prints a line
-for each file, and exits 1 if one failed.
+The format, and the configuration that the server needs, stand in dialogues/README.md. ADDRESS is where
+the client connects from. Prints a line for each file, and exits 1 if one failed.
 """
 
 import re
@@ -51,8 +51,8 @@ def matches(pattern, line):
 
 
 class Connection:
-    def __init__(self, host, port):
-        self.socket = socket.create_connection((host, port), timeout=PATIENCE)
+    def __init__(self, host, port, source):
+        self.socket = socket.create_connection((host, port), timeout=PATIENCE, source_address=(source, 0))
         self.buffer, self.pending = b"", b""
 
     def say_pending(self):
@@ -102,9 +102,9 @@ def play_line(connection, line):
         raise Failed("cannot read this")
 
 
-def play(host, port, path):
+def play(host, port, source, path):
     """Returns why it failed, or None."""
-    connection = Connection(host, port)
+    connection = Connection(host, port, source)
     number = 0
     try:
         with open(path, encoding="utf-8") as file:
@@ -120,13 +120,16 @@ def play(host, port, path):
 
 
 def main(arguments):
+    source = ""
+    if arguments[:1] == ["--source"]:
+        source, arguments = arguments[1], arguments[2:]
     if len(arguments) < 3:
         print(__doc__.splitlines()[0], file=sys.stderr)
         return 2
     host, port, paths = arguments[0], int(arguments[1]), arguments[2:]
     failures = 0
     for path in paths:
-        failure = play(host, port, path)
+        failure = play(host, port, source, path)
         failures += failure is not None
         print("FAIL " + failure if failure else "ok   " + path)
     print("%d of %d dialogues failed" % (failures, len(paths)))

@@ -103,7 +103,7 @@ static void say(const char *text)
     if (session_is_waiting(session)) {
         struct reply reply;
         reply_set(&reply, 250, "2.0.0", "OK");
-        session_answer(session, &reply);
+        session_answer(session, &reply, 1);
     }
     assert_int_equal(used, size);
 }

@@ -1,0 +1,140 @@
+/* connection_hooks.c - what the session asks of the world around it (struct session_hooks). */
+#include "../log.h"
+#include "connection_private.h"
+#include "password.h"
+
+static bool send_to_client(void *context, const char *bytes, size_t size)
+{
+    struct connection *c = context;
+    if (c->state != CONNECTION_OPEN)
+        return false;
+    int code = connection_write(c, bytes, size);
+    if (code != 0)
+        connection_close(c, uv_strerror(code));
+    return code == 0 && connection_write_queue(c) <= CONNECTION_WRITE_LIMIT;
+}
+
+static void close_session(void *context)
+{
+    connection_drain(context, "end of session");
+}
+
+static bool has_room(void *context)
+{
+    struct connections *owner = ((struct connection *)context)->owner;
+    return !owner->hooks.has_room || owner->hooks.has_room(owner->context);
+}
+
+static bool take_message(void *context)
+{
+    struct connection *c = context;
+    if (!c->counted)
+        return true;
+    struct connections *owner = c->owner;
+    struct config *config = owner->hooks.config(owner->context);
+    bool taken = limits_take_message(owner->limits, &config->access, &c->address,
+                                     (int64_t)uv_now(owner->loop));
+    config_unref(config);
+    return taken;
+}
+
+static struct ruleset *take_rules(void *context)
+{
+    struct connections *owner = ((struct connection *)context)->owner;
+    return owner->hooks.rules(owner->context);
+}
+
+static enum recipient_answer check_recipient(void *context, struct ruleset *rules,
+                                             const char *recipient)
+{
+    struct connections *owner = ((struct connection *)context)->owner;
+    return owner->hooks.check_recipient(owner->context, rules, recipient);
+}
+
+static void begin(void *context, struct transaction *transaction)
+{
+    struct connections *owner = ((struct connection *)context)->owner;
+    if (owner->hooks.begin)
+        owner->hooks.begin(owner->context, transaction);
+}
+
+static const struct refusal *enter(void *context, const char *client_ip)
+{
+    struct ip_address address;
+    bool known = ip_address_parse(client_ip, &address) == 0;
+    return connection_enter(context, known ? &address : NULL);
+}
+
+static void on_answer(void *token, const struct reply *replies, size_t count)
+{
+    struct connection *c = token;
+    c->submitted = false;
+    if (c->state == CONNECTION_OPEN) {
+        connection_await_message(c);
+        session_answer(c->session, replies, count);
+        if (!c->using_input)
+            connection_advance(c);
+        return;
+    }
+    log_info("answer-unheard", c->id, LOG_NUMBER("code", replies->code));
+    connection_free_if_over(c);
+}
+
+static void submit(void *context, struct transaction *transaction)
+{
+    struct connection *c = context;
+    c->submitted = true;
+    c->owner->hooks.submit(c->owner->context, transaction, on_answer, c);
+}
+
+static void on_verified(void *context, bool right)
+{
+    struct connection *c = context;
+    c->verifying = false;
+    if (c->state != CONNECTION_OPEN) {
+        connection_free_if_over(c);
+    } else if (right) {
+        session_verified(c->session, true);
+        connection_advance(c);
+    } else {
+        connection_password_is_wrong(c);
+    }
+}
+
+static void verify(void *context, const char *user, const char *password)
+{
+    struct connection *c = context;
+    int code = password_verify(c->owner->loop, c->config, user, password, on_verified, c);
+    c->verifying = code == 0;
+    if (code != 0)
+        connection_close(c, uv_strerror(code));
+}
+
+/* A reply that STARTTLS was taken is out already. */
+static void start_tls(void *context)
+{
+    struct connection *c = context;
+    c->tls = tls_new(c->config->tls.context);
+    if (!c->tls)
+        connection_close(c, "out of memory");
+}
+
+struct session *connection_make_session(struct connection *c, const struct connections *connections,
+                                        const char *ip)
+{
+    const struct session_hooks hooks = {
+        .send = send_to_client,
+        .close = close_session,
+        .has_room = has_room,
+        .take_message = take_message,
+        .rules = take_rules,
+        .release_rules = connections->hooks.release_rules,
+        .check_recipient = check_recipient,
+        .begin = begin,
+        .enter = enter,
+        .start_tls = start_tls,
+        .verify = verify,
+        .submit = submit,
+    };
+    return session_new(c->config, &hooks, c, c->id, ip, connections->temporary_directory);
+}

@@ -1,0 +1,195 @@
+/* envelope.c - MAIL, RCPT and DATA (RFC 5321 section 3.3): what makes a transaction. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "../path.h"
+#include "parameter.h"
+#include "recipient.h"
+#include "session_private.h"
+
+/* Steps over "FROM:" or "TO:". Blanks after it are not in the grammar, but in use. NULL: not there.
+ */
+static const char *skip_keyword(const char *argument, const char *keyword)
+{
+    size_t length = strlen(keyword);
+    if (strncasecmp(argument, keyword, length) != 0)
+        return NULL;
+    return argument + length + strspn(argument + length, " ");
+}
+
+/* True: fine. Else it is answered. */
+static bool parameters_fine(struct session *session, enum parameter_result result)
+{
+    if (result == PARAMETER_BAD)
+        session_bad_command(session, 501, "5.5.4", "Bad parameter");
+    else if (result == PARAMETER_UNKNOWN)
+        session_bad_command(session, 555, "5.5.4", "Parameter not recognized");
+    return result == PARAMETER_OK;
+}
+
+static int fill_envelope(struct session *session, const char *sender,
+                         const struct mail_parameters *parameters)
+{
+    struct envelope *envelope = &session->transaction->envelope;
+    envelope->helo = strdup(session->helo);
+    if (!envelope->helo)
+        return -ENOMEM;
+    memcpy(envelope->client_ip, session->client_ip, sizeof envelope->client_ip);
+    memcpy(envelope->proxy, session->proxy, sizeof envelope->proxy);
+    envelope->lmtp = session->lmtp;
+    envelope->esmtp = session->esmtp;
+    envelope->tls = session->tls;
+    if (session->user && !(envelope->user = strdup(session->user)))
+        return -ENOMEM;
+    envelope->smtputf8 = parameters->smtputf8;
+    envelope->eight_bit = parameters->eight_bit;
+    return transaction_set_sender(session->transaction, sender);
+}
+
+static bool begin_transaction(struct session *session, const char *sender,
+                              const struct mail_parameters *parameters)
+{
+    struct ruleset *rules = session->hooks.rules(session->context);
+    if (!rules)
+        return false;
+    id_child(session->transaction_id, session->id, ++session->transactions);
+    session->transaction =
+        transaction_new(session->transaction_id, rules, session->hooks.release_rules);
+    if (!session->transaction) {
+        session->hooks.release_rules(rules);
+        return false;
+    }
+    session->smtputf8 = parameters->smtputf8;
+    session->binary = parameters->binary;
+    if (fill_envelope(session, sender, parameters) != 0) {
+        session_drop_transaction(session);
+        return false;
+    }
+    if (session->hooks.begin)
+        session->hooks.begin(session->context, session->transaction);
+    return true;
+}
+
+bool session_run_mail(struct session *session, const char *argument)
+{
+    struct path path;
+    struct mail_parameters parameters;
+    const char *text = skip_keyword(argument, "FROM:");
+    if (session->auth_offer == LISTEN_AUTH_REQUIRED && !session->user) {
+        session_refuse(session, 530, "5.7.0", "Authentication required");
+        return false;
+    }
+    const char *end = text ? path_parse(text, PATH_REVERSE, &path) : NULL;
+    if (!text)
+        session_bad_command(session, 501, "5.5.4", "Syntax: MAIL FROM:<address>");
+    else if (!end)
+        session_bad_command(session, 501, "5.1.7", "Bad sender address syntax");
+    else if (!parameters_fine(session, mail_parameters_parse(end, &parameters)))
+        return false;
+    else if (parameters
+                 .require_tls) /* what comes after us is no SMTP, so nobody could promise it */
+        session_refuse(session, 555, "5.7.30", "REQUIRETLS is not supported");
+    else if (path.non_ascii && !parameters.smtputf8)
+        session_refuse(session, 553, "5.6.7", "Sender address needs SMTPUTF8");
+    else if (parameters.size > session->config->smtp.max_size)
+        session_refuse(session, 552, "5.3.4", "Message size exceeds the limit of %llu bytes",
+                       (unsigned long long)session->config->smtp.max_size);
+    else if (session->hooks.has_room && !session->hooks.has_room(session->context))
+        session_refuse(session, 451, "4.3.2", "Too busy, try again later");
+    else if (session->hooks.take_message && !session->hooks.take_message(session->context))
+        session_refuse(session, 451, "4.7.1",
+                       "Too many messages from your address, try again later");
+    else if (!begin_transaction(session, path.address, &parameters))
+        session_refuse(session, 451, "4.3.0", "Cannot take mail now, try again later");
+    else {
+        session_reply(session, 250, "2.1.0", "Sender OK");
+        return true;
+    }
+    return false;
+}
+
+static enum recipient_answer check_recipient(struct session *session, const char *address)
+{
+    return session->hooks.check_recipient(session->context, session->transaction->rules, address);
+}
+
+/* True: it may be one more. Else it is answered. */
+static bool may_add(struct session *session, const char *address)
+{
+    size_t session_limit = session->config->access.recipients_per_session;
+    if (session->transaction->envelope.recipient_count >= session->config->smtp.max_recipients)
+        session_refuse(session, 452, "4.5.3", "Too many recipients");
+    else if (session_limit > 0 && session->recipients >= session_limit)
+        session_refuse(session, 452, "4.5.3", "Too many recipients in one session");
+    else if (check_recipient(session, address) == RECIPIENT_UNKNOWN)
+        session_refuse(session, 550, "5.1.1", "No such recipient here");
+    else
+        return true;
+    return false;
+}
+
+/* True: it is one of the transaction's recipients now. Else it is answered. */
+static bool take_recipient(struct session *session, const char *address)
+{
+    struct transaction *transaction = session->transaction;
+    size_t count = transaction->envelope.recipient_count;
+    size_t index = recipient_index(&transaction->envelope, address);
+    bool is_new = index == count;
+    if (is_new && !may_add(session, address))
+        return false;
+    if (!session_expect_reply(session, index))
+        return false;
+    if (is_new && transaction_add_recipient(transaction, address) != 0) {
+        session_unexpect_reply(session);
+        session_refuse(session, 451, "4.3.0", "Out of memory, try again later");
+        return false;
+    }
+    session->recipients += is_new;
+    return true;
+}
+
+bool session_run_rcpt(struct session *session, const char *argument)
+{
+    struct path path;
+    char address[sizeof path.address + 1 + DOMAIN_MAX_OCTETS];
+    const char *text = skip_keyword(argument, "TO:");
+    const char *end = text ? path_parse(text, PATH_FORWARD, &path) : NULL;
+    if (!text)
+        session_bad_command(session, 501, "5.5.4", "Syntax: RCPT TO:<address>");
+    else if (!end)
+        session_bad_command(session, 501, "5.1.3", "Bad recipient address syntax");
+    if (!end || !parameters_fine(session, rcpt_parameters_parse(end)))
+        return false;
+    if (path.domain)
+        snprintf(address, sizeof address, "%s", path.address);
+    else
+        snprintf(address, sizeof address, "%s@%s", path.address,
+                 recipient_postmaster_domain(session->config));
+    if (path.non_ascii && !session->smtputf8)
+        session_refuse(session, 553, "5.6.7", "Recipient address needs SMTPUTF8 in MAIL");
+    else if (path.domain && !recipient_domain_is_ours(&session->config->smtp, path.domain))
+        session_refuse(session, 550, "5.7.1", "Relaying denied: no mail is taken for this domain");
+    else if (take_recipient(session, address)) {
+        session_reply(session, 250, "2.1.5", "Recipient OK");
+        return true;
+    }
+    return false;
+}
+
+bool session_run_data(struct session *session, const char *argument)
+{
+    (void)argument;
+    if (session->binary) { /* RFC 3030 section 3 */
+        session_refuse(session, 503, "5.5.1", "BODY=BINARYMIME comes by BDAT, not DATA");
+        return false;
+    }
+    if (!session_begin_data(session)) {
+        session_refuse(session, 451, "4.3.0", "Out of memory, try again later");
+        return false;
+    }
+    session_reply(session, 354, "", "End data with <CR><LF>.<CR><LF>");
+    return true;
+}
