@@ -1,6 +1,7 @@
 #include "receiver.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -63,10 +64,11 @@ static bool read_head(struct connection *c, struct received *r)
             return false;
     r->head = strndup(c->buffer, (size_t)(end - c->buffer));
     r->connection = c->number;
-    struct sockaddr_in peer;
+    struct sockaddr_storage peer;
     socklen_t peer_size = sizeof peer;
     if (getpeername(c->socket, (struct sockaddr *)&peer, &peer_size) == 0)
-        inet_ntop(AF_INET, &peer.sin_addr, r->from, sizeof r->from);
+        getnameinfo((struct sockaddr *)&peer, peer_size, r->from, sizeof r->from, NULL, 0,
+                    NI_NUMERICHOST);
     r->at_ms = clock_unix_ms();
     consume(c, (size_t)(end + 4 - c->buffer));
     return true;
@@ -186,23 +188,49 @@ static void *accept_all(void *argument)
     return NULL;
 }
 
-struct receiver *receiver_start(const struct answer *answers, size_t count)
+int receiver_bind(int family, int *port)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)*port)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)*port)};
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    in6.sin6_addr = in6addr_loopback;
+    struct sockaddr *address = family == AF_INET ? (struct sockaddr *)&in : (struct sockaddr *)&in6;
+    socklen_t size = family == AF_INET ? sizeof in : sizeof in6;
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, address, size) != 0 || getsockname(fd, address, &size) != 0) {
+        close(fd);
+        return -1;
+    }
+    *port = ntohs(family == AF_INET ? in.sin_port : in6.sin6_port);
+    return fd;
+}
+
+static struct receiver *start_on(int family, const struct answer *answers, size_t count)
 {
     struct receiver *receiver = calloc(1, sizeof *receiver);
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t size = sizeof address;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    receiver->listener = receiver_bind(family, &receiver->port);
+    if (receiver->listener < 0 || listen(receiver->listener, 512) != 0) {
+        free(receiver);
+        return NULL;
+    }
     receiver->answers = answers;
     receiver->answer_count = count;
     pthread_mutex_init(&receiver->mutex, NULL);
-    receiver->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(receiver->listener, (struct sockaddr *)&address, size) != 0 ||
-        listen(receiver->listener, 512) != 0 ||
-        getsockname(receiver->listener, (struct sockaddr *)&address, &size) != 0)
-        abort();
-    receiver->port = ntohs(address.sin_port);
     pthread_create(&receiver->accepter, NULL, accept_all, receiver);
     return receiver;
+}
+
+struct receiver *receiver_start(const struct answer *answers, size_t count)
+{
+    struct receiver *receiver = start_on(AF_INET, answers, count);
+    if (!receiver)
+        abort();
+    return receiver;
+}
+
+struct receiver *receiver_start6(const struct answer *answers, size_t count)
+{
+    return start_on(AF_INET6, answers, count);
 }
 
 void receiver_stop(struct receiver *receiver)

@@ -1,6 +1,6 @@
 /*
- * receiver.h - an HTTP receiver inside a test: threads with plain sockets on 127.0.0.1, which
- * answer as they are told and keep what they got.
+ * receiver.h - an HTTP receiver inside a test: threads with plain sockets on 127.0.0.1 or ::1,
+ * which answer as they are told and keep what they got.
  */
 #ifndef MXHOOK_TESTS_DELIVER_RECEIVER_H
 #define MXHOOK_TESTS_DELIVER_RECEIVER_H
@@ -24,7 +24,7 @@ struct received {
     char *body;
     size_t size;
     int connection; /* 1 for the first one */
-    char from[16];  /* the client's address */
+    char from[48];  /* the client's address */
     long long at_ms;
 };
 
@@ -32,12 +32,15 @@ struct receiver;
 
 /* Request N gets answers[N], those after the last one get the last. */
 struct receiver *receiver_start(const struct answer *answers, size_t count);
+struct receiver *receiver_start6(const struct answer *answers, size_t count); /* NULL: no IPv6 */
 void receiver_stop(struct receiver *receiver); /* breaks off, joins, frees; takes NULL */
 int receiver_port(const struct receiver *receiver);
 size_t receiver_count(struct receiver *receiver); /* requests so far */
 int receiver_connections(struct receiver *receiver);
 int receiver_most_at_once(struct receiver *receiver); /* requests under way */
 const struct received *receiver_request(struct receiver *receiver, size_t index);
+/* A socket on the loopback address of this family; *port 0: the kernel's choice, told. -1: none. */
+int receiver_bind(int family, int *port);
 /* The value of a request header in a buffer of the caller's; NULL: there is none. */
 const char *received_header(const struct received *received, const char *name, char value[512]);
 

@@ -1,0 +1,303 @@
+/* Receivers that are broken, each in its own way; faults.md is the table of them. */
+#include "rig.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void a_refused_connection_is_tried_again(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "", {.bytes = OK});
+    receiver_stop(rig->receiver);
+    rig->receiver = NULL;
+    rig_post(rig, "m-1", rig->url);
+    rig_run_until(rig, FAILED, 1);
+    assert_int_equal(bench_query(rig->bench, STATE("attempts")), 3);
+    assert_int_equal(bench_query(rig->bench, STATE("last_status")), 0);
+    rig_check_error(rig, "%Connection refused%");
+}
+
+static void one_that_says_nothing_times_out(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 1, first_byte_timeout = '150ms'", {.bytes = OK, .delay_ms = 20000});
+    rig_post(rig, "m-1", rig->url);
+    rig_run_until(rig, FAILED, 1);
+    rig_check_error(rig, "no answer within 0.15 s (deliver.first_byte_timeout)");
+    assert_in_range(bench_query(rig->bench, "SELECT ms FROM attempt"), 150, 1500);
+}
+
+static void one_that_closes_half_way_is_tried_again(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "", {.bytes = "", .read_only = 5, .close = true}, {.bytes = OK});
+    rig_post(rig, "m-1", rig->url);
+    rig_run_until(rig, COUNT, 0);
+    assert_int_equal(receiver_count(rig->receiver), 2);
+}
+
+/* A body of more than fits into the sockets' buffers. */
+static void post_large(struct rig *rig)
+{
+    char *body = calloc(1, 8 << 20);
+    memset(body, 'x', (8 << 20) - 1);
+    rig_post_delivery(rig, bench_delivery("m-1", rig->url, body));
+    free(body);
+}
+
+static void a_yes_to_half_a_body_is_none(void **state)
+{
+    struct rig *rig = *state;
+    START(
+        rig, "attempts = 1",
+        {.bytes = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", .read_only = 10, .close = true});
+    post_large(rig);
+    rig_run_until(rig, FAILED, 1);
+    assert_int_equal(bench_query(rig->bench, STATE("last_status")), 0);
+}
+
+static void a_yes_whose_own_body_breaks_off_is_one(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "", {.bytes = "HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nha", .close = true});
+    rig_post(rig, "m-1", rig->url);
+    rig_run_until(rig, COUNT, 0);
+    assert_int_equal(receiver_count(rig->receiver), 1);
+}
+
+static void headers_without_end_are_broken_off(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 1",
+          {.bytes = "HTTP/1.1 200 OK\r\n", .repeat = "x-header: 0123456789\r\n"});
+    rig_post(rig, "m-1", rig->url);
+    rig_run_until(rig, FAILED, 1);
+    rig_check_error(rig, "its headers do not end");
+}
+
+static void a_reply_without_end_is_cut(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "", {.bytes = "HTTP/1.1 200 OK\r\n\r\n", .repeat = "0123456789abcdef"});
+    rig_post(rig, "m-1", rig->url);
+    rig_run_until(rig, COUNT, 0);
+}
+
+static void a_100_continue_is_not_the_answer(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 1", {.bytes = "HTTP/1.1 100 Continue\r\n\r\n" BUSY});
+    rig_post(rig, "m-1", rig->url);
+    rig_run_until(rig, FAILED, 1);
+    assert_int_equal(bench_query(rig->bench, STATE("last_status")), 503);
+}
+
+static void a_byte_a_second_is_cut_by_the_whole_timeout(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 1", {.bytes = "HTTP/1.1 200 OK\r\n", .repeat = "x", .pause_ms = 100});
+    struct delivery *d = bench_delivery("m-1", rig->url, "x");
+    d->destination.timeout_ms = 500;
+    rig_post_delivery(rig, d);
+    rig_run_until(rig, FAILED, 1);
+    rig_check_error(rig, "not done within 0.5 s, inside the answer (the destination''s timeout)");
+}
+
+static void one_that_answers_in_time_is_not_cut(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 1, first_byte_timeout = '1s'", {.bytes = OK, .delay_ms = 100});
+    for (int i = 0; i < 3; i++) { /* on a new connection, and on a kept one */
+        rig_post(rig, "m-1", rig->url);
+        rig_run_until(rig, COUNT, 0);
+    }
+    assert_int_equal(receiver_count(rig->receiver), 3);
+}
+
+/* The limit of the first byte does not count while our own body is on its way, nor the idle one
+ * while the receiver thinks. */
+static void each_limit_counts_in_its_own_time_only(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 1, first_byte_timeout = '5s', idle_timeout = '1s', timeout = '9s'",
+          {.bytes = OK, .delay_ms = 1500});
+    rig_post(rig, "m-1", rig->url);
+    rig_run_until(rig, COUNT, 0);
+}
+
+static void a_pause_inside_the_answer_is_cut(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 1, idle_timeout = '1s', timeout = '9s'",
+          {.bytes = "HTTP/1.1 200 OK\r\nx-a: b\r\n", .repeat = "x", .pause_ms = 20000});
+    rig_post(rig, "m-1", rig->url);
+    rig_run_until(rig, FAILED, 1);
+    rig_check_error(rig, "no progress for 1 s inside the answer (deliver.idle_timeout)");
+}
+
+static void one_that_takes_no_byte_of_the_body_is_cut(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 1, idle_timeout = '1s', first_byte_timeout = '100ms', timeout = '9s'",
+          {.bytes = OK, .read_only = 10, .delay_ms = 20000});
+    post_large(rig);
+    rig_run_until(rig, FAILED, 1);
+    rig_check_error(rig, "no progress for 1 s while it was sent (deliver.idle_timeout)");
+}
+
+static void one_that_does_not_finish_the_handshake_is_cut(void **state)
+{
+    struct rig *rig = *state;
+    char url[64];
+    START(rig, "attempts = 1, connect_timeout = '1s', timeout = '9s'",
+          {.bytes = OK, .delay_ms = 20000});
+    snprintf(url, sizeof url, "https://127.0.0.1:%d/", receiver_port(rig->receiver));
+    for (int i = 0; i < 5; i++) /* four wait whether the first one's connection can be shared */
+        rig_post(rig, "m-1", url);
+    rig_run_until(rig, FAILED, 5);
+    rig_run_until(rig,
+                  "SELECT count(*) FROM delivery WHERE last_error = "
+                  "'no connection within 1 s (deliver.connect_timeout)'",
+                  5);
+    assert_in_range(bench_query(rig->bench, "SELECT max(ms) FROM attempt"), 1000, 4000);
+}
+
+static void a_name_that_does_not_resolve_is_tried_again(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig, "attempts = 2");
+    rig_post(rig, "m-1", "http://nowhere.invalid/x");
+    rig_run_until(rig, FAILED, 1);
+    assert_int_equal(bench_query(rig->bench, STATE("attempts")), 2);
+    rig_check_error(rig, "Could not resolve host%");
+}
+
+static void one_that_refuses_before_our_body_ends_has_answered(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 1",
+          {.bytes = "HTTP/1.1 413 Too much\r\ncontent-length: 4\r\nconnection: close\r\n\r\n"
+                    "much",
+           .read_only = 10,
+           .close = true});
+    post_large(rig);
+    rig_run_until(rig, FAILED, 1);
+    rig_check_error(rig, "answered 413%");
+}
+
+/* ---- A name with a dead address and a live one (RFC 8305): libcurl knows localhost as 127.0.0.1
+ * and
+ * ::1, and asks nobody. Each is the dead one once, so it does not matter which is tried first. ----
+ */
+
+static const struct answer yes[] = {{.bytes = OK}};
+
+/* The receiver stands on an address of this family only. */
+static void start_on(struct rig *rig, int family)
+{
+    rig->receiver = family == AF_INET ? receiver_start(yes, 1) : receiver_start6(yes, 1);
+    if (!rig->receiver) {
+        print_message("skipped: there is no ::1 here\n");
+        skip();
+    }
+    snprintf(rig->url, sizeof rig->url, "http://localhost:%d/", receiver_port(rig->receiver));
+    rig_start(rig, "attempts = 1, connect_timeout = '8s', timeout = '9s'");
+}
+
+static void check_reached(struct rig *rig, int family)
+{
+    rig_post(rig, "m-1", rig->url);
+    rig_run_until(rig, COUNT, 0);
+    assert_string_equal(receiver_request(rig->receiver, 0)->from,
+                        family == AF_INET ? "127.0.0.1" : "::1");
+}
+
+static void a_name_whose_first_address_refuses_is_reached_by_the_other(void **state)
+{
+    start_on(*state, AF_INET6);
+    check_reached(*state, AF_INET6);
+}
+
+static void a_name_whose_last_address_refuses_is_reached_by_the_other(void **state)
+{
+    start_on(*state, AF_INET);
+    check_reached(*state, AF_INET);
+}
+
+#define FILLERS 8
+
+/* A listener that is full: the kernel drops what else would connect. */
+struct silent {
+    int listener, fillers[FILLERS];
+};
+
+static struct silent silent_listener(int family, int port)
+{
+    struct silent silent = {.listener = receiver_bind(family, &port)};
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    assert_true(silent.listener >= 0);
+    assert_int_equal(listen(silent.listener, 0), 0);
+    assert_int_equal(getsockname(silent.listener, (struct sockaddr *)&address, &size), 0);
+    for (int i = 0; i < FILLERS; i++) {
+        silent.fillers[i] = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)connect(silent.fillers[i], (struct sockaddr *)&address, size);
+    }
+    return silent;
+}
+
+static void check_reached_beside_silence(struct rig *rig, int family)
+{
+    start_on(rig, family);
+    struct silent silent =
+        silent_listener(family == AF_INET ? AF_INET6 : AF_INET, receiver_port(rig->receiver));
+    check_reached(rig, family);
+    for (int i = 0; i < FILLERS; i++)
+        close(silent.fillers[i]);
+    close(silent.listener);
+}
+
+static void a_name_whose_first_address_is_silent_is_reached_by_the_other(void **state)
+{
+    check_reached_beside_silence(*state, AF_INET6);
+}
+
+static void a_name_whose_last_address_is_silent_is_reached_by_the_other(void **state)
+{
+    struct receiver *six = receiver_start6(yes, 1);
+    if (!six)
+        skip();
+    receiver_stop(six);
+    check_reached_beside_silence(*state, AF_INET);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RIG_TEST(a_refused_connection_is_tried_again),
+        RIG_TEST(one_that_says_nothing_times_out),
+        RIG_TEST(one_that_closes_half_way_is_tried_again),
+        RIG_TEST(a_yes_to_half_a_body_is_none),
+        RIG_TEST(a_yes_whose_own_body_breaks_off_is_one),
+        RIG_TEST(headers_without_end_are_broken_off),
+        RIG_TEST(a_reply_without_end_is_cut),
+        RIG_TEST(a_100_continue_is_not_the_answer),
+        RIG_TEST(a_byte_a_second_is_cut_by_the_whole_timeout),
+        RIG_TEST(one_that_answers_in_time_is_not_cut),
+        RIG_TEST(each_limit_counts_in_its_own_time_only),
+        RIG_TEST(a_pause_inside_the_answer_is_cut),
+        RIG_TEST(one_that_takes_no_byte_of_the_body_is_cut),
+        RIG_TEST(one_that_does_not_finish_the_handshake_is_cut),
+        RIG_TEST(a_name_that_does_not_resolve_is_tried_again),
+        RIG_TEST(one_that_refuses_before_our_body_ends_has_answered),
+        RIG_TEST(a_name_whose_first_address_refuses_is_reached_by_the_other),
+        RIG_TEST(a_name_whose_last_address_refuses_is_reached_by_the_other),
+        RIG_TEST(a_name_whose_first_address_is_silent_is_reached_by_the_other),
+        RIG_TEST(a_name_whose_last_address_is_silent_is_reached_by_the_other),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
