@@ -1,5 +1,6 @@
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../path.h"
@@ -26,30 +27,46 @@ static size_t clean(char *to, const char *text, size_t room, bool utf8)
     return size;
 }
 
+#define TEXT_MAX       sizeof((struct reply *)0)->text
+#define REPLY_LINE_MAX (32 + TEXT_MAX + 2)
+
+static void send_bytes(struct session *session, const char *bytes, size_t size)
+{
+    if (!session->hooks.send(session->context, bytes, size))
+        session->blocked = true;
+}
+
 static void hand_over_output(struct session *session)
 {
-    if (session->output_size == 0)
-        return;
-    if (!session->hooks.send(session->context, session->output, session->output_size))
-        session->blocked = true;
+    if (session->output_size > 0)
+        send_bytes(session, session->output, session->output_size);
     session->output_size = 0;
+}
+
+/* Replies to one piece of input leave together; without memory for that, one by one. */
+static void put_output(struct session *session, const char *line, size_t size)
+{
+    if (size > OUTPUT_SIZE - session->output_size)
+        hand_over_output(session);
+    if (!session->output)
+        session->output = malloc(OUTPUT_SIZE);
+    if (!session->output) {
+        send_bytes(session, line, size);
+        return;
+    }
+    memcpy(session->output + session->output_size, line, size);
+    session->output_size += size;
 }
 
 static void put_line(struct session *session, int code, char separator, const char *enhanced,
                      const char *text)
 {
-    char head[32];
-    int head_size =
-        snprintf(head, sizeof head, "%d%c%s%s", code, separator, enhanced, *enhanced ? " " : "");
-    size_t needed = (size_t)head_size + sizeof((struct reply *)0)->text + 2;
-    if (needed > sizeof session->output - session->output_size)
-        hand_over_output(session);
-    char *to = session->output + session->output_size;
-    memcpy(to, head, (size_t)head_size);
-    size_t size = (size_t)head_size;
-    size += clean(to + size, text, sizeof((struct reply *)0)->text, session->smtputf8);
-    memcpy(to + size, "\r\n", 2);
-    session->output_size += size + 2;
+    char line[REPLY_LINE_MAX];
+    size_t size = (size_t)snprintf(line, REPLY_LINE_MAX - TEXT_MAX - 2, "%d%c%s%s", code, separator,
+                                   enhanced, *enhanced ? " " : "");
+    size += clean(line + size, text, TEXT_MAX, session->smtputf8);
+    memcpy(line + size, "\r\n", 2);
+    put_output(session, line, size + 2);
 }
 
 static void log_refusal(const struct session *session, const struct reply *reply)
@@ -75,7 +92,7 @@ static void put_refusal(struct session *session, int code, const char *enhanced,
 
 void session_reply(struct session *session, int code, const char *enhanced, const char *format, ...)
 {
-    char text[sizeof((struct reply *)0)->text];
+    char text[TEXT_MAX];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
@@ -85,7 +102,7 @@ void session_reply(struct session *session, int code, const char *enhanced, cons
 
 void session_reply_more(struct session *session, int code, const char *format, ...)
 {
-    char text[sizeof((struct reply *)0)->text];
+    char text[TEXT_MAX];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
@@ -124,6 +141,8 @@ void session_hang_up(struct session *session, const char *enhanced, const char *
 void session_flush(struct session *session)
 {
     hand_over_output(session);
+    free(session->output);
+    session->output = NULL;
     if (session->state != STATE_CLOSING)
         return;
     session_drop_transaction(session);

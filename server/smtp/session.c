@@ -42,6 +42,7 @@ void session_free(struct session *session)
     free(session->helo);
     free(session->claimed);
     free(session->user);
+    free(session->output);
     free(session);
 }
 

@@ -119,7 +119,8 @@ struct session {
 
     bool blocked; /* send() wants no more input used now */
     size_t output_size;
-    char output[OUTPUT_SIZE];
+    char
+        *output; /* OUTPUT_SIZE, while input is being answered; else NULL: most sessions are idle */
 };
 
 /* command.c: runs one command line, without its CRLF; the line is changed. */

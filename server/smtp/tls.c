@@ -1,6 +1,7 @@
 #include "tls.h"
 
 #include <errno.h>
+#include <openssl/buffer.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #define DAY_SECONDS 86400
+#define IDLE_BUFFER 512 /* bytes that a BIO may keep while it is empty */
 
 /* One certificate with its key: what a handshake is made with. The first one's answers clients
  * until they have named the server. */
@@ -182,6 +184,16 @@ void tls_free(struct tls *tls)
     free(tls);
 }
 
+/* A BIO keeps the memory of the most that it ever held, such as a handshake's or a message's; an
+ * idle connection needs none of it. */
+static void release_memory(BIO *bio)
+{
+    BUF_MEM *memory = NULL, *fresh;
+    if (BIO_pending(bio) == 0 && BIO_get_mem_ptr(bio, &memory) == 1 && memory->max > IDLE_BUFFER &&
+        (fresh = BUF_MEM_new()))
+        BIO_set_mem_buf(bio, fresh, BIO_CLOSE);
+}
+
 int tls_put(struct tls *tls, const char *bytes, size_t size)
 {
     size_t written;
@@ -199,7 +211,7 @@ ssize_t tls_take(struct tls *tls, char *content, size_t room)
         return (ssize_t)size;
     switch (SSL_get_error(tls->ssl, 0)) {
     case SSL_ERROR_WANT_READ:
-    case SSL_ERROR_WANT_WRITE: return 0;
+    case SSL_ERROR_WANT_WRITE: release_memory(tls->in); return 0;
     case SSL_ERROR_ZERO_RETURN: return -EPIPE;
     default: snprintf(tls->failure, sizeof tls->failure, "%s", openssl_reason()); return -EPROTO;
     }
@@ -238,6 +250,7 @@ size_t tls_output(struct tls *tls, const char **bytes)
 void tls_output_sent(struct tls *tls)
 {
     (void)BIO_reset(tls->out);
+    release_memory(tls->out);
 }
 
 const char *tls_failure(const struct tls *tls)

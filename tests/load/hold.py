@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 """Holds SMTP sessions open, idle or sending slowly, and tells what they cost the server.
 
-Usage: hold.py PORT PID COUNT SECONDS [--slow]
+Usage: hold.py PORT PID COUNT SECONDS [--slow] [--tls]
   PID      the server's, whose memory and CPU time are read from /proc
   --slow   each session is inside DATA, and sends a byte a second; else each has said EHLO only
+  --tls    PORT is one with TLS from the first byte
 Loopback only; COUNT needs as many file descriptors (ulimit -n) here and there.
 """
 import asyncio
 import os
+import ssl
 import sys
 import time
 
@@ -26,8 +28,8 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def open_session(port, slow):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def open_session(port, slow, tls):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
     writer.write(EHLO)
     await reader.readuntil(b"\n250 ")
     await reader.readline()
@@ -37,12 +39,12 @@ async def open_session(port, slow):
     return writer
 
 
-async def main(port, pid, count, seconds, slow):
+async def main(port, pid, count, seconds, slow, tls):
     before, start = resident(pid), time.monotonic()
     sessions = []
     while len(sessions) < count:
         batch = min(200, count - len(sessions))
-        sessions += await asyncio.gather(*(open_session(port, slow) for _ in range(batch)))
+        sessions += await asyncio.gather(*(open_session(port, slow, tls) for _ in range(batch)))
     opened = time.monotonic() - start
     print("%d sessions in %.1f s; %.1f KB each" %
           (count, opened, (resident(pid) - before) / count / 1000), flush=True)
@@ -58,7 +60,16 @@ async def main(port, pid, count, seconds, slow):
         session.transport.abort()
 
 
+def client_context():
+    """The certificate is the test's own; nobody else listens on loopback."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 if __name__ == "__main__":
     if len(sys.argv) < 5:
         sys.exit(__doc__)
-    asyncio.run(main(*map(int, sys.argv[1:5]), "--slow" in sys.argv[5:]))
+    options = sys.argv[5:]
+    asyncio.run(main(*map(int, sys.argv[1:5]), "--slow" in options,
+                     client_context() if "--tls" in options else None))
