@@ -1,5 +1,6 @@
 #include "task.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 struct loop_queue {
@@ -7,6 +8,11 @@ struct loop_queue {
     uv_async_t async;
     void *context;
 };
+
+void task_name_thread(const char *name)
+{
+    pthread_setname_np(pthread_self(), name);
+}
 
 int task_queue_init(struct task_queue *queue)
 {

@@ -248,6 +248,7 @@ static void run_worker(void *argument)
 {
     struct worker *worker = argument;
     struct task *task;
+    task_name_thread("mxhook-worker");
     while ((task = task_queue_take(&worker->workers->queue)))
         task->run(task, worker);
 }

@@ -119,6 +119,7 @@ void auth_finish(struct auth_check *check, const struct spill *data, void (*done
 static void run_loop(void *argument)
 {
     struct auth *auth = argument;
+    task_name_thread("mxhook-auth");
     uv_run(&auth->loop, UV_RUN_DEFAULT);
 }
 

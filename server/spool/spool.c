@@ -53,6 +53,7 @@ static void spool_main(void *argument)
 {
     struct spool *spool = argument;
     struct batch batch;
+    task_name_thread("mxhook-spool");
     for (;;) {
         inbox_take(&spool->inbox, spool->watch_due, &batch);
         if (batch.end)

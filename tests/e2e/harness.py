@@ -102,9 +102,11 @@ NO_DNS = "auth = { spf = false, dkim = false, dmarc = false, reverse_name = fals
 
 
 class Server:
-    """mxhook run, in a folder of its own. `config` are lines of mxhook.lua, `rules` file names to texts."""
+    """mxhook run, in a folder of its own. `config` are lines of mxhook.lua, `rules` file names to texts;
+    `launcher` is a command that runs the command that follows it."""
 
-    def __init__(self, rules, config="", folder=None, start=True):
+    def __init__(self, rules, config="", folder=None, start=True, launcher=()):
+        self.launcher = list(launcher)
         self.folder = folder or tempfile.mkdtemp(prefix="mxhook-e2e-")
         self.process, self.log_path = None, os.path.join(self.folder, "log")
         os.makedirs(os.path.join(self.folder, "rules.d"), exist_ok=True)
@@ -133,7 +135,8 @@ class Server:
     def start(self):
         self.log_start = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         with open(self.log_path, "a") as log:
-            self.process = subprocess.Popen([MXHOOK, "run", "--config", self.config], stderr=log)
+            self.process = subprocess.Popen(self.launcher + [MXHOOK, "run", "--config", self.config],
+                                            stderr=log)
         wait_until(lambda: self.logged("started") or self.process.poll() is not None, "the start")
         match = re.search(r" listening .*?address=\S*?:(\d+)(\s|$)", self.log())
         if not match:
