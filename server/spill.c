@@ -116,7 +116,7 @@ static int make_file(struct spill *spill)
 {
     char path[4096];
     int n = snprintf(path, sizeof path, "%s/%s", spill->directory,
-                     spill->name ? spill->name : "spill-XXXXXX");
+                     spill->name ? spill->name : SPILL_PREFIX "XXXXXX");
     if (n < 0 || (size_t)n >= sizeof path)
         return -ENAMETOOLONG;
     if (spill->name) {

@@ -15,6 +15,9 @@
 
 #define SPILL_THRESHOLD (256u * 1024u) /* bytes in memory before the file is made */
 
+/* What the names of files begin with that are unlinked at once; a crash may leave one. */
+#define SPILL_PREFIX "spill-"
+
 struct spill;
 
 /* A spill whose file, if it comes to one, is unlinked at once in `dir` (name NULL), or stands at

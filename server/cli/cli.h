@@ -15,6 +15,7 @@ int cli_check(int argc, char **argv);
 int cli_config(int argc, char **argv);
 int cli_payload(int argc, char **argv);
 int cli_queue(int argc, char **argv);
+int cli_queue_export(const char *config_path, const char *to); /* for cli_queue() */
 int cli_route(int argc, char **argv);
 int cli_run(int argc, char **argv);
 int cli_test(int argc, char **argv);

@@ -19,6 +19,7 @@ static const char help[] =
     "       mxhook queue show ID [--config FILE]\n"
     "       mxhook queue retry ID... | --all-failed | FILTER... [--config FILE]\n"
     "       mxhook queue drop ID... | --all-failed | FILTER... [--config FILE]\n"
+    "       mxhook queue export --to FOLDER [--config FILE]\n"
     "Looks after what the spool holds, while the server runs or not.\n\n"
     "  list     a line for each delivery: id, state, attempts, due, recipient, destination, last "
     "answer\n"
@@ -29,13 +30,17 @@ static const char help[] =
     "           until when\n"
     "  show     one delivery with its attempts and the JSON or mail that it carries\n"
     "  retry    attempts it now, with all its attempts before it\n"
-    "  drop     removes it for good\n\n"
+    "  drop     removes it for good\n"
+    "  export   saves all that can be read of a damaged spool (or a sound one) as a new spool in "
+    "FOLDER,\n"
+    "           and says what is lost; to go on with it, put it in the old one's place\n\n"
     "      --failed            only those that have used up their attempts\n"
     "      --all-failed        the same, and no ID is needed\n"
     "      --destination TEXT  only those whose URL or e-mail address holds TEXT\n"
     "      --since WHEN        only those accepted since: 2026-11-24, 2026-11-24T10:00:00Z, or "
     "30m,\n"
     "                          6h, 2d ago\n"
+    "      --to FOLDER         the new spool; must not be there\n"
     "  -c, --config FILE       the configuration (default " CLI_CONFIG_PATH ")\n"
     "  -h, --help              this text\n";
 
@@ -43,6 +48,7 @@ struct arguments {
     const char *config;
     struct queue_filter filter;
     bool has_filter;
+    const char *to;
     char **operands;
     int operand_count;
 };
@@ -281,6 +287,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
                                          {.name = "all-failed", .flag = &filter->failed_only},
                                          {.name = "destination", .text = &filter->destination},
                                          {.name = "since", .read = read_since},
+                                         {.name = "to", .text = &arguments->to},
                                          CLI_CONFIG_OPTION(&arguments->config),
                                          {0}};
     int code = cli_options(argc, argv, help, options, arguments);
@@ -296,7 +303,11 @@ int cli_queue(int argc, char **argv)
     int exit_code = parse_arguments(argc, argv, &arguments);
     if (exit_code >= 0)
         return exit_code;
-    const struct action *action = optind < argc ? find_action(&arguments, argv[optind]) : NULL;
+    if (optind < argc && strcmp(argv[optind], "export") == 0 && arguments.operand_count == 0 &&
+        arguments.to && !arguments.has_filter)
+        return cli_queue_export(arguments.config, arguments.to);
+    const struct action *action =
+        optind < argc && !arguments.to ? find_action(&arguments, argv[optind]) : NULL;
     if (!action) {
         fputs(help, stderr);
         return CLI_USAGE;

@@ -93,6 +93,7 @@ void core_open(lua_State *L)
     luaL_openlibs(L);
     /* Only now: opening the jit library turns the compiler on. Its traces would call no hook. */
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    state_opened(state_of(L));
     embedded_open(L);
     msg_open(L);
     luaL_register(L, "mxhook.core", functions); /* sets package.loaded too */

@@ -9,7 +9,8 @@
 #include "../clock.h"
 #include "regex.h"
 
-#define SCRATCH_KEPT 65536 /* bytes of scratch that a state keeps between runs */
+#define SCRATCH_KEPT 65536  /* bytes of scratch that a state keeps between runs */
+#define RESERVE_SIZE 262144 /* bytes; a state with its libraries takes half of that */
 
 static void stop_hook(lua_State *L, lua_Debug *ar);
 
@@ -79,17 +80,48 @@ static bool may_grow(struct state *state, size_t more)
     return true;
 }
 
+/* LuaJIT crashes where it gets no memory while a state is made and its libraries are opened. So
+ * what malloc() does not give then comes from here. */
+static bool is_reserved(const struct state *state, const void *memory)
+{
+    const char *bytes = memory;
+    return state->reserve && bytes >= state->reserve && bytes < state->reserve + RESERVE_SIZE;
+}
+
+static void *allocate_reserved(struct state *state, const void *old, size_t old_size, size_t size)
+{
+    if (!state->reserve || state->opened || size > RESERVE_SIZE - state->reserve_used)
+        return NULL;
+    void *new = state->reserve + state->reserve_used;
+    state->reserve_used += (size + 15) & ~(size_t)15;
+    return old ? memcpy(new, old, old_size < size ? old_size : size) : new;
+}
+
+static void *reallocate(struct state *state, void *old, size_t old_size, size_t size)
+{
+    if (!is_reserved(state, old)) {
+        void *new = realloc(old, size);
+        if (!new && (new = allocate_reserved(state, old, old_size, size)))
+            free(old);
+        return new;
+    }
+    void *new = malloc(size);
+    return new ? memcpy(new, old, old_size < size ? old_size : size)
+               : allocate_reserved(state, old, old_size, size);
+}
+
 static void *state_allocate(void *data, void *old, size_t old_size, size_t size)
 {
     struct state *state = data;
     if (size == 0) {
-        free(old);
+        if (!is_reserved(state, old))
+            free(old);
         state->used -= old_size;
         return NULL;
     }
     if (size > old_size && !may_grow(state, size - old_size))
         return NULL;
-    void *new = realloc(old, size);
+    void *new = reallocate(state, old, old_size, size);
     if (!new)
         return NULL;
     state->used += size - old_size;
@@ -102,8 +134,10 @@ struct state *state_new(size_t memory_limit)
     if (!state)
         return NULL;
     state->limit = memory_limit;
-    state->L = lua_newstate(state_allocate, state);
+    state->reserve = malloc(RESERVE_SIZE);
+    state->L = state->reserve ? lua_newstate(state_allocate, state) : NULL;
     if (!state->L) {
+        free(state->reserve);
         free(state);
         return NULL;
     }
@@ -113,6 +147,15 @@ struct state *state_new(size_t memory_limit)
     return state;
 }
 
+void state_opened(struct state *state)
+{
+    state->opened = true;
+    if (state->reserve_used > 0)
+        return;
+    free(state->reserve);
+    state->reserve = NULL;
+}
+
 void state_free(struct state *state)
 {
     if (!state)
@@ -120,6 +163,7 @@ void state_free(struct state *state)
     state->limit = SIZE_MAX;
     lua_sethook(state->L, NULL, 0, 0);
     lua_close(state->L);
+    free(state->reserve);
     regex_free_stack(state->jit_stack);
     free(state->scratch);
     free(state);

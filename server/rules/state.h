@@ -40,6 +40,9 @@ struct state {
     int64_t deadline_us;   /* monotonic; 0: not in a run */
     int64_t time_limit_ms; /* for the message */
     enum state_stop stop;
+    char *reserve; /* memory for opening the state; NULL: not needed any more */
+    size_t reserve_used;
+    bool opened;
     struct run *run; /* what `msg` reads; NULL outside a run */
     uint64_t serial; /* of the run: a msg of an earlier one is refused */
     char *scratch;   /* for decoded contents; see state_scratch() */
@@ -52,6 +55,9 @@ struct state {
 
 /* An empty state with our allocator; no library is open. NULL: no memory. */
 struct state *state_new(size_t memory_limit);
+/* To be called once the libraries are open: from now on a Lua error tells that there is no memory.
+ */
+void state_opened(struct state *state);
 void state_free(struct state *state); /* takes NULL */
 
 /* The state that a lua_State, or any of its coroutines, belongs to. */

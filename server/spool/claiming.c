@@ -90,6 +90,7 @@ static void claim_origin(struct claiming *c, struct origin_due *origin)
     if (store_walk_due(c->store, origin->key, pick, c) != 0) {
         log_error("spool-failed", NULL, LOG_TEXT("at", "claim"),
                   LOG_TEXT("error", store_error(c->store)));
+        origin->next_due_ms = c->now + READ_RETRY_MS;
         return;
     }
     origin->next_due_ms = c->next_due;

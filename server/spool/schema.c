@@ -15,7 +15,7 @@ static const char *const migrations[] = {
     "CREATE TABLE tail ("
     "  row INTEGER PRIMARY KEY,"
     "  last INTEGER NOT NULL," /* row of the last payload that ends with it */
-    "  file TEXT,"             /* its name in bodies/; NULL: it is here, in bytes */
+    "  file TEXT,"             /* its name in bodies/, and bytes is its size; NULL: it is here */
     "  bytes BLOB);"
     "CREATE TABLE payload ("
     "  row INTEGER PRIMARY KEY,"
@@ -109,7 +109,8 @@ int schema_prepare(sqlite3 *db, bool may_change, const char *directory, struct e
                          directory, version, VERSION);
     if (rc == SQLITE_OK && version < VERSION)
         rc = migrate(db, version);
-    if (rc != SQLITE_OK)
-        return error_set(err, -EIO, "%s: %s", directory, sqlite3_errmsg(db));
-    return 0;
+    if (rc == SQLITE_OK)
+        return 0;
+    bool damaged = (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB;
+    return error_set(err, damaged ? -EBADMSG : -EIO, "%s: %s", directory, sqlite3_errmsg(db));
 }

@@ -74,6 +74,11 @@ static void note_trouble(struct spool *spool, int code)
     if (code != 0 && !spool->in_trouble)
         log_error("spool-failed", NULL, LOG_TEXT("at", "commit"),
                   LOG_TEXT("error", store_error(spool->store)), LOG_TEXT("errno", strerror(-code)));
+    if (code == -EBADMSG && !spool->in_trouble)
+        log_error("spool-damaged", NULL,
+                  LOG_TEXT("advice",
+                           "stop mxhook; `mxhook queue export --to FOLDER` saves all that "
+                           "can be read"));
     spool->in_trouble = code != 0;
 }
 

@@ -1,16 +1,19 @@
 /* The connection, its transactions, and what its errors mean. */
 #include "sqlite.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CACHE_KIB        4096
 #define CHECKPOINT_PAGES 1024       /* 16 MiB: pages that come and go soon are written once */
 #define WAL_LIMIT        (64 << 20) /* bytes that the log keeps on disk after a burst */
+#define CHECK_MAX        (64 << 20) /* bytes of a database that is read whole when it is opened */
 #define BUSY_TIMEOUT_MS  10000      /* `mxhook queue` writes for moments only */
 
 #define DELIVERY_COLUMNS                                                                           \
@@ -72,6 +75,8 @@ static const char *const sql[STATEMENT_COUNT] = {
     [PAGE_AGED] =
         "SELECT row, payload, id, created, due IS NOT NULL AND (attempts > 0 OR due < ?2) "
         "FROM delivery WHERE row > ?1 ORDER BY row",
+    [NEXT_DELIVERY] = "SELECT row FROM delivery NOT INDEXED WHERE row > ?1 ORDER BY row LIMIT 1",
+    [NEXT_PAYLOAD] = "SELECT row FROM payload NOT INDEXED WHERE row > ?1 ORDER BY row LIMIT 1",
     [PAGE_COUNT] = "PRAGMA page_count",
     [FREE_COUNT] = "PRAGMA freelist_count",
     [ATTEMPTS] = "SELECT at, ms, status, error, reply FROM attempt WHERE delivery = ?1 ORDER BY at",
@@ -258,7 +263,10 @@ static int open_database(struct store *store, const char *path, enum store_mode 
         return store_failed(store, rc);
     sqlite3_extended_result_codes(store->db, 1);
     sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
-    return set_up(store, mode);
+    if (mode != STORE_SALVAGE)
+        return set_up(store, mode);
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    return 0;
 }
 
 /* SQLite would make it readable for all. */
@@ -282,6 +290,46 @@ static int read_last_row(struct store *store)
     return rc == SQLITE_ROW ? 0 : store_failed(store, rc);
 }
 
+/* A database that is gone while there are files for it would be a new, empty spool, and they would
+ * be removed as nobody's. */
+static int refuse_missing(const struct store *store, const char *path, struct error *err)
+{
+    struct stat st;
+    size_t files = 0;
+    if (stat(path, &st) == 0 && st.st_size > 0)
+        return 0;
+    DIR *dir = opendir(store->bodies);
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        files += entry->d_name[0] != '.' &&
+                 strncmp(entry->d_name, SPILL_PREFIX, sizeof SPILL_PREFIX - 1) != 0;
+    if (dir)
+        closedir(dir);
+    if (files == 0)
+        return 0;
+    return error_set(err, -EBADMSG, "%s: missing or empty, but %s holds %zu files of accepted mail",
+                     path, store->bodies, files);
+}
+
+/* Reads the whole database where that is a matter of moments. */
+static int check(struct store *store, const char *path, struct error *err)
+{
+    struct stat st;
+    sqlite3_stmt *statement = NULL;
+    if (stat(path, &st) != 0 || st.st_size > CHECK_MAX)
+        return 0;
+    int rc = sqlite3_prepare_v2(store->db, "PRAGMA quick_check(1)", -1, &statement, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(statement);
+    const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+    int code = 0;
+    if (rc != SQLITE_ROW && (code = store_failed(store, rc)) != 0)
+        error_set(err, code, "%s: %s", path, store->error);
+    else if (!text || strcmp(text, "ok") != 0)
+        code = error_set(err, -EBADMSG, "%s: %.200s", path, text ? text : "not checked");
+    sqlite3_finalize(statement);
+    return code;
+}
+
 static int open_in(struct store *store, const char *directory, enum store_mode mode,
                    struct error *err)
 {
@@ -292,14 +340,19 @@ static int open_in(struct store *store, const char *directory, enum store_mode m
         store->bodies = NULL;
         return error_set(err, -ENOMEM, "%s: out of memory", directory);
     }
-    int code = mode == STORE_SERVE ? make_private(path) : access(path, R_OK) ? -errno : 0;
+    int code = mode == STORE_SERVE ? refuse_missing(store, path, err) : 0;
+    if (code != 0)
+        return code;
+    code = mode == STORE_SERVE ? make_private(path) : access(path, R_OK) ? -errno : 0;
     if (code != 0)
         return error_set(err, code, "%s: %s", path, strerror(-code));
     code = open_database(store, path, mode);
     if (code != 0)
         return error_set(err, code, "%s: %s", path, store->error);
     code = schema_prepare(store->db, mode == STORE_SERVE, directory, err);
-    if (code == 0 && (code = read_last_row(store)) != 0)
+    if (code == 0 && mode == STORE_SERVE)
+        code = check(store, path, err);
+    if (code == 0 && mode != STORE_SALVAGE && (code = read_last_row(store)) != 0)
         error_set(err, code, "%s: %s", path, store->error);
     return code;
 }
@@ -310,6 +363,14 @@ int store_open(const char *directory, enum store_mode mode, struct store **out, 
     if (!store)
         return error_set(err, -ENOMEM, "%s: out of memory", directory);
     int code = open_in(store, directory, mode, err);
+    if (code == -EBADMSG && mode != STORE_SALVAGE) {
+        struct error what = *err;
+        error_set(
+            err, code,
+            "the spool is damaged: %s: `mxhook queue export --to FOLDER` saves all that can be "
+            "read",
+            what.text);
+    }
     if (code != 0) {
         store_close(store);
         return code;

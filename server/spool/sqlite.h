@@ -45,6 +45,8 @@ enum statement {
     PAGE_FAILED,
     PAGE_AGED,
     PAGE_COUNT,
+    NEXT_DELIVERY,
+    NEXT_PAYLOAD,
     FREE_COUNT,
     HAS_FILE,
     LAST_ROW,

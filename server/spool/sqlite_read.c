@@ -108,17 +108,27 @@ static struct delivery *read_delivery(sqlite3_stmt *s)
 static int read_spill(struct store *store, sqlite3_stmt *s, int column, struct spill **out,
                       const char **reason)
 {
-    const char *file = column_text(s, column);
-    if (!file) {
-        const void *bytes = sqlite3_column_blob(s, column + 1);
-        *out = spill_from_bytes(bytes ? bytes : "", (size_t)sqlite3_column_bytes(s, column + 1));
+    bool in_file = sqlite3_column_type(s, column) != SQLITE_NULL;
+    const char *file = in_file ? column_text(s, column) : NULL;
+    const void *bytes = in_file ? NULL : sqlite3_column_blob(s, column + 1);
+    size_t size = in_file ? 0 : (size_t)sqlite3_column_bytes(s, column + 1);
+    if (in_file ? !file : size > 0 && !bytes)
+        return -ENOMEM;
+    if (!in_file) {
+        *out = spill_from_bytes(bytes ? bytes : "", size);
         return *out ? 0 : -ENOMEM;
     }
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", store->bodies, file);
     int code = spill_open(out, path);
-    if (code != 0)
+    if (code != 0) {
         *reason = "a payload's file cannot be opened";
+    } else if (spill_size(*out) != (uint64_t)sqlite3_column_int64(s, column + 1)) {
+        *reason = "a payload's file is not as long as it was";
+        spill_free(*out);
+        *out = NULL;
+        code = -EBADMSG;
+    }
     return code;
 }
 
@@ -173,29 +183,54 @@ static int load_payload(struct store *store, int64_t row, struct payload **out, 
     return code;
 }
 
+int store_load_row(struct store *store, int64_t row, struct delivery **out)
+{
+    sqlite3_stmt *s;
+    int code = step_to_row(store, LOAD_DELIVERY, row, &s);
+    if (code != 0)
+        return code;
+    *out = read_delivery(s);
+    sqlite3_reset(s);
+    return *out ? 0 : -ENOMEM;
+}
+
+int store_load_payload(struct store *store, struct delivery *d, const char **reason)
+{
+    *reason = "out of memory";
+    return load_payload(store, d->stored.payload_row, &d->payload, reason);
+}
+
 int store_load(struct store *store, int64_t row, const struct delivery *previous,
                struct delivery **out, const char **reason)
 {
-    sqlite3_stmt *s;
+    struct delivery *d;
     *reason = "out of memory";
-    int code = step_to_row(store, LOAD_DELIVERY, row, &s);
+    int code = store_load_row(store, row, &d);
     if (code != 0) {
-        *reason = store->error;
+        *reason = code == -ENOMEM ? *reason : store->error;
         return code;
     }
-    struct delivery *d = read_delivery(s);
-    sqlite3_reset(s);
-    if (!d)
-        return -ENOMEM;
     if (previous && previous->stored.payload_row == d->stored.payload_row)
         d->payload = payload_ref(previous->payload);
     else
-        code = load_payload(store, d->stored.payload_row, &d->payload, reason);
+        code = store_load_payload(store, d, reason);
     if (code == 0)
         *out = d;
     else
         delivery_free(d);
     return code;
+}
+
+int store_next(struct store *store, enum store_table table, int64_t after, int64_t *row)
+{
+    sqlite3_stmt *s;
+    int code =
+        step_to_row(store, table == TABLE_DELIVERY ? NEXT_DELIVERY : NEXT_PAYLOAD, after, &s);
+    if (code != 0)
+        return code;
+    *row = sqlite3_column_int64(s, 0);
+    sqlite3_reset(s);
+    return 0;
 }
 
 int store_find(struct store *store, const char *id, int64_t *row, int64_t *payload_row)

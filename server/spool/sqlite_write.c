@@ -16,16 +16,19 @@ static void bind_text(sqlite3_stmt *s, int index, const char *text)
 
 /* ---- Inserting ---- */
 
-/* A spill is a row's bytes, or its file's name. Every bind is of memory that outlives the step. */
+/* A spill is a row's bytes, or its file's name and size. Every bind is of memory that outlives the
+ * step. */
 static int bind_spill(sqlite3_stmt *s, int file_index, const struct spill *spill)
 {
     if (spill_fd(spill) < 0)
         sqlite3_bind_blob64(s, file_index + 1, spill_memory(spill), spill_size(spill),
                             SQLITE_STATIC);
-    else if (spill_name(spill))
-        bind_text(s, file_index, spill_name(spill));
-    else
+    else if (!spill_name(spill))
         return -EINVAL; /* a file without a name would be lost */
+    else {
+        bind_text(s, file_index, spill_name(spill));
+        sqlite3_bind_int64(s, file_index + 1, (int64_t)spill_size(spill));
+    }
     return 0;
 }
 

@@ -16,8 +16,9 @@
 struct store;
 
 enum store_mode {
-    STORE_SERVE, /* made where there is none; schema brought up to date; the caller holds the lock
-                  */
+    STORE_SERVE,   /* made where there is none; schema brought up to date; the caller holds the lock
+                    */
+    STORE_SALVAGE, /* must be there, and is only read, whatever can be: perhaps damaged */
     STORE_VISIT, /* must be there, with this version's schema; read-only where it cannot be written
                   */
 };
@@ -66,6 +67,12 @@ int store_walk_origins(struct store *store,
  * where the payload cannot be had: then *reason says why. */
 int store_load(struct store *store, int64_t row, const struct delivery *previous,
                struct delivery **out, const char **reason);
+/* store_load()'s two halves: the delivery without what it carries, then that. */
+int store_load_row(struct store *store, int64_t row, struct delivery **out);
+int store_load_payload(struct store *store, struct delivery *delivery, const char **reason);
+/* The first row of a table past `after`; -ENOENT. Reads no more pages than it must. */
+enum store_table { TABLE_DELIVERY, TABLE_PAYLOAD };
+int store_next(struct store *store, enum store_table table, int64_t after, int64_t *row);
 /* The row of an id; -ENOENT. */
 int store_find(struct store *store, const char *id, int64_t *row, int64_t *payload_row);
 /* queue_list(), queue_attempts(), queue_origins() */

@@ -57,7 +57,7 @@ class Soak:
             unused.bind(("127.0.0.1", 0))
             dead = unused.getsockname()[1]
         self.mx = harness.Server({"10-all.lua": RULES % {"url": self.sink.url, "dead": dead}}, """
-            spool = { directory = "spool", keep_failed = "30s" }
+            spool = { directory = "spool", keep_failed = "30s", max_age = "1m" }
             deliver = { schedule = { "100ms", "1s", "2s" }, attempts = 8, breaker_pause = "200ms",
                         breaker_pause_max = "1s", breaker_failures = 5, timeout = "30s" }
             rules = { time_limit = "20ms" }
