@@ -344,8 +344,11 @@ static int start(struct server *server, const char *config_path, struct error *e
     code = start_pool(server, err);
     if (code == 0)
         code = start_parts(server, err);
-    if (code != 0)
-        close_all(server);
+    if (code == 0)
+        return 0;
+    if (!*err->text)
+        error_set(err, code, "%s", uv_strerror(code));
+    close_all(server);
     return code;
 }
 

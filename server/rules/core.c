@@ -93,6 +93,9 @@ void core_open(lua_State *L)
     luaL_openlibs(L);
     /* Only now: opening the jit library turns the compiler on. Its traces would call no hook. */
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    lua_getglobal(L, "require"); /* for route.cel; now, while there is a reserve: see state.c */
+    lua_pushliteral(L, "ffi");
+    lua_call(L, 1, 0);
     state_opened(state_of(L));
     embedded_open(L);
     msg_open(L);

@@ -266,6 +266,8 @@ static int open_database(struct store *store, const char *path, enum store_mode 
     if (mode != STORE_SALVAGE)
         return set_up(store, mode);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    /* Lets SQLite read a file that is shorter than its header says. */
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, NULL);
     return 0;
 }
 
@@ -310,6 +312,13 @@ static int refuse_missing(const struct store *store, const char *path, struct er
                      path, store->bodies, files);
 }
 
+/* The first line of several says no more than that it is about the database. */
+static const char *last_line(const char *text)
+{
+    const char *newline = strrchr(text, '\n');
+    return newline ? newline + 1 : text;
+}
+
 /* Reads the whole database where that is a matter of moments. */
 static int check(struct store *store, const char *path, struct error *err)
 {
@@ -325,7 +334,7 @@ static int check(struct store *store, const char *path, struct error *err)
     if (rc != SQLITE_ROW && (code = store_failed(store, rc)) != 0)
         error_set(err, code, "%s: %s", path, store->error);
     else if (!text || strcmp(text, "ok") != 0)
-        code = error_set(err, -EBADMSG, "%s: %.200s", path, text ? text : "not checked");
+        code = error_set(err, -EBADMSG, "%s: %.200s", path, text ? last_line(text) : "not checked");
     sqlite3_finalize(statement);
     return code;
 }
