@@ -353,6 +353,7 @@ static int read_values(lua_State *L)
     struct config *config = lua_touserdata(L, 2);
     config->hostname = text_or_null(L, "hostname");
     config->user = text_or_null(L, "user");
+    config->log_limit = (unsigned)number(L, "log_limit");
     config->log_level = (enum log_level)number(L, "log_level");
     config->shutdown_timeout_ms = number(L, "shutdown_timeout");
     read_smtp(L, &config->smtp);

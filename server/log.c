@@ -15,10 +15,18 @@
 
 static _Atomic int threshold = LOG_INFO;
 
+static _Atomic unsigned lines_per_second = 100;
+static struct log_limit
+    *_Atomic limits;                /* those that have ever suppressed a line; they are static */
+static _Atomic bool any_suppressed; /* some are not told yet */
+
 struct line {
     char text[LINE_SIZE];
     size_t size;
 };
+
+static void write_line(enum log_level level, const char *event, const char *id,
+                       const struct log_field *fields);
 
 static void put(struct line *line, const char *text, size_t size)
 {
@@ -83,12 +91,89 @@ static void put_field(struct line *line, const struct log_field *field)
         put(line, field->text, strlen(field->text));
 }
 
+/* ---- Limits ---- */
+
+static int64_t this_second(void)
+{
+    return clock_monotonic_us() / 1000000;
+}
+
+static void tell_suppressed(struct log_limit *limit)
+{
+    unsigned count = atomic_exchange(&limit->suppressed, 0);
+    if (count > 0)
+        write_line(LOG_WARN, "suppressed", NULL,
+                   (const struct log_field[]){LOG_TEXT("event", atomic_load(&limit->event)),
+                                              LOG_NUMBER("lines", count),
+                                              {0, 0, 0}});
+}
+
+/* Those of earlier seconds. */
+static void tell_all_suppressed(void)
+{
+    int64_t now = this_second();
+    bool left = false;
+    atomic_store(&any_suppressed, false);
+    for (struct log_limit *limit = atomic_load(&limits); limit; limit = atomic_load(&limit->next)) {
+        if (atomic_load(&limit->second) != now)
+            tell_suppressed(limit);
+        else
+            left |= atomic_load(&limit->suppressed) > 0;
+    }
+    if (left)
+        atomic_store(&any_suppressed, true);
+}
+
+static void list_limit(struct log_limit *limit, const char *event)
+{
+    const char *none = NULL;
+    if (!atomic_compare_exchange_strong(&limit->event, &none, event))
+        return; /* it is listed already */
+    struct log_limit *first = atomic_load(&limits);
+    do
+        atomic_store(&limit->next, first);
+    while (!atomic_compare_exchange_weak(&limits, &first, limit));
+}
+
+bool log_admits(struct log_limit *limit, const char *event)
+{
+    unsigned most = atomic_load_explicit(&lines_per_second, memory_order_relaxed);
+    int64_t now = this_second();
+    if (most == 0)
+        return true;
+    if (atomic_exchange(&limit->second, now) != now) {
+        atomic_store(&limit->lines, 0);
+        tell_suppressed(limit);
+    }
+    if (atomic_fetch_add(&limit->lines, 1) < most)
+        return true;
+    list_limit(limit, event);
+    atomic_fetch_add(&limit->suppressed, 1);
+    atomic_store(&any_suppressed, true);
+    return false;
+}
+
+void log_set_limit(unsigned lines)
+{
+    atomic_store(&lines_per_second, lines);
+}
+
+/* ---- A line ---- */
+
 void log_write(enum log_level level, const char *event, const char *id,
                const struct log_field *fields)
 {
-    static const char *const names[] = {"debug ", "info ", "warn ", "error "};
     if ((int)level < atomic_load_explicit(&threshold, memory_order_relaxed))
         return;
+    if (atomic_load_explicit(&any_suppressed, memory_order_relaxed))
+        tell_all_suppressed();
+    write_line(level, event, id, fields);
+}
+
+static void write_line(enum log_level level, const char *event, const char *id,
+                       const struct log_field *fields)
+{
+    static const char *const names[] = {"debug ", "info ", "warn ", "error "};
     struct line line;
     line.size = 0;
     put_time(&line);

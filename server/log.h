@@ -11,6 +11,8 @@
 #ifndef MXHOOK_LOG_H
 #define MXHOOK_LOG_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
@@ -41,6 +43,27 @@ static inline struct log_field LOG_NUMBER(const char *key, int64_t number)
 
 void log_write(enum log_level level, const char *event, const char *id,
                const struct log_field *fields);
+
+/* The same for an event that any stranger can cause as often as they like: past so many lines of one
+ * place in a second the others are only counted, and a line `suppressed` says how many they were. */
+#define log_limited(level, event, id, ...)                                                         \
+    do {                                                                                           \
+        static struct log_limit limit_;                                                            \
+        if (log_admits(&limit_, event))                                                            \
+            log_fields(level, event, id, __VA_ARGS__);                                             \
+    } while (0)
+
+struct log_limit { /* all zero at first */
+    struct log_limit *_Atomic next;
+    const char *_Atomic event;
+    _Atomic int64_t second;
+    _Atomic unsigned lines, suppressed;
+};
+
+bool log_admits(struct log_limit *limit, const char *event);
+
+/* Lines in a second; 0: any number. Default 100. Any thread. */
+void log_set_limit(unsigned lines);
 
 /* Events below `level` are dropped. Default LOG_INFO. Any thread. */
 void log_set_level(enum log_level level);

@@ -52,7 +52,8 @@ static void committed(struct commit *commit);
 
 static void log_failure(const struct transaction *t, const char *what, int code)
 {
-    log_error("failed", t->id, LOG_TEXT("at", what), LOG_TEXT("error", strerror(-code)));
+    log_limited(LOG_ERROR, "failed", t->id, LOG_TEXT("at", what),
+                LOG_TEXT("error", strerror(-code)));
 }
 
 static int authenticate(struct job *job)
@@ -74,8 +75,7 @@ static int authenticate(struct job *job)
 static bool is_refused(const struct job *job)
 {
     struct transaction *t = job->transaction;
-    return job->auth &&
-           policy_refuses(&job->config->auth, &t->envelope, job->auth, &t->reply);
+    return job->auth && policy_refuses(&job->config->auth, &t->envelope, job->auth, &t->reply);
 }
 
 /* The way through the rooms. *at says which one failed, where 0 is not returned. */

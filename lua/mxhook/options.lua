@@ -29,6 +29,9 @@ return {
     "the spool or of the rules is touched. systemd's unit starts as that user already." },
   { "log_level", "level", default = "info",
     "debug, info, warn or error: what is logged (to stderr), and all that is worse." },
+  { "log_limit", "integer", default = 100, min = 0, max = 1000000,
+    "Lines a second of each kind that strangers can cause at will (connect, disconnect, refused, turned-away, tls and",
+    "the like); the rest is counted, and told as `suppressed`. What is logged of mail from `received` on is never cut. 0: no limit." },
   { "shutdown_timeout", "duration", default = "30s", min = 0, max = 3600e3,
     "How long SIGTERM waits for sessions and requests that are under way." },
 

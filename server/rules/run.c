@@ -89,8 +89,9 @@ static void name_rule(struct verdict *verdict, const char *rule)
 static void fail(struct pass *pass, const char *text)
 {
     struct verdict *verdict = pass->run.verdict;
-    log_error("rule-failed", pass->input->transaction->id, LOG_TEXT("rule", pass->run.rule),
-              LOG_TEXT("recipient", pass->input->recipient), LOG_TEXT("error", text));
+    log_limited(LOG_ERROR, "rule-failed", pass->input->transaction->id,
+                LOG_TEXT("rule", pass->run.rule), LOG_TEXT("recipient", pass->input->recipient),
+                LOG_TEXT("error", text));
     verdict->kind = VERDICT_DEFER;
     verdict->text = "";
     verdict->destination_count = 0;

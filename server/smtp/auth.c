@@ -160,8 +160,8 @@ void session_verified(struct session *session, bool right)
                  LOG_TEXT("user", session->user));
         session_reply(session, 235, "2.7.0", "Authentication succeeded");
     } else {
-        log_warn("authentication-failed", session->id, LOG_TEXT("client", session->client_ip),
-                 LOG_TEXT("user", session->claimed));
+        log_limited(LOG_WARN, "authentication-failed", session->id,
+                    LOG_TEXT("client", session->client_ip), LOG_TEXT("user", session->claimed));
         session_refuse(session, 535, "5.7.8", "Authentication failed");
         if (++session->auth_failures >= AUTH_MAX_FAILURES)
             session_hang_up(session, "4.7.0", "too many authentication failures");

@@ -45,9 +45,9 @@ const struct refusal *connection_enter(struct connection *c, const struct ip_add
 static void log_connect(const struct connection *c, const char *ip, const char *proxy)
 {
     if (*proxy)
-        log_info("connect", c->id, LOG_TEXT("client", ip), LOG_TEXT("proxy", proxy));
+        log_limited(LOG_INFO, "connect", c->id, LOG_TEXT("client", ip), LOG_TEXT("proxy", proxy));
     else
-        log_info("connect", c->id, LOG_TEXT("client", ip));
+        log_limited(LOG_INFO, "connect", c->id, LOG_TEXT("client", ip));
 }
 
 static void tell_refusal(struct connection *c, const struct refusal *refusal)
@@ -86,7 +86,8 @@ void connection_refuse_early_talker(struct connection *c, size_t size)
 {
     char ip[46];
     ip_address_format(&c->address, ip);
-    log_warn("early-talker", c->id, LOG_TEXT("client", ip), LOG_NUMBER("size", (int64_t)size));
+    log_limited(LOG_WARN, "early-talker", c->id, LOG_TEXT("client", ip),
+                LOG_NUMBER("size", (int64_t)size));
     tell_refusal(c, &early_talker);
 }
 
@@ -107,8 +108,8 @@ static void begin_smtp(struct connection *c, bool has_address)
 
 void connection_refuse_proxy(struct connection *c, const char *reason)
 {
-    log_warn("proxy-refused", c->id, LOG_TEXT("client", session_client(c->session)),
-             LOG_TEXT("reason", reason));
+    log_limited(LOG_WARN, "proxy-refused", c->id, LOG_TEXT("client", session_client(c->session)),
+                LOG_TEXT("reason", reason));
     connection_close(c, "no PROXY header");
 }
 
@@ -129,7 +130,8 @@ void connection_know_client(struct connection *c, const struct proxy_client *cli
     }
     if (refusal) {
         c->state = CONNECTION_OPEN;
-        log_warn("turned-away", c->id, LOG_TEXT("client", ip), LOG_TEXT("reason", refusal->text));
+        log_limited(LOG_WARN, "turned-away", c->id, LOG_TEXT("client", ip),
+                    LOG_TEXT("reason", refusal->text));
         tell_refusal(c, refusal);
     } else {
         begin_smtp(c, *session_client(c->session) != 0);
@@ -387,7 +389,7 @@ void connection_close(struct connection *c, const char *reason)
 {
     if (c->state == CONNECTION_CLOSED)
         return;
-    log_info("disconnect", c->id, LOG_TEXT("reason", reason));
+    log_limited(LOG_INFO, "disconnect", c->id, LOG_TEXT("reason", reason));
     c->state = CONNECTION_CLOSED;
     uv_close(&c->socket.handle, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);

@@ -76,7 +76,7 @@ static void on_answer(void *token, const struct reply *replies, size_t count)
             connection_advance(c);
         return;
     }
-    log_info("answer-unheard", c->id, LOG_NUMBER("code", replies->code));
+    log_limited(LOG_INFO, "answer-unheard", c->id, LOG_NUMBER("code", replies->code));
     connection_free_if_over(c);
 }
 

@@ -75,9 +75,9 @@ static void note_tls_started(struct connection *c)
     if (c->tls_started || !tls_is_open(c->tls))
         return;
     c->tls_started = true;
-    log_info("tls", c->id, LOG_TEXT("version", tls_version(c->tls)),
-             LOG_TEXT("cipher", tls_cipher(c->tls)), LOG_TEXT("name", tls_server_name(c->tls)),
-             LOG_TEXT("resumed", tls_is_resumed(c->tls) ? "yes" : "no"));
+    log_limited(LOG_INFO, "tls", c->id, LOG_TEXT("version", tls_version(c->tls)),
+                LOG_TEXT("cipher", tls_cipher(c->tls)), LOG_TEXT("name", tls_server_name(c->tls)),
+                LOG_TEXT("resumed", tls_is_resumed(c->tls) ? "yes" : "no"));
     session_tls_started(c->session);
     if (c->greeting == GREETING_TO_COME)
         connection_greet(c);
@@ -99,7 +99,7 @@ static bool use_tls_input(struct connection *c)
     else if (size == -EPIPE)
         connection_drain(c, "closed by the client");
     else if (size < 0) {
-        log_info("tls-failed", c->id, LOG_TEXT("reason", tls_failure(c->tls)));
+        log_limited(LOG_INFO, "tls-failed", c->id, LOG_TEXT("reason", tls_failure(c->tls)));
         connection_drain(c, "TLS failed");
     }
     return size > 0 && c->state == CONNECTION_OPEN;

@@ -172,7 +172,8 @@ static void turn_away(const struct config *config, int fd, const struct sockaddr
         (void)ignored;
     }
     close(fd);
-    log_warn("turned-away", NULL, LOG_TEXT("client", ip), LOG_TEXT("reason", refusal->text));
+    log_limited(LOG_WARN, "turned-away", NULL, LOG_TEXT("client", ip),
+                LOG_TEXT("reason", refusal->text));
 }
 
 static void take_client(struct listeners *l, const struct listener *listener, int fd,
@@ -194,7 +195,7 @@ static void take_client(struct listeners *l, const struct listener *listener, in
 
 static void pause_accepting(struct listeners *l, int code)
 {
-    log_error("accept-failed", NULL, LOG_TEXT("reason", strerror(code)));
+    log_limited(LOG_ERROR, "accept-failed", NULL, LOG_TEXT("reason", strerror(code)));
     for (size_t i = 0; i < l->count; i++)
         uv_poll_stop(&l->items[i].poll);
     uv_timer_start(&l->pause, on_pause_over, ACCEPT_PAUSE_MS, 0);

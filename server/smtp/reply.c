@@ -75,9 +75,9 @@ static void log_refusal(const struct session *session, const struct reply *reply
     snprintf(text, sizeof text, "%d%s%s %s", reply->code, *reply->enhanced ? " " : "",
              reply->enhanced, reply->text);
     bool in_transaction = session->transaction || session->state == STATE_WAITING;
-    log_info("refused", in_transaction ? session->transaction_id : session->id,
-             LOG_TEXT("client", session->client_ip), LOG_TEXT("command", session->command),
-             LOG_TEXT("argument", session->argument), LOG_TEXT("reply", text));
+    log_limited(LOG_INFO, "refused", in_transaction ? session->transaction_id : session->id,
+                LOG_TEXT("client", session->client_ip), LOG_TEXT("command", session->command),
+                LOG_TEXT("argument", session->argument), LOG_TEXT("reply", text));
 }
 
 static void put_refusal(struct session *session, int code, const char *enhanced, const char *format,

@@ -133,7 +133,8 @@ static enum data_failure keep_data(struct session *session, const char *bytes, s
     int code = spill_write(spill, bytes, size);
     if (code == 0)
         return DATA_FINE;
-    log_error("data-not-kept", session->transaction_id, LOG_TEXT("reason", strerror(-code)));
+    log_limited(LOG_ERROR, "data-not-kept", session->transaction_id,
+                LOG_TEXT("reason", strerror(-code)));
     return code == -ENOMEM ? DATA_NO_MEMORY : DATA_NO_STORAGE;
 }
 
@@ -247,8 +248,8 @@ static size_t read_data(struct session *session, const char *bytes, size_t size)
 static size_t throw_away(struct session *session, size_t size)
 {
     if (!session->injected)
-        log_warn("starttls-injection", session->id, LOG_TEXT("client", session->client_ip),
-                 LOG_NUMBER("size", (int64_t)size));
+        log_limited(LOG_WARN, "starttls-injection", session->id,
+                    LOG_TEXT("client", session->client_ip), LOG_NUMBER("size", (int64_t)size));
     session->injected = true;
     return size;
 }

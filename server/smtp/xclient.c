@@ -189,10 +189,10 @@ static bool start_over(struct session *session, const struct value values[ATTRIB
 
 static void log_client(const struct session *session, const struct value values[ATTRIBUTES])
 {
-    log_info("xclient", session->id, LOG_TEXT("client", session->client_ip),
-             LOG_TEXT("port", values[PORT].text), LOG_TEXT("name", values[NAME].text),
-             LOG_TEXT("helo", session->helo), LOG_TEXT("user", session->user),
-             LOG_TEXT("proxy", session->proxy));
+    log_limited(LOG_INFO, "xclient", session->id, LOG_TEXT("client", session->client_ip),
+                LOG_TEXT("port", values[PORT].text), LOG_TEXT("name", values[NAME].text),
+                LOG_TEXT("helo", session->helo), LOG_TEXT("user", session->user),
+                LOG_TEXT("proxy", session->proxy));
 }
 
 void session_change_client(struct session *session, const char *argument)

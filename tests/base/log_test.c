@@ -1,6 +1,7 @@
 #include "log.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -91,6 +92,52 @@ static void cuts_a_line_that_is_too_long(void **state)
     assert_int_equal(written[4095], '\n');
 }
 
+static void knock(int times)
+{
+    for (int i = 0; i < times; i++)
+        log_limited(LOG_INFO, "knock", NULL, LOG_NUMBER("n", i));
+}
+
+static int count_of(const char *text)
+{
+    int count = 0;
+    for (const char *p = written; (p = strstr(p, text)); p += strlen(text))
+        count++;
+    return count;
+}
+
+static int sum_suppressed(void)
+{
+    static const char text[] = "warn suppressed event=knock lines=";
+    int sum = 0;
+    for (const char *p = written; (p = strstr(p, text)); p += sizeof text - 1)
+        sum += atoi(p + sizeof text - 1);
+    return sum;
+}
+
+/* The second may change in the middle: then there is a second number of lines. */
+static void counts_what_is_over_the_limit(void **state)
+{
+    (void)state;
+    log_set_limit(20);
+    CAPTURE({
+        knock(50);
+        sleep(2);
+        log_info("other", NULL, LOG_NUMBER("n", 1)); /* it tells them too */
+    });
+    int lines = count_of("info knock ");
+    assert_in_range(lines, 20, 40);
+    assert_int_equal(lines + sum_suppressed(), 50);
+    assert_int_equal(count_of("info other"), 1);
+    sleep(1);
+    CAPTURE(knock(20));
+    assert_int_equal(count_of("info knock "), 20);
+    log_set_limit(0);
+    CAPTURE(knock(100));
+    assert_int_equal(count_of("info knock "), 100);
+    log_set_limit(100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +146,7 @@ int main(void)
         cmocka_unit_test(quotes_so_that_no_line_can_be_forged),
         cmocka_unit_test(drops_what_is_below_the_level),
         cmocka_unit_test(cuts_a_line_that_is_too_long),
+        cmocka_unit_test(counts_what_is_over_the_limit),
     };
     return RUN_TESTS(tests);
 }
