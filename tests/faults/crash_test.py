@@ -9,7 +9,6 @@ import collections
 import hashlib
 import os
 import random
-import shutil
 import signal
 import smtplib
 import threading
@@ -18,21 +17,23 @@ import unittest
 
 import faults
 import harness
+import mailserver
 
 ROUNDS = int(os.environ.get("MXHOOK_ROUNDS", 20))
 SEED = int(os.environ.get("MXHOOK_SEED", random.randrange(1 << 30)))
 SENDERS = 3
-PATHS = ("/one", "/two", "/slow")
 
 RULES = """
 return function(msg)
     local to = msg.envelope.recipient
     if to:find("^both") then return "%(url)s/one, %(url)s/two" end
     if to:find("^slow") then return "%(url)s/slow" end
+    if to:find("^mail") then return "boss@example.net" end
     return "%(url)s/one"
 end
 """
-RECIPIENTS = {"one@example.com": ("/one",), "both@example.com": ("/one", "/two"), "slow@example.com": ("/slow",)}
+RECIPIENTS = {"one@example.com": ("/one",), "both@example.com": ("/one", "/two"), "slow@example.com": ("/slow",),
+              "mail@example.com": ("by mail",)}
 
 
 class Arrivals:
@@ -70,15 +71,43 @@ class Arrivals:
         return 200
 
 
+class Mails:
+    """The same for what is forwarded by SMTP, in the place of MailServer.messages."""
+
+    def __init__(self, arrivals):
+        self.arrivals, self.count = arrivals, 0
+
+    def append(self, message):
+        key = (message.fields("Message-ID")[0].strip("<>"), message.fields("Delivered-To")[0], "by mail")
+        id = message.fields("Received")[0].split(" id ")[1].split()[0]
+        text = message.data.split(b"\r\n\r\n", 1)[1].replace(b"\r\n", b"\n").strip()
+        with self.arrivals.lock:
+            self.count += 1
+            self.arrivals.by_delivery[key].append((id, hashlib.sha256(text).hexdigest()))
+
+    def __len__(self):
+        return self.count
+
+
+def answer_mail(command, argument, session):
+    session.server.commands.clear()
+    session.server.truncated.clear()
+    return "451 4.3.0 later" if command == "END" and random.random() < 0.2 else None
+
+
 class Crash(harness.TestCase):
     def setUp(self):
         self.random = random.Random(SEED)
         self.arrivals = Arrivals()
         self.sink = self.receiver(self.answer)
+        self.mails = mailserver.MailServer(answer_mail)
+        self.mails.messages = Mails(self.arrivals)
+        self.addCleanup(self.mails.close)
         self.mx = self.server({"10-all.lua": RULES % {"url": self.sink.url}}, """
             shutdown_timeout = "5s"
+            forward = { smarthost = "smtp://127.0.0.1:%d", srs = false, schedule = { "20ms" }, attempts = 1000 }
             deliver = { schedule = { "20ms", "100ms" }, attempts = 1000, breaker_failures = 100000 }
-            """, start=False)
+            """ % self.mails.port, start=False)
         self.acknowledged = {}  # message-id -> (recipients, digest of the text)
         self.kills = collections.Counter()
 
@@ -92,7 +121,7 @@ class Crash(harness.TestCase):
         size = rng.choice((10, 200, 3000, 3000, 9000, 400000))
         text = "%d %s" % (number, "x" * (size // 2)) if size < 1000 else \
             "\r\n".join("%d %s" % (number, "y" * 70) for _ in range(size // 72))
-        recipients = rng.sample(sorted(RECIPIENTS), rng.choice((1, 1, 2, 3)))
+        recipients = rng.sample(sorted(RECIPIENTS), rng.choice((1, 1, 2, 4)))
         return text, recipients
 
     def load(self, prefix, stop):
@@ -184,9 +213,9 @@ class Crash(harness.TestCase):
         for how, count in sorted(self.kills.items()):
             print("  killed %s: %d" % (how, count))
         print("%d rounds: %d messages acknowledged, %d deliveries expected, %d lost, %d changed; %d requests, %d answered "
-              "503, %d broken off, %d repeats, each with its webhook-id but %d" % (
+              "503, %d broken off, %d mails forwarded, %d repeats, each with its webhook-id but %d" % (
                   ROUNDS, len(self.acknowledged), len(expected), len(lost), len(changed), self.arrivals.count,
-                  self.arrivals.refused, self.arrivals.broken_off, repeats, len(anonymous)), flush=True)
+                  self.arrivals.refused, self.arrivals.broken_off, len(self.mails.messages), repeats, len(anonymous)), flush=True)
         self.assertGreater(len(self.acknowledged), ROUNDS)
         self.assertEqual(lost, [])
         self.assertEqual(changed, [])
