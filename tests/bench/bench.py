@@ -1,0 +1,236 @@
+"""bench.py - what scripts/bench runs once all is built: see --help.
+
+Each round starts every server anew, one after the other, warms it up, and sends the load. The load
+generator and the web server that receives come from a folder outside the project (--tools).
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+import servers
+
+# Messages, sessions, and messages of a session, where the options do not say.
+LOADS = {"5k": (3000, 50, 10), "100k": (600, 50, 10), "10m": (20, 20, 1)}
+WARM_UP = 500  # messages at most
+SETTLE = 0.3   # seconds after the last POST, for what is still written down: it counts as the server's CPU
+
+
+def options():
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Measures mxhook: server, load generator and receiving web server on loopback, on the same cores.",
+        epilog="""columns:
+  msg/s      from the first connection until the last POST has arrived
+  msg/CPU-s  messages for each second of CPU time that the server used, user and system, all threads
+  x best     that, as a multiple of the best peer's
+  p50 p99    ms, from MAIL FROM until the answer to the end of DATA
+  idle, peak resident memory in MB: before the first message, and at most
+  lost       acknowledged, but not posted
+Figures are medians of the rounds. Other work on the machine spoils msg/s and the latencies, less so messages
+for each CPU-second; the load average is printed for that reason.
+
+examples:
+  scripts/bench --peers                           the comparison of the README
+  scripts/bench --message 100k,10m
+  scripts/bench --against build/old/mxhook        what a change has brought""")
+    parser.add_argument("--message", metavar="5k,100k,10m,FILE", default="5k",
+                        help="what is sent: made by mkmail.py, or an .eml of yours; several by comma (default: 5k)")
+    parser.add_argument("--messages", type=int, help="how many in a round (default: 3000 of 5k, 600 of 100k, 20 of 10m)")
+    parser.add_argument("--sessions", type=int, help="at once (default: 50; 20 of 10m)")
+    parser.add_argument("--per-session", type=int, help="messages in a session (default: 10; 1 of 10m)")
+    parser.add_argument("--rounds", type=int, default=3, help="in each, every server has its turn (default: 3)")
+    parser.add_argument("--peers", action="store_true",
+                        help="install and measure other servers too: Node smtp-server, Haraka, Python aiosmtpd, which "
+                        "post without storing, and postfix's smtp-sink, which accepts only")
+    parser.add_argument("--against", metavar="BINARY", action="append", default=[],
+                        help="measure this build of mxhook too (may be given again)")
+    parser.add_argument("--only", metavar="TEXT", help="only the servers whose name contains this")
+    parser.add_argument("--no-auth", action="store_true", help="leave out mxhook with SPF, DKIM and DMARC on")
+    parser.add_argument("--json", metavar="FILE", help="write every round's figures there")
+    parser.add_argument("--tools", metavar="FOLDER", default=os.path.join(servers.ROOT, "../shared/bench"),
+                        help="where load.c, sink.c and mkmail.py are (default: ../shared/bench)")
+    return parser.parse_args()
+
+
+def compile_tools(folder):
+    """Makes load, sink and the messages in build/bench; where they are."""
+    needed = ["load.c", "sink.c", "mkmail.py"]
+    missing = [name for name in needed if not os.path.exists(os.path.join(folder, name))]
+    if missing:
+        sys.exit("bench: no %s in %s. The load generator and the receiving web server are kept outside this "
+                 "project; name their folder by --tools." % (", ".join(missing), folder))
+    out = servers.INSTALLED
+    os.makedirs(out, exist_ok=True)
+    for name in ("load", "sink"):
+        source = os.path.join(folder, name + ".c")
+        binary = os.path.join(out, name)
+        if not os.path.exists(binary) or os.path.getmtime(binary) < os.path.getmtime(source):
+            subprocess.run(["cc", "-O2", "-o", binary, source], check=True)
+    mails = os.path.join(out, "mail")
+    if not os.path.exists(os.path.join(mails, "10m.eml")):
+        subprocess.run([sys.executable, os.path.join(folder, "mkmail.py"), mails], check=True,
+                       stdout=subprocess.DEVNULL)
+    return out
+
+
+class Receiver:
+    """sink.c, running."""
+
+    def __init__(self, tools, log):
+        self.port = servers.free_port()
+        self.url = "http://127.0.0.1:%d/mail" % self.port
+        self.process = servers.Process([os.path.join(tools, "sink"), str(self.port)], log)
+        servers.wait_until(lambda: self.process.check() or servers.accepts(self.port), "the receiver")
+
+    def get(self, path):
+        with urllib.request.urlopen("http://127.0.0.1:%d%s" % (self.port, path), timeout=servers.PATIENCE) as answer:
+            return answer.read()
+
+    def reset(self, run):
+        self.get("/reset?run=%08x" % run)
+
+    def stats(self):
+        return json.loads(self.get("/stats"))
+
+    def wait_for(self, count):
+        """Until so many messages have arrived, or none has for some seconds."""
+        seen, since = -1, time.monotonic()
+        while True:
+            stats = self.stats()
+            if stats["uniq"] >= count or time.monotonic() > since + 10:
+                return stats
+            if stats["uniq"] != seen:
+                seen, since = stats["uniq"], time.monotonic()
+            time.sleep(0.02)
+
+
+class Bench:
+    def __init__(self, tools, folder, receiver):
+        self.tools, self.folder, self.receiver = tools, folder, receiver
+        self.runs = int(time.time()) & 0xffffff
+
+    def send(self, server, mail, messages, sessions, per_session):
+        """Sends, and waits until all has arrived: the load's report, the receiver's, and the run's end."""
+        self.runs += 1
+        self.receiver.reset(self.runs)
+        done = subprocess.run([os.path.join(self.tools, "load"), "-p", str(server.port), "-c", str(sessions), "-n",
+                               str(messages), "-k", str(per_session), "-f", mail, "-x", "%08x" % self.runs],
+                              capture_output=True, text=True, check=True)
+        report = json.loads(done.stdout)
+        server.process.check()
+        if report["acked"] < messages:
+            print("bench: %s: %d of %d not acknowledged: %s" % (
+                server.name, messages - report["acked"], messages, report["lasterr"]), flush=True)
+        stats = self.receiver.wait_for(report["acked"]) if server.posts else {"uniq": report["acked"], "t_last": 0}
+        return report, stats
+
+    def measure(self, server, mail, load):
+        folder = os.path.join(self.folder, "server")
+        server.start(folder, self.receiver.url)
+        try:
+            time.sleep(SETTLE)
+            server.process.check()
+            idle = server.process.memory_mb("VmRSS")
+            messages, sessions, per_session = load
+            self.send(server, mail, min(messages, WARM_UP), sessions, per_session)
+            time.sleep(SETTLE)
+            before = server.process.cpu_seconds()
+            report, stats = self.send(server, mail, *load)
+            time.sleep(SETTLE)
+            cpu = server.process.cpu_seconds() - before
+            seconds = max(report["t1"], stats["t_last"]) - report["t0"]
+            return {"server": server.name, "acknowledged": report["acked"], "failed": messages - report["acked"],
+                    "lost": report["acked"] - stats["uniq"], "seconds": seconds, "per_second": report["acked"] / seconds,
+                    "cpu_seconds": cpu, "per_cpu_second": report["acked"] / max(cpu, 0.01),
+                    "p50_ms": report["lat_ms"]["p50"], "p99_ms": report["lat_ms"]["p99"], "idle_mb": idle,
+                    "peak_mb": server.process.memory_mb("VmHWM"), "load_average": os.getloadavg()[0]}
+        finally:
+            server.stop()
+
+
+def table(contestants, results):
+    """Rows of text, from each server's rounds."""
+    def middle(name, key):
+        return statistics.median(r[key] for r in results if r["server"] == name)
+
+    names = [s.name for s in contestants if any(r["server"] == s.name for r in results)]
+    peers = [s.name for s in contestants if s.posts and not s.stores and s.name in names]
+    best = max((middle(name, "per_cpu_second") for name in peers), default=None)
+    rows = [("", "stores", "msg/s", "msg/CPU-s", "x best", "p50 ms", "p99 ms", "idle MB", "peak MB", "failed", "lost")]
+    for server in contestants:
+        if server.name not in names:
+            continue
+        cpu = middle(server.name, "per_cpu_second")
+        total = [sum(r[key] for r in results if r["server"] == server.name) for key in ("failed", "lost")]
+        rows.append((server.name, "yes" if server.stores else "no", "%.0f" % middle(server.name, "per_second"),
+                     "%.0f" % cpu, "%.1f" % (cpu / best) if best else "-",
+                     "%.1f" % middle(server.name, "p50_ms"), "%.1f" % middle(server.name, "p99_ms"),
+                     "%.1f" % middle(server.name, "idle_mb"), "%.1f" % middle(server.name, "peak_mb"),
+                     str(total[0]), str(total[1])))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(w) if i == 0 else cell.rjust(w)
+                               for i, (cell, w) in enumerate(zip(row, widths))) for row in rows)
+
+
+def contestants_of(opts):
+    mxhook = os.environ.get("MXHOOK", os.path.join(servers.ROOT, "build/release/mxhook"))
+    found = [servers.Mxhook("mxhook", mxhook)]
+    if not opts.no_auth:
+        found.append(servers.Mxhook("mxhook, SPF DKIM DMARC on", mxhook, auth=True))
+    found += [servers.Mxhook(path, path) for path in opts.against]
+    for peer in (kind() for kind in servers.PEERS) if opts.peers else ():
+        why = peer.missing()
+        if why:
+            print("bench: without %s: %s" % (peer.name, why))
+        else:
+            found.append(peer)
+    return [server for server in found if not opts.only or opts.only in server.name]
+
+
+def load_of(opts, name):
+    messages, sessions, per_session = LOADS.get(name, LOADS["5k"])
+    return (opts.messages or messages, opts.sessions or sessions, opts.per_session or per_session)
+
+
+def main():
+    opts = options()
+    tools = compile_tools(opts.tools)
+    contestants = contestants_of(opts)
+    everything = []
+    # Not in /tmp, which may be memory: the spool is to be synced to a disk.
+    folder = tempfile.mkdtemp(prefix="run-", dir=tools)
+    receiver = Receiver(tools, os.path.join(folder, "receiver"))
+    bench = Bench(tools, folder, receiver)
+    try:
+        for name in opts.message.split(","):
+            mail = os.path.join(tools, "mail", name + ".eml") if name in LOADS else name
+            load = load_of(opts, name)
+            print("%s: %d bytes; %d messages, %d sessions at once, %d messages in each; rounds: %d; cores: %d; load "
+                  "average before: %.1f" % (name, os.path.getsize(mail), *load, opts.rounds, os.cpu_count(),
+                                            os.getloadavg()[0]), flush=True)
+            results = []
+            for number in range(opts.rounds):
+                for server in contestants:
+                    result = dict(bench.measure(server, mail, load), message=name, round=number + 1)
+                    results.append(result)
+            print(table(contestants, results), flush=True)
+            everything += results
+    finally:
+        receiver.process.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    if opts.json:
+        with open(opts.json, "w") as file:
+            json.dump(everything, file, indent=1)
+    return 0 if all(r["lost"] == 0 and r["failed"] == 0 for r in everything) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
