@@ -117,7 +117,7 @@ class Mxhook(Server):
             self.dns.close()
 
     def command(self):
-        auth = ('{ resolvers = { "127.0.0.1:%d" } }' % self.dns.port if self.auth else
+        auth = ('{}\ndns = { resolvers = { "127.0.0.1:%d" } }' % self.dns.port if self.auth else
                 "{ spf = false, dkim = false, dmarc = false }")
         os.makedirs(os.path.join(self.folder, "rules.d"))
         with open(os.path.join(self.folder, "rules.d/10-all.lua"), "w") as file:
