@@ -15,6 +15,7 @@ import tempfile
 import time
 import urllib.request
 
+import budget
 import servers
 
 # Messages, sessions, and messages of a session, where the options do not say.
@@ -50,6 +51,8 @@ examples:
     parser.add_argument("--peers", action="store_true",
                         help="install and measure other servers too: Node smtp-server, Haraka, Python aiosmtpd, which "
                         "post without storing, and postfix's smtp-sink, which accepts only")
+    parser.add_argument("--budget", action="store_true",
+                        help="sample mxhook with perf once more, and print where a message's CPU time goes")
     parser.add_argument("--against", metavar="BINARY", action="append", default=[],
                         help="measure this build of mxhook too (may be given again)")
     parser.add_argument("--only", metavar="TEXT", help="only the servers whose name contains this")
@@ -155,6 +158,17 @@ class Bench:
         finally:
             server.stop()
 
+    def sample(self, server, mail, load):
+        """The shares of a message's CPU time, by part of mxhook."""
+        server.start(os.path.join(self.folder, "server"), self.receiver.url)
+        try:
+            self.send(server, mail, min(load[0], WARM_UP), *load[1:])
+            recording = budget.Recording(server.process.popen.pid, os.path.join(self.folder, "perf.data"))
+            self.send(server, mail, *load)
+            return budget.shares(recording.text())
+        finally:
+            server.stop()
+
 
 def table(contestants, results):
     """Rows of text, from each server's rounds."""
@@ -202,6 +216,8 @@ def load_of(opts, name):
 
 def main():
     opts = options()
+    if opts.budget and not shutil.which("perf"):
+        sys.exit("bench: --budget needs perf (Debian's linux-perf)")
     tools = compile_tools(opts.tools)
     contestants = contestants_of(opts)
     everything = []
@@ -222,6 +238,12 @@ def main():
                     result = dict(bench.measure(server, mail, load), message=name, round=number + 1)
                     results.append(result)
             print(table(contestants, results), flush=True)
+            if opts.budget:
+                cpu = 1e6 / statistics.median(r["per_cpu_second"] for r in results
+                                              if r["server"] == contestants[0].name)
+                print("CPU time of a message: %.0f us" % cpu)
+                for part, share in bench.sample(contestants[0], mail, load):
+                    print("%7.1f us  %4.1f %%  %s" % (cpu * share, 100 * share, part))
             everything += results
     finally:
         receiver.process.stop()

@@ -7,6 +7,8 @@ import sys
 import tempfile
 import unittest
 
+import budget
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOOLS = os.path.join(HERE, "../../../shared/bench")
 
@@ -38,6 +40,16 @@ class BenchTest(unittest.TestCase):
         done = bench("--tools", "/nowhere")
         self.assertEqual(done.returncode, 1)
         self.assertIn("no load.c, sink.c, mkmail.py in /nowhere", done.stderr)
+
+    def test_counts_a_sample_for_the_innermost_part(self):
+        sample = """ 77
+\tffffffff81e2cd59 vfs_write ([kernel.kallsyms])
+\t           f838f __GI___libc_write (/usr/lib/libc.so.6)
+\t           4b251 %s (/usr/bin/mxhook)
+\t           49b06 session_input (/usr/bin/mxhook)
+"""
+        text = "\n".join(sample % name for name in ("log_write", "write_out", "write_out", "write_out"))
+        self.assertEqual(budget.shares(text), [("SMTP", 0.75), ("log", 0.25)])
 
 
 unittest.main()

@@ -118,7 +118,7 @@ class Mxhook(Server):
 
     def command(self):
         auth = ('{}\ndns = { resolvers = { "127.0.0.1:%d" } }' % self.dns.port if self.auth else
-                "{ spf = false, dkim = false, dmarc = false }")
+                "{ spf = false, dkim = false, dmarc = false, reverse_name = false }")
         os.makedirs(os.path.join(self.folder, "rules.d"))
         with open(os.path.join(self.folder, "rules.d/10-all.lua"), "w") as file:
             file.write('return function(msg)\n    if msg.envelope.recipient == "hook@bench.example" then '
