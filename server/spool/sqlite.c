@@ -87,8 +87,12 @@ static const char *const sql[STATEMENT_COUNT] = {
         "FROM (SELECT origin, count(*) AS count, min(due) AS due, max(row) AS row "
         "FROM delivery INDEXED BY delivery_due WHERE due IS NOT NULL GROUP BY origin) w "
         "LEFT JOIN held h USING (origin) ORDER BY w.count DESC",
+    /* ?2: the id that its name begins with. Where a delivery of that message is left the file is
+     * too, even if no row names it: an index that is damaged must not cost a payload. */
     [HAS_FILE] = "SELECT EXISTS (SELECT 1 FROM payload WHERE file = ?1) "
-                 "OR EXISTS (SELECT 1 FROM tail WHERE file = ?1)",
+                 "OR EXISTS (SELECT 1 FROM tail WHERE file = ?1) "
+                 "OR EXISTS (SELECT 1 FROM delivery WHERE id = ?2) "
+                 "OR EXISTS (SELECT 1 FROM delivery WHERE id > ?2 || '-' AND id < ?2 || '.')",
     [LAST_ROW] = "SELECT max((SELECT ifnull(max(row), 0) FROM delivery), "
                  "(SELECT ifnull(max(row), 0) FROM payload), "
                  "(SELECT ifnull(max(row), 0) FROM tail))",
@@ -206,6 +210,16 @@ int store_commit(struct store *store)
     if (code == 0)
         end_removals(store, NULL, true);
     return code;
+}
+
+int store_shrink(struct store *store, uint64_t used_max, uint64_t unused_min)
+{
+    uint64_t used = 0, unused = 0;
+    int code = store_used(store, &used, &unused);
+    if (code != 0 || used > used_max || unused < unused_min)
+        return code;
+    int rc = sqlite3_exec(store->db, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
+    return rc == SQLITE_OK ? 0 : store_failed(store, rc);
 }
 
 void store_undo(struct store *store)

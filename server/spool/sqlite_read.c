@@ -390,13 +390,14 @@ static int read_number(struct store *store, enum statement which, int64_t *numbe
     return code;
 }
 
-int store_used(struct store *store, uint64_t *bytes)
+int store_used(struct store *store, uint64_t *used, uint64_t *unused)
 {
-    int64_t pages = 0, unused = 0;
+    int64_t pages = 0, free_pages = 0;
     int code = read_number(store, PAGE_COUNT, &pages);
     if (code == 0)
-        code = read_number(store, FREE_COUNT, &unused);
-    *bytes = (uint64_t)(pages - unused) * STORE_PAGE_SIZE;
+        code = read_number(store, FREE_COUNT, &free_pages);
+    *used = (uint64_t)(pages - free_pages) * STORE_PAGE_SIZE;
+    *unused = (uint64_t)free_pages * STORE_PAGE_SIZE;
     return code;
 }
 
@@ -450,6 +451,7 @@ int store_has_file(struct store *store, const char *name, bool *has)
     if (!s)
         return -EIO;
     sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
+    sqlite3_bind_text(s, 2, name, (int)strcspn(name, "."), SQLITE_STATIC);
     int rc = sqlite3_step(s);
     *has = sqlite3_column_int(s, 0);
     int code = rc == SQLITE_ROW ? 0 : store_failed(store, rc);

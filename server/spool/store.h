@@ -99,9 +99,12 @@ struct store_age {
 };
 int store_page_aged(struct store *store, const struct store_age *age, struct store_row *rows,
                     int size);
-/* Bytes of the database that are in use; its free pages are not. */
-int store_used(struct store *store, uint64_t *bytes);
-/* Does any delivery need this file of the bodies folder? */
+/* Bytes of the database: those in use, and those of free pages, that will be used again. */
+int store_used(struct store *store, uint64_t *used, uint64_t *unused);
+/* Gives free pages back to the file system, where at least so many bytes are unused and no more
+ * than `used_max` must be copied for it. Outside a transaction. */
+int store_shrink(struct store *store, uint64_t used_max, uint64_t unused_min);
+/* Does any delivery need this file of the bodies folder, or may it? */
 int store_has_file(struct store *store, const char *name, bool *has);
 /* A number that is another one after another process wrote. */
 int store_version(struct store *store, int64_t *version);

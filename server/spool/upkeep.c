@@ -9,11 +9,13 @@
 #include "../clock.h"
 #include "../log.h"
 
-#define SECOND_NS     1000000000ull
-#define LOOK_NS       (60 * SECOND_NS) /* between two looks for what is too old */
-#define PAGE          200              /* deliveries of one transaction */
-#define MEASURE_NS    SECOND_NS
-#define MEASURE_SHARE 20 /* of the time at most a part in so many is spent on measuring */
+#define SECOND_NS         1000000000ull
+#define LOOK_NS           (60 * SECOND_NS) /* between two looks for what is too old */
+#define PAGE              200              /* deliveries of one transaction */
+#define MEASURE_NS        SECOND_NS
+#define MEASURE_SHARE     20 /* of the time at most a part in so many is spent on measuring */
+#define SHRINK_USED_MAX   (4u << 20)  /* bytes: a moment's work, in memory */
+#define SHRINK_UNUSED_MIN (64u << 20) /* bytes: what bursts leave behind */
 #define UNTRIED_GRACE_MS                                                                           \
     60000 /* an old one that `mxhook queue retry` has set anew gets its attempt */
 
@@ -46,10 +48,10 @@ static uint64_t file_bytes(const char *folder)
 
 static void measure(struct upkeep *upkeep, struct store *store)
 {
-    uint64_t start = uv_hrtime(), pages = 0;
+    uint64_t start = uv_hrtime(), pages = 0, unused;
     if (start < upkeep->measure_due)
         return;
-    if (store_used(store, &pages) == 0)
+    if (store_used(store, &pages, &unused) == 0)
         upkeep->size = pages + file_bytes(store_bodies(store));
     uint64_t end = uv_hrtime(), pause = (end - start) * MEASURE_SHARE;
     upkeep->measure_due = end + (pause > MEASURE_NS ? pause : MEASURE_NS);
@@ -167,6 +169,10 @@ void upkeep_run(struct upkeep *upkeep, struct store *store, struct leases *lease
         return;
     bool more = fail_aged(upkeep, store, leases);
     more |= remove_failed(upkeep, store);
-    if (!more) /* else a page of each, each time */
-        upkeep->look_due = uv_hrtime() + LOOK_NS;
+    if (more) /* a page of each, each time */
+        return;
+    if (store_shrink(store, SHRINK_USED_MAX, SHRINK_UNUSED_MIN) != 0)
+        log_warn("spool-failed", NULL, LOG_TEXT("at", "shrink"),
+                 LOG_TEXT("error", store_error(store)));
+    upkeep->look_due = uv_hrtime() + LOOK_NS;
 }

@@ -23,8 +23,8 @@ void upkeep_init(struct upkeep *upkeep, const struct spool_config *config);
 /* May this be taken in? Counts it. */
 bool upkeep_has_room(struct upkeep *upkeep, struct store *store, const struct commit *commits);
 
-/* To be called now and then: removes what failed too long ago, fails what has waited too long. A
- * bounded piece of work. */
+/* To be called now and then: removes what failed too long ago, fails what has waited too long, and
+ * gives the disk back what a burst took. A bounded piece of work. */
 void upkeep_run(struct upkeep *upkeep, struct store *store, struct leases *leases);
 
 #endif

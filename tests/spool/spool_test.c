@@ -625,6 +625,47 @@ static void what_is_under_way_is_not_given_up(void **state)
     spool_release(bench->spool, claim.deliveries);
 }
 
+static void a_burst_gives_its_room_back(void **state)
+{
+    struct bench *bench = *state;
+    char path[128];
+    struct stat st;
+    bench_store(bench, "kept", URL, "x");
+    bench_run_sql(bench, "CREATE TABLE burst (bytes)");
+    for (int i = 0; i < 70; i++)
+        bench_run_sql(bench, "INSERT INTO burst VALUES (zeroblob(1048576))");
+    bench_run_sql(bench, "DROP TABLE burst");
+    bench_close(bench);
+    snprintf(path, sizeof path, "%s/spool.db", bench->directory);
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(st.st_size > 70 << 20);
+    bench_open(bench);
+    for (int i = 0; st.st_size > 1 << 20; i++) {
+        assert_true(i < 100);
+        uv_sleep(100);
+        assert_int_equal(stat(path, &st), 0);
+    }
+    assert_int_equal(bench_query(bench, COUNT), 1);
+}
+
+/* An index that misses what is there, as damage can make it. */
+static void a_file_stays_while_its_message_waits(void **state)
+{
+    struct bench *bench = *state;
+    char path[128];
+    bench_store(bench, "m-1-1", URL, "x");
+    bench_close(bench);
+    const char *const names[] = {"m-1.tail", "m-2.tail"};
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/bodies/%s", bench->directory, names[i]);
+        fclose(fopen(path, "w"));
+    }
+    bench_open(bench);
+    assert_int_equal(bench_files(bench), 1);
+    snprintf(path, sizeof path, "%s/bodies/m-1.tail", bench->directory);
+    assert_int_equal(access(path, F_OK), 0);
+}
+
 /* A limit has two sides: up to it, and past it; and what leaves makes room. */
 static void a_full_spool_takes_no_more(void **state)
 {
@@ -693,6 +734,8 @@ int main(void)
         TEST(what_waits_too_long_is_given_up),
         TEST(what_is_under_way_is_not_given_up),
         TEST(a_full_spool_takes_no_more),
+        TEST(a_burst_gives_its_room_back),
+        TEST(a_file_stays_while_its_message_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
