@@ -47,7 +47,8 @@ struct server {
     struct reload *reload;
     uv_signal_t hangup, terminate, interrupt;
     uv_timer_t stop_timer, watchdog;
-    struct listen_socket *sockets; /* one for each address to listen on; the listeners take them over */
+    struct listen_socket
+        *sockets;        /* one for each address to listen on; the listeners take them over */
     size_t transactions; /* handed to the workers and not yet back */
 };
 
@@ -81,6 +82,12 @@ static bool has_room(void *context)
 {
     const struct server *server = context;
     return server->transactions < server->config->smtp.max_waiting;
+}
+
+static bool has_storage(void *context)
+{
+    const struct server *server = context;
+    return !spool_is_full(server->spool);
 }
 
 struct waiting_session {
@@ -296,8 +303,9 @@ static int start_pool(struct server *server, struct error *err)
 
 static int start_parts(struct server *server, struct error *err)
 {
-    static const struct listener_hooks hooks = {
-        current_config, current_rules, ruleset_unref, check_recipient, begin, submit, has_room};
+    static const struct listener_hooks hooks = {current_config,  current_rules, ruleset_unref,
+                                                check_recipient, begin,         submit,
+                                                has_room,        has_storage};
     struct config *config = server->config;
     int code = auth_start(&config->dns, &server->auth, err);
     if (code == 0)

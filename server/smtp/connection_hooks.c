@@ -25,6 +25,12 @@ static bool has_room(void *context)
     return !owner->hooks.has_room || owner->hooks.has_room(owner->context);
 }
 
+static bool has_storage(void *context)
+{
+    struct connections *owner = ((struct connection *)context)->owner;
+    return !owner->hooks.has_storage || owner->hooks.has_storage(owner->context);
+}
+
 static bool take_message(void *context)
 {
     struct connection *c = context;
@@ -126,6 +132,7 @@ struct session *connection_make_session(struct connection *c, const struct conne
         .send = send_to_client,
         .close = close_session,
         .has_room = has_room,
+        .has_storage = has_storage,
         .take_message = take_message,
         .rules = take_rules,
         .release_rules = connections->hooks.release_rules,

@@ -99,6 +99,8 @@ bool session_run_mail(struct session *session, const char *argument)
                        (unsigned long long)session->config->smtp.max_size);
     else if (session->hooks.has_room && !session->hooks.has_room(session->context))
         session_refuse(session, 451, "4.3.2", "Too busy, try again later");
+    else if (session->hooks.has_storage && !session->hooks.has_storage(session->context))
+        session_refuse(session, 452, "4.3.1", "Insufficient system storage, try again later");
     else if (session->hooks.take_message && !session->hooks.take_message(session->context))
         session_refuse(session, 451, "4.7.1",
                        "Too many messages from your address, try again later");

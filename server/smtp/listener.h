@@ -38,6 +38,8 @@ struct listener_hooks {
                    void *token);
     /* NULL, or false while so many transactions are with submit() that no more should begin. */
     bool (*has_room)(void *context);
+    /* NULL, or false while there is no storage for new mail. */
+    bool (*has_storage)(void *context);
 };
 
 /* Listens on the sockets of sockets_open(), one for each of config's addresses, or on none: then a

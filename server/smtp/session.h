@@ -50,6 +50,8 @@ struct session_hooks {
     /* NULL, or asked at each MAIL: false where so many messages wait to be processed that no more
      * should begin. */
     bool (*has_room)(void *context);
+    /* NULL, or the same for storage: false where a message could not be kept. */
+    bool (*has_storage)(void *context);
     /* The rules of a new transaction: a reference, handed over. */
     struct ruleset *(*rules)(void *context);
     void (*release_rules)(struct ruleset *rules); /* any thread: for transaction_new() */

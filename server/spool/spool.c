@@ -318,6 +318,11 @@ void spool_on_change(struct spool *spool, void (*changed)(void *context), void *
     spool->changed_context = context;
 }
 
+bool spool_is_full(const struct spool *spool)
+{
+    return atomic_load(&spool->upkeep.full);
+}
+
 const char *spool_body_directory(const struct spool *spool)
 {
     return store_bodies(spool->store);

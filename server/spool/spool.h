@@ -106,6 +106,10 @@ void spool_close(struct spool *spool);
  * remove; of one that was not, the caller's. */
 const char *spool_body_directory(const struct spool *spool);
 
+/* There is no room for new mail (spool.min_free, spool.max_size): a commit would be refused with
+ * -ENOSPC. Looked at each second. Any thread. */
+bool spool_is_full(const struct spool *spool);
+
 struct commit {
     struct task task;                    /* the spool's */
     struct commit *next;                 /* the spool's */

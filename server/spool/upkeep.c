@@ -9,13 +9,14 @@
 #include "../clock.h"
 #include "../log.h"
 
-#define SECOND_NS         1000000000ull
-#define LOOK_NS           (60 * SECOND_NS) /* between two looks for what is too old */
-#define PAGE              200              /* deliveries of one transaction */
-#define MEASURE_NS        SECOND_NS
-#define MEASURE_SHARE     20 /* of the time at most a part in so many is spent on measuring */
-#define SHRINK_USED_MAX   (4u << 20)  /* bytes: a moment's work, in memory */
-#define SHRINK_UNUSED_MIN (64u << 20) /* bytes: what bursts leave behind */
+#define SECOND_NS          1000000000ull
+#define LOOK_NS            (60 * SECOND_NS) /* between two looks for what is too old */
+#define PAGE               200              /* deliveries of one transaction */
+#define MEASURE_NS         SECOND_NS
+#define MEASURE_SHARE      20 /* of the time at most a part in so many is spent on measuring */
+#define ROOM_AGAIN_PERCENT 95 /* of max_size: below it there is room again */
+#define SHRINK_USED_MAX    (4u << 20)  /* bytes: a moment's work, in memory */
+#define SHRINK_UNUSED_MIN  (64u << 20) /* bytes: what bursts leave behind */
 #define UNTRIED_GRACE_MS                                                                           \
     60000 /* an old one that `mxhook queue retry` has set anew gets its attempt */
 
@@ -93,17 +94,32 @@ bool upkeep_has_room(struct upkeep *upkeep, struct store *store, const struct co
 {
     uint64_t free_bytes = 0;
     bool low = is_disk_low(upkeep, store, &free_bytes);
-    bool full = !low && is_over_size(upkeep, store, commits);
-    if (low && !upkeep->no_room)
-        log_error("spool-low", NULL, LOG_NUMBER("free", (int64_t)free_bytes),
-                  LOG_NUMBER("min_free", (int64_t)upkeep->min_free));
-    if (full && !upkeep->no_room)
-        log_error("spool-full", NULL, LOG_NUMBER("size", (int64_t)upkeep->size),
-                  LOG_NUMBER("max_size", (int64_t)upkeep->max_size));
-    if (!low && !full && upkeep->no_room)
-        log_info("spool-recovered", NULL, LOG_NUMBER("free", (int64_t)free_bytes));
-    upkeep->no_room = low || full;
-    return !upkeep->no_room;
+    bool over = !low && is_over_size(upkeep, store, commits);
+    if ((low || over) && !atomic_exchange(&upkeep->full, true)) {
+        if (low)
+            log_error("spool-low", NULL, LOG_NUMBER("free", (int64_t)free_bytes),
+                      LOG_NUMBER("min_free", (int64_t)upkeep->min_free));
+        else
+            log_error("spool-full", NULL, LOG_NUMBER("size", (int64_t)upkeep->size),
+                      LOG_NUMBER("max_size", (int64_t)upkeep->max_size));
+    }
+    return !low && !over;
+}
+
+/* A spool that is as good as full stays so, or each small message would end it and each large one
+ * begin it again. */
+static void look_for_room(struct upkeep *upkeep, struct store *store)
+{
+    uint64_t free_bytes = 0;
+    if (!atomic_load(&upkeep->full) || is_disk_low(upkeep, store, &free_bytes))
+        return;
+    if (upkeep->max_size > 0) {
+        measure(upkeep, store);
+        if (upkeep->size > upkeep->max_size / 100 * ROOM_AGAIN_PERCENT)
+            return;
+    }
+    atomic_store(&upkeep->full, false);
+    log_info("spool-recovered", NULL, LOG_NUMBER("free", (int64_t)free_bytes));
 }
 
 /* ---- Age ---- */
@@ -165,6 +181,7 @@ static bool fail_aged(struct upkeep *upkeep, struct store *store, const struct l
 
 void upkeep_run(struct upkeep *upkeep, struct store *store, struct leases *leases)
 {
+    look_for_room(upkeep, store);
     if (uv_hrtime() < upkeep->look_due)
         return;
     bool more = fail_aged(upkeep, store, leases);

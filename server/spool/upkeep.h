@@ -15,7 +15,7 @@ struct upkeep {
         measure_due;   /* bytes when it was last measured, and accepted since; uv_hrtime() */
     uint64_t look_due; /* uv_hrtime() of the next look for what is too old */
     int64_t aged_row;  /* where that look goes on */
-    bool no_room;      /* new mail is put off: said once */
+    atomic_bool full;  /* new mail is put off: said once; read by any thread */
 };
 
 void upkeep_init(struct upkeep *upkeep, const struct spool_config *config);
@@ -23,8 +23,9 @@ void upkeep_init(struct upkeep *upkeep, const struct spool_config *config);
 /* May this be taken in? Counts it. */
 bool upkeep_has_room(struct upkeep *upkeep, struct store *store, const struct commit *commits);
 
-/* To be called now and then: removes what failed too long ago, fails what has waited too long, and
- * gives the disk back what a burst took. A bounded piece of work. */
+/* To be called each second or so: looks whether there is room again, removes what failed too long
+ * ago, fails what has waited too long, and gives the disk back what a burst took. A bounded piece
+ * of work. */
 void upkeep_run(struct upkeep *upkeep, struct store *store, struct leases *leases);
 
 #endif

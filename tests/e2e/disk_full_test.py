@@ -1,4 +1,5 @@
-"""A full disk: 452, nothing lost, and service again when there is room. Needs root, for a small tmpfs."""
+"""A full disk, or a spool that may be no larger: 452, nothing lost, and service again when there is room. The disk needs
+root, for a small tmpfs."""
 
 import os
 import smtplib
@@ -34,9 +35,17 @@ class DiskFull(harness.TestCase):
                                    message_id="%d-%d@client.test" % (size, accepted))
             try:
                 self.mx.send(message)
-            except smtplib.SMTPDataError as error:
+            except (smtplib.SMTPDataError, smtplib.SMTPSenderRefused) as error:
                 return accepted, error
             accepted += 1
+
+    def is_taken(self):
+        try:
+            self.mx.send(harness.mail(text=("x" * 70 + "\r\n") * 9000, message_id="again@client.test"))
+        except smtplib.SMTPSenderRefused as error:
+            self.assertEqual((error.smtp_code, error.smtp_error[:5]), (452, b"4.3.1"))
+            return False
+        return True
 
     def test_small_and_large_messages(self):
         # Small ones live in the database, large ones in files; what is left over from the one is
@@ -50,7 +59,7 @@ class DiskFull(harness.TestCase):
         harness.wait_until(lambda: not self.mx.command("queue", "list").stdout, "an empty queue")
         arrived = {post.json["message-id"] for post in self.sink.posts}
         self.assertEqual(len(arrived), large + small)
-        self.mx.send(harness.mail(text=("x" * 70 + "\r\n") * 9000, message_id="again@client.test"))
+        harness.wait_until(self.is_taken, "room again")  # looked for each second
         harness.wait_until(lambda: any(post.json["message-id"] == "again@client.test"
                                        for post in self.sink.posts), "service again")
 
@@ -62,6 +71,30 @@ class DiskFull(harness.TestCase):
         harness.wait_until(lambda: not self.mx.command("queue", "list").stdout, "an empty queue")
         arrived = {post.json["message-id"] for post in self.sink.posts}
         self.assertEqual(len(arrived), accepted)
+
+
+class SpoolFull(harness.TestCase):
+    def test_no_more_than_max_size(self):
+        self.status = 503
+        sink = self.receiver(lambda post: self.status)
+        mx = self.server(self.to(sink), """
+            spool = { directory = "spool", max_size = "3 MiB" }
+            deliver = { schedule = { '100ms' }, attempts = 1000, breaker_failures = 10000 }""")
+        message = harness.mail(text=("x" * 70 + "\r\n") * 6000)
+        with self.assertRaises(smtplib.SMTPDataError) as caught:
+            for accepted in range(10):
+                mx.send(message)
+        self.assertEqual((caught.exception.smtp_code, caught.exception.smtp_error[:5]), (452, b"4.3.1"))
+        self.assertGreater(accepted, 3)
+        self.assertTrue(mx.logged("spool-full", "max_size=3145728"))
+        with mx.smtp() as client:  # the next is told before it sends its message
+            client.ehlo()
+            self.assertEqual(client.mail("a@client.test")[0], 452)
+            self.status = 200
+            harness.wait_until(lambda: client.mail("a@client.test")[0] == 250, "room again")
+        self.assertTrue(mx.logged("spool-recovered"))
+        mx.send(message)
+        harness.wait_until(lambda: not mx.command("queue", "list").stdout, "an empty queue")
 
 
 if __name__ == "__main__":
