@@ -1,6 +1,7 @@
 #include "mail_test.h"
 
 #include <errno.h>
+#include <gmime/gmime.h>
 #include <stdlib.h>
 
 static void assert_text(const char *headers, const char *body, const char *expected)
@@ -104,6 +105,47 @@ static void test_large_in_a_file(void **state)
     buffer_free(&mail);
 }
 
+/* Base64 with whatever may stand in it, as lines of whole fours and not, is what GMime alone makes
+ * of it. */
+static void assert_decodes_as_gmime(const struct buffer *mail)
+{
+    struct message *message = parse_bytes(mail->bytes, mail->size);
+    const struct part *part = &message->parts[0];
+    size_t size, raw = part->end - part->start;
+    char *content = content_of(message, 0, &size), *expected = malloc(raw + 256);
+    GMimeEncoding gmime;
+    g_mime_encoding_init_decode(&gmime, GMIME_CONTENT_ENCODING_BASE64);
+    size_t got = g_mime_encoding_step(&gmime, mail->bytes + part->start, raw, expected);
+    got += g_mime_encoding_flush(&gmime, "=", 1, expected + got);
+    assert_int_equal(size, got);
+    assert_memory_equal(content, expected, got);
+    free(expected);
+    free(content);
+    message_free(message);
+}
+
+static void test_base64_as_gmime(void **state)
+{
+    (void)state;
+    static const char noise[] = "=== -_\t!\r\n\n\xE9YQ==";
+    srand(1);
+    for (int round = 0; round < 300; round++) {
+        struct buffer mail = {0};
+        int one_in = 1 << (round % 14); /* some: nearly all noise; some: hardly any */
+        buffer_append(&mail, BYTES("Content-Type: application/pdf\r\n"
+                                   "Content-Transfer-Encoding: base64\r\n\r\n"));
+        for (int i = 0; i < 20000; i++) {
+            if (i % 76 == 75)
+                buffer_append(&mail, "\r\n", 2);
+            buffer_append_byte(&mail, rand() % one_in == 0
+                                          ? noise[(size_t)rand() % (sizeof noise - 1)]
+                                          : (char)('A' + rand() % 26));
+        }
+        assert_decodes_as_gmime(&mail);
+        buffer_free(&mail);
+    }
+}
+
 static int refuse(void *context, const char *bytes, size_t size)
 {
     (void)bytes, (void)size;
@@ -125,9 +167,10 @@ static void test_sink_ends_the_work(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_encodings),       cmocka_unit_test(test_charsets),
-        cmocka_unit_test(test_line_ends),       cmocka_unit_test(test_left_as_text),
-        cmocka_unit_test(test_large_in_a_file), cmocka_unit_test(test_sink_ends_the_work),
+        cmocka_unit_test(test_encodings),          cmocka_unit_test(test_charsets),
+        cmocka_unit_test(test_line_ends),          cmocka_unit_test(test_left_as_text),
+        cmocka_unit_test(test_large_in_a_file),    cmocka_unit_test(test_base64_as_gmime),
+        cmocka_unit_test(test_sink_ends_the_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
