@@ -20,7 +20,7 @@ struct breaker { /* all zero is a closed one */
     enum breaker_state state;
     unsigned failures; /* in a row */
     int64_t pause_ms;  /* the last one */
-    int64_t until_ms;  /* while open: Unix time of the probe */
+    int64_t until_ms;  /* while open: when it may be probed, on the monotonic clock */
     size_t pace;       /* 0: not slowed down */
 };
 

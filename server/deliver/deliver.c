@@ -62,8 +62,11 @@ static void take_one(struct deliver *d, struct delivery *delivery)
     if (d->state == DELIVER_RUNNING)
         origin = origins_get(&d->origins, delivery_origin(delivery));
     if (origin)
-        breaker_look(&origin->breaker, clock_unix_ms());
+        breaker_look(&origin->breaker, clock_monotonic_ms());
     if (!origin || !has_room_for(d, origin)) {
+        if (origin &&
+            origin->breaker.state == BREAKER_OPEN) /* the spool's clock is a moment ahead */
+            deliver_set_timer(d, origin->breaker.until_ms - clock_monotonic_ms());
         spool_release(d->spool, delivery);
         d->more = true;
         return;
@@ -104,17 +107,19 @@ void deliver_take(struct deliver *d, struct delivery *deliveries)
 
 /* ---- The timer ---- */
 
-void deliver_set_timer(struct deliver *d, int64_t due_ms)
+void deliver_set_timer(struct deliver *d, int64_t wait_ms)
 {
-    int64_t now = clock_unix_ms();
+    int64_t now = clock_monotonic_ms();
     if (d->state != DELIVER_RUNNING)
         return;
-    if (due_ms > now + WAKE_MAX_MS)
-        due_ms = now + WAKE_MAX_MS;
-    if (due_ms >= d->wake_ms)
+    if (wait_ms < 0)
+        wait_ms = 0;
+    if (wait_ms > WAKE_MAX_MS)
+        wait_ms = WAKE_MAX_MS;
+    if (now + wait_ms >= d->wake_ms)
         return;
-    d->wake_ms = due_ms;
-    uv_timer_start(&d->timer, on_timer, due_ms > now ? (uint64_t)(due_ms - now) : 0, 0);
+    d->wake_ms = now + wait_ms;
+    uv_timer_start(&d->timer, on_timer, (uint64_t)wait_ms, 0);
 }
 
 /* ---- Beginning ---- */
@@ -127,7 +132,7 @@ static void begin_next(struct deliver *d, struct origin *origin)
     d->more = true;
     deliver_put_down(d, origin, delivery);
     spool_release(d->spool, delivery);
-    deliver_set_timer(d, clock_unix_ms() + WAKE_AGAIN_MS);
+    deliver_set_timer(d, WAKE_AGAIN_MS);
 }
 
 /* Begins as many attempts as the limits allow. */
@@ -187,9 +192,9 @@ static void claimed(struct claim *answer)
     }
     d->more |= answer->more;
     if (d->more && none)
-        deliver_set_timer(d, clock_unix_ms() + WAKE_AGAIN_MS);
+        deliver_set_timer(d, WAKE_AGAIN_MS);
     if (answer->next_due_ms != INT64_MAX)
-        deliver_set_timer(d, answer->next_due_ms);
+        deliver_set_timer(d, answer->next_due_ms - clock_unix_ms());
     deliver_take(d, answer->deliveries);
 }
 
@@ -224,7 +229,7 @@ void deliver_hold(struct deliver *d, const struct origin *origin)
     if (!origin->name)
         return;
     if (origin->breaker.state == BREAKER_OPEN) {
-        held.until_ms = origin->breaker.until_ms;
+        held.until_ms = clock_unix_ms() + origin->breaker.until_ms - clock_monotonic_ms();
         held.most = 1;
     }
     snprintf(held.origin, sizeof held.origin, "%s", origin->name);
@@ -234,7 +239,7 @@ void deliver_hold(struct deliver *d, const struct origin *origin)
 /* Those that nobody sends anything any more. */
 static void forget_origins(struct deliver *d)
 {
-    int64_t now = clock_unix_ms();
+    int64_t now = clock_monotonic_ms();
     for (size_t i = 0; i < d->origins.map.capacity; i++) {
         struct origin *origin = d->origins.map.slots[i].value;
         if (origin && origin->in_hand == 0 && now > origin->ended_ms + FORGET_MS &&
@@ -252,7 +257,7 @@ static void on_timer(uv_timer_t *timer)
     d->wake_ms = INT64_MAX;
     if (d->state == DELIVER_RUNNING) {
         forget_origins(d);
-        deliver_set_timer(d, INT64_MAX);
+        deliver_set_timer(d, WAKE_MAX_MS);
         deliver_wake(d);
     } else if (d->state == DELIVER_STOPPING && d->in_flight == 0 && d->idle) {
         void (*idle)(void *context) = d->idle;
@@ -303,7 +308,7 @@ void deliver_configure(struct deliver *d, struct config *config)
 void deliver_start(struct deliver *d)
 {
     d->state = DELIVER_RUNNING;
-    deliver_set_timer(d, INT64_MAX);
+    deliver_set_timer(d, WAKE_MAX_MS);
     deliver_claim(d);
 }
 

@@ -32,7 +32,7 @@ struct deliver {
     bool more; /* the spool has something due that was not brought */
     uv_timer_t timer;
     bool timer_open;
-    int64_t wake_ms; /* Unix time that the timer is set for; INT64_MAX: not set */
+    int64_t wake_ms; /* that the timer is set for, on the monotonic clock; INT64_MAX: not set */
     uint32_t random;
     void (*idle)(void *context);
     void *idle_context;
@@ -44,8 +44,8 @@ void deliver_put_down(struct deliver *d, struct origin *origin, const struct del
 void deliver_release_ready(struct deliver *d, struct origin *origin);
 /* Tells the spool of an origin's breaker. */
 void deliver_hold(struct deliver *d, const struct origin *origin);
-/* Looks at the spool then, or earlier. */
-void deliver_set_timer(struct deliver *d, int64_t due_ms);
+/* Looks at the spool after so long, or earlier. */
+void deliver_set_timer(struct deliver *d, int64_t wait_ms);
 /* Asks the spool for what is due, as much as there is room for. */
 void deliver_claim(struct deliver *d);
 /* Begins as many attempts as the limits allow. */

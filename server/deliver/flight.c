@@ -85,7 +85,8 @@ static uint32_t next_random(struct deliver *d)
     return d->random >> 16;
 }
 
-static void hand_back(struct deliver *d, struct delivery *delivery, enum outcome outcome)
+static void hand_back(struct deliver *d, struct delivery *delivery, enum outcome outcome,
+                      int64_t pause_ms)
 {
     if (outcome == OUTCOME_DELIVERED) {
         spool_delivered(d->spool, delivery);
@@ -93,7 +94,7 @@ static void hand_back(struct deliver *d, struct delivery *delivery, enum outcome
         delivery->notice = notice_new(&d->config->deliver, delivery);
         spool_failed(d->spool, delivery);
     } else {
-        deliver_set_timer(d, delivery->due_ms + SETTLE_MS);
+        deliver_set_timer(d, pause_ms + SETTLE_MS);
         spool_retry(d->spool, delivery);
     }
 }
@@ -114,7 +115,7 @@ static void note_origin(struct deliver *d, struct origin *origin, const char *ur
 {
     char name[ORIGIN_SIZE];
     struct breaker *breaker = &origin->breaker;
-    origin->ended_ms = clock_unix_ms();
+    origin->ended_ms = clock_monotonic_ms();
     enum breaker_change change =
         breaker_note(breaker, &d->config->deliver, result, origin->in_flight, origin->ended_ms);
     if (change == BREAKER_AS_IT_WAS)
@@ -128,7 +129,7 @@ static void note_origin(struct deliver *d, struct origin *origin, const char *ur
                  LOG_NUMBER("failures", breaker->failures),
                  LOG_NUMBER("pause_ms", breaker->pause_ms), LOG_TEXT("error", result->error));
         deliver_release_ready(d, origin);
-        deliver_set_timer(d, breaker->until_ms);
+        deliver_set_timer(d, breaker->pause_ms);
     } else {
         log_info("origin-closed", NULL, LOG_TEXT("origin", name));
         deliver_claim(d);
@@ -169,7 +170,7 @@ static void attempt_ended(void *context, struct delivery *delivery,
     note_origin(d, origin, delivery_origin(delivery), result);
     deliver_put_down(d, origin, delivery);
     delivery->due_ms = clock_unix_ms() + pause_ms;
-    hand_back(d, delivery, outcome);
+    hand_back(d, delivery, outcome, pause_ms);
     origins_queue(&d->origins, origin);
     origins_settle(&d->origins, origin);
     deliver_pump(d);

@@ -14,7 +14,7 @@
 struct origin {
     uint64_t key;
     struct breaker breaker;
-    int64_t ended_ms; /* when the last request ended, Unix time */
+    int64_t ended_ms; /* when the last request ended, on the monotonic clock */
     char *name;       /* origin_of(), once the breaker has opened; else NULL */
     struct delivery *ready, **ready_end;
     size_t in_hand, in_flight; /* in_hand: both ready and in flight */

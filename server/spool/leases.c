@@ -56,6 +56,15 @@ void leases_hold(struct leases *leases, uint64_t key, int64_t until_ms, size_t m
     origin->most = most;
 }
 
+void leases_set_back(struct leases *leases, int64_t by_ms)
+{
+    for (size_t i = 0; i < leases->origins.capacity; i++) {
+        struct origin_due *origin = leases->origins.slots[i].value;
+        if (origin && origin->held_until_ms > 0)
+            origin->held_until_ms -= by_ms;
+    }
+}
+
 int64_t leases_due(const struct origin_due *origin)
 {
     return origin->next_due_ms > origin->held_until_ms ? origin->next_due_ms

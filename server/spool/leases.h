@@ -40,6 +40,9 @@ void leases_hold(struct leases *leases, uint64_t origin, int64_t until_ms, size_
 /* When something of the origin may be claimed: NEVER where nothing waits. */
 int64_t leases_due(const struct origin_due *origin);
 
+/* The clock was set back: so are the times until when origins are held. */
+void leases_set_back(struct leases *leases, int64_t by_ms);
+
 /* One that nobody has in hand is due then. */
 void leases_note_due(struct leases *leases, uint64_t origin, int64_t due_ms);
 /* Forgets when anything is due, before the store is looked at anew. */

@@ -22,6 +22,7 @@
 #include "leases.h"
 #include "lock.h"
 #include "origin.h"
+#include "setback.h"
 #include "store.h"
 #include "upkeep.h"
 
@@ -43,11 +44,13 @@ struct spool {
     int64_t version;      /* of the store, to see other processes' changes */
     uint64_t watch_due;
     struct upkeep upkeep;
+    struct setback setback;
     bool in_trouble; /* the last transaction failed: said once */
 };
 
 static void run_batch(struct spool *spool, struct batch *batch);
 static void watch(struct spool *spool, bool forced);
+static void look_again(struct spool *spool);
 
 static void spool_main(void *argument)
 {
@@ -61,6 +64,8 @@ static void spool_main(void *argument)
         run_batch(spool, &batch);
         if (uv_hrtime() >= spool->watch_due) {
             watch(spool, false);
+            if (setback_run(&spool->setback, spool->store, &spool->leases))
+                look_again(spool);
             upkeep_run(&spool->upkeep, spool->store, &spool->leases);
         }
     }
@@ -163,6 +168,7 @@ static struct delivery *without_released(struct spool *spool, struct delivery *e
     for (struct delivery *d = ends, *next; d; d = next) {
         next = d->next;
         if (d->stored.ending != ENDED_RELEASED) {
+            setback_correct(d);
             *tail = d;
             tail = &d->next;
             continue;
@@ -278,6 +284,7 @@ void spool_claim(struct spool *spool, struct claim *claim)
 static void end(struct spool *spool, struct delivery *delivery, enum ending ending)
 {
     delivery->stored.ending = ending;
+    delivery->stored.ahead_ms = setback_ahead();
     inbox_put_end(&spool->inbox, delivery);
 }
 
@@ -328,6 +335,13 @@ const char *spool_body_directory(const struct spool *spool)
     return store_bodies(spool->store);
 }
 
+/* Other times may be due than before. */
+static void look_again(struct spool *spool)
+{
+    watch(spool, true);
+    send_change(spool);
+}
+
 /* ---- Opening and closing ---- */
 
 static int remove_orphans(struct store *store, struct error *err)
@@ -360,6 +374,8 @@ static int open_store(struct spool *spool, const char *directory, struct error *
     if (code != 0)
         return code;
     code = store_forget_holds(spool->store);
+    if (code == 0)
+        code = setback_init(&spool->setback, spool->store);
     if (code == 0)
         code = store_version(spool->store, &spool->version);
     if (code == 0)

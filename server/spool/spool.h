@@ -79,6 +79,7 @@ struct delivery {
         uint64_t origin;
         unsigned attempts; /* as the row says */
         int ending;        /* enum ending of group.h */
+        int64_t ahead_ms;  /* setback.h: of the clock that due_ms was reckoned by */
     } stored;              /* the spool's */
 };
 

@@ -77,6 +77,12 @@ static const char *const sql[STATEMENT_COUNT] = {
         "FROM delivery WHERE row > ?1 ORDER BY row",
     [NEXT_DELIVERY] = "SELECT row FROM delivery NOT INDEXED WHERE row > ?1 ORDER BY row LIMIT 1",
     [NEXT_PAYLOAD] = "SELECT row FROM payload NOT INDEXED WHERE row > ?1 ORDER BY row LIMIT 1",
+    /* Rows stand in the order of acceptance. */
+    [NEWEST] = "SELECT ifnull((SELECT created FROM delivery ORDER BY row DESC LIMIT 1), 0)",
+    [SET_BACK] = "UPDATE delivery SET due = CASE WHEN due > ?2 THEN due - ?1 ELSE due END, "
+                 "created = min(created, ?2) WHERE row IN (SELECT row FROM delivery "
+                 "WHERE row > ?3 AND (due > ?2 OR created > ?2) ORDER BY row LIMIT ?4) "
+                 "RETURNING row",
     [PAGE_COUNT] = "PRAGMA page_count",
     [FREE_COUNT] = "PRAGMA freelist_count",
     [ATTEMPTS] = "SELECT at, ms, status, error, reply FROM attempt WHERE delivery = ?1 ORDER BY at",

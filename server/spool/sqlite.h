@@ -44,6 +44,8 @@ enum statement {
     PAGE,
     PAGE_FAILED,
     PAGE_AGED,
+    NEWEST,
+    SET_BACK,
     PAGE_COUNT,
     NEXT_DELIVERY,
     NEXT_PAYLOAD,

@@ -390,6 +390,11 @@ static int read_number(struct store *store, enum statement which, int64_t *numbe
     return code;
 }
 
+int store_newest(struct store *store, int64_t *created_ms)
+{
+    return read_number(store, NEWEST, created_ms);
+}
+
 int store_used(struct store *store, uint64_t *used, uint64_t *unused)
 {
     int64_t pages = 0, free_pages = 0;

@@ -364,3 +364,22 @@ int store_forget_holds(struct store *store)
 {
     return store_run(store, store_statement(store, FORGET_HELD));
 }
+
+int store_set_back(struct store *store, struct store_setback *setback)
+{
+    sqlite3_stmt *s = store_statement(store, SET_BACK);
+    int rc, count = 0;
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, setback->by_ms);
+    sqlite3_bind_int64(s, 2, setback->now_ms);
+    sqlite3_bind_int64(s, 3, setback->after_row);
+    sqlite3_bind_int(s, 4, setback->size);
+    for (; (rc = sqlite3_step(s)) == SQLITE_ROW; count++) {
+        int64_t row = sqlite3_column_int64(s, 0);
+        setback->after_row = row > setback->after_row ? row : setback->after_row;
+    }
+    int code = rc == SQLITE_DONE ? count : store_failed(store, rc);
+    sqlite3_reset(s);
+    return code;
+}

@@ -99,6 +99,16 @@ struct store_age {
 };
 int store_page_aged(struct store *store, const struct store_age *age, struct store_row *rows,
                     int size);
+/* When the last one was accepted; 0: there is none. */
+int store_newest(struct store *store, int64_t *created_ms);
+/* Sets back what waits and is due after `now_ms`, by `by_ms`; none was accepted after now then. Of
+ * up to `size` rows past `after_row`, which becomes the last of them. Returns how many. Within a
+ * transaction. */
+struct store_setback {
+    int64_t by_ms, now_ms, after_row;
+    int size;
+};
+int store_set_back(struct store *store, struct store_setback *setback);
 /* Bytes of the database: those in use, and those of free pages, that will be used again. */
 int store_used(struct store *store, uint64_t *used, uint64_t *unused);
 /* Gives free pages back to the file system, where at least so many bytes are unused and no more

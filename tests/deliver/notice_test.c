@@ -4,13 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static void wake(void *context)
-{
-    struct rig *rig = context;
-    if (rig->deliver)
-        deliver_wake(rig->deliver);
-}
-
 /* Deliveries and notices go to the same receiver. */
 static void start_with_notice(struct rig *rig, const struct answer *answers, size_t count,
                               const char *table)
@@ -22,7 +15,7 @@ static void start_with_notice(struct rig *rig, const struct answer *answers, siz
              "attempts = 2, on_failure = { url = 'http://u:pw@127.0.0.1:%d/failed?key=1', %s }",
              receiver_port(rig->receiver), table);
     rig_start(rig, options);
-    spool_on_change(rig->bench->spool, wake, rig);
+    rig_wake_on_change(rig);
 }
 
 static void a_failure_is_told_once(void **state)

@@ -148,3 +148,15 @@ struct payload *rig_large_payload(struct rig *rig, size_t tail_size)
     assert_int_equal(spill_sync(head), 0);
     return payload_new(head, tail);
 }
+
+static void wake(void *context)
+{
+    struct rig *rig = context;
+    if (rig->deliver)
+        deliver_wake(rig->deliver);
+}
+
+void rig_wake_on_change(struct rig *rig)
+{
+    spool_on_change(rig->bench->spool, wake, rig);
+}

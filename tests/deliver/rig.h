@@ -46,6 +46,9 @@ void rig_stop(struct rig *rig); /* deliver; the receiver and the spool stay */
 void rig_run_until(struct rig *rig, const char *sql, long long expected);
 void rig_run_for(struct rig *rig, int ms);
 
+/* As the server does: deliver looks when the spool tells of a change. */
+void rig_wake_on_change(struct rig *rig);
+
 /* Commits it and hands it to deliver, which owns it. */
 void rig_post_delivery(struct rig *rig, struct delivery *delivery);
 void rig_post(struct rig *rig, const char *id, const char *url);
