@@ -1,0 +1,95 @@
+"""Deliveries by HTTP/2 (RFC 9113) to a receiver that shares a connection, resets streams and goes away."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import harness
+import http2_receiver
+
+NO_ERROR, INTERNAL_ERROR, REFUSED_STREAM = 0, 2, 7
+DELIVERIES = 60
+
+
+class Http2(harness.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="mxhook-http2-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, True)
+        cls.certificate, cls.key = (os.path.join(cls.folder, name) for name in ("cert.pem", "key.pem"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+                        "-keyout", cls.key, "-out", cls.certificate], check=True, capture_output=True)
+
+    def deliver(self, answer, count=DELIVERIES, **named):
+        """Sends one message to `count` destinations; returns the receiver and the server when all have arrived."""
+        receiver = http2_receiver.Http2Receiver(self.certificate, self.key, answer, **named)
+        self.addCleanup(receiver.close)
+        rule = ("local to = {} for i = 1, %d do to[i] = '%s/' .. i end return function() return to end"
+                % (count, receiver.url))
+        mx = self.server({"10.lua": rule}, "deliver = { ca_file = '%s', schedule = { '100ms' }, attempts = 5 }"
+                         % self.certificate)
+        mx.send(harness.mail())
+        harness.wait_until(lambda: len(mx.logged("delivered")) == count, "all to be delivered")
+        self.assertEqual({request.path for request in receiver.requests}, {"/%d" % i for i in range(1, count + 1)})
+        self.assertEqual(len({request.body for request in receiver.requests}), 1)  # also of those sent again
+        return receiver, mx
+
+    def once(self, what):
+        """Answers so the first time, then 200."""
+        answers = [what]
+        return lambda request: answers.pop() if answers else 200
+
+    def test_requests_share_a_connection(self):
+        receiver, _ = self.deliver(lambda request: 200, headers=[("content-length", "2")], hold=10)
+        self.assertEqual(receiver.connections, 1)
+        self.assertEqual(len(receiver.requests), DELIVERIES)
+        self.assertGreaterEqual(receiver.most_streams, 10)
+
+    def test_no_more_at_once_than_the_receiver_allows(self):
+        receiver, _ = self.deliver(lambda request: 200, max_streams=3)
+        self.assertLessEqual(receiver.most_streams, 3)
+
+    def test_a_refused_stream_is_sent_again(self):
+        receiver, _ = self.deliver(self.once(("reset", REFUSED_STREAM)))
+        self.assertEqual(len(receiver.requests), DELIVERIES + 1)
+
+    def test_a_reset_stream_is_tried_again_and_told(self):
+        receiver, mx = self.deliver(self.once(("reset", INTERNAL_ERROR)))
+        self.assertEqual(len(receiver.requests), DELIVERIES + 1)
+        self.assertIn("INTERNAL_ERROR", mx.wait_logged("retry")[0])
+
+    def test_streams_that_are_always_reset_fail(self):
+        receiver = http2_receiver.Http2Receiver(self.certificate, self.key, lambda request: ("reset", INTERNAL_ERROR))
+        self.addCleanup(receiver.close)
+        mx = self.server(self.to(receiver), "deliver = { ca_file = '%s', schedule = { '50ms' } }" % self.certificate)
+        mx.send(harness.mail())
+        self.assertIn("INTERNAL_ERROR", mx.wait_logged("undelivered", "attempt=3")[0])
+        self.assertEqual(len(receiver.requests), 3)
+
+    def test_a_goaway_after_an_answer_costs_nothing(self):
+        receiver, mx = self.deliver(self.once(("goaway", None, 200)), count=1)
+        self.assertEqual(len(receiver.requests), 1)
+        mx.send(harness.mail())
+        harness.wait_until(lambda: len(mx.logged("delivered")) == 2, "the second delivery")
+        self.assertEqual((receiver.connections, mx.logged("retry")), (2, []))
+
+    def test_a_goaway_among_many_loses_none(self):
+        receiver, _ = self.deliver(self.once(("goaway", None, 200)))
+        self.assertGreater(receiver.connections, 1)
+
+    def test_what_a_goaway_did_not_take_is_sent_again(self):
+        receiver, mx = self.deliver(self.once(("goaway", 0, None)), count=1)
+        self.assertEqual(len(receiver.requests), 2)
+        self.assertEqual(len({request.id for request in receiver.requests}), 1)
+        self.assertEqual(receiver.connections, 2)
+
+    def test_a_connection_that_breaks_loses_none(self):
+        receiver, _ = self.deliver(self.once(("close",)))
+        self.assertGreater(receiver.connections, 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
