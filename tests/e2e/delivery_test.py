@@ -135,6 +135,23 @@ class Tls(harness.TestCase):
         self.assertIn("certificate", line)
         self.assertEqual(self.sink.posts, [])
 
+    def test_a_certificate_for_another_name_is_a_failure(self):
+        self.configure("ca_file = 'cert.pem', attempts = 1")
+        self.mx.write_rule("10-all.lua", "return function() return 'https://localhost:%d/' end" % self.sink.port)
+        self.mx.start()
+        self.mx.send(harness.mail())
+        self.mx.wait_logged("undelivered", "certificate", "localhost")
+        self.assertEqual(self.sink.posts, [])
+
+    def test_a_receiver_without_tls_is_a_failure(self):
+        self.configure("attempts = 1")
+        plain = self.receiver()
+        self.mx.write_rule("10-all.lua", "return function() return 'https://127.0.0.1:%d/' end" % plain.port)
+        self.mx.start()
+        self.mx.send(harness.mail())
+        self.mx.wait_logged("undelivered", "SSL")
+        self.assertEqual(plain.posts, [])
+
     def test_a_trusted_one_works(self):
         self.configure("ca_file = 'cert.pem'")
         self.mx.start()

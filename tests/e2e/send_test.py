@@ -118,7 +118,7 @@ class Sink(harness.TestCase):
 
 
 class StandardWebhooks(harness.TestCase):
-    """The official npm package; skipped, and said so, where it cannot be installed."""
+    """The official package `standardwebhooks`, from npm's registry; skipped, and said so, where there is no npm or no registry."""
 
     @classmethod
     def setUpClass(cls):
