@@ -35,8 +35,8 @@ def options():
   p50 p99    ms, from MAIL FROM until the answer to the end of DATA
   idle, peak resident memory in MB: before the first message, and at most
   lost       acknowledged, but not posted
-Figures are medians of the rounds. Other work on the machine spoils msg/s and the latencies, less so messages
-for each CPU-second; the load average is printed for that reason.
+Figures are medians of the rounds. Other work on the machine spoils msg/s and the latencies, less so messages for each
+CPU-second; the load average is printed for that reason. Paths count from the project's folder.
 
 examples:
   scripts/bench --peers                           the comparison of the README
@@ -214,44 +214,65 @@ def load_of(opts, name):
     return (opts.messages or messages, opts.sessions or sessions, opts.per_session or per_session)
 
 
+def run_rounds(bench, contestants, mail, load, rounds):
+    """Every server in turns. One that fails is said, and taken out of the list."""
+    results = []
+    for number in range(rounds):
+        for server in list(contestants):
+            try:
+                results.append(dict(bench.measure(server, mail, load), round=number + 1))
+            except servers.Failed as error:
+                print("bench: without %s: %s" % (server.name, error), flush=True)
+                contestants.remove(server)
+    return results
+
+
+def print_budget(bench, server, results, mail, load):
+    cpu = 1e6 / statistics.median(r["per_cpu_second"] for r in results if r["server"] == server.name)
+    print("CPU time of a message of %s: %.0f us" % (server.name, cpu))
+    for part, share in bench.sample(server, mail, load):
+        print("%7.1f us  %4.1f %%  %s" % (cpu * share, 100 * share, part))
+
+
+def measure_messages(opts, bench, contestants):
+    """All messages that the options name; prints as it goes, and returns every round's figures."""
+    everything = []
+    for name in opts.message.split(","):
+        mail = os.path.join(bench.tools, "mail", name + ".eml") if name in LOADS else name
+        load = load_of(opts, name)
+        print("%s: %d bytes; %d messages, %d sessions at once, %d messages in each; rounds: %d; cores: %d; load "
+              "average before: %.1f" % (name, os.path.getsize(mail), *load, opts.rounds, os.cpu_count(),
+                                        os.getloadavg()[0]), flush=True)
+        results = run_rounds(bench, contestants, mail, load, opts.rounds)
+        print(table(contestants, results), flush=True)
+        if opts.budget and contestants:
+            print_budget(bench, contestants[0], results, mail, load)
+        everything += [dict(result, message=name) for result in results]
+    return everything
+
+
 def main():
     opts = options()
     if opts.budget and not shutil.which("perf"):
         sys.exit("bench: --budget needs perf (Debian's linux-perf)")
     tools = compile_tools(opts.tools)
     contestants = contestants_of(opts)
-    everything = []
+    wanted = [server.name for server in contestants if server.stores]
     # Not in /tmp, which may be memory: the spool is to be synced to a disk.
     folder = tempfile.mkdtemp(prefix="run-", dir=tools)
     receiver = Receiver(tools, os.path.join(folder, "receiver"))
-    bench = Bench(tools, folder, receiver)
     try:
-        for name in opts.message.split(","):
-            mail = os.path.join(tools, "mail", name + ".eml") if name in LOADS else name
-            load = load_of(opts, name)
-            print("%s: %d bytes; %d messages, %d sessions at once, %d messages in each; rounds: %d; cores: %d; load "
-                  "average before: %.1f" % (name, os.path.getsize(mail), *load, opts.rounds, os.cpu_count(),
-                                            os.getloadavg()[0]), flush=True)
-            results = []
-            for number in range(opts.rounds):
-                for server in contestants:
-                    result = dict(bench.measure(server, mail, load), message=name, round=number + 1)
-                    results.append(result)
-            print(table(contestants, results), flush=True)
-            if opts.budget:
-                cpu = 1e6 / statistics.median(r["per_cpu_second"] for r in results
-                                              if r["server"] == contestants[0].name)
-                print("CPU time of a message: %.0f us" % cpu)
-                for part, share in bench.sample(contestants[0], mail, load):
-                    print("%7.1f us  %4.1f %%  %s" % (cpu * share, 100 * share, part))
-            everything += results
+        everything = measure_messages(opts, Bench(tools, folder, receiver), contestants)
+    except OSError as error:
+        sys.exit("bench: %s" % error)
     finally:
         receiver.process.stop()
         shutil.rmtree(folder, ignore_errors=True)
     if opts.json:
         with open(opts.json, "w") as file:
             json.dump(everything, file, indent=1)
-    return 0 if all(r["lost"] == 0 and r["failed"] == 0 for r in everything) else 1
+    complete = all(name in [server.name for server in contestants] for name in wanted)
+    return 0 if complete and all(r["lost"] == 0 and r["failed"] == 0 for r in everything) else 1
 
 
 if __name__ == "__main__":

@@ -21,6 +21,10 @@ sys.path.insert(0, os.path.join(ROOT, "tests/auth"))
 import nameservers  # noqa: E402
 
 
+class Failed(Exception):
+    """A server did not start, or ended by itself."""
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -34,7 +38,7 @@ def wait_until(condition, what):
         if value:
             return value
         time.sleep(0.01)
-    raise SystemExit("bench: timed out waiting for " + what)
+    raise Failed("timed out waiting for " + what)
 
 
 def accepts(port):
@@ -68,7 +72,7 @@ class Process:
     def check(self):
         if self.popen.poll() is not None:
             with open(self.log) as file:
-                raise SystemExit("bench: ended too early:\n" + file.read()[-4000:])
+                raise Failed("ended too early:\n" + file.read()[-4000:])
 
     def stop(self):
         if self.popen.poll() is None:
@@ -91,7 +95,11 @@ class Server:
         os.makedirs(folder)
         command, extra = self.command()
         self.process = Process(command, os.path.join(folder, "log"), **extra)
-        wait_until(lambda: self.process.check() or accepts(self.port), self.name)
+        try:
+            wait_until(lambda: self.process.check() or accepts(self.port), self.name)
+        except Failed:
+            self.stop()
+            raise
 
     def stop(self):
         self.process.stop()
@@ -140,7 +148,7 @@ class Node(Npm):
     name, package = "Node smtp-server + mailparser", "smtp-server"
 
     def command(self):
-        return (["node", os.path.join(HERE, "peers/node.mjs"), str(self.port), self.url],
+        return (["node", os.path.join(HERE, "peers/node.cjs"), str(self.port), self.url],
                 {"cwd": os.path.join(INSTALLED, "npm")})
 
 

@@ -1,12 +1,12 @@
-// A peer of mxhook for scripts/bench: smtp-server and mailparser. node.mjs PORT URL
+// A peer of mxhook for scripts/bench: smtp-server and mailparser. node.cjs PORT URL
 // Parses, posts the payload, and answers 250 once the web server has taken it. Nothing is stored.
-import { createRequire } from 'node:module';
+const { createRequire } = require('node:module');
 
-// Modules are looked for from the folder that scripts/bench installed them into.
-const require = createRequire(process.cwd() + '/');
-const { SMTPServer } = require('smtp-server');
-const { simpleParser } = require('mailparser');
-const { payloadOf, poster } = require(import.meta.dirname + '/payload.cjs');
+// Modules are looked for in the folder that it is started in: scripts/bench installs them there.
+const installed = createRequire(process.cwd() + '/');
+const { SMTPServer } = installed('smtp-server');
+const { simpleParser } = installed('mailparser');
+const { payloadOf, poster } = require('./payload.cjs');
 
 const [port, url] = process.argv.slice(2);
 const post = poster(url);
