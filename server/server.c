@@ -162,6 +162,7 @@ static void reloaded(void *context, struct config *config, struct ruleset *rules
     log_set_level(config->log_level);
     log_set_limit(config->log_limit);
     tls_warn(config, log_certificate, NULL);
+    spool_configure(server->spool, &config->spool);
     deliver_configure(server->deliver, config);
 }
 

@@ -325,6 +325,11 @@ void spool_on_change(struct spool *spool, void (*changed)(void *context), void *
     spool->changed_context = context;
 }
 
+void spool_configure(struct spool *spool, const struct spool_config *config)
+{
+    upkeep_configure(&spool->upkeep, config);
+}
+
 bool spool_is_full(const struct spool *spool)
 {
     return atomic_load(&spool->upkeep.full);
@@ -415,7 +420,7 @@ int spool_open(const struct spool_config *config, uv_loop_t *loop, struct spool 
     if (!spool)
         return error_set(err, -ENOMEM, "spool: out of memory");
     spool->lock = -1;
-    upkeep_init(&spool->upkeep, config);
+    upkeep_configure(&spool->upkeep, config);
     int code = open_store(spool, config->directory, err);
     if (code == 0)
         code = start_thread(spool, loop, err);

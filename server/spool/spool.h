@@ -107,6 +107,9 @@ void spool_close(struct spool *spool);
  * remove; of one that was not, the caller's. */
 const char *spool_body_directory(const struct spool *spool);
 
+/* From now on it keeps to these limits; the directory stays. Any thread. */
+void spool_configure(struct spool *spool, const struct spool_config *config);
+
 /* There is no room for new mail (spool.min_free, spool.max_size): a commit would be refused with
  * -ENOSPC. Looked at each second. Any thread. */
 bool spool_is_full(const struct spool *spool);

@@ -22,12 +22,12 @@
 
 #define TOO_OLD "given up: it has waited longer than spool.max_age"
 
-void upkeep_init(struct upkeep *upkeep, const struct spool_config *config)
+void upkeep_configure(struct upkeep *upkeep, const struct spool_config *config)
 {
-    *upkeep = (struct upkeep){.keep_failed_ms = config->keep_failed_ms,
-                              .max_age_ms = config->max_age_ms,
-                              .min_free = config->min_free,
-                              .max_size = config->max_size};
+    atomic_store(&upkeep->keep_failed_ms, config->keep_failed_ms);
+    atomic_store(&upkeep->max_age_ms, config->max_age_ms);
+    atomic_store(&upkeep->min_free, config->min_free);
+    atomic_store(&upkeep->max_size, config->max_size);
 }
 
 /* ---- Room ---- */

@@ -9,8 +9,8 @@
 #include "store.h"
 
 struct upkeep {
-    int64_t keep_failed_ms, max_age_ms; /* 0: for ever */
-    uint64_t min_free, max_size;        /* bytes; max_size 0: no limit */
+    _Atomic int64_t keep_failed_ms, max_age_ms; /* 0: for ever */
+    _Atomic uint64_t min_free, max_size;        /* bytes; max_size 0: no limit */
     uint64_t size,
         measure_due;   /* bytes when it was last measured, and accepted since; uv_hrtime() */
     uint64_t look_due; /* uv_hrtime() of the next look for what is too old */
@@ -18,7 +18,8 @@ struct upkeep {
     atomic_bool full;  /* new mail is put off: said once; read by any thread */
 };
 
-void upkeep_init(struct upkeep *upkeep, const struct spool_config *config);
+/* Sets the four limits, at first and later. Any thread. */
+void upkeep_configure(struct upkeep *upkeep, const struct spool_config *config);
 
 /* May this be taken in? Counts it. */
 bool upkeep_has_room(struct upkeep *upkeep, struct store *store, const struct commit *commits);

@@ -99,6 +99,16 @@ class SpoolFull(harness.TestCase):
         with mx.smtp() as client:  # the next is told before it sends its message
             client.ehlo()
             self.assertEqual(client.mail("a@client.test")[0], 452)
+            with open(mx.config) as file:
+                config = file.read()
+            mx.write("mxhook.lua", config.replace("3 MiB", "30 MiB"))
+            mx.reload()
+            harness.wait_until(lambda: client.mail("a@client.test")[0] == 250, "a limit that was raised")
+            client.rset()
+            mx.write("mxhook.lua", config)
+            mx.reload()
+            with self.assertRaises(smtplib.SMTPDataError):
+                mx.send(message)
             self.status = 200
             harness.wait_until(lambda: client.mail("a@client.test")[0] == 250, "room again")
         self.assertTrue(mx.logged("spool-recovered"))
