@@ -79,6 +79,11 @@ int schema_prepare(sqlite3 *db, bool may_change, const char *directory, struct e
 sqlite3_stmt *store_statement(struct store *store, enum statement which);
 /* Notes the error of a step that ended with `rc`; returns it as a negative errno. */
 int store_failed(struct store *store, int rc);
+/* Forgets the files noted since `until`; removes them where the transaction was committed. */
+void store_end_removals(struct store *store, struct removal *until, bool committed);
+const char *store_column_text(sqlite3_stmt *s, int column); /* NULL also for want of memory */
+/* Columns as DELIVERY_COLUMNS names them. NULL: no memory. */
+struct delivery *store_read_delivery(sqlite3_stmt *s);
 /* Steps a statement that gives no rows to its end, and resets it. */
 int store_run(struct store *store, sqlite3_stmt *statement);
 

@@ -245,7 +245,8 @@ class Inject(harness.TestCase):
         self.tls = ssl._create_unverified_context()
         self.mx = self.server({"10-all.lua": RULES % {"url": self.sink.url}}, """
             tls = { certificates = { { certificate = "%s/pem", key = "%s/key" } } }
-            forward = { smarthost = "smtp://127.0.0.1:%d", srs = false, schedule = { "50ms" }, attempts = 30 }
+            forward = { smarthost = "smtp://127.0.0.1:%d", srs = false, schedule = { "50ms" }, attempts = 30,
+                timeout = "3s" } -- libcurl sends on in a session that is out of step after a send has failed
             shutdown_timeout = "5s"
             rules = { workers = 2 }
             log_level = "debug"
