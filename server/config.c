@@ -36,6 +36,13 @@ static void free_list(char **list, size_t count)
     free(list);
 }
 
+static void free_secret(char *secret)
+{
+    if (secret)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
+}
+
 void config_unref(struct config *config)
 {
     if (!config || atomic_fetch_sub(&((struct counted_config *)config)->references, 1) > 1)
@@ -64,15 +71,12 @@ void config_unref(struct config *config)
     free(config->deliver.proxy);
     free(config->forward.smarthost);
     free(config->forward.user);
-    if (config->forward.password)
-        explicit_bzero(config->forward.password, strlen(config->forward.password));
-    free(config->forward.password);
+    free_secret(config->forward.password);
     free(config->forward.helo);
     free(config->forward.retry.schedule_ms);
     free(config->forward.srs_domain);
-    if (config->forward.srs_key)
-        explicit_bzero(config->forward.srs_key, strlen(config->forward.srs_key));
-    free(config->forward.srs_key);
+    free_secret(config->forward.srs_key);
+    free_secret(config->forward.srs_secret);
     free(config->dns.resolvers);
     for (size_t i = 0; i < config->auth.dnsbl_count; i++)
         free(config->auth.dnsbl[i].zone);

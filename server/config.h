@@ -151,6 +151,7 @@ struct forward_config {
     bool srs;         /* the envelope sender is rewritten */
     char *srs_domain; /* lower case */
     char *srs_key;    /* NULL: in a file of the spool; it may be a reference */
+    char *srs_secret; /* once srs_load() has read it; NULL: nothing is rewritten */
     int64_t srs_valid_ms;
 };
 

@@ -28,7 +28,10 @@ static void set_reply(struct reply *reply, const struct verdict *v, const char *
     case VERDICT_DEFER:
         reply_set(reply, 451, "4.3.0", "%s", text_or(v, "Temporary failure, try again later"));
         break;
-    case VERDICT_REJECT: reply_set(reply, 550, "5.7.1", "%s", text_or(v, "Message refused")); break;
+    case VERDICT_REJECT:
+        reply_set(reply, v->enhanced ? 554 : 550, v->enhanced ? v->enhanced : "5.7.1", "%s",
+                  text_or(v, "Message refused"));
+        break;
     case VERDICT_NO_MATCH:
         reply_set(reply, 550, "5.1.1", "No destination for any recipient");
         break;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "deliver/srs.h"
 #include "mail/original.h"
 #include "mail/payload.h"
 #include "mail/trace.h"
@@ -134,15 +135,16 @@ static int render_payload(const struct outgoing *o, size_t index, bool mail, str
 
 static int set_mail(const struct outgoing *o, struct delivery *d)
 {
-    char via[ORIGIN_SIZE];
+    char via[ORIGIN_SIZE], mail_from[SRS_SIZE];
     const char *smarthost = o->config->forward.smarthost;
     if (smarthost)
         origin_of(smarthost, via);
     else
         snprintf(via, sizeof via, "mx:%s", strrchr(d->destination.url, '@') + 1);
-    d->mail_from = d->sender;
+    srs_rewrite(&o->config->forward, d->sender, o->transaction->received_ms / 1000, mail_from);
+    d->mail_from = arena_strdup(d->arena, mail_from);
     d->via = arena_strdup(d->arena, via);
-    return d->via ? 0 : -ENOMEM;
+    return d->via && d->mail_from ? 0 : -ENOMEM;
 }
 
 static int add_delivery(struct outgoing *o, size_t index, const struct destination *destination,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "deliver/srs.h"
 #include "log.h"
 #include "service.h"
 #include "smtp/tls.h"
@@ -52,6 +53,8 @@ static void load(uv_work_t *work)
     load->code = config_load(load->current->path, &load->config, &load->err);
     if (load->code == 0)
         load->code = tls_load(load->config, &load->err);
+    if (load->code == 0)
+        load->code = srs_load(load->config, load->current->spool.directory, SRS_MAKE, &load->err);
     if (load->code != 0)
         return;
     /* The threads that run are as many as they were at the start. */

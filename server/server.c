@@ -10,8 +10,10 @@
 #include <uv.h>
 
 #include "auth/auth.h"
+#include "clock.h"
 #include "config.h"
 #include "deliver/deliver.h"
+#include "deliver/srs.h"
 #include "descriptors.h"
 #include "log.h"
 #include "mail/message.h"
@@ -73,7 +75,15 @@ static struct ruleset *current_rules(void *context)
 static enum recipient_answer check_recipient(void *context, struct ruleset *rules,
                                              const char *recipient)
 {
+    static const enum recipient_answer answers[] = {[SRS_VALID] = RECIPIENT_OK,
+                                                    [SRS_FORGED] = RECIPIENT_FORGED,
+                                                    [SRS_EXPIRED] = RECIPIENT_EXPIRED};
     struct server *server = context;
+    char original[SRS_SIZE];
+    enum srs_answer bounce =
+        srs_reverse(&server->config->forward, recipient, clock_unix_ms() / 1000, original);
+    if (bounce != SRS_NONE)
+        return answers[bounce];
     return ruleset_accepts(rules, server->worker_count, recipient) ? RECIPIENT_OK
                                                                    : RECIPIENT_UNKNOWN;
 }
@@ -311,6 +321,8 @@ static int start_parts(struct server *server, struct error *err)
     int code = auth_start(&config->dns, &server->auth, err);
     if (code == 0)
         code = spool_open(&config->spool, &server->loop, &server->spool, err);
+    if (code == 0)
+        code = srs_load(config, config->spool.directory, SRS_MAKE, err);
     if (code == 0)
         code = deliver_new(&server->loop, config, server->spool, &server->deliver, err);
     if (code == 0)

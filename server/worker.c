@@ -8,6 +8,7 @@
 #include "auth/auth.h"
 #include "auth/policy.h"
 #include "clock.h"
+#include "deliver/srs.h"
 #include "log.h"
 #include "mail/message.h"
 #include "mail/payload.h"
@@ -139,6 +140,19 @@ static int run_rules_for(struct job *job, size_t state, size_t index)
     return code;
 }
 
+/* A bounce to a sender that we have rewritten passes no rules: *verdict is then set. */
+static int reverse_bounce(struct job *job, const char *recipient, struct verdict **verdict)
+{
+    char original[SRS_SIZE];
+    const struct transaction *t = job->transaction;
+    if (srs_reverse(&job->config->forward, recipient, t->received_ms / 1000, original) != SRS_VALID)
+        return 0;
+    *verdict = verdict_to(original, "srs");
+    log_info("ruled", t->id, LOG_TEXT("recipient", recipient), LOG_TEXT("verdict", "deliver"),
+             LOG_TEXT("rule", "srs"), LOG_TEXT("to", original));
+    return *verdict ? 0 : -ENOMEM;
+}
+
 static int run_rules(struct job *job, size_t state)
 {
     size_t count = job->transaction->envelope.recipient_count;
@@ -146,8 +160,11 @@ static int run_rules(struct job *job, size_t state)
     if (!job->verdicts)
         return -ENOMEM;
     int code = 0;
-    for (size_t i = 0; i < count && code == 0; i++)
-        code = run_rules_for(job, state, i);
+    for (size_t i = 0; i < count && code == 0; i++) {
+        code = reverse_bounce(job, job->transaction->envelope.recipients[i], &job->verdicts[i]);
+        if (code == 0 && !job->verdicts[i])
+            code = run_rules_for(job, state, i);
+    }
     return code;
 }
 

@@ -31,6 +31,13 @@ function readers.string(value)
   return value
 end
 
+function readers.secret(value)
+  if type(value) ~= "string" or value == "" or value:find("[%z\1-\31\127]") then
+    return nil, 'expected a text, "env:NAME" or "file:/path"'
+  end
+  return value
+end
+
 function readers.path(value)
   if type(value) ~= "string" or value == "" or value:find("%z") then
     return nil, "expected a path"

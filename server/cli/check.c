@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "../deliver/srs.h"
 #include "../mail/message.h"
 #include "../rules/ruleset.h"
 #include "../smtp/tls.h"
@@ -58,6 +59,8 @@ int cli_check(int argc, char **argv)
     if (config_load(path, &config, &err) != 0)
         return cli_fail("check", &err);
     code = check_certificates(config);
+    if (srs_load(config, config->spool.directory, SRS_LOOK, &err) != 0)
+        code = cli_fail("check", &err);
     int rules_code = check_rules(config);
     code = code == CLI_OK ? rules_code : code;
     config_unref(config);

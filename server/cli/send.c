@@ -14,6 +14,7 @@
 
 #include "../clock.h"
 #include "../deliver/attempt.h"
+#include "../deliver/srs.h"
 #include "../redact.h"
 #include "../log.h"
 #include "../outgoing.h"
@@ -202,7 +203,10 @@ static int deliver(struct config *config, struct trial *trial)
                                 .temporary = true};
     struct error err = {""};
     bool all_delivered = true;
-    int code = outgoing_check(&outgoing);
+    int code = srs_load(config, config->spool.directory, SRS_LOOK, &err);
+    if (code != 0)
+        return cli_fail("send", &err);
+    code = outgoing_check(&outgoing);
     if (code == 0 && trial->verdict->kind != VERDICT_DELIVER) {
         outgoing_free(&outgoing);
         return no_destination(trial);

@@ -2,6 +2,26 @@
 
 #include <stdlib.h>
 
+struct verdict *verdict_to(const char *destination, const char *rule)
+{
+    struct verdict *verdict = calloc(1, sizeof *verdict);
+    if (verdict && (verdict->arena = arena_new())) {
+        struct destination *to = arena_alloc(verdict->arena, sizeof *to);
+        const char *copy = arena_strdup(verdict->arena, destination);
+        verdict->rule = arena_strdup(verdict->arena, rule);
+        if (to && copy && verdict->rule) {
+            *to = (struct destination){.url = copy};
+            verdict->kind = VERDICT_DELIVER;
+            verdict->text = "";
+            verdict->destinations = to;
+            verdict->destination_count = 1;
+            return verdict;
+        }
+    }
+    verdict_free(verdict);
+    return NULL;
+}
+
 void verdict_free(struct verdict *verdict)
 {
     if (!verdict)

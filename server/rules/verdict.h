@@ -32,6 +32,8 @@ struct verdict {
     struct header_list headers; /* as reshaped, for the payload's head */
 };
 
+/* One that no rule made: to this destination, which is copied. NULL: no memory. */
+struct verdict *verdict_to(const char *destination, const char *rule);
 void verdict_free(struct verdict *verdict); /* takes NULL */
 
 #endif

@@ -113,9 +113,19 @@ bool session_run_mail(struct session *session, const char *argument)
     return false;
 }
 
-static enum recipient_answer check_recipient(struct session *session, const char *address)
+/* True: it is one of ours. Else it is answered. */
+static bool check_recipient(struct session *session, const char *address)
 {
-    return session->hooks.check_recipient(session->context, session->transaction->rules, address);
+    enum recipient_answer answer =
+        session->hooks.check_recipient(session->context, session->transaction->rules, address);
+    if (answer == RECIPIENT_UNKNOWN)
+        session_refuse(session, 550, "5.1.1", "No such recipient here");
+    else if (answer == RECIPIENT_FORGED)
+        session_refuse(session, 550, "5.1.1",
+                       "No such recipient here: not a sender rewritten by us");
+    else if (answer == RECIPIENT_EXPIRED)
+        session_refuse(session, 550, "5.1.1", "This rewritten sender has expired");
+    return answer == RECIPIENT_OK;
 }
 
 /* True: it may be one more. Else it is answered. */
@@ -126,10 +136,8 @@ static bool may_add(struct session *session, const char *address)
         session_refuse(session, 452, "4.5.3", "Too many recipients");
     else if (session_limit > 0 && session->recipients >= session_limit)
         session_refuse(session, 452, "4.5.3", "Too many recipients in one session");
-    else if (check_recipient(session, address) == RECIPIENT_UNKNOWN)
-        session_refuse(session, 550, "5.1.1", "No such recipient here");
     else
-        return true;
+        return check_recipient(session, address);
     return false;
 }
 
@@ -172,7 +180,8 @@ bool session_run_rcpt(struct session *session, const char *argument)
                  recipient_postmaster_domain(session->config));
     if (path.non_ascii && !session->smtputf8)
         session_refuse(session, 553, "5.6.7", "Recipient address needs SMTPUTF8 in MAIL");
-    else if (path.domain && !recipient_domain_is_ours(&session->config->smtp, path.domain))
+    else if (path.domain && !recipient_domain_is_ours(&session->config->smtp, path.domain) &&
+             !recipient_may_be_bounce(&session->config->forward, path.address, path.domain))
         session_refuse(session, 550, "5.7.1", "Relaying denied: no mail is taken for this domain");
     else if (take_recipient(session, address)) {
         session_reply(session, 250, "2.1.5", "Recipient OK");

@@ -20,6 +20,14 @@ bool recipient_domain_is_ours(const struct smtp_config *config, const char *doma
     return false;
 }
 
+bool recipient_may_be_bounce(const struct forward_config *config, const char *address,
+                             const char *domain)
+{
+    address += *address == '"';
+    return config->srs && strncasecmp(address, "SRS", 3) == 0 && address[3] &&
+           strchr("01", address[3]) && strcasecmp(domain, config->srs_domain) == 0;
+}
+
 const char *recipient_postmaster_domain(const struct config *config)
 {
     for (size_t i = 0; i < config->smtp.domain_count; i++)

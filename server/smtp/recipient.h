@@ -12,6 +12,11 @@
  * clients use (U-label or A-label). */
 bool recipient_domain_is_ours(const struct smtp_config *config, const char *domain);
 
+/* May it be a rewritten sender (SRS) of ours, to which bounces come? Then it is asked for, whether
+ * its domain is a configured one or not. */
+bool recipient_may_be_bounce(const struct forward_config *config, const char *address,
+                             const char *domain);
+
 /* The domain of "<postmaster>" (RFC 5321 section 4.5.1): the first configured one that is not a
  * wildcard, or the host's own name. */
 const char *recipient_postmaster_domain(const struct config *config);

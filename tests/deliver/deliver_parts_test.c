@@ -45,6 +45,27 @@ static void a_status_decides(void **state)
     assert_int_equal(retry_outcome(&config.retry, &plain, 1, &hopeless), OUTCOME_FAILED);
 }
 
+static enum outcome mail_outcome(int status, bool early, unsigned attempts)
+{
+    struct attempt_result result = {.protocol = PROTOCOL_SMTP, .status = status, .early = early};
+    return retry_outcome(&config.retry, &plain, attempts, &result);
+}
+
+static void a_reply_of_smtp_decides(void **state)
+{
+    (void)state;
+    assert_int_equal(mail_outcome(250, false, 1), OUTCOME_DELIVERED);
+    assert_int_equal(mail_outcome(450, false, 1), OUTCOME_RETRY);
+    assert_int_equal(mail_outcome(421, false, 2), OUTCOME_RETRY);
+    assert_int_equal(mail_outcome(450, false, 3), OUTCOME_FAILED);
+    assert_int_equal(mail_outcome(410, false, 1), OUTCOME_RETRY); /* that is HTTP's */
+    assert_int_equal(mail_outcome(0, false, 1), OUTCOME_RETRY);
+    assert_int_equal(mail_outcome(500, false, 1), OUTCOME_FAILED);
+    assert_int_equal(mail_outcome(554, false, 1), OUTCOME_FAILED);
+    assert_int_equal(mail_outcome(554, true, 1), OUTCOME_RETRY); /* not about the message */
+    assert_int_equal(mail_outcome(535, true, 3), OUTCOME_FAILED);
+}
+
 static void a_destination_may_have_more_attempts(void **state)
 {
     (void)state;
@@ -108,6 +129,28 @@ static void a_breaker_opens_probes_and_closes(void **state)
     assert_int_equal(end(&b, 200, 650), BREAKER_HAS_CLOSED);
     assert_int_equal(breaker_allows(&b, &config), 20);
     assert_int_equal(end(&b, 500, 650), BREAKER_AS_IT_WAS); /* it counts anew */
+}
+
+static bool counts(int status, bool early)
+{
+    struct breaker b = {0};
+    struct attempt_result result = {.protocol = PROTOCOL_SMTP, .status = status, .early = early};
+    breaker_note(&b, &config, &result, 8, 0);
+    assert_int_equal(b.pace, 0);
+    return b.failures > 0;
+}
+
+static void no_recipient_opens_the_breaker_of_a_mail_server(void **state)
+{
+    (void)state;
+    assert_false(counts(250, false));
+    assert_false(counts(450, false));
+    assert_false(counts(550, false));
+    assert_false(counts(503, false));
+    assert_true(counts(0, false));
+    assert_true(counts(421, false));
+    assert_true(counts(554, true));
+    assert_true(counts(535, true));
 }
 
 static void an_answer_in_between_keeps_it_closed(void **state)
@@ -280,9 +323,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_status_decides),
+        cmocka_unit_test(a_reply_of_smtp_decides),
         cmocka_unit_test(a_destination_may_have_more_attempts),
         cmocka_unit_test(pauses_follow_the_schedule),
         cmocka_unit_test(a_breaker_opens_probes_and_closes),
+        cmocka_unit_test(no_recipient_opens_the_breaker_of_a_mail_server),
         cmocka_unit_test(an_answer_in_between_keeps_it_closed),
         cmocka_unit_test(what_is_our_own_fault_does_not_count),
         cmocka_unit_test(a_429_halves_the_pace),
