@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "http.h"
+#include "../dns/dns.h"
 #include "forward.h"
 #include "multi.h"
 #include "post.h"
@@ -37,6 +38,7 @@ void senders_free(struct senders *senders)
     if (!senders)
         return;
     smtp_free(senders->smtp);
+    dns_close(senders->dns);
     http_free(senders->http);
     multi_free(senders->multi);
     free(senders);

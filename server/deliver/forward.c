@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mx.h"
 #include "reference.h"
 #include "smtp.h"
 
@@ -18,6 +19,11 @@ struct forward {
     struct delivery *delivery; /* not to be touched once cancelled */
     attempt_done done;
     void *context;
+    struct mx mx;       /* without a smarthost */
+    bool sending;       /* DNS has said all */
+    size_t target;      /* of the MX: which one is being tried */
+    int64_t elapsed_ms; /* of those before */
+    char url[DNS_NAME_MAX + 16];
     char *from, *to; /* copies, since the delivery may go while a thread sends */
     char password[REFERENCE_SIZE];
 };
@@ -32,14 +38,31 @@ static void forward_free(struct forward *f)
     free(f);
 }
 
+static int send_to_target(struct forward *f);
+
 static struct forward *forward_of(struct smtp_request *request)
 {
     return (struct forward *)((char *)request - offsetof(struct forward, request));
 }
 
+/* The server could not be reached, or would not hear of anything: another one may. */
+static bool is_another_worth(const struct forward *f)
+{
+    const struct attempt_result *result = &f->request.result;
+    return f->target + 1 < f->mx.target_count && (result->status == 0 || result->early) &&
+           !result->starved;
+}
+
 static void on_done(struct smtp_request *request)
 {
     struct forward *f = forward_of(request);
+    f->elapsed_ms += request->result.elapsed_ms;
+    if (is_another_worth(f)) {
+        f->target++;
+        if (send_to_target(f) == 0)
+            return;
+    }
+    request->result.elapsed_ms = f->elapsed_ms;
     f->done(f->context, f->delivery, &request->result);
     forward_free(f);
 }
@@ -52,6 +75,11 @@ static void on_release(struct smtp_request *request)
 static void cancel(struct attempt *attempt)
 {
     struct forward *f = (struct forward *)attempt;
+    if (!f->sending) {
+        mx_forget(&f->mx);
+        forward_free(f);
+        return;
+    }
     smtp_cancel(f->senders->smtp, &f->request);
 }
 
@@ -86,27 +114,64 @@ static int read_password(struct forward *f, struct error *err)
     return reference_read(forward->password, f->password, &f->request.password, err);
 }
 
-static int send_to_smarthost(struct forward *f)
-{
-    f->request.url = f->config->forward.smarthost;
-    return smtp_send(f->senders->smtp, &f->request);
-}
-
 /* It is the operator's to put right, so the message is kept and tried again. */
 static int fail(struct forward *f, const char *what, const struct error *err)
 {
     struct attempt_result *result = &f->request.result;
     *result = (struct attempt_result){.ours = true};
+    f->sending = true;
     snprintf(result->error, sizeof result->error, "%s: %.250s", what, err->text);
     smtp_answer(f->senders->smtp, &f->request);
     return 0;
 }
 
+static int send_to_target(struct forward *f)
+{
+    const struct mx_target *target = &f->mx.targets[f->target];
+    snprintf(f->url, sizeof f->url, "smtp://%s:%d", f->mx.hosts[target->host].name,
+             f->config->forward.mx_port);
+    f->request.url = f->url;
+    f->request.address = target->address;
+    return smtp_send(f->senders->smtp, &f->request);
+}
+
+static void on_mx(struct mx *mx)
+{
+    struct forward *f = (struct forward *)((char *)mx - offsetof(struct forward, mx));
+    struct attempt_result *result = &f->request.result;
+    f->sending = true;
+    if (mx->target_count > 0 && send_to_target(f) == 0)
+        return;
+    *result = (struct attempt_result){.hopeless = mx->final};
+    result->ours = result->starved = mx->target_count > 0;
+    snprintf(result->error, sizeof result->error, "%s",
+             mx->target_count > 0 ? "no thread can be had" : mx->error);
+    smtp_answer(f->senders->smtp, &f->request);
+}
+
+static int find_mx(struct forward *f)
+{
+    struct senders *senders = f->senders;
+    struct error err = {""};
+    if (!senders->dns && dns_open(senders->loop, &f->config->dns, &senders->dns, &err) != 0)
+        return fail(f, "dns", &err);
+    f->mx.done = on_mx;
+    mx_find(&f->mx, senders->dns, strrchr(f->to, '@') + 1, f->config->hostname);
+    return 0;
+}
+
+static int send_to_smarthost(struct forward *f)
+{
+    f->sending = true;
+    f->request.url = f->config->forward.smarthost;
+    return smtp_send(f->senders->smtp, &f->request);
+}
+
 static int begin(struct forward *f)
 {
-    struct error err = {"it is not set"};
+    struct error err = {""};
     if (!f->config->forward.smarthost)
-        return fail(f, "forward.smarthost", &err);
+        return find_mx(f);
     if (read_password(f, &err) != 0)
         return fail(f, "forward.password", &err);
     return send_to_smarthost(f);

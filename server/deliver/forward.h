@@ -1,4 +1,5 @@
-/* forward.h - an attempt by SMTP: the message to one address, through a smarthost. */
+/* forward.h - an attempt by SMTP: the message to one address, through the smarthost or, where there
+ * is none, by the MX of the address's domain, one after the other until one answers. */
 #ifndef MXHOOK_DELIVER_FORWARD_H
 #define MXHOOK_DELIVER_FORWARD_H
 

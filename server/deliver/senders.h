@@ -10,6 +10,7 @@ struct senders {
     struct multi *multi;
     struct http *http;
     struct smtp *smtp;
+    struct dns *dns; /* once the first MX is looked up */
 };
 
 /* Embedded first in each protocol's own struct. */

@@ -15,6 +15,7 @@ import tempfile
 import unittest
 
 import harness
+import postfix
 
 SENDER = "sender@client.test"
 RECIPIENT = "hook@example.com"
@@ -154,54 +155,15 @@ class NodemailerTest(ClientTests, SmtputfTests, harness.TestCase):
                         *recipients)
 
 
-@needs("postfix")
-@unittest.skipUnless(os.geteuid() == 0, "Postfix has to be started by root")
+@postfix.needed
 class PostfixTest(ClientTests, SmtputfTests, harness.TestCase):
-    MAIN = """
-        compatibility_level = 3.6
-        queue_directory = {folder}/queue
-        data_directory = {folder}/data
-        multi_instance_name = postfix-mxhook
-        myhostname = postfix.client.test
-        mydestination =
-        inet_interfaces = loopback-only
-        inet_protocols = ipv4
-        relayhost = [127.0.0.1]:{port}
-        smtputf8_enable = yes
-        smtp_host_lookup = native
-        maillog_file = {folder}/log
-        maillog_file_prefixes = {folder}
-        """
-    MASTER = """
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-smtp unix - - n - - smtp
-relay unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
-showq unix n - n - - showq
-postlog unix-dgram n - n - 1 postlogd
-"""
-
     def setUp(self):
         super().setUp()
-        self.etc = os.path.join(self.folder, "etc")
-        for name in ("etc", "queue", "data"):
-            os.makedirs(os.path.join(self.folder, name), exist_ok=True)
-        shutil.chown(os.path.join(self.folder, "data"), "postfix")
-        text = self.MAIN.format(folder=self.folder, port=self.mx.port)
-        with open(os.path.join(self.etc, "main.cf"), "w") as file:
-            file.write("\n".join(line.strip() for line in text.splitlines()))
-        with open(os.path.join(self.etc, "master.cf"), "w") as file:
-            file.write(self.MASTER)
-        self.run_client("/usr/sbin/postfix", "-c", self.etc, "start")
-        self.addCleanup(subprocess.run, ["/usr/sbin/postfix", "-c", self.etc, "stop"],
-                        capture_output=True, timeout=harness.PATIENCE)
+        self.postfix = postfix.Postfix("""
+            myhostname = postfix.client.test
+            relayhost = [127.0.0.1]:%d
+            """ % self.mx.port)
+        self.addCleanup(self.postfix.close)
 
     def check(self, payload, subject):
         super().check(payload, subject)
@@ -210,7 +172,7 @@ postlog unix-dgram n - n - 1 postlogd
     def send_file(self, path, recipients, sender, utf8=False):
         with open(path, "rb") as file:
             text = file.read().replace(b"\r\n", b"\n")  # sendmail(1) takes the system's lines
-        self.run_client("/usr/sbin/sendmail", "-C", self.etc, "-i", "-f", sender, *recipients, input=text)
+        self.run_client("/usr/sbin/sendmail", "-C", self.postfix.etc, "-i", "-f", sender, *recipients, input=text)
 
 
 if __name__ == "__main__":

@@ -257,6 +257,22 @@ class Fails(Forwarding):
         mx.start()
         self.message(mails)
 
+    def test_kill_between_250_and_forward(self):
+        """What was acknowledged is forwarded after a kill -9, whether it lay in the database or in a file."""
+        mails = self.mail_server(self.at("CONNECT", "421 4.3.2 not yet"))
+        mx = self.forwarder(mails, "'one@example.net, two@example.net'", forward='schedule = { "50ms" }')
+        originals = [mail(message_id="%d@client.test" % n, text=("x" * 70 + "\r\n") * (n * 3000))
+                     for n in range(4)]
+        for original in originals:
+            mx.send(original)
+        mx.kill()
+        mails.answer = lambda command, argument, session: None
+        mx.start()
+        self.message(mails, 8)
+        for original in originals:
+            arrived = [each.recipient for each in mails.messages if each.data.endswith(b"\r\n" + original)]
+            self.assertEqual(sorted(arrived), ["one@example.net", "two@example.net"])
+
     def test_others_do_not_wait_for_one_that_hangs(self):
         mails = self.mail_server(lambda command, argument, session: HANG if command == "END" and
                                  session.recipient.startswith("slow") else None)

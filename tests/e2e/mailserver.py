@@ -106,7 +106,7 @@ class Session:
 
     def do_mail(self, argument):
         path, _, self.parameters = argument[5:].partition("> ")
-        self.sender = path.strip("<>")
+        self.sender, self.recipient = path.strip("<>"), None
         self.say("250 2.1.0 ok")
 
     def do_rcpt(self, argument):
@@ -114,20 +114,25 @@ class Session:
         self.say("250 2.1.5 ok")
 
     def do_data(self, _):
+        if self.recipient is None:  # RFC 2920: it is pipelined
+            return self.say("503 5.5.1 no recipient")
         self.say("354 go")
-        data = self.input
-        while not ("\r\n".encode() + data).endswith(b"\r\n.\r\n"):
+        data = bytearray(b"\r\n" + self.input)
+        searched = 0
+        while (end := data.find(b"\r\n.\r\n", searched)) < 0:
+            searched = max(0, len(data) - 4)
             got = self.connection.recv(65536)
             if not got:
-                self.server.truncated.append(data)
+                self.server.truncated.append(bytes(data[2:]))
                 raise ConnectionError
             data += got
-        self.input = b""
-        data = (b"\r\n" + data[:-3]).replace(b"\r\n..", b"\r\n.")[2:]
+        self.input = bytes(data[end + 5:])  # QUIT, where it is pipelined
+        data = bytes(data[:end + 2]).replace(b"\r\n..", b"\r\n.")[2:]
         if self.asked("END"):
             self.server.messages.append(
                 Message(self.sender, self.parameters, self.recipient, data, self))
             self.say("250 2.0.0 queued as %d" % len(self.server.messages))
+        return None
 
     def do_quit(self, _):
         self.say("221 2.0.0 bye")

@@ -1,0 +1,140 @@
+"""A real Postfix as the smarthost: what it gets, what it says, and bounces that it sends."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import dkim
+
+import harness
+import postfix
+from harness import mail, wait_until
+from mailserver import MailServer
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../auth"))
+
+from nameservers import free_port  # noqa: E402
+
+RULES = {"10.lua": """return alias {
+    ["hook@example.com"] = "boss@example.net",
+    ["many@example.com"] = "one@example.net, two@example.net, three@example.org",
+    ["gone@example.com"] = "gone@example.net",
+    ["later@example.com"] = "later@example.net",
+    ["utf8@example.com"] = "größe@example.net",
+}"""}
+# What Postfix says to RCPT.
+ANSWERS = "{ gone@example.net = 550 5.1.1 No such user } { later@example.net = 450 4.2.0 Come again }"
+
+
+@postfix.needed
+class PostfixTest(harness.TestCase):
+    """mxhook -> Postfix -> a receiver, which stands for the rest of the world; mail for example.com goes
+    from Postfix to mxhook."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="mxhook-keys-")
+        os.chmod(cls.folder, 0o755)
+        cls.addClassCleanup(shutil.rmtree, cls.folder, True)
+        for name, command in (
+                ("dkim.key", ["openssl", "genrsa", "-traditional", "-out", "{}", "2048"]),
+                ("tls.pem", ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1",
+                             "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", cls.folder + "/tls.key",
+                             "-out", "{}"])):
+            path = os.path.join(cls.folder, name)
+            subprocess.run([part.format(path) for part in command], check=True, capture_output=True)
+        public = subprocess.run(["openssl", "rsa", "-in", cls.folder + "/dkim.key", "-pubout"],
+                                check=True, capture_output=True).stdout
+        with open(cls.folder + "/dkim.key", "rb") as file:
+            cls.key = file.read()
+        cls.record = b"v=DKIM1; k=rsa; p=" + b"".join(public.splitlines()[1:-1])
+
+    def setUp(self):
+        self.world = MailServer()
+        self.addCleanup(self.world.close)
+        self.port, self.mx_port = free_port(), free_port()
+        self.relay = postfix.Postfix("""
+            myhostname = relay.test
+            mynetworks = 127.0.0.0/8
+            relayhost = [127.0.0.1]:%d
+            transport_maps = inline:{ { example.com = smtp:[127.0.0.1]:%d } }
+            smtpd_relay_restrictions = permit_mynetworks, reject
+            smtpd_recipient_restrictions = check_recipient_access inline:{ %s }
+            smtpd_tls_security_level = may
+            smtpd_tls_cert_file = %s/tls.pem
+            smtpd_tls_key_file = %s/tls.key
+            smtpd_tls_loglevel = 1
+            smtp_tls_security_level = none
+            """ % (self.world.port, self.mx_port, ANSWERS, self.folder, self.folder), self.port)
+        self.addCleanup(self.relay.close)
+        self.mx = self.server(RULES, """
+            listen = { "127.0.0.1:%d" }
+            deliver = { ca_file = "%s/tls.pem" }
+            forward = { smarthost = "smtp://127.0.0.1:%d", tls = "verified", attempts = 3, schedule = { "100ms" } }
+            """ % (self.mx_port, self.folder, self.port))
+
+    def message(self, count=1):
+        wait_until(lambda: len(self.world.messages) >= count, "%d messages" % count)
+        return self.world.messages[count - 1]
+
+    def show(self):
+        """The log lines of both, for whoever reads the test's output."""
+        for line in self.mx.log().splitlines():
+            if " delivered " in line or " undelivered " in line:
+                print(line)
+        for line in self.relay.log().splitlines():
+            if "smtpd" in line and "client=" in line or "status=" in line:
+                print(line)
+
+    def test_dkim_survives(self):
+        original = mail(text="Grüße.\r\n.\r\n..dots\r\n\r\n  spaces  \r\n\r\n")
+        signature = dkim.sign(original, b"s", b"client.test", self.key)
+        self.mx.send(signature + original)
+        got = self.message()
+        self.assertEqual(got.recipient, "boss@example.net")
+        self.assertRegex(got.sender, r"^SRS0=.*=client\.test=sender@example\.com$")
+        self.assertTrue(dkim.verify(got.data, dnsfunc=lambda name, **_: self.record))
+        self.assertIn(b"\r\n" + signature + original, got.data)
+        self.assertIn("by relay.test (Postfix) with ESMTPS", got.fields("Received")[0])
+        line = self.mx.wait_logged("delivered", "to=boss@example.net")[0]
+        queue_id = line.split("queued as ")[1].split()[0]
+        wait_until(lambda: "%s: to=<boss@example.net>" % queue_id in self.relay.log(), "Postfix's log")
+        self.show()
+
+    def test_many_destinations_and_large(self):
+        original = mail(text="\r\n".join("." + "x" * (n % 70) for n in range(60000)))
+        self.mx.send(original, ["many@example.com", "hook@example.com"])
+        self.message(4)
+        self.assertEqual(sorted(each.recipient for each in self.world.messages),
+                         ["boss@example.net", "one@example.net", "three@example.org", "two@example.net"])
+        self.assertTrue(all(each.data.endswith(b"\r\n" + original) for each in self.world.messages))
+
+    def test_utf8_address(self):
+        self.mx.send(mail(), ["utf8@example.com"])
+        self.assertEqual(self.message().recipient, "größe@example.net")
+
+    def test_its_4xx_and_5xx(self):
+        self.mx.send(mail(), ["gone@example.com"])
+        self.mx.wait_logged("undelivered", "to=gone@example.net", "attempt=1", "550 5.1.1", "No such user",
+                            "(in reply to RCPT TO)")
+        self.mx.send(mail(), ["later@example.com"])
+        self.mx.wait_logged("undelivered", "to=later@example.net", "attempt=3", "450 4.2.0", "Come again")
+        self.show()
+
+    def test_its_bounce_comes_back_to_the_sender(self):
+        self.world.answer = lambda command, argument, session: (
+            "550 5.2.1 mailbox closed" if command == "RCPT" and "boss" in argument else None)
+        self.mx.send(mail())
+        got = self.message()
+        self.assertEqual((got.sender, got.recipient), ("", "sender@client.test"))
+        self.assertIn(b"Content-Type: multipart/report; report-type=delivery-status", got.data)
+        self.assertIn(b"550 5.2.1 mailbox closed", got.data)
+        self.mx.wait_logged("ruled", "rule=srs", "to=sender@client.test")
+        self.show()
+
+
+if __name__ == "__main__":
+    unittest.main()
