@@ -1,15 +1,21 @@
-/* The SMTP session, by its real input function: what it replies and submits does not depend on how
- * the bytes are cut. The first bytes of the input say where to cut; the rest is what the client
- * sends. */
+/* The session, by its real input function: what it replies and submits does not depend on how the
+ * bytes are cut. The first bytes of the input say where to cut, and what kind of session it is; the
+ * rest is what the client sends. */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "fuzz.h"
 #include "log.h"
+#include "network.h"
+#include "smtp/access.h"
 #include "smtp/session.h"
 #include "spill.h"
 
 #define CUTS       4   /* sizes of pieces, taken in turn */
+#define HEAD       (CUTS + 1)
+#define KIND_LMTP  1 /* bits of the byte after them */
+#define KIND_TRUST 2
 #define SMALL      100 /* input up to this is also cut in two, at each place in turn */
 #define REPLY_LINE 512 /* RFC 5321 section 4.5.3.1.5 */
 
@@ -23,9 +29,11 @@ struct play {
     struct text replies, messages;
     struct transaction *submitted;
     bool closed;
+    char client[46]; /* that XCLIENT named last */
 };
 
 static struct config *config;
+static uint8_t kind; /* of all sessions of one input */
 static int rules_held;
 
 static void append(struct text *text, const char *bytes, size_t size)
@@ -77,6 +85,29 @@ static void on_submit(void *context, struct transaction *transaction)
     play->submitted = transaction;
 }
 
+/* Whatever a client says, the address is one, or not known. */
+static const struct refusal *on_enter(void *context, const char *client_ip)
+{
+    static const struct refusal denied = {554, "5.7.1", "no"};
+    struct play *play = context;
+    struct ip_address address;
+    EXPECT(!*client_ip || ip_address_parse(client_ip, &address) == 0);
+    snprintf(play->client, sizeof play->client, "%s", client_ip);
+    return client_ip[0] == '9' ? &denied : NULL;
+}
+
+/* In LMTP each recipient has a reply, by its first letter. */
+static void reply_to(const struct play *play, const struct envelope *envelope)
+{
+    struct reply replies[3];
+    EXPECT(envelope->recipient_count <= 3 && envelope->lmtp == (kind & KIND_LMTP));
+    for (size_t i = 0; i < envelope->recipient_count; i++) {
+        bool bad = envelope->lmtp && envelope->recipients[i][0] == 'r';
+        reply_set(&replies[i], bad ? 550 : 250, bad ? "5.7.1" : "2.0.0", bad ? "no" : "OK");
+    }
+    session_answer(play->session, replies, envelope->lmtp ? envelope->recipient_count : 1);
+}
+
 static void answer(struct play *play)
 {
     struct transaction *transaction = play->submitted;
@@ -86,11 +117,12 @@ static void answer(struct play *play)
     append(&play->messages, bytes, size);
     append(&play->messages, "\0", 1);
     free(bytes);
-    transaction_free(transaction);
+    append(&play->messages, transaction->envelope.client_ip,
+           sizeof transaction->envelope.client_ip);
+    append(&play->messages, transaction->envelope.proxy, sizeof transaction->envelope.proxy);
     play->submitted = NULL;
-    struct reply reply;
-    reply_set(&reply, 250, "2.0.0", "OK");
-    session_answer(play->session, &reply, 1);
+    reply_to(play, &transaction->envelope);
+    transaction_free(transaction);
 }
 
 static void give(struct play *play, const uint8_t *bytes, size_t size)
@@ -118,11 +150,16 @@ static void start(struct play *play)
         .rules = on_rules,
         .release_rules = on_release,
         .check_recipient = on_check,
+        .enter = on_enter,
         .submit = on_submit,
     };
+    const struct listen_address listener = {.lmtp = kind & KIND_LMTP};
     *play = (struct play){0};
     play->session = session_new(config, &hooks, play, "id", "192.0.2.1", "/tmp");
     EXPECT(play->session);
+    session_set_listener(play->session, &listener);
+    if (kind & KIND_TRUST)
+        session_trust(play->session);
     session_start(play->session);
 }
 
@@ -143,6 +180,7 @@ static void expect_same(const struct play *whole, struct play *cut)
     EXPECT(same_text(&whole->replies, &cut->replies));
     EXPECT(same_text(&whole->messages, &cut->messages));
     EXPECT(whole->closed == cut->closed);
+    EXPECT(strcmp(whole->client, cut->client) == 0);
     free(cut->replies.bytes);
     free(cut->messages.bytes);
 }
@@ -204,10 +242,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size < CUTS)
+    if (size < HEAD)
         return -1;
-    const uint8_t *bytes = data + CUTS;
-    size -= CUTS;
+    const uint8_t *bytes = data + HEAD;
+    size -= HEAD;
+    kind = data[CUTS];
     struct play whole;
     start(&whole);
     give(&whole, bytes, size);
