@@ -8,6 +8,7 @@ import base64
 import email.message
 import email.policy
 import os
+import re
 import shutil
 import smtplib
 import subprocess
@@ -50,9 +51,12 @@ class ClientTests:
         os.chmod(cls.folder, 0o755)  # Postfix has several users
         cls.addClassCleanup(shutil.rmtree, cls.folder, True)
 
+    LISTEN = ""  # lines of the configuration
+
     def setUp(self):
         self.web = self.receiver()
-        self.mx = self.server(self.to(self.web), "smtp = { max_recipients = 100 }\n")
+        self.mx = self.server(self.to(self.web), "smtp = { max_recipients = 100 }\n" +
+                              self.LISTEN.format(folder=self.folder))
 
     def deliver(self, data, recipients, sender=SENDER, **options):
         path = os.path.join(self.folder, "mail.eml")
@@ -157,12 +161,14 @@ class NodemailerTest(ClientTests, SmtputfTests, harness.TestCase):
 
 @postfix.needed
 class PostfixTest(ClientTests, SmtputfTests, harness.TestCase):
+    ROUTE = "relayhost = [127.0.0.1]:{port}"
+
     def setUp(self):
         super().setUp()
         self.postfix = postfix.Postfix("""
             myhostname = postfix.client.test
-            relayhost = [127.0.0.1]:%d
-            """ % self.mx.port)
+            %s
+            """ % self.ROUTE.format(folder=self.folder, port=self.mx.port))
         self.addCleanup(self.postfix.close)
 
     def check(self, payload, subject):
@@ -173,6 +179,103 @@ class PostfixTest(ClientTests, SmtputfTests, harness.TestCase):
         with open(path, "rb") as file:
             text = file.read().replace(b"\r\n", b"\n")  # sendmail(1) takes the system's lines
         self.run_client("/usr/sbin/sendmail", "-C", self.postfix.etc, "-i", "-f", sender, *recipients, input=text)
+
+
+class PostfixLmtpTest(PostfixTest):
+    """By LMTP, through a Unix-domain socket: each recipient gets its own verdict."""
+    LISTEN = """listen = { "127.0.0.1:0", { address = "unix:{folder}/lmtp", protocol = "lmtp" } }\n""" \
+        .replace("{ ", "{{ ").replace(" }", " }}")
+    ROUTE = "default_transport = lmtp:unix:{folder}/lmtp"
+
+    def test_verdicts_are_each_recipients_own(self):
+        self.mx.write_rule("05-verdicts.lua", """return function(msg)
+            local name = msg.envelope.recipient:match("^%a+")
+            if name == "rejected" then return route.reject("Not for me") end
+            if name == "deferred" then return route.defer("Later") end
+        end""")
+        self.mx.reload()
+        path = os.path.join(self.folder, "verdicts.eml")
+        with open(path, "wb") as file:
+            file.write(message("verdicts"))
+        self.send_file(path, ["rejected@example.com", RECIPIENT, "deferred@example.com"], SENDER)
+
+        def statuses():
+            found = set(re.findall(r"/lmtp\[.* to=<(\w+)@example.com>.* dsn=([\d.]+), status=(\w+)",
+                                   self.postfix.log()))
+            return found if len(found) == 3 else None
+
+        self.assertEqual(harness.wait_until(statuses, "Postfix's log"),
+                         {("rejected", "5.7.1", "bounced"), ("hook", "2.0.0", "sent"),
+                          ("deferred", "4.3.0", "deferred")})
+        self.assertEqual([post.json["headers"]["Delivered-To"] for post in self.web.wait_for(1)], [RECIPIENT])
+
+
+class EximTest(ClientTests, harness.TestCase):
+    """Debian's packages of Exim and Postfix exclude each other, so Exim is only unpacked. It insists on a user of its
+    own: it runs in a mount namespace whose /etc/passwd has one."""
+    CONFIG = """
+        exim_path = {folder}/exim/usr/sbin/exim4
+        spool_directory = {folder}/spool
+        log_file_path = {folder}/%slog
+        primary_hostname = exim.client.test
+        local_interfaces = 127.0.0.1
+        keep_environment =
+        begin routers
+        all:
+          driver = manualroute
+          route_list = * 127.0.0.1 byname
+          self = send
+          transport = mxhook
+        begin transports
+        mxhook:
+          driver = smtp
+          port = {port}
+        begin retry
+        * * F,1m,1s
+        """
+    INSIDE = "mount --bind passwd /etc/passwd && mount --bind group /etc/group && exec \"$@\""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        if os.geteuid() != 0:
+            raise unittest.SkipTest("Exim has to be started by root")
+        for command in (["apt-get", "download", "-qq", "exim4-daemon-light"],
+                        ["sh", "-c", "dpkg -x exim4-daemon-light_*.deb exim"]):
+            if subprocess.run(command, cwd=cls.folder, capture_output=True, timeout=120).returncode != 0:
+                raise unittest.SkipTest("cannot download exim4-daemon-light")
+        for name, line in (("passwd", "Debian-exim:x:8:8::/:/usr/sbin/nologin"), ("group", "Debian-exim:x:8:")):
+            with open("/etc/" + name) as source, open(os.path.join(cls.folder, name), "w") as copy:
+                copy.write(source.read() + line + "\n")
+        os.makedirs(os.path.join(cls.folder, "spool"))
+        for name in ("", "spool"):
+            shutil.chown(os.path.join(cls.folder, name), 8, 8)
+        done = cls.exim("-bV", "-C", "/dev/null")
+        if done.returncode != 0:
+            raise unittest.SkipTest("Exim does not run here: %s" % done.stderr.decode().strip())
+
+    @classmethod
+    def exim(cls, *arguments, **options):
+        return subprocess.run(["unshare", "-m", "sh", "-c", cls.INSIDE, "sh", "exim/usr/sbin/exim4", *arguments],
+                              cwd=cls.folder, capture_output=True, timeout=harness.PATIENCE, **options)
+
+    def log(self):
+        with open(os.path.join(self.folder, "mainlog"), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def send_file(self, path, recipients, sender):
+        config = os.path.join(self.folder, "exim.conf")
+        with open(config, "w") as file:
+            file.write("\n".join(line.strip() for line in
+                                 self.CONFIG.format(folder=self.folder, port=self.mx.port).splitlines()))
+        with open(path, "rb") as file:
+            text = file.read().replace(b"\r\n", b"\n")
+        done = self.exim("-C", config, "-odf", "-oi", "-f", sender, "--", *recipients, input=text)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_large(self):
+        super().test_large()
+        self.assertRegex(self.log(), r"=> hook@example\.com .* K ")  # by BDAT, as Exim logs it
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@
 #include "smtp/session.h"
 #include "spill.h"
 
-#define CUTS       4   /* sizes of pieces, taken in turn */
+#define CUTS       4 /* sizes of pieces, taken in turn */
 #define HEAD       (CUTS + 1)
 #define KIND_LMTP  1 /* bits of the byte after them */
 #define KIND_TRUST 2

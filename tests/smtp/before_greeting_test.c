@@ -43,7 +43,8 @@ static void expect_client(int fd, const char *ip, const char *proxy)
 static void proxied_clients(void **state)
 {
     (void)state;
-    static const char v2[] = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x08\x7f\0\0\1\x7a\x69\0\x19";
+    static const char v2[] =
+        "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x08\x7f\0\0\1\x7a\x69\0\x19";
     open_proxied("10s", "0s");
     int fd = connect_to(0);
     expect_nothing(fd); /* no greeting for a client that nobody knows yet */

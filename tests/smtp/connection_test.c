@@ -125,18 +125,30 @@ static size_t send_without_reading(int fd)
 static void client_that_never_reads(void **state)
 {
     (void)state;
-    open_all("smtp = { command_timeout = '500ms' }");
+    open_all("");
     int fd = connect_to(0);
-    size_t sent = send_without_reading(fd);
+    send_without_reading(fd);
     /* 64 KiB of input make 800 KiB of replies, but they are made only as far as they can be sent.
      */
     assert_in_range(most_allocated, 1, 3 * CONNECTION_READ_SIZE);
-    /* Others are served; this one goes when its time is over. */
+    /* Others are served. With a time limit that a test can wait for, they too would run into it
+     * wherever the machine lets this process wait for as long. */
     int other = connect_to(0);
     expect(other, GREETING);
     say(other, "NOOP\r\n");
     expect(other, "250 2.0.0 OK\r\n");
     close(other);
+    close(fd);
+    close_all();
+}
+
+/* It goes when its time is over. */
+static void time_of_a_client_that_never_reads(void **state)
+{
+    (void)state;
+    open_all("smtp = { command_timeout = '500ms' }");
+    int fd = connect_to(0);
+    size_t sent = send_without_reading(fd);
     char got[65536];
     size_t received = 0;
     ssize_t n;
@@ -202,6 +214,58 @@ static void timeouts(void **state)
     answer(0);
     expect(waiting, "250 2.0.0 OK\r\n421 4.4.2 mx.test timeout, closing\r\n");
     expect_closed(waiting);
+    close_all();
+}
+
+/* Its last line is this; whatever was answered before. */
+static void expect_closed_after(int fd, const char *last)
+{
+    char got[4096];
+    size_t size = 0;
+    ssize_t n;
+    WAIT_FOR((n = recv(fd, got + size, sizeof got - 1 - size, 0)) == 0 ||
+             (n < 0 && errno != EAGAIN) || (size += n > 0 ? (size_t)n : 0, false));
+    got[size] = 0;
+    assert_true(size >= strlen(last));
+    assert_string_equal(got + size - strlen(last), last);
+    close(fd);
+}
+
+/* A client that looks busy, but never gets to the end of a message. */
+static void trickling_clients(void **state)
+{
+    (void)state;
+    open_all("smtp = { message_timeout = '400ms' }");
+    int idle = connect_to(0), in_data = connect_to(0);
+    begin_data(in_data);
+    expect(idle, GREETING);
+    for (int i = 0; i < 3; i++) {
+        run_for(50);
+        send(idle, "NOOP\r\n", 6, MSG_NOSIGNAL);
+        send(in_data, "x", 1, MSG_NOSIGNAL);
+    }
+    expect(in_data, "421 4.4.2 mx.test timeout, closing\r\n");
+    expect_closed(in_data);
+    run_for(300);
+    expect_closed_after(idle, "421 4.4.2 mx.test timeout, closing\r\n");
+    close_all();
+}
+
+static void each_message_starts_the_time_anew(void **state)
+{
+    (void)state;
+    open_all("smtp = { message_timeout = '1500ms' }");
+    answers_inside = true;
+    int fd = connect_to(0);
+    expect(fd, GREETING);
+    say(fd, HELLO);
+    expect(fd, HELLO_REPLY);
+    for (int i = 0; i < 5; i++) { /* 2 s in all */
+        run_for(400);
+        say(fd, TRANSACTION ".\r\n");
+        expect(fd, TRANSACTION_REPLY "250 2.0.0 OK\r\n");
+    }
+    close(fd);
     close_all();
 }
 
@@ -335,6 +399,9 @@ int main(void)
         cmocka_unit_test(client_gone_while_its_message_is_processed),
         cmocka_unit_test(client_gone_in_data),
         cmocka_unit_test(client_that_never_reads),
+        cmocka_unit_test(time_of_a_client_that_never_reads),
+        cmocka_unit_test(trickling_clients),
+        cmocka_unit_test(each_message_starts_the_time_anew),
         cmocka_unit_test(client_that_reads_late),
         cmocka_unit_test(timeouts),
         cmocka_unit_test(each_piece_starts_the_time_anew),

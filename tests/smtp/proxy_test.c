@@ -211,9 +211,9 @@ static void version_2_without_a_client(void **state)
         unsigned char version_command, family;
         size_t size;
     } headers[] = {
-        {0x20, 0x00, 0},   {0x20, 0x11, 12}, {0x20, 0xff, 5},  {0x21, 0x00, 0},   {0x21, 0x00, 9},
-        {0x21, 0x12, 12},  {0x21, 0x22, 36}, {0x21, 0x10, 12}, {0x21, 0x31, 216}, {0x21, 0x32, 216},
-        {0x20, 0x00, 4080},
+        {0x20, 0x00, 0},   {0x20, 0x11, 12},  {0x20, 0xff, 5},    {0x21, 0x00, 0},
+        {0x21, 0x00, 9},   {0x21, 0x12, 12},  {0x21, 0x22, 36},   {0x21, 0x10, 12},
+        {0x21, 0x31, 216}, {0x21, 0x32, 216}, {0x20, 0x00, 4080},
     };
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
         size_t size = headers[i].size;
@@ -290,14 +290,10 @@ static void checksum(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(version_1),
-        cmocka_unit_test(version_1_unknown),
-        cmocka_unit_test(not_version_1),
-        cmocka_unit_test(incomplete),
-        cmocka_unit_test(version_2),
-        cmocka_unit_test(version_2_without_a_client),
-        cmocka_unit_test(not_version_2),
-        cmocka_unit_test(checksum),
+        cmocka_unit_test(version_1),     cmocka_unit_test(version_1_unknown),
+        cmocka_unit_test(not_version_1), cmocka_unit_test(incomplete),
+        cmocka_unit_test(version_2),     cmocka_unit_test(version_2_without_a_client),
+        cmocka_unit_test(not_version_2), cmocka_unit_test(checksum),
     };
     return RUN_TESTS(tests);
 }
