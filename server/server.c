@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "config.h"
 #include "deliver/deliver.h"
+#include "deliver/notice.h"
 #include "deliver/srs.h"
 #include "descriptors.h"
 #include "log.h"
@@ -38,7 +39,9 @@ enum server_state {
 struct server {
     uv_loop_t loop;
     enum server_state state;
-    struct config *config;
+    struct config *config; /* other threads read it, and a reload sets it, under the lock */
+    uv_mutex_t config_lock;
+    struct give_up_hook give_up;
     struct ruleset *rules;
     size_t worker_count; /* also the index of the loop's own state in a ruleset */
     struct spool *spool;
@@ -165,9 +168,12 @@ static void log_certificate(void *context, const char *text)
 static void reloaded(void *context, struct config *config, struct ruleset *rules)
 {
     struct server *server = context;
-    config_unref(server->config);
-    ruleset_unref(server->rules);
+    struct config *old = server->config;
+    uv_mutex_lock(&server->config_lock);
     server->config = config;
+    uv_mutex_unlock(&server->config_lock);
+    config_unref(old);
+    ruleset_unref(server->rules);
     server->rules = rules;
     log_set_level(config->log_level);
     log_set_limit(config->log_limit);
@@ -273,6 +279,18 @@ static void spool_changed(void *context)
     deliver_wake(server->deliver);
 }
 
+/* On the spool's thread. */
+static struct delivery *notice_of_given_up(void *context, const struct delivery *failed)
+{
+    struct server *server = context;
+    uv_mutex_lock(&server->config_lock);
+    struct config *config = config_ref(server->config);
+    uv_mutex_unlock(&server->config_lock);
+    struct delivery *notice = notice_new(&config->deliver, failed);
+    config_unref(config);
+    return notice;
+}
+
 static void start_signal(struct server *server, uv_signal_t *handle, uv_signal_cb callback,
                          int number)
 {
@@ -321,6 +339,8 @@ static int start_parts(struct server *server, struct error *err)
     int code = auth_start(&config->dns, &server->auth, err);
     if (code == 0)
         code = spool_open(&config->spool, &server->loop, &server->spool, err);
+    if (code == 0)
+        spool_on_give_up(server->spool, &server->give_up);
     if (code == 0)
         code = srs_load(config, config->spool.directory, SRS_MAKE, err);
     if (code == 0)
@@ -391,6 +411,8 @@ int server_run(const char *config_path)
         free(server);
         return EXIT_FAILURE;
     }
+    uv_mutex_init(&server->config_lock);
+    server->give_up = (struct give_up_hook){notice_of_given_up, server};
     signal(SIGPIPE, SIG_IGN);
     umask(077); /* mail is nobody else's business */
     int code = start(server, config_path, &err);
@@ -407,6 +429,7 @@ int server_run(const char *config_path)
     free(server->sockets);
     config_unref(server->config);
     ruleset_unref(server->rules);
+    uv_mutex_destroy(&server->config_lock);
     free(server);
     if (code == 0)
         log_info("stopped", NULL, LOG_TEXT("how", "clean"));

@@ -51,6 +51,7 @@ struct spool {
 static void run_batch(struct spool *spool, struct batch *batch);
 static void watch(struct spool *spool, bool forced);
 static void look_again(struct spool *spool);
+static void send_change(struct spool *spool);
 
 static void spool_main(void *argument)
 {
@@ -66,7 +67,8 @@ static void spool_main(void *argument)
             watch(spool, false);
             if (setback_run(&spool->setback, spool->store, &spool->leases))
                 look_again(spool);
-            upkeep_run(&spool->upkeep, spool->store, &spool->leases);
+            if (upkeep_run(&spool->upkeep, spool->store, &spool->leases))
+                send_change(spool);
         }
     }
 }
@@ -323,6 +325,11 @@ void spool_on_change(struct spool *spool, void (*changed)(void *context), void *
 {
     spool->changed = changed;
     spool->changed_context = context;
+}
+
+void spool_on_give_up(struct spool *spool, const struct give_up_hook *hook)
+{
+    atomic_store(&spool->upkeep.hook, hook);
 }
 
 void spool_configure(struct spool *spool, const struct spool_config *config)

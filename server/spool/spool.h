@@ -171,4 +171,15 @@ int spool_hold(struct spool *spool, const char *url, const struct held *held);
  * (mxhook queue) changed the spool, or a commit was stored without a lease. */
 void spool_on_change(struct spool *spool, void (*changed)(void *context), void *context);
 
+/* Asked for the notice (or NULL) of each delivery that has waited longer than spool.max_age and so
+ * has failed; both are stored together. On the spool's thread; the notice is handed over, the
+ * delivery comes without its payload. */
+struct give_up_hook {
+    struct delivery *(*notice)(void *context, const struct delivery *failed);
+    void *context;
+};
+
+/* The hook is kept, not copied. */
+void spool_on_give_up(struct spool *spool, const struct give_up_hook *hook);
+
 #endif

@@ -153,9 +153,28 @@ static bool remove_failed(const struct upkeep *upkeep, struct store *store)
     return code == 0 && count == PAGE;
 }
 
+/* Fails one, and stores its notice with that. */
+static int give_up(const struct upkeep *upkeep, struct store *store, struct leases *leases,
+                   int64_t row, bool *noticed)
+{
+    const struct give_up_hook *hook = atomic_load(&upkeep->hook);
+    struct delivery *d = NULL, *notice = NULL;
+    int code = store_fail(store, row, TOO_OLD);
+    if (code == 0 && hook && (code = store_load_row(store, row, &d)) == 0)
+        notice = hook->notice(hook->context, d);
+    if (code == 0 && notice && (code = store_insert(store, notice)) == 0) {
+        leases_note_due(leases, notice->stored.origin, notice->due_ms);
+        *noticed = true;
+    }
+    delivery_free(notice);
+    delivery_free(d);
+    return code;
+}
+
 /* Fails what has waited too long, whether its attempts failed or its origin is held back. One that
  * is in flight is left to the next look. True: there may be more. */
-static bool fail_aged(struct upkeep *upkeep, struct store *store, const struct leases *leases)
+static bool fail_aged(struct upkeep *upkeep, struct store *store, struct leases *leases,
+                      bool *noticed)
 {
     struct store_row rows[PAGE];
     int64_t now = clock_unix_ms();
@@ -169,7 +188,7 @@ static bool fail_aged(struct upkeep *upkeep, struct store *store, const struct l
         code = count;
     for (int i = 0; i < count && code == 0; i++)
         if (!leases_has(leases, rows[i].row))
-            code = store_fail(store, rows[i].row, TOO_OLD);
+            code = give_up(upkeep, store, leases, rows[i].row, noticed);
     code = close_transaction(store, code);
     for (int i = 0; i < count && code == 0; i++)
         if (!leases_has(leases, rows[i].row))
@@ -179,17 +198,19 @@ static bool fail_aged(struct upkeep *upkeep, struct store *store, const struct l
     return more;
 }
 
-void upkeep_run(struct upkeep *upkeep, struct store *store, struct leases *leases)
+bool upkeep_run(struct upkeep *upkeep, struct store *store, struct leases *leases)
 {
+    bool noticed = false;
     look_for_room(upkeep, store);
     if (uv_hrtime() < upkeep->look_due)
-        return;
-    bool more = fail_aged(upkeep, store, leases);
+        return false;
+    bool more = fail_aged(upkeep, store, leases, &noticed);
     more |= remove_failed(upkeep, store);
     if (more) /* a page of each, each time */
-        return;
+        return noticed;
     if (store_shrink(store, SHRINK_USED_MAX, SHRINK_UNUSED_MIN) != 0)
         log_warn("spool-failed", NULL, LOG_TEXT("at", "shrink"),
                  LOG_TEXT("error", store_error(store)));
     upkeep->look_due = uv_hrtime() + LOOK_NS;
+    return noticed;
 }

@@ -6,6 +6,7 @@
 #define MXHOOK_SPOOL_UPKEEP_H
 
 #include "leases.h"
+#include "spool.h"
 #include "store.h"
 
 struct upkeep {
@@ -15,7 +16,8 @@ struct upkeep {
         measure_due;   /* bytes when it was last measured, and accepted since; uv_hrtime() */
     uint64_t look_due; /* uv_hrtime() of the next look for what is too old */
     int64_t aged_row;  /* where that look goes on */
-    atomic_bool full;  /* new mail is put off: said once; read by any thread */
+    _Atomic(const struct give_up_hook *) hook; /* NULL: nobody is told of what is given up */
+    atomic_bool full; /* new mail is put off: said once; read by any thread */
 };
 
 /* Sets the four limits, at first and later. Any thread. */
@@ -26,7 +28,7 @@ bool upkeep_has_room(struct upkeep *upkeep, struct store *store, const struct co
 
 /* To be called each second or so: looks whether there is room again, removes what failed too long
  * ago, fails what has waited too long, and gives the disk back what a burst took. A bounded piece
- * of work. */
-void upkeep_run(struct upkeep *upkeep, struct store *store, struct leases *leases);
+ * of work. True: it has put something into the spool that is due. */
+bool upkeep_run(struct upkeep *upkeep, struct store *store, struct leases *leases);
 
 #endif

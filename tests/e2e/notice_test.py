@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import os
+import time
 import unittest
 
 import harness
@@ -65,6 +66,27 @@ class Notice(harness.TestCase):
         harness.wait_until(lambda: sum(" failed " in line for line in self.list()) == 2, "two failures")
         self.assertEqual(len(self.ops.posts), 1)
         self.mx.wait_logged("notice", "about=" + self.sink.posts[0].id)
+
+    def test_what_has_waited_too_long_is_told(self):
+        self.ops.answer = lambda post: 200
+        self.mx.write("mxhook.lua", """
+            hostname = "mx.test"
+            domains = { "example.com" }
+            listen = { "127.0.0.1:0" }
+            spool = { directory = "spool", max_age = "1s" }
+            deliver = { attempts = 9, schedule = { "1h" }, on_failure = "%s/failed" }
+            """ % self.ops.url + harness.NO_DNS)
+        self.assertEqual(self.mx.stop(), 0)
+        self.mx.start()
+        self.mx.send(harness.mail())
+        self.mx.wait_logged("retry")
+        time.sleep(1.1)
+        self.assertEqual(self.mx.stop(), 0)
+        self.mx.start()  # looks for what is too old at once, then each minute
+        data = self.ops.wait_for(1)[0].json["data"]
+        self.assertEqual((data["id"], data["attempts"]), (self.sink.posts[0].id, 1))
+        self.assertIn("spool.max_age", data["error"])
+        self.mx.wait_logged("undelivered", data["id"])
 
 
 if __name__ == "__main__":
