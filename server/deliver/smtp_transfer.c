@@ -290,18 +290,26 @@ static void name_server(const struct exchange *t, char server[SERVER_SIZE])
         snprintf(server, SERVER_SIZE, "%.*s", size, host);
 }
 
+/* libcurl knows 250 only; but the first digit tells (RFC 5321 section 4.2.1), and a message that
+ * was taken must not be sent again. */
+static bool is_taken(const struct exchange *t, CURLcode rc)
+{
+    const struct smtp_dialogue *d = &t->dialogue;
+    bool yes = d->code >= 200 && d->code < 300 && t->offset == payload_size(t->request->payload);
+    return d->phase >= SMTP_END_OF_DATA && (rc == CURLE_OK || yes);
+}
+
 static void fill(struct exchange *t, CURLcode rc)
 {
     const struct smtp_dialogue *d = &t->dialogue;
     struct attempt_result *result = &t->request->result;
-    bool taken = rc == CURLE_OK && d->phase >= SMTP_END_OF_DATA;
     result->hopeless = is_denied(t) || lacks_utf8(t);
     result->starved = is_starved(t, rc);
     result->ours = result->starved || t->read_error || rc == CURLE_INTERFACE_FAILED ||
                    rc == CURLE_SSL_CACERT_BADFILE;
     result->early = d->phase < SMTP_MAIL;
     /* What was said before the connection broke is no answer, unless it is a no. */
-    if (taken || d->code >= 400)
+    if (is_taken(t, rc) || d->code >= 400)
         result->status = d->code;
     if (result->status) {
         memcpy(result->reply, d->text, d->size);
@@ -325,7 +333,10 @@ void smtp_transfer(struct carrier *carrier, struct smtp_request *request)
     set_callbacks(&t);
     set_limits(&t);
     set_tls(&t);
-    fill(&t, perform(&t));
+    CURLcode rc = perform(&t);
+    fill(&t, rc);
+    if (rc != CURLE_OK) /* libcurl may keep its connection, where replies to this may still come */
+        carrier_close(carrier);
     request->result.elapsed_ms = clock_monotonic_ms() - started_ms;
 }
 
@@ -336,4 +347,5 @@ void carrier_close(struct carrier *carrier)
         shutdown(carrier->fd, SHUT_RD);
     if (carrier->easy)
         curl_easy_cleanup(carrier->easy);
+    carrier->easy = NULL;
 }

@@ -18,7 +18,7 @@ struct carrier { /* all zero but fd: nothing is open yet */
 
 /* Sends it, and fills its result. */
 void smtp_transfer(struct carrier *carrier, struct smtp_request *request);
-/* Says QUIT, and waits for nobody. */
+/* Says QUIT, and waits for nobody; another request may follow, on a new connection. */
 void carrier_close(struct carrier *carrier);
 
 /* What the server said, line by line, and to which command. */

@@ -12,6 +12,10 @@
  * guarded scheme this agrees. A bounce to a rewritten sender is mail for a recipient of ours: it is
  * taken where the hash is right and the day is not too long ago, and goes to whom it stands for. So
  * this is no open relay.
+ *
+ * As there, the hash is over day, domain and local part without what separates them, so that a key
+ * may be taken along from postsrsd: who has a sender rewritten for a domain of theirs can move the
+ * border between the two. That reaches nobody whom a forged MAIL FROM would not reach.
  */
 #ifndef MXHOOK_DELIVER_SRS_H
 #define MXHOOK_DELIVER_SRS_H

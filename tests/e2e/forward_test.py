@@ -160,6 +160,15 @@ class Fails(Forwarding):
                 self.assertEqual(len(retries), 2, mx.log())
                 mx.wait_logged("delivered", "attempt=3")
 
+    def test_any_2xx_after_the_data_is_a_yes(self):
+        mails = self.mail_server(self.at("END", "251 2.0.0 taken, with more to say"))
+        mx = self.forwarder(mails)
+        for number in range(2):
+            mx.send(mail("Number %d" % number))
+            mx.wait_logged("delivered", "251 2.0.0 taken, with more to say")
+        wait_until(lambda: not mx.command("queue", "list").stdout, "an empty queue")
+        self.assertEqual(len([c for c, _ in mails.commands if c == "END"]), 2)
+
     def test_5xx_ends_it(self):
         named = {"MAIL": "MAIL FROM", "RCPT": "RCPT TO", "DATA": "DATA", "END": "end of DATA"}
         for where, name in named.items():
