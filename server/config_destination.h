@@ -1,4 +1,4 @@
-/* config_destination.h - for config.c: a destination, as lua/mxhook/readers.lua has read it. */
+/* config_destination.h - for config_values.c: a destination, as lua/mxhook/readers.lua has read it. */
 #ifndef MXHOOK_CONFIG_DESTINATION_H
 #define MXHOOK_CONFIG_DESTINATION_H
 

@@ -2,7 +2,7 @@
 --
 -- Each has a name, a type (see readers.lua) and lines that explain it; and default, or machine (what
 -- the default is that only the machine knows), or required; min and max; an example where there is no default.
--- To add one: a row here, then config.h and config.c.
+-- To add one: a row here, then config.h and config_values.c.
 
 local MIB = 1024 * 1024
 

@@ -1,4 +1,4 @@
--- Values of the configuration, read: by the type of an option, a function that gives the value for config.c,
+-- Values of the configuration, read: by the type of an option, a function that gives the value for config_values.c,
 -- or nil and what was expected.
 
 local nearest = require "mxhook.nearest"
@@ -291,7 +291,7 @@ function readers.certificates(value)
   return list_of(value, certificate, 'expected a list such as { { certificate = "FILE", key = "FILE" } }')
 end
 
--- A list for config.c: a name, its hash, the next name, and so on.
+-- A list for config_values.c: a name, its hash, the next name, and so on.
 function readers.users(value)
   local expected = 'expected a table of names and password hashes, such as { printer = "$y$..." }'
   if type(value) ~= "table" or next(value) == nil then return nil, expected end
@@ -363,7 +363,7 @@ local function blocklist(value)
   return { zone, value.refuse and "refuse" or "" }
 end
 
--- A list for config.c: a zone, "refuse" or "", the next zone, and so on.
+-- A list for config_values.c: a zone, "refuse" or "", the next zone, and so on.
 function readers.dnsbl(value)
   local expected = 'expected a list such as { "zen.example.org", { zone = "bl.example.net", refuse = true } }'
   if type(value) == "table" and next(value) == nil then return value end
@@ -380,7 +380,7 @@ function readers.dnsbl(value)
   return list
 end
 
--- Settles what depends on other options: each listener becomes a string for config.c. Returns nil and
+-- Settles what depends on other options: each listener becomes a string for config_values.c. Returns nil and
 -- what is wrong, where something is.
 local function finish_listeners(result)
   local certificates = result["tls.certificates"]

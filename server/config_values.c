@@ -1,0 +1,292 @@
+#include "config_values.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "config_destination.h"
+
+/* What is missing here is a mistake of ours, and is raised as a Lua error; so is running out of
+ * memory. The table of values is at index 1. */
+
+static void *check_memory(lua_State *L, void *memory)
+{
+    if (!memory)
+        luaL_error(L, "out of memory");
+    return memory;
+}
+
+static int64_t number(lua_State *L, const char *name)
+{
+    lua_getfield(L, 1, name);
+    if (!lua_isnumber(L, -1))
+        luaL_error(L, "%s: not a number", name);
+    int64_t value = (int64_t)lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+static char *text_or_null(lua_State *L, const char *name)
+{
+    lua_getfield(L, 1, name);
+    const char *value = lua_tostring(L, -1);
+    char *copy = value ? check_memory(L, strdup(value)) : NULL;
+    lua_pop(L, 1);
+    return copy;
+}
+
+static bool boolean(lua_State *L, const char *name)
+{
+    lua_getfield(L, 1, name);
+    bool value = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+/* Pushes the list, and makes room for its items. */
+static void *list(lua_State *L, const char *name, size_t item_size, size_t *count)
+{
+    lua_getfield(L, 1, name);
+    *count = lua_objlen(L, -1);
+    return check_memory(L, calloc(*count, item_size));
+}
+
+static const char *item(lua_State *L, size_t index)
+{
+    lua_rawgeti(L, -1, (int)index + 1);
+    const char *value = lua_tostring(L, -1);
+    lua_pop(L, 1); /* the list keeps it */
+    return value;
+}
+
+static void read_addresses(lua_State *L, const char *name, struct listen_address **out,
+                           size_t *count)
+{
+    *out = list(L, name, sizeof **out, count);
+    for (size_t i = 0; i < *count; i++) {
+        struct listen_address *a = &(*out)[i];
+        if (sscanf(item(L, i), "%107s %d", a->host, &a->port) != 2)
+            luaL_error(L, "%s: not an address", name);
+    }
+    lua_pop(L, 1);
+}
+
+static void read_listen(lua_State *L, struct smtp_config *smtp)
+{
+    smtp->listen = list(L, "listen", sizeof *smtp->listen, &smtp->listen_count);
+    for (size_t i = 0; i < smtp->listen_count; i++) {
+        struct listen_address *a = &smtp->listen[i];
+        unsigned tls, auth, lmtp, proxy;
+        if (sscanf(item(L, i), "%107s %d %u %u %u %u", a->host, &a->port, &tls, &auth, &lmtp,
+                   &proxy) != 6)
+            luaL_error(L, "listen: not an address");
+        a->tls = (enum listen_tls)tls;
+        a->auth = (enum listen_auth)auth;
+        a->lmtp = lmtp;
+        a->proxy = proxy;
+    }
+    lua_pop(L, 1);
+}
+
+/* The list has a name, its hash, the next name, and so on. */
+static void read_users(lua_State *L, struct smtp_config *smtp)
+{
+    size_t count;
+    lua_getfield(L, 1, "smtp.users");
+    bool any = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (!any)
+        return;
+    smtp->users = list(L, "smtp.users", sizeof *smtp->users, &count);
+    smtp->user_count = count / 2;
+    for (size_t i = 0; i < count / 2; i++) {
+        smtp->users[i].name = check_memory(L, strdup(item(L, 2 * i)));
+        smtp->users[i].hash = check_memory(L, strdup(item(L, 2 * i + 1)));
+    }
+    lua_pop(L, 1);
+}
+
+/* The list has a certificate's path, its key's, the next certificate's, and so on. */
+static void read_tls(lua_State *L, struct tls_config *tls)
+{
+    size_t count;
+    lua_getfield(L, 1, "tls.certificates");
+    bool any = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (!any)
+        return;
+    tls->certificates = list(L, "tls.certificates", sizeof *tls->certificates, &count);
+    tls->certificate_count = count / 2;
+    for (size_t i = 0; i < count / 2; i++) {
+        tls->certificates[i].certificate = check_memory(L, strdup(item(L, 2 * i)));
+        tls->certificates[i].key = check_memory(L, strdup(item(L, 2 * i + 1)));
+    }
+    lua_pop(L, 1);
+}
+
+static void read_smtp(lua_State *L, struct smtp_config *smtp)
+{
+    read_listen(L, smtp);
+    read_users(L, smtp);
+    smtp->domains = list(L, "domains", sizeof *smtp->domains, &smtp->domain_count);
+    for (size_t i = 0; i < smtp->domain_count; i++)
+        smtp->domains[i] = check_memory(L, strdup(item(L, i)));
+    lua_pop(L, 1);
+    smtp->max_size = (uint64_t)number(L, "smtp.max_size");
+    smtp->max_recipients = (size_t)number(L, "smtp.max_recipients");
+    smtp->max_connections = (size_t)number(L, "smtp.max_connections");
+    smtp->max_waiting = (size_t)number(L, "smtp.max_waiting");
+    smtp->max_errors = (size_t)number(L, "smtp.max_errors");
+    smtp->command_timeout_ms = number(L, "smtp.command_timeout");
+    smtp->data_timeout_ms = number(L, "smtp.data_timeout");
+    smtp->message_timeout_ms = number(L, "smtp.message_timeout");
+}
+
+static void read_networks(lua_State *L, const char *name, struct network **out, size_t *count)
+{
+    *out = list(L, name, sizeof **out, count);
+    for (size_t i = 0; i < *count; i++)
+        if (network_parse(item(L, i), &(*out)[i]) != 0)
+            luaL_error(L, "%s: not a network", name);
+    lua_pop(L, 1);
+}
+
+static void read_access(lua_State *L, struct access_config *access)
+{
+    read_networks(L, "access.allow", &access->allow, &access->allow_count);
+    read_networks(L, "access.deny", &access->deny, &access->deny_count);
+    read_networks(L, "access.unlimited", &access->unlimited, &access->unlimited_count);
+    read_networks(L, "access.xclient", &access->xclient, &access->xclient_count);
+    read_networks(L, "access.proxies", &access->proxies, &access->proxy_count);
+    access->proxy_timeout_ms = number(L, "access.proxy_timeout");
+    access->greeting_pause_ms = number(L, "access.greeting_pause");
+    access->connections_per_address = (size_t)number(L, "access.connections_per_address");
+    access->connections_per_network = (size_t)number(L, "access.connections_per_network");
+    access->messages_per_minute = (size_t)number(L, "access.messages_per_minute");
+    access->recipients_per_session = (size_t)number(L, "access.recipients_per_session");
+}
+
+static void read_rules(lua_State *L, struct rules_config *rules)
+{
+    rules->directory = text_or_null(L, "rules.directory");
+    rules->workers = (size_t)number(L, "rules.workers");
+    rules->time_limit_ms = number(L, "rules.time_limit");
+    rules->memory_limit = (size_t)number(L, "rules.memory_limit");
+    rules->text_limit = (size_t)number(L, "rules.text_limit");
+    rules->unsafe = boolean(L, "rules.unsafe");
+}
+
+static void read_retry(lua_State *L, const char *attempts, const char *schedule,
+                       struct retry_config *retry)
+{
+    retry->attempts = (unsigned)number(L, attempts);
+    retry->schedule_ms = list(L, schedule, sizeof *retry->schedule_ms, &retry->schedule_count);
+    for (size_t i = 0; i < retry->schedule_count; i++)
+        retry->schedule_ms[i] = strtoll(item(L, i), NULL, 10);
+    lua_pop(L, 1);
+}
+
+static void read_deliver(lua_State *L, struct deliver_config *deliver)
+{
+    deliver->max_in_flight = (size_t)number(L, "deliver.max_in_flight");
+    deliver->max_per_origin = (size_t)number(L, "deliver.max_per_origin");
+    read_retry(L, "deliver.attempts", "deliver.schedule", &deliver->retry);
+    deliver->connect_timeout_ms = number(L, "deliver.connect_timeout");
+    deliver->timeout_ms = number(L, "deliver.timeout");
+    deliver->first_byte_timeout_ms = number(L, "deliver.first_byte_timeout");
+    deliver->idle_timeout_ms = number(L, "deliver.idle_timeout");
+    deliver->on_failure =
+        config_read_destination(L, "deliver.on_failure", &deliver->on_failure_arena);
+    deliver->ca_file = text_or_null(L, "deliver.ca_file");
+    deliver->source_address = text_or_null(L, "deliver.source_address");
+    deliver->proxy = text_or_null(L, "deliver.proxy");
+    deliver->deny_private = boolean(L, "deliver.deny_private");
+    deliver->breaker_failures = (unsigned)number(L, "deliver.breaker_failures");
+    deliver->breaker_pause_ms = number(L, "deliver.breaker_pause");
+    deliver->breaker_pause_max_ms = number(L, "deliver.breaker_pause_max");
+}
+
+static void read_dns(lua_State *L, struct dns_config *dns)
+{
+    read_addresses(L, "dns.resolvers", &dns->resolvers, &dns->resolver_count);
+    dns->query_timeout_ms = number(L, "dns.query_timeout");
+    dns->cache_size = (size_t)number(L, "dns.cache_size");
+}
+
+/* Bounces must come back here: so a domain of ours, if there is one. */
+static const char *default_srs_domain(const struct config *config)
+{
+    for (size_t i = 0; i < config->smtp.domain_count; i++)
+        if (config->smtp.domains[i][0] != '*')
+            return config->smtp.domains[i];
+    return config->hostname;
+}
+
+/* After what its defaults are taken from. */
+static void read_forward(lua_State *L, struct config *config)
+{
+    struct forward_config *forward = &config->forward;
+    forward->smarthost = text_or_null(L, "forward.smarthost");
+    forward->user = text_or_null(L, "forward.user");
+    forward->password = text_or_null(L, "forward.password");
+    forward->tls = (enum forward_tls)number(L, "forward.tls");
+    forward->helo = text_or_null(L, "forward.helo");
+    forward->timeout_ms = number(L, "forward.timeout");
+    read_retry(L, "forward.attempts", "forward.schedule", &forward->retry);
+    forward->mx_port = (int)number(L, "forward.mx_port");
+    forward->srs = boolean(L, "forward.srs");
+    forward->srs_domain = text_or_null(L, "forward.srs_domain");
+    if (!forward->srs_domain)
+        forward->srs_domain = check_memory(L, strdup(default_srs_domain(config)));
+    forward->srs_key = text_or_null(L, "forward.srs_key");
+    forward->srs_valid_ms = number(L, "forward.srs_valid");
+}
+
+/* The list has a zone's name, "refuse" or "", the next zone's, and so on. */
+static void read_dnsbl(lua_State *L, struct auth_config *auth)
+{
+    size_t count;
+    auth->dnsbl = list(L, "auth.dnsbl", sizeof *auth->dnsbl, &count);
+    for (size_t i = 0; i < count / 2; i++) {
+        auth->dnsbl[i].zone = check_memory(L, strdup(item(L, 2 * i)));
+        auth->dnsbl[i].refuse = *item(L, 2 * i + 1) != 0;
+        auth->dnsbl_count++;
+    }
+    lua_pop(L, 1);
+}
+
+static void read_auth(lua_State *L, struct auth_config *auth)
+{
+    auth->spf = boolean(L, "auth.spf");
+    auth->dkim = boolean(L, "auth.dkim");
+    auth->dmarc = boolean(L, "auth.dmarc");
+    auth->enforce = boolean(L, "auth.enforce");
+    auth->reverse_name = boolean(L, "auth.reverse_name");
+    read_dnsbl(L, auth);
+    auth->timeout_ms = number(L, "auth.timeout");
+}
+
+int config_read_values(lua_State *L)
+{
+    struct config *config = lua_touserdata(L, 2);
+    config->hostname = text_or_null(L, "hostname");
+    config->user = text_or_null(L, "user");
+    config->log_limit = (unsigned)number(L, "log_limit");
+    config->log_level = (enum log_level)number(L, "log_level");
+    config->shutdown_timeout_ms = number(L, "shutdown_timeout");
+    read_smtp(L, &config->smtp);
+    read_access(L, &config->access);
+    read_rules(L, &config->rules);
+    config->spool.directory = text_or_null(L, "spool.directory");
+    config->spool.keep_failed_ms = number(L, "spool.keep_failed");
+    config->spool.max_age_ms = number(L, "spool.max_age");
+    config->spool.max_size = (uint64_t)number(L, "spool.max_size");
+    config->spool.min_free = (uint64_t)number(L, "spool.min_free");
+    read_deliver(L, &config->deliver);
+    read_forward(L, config);
+    read_dns(L, &config->dns);
+    read_auth(L, &config->auth);
+    read_tls(L, &config->tls);
+    return 0;
+}
