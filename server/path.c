@@ -68,6 +68,12 @@ static const char *skip_local_part(const char *text)
     return *text == '"' ? skip_quoted_string(text) : skip_dot_string(text);
 }
 
+/* Let-dig (RFC 5321 section 4.1.2). */
+static bool is_let_dig(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
 /* atext (RFC 5322 section 3.2.3); with RFC 6531, any character beyond ASCII too. */
 static const char *skip_atom(const char *text)
 {
@@ -77,9 +83,7 @@ static const char *skip_atom(const char *text)
         length = utf8_length(text);
         if (length == 0)
             return NULL;
-        bool letter = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z');
-        bool digit = *text >= '0' && *text <= '9';
-        if (length == 1 && !letter && !digit && !strchr("!#$%&'*+-/=?^_`{|}~", *text))
+        if (length == 1 && !is_let_dig(*text) && !strchr("!#$%&'*+-/=?^_`{|}~", *text))
             break;
     }
     return text > start ? text : NULL;
@@ -127,9 +131,7 @@ static const char *skip_label(const char *text)
         length = utf8_length(text);
         if (length == 0)
             return NULL;
-        bool letter = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z');
-        bool digit = *text >= '0' && *text <= '9';
-        if (length == 1 && !letter && !digit && *text != '-' && *text != '_')
+        if (length == 1 && !is_let_dig(*text) && *text != '-' && *text != '_')
             break;
         ascii = ascii && length == 1;
     }
