@@ -70,17 +70,7 @@ static void a_backlog_does_not_wait_for_a_clock_set_back(void **state)
     struct rig *rig = *state;
     static const struct answer slow[] = {{.bytes = OK, .delay_ms = 5}};
     start_woken(rig, "max_per_origin = 1", slow, 1);
-    struct delivery *list = NULL;
-    for (int i = 0; i < 400; i++) {
-        struct delivery *d = bench_delivery("m-1", rig->url, "x");
-        d->next = list;
-        list = d;
-    }
-    assert_int_equal(bench_commit(rig->bench, list, false), 0);
-    for (struct delivery *next; list; list = next) {
-        next = list->next;
-        delivery_free(list);
-    }
+    rig_store(rig, 400);
     rig_run_until(rig, "SELECT count(*) < 400 FROM delivery", 1);
     set_clock(-DAY_MS);
     rig_run_until(rig, COUNT, 0);

@@ -181,17 +181,7 @@ static void a_backlog_larger_than_the_hand_goes_out(void **state)
     static const struct answer answers[] = {{.bytes = OK}};
     rig->receiver = receiver_start(answers, 1);
     snprintf(rig->url, sizeof rig->url, "http://127.0.0.1:%d/", receiver_port(rig->receiver));
-    struct delivery *list = NULL;
-    for (int i = 0; i < 3000; i++) {
-        struct delivery *d = bench_delivery("m-1", rig->url, "x");
-        d->next = list;
-        list = d;
-    }
-    assert_int_equal(bench_commit(rig->bench, list, false), 0);
-    for (struct delivery *next; list; list = next) {
-        next = list->next;
-        delivery_free(list);
-    }
+    rig_store(rig, 3000);
     rig_start(rig, "");
     rig_run_until(rig, COUNT, 0);
     assert_int_equal(receiver_count(rig->receiver), 3000);

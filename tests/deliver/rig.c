@@ -118,6 +118,21 @@ void rig_post(struct rig *rig, const char *id, const char *url)
     rig_post_delivery(rig, bench_delivery(id, url, "{\"subject\":\"hi\"}"));
 }
 
+void rig_store(struct rig *rig, int count)
+{
+    struct delivery *list = NULL;
+    for (int i = 0; i < count; i++) {
+        struct delivery *d = bench_delivery("m-1", rig->url, "x");
+        d->next = list;
+        list = d;
+    }
+    assert_int_equal(bench_commit(rig->bench, list, false), 0);
+    for (struct delivery *next; list; list = next) {
+        next = list->next;
+        delivery_free(list);
+    }
+}
+
 const char *rig_header(const struct rig *rig, size_t request, const char *name)
 {
     static char value[512];

@@ -52,6 +52,8 @@ void rig_wake_on_change(struct rig *rig);
 /* Commits it and hands it to deliver, which owns it. */
 void rig_post_delivery(struct rig *rig, struct delivery *delivery);
 void rig_post(struct rig *rig, const char *id, const char *url);
+/* So many of them, in one commit, to rig->url: stored, and in nobody's hand. */
+void rig_store(struct rig *rig, int count);
 
 /* Of which the head is in a file, for a delivery m-1; the caller's. */
 struct payload *rig_large_payload(struct rig *rig, size_t tail_size);
