@@ -5,10 +5,10 @@
 
 #include "../clock.h"
 #include "../log.h"
+#include "../redact.h"
 #include "attempt.h"
 #include "deliver_private.h"
 #include "notice.h"
-#include "../redact.h"
 #include "retry.h"
 
 #define STARVED_MS 5000 /* before an attempt that memory or descriptors were short for */

@@ -9,12 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "../clock.h"
 #include "http_handle.h"
-#include "private.h"
 
 #define IDLE_CONNECTION_S 90 /* shorter than what most receivers keep one for */
 #define RECEIVE_BUFFER    8192l
@@ -29,25 +27,13 @@ struct http {
 
 /* ---- libcurl's callbacks within a request ---- */
 
-static size_t on_read(char *buffer, size_t size, size_t count, void *context)
-{
-    struct http_handle *h = context;
-    ssize_t n = payload_read(h->request->payload, h->offset, buffer, size * count);
-    if (n < 0) {
-        h->read_error = (int)n;
-        return CURL_READFUNC_ABORT;
-    }
-    h->offset += (uint64_t)n;
-    return (size_t)n;
-}
-
 /* libcurl begins again where a kept connection turns out to be dead. */
 static int on_seek(void *context, curl_off_t offset, int origin)
 {
     struct http_handle *h = context;
     if (origin != SEEK_SET || offset < 0)
         return CURL_SEEKFUNC_CANTSEEK;
-    h->offset = (uint64_t)offset;
+    h->body.offset = (uint64_t)offset;
     return CURL_SEEKFUNC_OK;
 }
 
@@ -80,24 +66,6 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     return h->body_bytes <= HTTP_REPLY_MAX ? n : 0;
 }
 
-/* Here the address is known that is really connected to, whatever a name resolved to before. */
-static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    struct http_handle *h = context;
-    const struct http_route *route = &h->request->route;
-    (void)purpose;
-    if (route->deny_private && !route->proxy && private_address(&address->addr)) {
-        h->sockets_denied++;
-        return CURL_SOCKET_BAD;
-    }
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (fd < 0)
-        h->socket_error = errno;
-    else
-        h->sockets_opened++;
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
-}
-
 /* ---- Handles ---- */
 
 static void set_lasting_options(struct http_handle *h)
@@ -114,12 +82,12 @@ static void set_lasting_options(struct http_handle *h)
     curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* whatever the environment says */
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_CONNECTION_S);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, h);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, sockets_out_open);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, &h->sockets);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
     curl_easy_setopt(easy, CURLOPT_POST, 1l);
-    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
-    curl_easy_setopt(easy, CURLOPT_READDATA, h);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, body_out_read);
+    curl_easy_setopt(easy, CURLOPT_READDATA, &h->body);
     curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
     curl_easy_setopt(easy, CURLOPT_SEEKDATA, h);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -247,11 +215,11 @@ static int set_route(struct http_handle *h, const struct http_route *route)
 
 static void begin_anew(struct http_handle *h)
 {
-    h->offset = 0;
+    const struct http_route *route = &h->request->route;
+    h->body = (struct body_out){.payload = h->request->payload};
+    h->sockets = (struct sockets_out){.deny_private = route->deny_private && !route->proxy};
     h->header_bytes = h->body_bytes = 0;
     h->result.reply_size = 0;
-    h->read_error = h->socket_error = 0;
-    h->sockets_opened = h->sockets_denied = 0;
     h->too_many_headers = h->answering = h->answered = h->fresh = false;
     h->error[0] = 0;
     h->started_ms = clock_monotonic_ms();
@@ -301,7 +269,7 @@ void http_cancel(struct http *http, struct http_request *request)
  * nobody's failure: the request goes out once more, on a new one. */
 static bool is_stale(const struct http_handle *h, CURLcode rc)
 {
-    return !h->fresh && h->sockets_opened == 0 && !h->answered && !h->read_error &&
+    return !h->fresh && h->sockets.opened == 0 && !h->answered && !h->body.error &&
            (rc == CURLE_SEND_ERROR || rc == CURLE_RECV_ERROR || rc == CURLE_GOT_NOTHING ||
             rc == CURLE_HTTP2);
 }
@@ -311,7 +279,7 @@ static bool send_again(struct http_handle *h)
     struct multi *multi = h->http->multi;
     multi_remove(multi, h->easy);
     h->fresh = true;
-    h->offset = 0;
+    h->body.offset = 0;
     h->header_bytes = h->body_bytes = 0;
     h->result.reply_size = 0;
     h->answering = false;

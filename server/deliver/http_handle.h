@@ -13,6 +13,7 @@
 #include <curl/curl.h>
 #include <uv.h>
 
+#include "curl_hooks.h"
 #include "http.h"
 #include "multi.h"
 
@@ -26,14 +27,12 @@ struct http_handle {
     struct http_request *request;
     struct curl_slist *headers; /* an array, linked */
     size_t header_capacity;
-    uint64_t offset; /* into the payload */
+    struct body_out body;
+    struct sockets_out sockets;
     size_t header_bytes, body_bytes;
-    int read_error; /* of the payload */
     bool has_route; /* some option of struct http_route is set */
     bool has_ca;    /* another than the system's: there is no way back */
-    int sockets_opened, sockets_denied;
-    int socket_error; /* of the last one that could not be made */
-    bool fresh;       /* it goes out for the second time, on a new connection */
+    bool fresh;     /* it goes out for the second time, on a new connection */
     bool too_many_headers, answering, answered;
     uv_timer_t timer; /* http_limits.c's, as what follows */
     enum http_phase phase;

@@ -1,7 +1,6 @@
 /*
  * What came of a request: a status, or no answer and why, and whose fault that is.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,11 +37,6 @@ static void describe_status(struct http_handle *h)
     put_reply(result, (size_t)used);
 }
 
-static bool is_denied(const struct http_handle *h)
-{
-    return h->sockets_denied > 0 && h->sockets_opened == 0;
-}
-
 /* Which limit of time it was, as an operator may want to set it. */
 static void describe_timeout(struct http_handle *h)
 {
@@ -75,14 +69,14 @@ static void describe_none(struct http_handle *h, CURLcode rc)
     }
     long number = 0;
     const char *why = h->error[0] ? h->error : curl_easy_strerror(rc);
-    if (h->read_error)
-        why = strerror(-h->read_error);
+    if (h->body.error)
+        why = strerror(-h->body.error);
     else if (h->too_many_headers)
         why = "its headers do not end";
-    else if (is_denied(h))
+    else if (sockets_out_are_denied(&h->sockets))
         why = "its address is not public (deny_private)";
-    else if (h->socket_error)
-        why = strerror(h->socket_error);
+    else if (h->sockets.error)
+        why = strerror(h->sockets.error);
     else if (rc == CURLE_COULDNT_CONNECT)
         curl_easy_getinfo(h->easy, CURLINFO_OS_ERRNO, &number);
     snprintf(h->result.error, sizeof h->result.error, "%s%s%s", why, number ? ": " : "",
@@ -91,20 +85,15 @@ static void describe_none(struct http_handle *h, CURLcode rc)
 
 static bool is_hopeless(const struct http_handle *h, CURLcode rc)
 {
-    return rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL || is_denied(h);
-}
-
-/* Memory or descriptors are short here. */
-static bool is_starved(const struct http_handle *h, CURLcode rc)
-{
-    return rc == CURLE_OUT_OF_MEMORY || h->socket_error == EMFILE || h->socket_error == ENFILE ||
-           h->socket_error == ENOBUFS || h->socket_error == ENOMEM;
+    return rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL ||
+           sockets_out_are_denied(&h->sockets);
 }
 
 static bool is_ours(const struct http_handle *h, CURLcode rc)
 {
-    return is_starved(h, rc) || h->read_error || rc == CURLE_INTERFACE_FAILED ||
-           rc == CURLE_SSL_CERTPROBLEM || rc == CURLE_SSL_CACERT_BADFILE;
+    return sockets_out_are_starved(&h->sockets, rc) || h->body.error ||
+           rc == CURLE_INTERFACE_FAILED || rc == CURLE_SSL_CERTPROBLEM ||
+           rc == CURLE_SSL_CACERT_BADFILE;
 }
 
 /* A status counts even if the reply's body then breaks off, or is cut by us: all had been said. But
@@ -125,7 +114,7 @@ void http_result_fill(struct http_handle *h, CURLcode rc)
     result->elapsed_ms = clock_monotonic_ms() - h->started_ms;
     result->hopeless = is_hopeless(h, rc);
     result->ours = is_ours(h, rc);
-    result->starved = is_starved(h, rc);
+    result->starved = sockets_out_are_starved(&h->sockets, rc);
     result->error[0] = 0;
     curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(h->easy, CURLINFO_RETRY_AFTER, &retry_after);

@@ -1,6 +1,5 @@
 #include "smtp_transfer.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -10,7 +9,7 @@
 #include <unistd.h>
 
 #include "../clock.h"
-#include "private.h"
+#include "curl_hooks.h"
 
 #define REPLIES_MAX       (64u * 1024) /* bytes of all replies of a request */
 #define IDLE_CONNECTION_S 30           /* Postfix keeps an idle client for 100 s when it is busy */
@@ -20,29 +19,15 @@ struct exchange {
     CURL *easy; /* its */
     struct smtp_request *request;
     struct smtp_dialogue dialogue;
-    uint64_t offset; /* into the payload */
+    struct body_out body;
+    struct sockets_out sockets;
     bool needs_utf8; /* SMTPUTF8, for an address that is not ASCII */
-    int read_error;
-    int sockets_opened, sockets_denied;
-    int socket_error; /* of the last one that could not be made */
     char error[CURL_ERROR_SIZE];
     char server_ip[64];
     long server_port;
 };
 
 /* ---- libcurl's callbacks ---- */
-
-static size_t on_read(char *buffer, size_t size, size_t count, void *context)
-{
-    struct exchange *t = context;
-    ssize_t n = payload_read(t->request->payload, t->offset, buffer, size * count);
-    if (n < 0) {
-        t->read_error = (int)n;
-        return CURL_READFUNC_ABORT;
-    }
-    t->offset += (uint64_t)n;
-    return (size_t)n;
-}
 
 /* Called at least once a second, also while a reply is awaited. */
 static int on_progress(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
@@ -93,19 +78,11 @@ static int syn_count(int64_t timeout_ms)
 static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct exchange *t = context;
-    (void)purpose;
-    if (t->request->deny_private && private_address(&address->addr)) {
-        t->sockets_denied++;
-        return CURL_SOCKET_BAD;
-    }
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (fd < 0) {
-        t->socket_error = errno;
-        return CURL_SOCKET_BAD;
-    }
+    curl_socket_t fd = sockets_out_open(&t->sockets, purpose, address);
+    if (fd == CURL_SOCKET_BAD)
+        return fd;
     int syns = syn_count(t->request->connect_timeout_ms);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &syns, sizeof syns);
-    t->sockets_opened++;
     t->carrier->fd = fd;
     return fd;
 }
@@ -146,8 +123,8 @@ static void set_callbacks(struct exchange *t)
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, t->carrier); /* it may outlive the request */
     curl_easy_setopt(easy, CURLOPT_UPLOAD, 1l);
-    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
-    curl_easy_setopt(easy, CURLOPT_READDATA, t);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, body_out_read);
+    curl_easy_setopt(easy, CURLOPT_READDATA, &t->body);
 }
 
 static void set_limits(struct exchange *t)
@@ -215,7 +192,7 @@ static CURLcode set_message(struct exchange *t, struct curl_slist *recipients)
  * answered, so nothing has been taken. */
 static bool is_stale(const struct exchange *t, CURLcode rc)
 {
-    return rc != CURLE_OK && t->sockets_opened == 0 && t->dialogue.code == 0 &&
+    return rc != CURLE_OK && t->sockets.opened == 0 && t->dialogue.code == 0 &&
            t->dialogue.phase <= SMTP_MAIL && !atomic_load(&t->request->cancelled);
 }
 
@@ -236,7 +213,7 @@ static CURLcode perform(struct exchange *t)
     if (rc == CURLE_OK)
         rc = curl_easy_perform(t->easy);
     if (is_stale(t, rc)) {
-        t->offset = 0;
+        t->body.offset = 0;
         t->dialogue = (struct smtp_dialogue){SMTP_CONNECT};
         curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1l);
         rc = curl_easy_perform(t->easy);
@@ -253,27 +230,16 @@ static CURLcode perform(struct exchange *t)
 
 /* ---- The result ---- */
 
-static bool is_starved(const struct exchange *t, CURLcode rc)
-{
-    return rc == CURLE_OUT_OF_MEMORY || t->socket_error == EMFILE || t->socket_error == ENFILE ||
-           t->socket_error == ENOBUFS || t->socket_error == ENOMEM;
-}
-
-static bool is_denied(const struct exchange *t)
-{
-    return t->sockets_denied > 0 && t->sockets_opened == 0;
-}
-
 static const char *why_not(const struct exchange *t, CURLcode rc)
 {
-    if (t->read_error)
-        return strerror(-t->read_error);
+    if (t->body.error)
+        return strerror(-t->body.error);
     if (lacks_utf8(t))
         return "the address needs SMTPUTF8, which the server does not offer (5.6.7)";
-    if (is_denied(t))
+    if (sockets_out_are_denied(&t->sockets))
         return "its address is not public (deny_private)";
-    if (t->socket_error)
-        return strerror(t->socket_error);
+    if (t->sockets.error)
+        return strerror(t->sockets.error);
     if (t->dialogue.bytes > REPLIES_MAX)
         return "its replies do not end";
     return t->error[0] ? t->error : curl_easy_strerror(rc);
@@ -295,7 +261,8 @@ static void name_server(const struct exchange *t, char server[SERVER_SIZE])
 static bool is_taken(const struct exchange *t, CURLcode rc)
 {
     const struct smtp_dialogue *d = &t->dialogue;
-    bool yes = d->code >= 200 && d->code < 300 && t->offset == payload_size(t->request->payload);
+    bool yes =
+        d->code >= 200 && d->code < 300 && t->body.offset == payload_size(t->request->payload);
     return d->phase >= SMTP_END_OF_DATA && (rc == CURLE_OK || yes);
 }
 
@@ -303,9 +270,9 @@ static void fill(struct exchange *t, CURLcode rc)
 {
     const struct smtp_dialogue *d = &t->dialogue;
     struct attempt_result *result = &t->request->result;
-    result->hopeless = is_denied(t) || lacks_utf8(t);
-    result->starved = is_starved(t, rc);
-    result->ours = result->starved || t->read_error || rc == CURLE_INTERFACE_FAILED ||
+    result->hopeless = sockets_out_are_denied(&t->sockets) || lacks_utf8(t);
+    result->starved = sockets_out_are_starved(&t->sockets, rc);
+    result->ours = result->starved || t->body.error || rc == CURLE_INTERFACE_FAILED ||
                    rc == CURLE_SSL_CACERT_BADFILE;
     result->early = d->phase < SMTP_MAIL;
     /* What was said before the connection broke is no answer, unless it is a no. */
@@ -329,7 +296,11 @@ void smtp_transfer(struct carrier *carrier, struct smtp_request *request)
         request->result.ours = request->result.starved = true;
         return;
     }
-    struct exchange t = {.carrier = carrier, .easy = carrier->easy, .request = request};
+    struct exchange t = {.carrier = carrier,
+                         .easy = carrier->easy,
+                         .request = request,
+                         .body = {.payload = request->payload},
+                         .sockets = {.deny_private = request->deny_private}};
     set_callbacks(&t);
     set_limits(&t);
     set_tls(&t);
