@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "write_all.h"
+
 #define FIRST_CAPACITY 4096u
 
 struct spill {
@@ -96,20 +98,6 @@ void spill_free(struct spill *spill)
     free(spill->directory);
     free(spill->name);
     free(spill);
-}
-
-static int write_all(int fd, const char *bytes, size_t size)
-{
-    while (size > 0) {
-        ssize_t n = write(fd, bytes, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        bytes += n;
-        size -= (size_t)n;
-    }
-    return 0;
 }
 
 static int make_file(struct spill *spill)

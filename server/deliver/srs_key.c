@@ -8,19 +8,12 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "../write_all.h"
 #include "reference.h"
 #include "srs.h"
 
 #define KEY_BYTES 32
 #define KEY_MIN   16 /* characters: a shorter one could be guessed */
-
-static int write_all(int fd, const char *text, size_t size)
-{
-    ssize_t n = write(fd, text, size);
-    if (n < 0)
-        return -errno;
-    return (size_t)n == size ? fsync(fd) == 0 ? 0 : -errno : -EIO;
-}
 
 static int write_key(const char *path, const char *text, size_t size)
 {
@@ -28,6 +21,8 @@ static int write_key(const char *path, const char *text, size_t size)
     if (fd < 0)
         return -errno;
     int code = write_all(fd, text, size);
+    if (code == 0 && fsync(fd) != 0)
+        code = -errno;
     close(fd);
     return code;
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../write_all.h"
 #include "lock.h"
 #include "map.h"
 #include "store.h"
@@ -70,18 +71,35 @@ static int next_row(struct store *store, enum store_table table, int64_t after, 
 
 /* ---- Deliveries ---- */
 
-static int copy_bytes(const struct payload *payload, struct spill *to, bool *from_failed)
+/* *from_failed: it is the payload that cannot be read. */
+static int copy_bytes(const struct payload *payload,
+                      int (*put)(void *to, const char *bytes, size_t size), void *to,
+                      bool *from_failed)
 {
     char buffer[65536];
     uint64_t offset = 0;
     ssize_t n;
     int code = 0;
+    *from_failed = false;
     while (code == 0 && (n = payload_read(payload, offset, buffer, sizeof buffer)) != 0) {
-        *from_failed = n < 0;
-        code = n < 0 ? (int)n : spill_write(to, buffer, (size_t)n);
-        offset += n > 0 ? (uint64_t)n : 0;
+        if (n < 0) {
+            *from_failed = true;
+            return (int)n;
+        }
+        code = put(to, buffer, (size_t)n);
+        offset += (uint64_t)n;
     }
-    return code == 0 ? spill_sync(to) : code;
+    return code;
+}
+
+static int put_to_spill(void *to, const char *bytes, size_t size)
+{
+    return spill_write(to, bytes, size);
+}
+
+static int put_to_file(void *to, const char *bytes, size_t size)
+{
+    return write_all(*(int *)to, bytes, size);
 }
 
 /* In one piece: what it shares with others is not worth the keeping here. */
@@ -90,7 +108,9 @@ static int copy_payload(struct export *x, struct delivery *d, bool *from_failed)
     char name[ID_SIZE + 16];
     snprintf(name, sizeof name, "%s.payload", d->id);
     struct spill *copy = spill_new(store_bodies(x->to), name);
-    int code = copy ? copy_bytes(d->payload, copy, from_failed) : -ENOMEM;
+    int code = copy ? copy_bytes(d->payload, put_to_spill, copy, from_failed) : -ENOMEM;
+    if (code == 0)
+        code = spill_sync(copy);
     struct payload *payload = code == 0 ? payload_new(copy, NULL) : NULL;
     if (!payload) {
         if (copy)
@@ -175,29 +195,24 @@ static int save_deliveries(struct export *x)
 
 /* ---- What is left over ---- */
 
+/* What of it can be read. */
 static int write_found(struct export *x, const char *name, const struct payload *payload)
 {
-    char folder[4096];
+    char folder[4096], path[4400];
+    bool from_failed;
     snprintf(folder, sizeof folder, "%s/found", x->directory);
-    bool from_failed = false;
-    mkdir(folder, 0700);
-    int fd = -1, code = 0;
-    char path[4400];
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    if ((fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0)
+    mkdir(folder, 0700);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
         return error_set(x->err, -errno, "%s: %s", path, strerror(errno));
-    char buffer[65536];
-    uint64_t offset = 0;
-    ssize_t n;
-    while (code == 0 && (n = payload_read(payload, offset, buffer, sizeof buffer)) != 0) {
-        from_failed = n < 0;
-        code = n < 0 || write(fd, buffer, (size_t)n) == n ? (n < 0 ? (int)n : 0) : -errno;
-        offset += n > 0 ? (uint64_t)n : 0;
-    }
+    int code = copy_bytes(payload, put_to_file, &fd, &from_failed);
+    if (from_failed)
+        code = 0;
     if (code == 0 && fsync(fd) != 0)
         code = -errno;
     close(fd);
-    return code == 0 || from_failed ? 0 : error_set(x->err, code, "%s: %s", path, strerror(-code));
+    return code == 0 ? 0 : error_set(x->err, code, "%s: %s", path, strerror(-code));
 }
 
 static int save_payloads(struct export *x)
