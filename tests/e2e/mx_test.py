@@ -23,6 +23,12 @@ ZONE = [
     ("ipv6", "MX 10 six"), ("mixed", "MX 10 both"), ("noaddress", "MX 10 empty"), ("nohost", "MX 10 nowhere"),
     ("allthe.dead", "MX 10 dead"), ("allthe.dead", "MX 20 dead"),
 ]
+# Dead ones before a live one: as many as leave room for it, and one more (MX_HOSTS_MAX, MX_TARGETS_MAX).
+ZONE += [("d%d" % i, "A 127.0.0.9") for i in range(10)]
+ZONE += [(name, "MX %d d%d" % (i + 1, i)) for name, count in (("nine", 9), ("ten", 10)) for i in range(count)]
+ZONE += [(name, "A 127.0.1.%d" % (i + 1)) for name, count in (("w9", 9), ("w10", 10)) for i in range(count)]
+ZONE += [("nine", "MX 99 a"), ("ten", "MX 99 a"), ("wide9", "MX 10 w9"), ("wide10", "MX 10 w10"),
+         ("wide9", "MX 99 a"), ("wide10", "MX 99 a")]
 
 
 @unittest.skipUnless(shutil.which("nsd", path="/usr/sbin:/usr/bin"), "nsd is not installed")
@@ -99,6 +105,15 @@ class Mx(harness.TestCase):
         self.says = {("127.0.0.2", "RCPT"): "550 5.1.1 no such user"}
         self.fails(self.forwarder(), "order.test", "550 5.1.1 no such user", "attempt=1", "server=a.test[127.0.0.2]")
         self.assertEqual(self.taken(), [])
+
+    def test_ten_hosts_and_ten_addresses_are_tried(self):
+        mx = self.forwarder(forward="attempts = 1")
+        self.goes_to(mx, "nine.test", "127.0.0.2")
+        self.goes_to(mx, "wide9.test", "127.0.0.2")
+        taken = len(self.taken())
+        self.fails(mx, "ten.test", "attempt=1")
+        self.fails(mx, "wide10.test", "attempt=1")
+        self.assertEqual(len(self.taken()), taken)
 
     def test_equal_ones_share(self):
         mx = self.forwarder()
