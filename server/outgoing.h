@@ -11,7 +11,7 @@
 #ifndef MXHOOK_OUTGOING_H
 #define MXHOOK_OUTGOING_H
 
-#include "config.h"
+#include "config/config.h"
 #include "mail/message.h"
 #include "rules/verdict.h"
 #include "spool/spool.h"

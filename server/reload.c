@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "deliver/srs.h"
-#include "log.h"
+#include "base/log.h"
 #include "service.h"
 #include "smtp/tls.h"
 

@@ -9,7 +9,7 @@
 
 #include <uv.h>
 
-#include "config.h"
+#include "config/config.h"
 #include "rules/ruleset.h"
 
 struct reload;

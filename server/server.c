@@ -10,13 +10,13 @@
 #include <uv.h>
 
 #include "auth/auth.h"
-#include "clock.h"
-#include "config.h"
+#include "base/clock.h"
+#include "base/descriptors.h"
+#include "base/log.h"
+#include "config/config.h"
 #include "deliver/deliver.h"
 #include "deliver/notice.h"
 #include "deliver/srs.h"
-#include "descriptors.h"
-#include "log.h"
 #include "mail/message.h"
 #include "reload.h"
 #include "rules/ruleset.h"
@@ -360,6 +360,13 @@ static int start_parts(struct server *server, struct error *err)
     return 0;
 }
 
+/* A connection may have a socket and a file for its message, a request the same. */
+static size_t descriptors_needed(const struct config *config)
+{
+    enum { OWN = 256 }; /* libraries, listeners, the spool, the resolver's sockets */
+    return 2 * config->smtp.max_connections + 2 * config->deliver.max_in_flight + OWN;
+}
+
 static int start(struct server *server, const char *config_path, struct error *err)
 {
     int code = config_load(config_path, &server->config, err);
@@ -369,7 +376,7 @@ static int start(struct server *server, const char *config_path, struct error *e
     log_set_limit(server->config->log_limit);
     /* Ports below 1024 need privileges, threads and files must not have them: so in this order.
      * Keys too are read as the user that will read them again at a reload. */
-    descriptors_raise(server->config);
+    descriptors_raise(descriptors_needed(server->config));
     code = service_open_sockets(server->config, &server->sockets, err);
     if (code == 0)
         code = service_drop_privileges(server->config, err);

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "base/log.h"
 #include "smtp/sockets.h"
 
 #define STOP_MARGIN_MS                                                                             \

@@ -12,8 +12,8 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "config.h"
-#include "error.h"
+#include "config/config.h"
+#include "base/error.h"
 
 struct listen_socket; /* smtp/sockets.h */
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "spill.h"
+#include "base/spill.h"
 
 struct transaction *transaction_new(const char *id, struct ruleset *rules,
                                     void (*release)(struct ruleset *rules))

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "id.h"
+#include "base/id.h"
 
 struct auth_check;
 struct auth_result;

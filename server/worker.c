@@ -7,15 +7,15 @@
 
 #include "auth/auth.h"
 #include "auth/policy.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "deliver/srs.h"
-#include "log.h"
+#include "base/log.h"
 #include "mail/message.h"
 #include "mail/payload.h"
 #include "outcome.h"
 #include "outgoing.h"
 #include "rules/ruleset.h"
-#include "task.h"
+#include "base/task.h"
 
 struct worker {
     struct workers *workers;

@@ -10,7 +10,7 @@
 
 #include <uv.h>
 
-#include "config.h"
+#include "config/config.h"
 #include "spool/spool.h"
 #include "transaction.h"
 

@@ -16,8 +16,8 @@
 #ifndef MXHOOK_AUTH_AUTH_H
 #define MXHOOK_AUTH_AUTH_H
 
-#include "../config.h"
-#include "../error.h"
+#include "../config/config.h"
+#include "../base/error.h"
 #include "../transaction.h"
 #include "result.h"
 

@@ -12,7 +12,7 @@
 #include <uv.h>
 
 #include "../dns/dns.h"
-#include "../task.h"
+#include "../base/task.h"
 #include "auth.h"
 #include "dnsbl_monitor.h"
 #include "head.h"

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../spill.h"
+#include "../base/spill.h"
 
 /* More than any honest message has; checking costs time with the product of fields and signatures.
  */

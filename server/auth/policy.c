@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../log.h"
+#include "../base/log.h"
 
 static const struct dnsbl_result *refusing_list(const struct auth_result *result)
 {

@@ -5,7 +5,7 @@
 #ifndef MXHOOK_AUTH_POLICY_H
 #define MXHOOK_AUTH_POLICY_H
 
-#include "../config.h"
+#include "../config/config.h"
 #include "../transaction.h"
 #include "result.h"
 

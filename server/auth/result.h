@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../arena.h"
+#include "../base/arena.h"
 
 enum auth_code {
     AUTH_NONE,

@@ -8,7 +8,7 @@
 #ifndef MXHOOK_AUTH_SIGNATURES_H
 #define MXHOOK_AUTH_SIGNATURES_H
 
-#include "../spill.h"
+#include "../base/spill.h"
 #include "head.h"
 #include "lookups.h"
 #include "result.h"

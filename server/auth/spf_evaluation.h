@@ -17,7 +17,7 @@
 #include <spf2/spf.h>
 #include <spf2/spf_dns.h>
 
-#include "../arena.h"
+#include "../base/arena.h"
 #include "spf.h"
 #include "spf_macro.h"
 #include "spf_record.h"

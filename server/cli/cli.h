@@ -6,7 +6,7 @@
 #ifndef MXHOOK_CLI_H
 #define MXHOOK_CLI_H
 
-#include "../config.h"
+#include "../config/config.h"
 
 enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 

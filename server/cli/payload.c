@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../clock.h"
+#include "../base/clock.h"
 #include "../mail/payload.h"
 #include "cli.h"
 #include "rules.h"

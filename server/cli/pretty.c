@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "../redact.h"
+#include "../base/redact.h"
 
 #define STRING_SHOWN 300 /* bytes */
 

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../clock.h"
+#include "../base/clock.h"
 #include "../deliver/reference.h"
 #include "../spool/queue.h"
 #include "cli.h"

@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../log.h"
+#include "../base/log.h"
 #include "../mail/json.h"
-#include "../redact.h"
+#include "../base/redact.h"
 #include "../rules/answer.h"
 #include "../rules/trial.h"
 #include "cli.h"

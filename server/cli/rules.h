@@ -3,9 +3,9 @@
 #ifndef MXHOOK_CLI_RULES_H
 #define MXHOOK_CLI_RULES_H
 
-#include "../config.h"
+#include "../config/config.h"
 #include "../rules/ruleset.h"
-#include "../spill.h"
+#include "../base/spill.h"
 
 /* Loads rules: of `directory` with the limits that are the configuration's defaults where it is
  * given, else of the configuration file `path`. *config: what was loaded, the caller's to unref;

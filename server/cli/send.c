@@ -12,11 +12,11 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "../clock.h"
+#include "../base/clock.h"
 #include "../deliver/attempt.h"
 #include "../deliver/srs.h"
-#include "../redact.h"
-#include "../log.h"
+#include "../base/redact.h"
+#include "../base/log.h"
 #include "../outgoing.h"
 #include "../rules/trial.h"
 #include "cli.h"

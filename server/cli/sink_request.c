@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../clock.h"
+#include "../base/clock.h"
 #include "../deliver/sign.h"
 
 #define TOLERANCE_S 300 /* of webhook-timestamp, as Standard Webhooks advises */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../log.h"
+#include "../base/log.h"
 #include "../rules/runner.h"
 #include "cli.h"
 #include "rules.h"

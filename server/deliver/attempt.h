@@ -11,7 +11,7 @@
 
 #include <uv.h>
 
-#include "../config.h"
+#include "../config/config.h"
 #include "../spool/spool.h"
 #include "result.h"
 

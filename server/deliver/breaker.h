@@ -11,7 +11,7 @@
 #ifndef MXHOOK_DELIVER_BREAKER_H
 #define MXHOOK_DELIVER_BREAKER_H
 
-#include "../config.h"
+#include "../config/config.h"
 #include "result.h"
 
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_PROBING };

@@ -14,8 +14,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "../clock.h"
-#include "../log.h"
+#include "../base/clock.h"
+#include "../base/log.h"
 #include "attempt.h"
 
 #define HAND_MAX      1024u               /* deliveries in hand */

@@ -13,7 +13,7 @@
 
 #include <uv.h>
 
-#include "../config.h"
+#include "../config/config.h"
 #include "../spool/spool.h"
 
 struct deliver;

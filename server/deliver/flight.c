@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../clock.h"
-#include "../log.h"
-#include "../redact.h"
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../base/redact.h"
 #include "attempt.h"
 #include "deliver_private.h"
 #include "notice.h"

@@ -11,7 +11,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "../clock.h"
+#include "../base/clock.h"
 #include "http_handle.h"
 
 #define IDLE_CONNECTION_S 90 /* shorter than what most receivers keep one for */

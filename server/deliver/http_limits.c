@@ -8,7 +8,7 @@
  *
  * The timer runs to where a limit would strike if nothing moved any more, and looks then.
  */
-#include "../clock.h"
+#include "../base/clock.h"
 #include "http_handle.h"
 
 static int64_t limit_ms(const struct http_handle *h)

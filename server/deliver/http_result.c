@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../clock.h"
+#include "../base/clock.h"
 #include "http_handle.h"
-#include "../redact.h"
+#include "../base/redact.h"
 
 /* The reply's beginning as one line for a log: what is not printable becomes a space. */
 static void put_reply(struct attempt_result *result, size_t used)

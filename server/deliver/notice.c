@@ -5,10 +5,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "../clock.h"
-#include "../log.h"
+#include "../base/clock.h"
+#include "../base/log.h"
 #include "../mail/json.h"
-#include "../redact.h"
+#include "../base/redact.h"
 
 /* RFC 3339 */
 static void put_time(struct json *json, const char *key, int64_t unix_ms)

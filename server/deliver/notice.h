@@ -8,7 +8,7 @@
 #ifndef MXHOOK_DELIVER_NOTICE_H
 #define MXHOOK_DELIVER_NOTICE_H
 
-#include "../config.h"
+#include "../config/config.h"
 #include "../spool/spool.h"
 
 /* The notice about one that has just failed, for delivery->notice. NULL where none is wanted; or

@@ -7,7 +7,7 @@
 #ifndef MXHOOK_DELIVER_ORIGINS_H
 #define MXHOOK_DELIVER_ORIGINS_H
 
-#include "../spool/map.h"
+#include "../base/map.h"
 #include "../spool/spool.h"
 #include "breaker.h"
 

@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include "../error.h"
+#include "../base/error.h"
 
 #define REFERENCE_SIZE 8192 /* bytes of a value, its NUL included */
 

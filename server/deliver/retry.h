@@ -4,8 +4,8 @@
 #ifndef MXHOOK_DELIVER_RETRY_H
 #define MXHOOK_DELIVER_RETRY_H
 
-#include "../config.h"
-#include "../destination.h"
+#include "../config/config.h"
+#include "../config/destination.h"
 #include "result.h"
 
 #define RETRY_AFTER_MAX_MS (24 * 3600 * 1000ll) /* a receiver may put us off for so long */

@@ -17,7 +17,7 @@
 #include <stdatomic.h>
 #include <uv.h>
 
-#include "../config.h"
+#include "../config/config.h"
 #include "../spool/spool.h"
 #include "result.h"
 

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../clock.h"
+#include "../base/clock.h"
 #include "curl_hooks.h"
 
 #define REPLIES_MAX       (64u * 1024) /* bytes of all replies of a request */

@@ -23,7 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../config.h"
+#include "../config/config.h"
 
 #define SRS_HASH_SIZE 8   /* characters: 40 bits and more, in any case */
 #define SRS_SIZE      255 /* bytes of any address and a NUL (RFC 5321 section 4.5.3.1.3) */

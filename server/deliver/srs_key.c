@@ -8,7 +8,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "../write_all.h"
+#include "../base/write_all.h"
 #include "reference.h"
 #include "srs.h"
 

@@ -9,8 +9,8 @@
 #include <ares.h>
 #include <uv.h>
 
-#include "../config.h"
-#include "../error.h"
+#include "../config/config.h"
+#include "../base/error.h"
 #include "answer.h"
 
 struct channel;

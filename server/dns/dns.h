@@ -35,8 +35,8 @@
 
 #include <uv.h>
 
-#include "../config.h"
-#include "../error.h"
+#include "../config/config.h"
+#include "../base/error.h"
 #include "answer.h"
 #include "name.h"
 

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#include "../arena.h"
+#include "../base/arena.h"
 #include "message.h"
 
 #define ADDRESSES_MAX 200000u /* of one list; those after are not read */

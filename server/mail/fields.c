@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "ascii.h"
+#include "../base/ascii.h"
 
 /* The size of a field's name (any byte but controls, space and colon), and where its colon is; 0:
  * no field. Spaces before the colon are obsolete syntax (RFC 5322 section 4.5). */

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../arena.h"
+#include "../base/arena.h"
 
 struct header {
     const char *name; /* as it stood, but valid UTF-8 */

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../spill.h"
+#include "../base/spill.h"
 #include "utf8.h"
 
 #define JSON_BUFFER 16384u /* bytes that are collected before they go into the spill */

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../spill.h"
+#include "../base/spill.h"
 
 #define LINES_WINDOW (64u * 1024u) /* bytes of a file in memory at once */
 

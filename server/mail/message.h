@@ -16,9 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../arena.h"
-#include "../error.h"
-#include "../spill.h"
+#include "../base/arena.h"
+#include "../base/error.h"
+#include "../base/spill.h"
 #include "header.h"
 #include "sink.h"
 

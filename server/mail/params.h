@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../arena.h"
+#include "../base/arena.h"
 #include "buffer.h"
 
 /* Raw field values go in, folded or not. */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "ascii.h"
+#include "../base/ascii.h"
 #include "payload.h"
 
 /* --- Whose Authentication-Results --- */

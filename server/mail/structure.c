@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ascii.h"
+#include "../base/ascii.h"
 #include "fields.h"
 #include "lines.h"
 #include "part_header.h"

@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "../error.h"
+#include "../base/error.h"
 
 #define ALIAS_TABLE_MAX_SIZE UINT32_MAX /* bytes of a file */
 #define ALIAS_TABLE_ERRORS   5          /* malformed lines that are told of */

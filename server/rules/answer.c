@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../redact.h"
+#include "../base/redact.h"
 
 /* What is being read, and what came of it so far. */
 struct reader {

@@ -12,7 +12,7 @@
 #include <lua.h>
 #include <stdbool.h>
 
-#include "../error.h"
+#include "../base/error.h"
 #include "verdict.h"
 
 #define ANSWER_TYPE "mxhook.answer" /* metatable of what route.also, .discard, ... make */

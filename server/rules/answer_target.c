@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../path.h"
+#include "../base/path.h"
 #include "answer.h"
 
 /* ---- URLs ---- */

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../embedded.h"
-#include "../log.h"
+#include "../base/embedded.h"
+#include "../base/log.h"
 #include "alias_sources.h"
 #include "answer.h"
 #include "msg.h"

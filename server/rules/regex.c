@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "../log.h"
+#include "../base/log.h"
 #include "state.h"
 
 #define REGEX_TYPE           "mxhook.regex"

@@ -12,8 +12,8 @@
 #ifndef MXHOOK_RULES_RULESET_H
 #define MXHOOK_RULES_RULESET_H
 
-#include "../config.h"
-#include "../error.h"
+#include "../config/config.h"
+#include "../base/error.h"
 #include "../mail/message.h"
 #include "../transaction.h"
 #include "verdict.h"

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../log.h"
+#include "../base/log.h"
 #include "answer.h"
 #include "engine.h"
 #include "msg.h"

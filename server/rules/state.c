@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../clock.h"
+#include "../base/clock.h"
 #include "regex.h"
 
 #define SCRATCH_KEPT 65536  /* bytes of scratch that a state keeps between runs */

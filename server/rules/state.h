@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../error.h"
+#include "../base/error.h"
 
 #define STATE_HOOK_COUNT  200     /* instructions between two looks at the clock */
 #define STATE_CHECK_BYTES 262144  /* bytes allocated between two looks at the clock */

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <uv.h>
 
-#include "../clock.h"
+#include "../base/clock.h"
 #include "state.h"
 
 struct entry {

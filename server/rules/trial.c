@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "../auth/format.h"
-#include "../clock.h"
+#include "../base/clock.h"
 #include "../mail/payload.h"
 
 static void add_step(void *context, const char *rule, const char *answer)

@@ -8,8 +8,8 @@
 
 #include <stddef.h>
 
-#include "../arena.h"
-#include "../destination.h"
+#include "../base/arena.h"
+#include "../config/destination.h"
 #include "../mail/header.h"
 
 enum verdict_kind {

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../log.h"
+#include "../base/log.h"
 #include "session_private.h"
 
 /* What a line can hold. */

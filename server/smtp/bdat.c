@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../spill.h"
+#include "../base/spill.h"
 #include "session_private.h"
 
 #define SIZE_MAX_DIGITS 19 /* so that it fits into 64 bits */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../path.h"
+#include "../base/path.h"
 #include "session_private.h"
 
 /* Each answers, and returns whether the session goes where `transitions` says. The argument is

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../log.h"
+#include "../base/log.h"
 #include "connection_private.h"
 
 static const struct refusal not_a_proxy = {0, "", "only access.proxies may connect here"};

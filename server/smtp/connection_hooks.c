@@ -1,5 +1,5 @@
 /* connection_hooks.c - what the session asks of the world around it (struct session_hooks). */
-#include "../log.h"
+#include "../base/log.h"
 #include "connection_private.h"
 #include "password.h"
 

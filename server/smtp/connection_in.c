@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../log.h"
+#include "../base/log.h"
 #include "connection_private.h"
 
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../path.h"
+#include "../base/path.h"
 #include "parameter.h"
 #include "recipient.h"
 #include "session_private.h"

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../path.h"
+#include "../base/path.h"
 #include "session_private.h"
 
 bool session_hello_is_valid(const char *name)

@@ -17,8 +17,8 @@
 
 #include <stdint.h>
 
-#include "../config.h"
-#include "../network.h"
+#include "../config/config.h"
+#include "../base/network.h"
 
 #define LIMITS_IDLE_MAX 10000 /* entries */
 

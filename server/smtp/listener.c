@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../log.h"
+#include "../base/log.h"
 #include "access.h"
 #include "connection.h"
 #include "sockets.h"

@@ -14,8 +14,8 @@
 
 #include <uv.h>
 
-#include "../config.h"
-#include "../error.h"
+#include "../config/config.h"
+#include "../base/error.h"
 #include "session.h"
 
 struct listeners;

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
-#include "../config.h"
+#include "../config/config.h"
 
 /* Copies both strings, keeps a reference of the config whose users they are for, and calls done()
  * once, later, on the loop's thread. For a name that does not exist it takes as long as for

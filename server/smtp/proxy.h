@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../network.h"
+#include "../base/network.h"
 
 #define PROXY_V1_OCTETS  107  /* of a line, CRLF included: the longest that there is */
 #define PROXY_MAX_OCTETS 4096 /* of a header of version 2, its additional fields included */

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "../config.h"
+#include "../config/config.h"
 #include "../transaction.h"
 
 /* Is the domain one of the configured ones? In any case; "*.example.com" stands for every

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../path.h"
+#include "../base/path.h"
 #include "session_private.h"
 
 /* Replies may carry words of others, such as a rule's: nothing of those may end the line, and UTF-8

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../clock.h"
-#include "../log.h"
-#include "../spill.h"
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../base/spill.h"
 #include "session_private.h"
 
 struct session *session_new(struct config *config, const struct session_hooks *hooks, void *context,

@@ -25,7 +25,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../config.h"
+#include "../config/config.h"
 #include "../transaction.h"
 
 struct session;

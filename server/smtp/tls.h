@@ -20,8 +20,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "../config.h"
-#include "../error.h"
+#include "../config/config.h"
+#include "../base/error.h"
 
 struct tls;
 

@@ -10,9 +10,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../log.h"
-#include "../network.h"
-#include "../path.h"
+#include "../base/log.h"
+#include "../base/network.h"
+#include "../base/path.h"
 #include "access.h"
 #include "session_private.h"
 

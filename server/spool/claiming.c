@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "../clock.h"
-#include "../log.h"
+#include "../base/clock.h"
+#include "../base/log.h"
 
 #define READ_RETRY_MS 5000 /* after a delivery could not be read */
 

@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../write_all.h"
+#include "../base/write_all.h"
 #include "lock.h"
-#include "map.h"
+#include "../base/map.h"
 #include "store.h"
 
 #define GROUP 100 /* deliveries of one transaction */

@@ -1,6 +1,6 @@
 #include "group.h"
 
-#include "../log.h"
+#include "../base/log.h"
 
 struct group {
     struct store *store;

@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include "map.h"
+#include "../base/map.h"
 
 #define NEVER INT64_MAX
 

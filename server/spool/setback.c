@@ -1,7 +1,7 @@
 #include "setback.h"
 
-#include "../clock.h"
-#include "../log.h"
+#include "../base/clock.h"
+#include "../base/log.h"
 
 #define JUMP_MS 2000 /* less is taken for the clock being slewed, or a leap second */
 #define PAGE    1000 /* rows of one transaction */

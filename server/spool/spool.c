@@ -14,8 +14,8 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "../clock.h"
-#include "../log.h"
+#include "../base/clock.h"
+#include "../base/log.h"
 #include "claiming.h"
 #include "group.h"
 #include "inbox.h"

@@ -23,13 +23,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../arena.h"
-#include "../config.h"
-#include "../destination.h"
-#include "../error.h"
-#include "../id.h"
-#include "../spill.h"
-#include "../task.h"
+#include "../base/arena.h"
+#include "../config/config.h"
+#include "../config/destination.h"
+#include "../base/error.h"
+#include "../base/id.h"
+#include "../base/spill.h"
+#include "../base/task.h"
 #include "origin.h"
 
 struct payload {

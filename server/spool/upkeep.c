@@ -6,8 +6,8 @@
 #include <sys/statvfs.h>
 #include <uv.h>
 
-#include "../clock.h"
-#include "../log.h"
+#include "../base/clock.h"
+#include "../base/log.h"
 
 #define SECOND_NS          1000000000ull
 #define LOOK_NS            (60 * SECOND_NS) /* between two looks for what is too old */

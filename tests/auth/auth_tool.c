@@ -14,9 +14,9 @@
 
 #include "auth/auth.h"
 #include "auth/policy.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "mail/message.h"
-#include "spill.h"
+#include "base/spill.h"
 
 static uv_sem_t done;
 

@@ -5,7 +5,7 @@
 
 #include "../dns/responder.h"
 #include "../test.h"
-#include "log.h"
+#include "base/log.h"
 
 #define PAUSE_MS 5
 

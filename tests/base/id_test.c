@@ -1,4 +1,4 @@
-#include "id.h"
+#include "base/id.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "network.h"
+#include "base/network.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "spill.h"
+#include "base/spill.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-#include "task.h"
+#include "base/task.h"
 
 #include <stdlib.h>
 

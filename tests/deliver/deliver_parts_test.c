@@ -10,7 +10,7 @@
 
 #include "deliver/breaker.h"
 #include "deliver/private.h"
-#include "redact.h"
+#include "base/redact.h"
 #include "deliver/retry.h"
 
 static int64_t schedule[] = {1000, 60000};

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 #define CONNECTIONS_MAX 1024
 #define HEAD_MAX        65536

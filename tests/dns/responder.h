@@ -7,7 +7,7 @@
 
 #include <uv.h>
 
-#include "config.h"
+#include "config/config.h"
 
 struct responder {
     uv_udp_t socket;

@@ -6,11 +6,11 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "log.h"
-#include "network.h"
+#include "base/log.h"
+#include "base/network.h"
 #include "smtp/access.h"
 #include "smtp/session.h"
-#include "spill.h"
+#include "base/spill.h"
 
 #define CUTS       4 /* sizes of pieces, taken in turn */
 #define HEAD       (CUTS + 1)

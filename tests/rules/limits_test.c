@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 /* Far above the limit of 100 ms: this tells "stopped" from "ran on", not fast from slow. */
 #define STOPPED_WITHIN_MS 20000

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <uv.h>
 
-#include "log.h"
+#include "base/log.h"
 
 #define THREADS     3
 #define GENERATIONS 20

@@ -18,8 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "log.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "mail/payload.h"
 #include "rules/alias_table.h"
 

@@ -5,7 +5,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "log.h"
+#include "base/log.h"
 #include "rules/store.h"
 
 static int clear(void **state)

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "base/log.h"
 #include "smtp/access.h"
-#include "spill.h"
+#include "base/spill.h"
 
 #include "../test.h"
 

@@ -8,7 +8,7 @@
 
 #include "../test.h"
 #include "fixture.h"
-#include "spill.h"
+#include "base/spill.h"
 
 #define GREETING "220 mx.test ESMTP mxhook\r\n"
 #define EHLO_REPLY                                                                                 \

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 #define URL   "https://hooks.example.com/in"
 #define COUNT "SELECT count(*) FROM delivery"

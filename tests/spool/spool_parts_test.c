@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "spool/map.h"
+#include "base/map.h"
 #include "spool/origin.h"
 
 static void a_map_keeps_what_is_put_and_loses_what_is_removed(void **state)

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 #define URL   "https://hooks.example.com/in"
 #define COUNT "SELECT count(*) FROM delivery"

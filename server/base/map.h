@@ -1,8 +1,8 @@
 /*
  * map.h - 64-bit keys to pointers. One thread at a time.
  */
-#ifndef MXHOOK_SPOOL_MAP_H
-#define MXHOOK_SPOOL_MAP_H
+#ifndef MXHOOK_MAP_H
+#define MXHOOK_MAP_H
 
 #include <stddef.h>
 #include <stdint.h>

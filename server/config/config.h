@@ -15,11 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "arena.h"
+#include "../base/arena.h"
 #include "destination.h"
-#include "error.h"
-#include "log.h"
-#include "network.h"
+#include "../base/error.h"
+#include "../base/log.h"
+#include "../base/network.h"
 
 struct tls_context; /* smtp/tls.h */
 

@@ -13,7 +13,7 @@
 #include <uv.h>
 
 #include "config_values.h"
-#include "embedded.h"
+#include "../base/embedded.h"
 
 #define FILE_LIMIT (1024 * 1024) /* bytes of a configuration file */
 

@@ -4,7 +4,7 @@
 
 #include <lua.h>
 
-#include "arena.h"
+#include "../base/arena.h"
 #include "destination.h"
 
 /* The option `name` of the table of values at index 1; NULL: it is not set. It stands in *arena,

@@ -11,5 +11,5 @@ foreach(module IN LISTS MODULES)
   string(APPEND table "    {\"${name}\", module_${n}, sizeof module_${n} - 1},\n")
   math(EXPR n "${n} + 1")
 endforeach()
-file(WRITE ${OUTPUT} "#include \"embedded.h\"\n\n${arrays}\n"
+file(WRITE ${OUTPUT} "#include \"base/embedded.h\"\n\n${arrays}\n"
      "const struct embedded_module embedded_modules[] = {\n${table}    {0, 0, 0}};\n")

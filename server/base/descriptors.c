@@ -6,13 +6,6 @@
 
 #include "log.h"
 
-#define OWN 256 /* libraries, listeners, the spool, the resolver's sockets */
-
-size_t descriptors_needed(const struct config *config)
-{
-    return 2 * config->smtp.max_connections + 2 * config->deliver.max_in_flight + OWN;
-}
-
 static void warn(size_t needed, rlim_t limit)
 {
     log_warn("file-descriptors", NULL, LOG_NUMBER("limit", (int64_t)limit),
@@ -20,10 +13,9 @@ static void warn(size_t needed, rlim_t limit)
              LOG_TEXT("result", "clients may be turned away before smtp.max_connections"));
 }
 
-void descriptors_raise(const struct config *config)
+void descriptors_raise(size_t needed)
 {
     struct rlimit limit;
-    rlim_t needed = descriptors_needed(config);
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
         return;
     struct rlimit raised = {needed, limit.rlim_max < needed ? needed : limit.rlim_max};
