@@ -23,25 +23,27 @@ struct ruleset;
 struct spill;
 
 struct reply {
-    int code;         /* 250, 451, ... */
+    int code;          /* 250, 451, ... */
     char enhanced[12]; /* "2.0.0" (RFC 3463), or "" */
-    char text[460];   /* ASCII or UTF-8 without line ends */
+    char text[460];    /* ASCII or UTF-8 without line ends */
 };
 
 struct envelope {
-    char *sender; /* reverse-path without angle brackets; "" is the null one */
+    char *sender;      /* reverse-path without angle brackets; "" is the null one */
     char **recipients; /* as given, without angle brackets */
     size_t recipient_count;
     char *helo;         /* what EHLO or HELO named, "" where there was none */
     char client_ip[46]; /* text form; IPv4-mapped addresses as IPv4; "": nobody knows */
-    char proxy[46]; /* who told that address, by a PROXY header or XCLIENT; "": it connected itself */
+    char proxy
+        [46]; /* who told that address, by a PROXY header or XCLIENT; "": it connected itself */
     bool esmtp, tls, smtputf8, eight_bit;
-    bool lmtp; /* each recipient gets a reply of its own */
+    bool lmtp;  /* each recipient gets a reply of its own */
     char *user; /* authenticated as; NULL where not */
     /* Who the client really was, as values of Received-SPF and Authentication-Results; NULL: not
      * checked. The result's. */
     const char *received_spf, *authentication_results;
-    const char *client_name; /* its confirmed reverse name; NULL: none, or not looked up. The result's. */
+    const char
+        *client_name; /* its confirmed reverse name; NULL: none, or not looked up. The result's. */
 };
 
 struct transaction {
@@ -54,7 +56,7 @@ struct transaction {
     struct auth_check *check; /* auth/auth.h: under way since MAIL; NULL: not begun */
     void (*release_check)(struct auth_check *check);
     const struct auth_result *auth; /* what it found, while a worker has the transaction; or NULL */
-    struct reply reply;    /* set by the room that ends it */
+    struct reply reply;             /* set by the room that ends it */
     struct reply *replies; /* NULL, or instead of it one for each recipient (LMTP); on the heap */
 };
 

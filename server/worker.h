@@ -29,7 +29,7 @@ typedef void (*worker_done)(void *context, struct transaction *transaction,
 
 /* Takes the transaction over, and keeps a reference of the config meanwhile. `lease`: see
  * deliver_has_room(). Loop thread. */
-void workers_submit(struct workers *workers, struct config *config,
-                    struct transaction *transaction, bool lease, worker_done done, void *context);
+void workers_submit(struct workers *workers, struct config *config, struct transaction *transaction,
+                    bool lease, worker_done done, void *context);
 
 #endif

@@ -18,11 +18,13 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 struct log_field {
-    const char *key; /* NULL ends the list */
+    const char *key;  /* NULL ends the list */
     const char *text; /* NULL: the field is the number */
     int64_t number;
 };
 
+/* clang-format takes names in capitals for macros. */
+/* clang-format off */
 static inline struct log_field LOG_TEXT(const char *key, const char *text)
 {
     return (struct log_field){key, text ? text : "", 0};
@@ -32,11 +34,12 @@ static inline struct log_field LOG_NUMBER(const char *key, int64_t number)
 {
     return (struct log_field){key, 0, number};
 }
+/* clang-format on */
 
 /* id may be NULL. Each takes at least one field. Any thread; a line is one write(2) to stderr. */
 #define log_debug(event, id, ...) log_fields(LOG_DEBUG, event, id, __VA_ARGS__)
-#define log_info(event, id, ...) log_fields(LOG_INFO, event, id, __VA_ARGS__)
-#define log_warn(event, id, ...) log_fields(LOG_WARN, event, id, __VA_ARGS__)
+#define log_info(event, id, ...)  log_fields(LOG_INFO, event, id, __VA_ARGS__)
+#define log_warn(event, id, ...)  log_fields(LOG_WARN, event, id, __VA_ARGS__)
 #define log_error(event, id, ...) log_fields(LOG_ERROR, event, id, __VA_ARGS__)
 #define log_fields(level, event, id, ...)                                                          \
     log_write(level, event, id, (const struct log_field[]){__VA_ARGS__, {0, 0, 0}})

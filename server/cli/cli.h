@@ -38,10 +38,7 @@ struct cli_option {
     const char *(*read)(void *context, const char *value);
 };
 
-#define CLI_CONFIG_OPTION(variable)                                                                \
-    {                                                                                              \
-        .name = "config", .letter = 'c', .text = (variable)                                        \
-    }
+#define CLI_CONFIG_OPTION(variable) {.name = "config", .letter = 'c', .text = (variable)}
 
 /* Both return -1 to go on, else the exit code; stderr then says what is wrong. */
 

@@ -37,12 +37,12 @@ enum listen_auth {
 };
 
 struct listen_address {
-    char host[108];      /* numeric IPv4 or IPv6; of smtp.listen also the path of a Unix-domain socket */
-    int port;            /* 0: the kernel picks one, which the log names */
+    char host[108]; /* numeric IPv4 or IPv6; of smtp.listen also the path of a Unix-domain socket */
+    int port;       /* 0: the kernel picks one, which the log names */
     enum listen_tls tls; /* the rest: of smtp.listen only */
     enum listen_auth auth;
-    bool lmtp;           /* LMTP (RFC 2033), not SMTP */
-    bool proxy;          /* each connection begins with a PROXY header */
+    bool lmtp;  /* LMTP (RFC 2033), not SMTP */
+    bool proxy; /* each connection begins with a PROXY header */
 };
 
 struct user {
@@ -67,11 +67,11 @@ struct smtp_config {
     size_t domain_count;
     struct user *users;
     size_t user_count;
-    uint64_t max_size;       /* bytes of one message */
-    size_t max_recipients;   /* of one transaction */
-    size_t max_connections;  /* at once, over all listeners */
-    size_t max_waiting;      /* messages that wait for workers or the spool */
-    size_t max_errors;       /* bad commands in one session, then 421 */
+    uint64_t max_size;          /* bytes of one message */
+    size_t max_recipients;      /* of one transaction */
+    size_t max_connections;     /* at once, over all listeners */
+    size_t max_waiting;         /* messages that wait for workers or the spool */
+    size_t max_errors;          /* bad commands in one session, then 421 */
     int64_t command_timeout_ms; /* RFC 5321 4.5.3.2.7 */
     int64_t data_timeout_ms;    /* between two pieces of DATA */
     int64_t message_timeout_ms; /* to the end of a message, from the greeting or the last message */
@@ -92,11 +92,11 @@ struct access_config {
 
 struct rules_config {
     char *directory;
-    size_t workers;         /* threads, each with a Lua state */
-    int64_t time_limit_ms;  /* of one message's rules, for one recipient */
-    size_t memory_limit;    /* bytes of one Lua state */
-    size_t text_limit;      /* bytes of msg.text and msg.html that rules see */
-    bool unsafe;            /* rules may use os, io, ffi, debug */
+    size_t workers;        /* threads, each with a Lua state */
+    int64_t time_limit_ms; /* of one message's rules, for one recipient */
+    size_t memory_limit;   /* bytes of one Lua state */
+    size_t text_limit;     /* bytes of msg.text and msg.html that rules see */
+    bool unsafe;           /* rules may use os, io, ffi, debug */
 };
 
 struct spool_config {
@@ -115,21 +115,21 @@ struct retry_config {
 };
 
 struct deliver_config {
-    size_t max_in_flight;      /* requests at once */
-    size_t max_per_origin;     /* requests at once to one scheme://host:port */
+    size_t max_in_flight;  /* requests at once */
+    size_t max_per_origin; /* requests at once to one scheme://host:port */
     struct retry_config retry;
     int64_t connect_timeout_ms;
-    int64_t timeout_ms; /* of a whole attempt */
-    int64_t first_byte_timeout_ms; /* from the request's last byte to the answer's first */
-    int64_t idle_timeout_ms; /* without a byte in either direction */
+    int64_t timeout_ms;                   /* of a whole attempt */
+    int64_t first_byte_timeout_ms;        /* from the request's last byte to the answer's first */
+    int64_t idle_timeout_ms;              /* without a byte in either direction */
     const struct destination *on_failure; /* told of what has failed for good; NULL: nobody */
     struct arena *on_failure_arena;       /* owns it */
-    char *ca_file;           /* NULL: the system's */
-    char *source_address;    /* to connect from; NULL: the system picks */
-    char *proxy;             /* as curl's --proxy; NULL: none */
-    bool deny_private;       /* no connections to loopback, private, link-local, ... addresses */
-    unsigned breaker_failures;    /* in a row, that open an origin's breaker */
-    int64_t breaker_pause_ms;     /* before the first probe; it doubles with each that fails */
+    char *ca_file;                        /* NULL: the system's */
+    char *source_address;                 /* to connect from; NULL: the system picks */
+    char *proxy;                          /* as curl's --proxy; NULL: none */
+    bool deny_private;         /* no connections to loopback, private, link-local, ... addresses */
+    unsigned breaker_failures; /* in a row, that open an origin's breaker */
+    int64_t breaker_pause_ms;  /* before the first probe; it doubles with each that fails */
     int64_t breaker_pause_max_ms; /* up to this */
 };
 
@@ -172,14 +172,14 @@ struct auth_config {
     bool reverse_name;     /* the client's name is looked up */
     struct dnsbl_zone *dnsbl;
     size_t dnsbl_count;
-    bool enforce;          /* DMARC's reject is obeyed */
-    int64_t timeout_ms;    /* of all look-ups of a message, after its end */
+    bool enforce;       /* DMARC's reject is obeyed */
+    int64_t timeout_ms; /* of all look-ups of a message, after its end */
 };
 
 struct config {
-    char *path;      /* the file, as given */
-    char *hostname;  /* in the greeting, and the authserv-id (RFC 8601) */
-    char *user;      /* to become when started as root; NULL: none */
+    char *path;     /* the file, as given */
+    char *hostname; /* in the greeting, and the authserv-id (RFC 8601) */
+    char *user;     /* to become when started as root; NULL: none */
     enum log_level log_level;
     unsigned log_limit; /* lines in a second, of log_limited(); 0: any number */
     int64_t shutdown_timeout_ms;

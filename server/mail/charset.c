@@ -8,7 +8,7 @@
 
 #define NAME_MAX_SIZE 64
 #define WORK_SIZE     2048
-#define NONE          ((iconv_t)-1)
+#define NONE          ((iconv_t) - 1)
 #define UTF8          "" /* needs no iconv */
 
 /* What mail calls a charset, without punctuation, and what iconv should be asked for. Where a

@@ -120,7 +120,8 @@ static const char *check_value(const char *value)
         memcpy(one, value, size);
         one[size] = '\0';
         if (strcasecmp(one, "null") != 0 && answer_check_target(one, size, NULL) != 0)
-            return "not a destination: URLs, e-mail addresses, or null, were expected after the first comma";
+            return "not a destination: URLs, e-mail addresses, or null, were expected after the "
+                   "first comma";
         value = *end ? end + 1 : end;
     }
     return NULL;

@@ -97,7 +97,7 @@ static struct entry *find(const char *key, size_t size)
 static void *copy(const char *bytes, size_t size)
 {
     char *new = malloc(size ? size : 1);
-    if (new &&size)
+    if (new && size)
         memcpy(new, bytes, size);
     return new;
 }

@@ -34,7 +34,7 @@ struct refusal; /* access.h */
 enum recipient_answer {
     RECIPIENT_OK,
     RECIPIENT_UNKNOWN, /* only aliases serve its domain, and none matches */
-    RECIPIENT_FORGED,  /* it looks like a rewritten sender (deliver/srs.h), but we did not make it */
+    RECIPIENT_FORGED, /* it looks like a rewritten sender (deliver/srs.h), but we did not make it */
     RECIPIENT_EXPIRED, /* it is one, of too long ago */
 };
 

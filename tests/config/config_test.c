@@ -287,8 +287,8 @@ static void listeners_of_every_kind(void **state)
 static void listeners_that_cannot_be(void **state)
 {
     (void)state;
-#define X10 "xxxxxxxxxx"
-#define X107 X10 X10 X10 X10 X10 X10 X10 X10 X10 X10 "xxxxxxx"
+#define X10            "xxxxxxxxxx"
+#define X107           X10 X10 X10 X10 X10 X10 X10 X10 X10 X10 "xxxxxxx"
 #define LISTEN(fields) "domains = { 'a.example' }\nlisten = { { " fields " } }"
     assert_error(LISTEN("address = '127.0.0.1:24', protcol = 'lmtp'"),
                  "2: listen: a listener has no protcol; did you mean protocol?");

@@ -89,7 +89,8 @@ static void test_groups_cannot_change_a_url(void **state)
 static void test_groups_cannot_change_an_address(void **state)
 {
     struct fixture *f = *state;
-    fixture_rule(f, "return alias { ['/^(.*)@h\\\\.example$/'] = 'in+$1@new.example, https://$1' }");
+    fixture_rule(f,
+                 "return alias { ['/^(.*)@h\\\\.example$/'] = 'in+$1@new.example, https://$1' }");
     fixture_run(f, "joe.x+y\xc3\xa9@h.example");
     assert_raises(f, "no valid host");
     fixture_rule(f, "return alias { ['/^(.*)@h\\\\.example$/'] = "

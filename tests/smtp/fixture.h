@@ -18,7 +18,7 @@ struct peer {
     size_t replies_size;
     size_t sends;
     bool closed;
-    char entered[46]; /* the client that XCLIENT named last; denied.. are refused */
+    char entered[46];    /* the client that XCLIENT named last; denied.. are refused */
     bool slow;           /* send() returns false */
     bool no_rules;       /* rules() returns NULL */
     bool answers;        /* peer_play() answers 250 2.0.0 OK by itself */
