@@ -99,6 +99,9 @@ return {
     "Memory of one Lua state, its rules included; a rule that needs more: 451 to the sender." },
   { "rules.text_limit", "bytes", default = "4 MiB", min = 1024, max = 2 ^ 40,
     "How much of a longer text or html a rule sees. The payload has all of it." },
+  { "rules.secrets", "path", machine = "a folder `secrets` beside rules.directory", example = "/etc/mxhook/secrets",
+    "Where the files are that a rule's destination may take a secret or the value of a header from. This file may",
+    "name any." },
   { "rules.unsafe", "boolean", default = false,
     "Lets rules use os, io, debug, package and ffi." },
 

@@ -100,6 +100,7 @@ int engine_load_state(struct ruleset *ruleset, struct state **out, struct error 
         return error_set(err, -ENOMEM, "not enough memory for a Lua state");
     state->aliases = &ruleset->aliases;
     state->directory = ruleset->config.directory;
+    state->secrets = ruleset->config.secrets;
     state_begin(state, RULES_LOAD_TIME_MS);
     int code = state_call(state, load_rules, &load, text, sizeof text);
     state_end(state);
@@ -130,8 +131,10 @@ int ruleset_load(const struct rules_config *config, size_t states, struct rulese
     atomic_init(&ruleset->references, 1);
     ruleset->config = *config;
     ruleset->config.directory = strdup(config->directory);
+    ruleset->config.secrets = config->secrets ? strdup(config->secrets) : NULL;
     ruleset->states = calloc(states ? states : 1, sizeof(struct state *));
-    if (!ruleset->config.directory || !ruleset->states) {
+    if (!ruleset->config.directory || !ruleset->states ||
+        (config->secrets && !ruleset->config.secrets)) {
         error_set(err, code, "not enough memory");
         goto fail;
     }
@@ -169,6 +172,7 @@ void ruleset_unref(struct ruleset *ruleset)
     alias_tables_destroy(&ruleset->aliases);
     sources_free(ruleset);
     free(ruleset->config.directory);
+    free(ruleset->config.secrets);
     free(ruleset);
 }
 
