@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../base/log.h"
+#include "../base/metrics.h"
 #include "connection_private.h"
 
 static const struct refusal not_a_proxy = {0, "", "only access.proxies may connect here"};
@@ -130,6 +131,7 @@ void connection_know_client(struct connection *c, const struct proxy_client *cli
     }
     if (refusal) {
         c->state = CONNECTION_OPEN;
+        metric_add(METRIC_SMTP_TURNED_AWAY_TOTAL, 1, refusal->text);
         log_limited(LOG_WARN, "turned-away", c->id, LOG_TEXT("client", ip),
                     LOG_TEXT("reason", refusal->text));
         tell_refusal(c, refusal);
@@ -148,6 +150,7 @@ static void enter_list(struct connection *c, struct connections *owner)
         c->next->previous = c;
     owner->first = c;
     owner->count++;
+    metric_add(METRIC_SMTP_CONNECTIONS, 1);
 }
 
 static void init_handles(struct connection *c, uv_loop_t *loop, int family)
@@ -357,6 +360,7 @@ static void leave_list(struct connection *c)
     if (c->next)
         c->next->previous = c->previous;
     owner->count--;
+    metric_add(METRIC_SMTP_CONNECTIONS, -1);
     if (c->counted)
         limits_leave(owner->limits, &c->address, (int64_t)uv_now(owner->loop));
     owner->left(owner);
