@@ -42,7 +42,8 @@ CPU-second; the load average is printed for that reason. Paths count from the pr
 examples:
   scripts/bench --peers                           the comparison of README.md here
   scripts/bench --message 100k,10m
-  scripts/bench --against build/old/mxhook        what a change has brought""")
+  scripts/bench --against build/old/mxhook        what a change has brought
+  scripts/bench --cost                            a message's instructions, against the figure that is committed""")
     parser.add_argument("--message", metavar="5k,100k,10m,FILE", default="5k",
                         help="what is sent: made by mails.py, or an .eml of yours; several by comma (default: 5k)")
     parser.add_argument("--messages", type=int, help="how many in a round (default: 3000 of 5k, 600 of 100k, 20 of 10m)")
