@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "../base/clock.h"
+#include "../base/metrics.h"
 #include "inbox.h"
 #include "origin.h"
 #include "store.h"
@@ -81,7 +82,9 @@ static void keep_ends(struct spool *spool, struct delivery *ends)
 static void apply(struct spool *spool, struct batch *batch)
 {
     struct store_work work = {.commits = batch->commits, .ends = batch->ends};
+    int64_t began_us = clock_monotonic_us();
     spool->ops->apply(spool->store, &work);
+    metric_observe(METRIC_SPOOL_COMMIT_DURATION, (double)(clock_monotonic_us() - began_us) / 1e6);
     if (batch->commits) {
         batch->commits->task.run = answer_commits;
         loop_queue_push(spool->answers, &batch->commits->task);

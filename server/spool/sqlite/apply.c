@@ -6,12 +6,15 @@
 
 #include "../../base/clock.h"
 #include "../../base/log.h"
+#include "../../base/metrics.h"
 #include "group.h"
 #include "sqlite.h"
 
 /* A full disk is said once, not once a message. */
 static void note_trouble(struct sqlite_store *s, int code)
 {
+    if (code != 0)
+        metric_add(METRIC_SPOOL_ERRORS_TOTAL, 1, "commit");
     if (code == 0 && s->in_trouble)
         log_info("spool-recovered", NULL, LOG_TEXT("bodies", db_bodies(s->db)));
     if (code != 0 && !s->in_trouble)
