@@ -145,7 +145,8 @@ static int reverse_bounce(struct job *job, const char *recipient, struct verdict
 {
     char original[SRS_SIZE];
     const struct transaction *t = job->transaction;
-    if (srs_reverse(&job->config->forward, recipient, t->received_ms / 1000, original) != SRS_VALID)
+    if (!t->bounce ||
+        srs_reverse(&job->config->forward, recipient, t->received_ms / 1000, original) != SRS_VALID)
         return 0;
     *verdict = verdict_to(original, "srs");
     log_info("ruled", t->id, LOG_TEXT("recipient", recipient), LOG_TEXT("verdict", "deliver"),
