@@ -132,7 +132,8 @@ static int run_rules_for(struct job *job, size_t state, size_t index)
     struct transaction *t = job->transaction;
     struct header_list headers = {0};
     struct rules_input input = {job->message, t, t->envelope.recipients[index], &headers};
-    int code = payload_headers(job->message, &t->envelope, input.recipient, job->config->hostname,
+    struct receiver receiver = ruleset_receiver(t->rules, job->config->hostname);
+    int code = payload_headers(job->message, &t->envelope, input.recipient, &receiver,
                                job->message->arena, &headers);
     if (code == 0)
         code = ruleset_run(t->rules, state, &input, &job->verdicts[index]);
