@@ -224,16 +224,16 @@ static void defaults_need_no_file(void **state)
 static void reads_what_is_given(void **state)
 {
     (void)state;
-    struct config *c =
-        loaded("domains = { 'a.example' }\n"
-               "hostname = 'mx.a.example'\n"
-               "listen = { '127.0.0.1:0' }\n"
-               "log_level = 'error'\n"
-               "user = 'mail'\n"
-               "smtp = { max_size = '1.5 MiB', command_timeout = '90s' }\n"
-               "rules = { directory = '/r', workers = 3, unsafe = true, reserved_headers = { 'X-*' } }\n"
-               "spool = { directory = 'spool' }\n"
-               "deliver = { schedule = { '1s', '2m', '3h', '1d' }, ca_file = 'ca' }\n");
+    struct config *c = loaded(
+        "domains = { 'a.example' }\n"
+        "hostname = 'mx.a.example'\n"
+        "listen = { '127.0.0.1:0' }\n"
+        "log_level = 'error'\n"
+        "user = 'mail'\n"
+        "smtp = { max_size = '1.5 MiB', command_timeout = '90s' }\n"
+        "rules = { directory = '/r', workers = 3, unsafe = true, reserved_headers = { 'X-*' } }\n"
+        "spool = { directory = 'spool' }\n"
+        "deliver = { schedule = { '1s', '2m', '3h', '1d' }, ca_file = 'ca' }\n");
     assert_string_equal(c->hostname, "mx.a.example");
     assert_int_equal(c->smtp.listen[0].port, 0);
     assert_int_equal(c->log_level, LOG_ERROR);
