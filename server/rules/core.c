@@ -11,11 +11,11 @@
 #include "../base/log.h"
 #include "alias_sources.h"
 #include "answer.h"
+#include "dictionary.h"
 #include "msg.h"
 #include "pattern.h"
 #include "regex.h"
 #include "state.h"
-#include "store.h"
 #include "zone.h"
 
 /* core.log(text): under the id of the message that is under way */
@@ -95,7 +95,7 @@ void core_open(lua_State *L)
     lua_setfield(L, -2, "regex");
     alias_sources_open(L);
     lua_setfield(L, -2, "aliases");
-    rules_store_open(L);
+    dictionary_open(L);
     lua_setfield(L, -2, "store");
     lua_pop(L, 1);
 }

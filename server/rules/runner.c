@@ -245,6 +245,8 @@ static int runner_try(lua_State *L)
     if (code != 0)
         return luaL_error(L, "%s", code == -ENOMEM ? "not enough memory" : err.text);
     push_trial(L, trial);
+    char text[512];
+    trial->transaction->reply.code = trial_reply(trial, text, sizeof text);
     trial_free(trial);
     return 1;
 }
