@@ -9,7 +9,9 @@
 
 #include "../base/clock.h"
 #include "../base/map.h"
-#include "msg.h"
+#include "handle.h"
+#include "ruleset.h"
+#include "state.h"
 
 /* Keys of reservations are their own: a byte before the key tells them apart. */
 #define VALUE_KEY       'v'
