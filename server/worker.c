@@ -79,6 +79,14 @@ static bool is_refused(const struct job *job)
     return job->auth && policy_refuses(&job->config->auth, &t->envelope, job->auth, &t->reply);
 }
 
+static bool is_too_large(const struct job *job)
+{
+    if (job->message->too_large)
+        reply_set(&job->transaction->reply, 552, "5.3.4", MESSAGE_TOO_LARGE, HEADER_MAX_BYTES,
+                  HEADER_MAX_FIELDS);
+    return job->message->too_large;
+}
+
 /* The way through the rooms. *at says which one failed, where 0 is not returned. */
 static int lead(struct job *job, size_t state, const char **at)
 {
@@ -90,7 +98,7 @@ static int lead(struct job *job, size_t state, const char **at)
         return code;
     *at = "parse";
     code = message_parse(t->data, t->received_ms / 1000, &job->message, &err);
-    if (code != 0)
+    if (code != 0 || is_too_large(job))
         return code;
     *at = "rules";
     code = run_rules(job, state);

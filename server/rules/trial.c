@@ -138,6 +138,10 @@ int trial_run(struct ruleset *ruleset, struct spill *data, const struct trial_en
     int code = trial->transaction ? 0 : -ENOMEM;
     if (code == 0)
         code = message_parse(data, clock_unix_ms() / 1000, &trial->message, err);
+    if (code == 0 && trial->message->too_large) {
+        trial_free(trial);
+        return error_set(err, -EMSGSIZE, MESSAGE_TOO_LARGE, HEADER_MAX_BYTES, HEADER_MAX_FIELDS);
+    }
     if (code == 0)
         code = run(trial, ruleset, envelope);
     if (code != 0) {
