@@ -1,41 +1,39 @@
 #include "cache.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "../base/clock.h"
-#include "hash.h"
+#include "key.h"
 
-#define BUCKETS      4096
 #define TTL_MAX      86400u /* seconds that anything is kept */
 #define TTL_NONE_MAX 3600u  /* that "there is none", or a failure, is kept */
 
 struct entry {
-    struct entry *next; /* in its bucket */
-    char name[DNS_NAME_MAX + 1];
-    enum record_type type;
+    struct dns_key key;
     struct answer *answer;
     int64_t expires_ms;          /* monotonic */
     struct entry *newer, *older; /* by use */
 };
 
 struct cache {
-    struct entry *buckets[BUCKETS];
+    struct map entries;
     struct entry *newest, *oldest;
     size_t bytes, limit;
 };
 
+static struct map_key key_of(const void *value)
+{
+    return dns_key_bytes(&((const struct entry *)value)->key);
+}
+
 struct cache *cache_new(size_t limit)
 {
     struct cache *cache = calloc(1, sizeof *cache);
-    if (cache)
+    if (cache) {
         cache->limit = limit;
+        cache->entries.key_of = key_of;
+    }
     return cache;
-}
-
-static struct entry **bucket_of(struct cache *cache, const char *name, enum record_type type)
-{
-    return &cache->buckets[question_hash(name, type) % BUCKETS];
 }
 
 static size_t memory_of(const struct entry *entry)
@@ -59,10 +57,7 @@ static void put_first(struct cache *cache, struct entry *entry)
 
 static void evict(struct cache *cache, struct entry *entry)
 {
-    struct entry **link = bucket_of(cache, entry->name, entry->type);
-    while (*link != entry)
-        link = &(*link)->next;
-    *link = entry->next;
+    map_take(&cache->entries, key_of(entry));
     cache->bytes -= memory_of(entry);
     take_out(cache, entry);
     answer_unref(entry->answer);
@@ -71,9 +66,9 @@ static void evict(struct cache *cache, struct entry *entry)
 
 struct answer *cache_get(struct cache *cache, const char *name, enum record_type type)
 {
-    struct entry *entry = *bucket_of(cache, name, type);
-    while (entry && (entry->type != type || strcmp(entry->name, name) != 0))
-        entry = entry->next;
+    struct dns_key key;
+    dns_key_set(&key, name, type);
+    struct entry *entry = map_find(&cache->entries, dns_key_bytes(&key));
     if (!entry)
         return NULL;
     if (clock_monotonic_ms() >= entry->expires_ms) {
@@ -92,13 +87,13 @@ void cache_put(struct cache *cache, const char *name, enum record_type type, str
     struct entry *entry = ttl > 0 ? calloc(1, sizeof *entry) : NULL;
     if (!entry)
         return;
-    struct entry **bucket = bucket_of(cache, name, type);
-    strcpy(entry->name, name);
-    entry->type = type;
+    dns_key_set(&entry->key, name, type);
+    if (map_add(&cache->entries, entry) != 0) {
+        free(entry);
+        return;
+    }
     entry->answer = answer_ref(answer);
     entry->expires_ms = clock_monotonic_ms() + (int64_t)ttl * 1000;
-    entry->next = *bucket;
-    *bucket = entry;
     put_first(cache, entry);
     cache->bytes += memory_of(entry);
     while (cache->bytes > cache->limit)
@@ -111,5 +106,6 @@ void cache_free(struct cache *cache)
         return;
     while (cache->oldest)
         evict(cache, cache->oldest);
+    map_free(&cache->entries);
     free(cache);
 }

@@ -9,9 +9,8 @@
 #include "../base/log.h"
 #include "cache.h"
 #include "channel.h"
-#include "hash.h"
+#include "key.h"
 
-#define BUCKETS       1024
 #define QUESTIONS_MAX 10000u /* under way at once; more fail */
 
 #define BREAKER_TIMEOUTS 5    /* in a row make it probe */
@@ -19,10 +18,8 @@
 
 /* One that is under way. */
 struct question {
-    struct question *next; /* in its bucket */
     struct dns *dns;
-    char name[DNS_NAME_MAX + 1];
-    enum record_type type;
+    struct dns_key key;
     bool starting;         /* inside dns_ask(): nobody waits yet */
     bool settled;          /* answered while starting */
     struct answer *answer; /* if so; NULL: no memory */
@@ -36,8 +33,7 @@ struct dns {
     struct cache *cache;
     bool closing;
     uv_timer_t probe_timer;
-    struct question *buckets[BUCKETS];
-    size_t under_way;
+    struct map questions; /* under way */
     enum breaker breaker;
     unsigned timeouts; /* in a row */
 };
@@ -95,26 +91,21 @@ static void probe(struct dns *dns)
 
 /* --- Questions --- */
 
-static struct question **bucket_of(struct dns *dns, const char *name, enum record_type type)
+static struct map_key key_of(const void *value)
 {
-    return &dns->buckets[question_hash(name, type) % BUCKETS];
+    return dns_key_bytes(&((const struct question *)value)->key);
 }
 
 static struct question *find(struct dns *dns, const char *name, enum record_type type)
 {
-    struct question *q = *bucket_of(dns, name, type);
-    while (q && (q->type != type || strcmp(q->name, name) != 0))
-        q = q->next;
-    return q;
+    struct dns_key key;
+    dns_key_set(&key, name, type);
+    return map_find(&dns->questions, dns_key_bytes(&key));
 }
 
 static void question_free(struct question *q)
 {
-    struct question **link = bucket_of(q->dns, q->name, q->type);
-    while (*link != q)
-        link = &(*link)->next;
-    *link = q->next;
-    q->dns->under_way--;
+    map_take(&q->dns->questions, key_of(q));
     free(q);
 }
 
@@ -137,7 +128,7 @@ static struct answer *answer_of(const struct question *q, int status, const unsi
 {
     if (message && size > 0 &&
         (status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND))
-        return answer_parse(q->type, message, (size_t)size);
+        return answer_parse((enum record_type)q->key.type, message, (size_t)size);
     return answer_empty(ANSWER_FAILED, status == ARES_ESERVFAIL ? 2 : 1);
 }
 
@@ -152,7 +143,7 @@ static void on_answer(void *argument, int status, int timeouts, unsigned char *m
     if (!answer)
         log_warn("dns", NULL, LOG_TEXT("error", "out of memory"));
     else if (!dns->closing)
-        cache_put(dns->cache, q->name, q->type, answer);
+        cache_put(dns->cache, q->key.name, (enum record_type)q->key.type, answer);
     if (q->starting) {
         q->answer = answer;
         q->settled = true;
@@ -167,15 +158,14 @@ static void on_answer(void *argument, int status, int timeouts, unsigned char *m
 static struct question *start(struct dns *dns, const char *name, enum record_type type)
 {
     struct question *q = calloc(1, sizeof *q);
-    struct question **bucket = bucket_of(dns, name, type);
     if (!q)
         return NULL;
     q->dns = dns;
-    q->type = type;
-    strcpy(q->name, name);
-    q->next = *bucket;
-    *bucket = q;
-    dns->under_way++;
+    dns_key_set(&q->key, name, type);
+    if (map_add(&dns->questions, q) != 0) {
+        free(q);
+        return NULL;
+    }
     q->starting = true;
     channel_ask(dns->channel, name, (int)type, on_answer, q);
     q->starting = false;
@@ -207,7 +197,7 @@ struct answer *dns_ask(struct dns *dns, const char *name, enum record_type type,
         return answer;
     struct question *q = find(dns, name, type);
     if (!q) {
-        if (dns->breaker == BREAKER_OPEN || dns->under_way >= QUESTIONS_MAX)
+        if (dns->breaker == BREAKER_OPEN || dns->questions.count >= QUESTIONS_MAX)
             return checked(answer_empty(ANSWER_FAILED, 0), code);
         q = start(dns, name, type);
         if (!q)
@@ -244,6 +234,7 @@ int dns_open(uv_loop_t *loop, const struct dns_config *config, struct dns **out,
     struct dns *dns = calloc(1, sizeof *dns);
     if (!dns)
         return error_set(err, -ENOMEM, "DNS: out of memory");
+    dns->questions.key_of = key_of;
     uv_timer_init(loop, &dns->probe_timer);
     dns->probe_timer.data = dns;
     dns->cache = cache_new(config->cache_size);
@@ -259,10 +250,11 @@ int dns_open(uv_loop_t *loop, const struct dns_config *config, struct dns **out,
 /* A channel that closes answers each question; then whoever waits must not be called. */
 static void forget_all(struct dns *dns)
 {
-    for (size_t i = 0; i < BUCKETS; i++)
-        for (struct question *q = dns->buckets[i]; q; q = q->next)
-            while (q->waiters)
-                dns_forget(q->waiters);
+    for (size_t i = 0; i < dns->questions.capacity; i++) {
+        struct question *q = dns->questions.slots[i].value;
+        while (q && q->waiters)
+            dns_forget(q->waiters);
+    }
 }
 
 void dns_close(struct dns *dns)
@@ -273,5 +265,6 @@ void dns_close(struct dns *dns)
     forget_all(dns);
     channel_close(dns->channel);
     cache_free(dns->cache);
+    map_free(&dns->questions);
     uv_close((uv_handle_t *)&dns->probe_timer, on_closed);
 }

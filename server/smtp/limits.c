@@ -1,17 +1,15 @@
 #include "limits.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <uv.h>
 
-#define BUCKETS     4096  /* of the hash table */
+#include "../base/map.h"
+
 #define MINUTE_MS   60000 /* a message costs so much: a minute brings that, times the rate */
 #define V4_NETWORK  (96 + 24)
 #define V6_NETWORK  64
 #define ONE_ADDRESS 128
 
 struct entry {
-    struct entry *chain;         /* in its bucket of the table */
     struct entry *older, *newer; /* among those without a connection */
     struct network key;
     size_t connections;
@@ -20,55 +18,45 @@ struct entry {
 };
 
 struct limits {
-    uint64_t seed; /* so that nobody can choose addresses that share a bucket */
-    struct entry *table[BUCKETS];
+    struct map entries;
     struct entry *oldest, *newest;
-    size_t idle, count;
+    size_t idle;
     int64_t rate; /* messages per minute, as last given */
 };
+
+static struct map_key network_key(const struct network *network)
+{
+    _Static_assert(sizeof *network == sizeof network->address + sizeof network->prefix,
+                   "a key has no padding");
+    return (struct map_key){network, sizeof *network};
+}
+
+static struct map_key key_of(const void *value)
+{
+    return network_key(&((const struct entry *)value)->key);
+}
 
 struct limits *limits_new(void)
 {
     struct limits *limits = calloc(1, sizeof *limits);
     if (limits)
-        uv_random(NULL, NULL, &limits->seed, sizeof limits->seed, 0, NULL);
+        limits->entries.key_of = key_of;
     return limits;
 }
 
 void limits_free(struct limits *limits)
 {
-    for (size_t i = 0; limits && i < BUCKETS; i++)
-        for (struct entry *e = limits->table[i], *next; e; e = next) {
-            next = e->chain;
-            free(e);
-        }
+    if (!limits)
+        return;
+    for (size_t i = 0; i < limits->entries.capacity; i++)
+        free(limits->entries.slots[i].value);
+    map_free(&limits->entries);
     free(limits);
-}
-
-static struct entry **bucket(struct limits *limits, const struct network *key)
-{
-    uint64_t parts[2], hash = limits->seed ^ key->prefix;
-    memcpy(parts, key->address.bytes, sizeof parts);
-    for (int i = 0; i < 2; i++) { /* the finalizer of MurmurHash3, each time */
-        hash ^= parts[i];
-        hash = (hash ^ hash >> 33) * 0xff51afd7ed558ccdu;
-        hash = (hash ^ hash >> 33) * 0xc4ceb9fe1a85ec53u;
-        hash ^= hash >> 33;
-    }
-    return &limits->table[hash % BUCKETS];
-}
-
-static bool same(const struct network *a, const struct network *b)
-{
-    return a->prefix == b->prefix && memcmp(&a->address, &b->address, sizeof a->address) == 0;
 }
 
 static struct entry *find(struct limits *limits, const struct network *key)
 {
-    struct entry *e = *bucket(limits, key);
-    while (e && !same(&e->key, key))
-        e = e->chain;
-    return e;
+    return map_find(&limits->entries, network_key(key));
 }
 
 static struct entry *find_or_add(struct limits *limits, const struct network *key)
@@ -79,21 +67,16 @@ static struct entry *find_or_add(struct limits *limits, const struct network *ke
     e = calloc(1, sizeof *e);
     if (!e)
         return NULL;
-    struct entry **head = bucket(limits, key);
     e->key = *key;
-    e->chain = *head;
-    *head = e;
-    limits->count++;
-    return e;
+    if (map_add(&limits->entries, e) == 0)
+        return e;
+    free(e);
+    return NULL;
 }
 
 static void forget(struct limits *limits, struct entry *e)
 {
-    struct entry **link = bucket(limits, &e->key);
-    while (*link != e)
-        link = &(*link)->chain;
-    *link = e->chain;
-    limits->count--;
+    map_take(&limits->entries, key_of(e));
     free(e);
 }
 
@@ -225,5 +208,5 @@ bool limits_take_message(struct limits *limits, const struct access_config *acce
 
 size_t limits_count(const struct limits *limits)
 {
-    return limits->count;
+    return limits->entries.count;
 }
