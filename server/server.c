@@ -356,7 +356,7 @@ static int start_parts(struct server *server, struct error *err)
         code = reload_new(&server->loop, reloaded, server, &server->reload);
     if (code == 0)
         code = listeners_open(&server->loop, config, server->sockets, &hooks, server,
-                              spool_body_directory(server->spool), &server->listeners, err);
+                              spool_scratch_directory(server->spool), &server->listeners, err);
     if (code != 0)
         return code;
     spool_on_change(server->spool, spool_changed, server);

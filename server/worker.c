@@ -194,7 +194,7 @@ static void begin_outgoing(struct job *job)
         .transaction = job->transaction,
         .message = job->message,
         .verdicts = job->verdicts,
-        .directory = spool_body_directory(job->workers->spool),
+        .spool = job->workers->spool,
     };
 }
 
