@@ -43,6 +43,14 @@ static bool is_refused(const struct processing *p)
     return t->auth && policy_refuses(&p->config->auth, &t->envelope, t->auth, &t->reply);
 }
 
+static bool is_too_large(const struct processing *p)
+{
+    if (p->message->too_large)
+        reply_set(&p->transaction->reply, 552, "5.3.4", MESSAGE_TOO_LARGE, HEADER_MAX_BYTES,
+                  HEADER_MAX_FIELDS);
+    return p->message->too_large;
+}
+
 static int run_rules_for(struct processing *p, size_t state, size_t index)
 {
     struct transaction *t = p->transaction;
@@ -101,7 +109,7 @@ int processing_decide(struct processing *p, size_t state, bool *store)
     p->at = "parse";
     if (!p->message)
         code = message_parse(t->data, t->received_ms / 1000, &p->message, &err);
-    if (code != 0)
+    if (code != 0 || is_too_large(p))
         return code;
     p->at = "rules";
     code = run_rules(p, state);
