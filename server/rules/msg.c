@@ -189,7 +189,7 @@ static void push_reply_text(lua_State *L, struct run *run)
     lua_call(L, 2, 1);
 }
 
-/* Sorted as DESIGN.md lists them: view_unknown_field() shows the names. */
+/* Sorted as mxhook-rules(7) lists them: view_unknown_field() shows the names. */
 static const char *const field_names[] = {
     "subject", "text",       "html",       "from",     "to",        "cc",
     "date",    "timestamp",  "message_id", "size",     "headers",   "attachments",
