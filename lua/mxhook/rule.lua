@@ -6,7 +6,7 @@
 local core = require "mxhook.core"
 local nearest = require "mxhook.nearest"
 
-local error, setmetatable, getinfo = error, setmetatable, debug.getinfo
+local error, setmetatable, getinfo, insert = error, setmetatable, debug.getinfo, table.insert
 
 local rule = {}
 
@@ -24,6 +24,8 @@ end
 function rule.parts(value)
     return parts_of[value]
 end
+
+local warnings = {}
 
 -- The files that are being loaded, by name, and the one whose chunk runs.
 local sources, current = {}, nil
@@ -77,6 +79,23 @@ function rule.fail(key, text)
     local name, line = caller()
     if key and sources[name] then line = line_of(sources[name], key) or line end
     error(("%s:%d: %s"):format(name or "?", line or 0, text), 0)
+end
+
+--- Warns of what loads but is hardly meant: "10-alias.lua:4: text", as rule.fail() would say.
+function rule.warn(key, text)
+    local name, line = caller()
+    if key and sources[name] then line = line_of(sources[name], key) or line end
+    insert(warnings, ("%s:%d: %s"):format(name or "?", line or 0, text))
+end
+
+--- The same, where the place is known: "10-alias.lua:3".
+function rule.warn_at(place, text) insert(warnings, place .. ": " .. text) end
+
+--- The warnings since the last call, in the order in which they came.
+function rule.take_warnings()
+    local taken = warnings
+    warnings = {}
+    return taken
 end
 
 --- Checks an answer that a rule will give; raises as rule.fail().

@@ -61,6 +61,16 @@ static int core_format_double(lua_State *L)
     return 1;
 }
 
+/* core.is_also(value): did route.also() make it? */
+static int core_is_also(lua_State *L)
+{
+    struct error why = {""};
+    luaL_checkany(L, 1);
+    lua_settop(L, 1);
+    lua_pushboolean(L, answer_read(L, 1, NULL, &why) == ANSWER_ALSO);
+    return 1;
+}
+
 /* core.now() -> Unix time in seconds, whole */
 static int core_now(lua_State *L)
 {
@@ -99,6 +109,7 @@ void core_open(lua_State *L)
                                          {"zone_offset", zone_offset},
                                          {"format_double", core_format_double},
                                          {"check", core_check},
+                                         {"is_also", core_is_also},
                                          {"now", core_now},
                                          {"encode_base64", core_encode_base64},
                                          {"find", pattern_find},

@@ -33,6 +33,10 @@ void ruleset_unref(struct ruleset *ruleset);          /* any thread; takes NULL 
 /* How many rules there are, for the log. */
 size_t ruleset_count(const struct ruleset *ruleset);
 
+/* What loads but is hardly meant, a line each, "10-alias.lua:4: ...": for `mxhook check`. Lives as long
+ * as the ruleset. Any thread. */
+const char *ruleset_warnings(const struct ruleset *ruleset);
+
 /* "3 rules, 12 aliases"; compared to `before` (NULL: not) also "; added: 20-vip.lua:4; removed:
  * ...": for the log of a reload, and for `mxhook check`. A rule is known by its file and line. Any
  * thread. */
