@@ -65,6 +65,7 @@ void config_unref(struct config *config)
     free(config->rules.directory);
     free(config->spool.directory);
     free(config->deliver.retry.schedule_ms);
+    free(config->deliver.retry.unreachable_ms);
     arena_free(config->deliver.on_failure_arena);
     free(config->deliver.ca_file);
     free(config->deliver.source_address);
