@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "deliver/srs.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "mail/message.h"
 #include "mail/payload.h"
 #include "outcome.h"
@@ -57,6 +58,14 @@ static void log_failure(const struct transaction *t, const char *what, int code)
                 LOG_TEXT("error", strerror(-code)));
 }
 
+static void count_auth(const struct auth_result *auth)
+{
+    metric_add(METRIC_AUTH_RESULTS_TOTAL, 1, "spf", auth_code_name(auth->spf.code));
+    for (size_t i = 0; i < auth->dkim_count; i++)
+        metric_add(METRIC_AUTH_RESULTS_TOTAL, 1, "dkim", auth_code_name(auth->dkim[i].code));
+    metric_add(METRIC_AUTH_RESULTS_TOTAL, 1, "dmarc", auth_code_name(auth->dmarc.code));
+}
+
 static int authenticate(struct job *job)
 {
     struct transaction *t = job->transaction;
@@ -65,6 +74,7 @@ static int authenticate(struct job *job)
     int code = auth_conclude(t->check, &job->auth);
     if (code != 0)
         return code;
+    count_auth(job->auth);
     t->auth = job->auth;
     t->envelope.received_spf = job->auth->received_spf;
     t->envelope.authentication_results = job->auth->authentication_results;
@@ -132,7 +142,8 @@ static int run_rules_for(struct job *job, size_t state, size_t index)
     struct transaction *t = job->transaction;
     struct header_list headers = {0};
     struct rules_input input = {job->message, t, t->envelope.recipients[index], &headers};
-    int code = payload_headers(job->message, &t->envelope, input.recipient, job->config->hostname,
+    struct receiver receiver = ruleset_receiver(t->rules, job->config->hostname);
+    int code = payload_headers(job->message, &t->envelope, input.recipient, &receiver,
                                job->message->arena, &headers);
     if (code == 0)
         code = ruleset_run(t->rules, state, &input, &job->verdicts[index]);
@@ -145,12 +156,18 @@ static int reverse_bounce(struct job *job, const char *recipient, struct verdict
 {
     char original[SRS_SIZE];
     const struct transaction *t = job->transaction;
-    if (srs_reverse(&job->config->forward, recipient, t->received_ms / 1000, original) != SRS_VALID)
+    if (!t->bounce ||
+        srs_reverse(&job->config->forward, recipient, t->received_ms / 1000, original) != SRS_VALID)
         return 0;
     *verdict = verdict_to(original, "srs");
     log_info("ruled", t->id, LOG_TEXT("recipient", recipient), LOG_TEXT("verdict", "deliver"),
              LOG_TEXT("rule", "srs"), LOG_TEXT("to", original));
     return *verdict ? 0 : -ENOMEM;
+}
+
+static void count_verdict(const struct verdict *verdict)
+{
+    metric_add(METRIC_RECIPIENTS_TOTAL, 1, verdict_name(verdict->kind));
 }
 
 static int run_rules(struct job *job, size_t state)
@@ -164,6 +181,8 @@ static int run_rules(struct job *job, size_t state)
         code = reverse_bounce(job, job->transaction->envelope.recipients[i], &job->verdicts[i]);
         if (code == 0 && !job->verdicts[i])
             code = run_rules_for(job, state, i);
+        if (code == 0)
+            count_verdict(job->verdicts[i]);
     }
     return code;
 }
@@ -175,7 +194,7 @@ static void begin_outgoing(struct job *job)
         .transaction = job->transaction,
         .message = job->message,
         .verdicts = job->verdicts,
-        .directory = spool_body_directory(job->workers->spool),
+        .spool = job->workers->spool,
     };
 }
 
@@ -266,8 +285,11 @@ static void run_worker(void *argument)
     struct worker *worker = argument;
     struct task *task;
     task_name_thread("mxhook-worker");
-    while ((task = task_queue_take(&worker->workers->queue)))
+    while ((task = task_queue_take(&worker->workers->queue))) {
+        metric_add(METRIC_WORKERS_BUSY, 1);
         task->run(task, worker);
+        metric_add(METRIC_WORKERS_BUSY, -1);
+    }
 }
 
 static int start_threads(struct workers *workers, size_t count)

@@ -92,11 +92,13 @@ struct access_config {
 
 struct rules_config {
     char *directory;
-    size_t workers;        /* threads, each with a Lua state */
-    int64_t time_limit_ms; /* of one message's rules, for one recipient */
-    size_t memory_limit;   /* bytes of one Lua state */
-    size_t text_limit;     /* bytes of msg.text and msg.html that rules see */
-    bool unsafe;           /* rules may use os, io, ffi, debug */
+    size_t workers;          /* threads, each with a Lua state */
+    int64_t time_limit_ms;   /* of one message's rules, for one recipient */
+    size_t memory_limit;     /* bytes of one Lua state */
+    size_t text_limit;       /* bytes of msg.text and msg.html that rules see */
+    bool unsafe;             /* rules may use os, io, ffi, debug */
+    char **reserved_headers; /* globs over names of fields that are removed on arrival */
+    size_t reserved_header_count;
 };
 
 struct spool_config {
@@ -207,6 +209,9 @@ int config_defaults(const char *rules_directory, struct config **out, struct err
 
 /* Writes to stdout an example that documents every option and its default. 0 or negative errno. */
 int config_print_example(void);
+
+/* Writes to stdout a list of all options in mdoc(7), for mxhook.lua(5). 0 or negative errno. */
+int config_print_mdoc(void);
 
 struct config *config_ref(struct config *config); /* any thread */
 void config_unref(struct config *config);         /* any thread; takes NULL */

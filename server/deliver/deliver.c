@@ -15,8 +15,10 @@
 
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../base/metrics.h"
 #include "attempt.h"
 #include "notice.h"
+#include "observe.h"
 #include "report.h"
 #include "retry.h"
 #include "schedule.h"
@@ -50,7 +52,7 @@ struct deliver {
     bool more; /* the spool has something due that was not brought */
     uv_timer_t timer;
     bool timer_open;
-    int64_t wake_ms; /* that the timer is set for, on the monotonic clock; INT64_MAX: not set */
+    int64_t wake_ms;   /* that the timer is set for, on the monotonic clock; INT64_MAX: not set */
     int64_t ask_ms;    /* the same: when to ask the spool */
     int64_t tidied_ms; /* when the schedule last was */
     uint32_t random;
@@ -111,21 +113,25 @@ static void log_change(const struct schedule_change *c, const char *error)
 /* Without memory for it, claims bring some of it in vain; no harm is done. */
 static void hold(struct deliver *d, const struct schedule_change *change)
 {
-    struct held held = {.failures = change->failures, .most = (unsigned)change->most};
+    struct held held = {.scope = change->scope == CHANGE_LANE ? HELD_LANE : HELD_ORIGIN,
+                        .failures = change->failures,
+                        .most = (unsigned)change->most};
     if (change->until_ms)
         held.until_ms = clock_unix_ms() + change->until_ms - clock_monotonic_ms();
-    if (change->scope == CHANGE_LANE)
-        return;
     origin_of(change->name, held.origin);
     (void)spool_hold(d->spool, change->name, &held);
 }
 
-/* Tells the log and the spool; `error`: of the attempt that has ended, if one has. */
-static void take_changes(struct deliver *d, const char *error)
+/* Tells the log and the spool; `error`: of the attempt that has ended, if one has. Returns until when
+ * (Unix time) its destination is held after 410 in a row; 0: it is not. */
+static int64_t take_changes(struct deliver *d, const char *error)
 {
     struct schedule_change change;
     struct job *job;
+    int64_t gone_ms = 0;
     while (schedule_change(d->schedule, &change)) {
+        if (change.what == CHANGE_GONE)
+            gone_ms = clock_unix_ms() + change.pause_ms;
         log_change(&change, error);
         hold(d, &change);
         if (change.until_ms)
@@ -138,9 +144,15 @@ static void take_changes(struct deliver *d, const char *error)
         spool_release(d->spool, flight->delivery);
         free(flight);
     }
+    return gone_ms;
 }
 
 /* ---- Attempts ---- */
+
+static void count_in_flight(const struct deliver *d)
+{
+    metric_set(METRIC_DELIVERIES_IN_FLIGHT, (double)schedule_in_flight(d->schedule));
+}
 
 static void leave_list(struct flight *flight)
 {
@@ -172,10 +184,8 @@ static enum outcome decide(struct deliver *d, struct delivery *delivery,
     *pause_ms = STARVED_MS;
     if (result->starved)
         return OUTCOME_RETRY;
-    delivery->attempts += verdict_costs(end->verdict, result->protocol);
+    delivery->attempts += retry_costs(&terms);
     terms.attempts = delivery->attempts;
-    if (end->verdict == VERDICT_OURS) /* nothing is known of the receiver: by its age */
-        terms.down_ms = clock_unix_ms() - delivery->created_ms;
     if (end->opens_ms)
         terms.asked_ms = end->opens_ms - clock_monotonic_ms();
     enum outcome outcome = retry_outcome(&terms);
@@ -184,13 +194,13 @@ static enum outcome decide(struct deliver *d, struct delivery *delivery,
 }
 
 static void hand_back(struct deliver *d, struct delivery *delivery, enum outcome outcome,
-                      int64_t pause_ms)
+                      int64_t pause_ms, int64_t gone_ms)
 {
     delivery->due_ms = clock_unix_ms() + pause_ms;
     if (outcome == OUTCOME_DELIVERED) {
         spool_delivered(d->spool, delivery);
     } else if (outcome == OUTCOME_FAILED) {
-        delivery->notice = notice_new(&d->config->deliver, delivery);
+        delivery->notice = notice_new(&d->config->deliver, delivery, gone_ms);
         spool_failed(d->spool, delivery);
     } else {
         ask_in(d, pause_ms + SETTLE_MS);
@@ -214,11 +224,13 @@ static void attempt_ended(void *context, struct delivery *delivery,
     leave_list(flight);
     schedule_ended(d->schedule, &flight->job, &end, clock_monotonic_ms());
     free(flight);
+    count_in_flight(d);
     report_note(delivery, result);
     enum outcome outcome = decide(d, delivery, result, &end, &pause_ms);
     report_log(delivery, result, outcome, pause_ms);
-    take_changes(d, result->error);
-    hand_back(d, delivery, outcome, pause_ms);
+    observe_attempt(delivery, result, outcome);
+    int64_t gone_ms = take_changes(d, result->error);
+    hand_back(d, delivery, outcome, pause_ms, gone_ms);
     bool low = schedule_room(d->schedule).low;
     if (d->more && ((low && !was_low) || schedule_in_hand(d->schedule) == 0))
         ask_spool(d);
@@ -228,8 +240,7 @@ static void attempt_ended(void *context, struct delivery *delivery,
 /* Begins it, or gives it back to the spool for want of memory. */
 static void begin(struct deliver *d, struct flight *flight)
 {
-    flight->attempt =
-        attempt_start(d->senders, d->config, flight->delivery, attempt_ended, flight);
+    flight->attempt = attempt_start(d->senders, d->config, flight->delivery, attempt_ended, flight);
     if (!flight->attempt) {
         schedule_cancel(d->schedule, &flight->job);
         spool_release(d->spool, flight->delivery);
@@ -255,6 +266,7 @@ static void pump(struct deliver *d)
         return;
     while ((job = schedule_next(d->schedule, clock_monotonic_ms())))
         begin(d, (struct flight *)job);
+    count_in_flight(d);
     int64_t wake = schedule_wake(d->schedule);
     if (wake != SCHEDULE_NEVER)
         set_timer(d, wake - clock_monotonic_ms());
@@ -340,6 +352,7 @@ static void ask_spool(struct deliver *d)
     d->claim.limit = room.jobs;
     d->claim.bytes = room.bytes;
     d->claim.per_origin = room.per_origin;
+    d->claim.per_lane = room.per_lane;
     d->claim.done = claimed;
     d->claim.context = d;
     spool_claim(d->spool, &d->claim);

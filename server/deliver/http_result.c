@@ -93,8 +93,7 @@ static bool is_connected(const struct http_handle *h)
 /* Once there is a connection, libcurl says "unsupported protocol" of what came back on it. */
 static bool is_hopeless(const struct http_handle *h, CURLcode rc)
 {
-    return rc == CURLE_URL_MALFORMAT ||
-           (rc == CURLE_UNSUPPORTED_PROTOCOL && !is_connected(h)) ||
+    return rc == CURLE_URL_MALFORMAT || (rc == CURLE_UNSUPPORTED_PROTOCOL && !is_connected(h)) ||
            sockets_out_are_denied(&h->sockets);
 }
 
@@ -148,6 +147,22 @@ static void describe_early(struct http_handle *h, CURLcode rc, long status)
              (long long)sent, (unsigned long long)payload_size(h->request->payload), after);
 }
 
+/* By what an operator would look at. */
+static const char *failure_of(CURLcode rc)
+{
+    switch (rc) {
+    case CURLE_OPERATION_TIMEDOUT: return "timeout";
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY: return "dns";
+    case CURLE_COULDNT_CONNECT: return "connect";
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM: return "tls";
+    default: return "other";
+    }
+}
+
 void http_result_fill(struct http_handle *h, CURLcode rc)
 {
     struct attempt_result *result = &h->result;
@@ -161,6 +176,7 @@ void http_result_fill(struct http_handle *h, CURLcode rc)
     result->repeated = h->fresh;
     curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
     result->status = is_answered(h, rc, status, result->sent) ? (int)status : 0;
+    result->failure = result->status == 0 ? failure_of(rc) : NULL;
     result->broken = result->status == 0 && is_broken(h, rc);
     result->unfinished = status >= 200 && status < 300 && result->status && !result->sent;
     result->retry_after_ms = wait_asked_ms(&h->wait, result->status);

@@ -35,8 +35,8 @@ struct lane {
     struct job *ready, **ready_end;
     struct breaker breaker; /* of the destination: 5xx, and no answer */
     struct pace pace;
-    unsigned gone;    /* 410 in a row */
-    bool told;        /* a hold of it was told of */
+    unsigned gone; /* 410 in a row */
+    bool told;     /* a hold of it was told of */
     size_t in_flight, in_hand;
     size_t max_in_flight; /* the operator's; 0: the origin's */
     size_t most;          /* in hand at once, as last told; 0: no limit of its own */

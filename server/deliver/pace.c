@@ -4,10 +4,10 @@
 
 #define PAUSE_MIN_MS 1000
 #define PAUSE_MAX_MS 60000
-#define DECREASE     0.9 /* of what was taken, or of the rate before */
-#define DECREASE_MAX 0.5 /* of the rate before, at once */
+#define DECREASE     0.9   /* of what was taken, or of the rate before */
+#define DECREASE_MAX 0.5   /* of the rate before, at once */
 #define INCREASE     0.004 /* a second, of the rate that it was last lowered to */
-#define FASTER_S     30.0 /* after which it grows twice as fast, and with the square of the time */
+#define FASTER_S     30.0  /* after which it grows twice as fast, and with the square of the time */
 #define RATE_MIN     (1.0 / 3600)
 #define RATE_UNKNOWN 1.0 /* where it has taken nothing yet */
 
@@ -56,9 +56,9 @@ static void lower(struct pace *pace, int64_t next_ms, int64_t now_ms)
 {
     double seconds = (double)(now_ms - pace->since_ms) / 1000;
     double measured = DECREASE * pace->took / (seconds < 1 ? 1 : seconds);
-    if (pace->rate > 0)
+    if (pace->rate > 0 && pace->took > 0)
         pace->rate = between(measured, pace->rate * DECREASE_MAX, pace->rate * DECREASE);
-    else
+    else if (pace->rate <= 0)
         pace->rate = pace->took > 0 ? measured : RATE_UNKNOWN;
     if (pace->rate < RATE_MIN)
         pace->rate = RATE_MIN;
@@ -93,7 +93,7 @@ void pace_slow_down(struct pace *pace, int64_t begun_ms, int64_t asked_ms, int64
 
 void pace_strained(struct pace *pace, int64_t begun_ms, int64_t now_ms)
 {
-    if (is_news(pace, begun_ms))
+    if (pace->took > 0 && is_news(pace, begun_ms))
         lower(pace, now_ms, now_ms);
 }
 

@@ -27,7 +27,7 @@ static void log_mail(const struct delivery *delivery, const struct attempt_resul
 }
 
 void report_log(const struct delivery *delivery, const struct attempt_result *result,
-                        enum outcome outcome, int64_t pause_ms)
+                enum outcome outcome, int64_t pause_ms)
 {
     char url[REDACT_SIZE];
     if (destination_is_mail(&delivery->destination)) {

@@ -10,13 +10,19 @@ static unsigned attempts_max(const struct retry_terms *terms)
     return terms->config->attempts;
 }
 
+bool retry_costs(const struct retry_terms *terms)
+{
+    return verdict_costs(terms->verdict, terms->protocol) ||
+           (terms->verdict == VERDICT_UNREACHED && attempts_max(terms) == 1);
+}
+
 enum outcome retry_outcome(const struct retry_terms *terms)
 {
     if (terms->verdict == VERDICT_DELIVERED)
         return OUTCOME_DELIVERED;
     if (terms->verdict == VERDICT_FINAL || terms->verdict == VERDICT_GONE)
         return OUTCOME_FAILED;
-    if (!verdict_costs(terms->verdict, terms->protocol))
+    if (!retry_costs(terms))
         return OUTCOME_RETRY;
     return terms->attempts >= attempts_max(terms) ? OUTCOME_FAILED : OUTCOME_RETRY;
 }
@@ -49,8 +55,7 @@ int64_t retry_pause_ms(const struct retry_terms *terms)
     int64_t asked = terms->asked_ms < RETRY_AFTER_MAX_MS ? terms->asked_ms : RETRY_AFTER_MAX_MS;
     if (terms->verdict == VERDICT_SLOW_DOWN)
         return asked;
-    bool costs = verdict_costs(terms->verdict, terms->protocol);
-    int64_t pause = costs ? scheduled_ms(terms) : unreachable_ms(terms);
+    int64_t pause = retry_costs(terms) ? scheduled_ms(terms) : unreachable_ms(terms);
     if (asked > pause)
         pause = asked;
     int64_t spread = pause / 10 * (terms->random % 1024) / 1024;

@@ -22,12 +22,15 @@ struct retry_terms {
     const struct destination *destination;
     enum verdict verdict;
     enum protocol protocol;
-    unsigned attempts;      /* made, this one included if it costs one */
-    int64_t asked_ms;       /* the pause that the receiver asked for; 0: none */
-    int64_t down_ms;        /* it has not been reached for so long */
-    uint32_t random;        /* spreads deliveries that failed together: up to a tenth is added */
+    unsigned attempts; /* made, this one included if it costs one */
+    int64_t asked_ms;  /* the pause that the receiver asked for; 0: none */
+    int64_t down_ms;   /* it has not been reached for so long */
+    uint32_t random;   /* spreads deliveries that failed together: up to a tenth is added */
 };
 
+/* Does it use up one of the attempts? verdict_costs() says so; and where the operator allows one
+ * only, one that has not reached the receiver is that one. */
+bool retry_costs(const struct retry_terms *terms);
 enum outcome retry_outcome(const struct retry_terms *terms);
 /* The pause before the next attempt: of the schedule, or, where the receiver was not reached, of
  * the config's unreachable_schedule, by how long it has not been; at least what the receiver asked

@@ -31,8 +31,7 @@ static double read_unit(const char **text)
         return 1000;
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         size_t size = strlen(units[i].name);
-        if (strncasecmp(*text, units[i].name, size) != 0 ||
-            isalpha((unsigned char)(*text)[size]))
+        if (strncasecmp(*text, units[i].name, size) != 0 || isalpha((unsigned char)(*text)[size]))
             continue;
         *text += size;
         return units[i].ms;
@@ -69,7 +68,8 @@ static bool read_date(const char *text, int64_t now_ms, int64_t *ms)
 {
     char iso[VALUE_SIZE];
     int year, month, day, hour, minute, second;
-    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &year, &month, &day, &hour, &minute, &second) == 6) {
+    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &year, &month, &day, &hour, &minute, &second) ==
+        6) {
         snprintf(iso, sizeof iso, "%04d%02d%02d %02d:%02d:%02d", year % 10000, month % 100,
                  day % 100, hour % 100, minute % 100, second % 100);
         text = iso;
@@ -115,8 +115,7 @@ static bool starts(const char *name, const char *with)
     return strncasecmp(name, with, strlen(with)) == 0;
 }
 
-static void read_value(struct wait_asked *wait, const char *name, const char *value,
-                       int64_t now_ms)
+static void read_value(struct wait_asked *wait, const char *name, const char *value, int64_t now_ms)
 {
     int64_t ms;
     if (strcasecmp(name, "retry-after-ms") == 0) {

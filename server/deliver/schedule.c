@@ -10,9 +10,9 @@
 #define HAND_MAX      1024u /* jobs in hand, or twice the requests at once if more */
 #define ORIGIN_MAX    256u  /* of one origin, or twice its requests at once if more */
 #define SLOW_MS       1000  /* an origin whose answers take longer is slow */
-#define RESERVE       8     /* one in so many is left: of the slots by slow ones, of the hand by all */
-#define PACED_MS      5000  /* of a lane that has a rate no more is in hand than it takes in this */
-#define RETURN_MS     2000  /* what must wait for longer is returned */
+#define RESERVE       8 /* one part in so many is left to others: slots by slow ones, the hand by all */
+#define PACED_MS      5000 /* of a lane that has a rate no more is in hand than it takes in this */
+#define RETURN_MS     2000 /* what must wait for longer is returned */
 #define GONE_PAUSE_MS 3600000
 
 struct schedule {
@@ -91,7 +91,10 @@ static bool has_room_for(const struct schedule *s, const struct lane *lane, uint
         return true;
     if (lane->most > 0 && lane->in_hand >= lane->most)
         return false;
-    return s->in_hand < most - most / RESERVE && origin->in_hand < hand_of_origin(s, origin) &&
+    size_t of_origin = hand_of_origin(s, origin);
+    if (lane->in_hand > 0 && lane->in_hand >= of_origin - of_origin / RESERVE)
+        return false; /* what is left is for its other lanes */
+    return s->in_hand < most - most / RESERVE && origin->in_hand < of_origin &&
            origin->bytes + bytes <= SCHEDULE_HAND_BYTES / (s->active + 1);
 }
 
@@ -109,8 +112,11 @@ static bool origin_may(const struct schedule *s, const struct origin *origin)
 }
 
 /* When a lane may begin one more; SCHEDULE_NEVER: not before one of its own has ended. */
-static int64_t lane_next(const struct lane *lane)
+static int64_t lane_next(const struct schedule *s, const struct lane *lane)
 {
+    size_t slots = slots_of_origin(s);
+    if (is_slow(lane->origin) && lane->in_flight >= slots - slots / RESERVE)
+        return SCHEDULE_NEVER; /* what is left is for its other lanes */
     if (lane->breaker.state == BREAKER_OPEN)
         return lane->breaker.until_ms;
     if (lane->breaker.state == BREAKER_PROBING && lane->in_flight > 0)
@@ -366,7 +372,7 @@ static struct job *next_of_origin(struct schedule *s, struct origin *origin, int
             lanes_queue(&s->lanes, lane);
             return NULL;
         }
-        int64_t at_ms = lane_next(lane);
+        int64_t at_ms = lane_next(s, lane);
         struct job *job = at_ms <= now_ms ? shift(lane) : NULL;
         lanes_queue(&s->lanes, lane);
         if (job) {
@@ -552,11 +558,13 @@ void schedule_tidy(struct schedule *s, int64_t now_ms)
 struct schedule_room schedule_room(const struct schedule *s)
 {
     size_t most = hand_max(s);
+    size_t per_origin = at_most(origin_hand_max(s), share_of(most, s->active));
     bool full = s->in_hand >= most || s->bytes >= SCHEDULE_HAND_BYTES;
     return (struct schedule_room){
         .jobs = full ? 0 : most - s->in_hand,
         .bytes = full ? 0 : SCHEDULE_HAND_BYTES - s->bytes,
-        .per_origin = at_most(origin_hand_max(s), share_of(most, s->active)),
+        .per_origin = per_origin,
+        .per_lane = per_origin - per_origin / RESERVE,
         .low = s->in_hand <= most / 2 && s->bytes <= SCHEDULE_HAND_BYTES / 2,
     };
 }

@@ -38,7 +38,7 @@ void lane_of(const char *url, char lane[LANE_SIZE]);
 
 /* Embedded in the caller's struct, which stays where it is until the job is out again. */
 struct job {
-    struct job *next;   /* the schedule's, as all of it */
+    struct job *next; /* the schedule's, as all of it */
     struct lane *lane;
     uint64_t bytes;
     int64_t begun_ms;

@@ -42,5 +42,5 @@ bool verdict_costs(enum verdict verdict, enum protocol protocol)
 {
     if (verdict == VERDICT_SLOW_DOWN)
         return false;
-    return protocol == PROTOCOL_SMTP || (verdict != VERDICT_UNREACHED && verdict != VERDICT_OURS);
+    return protocol == PROTOCOL_SMTP || verdict != VERDICT_UNREACHED;
 }

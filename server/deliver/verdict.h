@@ -12,13 +12,13 @@
 
 enum verdict {
     VERDICT_DELIVERED,
-    VERDICT_REFUSED,     /* answered, and is well: a 3xx, a 4xx, an SMTP reply about the message */
-    VERDICT_FAILING,     /* answered 5xx; the whole request was sent and no answer came; no HTTP */
-    VERDICT_SLOW_DOWN,   /* flow control: 429, or 503 with Retry-After; costs no attempt */
-    VERDICT_GONE,        /* 410: the end of the delivery */
-    VERDICT_UNREACHED,   /* the receiver is down: not the whole request was sent */
-    VERDICT_FINAL,       /* an SMTP reply that will not change, a URL that is none: the end */
-    VERDICT_OURS,        /* it failed for a reason of this machine's; says nothing of the receiver */
+    VERDICT_REFUSED,   /* answered, and is well: a 3xx, a 4xx, an SMTP reply about the message */
+    VERDICT_FAILING,   /* answered 5xx; the whole request was sent and no answer came; no HTTP */
+    VERDICT_SLOW_DOWN, /* flow control: 429, or 503 with Retry-After; costs no attempt */
+    VERDICT_GONE,      /* 410: the end of the delivery */
+    VERDICT_UNREACHED, /* the receiver is down: not the whole request was sent */
+    VERDICT_FINAL,     /* an SMTP reply that will not change, a URL that is none: the end */
+    VERDICT_OURS,      /* it failed for a reason of this machine's; says nothing of the receiver */
 };
 
 /* Any thread. */

@@ -16,7 +16,8 @@ static struct config *make_config(const struct rig *rig, const char *deliver)
     assert_non_null(file);
     fprintf(file,
             "domains = { 'example.com' }\n"
-            "deliver = { schedule = { '50ms' }, connect_timeout = '1s', timeout = '2s', %s }\n",
+            "deliver = { schedule = { '50ms' }, unreachable_schedule = { '50ms' }, connect_timeout "
+            "= '1s', timeout = '2s', %s }\n",
             deliver);
     fclose(file);
     if (config_load(path, &config, &err) != 0)
@@ -151,7 +152,7 @@ void rig_check_error(const struct rig *rig, const char *like)
 
 struct payload *rig_large_payload(struct rig *rig, size_t tail_size)
 {
-    struct spill *head = spill_new(spool_body_directory(rig->bench->spool), "m-1.head");
+    struct spill *head = spool_new_body(rig->bench->spool, "m-1.head");
     struct spill *tail = spill_from_bytes("", 0);
     char line[16];
     for (int i = 0; spill_size(head) < 3 * SPILL_THRESHOLD; i++) {

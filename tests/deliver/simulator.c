@@ -190,9 +190,11 @@ static void settle(struct sim *sim, struct mail *mail, struct attempt_result *re
                           .strained = result->status == 503};
     schedule_ended(sim->schedule, &mail->job, &end, sim->now_ms);
     mail->attempts += verdict_costs(end.verdict, PROTOCOL_HTTP);
-    struct retry_terms terms = {&sim->config->retry, &plain, end.verdict, PROTOCOL_HTTP,
-                                mail->attempts, result->retry_after_ms, end.outage_ms,
-                                sim->random = sim->random * 1664525u + 1013904223u};
+    struct retry_terms terms = {
+        &sim->config->retry, &plain,
+        end.verdict,         PROTOCOL_HTTP,
+        mail->attempts,      result->retry_after_ms,
+        end.outage_ms,       sim->random = sim->random * 1664525u + 1013904223u};
     enum outcome outcome = retry_outcome(&terms);
     if (end.opens_ms)
         terms.asked_ms = end.opens_ms - sim->now_ms;

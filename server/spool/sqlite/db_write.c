@@ -1,0 +1,389 @@
+/* Rows in, rows changed, rows out. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../origin.h"
+#include "db_private.h"
+
+#define ATTEMPTS_KEPT 20
+
+static void bind_text(sqlite3_stmt *s, int index, const char *text)
+{
+    sqlite3_bind_text(s, index, text, -1, SQLITE_STATIC); /* NULL binds NULL */
+}
+
+/* ---- Inserting ---- */
+
+/* A spill is a row's bytes, or its file's name and size. Every bind is of memory that outlives the
+ * step. */
+static int bind_spill(sqlite3_stmt *s, int file_index, const struct spill *spill)
+{
+    if (spill_fd(spill) < 0)
+        sqlite3_bind_blob64(s, file_index + 1, spill_memory(spill), spill_size(spill),
+                            SQLITE_STATIC);
+    else if (!spill_name(spill))
+        return -EINVAL; /* a file without a name would be lost */
+    else {
+        bind_text(s, file_index, spill_name(spill));
+        sqlite3_bind_int64(s, file_index + 1, (int64_t)spill_size(spill));
+    }
+    return 0;
+}
+
+static int insert_tail(struct db *db, int64_t row, int64_t last, const struct spill *tail)
+{
+    sqlite3_stmt *s = db_statement(db, INSERT_TAIL);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, row);
+    sqlite3_bind_int64(s, 2, last);
+    int code = bind_spill(s, 3, tail);
+    if (code == 0)
+        code = db_run(db, s);
+    sqlite3_clear_bindings(s);
+    return code;
+}
+
+/* The row of the first payload in the list that ends with this one's tail: that is the tail's row.
+ * It is inserted where that is this payload itself, with the last one's row. */
+static int tail_row(struct db *db, const struct delivery *deliveries, const struct payload *payload,
+                    int64_t *row)
+{
+    const struct spill *tail = payload->tail;
+    const struct delivery *d = deliveries;
+    while (d->payload->tail != tail)
+        d = d->next;
+    *row = d->payload->stored->row;
+    if (d->payload != payload)
+        return 0;
+    int64_t last = *row;
+    for (; d; d = d->next)
+        if (d->payload->tail == tail)
+            last = d->payload->stored->row > last ? d->payload->stored->row : last;
+    return insert_tail(db, *row, last, tail);
+}
+
+static int insert_payload(struct db *db, const struct delivery *deliveries,
+                          const struct payload *payload)
+{
+    int64_t tail = 0;
+    int code = payload->tail ? tail_row(db, deliveries, payload, &tail) : 0;
+    sqlite3_stmt *s = db_statement(db, INSERT_PAYLOAD);
+    if (code != 0 || !s)
+        return code ? code : -EIO;
+    sqlite3_bind_int64(s, 1, payload->stored->row);
+    sqlite3_bind_int64(s, 2, payload->stored->last);
+    if (tail)
+        sqlite3_bind_int64(s, 3, tail);
+    code = bind_spill(s, 4, payload->head);
+    if (code == 0)
+        code = db_run(db, s);
+    sqlite3_clear_bindings(s);
+    return code;
+}
+
+/* The headers on a line each; they hold no control characters. NULL: none, or no memory. */
+static char *join_headers(const struct destination *destination)
+{
+    size_t size = 1;
+    for (size_t i = 0; i < destination->header_count; i++)
+        size += strlen(destination->headers[i]) + 1;
+    char *text = malloc(size), *end = text;
+    for (size_t i = 0; text && i < destination->header_count; i++) {
+        end = stpcpy(end, destination->headers[i]);
+        *end++ = '\n';
+    }
+    if (text)
+        *end = 0;
+    return text;
+}
+
+static void bind_delivery(sqlite3_stmt *s, const struct delivery *d)
+{
+    sqlite3_bind_int64(s, 1, d->stored->row);
+    sqlite3_bind_int64(s, 2, d->stored->payload_row);
+    sqlite3_bind_int64(s, 3, (int64_t)d->stored->origin);
+    sqlite3_bind_int64(s, 4, d->due_ms);
+    sqlite3_bind_int64(s, 5, d->attempts);
+    sqlite3_bind_int64(s, 6, d->created_ms);
+    bind_text(s, 7, d->id);
+    bind_text(s, 8, d->destination.url);
+    bind_text(s, 9, d->destination.secret);
+    sqlite3_bind_int64(s, 11, d->destination.timeout_ms);
+    sqlite3_bind_int64(s, 12, d->destination.attempts);
+    bind_text(s, 13, d->sender);
+    bind_text(s, 14, d->recipient);
+    sqlite3_bind_int(s, 15, d->last_status);
+    bind_text(s, 16, *d->last_error ? d->last_error : NULL);
+    bind_text(s, 18, d->destination.ca_file);
+    bind_text(s, 19, d->destination.client_cert);
+    bind_text(s, 20, d->destination.client_key);
+    bind_text(s, 21, d->mail_from);
+    bind_text(s, 22, d->via);
+    bind_text(s, 23, d->about);
+    sqlite3_bind_int64(s, 24, (int64_t)d->stored->lane);
+}
+
+/* "5000,60000"; NULL: none, or no memory. */
+static char *join_schedule(const struct destination *destination)
+{
+    const size_t each = 21; /* of any 64-bit number, and a comma */
+    char *text = malloc(destination->schedule_count * each + 1), *end = text;
+    for (size_t i = 0; text && i < destination->schedule_count; i++)
+        end += sprintf(end, "%s%lld", i ? "," : "", (long long)destination->schedule_ms[i]);
+    return text;
+}
+
+static int insert_delivery(struct db *db, const struct delivery *d)
+{
+    sqlite3_stmt *s = db_statement(db, INSERT_DELIVERY);
+    if (!s)
+        return -EIO;
+    const struct destination *to = &d->destination;
+    char *headers = to->header_count ? join_headers(to) : NULL;
+    char *schedule = to->schedule_count ? join_schedule(to) : NULL;
+    int code = -ENOMEM;
+    if ((headers || !to->header_count) && (schedule || !to->schedule_count)) {
+        bind_delivery(s, d);
+        bind_text(s, 10, headers);
+        bind_text(s, 17, schedule);
+        code = db_run(db, s);
+        sqlite3_clear_bindings(s);
+    }
+    free(headers);
+    free(schedule);
+    return code;
+}
+
+/* Numbers the deliveries, and notes for each payload its first and last one. */
+static void number_rows(struct db *db, struct delivery *deliveries)
+{
+    db->insertions++;
+    for (struct delivery *d = deliveries; d; d = d->next) {
+        struct payload *payload = d->payload;
+        d->stored->row = db->next_row++;
+        d->stored->origin = origin_key(delivery_origin(d));
+        d->stored->lane = lane_key(delivery_origin(d));
+        d->stored->attempts = d->attempts;
+        if (payload->stored->insertion != db->insertions) {
+            payload->stored->insertion = db->insertions;
+            payload->stored->row = d->stored->row;
+        }
+        payload->stored->last = d->stored->row;
+        d->stored->payload_row = payload->stored->row;
+    }
+}
+
+int db_insert(struct db *db, struct delivery *deliveries)
+{
+    int code = 0;
+    number_rows(db, deliveries);
+    for (struct delivery *d = deliveries; d && code == 0; d = d->next) {
+        if (d->payload->stored->row == d->stored->row)
+            code = insert_payload(db, deliveries, d->payload);
+        if (code == 0)
+            code = insert_delivery(db, d);
+    }
+    return code;
+}
+
+/* ---- Removing ---- */
+
+static int note_removal(struct db *db, const char *name)
+{
+    struct removal *removal = malloc(sizeof *removal + strlen(name) + 1);
+    if (!removal)
+        return -ENOMEM;
+    strcpy(removal->name, name);
+    removal->next = db->removals;
+    db->removals = removal;
+    return 0;
+}
+
+static int run_on_row(struct db *db, enum statement which, int64_t row)
+{
+    sqlite3_stmt *s = db_statement(db, which);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, row);
+    return db_run(db, s);
+}
+
+/* What stands in a row that others may need too. */
+struct use {
+    bool exists, needed;
+    int64_t tail; /* 0: none */
+    int code;
+};
+
+/* Reads it with a statement that ends in: file, needed. Notes the file where nobody needs it. */
+static struct use read_use(struct db *db, enum statement which, int64_t row)
+{
+    struct use use = {0};
+    sqlite3_stmt *s = db_statement(db, which);
+    if (!s)
+        return (struct use){.code = -EIO};
+    sqlite3_bind_int64(s, 1, row);
+    int rc = sqlite3_step(s);
+    int file = which == PAYLOAD_USE ? 1 : 0;
+    if (rc == SQLITE_ROW) {
+        use.exists = true;
+        use.tail = which == PAYLOAD_USE ? sqlite3_column_int64(s, 0) : 0;
+        use.needed = sqlite3_column_int(s, file + 1);
+        const char *name = (const char *)sqlite3_column_text(s, file);
+        if (name && !use.needed)
+            use.code = note_removal(db, name);
+    } else if (rc != SQLITE_DONE) {
+        use.code = db_failed(db, rc);
+    }
+    sqlite3_reset(s);
+    return use;
+}
+
+static int remove_tail(struct db *db, int64_t row)
+{
+    struct use use = read_use(db, TAIL_USE, row);
+    if (use.code != 0 || !use.exists || use.needed)
+        return use.code;
+    return run_on_row(db, DELETE_TAIL, row);
+}
+
+static int remove_payload(struct db *db, int64_t row)
+{
+    struct use use = read_use(db, PAYLOAD_USE, row);
+    if (use.code != 0 || !use.exists || use.needed)
+        return use.code;
+    int code = run_on_row(db, DELETE_PAYLOAD, row);
+    return code == 0 && use.tail ? remove_tail(db, use.tail) : code;
+}
+
+int db_remove(struct db *db, int64_t row, int64_t payload_row, bool attempted)
+{
+    int code = run_on_row(db, DELETE_DELIVERY, row);
+    if (code == 0 && attempted)
+        code = run_on_row(db, DELETE_ATTEMPTS, row);
+    return code == 0 ? remove_payload(db, payload_row) : code;
+}
+
+/* ---- Changing ---- */
+
+static int insert_attempt(struct db *db, const struct delivery *d)
+{
+    sqlite3_stmt *s = db_statement(db, INSERT_ATTEMPT);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, d->stored->row);
+    sqlite3_bind_int64(s, 2, d->last_at_ms);
+    sqlite3_bind_int64(s, 3, d->last_ms);
+    sqlite3_bind_int(s, 4, d->last_status);
+    bind_text(s, 5, d->last_error);
+    sqlite3_bind_blob64(s, 6, d->last_reply, d->last_reply_size, SQLITE_STATIC);
+    int code = db_run(db, s);
+    sqlite3_clear_bindings(s);
+    return code;
+}
+
+static int trim_attempts(struct db *db, int64_t row)
+{
+    sqlite3_stmt *s = db_statement(db, TRIM_ATTEMPTS);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, row);
+    sqlite3_bind_int(s, 2, ATTEMPTS_KEPT - 1);
+    return db_run(db, s);
+}
+
+static int keep_attempt(struct db *db, const struct delivery *d)
+{
+    if (d->last_at_ms == 0)
+        return 0;
+    int code = insert_attempt(db, d);
+    return code == 0 && d->attempts > ATTEMPTS_KEPT ? trim_attempts(db, d->stored->row) : code;
+}
+
+int db_update(struct db *db, const struct delivery *d, bool failed, bool *changed)
+{
+    sqlite3_stmt *s = db_statement(db, UPDATE_DELIVERY);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, d->stored->row);
+    if (failed)
+        sqlite3_bind_null(s, 2);
+    else
+        sqlite3_bind_int64(s, 2, d->due_ms);
+    sqlite3_bind_int64(s, 3, d->attempts);
+    sqlite3_bind_int(s, 4, d->last_status);
+    bind_text(s, 5, d->last_error);
+    sqlite3_bind_int64(s, 6, d->stored->attempts);
+    int code = db_run(db, s);
+    *changed = code == 0 && sqlite3_changes(db->sqlite) > 0;
+    sqlite3_clear_bindings(s);
+    return code == 0 ? keep_attempt(db, d) : code;
+}
+
+int db_fail(struct db *db, int64_t row, const char *reason)
+{
+    sqlite3_stmt *s = db_statement(db, FAIL_DELIVERY);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, row);
+    bind_text(s, 2, reason);
+    int code = db_run(db, s);
+    sqlite3_clear_bindings(s);
+    return code;
+}
+
+int db_reset(struct db *db, int64_t row, int64_t now_ms)
+{
+    sqlite3_stmt *s = db_statement(db, RESET_DELIVERY);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, row);
+    sqlite3_bind_int64(s, 2, now_ms);
+    return db_run(db, s);
+}
+
+int db_hold(struct db *db, const struct hold *hold)
+{
+    const struct held *held = &hold->held;
+    bool is_held = held->until_ms != 0 || held->most != 0;
+    sqlite3_stmt *s = db_statement(db, is_held ? INSERT_HELD : DELETE_HELD);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, (int64_t)hold->origin);
+    sqlite3_bind_int64(s, 2, (int64_t)hold->lane);
+    if (is_held) {
+        bind_text(s, 3, held->origin);
+        sqlite3_bind_int64(s, 4, held->until_ms);
+        sqlite3_bind_int64(s, 5, held->failures);
+    }
+    int code = db_run(db, s);
+    sqlite3_clear_bindings(s);
+    return code;
+}
+
+int db_forget_holds(struct db *db)
+{
+    return db_run(db, db_statement(db, FORGET_HELD));
+}
+
+int db_set_back(struct db *db, struct db_setback *setback)
+{
+    sqlite3_stmt *s = db_statement(db, SET_BACK);
+    int rc, count = 0;
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, setback->by_ms);
+    sqlite3_bind_int64(s, 2, setback->now_ms);
+    sqlite3_bind_int64(s, 3, setback->after_row);
+    sqlite3_bind_int(s, 4, setback->size);
+    for (; (rc = sqlite3_step(s)) == SQLITE_ROW; count++) {
+        int64_t row = sqlite3_column_int64(s, 0);
+        setback->after_row = row > setback->after_row ? row : setback->after_row;
+    }
+    int code = rc == SQLITE_DONE ? count : db_failed(db, rc);
+    sqlite3_reset(s);
+    return code;
+}
