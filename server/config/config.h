@@ -96,6 +96,7 @@ struct rules_config {
     int64_t time_limit_ms;   /* of one message's rules, for one recipient */
     size_t memory_limit;     /* bytes of one Lua state */
     size_t text_limit;       /* bytes of msg.text and msg.html that rules see */
+    char *secrets;           /* absolute: the folder of the files that rules may name as secrets */
     bool unsafe;             /* rules may use os, io, ffi, debug */
     char **reserved_headers; /* globs over names of fields that are removed on arrival */
     size_t reserved_header_count;
