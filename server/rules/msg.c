@@ -319,7 +319,7 @@ static void push_auth(lua_State *L, struct run *run)
     view_push(L, "msg.auth", fields);
 }
 
-/* Sorted as DESIGN.md lists them: view_unknown_field() shows the names. */
+/* Sorted as mxhook-rules(7) lists them: view_unknown_field() shows the names. */
 static const char *const field_names[] = {
     "subject",    "text", "html",    "from",        "to",      "cc",       "date", "timestamp",
     "message_id", "size", "headers", "attachments", "inlines", "envelope", "auth", NULL};

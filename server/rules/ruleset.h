@@ -6,7 +6,7 @@
  * state        a Lua state with the whole generation loaded; a ruleset has one for each worker and
  *              one for the loop's thread, and no state is ever used by two threads at once
  *
- * Rules are functions of `msg`; what they may return stands in DESIGN.md and in
+ * Rules are functions of `msg`; what they may return stands in mxhook-rules(7) and in
  * lua/mxhook/route.lua.
  */
 #ifndef MXHOOK_RULES_RULESET_H
