@@ -146,9 +146,20 @@ local function find(found, recipient)
     return entry and entry.value
 end
 
+-- What RCPT may look up without asking: all but patterns.
+local function named(found)
+    local domains = {}
+    for _, entry in ipairs(found.wildcards) do
+        if entry.text:find("^%*@[^*@]+$") then table.insert(domains, entry.text:lower()) end
+    end
+    return { exact = found.exact, domains = domains,
+        patterns = #found.regexes > 0 or #found.wildcards > #domains }
+end
+
 -- A rule of what find(recipient) gives.
-local function new_rule(find_value, count)
+local function new_rule(find_value, count, recipients)
     return rule.new {
+        recipients = recipients,
         source = rule.where(),
         aliases = count,
         serves = function(recipient) return find_value(recipient) ~= nil end,
@@ -162,7 +173,7 @@ local function from_table(_, entries)
     end
     local found, count = read(entries), 0
     for _ in next, entries do count = count + 1 end
-    return new_rule(function(recipient) return find(found, recipient) end, count)
+    return new_rule(function(recipient) return find(found, recipient) end, count, named(found))
 end
 
 -- Addresses kept elsewhere: exact, then without "+tag", then "*@host".
@@ -181,7 +192,7 @@ local function from_source(kind)
             if not name then return nil end
             local plain = name:match("^([^+]+)%+")
             return plain and source:find(plain .. host) or source:find("*" .. host)
-        end, kind == "file" and source:count() or 0)
+        end, kind == "file" and source:count() or 0, kind == "file" and { file = source } or { patterns = true })
     end
 end
 

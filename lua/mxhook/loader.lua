@@ -16,6 +16,7 @@ local function add(rules, value)
     table.insert(rules.names, parts and parts.source
         or ("%s:%d"):format(info.source:gsub("^[@=]", ""), info.linedefined))
     table.insert(rules.serves, parts and parts.serves or false)
+    table.insert(rules.recipients, parts and parts.recipients)
     rules.aliases = rules.aliases + (parts and parts.aliases or 0)
 end
 
@@ -78,10 +79,10 @@ local function locate(directory, name, text)
     return directory .. "/" .. text
 end
 
---- All rules in order, as lists of functions, names and serves, and the number of aliases; or nil and a line
--- for each bad file.
+--- All rules in order, as lists of functions, names and serves, the recipients that aliases name, and the
+-- number of aliases; or nil and a line for each bad file.
 function loader.load(sources, options)
-    local rules = { functions = {}, names = {}, serves = {}, aliases = 0 }
+    local rules = { functions = {}, names = {}, serves = {}, recipients = {}, aliases = 0 }
     local libraries, errors = {}, {}
     for _, source in ipairs(sources) do
         local library = source.name:match("^lib/(.+)%.lua$")
@@ -104,7 +105,7 @@ function loader.load(sources, options)
         end
     end
     if #errors > 0 then return nil, table.concat(errors, "\n") end
-    return rules.functions, rules.names, rules.serves, rules.aliases
+    return rules.functions, rules.names, rules.serves, rules.recipients, rules.aliases
 end
 
 return loader

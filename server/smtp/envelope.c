@@ -113,23 +113,8 @@ bool session_run_mail(struct session *session, const char *argument)
     return false;
 }
 
-/* True: it is one of ours. Else it is answered. */
-static bool check_recipient(struct session *session, const char *address)
-{
-    enum recipient_answer answer =
-        session->hooks.check_recipient(session->context, session->transaction->rules, address);
-    if (answer == RECIPIENT_UNKNOWN)
-        session_refuse(session, 550, "5.1.1", "No such recipient here");
-    else if (answer == RECIPIENT_FORGED)
-        session_refuse(session, 550, "5.1.1",
-                       "No such recipient here: not a sender rewritten by us");
-    else if (answer == RECIPIENT_EXPIRED)
-        session_refuse(session, 550, "5.1.1", "This rewritten sender has expired");
-    return answer == RECIPIENT_OK;
-}
-
 /* True: it may be one more. Else it is answered. */
-static bool may_add(struct session *session, const char *address)
+static bool may_add(struct session *session)
 {
     size_t session_limit = session->config->access.recipients_per_session;
     if (session->transaction->envelope.recipient_count >= session->config->smtp.max_recipients)
@@ -137,28 +122,86 @@ static bool may_add(struct session *session, const char *address)
     else if (session_limit > 0 && session->recipients >= session_limit)
         session_refuse(session, 452, "4.5.3", "Too many recipients in one session");
     else
-        return check_recipient(session, address);
+        return true;
     return false;
 }
 
-/* True: it is one of the transaction's recipients now. Else it is answered. */
-static bool take_recipient(struct session *session, const char *address)
+/* Answers. True: it is one of the transaction's recipients now. */
+static bool add_recipient(struct session *session, const char *address)
 {
     struct transaction *transaction = session->transaction;
     size_t count = transaction->envelope.recipient_count;
     size_t index = recipient_index(&transaction->envelope, address);
-    bool is_new = index == count;
-    if (is_new && !may_add(session, address))
-        return false;
     if (!session_expect_reply(session, index))
         return false;
-    if (is_new && transaction_add_recipient(transaction, address) != 0) {
+    if (index == count && transaction_add_recipient(transaction, address) != 0) {
         session_unexpect_reply(session);
         session_refuse(session, 451, "4.3.0", "Out of memory, try again later");
         return false;
     }
-    session->recipients += is_new;
+    session->recipients += index == count;
+    session_reply(session, 250, "2.1.5", "Recipient OK");
     return true;
+}
+
+/* The same, as its check says. */
+static bool take_recipient(struct session *session, const char *address,
+                           enum recipient_answer answer)
+{
+    switch (answer) {
+    case RECIPIENT_OK: return add_recipient(session, address);
+    case RECIPIENT_UNKNOWN: session_refuse(session, 550, "5.1.1", "No such recipient here"); break;
+    case RECIPIENT_FORGED:
+        session_refuse(session, 550, "5.1.1",
+                       "No such recipient here: not a sender rewritten by us");
+        break;
+    case RECIPIENT_EXPIRED:
+        session_refuse(session, 550, "5.1.1", "This rewritten sender has expired");
+        break;
+    case RECIPIENT_WAIT: break;
+    }
+    return false;
+}
+
+static bool check_recipient(struct session *session, const char *address)
+{
+    const struct envelope *envelope = &session->transaction->envelope;
+    if (recipient_index(envelope, address) < envelope->recipient_count)
+        return add_recipient(session, address);
+    if (!may_add(session))
+        return false;
+    char *copy = strdup(address);
+    if (!copy) {
+        session_refuse(session, 451, "4.3.0", "Out of memory, try again later");
+        return false;
+    }
+    enum recipient_answer answer =
+        session->hooks.check_recipient(session->context, session->transaction->rules, copy);
+    if (answer == RECIPIENT_WAIT) {
+        session->checked = copy;
+        session->state = STATE_CHECKING;
+        return false;
+    }
+    bool taken = take_recipient(session, copy, answer);
+    free(copy);
+    return taken;
+}
+
+void session_recipient_checked(struct session *session, enum recipient_answer answer)
+{
+    if (session->state != STATE_CHECKING)
+        return;
+    char *address = session->checked;
+    session->checked = NULL;
+    session->command = "RCPT";
+    session->argument = address;
+    take_recipient(session, address, answer);
+    bool any = session->transaction->envelope.recipient_count > 0;
+    if (session->state == STATE_CHECKING)
+        session->state = any ? STATE_RCPT : STATE_MAIL;
+    session->command = session->argument = "";
+    free(address);
+    session_flush(session);
 }
 
 bool session_run_rcpt(struct session *session, const char *argument)
@@ -183,10 +226,8 @@ bool session_run_rcpt(struct session *session, const char *argument)
     else if (path.domain && !recipient_domain_is_ours(&session->config->smtp, path.domain) &&
              !recipient_may_be_bounce(&session->config->forward, path.address, path.domain))
         session_refuse(session, 550, "5.7.1", "Relaying denied: no mail is taken for this domain");
-    else if (take_recipient(session, address)) {
-        session_reply(session, 250, "2.1.5", "Recipient OK");
-        return true;
-    }
+    else
+        return check_recipient(session, address);
     return false;
 }
 

@@ -40,6 +40,7 @@ void session_free(struct session *session)
     config_unref(session->config);
     free(session->temporary_directory);
     free(session->helo);
+    free(session->checked);
     free(session->claimed);
     free(session->user);
     free(session->output);
@@ -276,7 +277,7 @@ size_t session_input(struct session *session, const char *bytes, size_t size)
 
 bool session_is_waiting(const struct session *session)
 {
-    return session->state == STATE_WAITING || session->state == STATE_VERIFYING;
+    return session->state >= STATE_WAITING && session->state < STATE_CLOSING;
 }
 
 static void answer(struct session *session, const struct reply *reply)

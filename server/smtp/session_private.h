@@ -20,7 +20,7 @@
 
 /* Which commands are allowed in a state, and where they lead, says the table in command.c. What is
  * set elsewhere: the end of a message leads to WAITING or, where it is refused, to READY, its
- * answer to READY (session.c); the end of a chunk to CHUNKS or back (bdat.c); AUTH to SASL,
+ * answer to READY (session.c); RCPT to CHECKING and from there to RCPT or back (envelope.c); the end of a chunk to CHUNKS or back (bdat.c); AUTH to SASL,
  * VERIFYING and back to READY (sasl.c); XCLIENT and the end of the handshake to a new beginning
  * (xclient.c, session.c); RSET to READY, but for GREETED (command.c); hanging up to CLOSING. */
 enum session_state {
@@ -36,6 +36,7 @@ enum session_state {
     STATE_SASL,      /* the client's next line belongs to AUTH */
     STATE_WAITING,   /* the message is with submit(), its answer is to come */
     STATE_VERIFYING, /* a password is with verify() */
+    STATE_CHECKING,  /* a recipient is with check_recipient() */
     STATE_CLOSING,   /* to be closed once the replies are handed to send() */
     STATE_CLOSED,
 };
@@ -105,6 +106,7 @@ struct session {
     char *helo;         /* NULL before EHLO or HELO */
     unsigned transactions;
     size_t recipients; /* of all transactions */
+    char *checked;     /* the recipient whose check is to be answered; NULL: none */
     size_t errors;
 
     struct expected expected;        /* of the transaction, until its answer */
