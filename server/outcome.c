@@ -6,6 +6,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
+#include "base/spill.h"
 
 static void set_failure(struct reply *reply, int code)
 {
@@ -122,6 +124,10 @@ static void log_reply(const struct transaction *t, const struct reply *reply, co
     char text[sizeof *reply + 16];
     const char *event = reply->code < 400 ? "accepted" : "refused";
     int64_t ms = clock_unix_ms() - t->received_ms;
+    metric_add(METRIC_MESSAGES_TOTAL, 1,
+               reply->code < 400   ? "accepted"
+               : reply->code < 500 ? "deferred"
+                                   : "rejected");
     snprintf(text, sizeof text, "%d %s %s", reply->code, reply->enhanced, reply->text);
     if (recipient)
         log_info(event, t->id, LOG_TEXT("to", recipient), LOG_TEXT("reply", text),
@@ -132,6 +138,8 @@ static void log_reply(const struct transaction *t, const struct reply *reply, co
 
 void outcome_log(const struct transaction *t)
 {
+    metric_observe(METRIC_MESSAGE_SIZE, (double)spill_size(t->data));
+    metric_observe(METRIC_ACCEPT_DURATION, (double)(clock_unix_ms() - t->received_ms) / 1000);
     if (!t->replies)
         log_reply(t, &t->reply, NULL);
     for (size_t i = 0; t->replies && i < t->envelope.recipient_count; i++)

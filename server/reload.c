@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "deliver/srs.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "service.h"
 #include "smtp/tls.h"
 
@@ -114,7 +116,10 @@ static void keep_what_needs_restart(const struct config *current, struct config 
 static void log_result(struct load *load)
 {
     char changes[1024];
+    metric_set(METRIC_CONFIG_RELOAD_SUCCESSFUL, load->code == 0);
     if (load->code == 0) {
+        metric_set(METRIC_CONFIG_RELOAD_TIMESTAMP, (double)clock_unix_ms() / 1000);
+        metric_set(METRIC_RULES, (double)ruleset_count(load->rules));
         ruleset_describe(load->rules, load->before, changes, sizeof changes);
         log_info("reloaded", NULL, LOG_TEXT("rules", changes));
         return;

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "config/config.h"
 #include "deliver/deliver.h"
 #include "deliver/notice.h"
@@ -164,6 +165,7 @@ static void transaction_done(void *context, struct transaction *transaction,
     if (deliveries)
         deliver_take(server->deliver, deliveries);
     server->transactions--;
+    metric_set(METRIC_MESSAGES_WAITING, (double)server->transactions);
     finish_transactions(server);
 }
 
@@ -194,6 +196,7 @@ static void submit(void *context, struct transaction *transaction,
     }
     *waiting = (struct waiting_session){server, done, token};
     server->transactions++;
+    metric_set(METRIC_MESSAGES_WAITING, (double)server->transactions);
     workers_submit(server->workers, server->config, transaction, deliver_has_room(server->deliver),
                    transaction_done, waiting);
 }
@@ -287,6 +290,7 @@ static void on_stop_timer(uv_timer_t *timer)
 static void stop(struct server *server)
 {
     server->state = SERVER_FINISHING_SESSIONS;
+    metric_set(METRIC_READY, 0);
     service_stopping(server->config->shutdown_timeout_ms);
     uv_timer_start(&server->stop_timer, on_stop_timer,
                    (uint64_t)server->config->shutdown_timeout_ms, 0);
@@ -443,6 +447,16 @@ static int start(struct server *server, const char *config_path, struct error *e
     return code;
 }
 
+static void set_first_metrics(const struct server *server)
+{
+    metric_set(METRIC_BUILD_INFO, 1, MXHOOK_VERSION);
+    metric_set(METRIC_READY, 1);
+    metric_set(METRIC_WORKERS, (double)server->worker_count);
+    metric_set(METRIC_RULES, (double)ruleset_count(server->rules));
+    metric_set(METRIC_CONFIG_RELOAD_SUCCESSFUL, 1);
+    metric_set(METRIC_CONFIG_RELOAD_TIMESTAMP, (double)clock_unix_ms() / 1000);
+}
+
 /* Errors may stand on a line each; each gets a line of the log. */
 static void log_lines(const char *event, char *text)
 {
@@ -470,6 +484,7 @@ int server_run(const char *config_path)
         log_info("started", NULL, LOG_TEXT("version", MXHOOK_VERSION), LOG_NUMBER("pid", getpid()),
                  LOG_NUMBER("rules", ruleset_count(server->rules)),
                  LOG_NUMBER("workers", server->worker_count));
+        set_first_metrics(server);
         service_ready();
     }
     uv_run(&server->loop, UV_RUN_DEFAULT);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "deliver/srs.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "mail/message.h"
 #include "mail/payload.h"
 #include "outcome.h"
@@ -57,6 +58,14 @@ static void log_failure(const struct transaction *t, const char *what, int code)
                 LOG_TEXT("error", strerror(-code)));
 }
 
+static void count_auth(const struct auth_result *auth)
+{
+    metric_add(METRIC_AUTH_RESULTS_TOTAL, 1, "spf", auth_code_name(auth->spf.code));
+    for (size_t i = 0; i < auth->dkim_count; i++)
+        metric_add(METRIC_AUTH_RESULTS_TOTAL, 1, "dkim", auth_code_name(auth->dkim[i].code));
+    metric_add(METRIC_AUTH_RESULTS_TOTAL, 1, "dmarc", auth_code_name(auth->dmarc.code));
+}
+
 static int authenticate(struct job *job)
 {
     struct transaction *t = job->transaction;
@@ -65,6 +74,7 @@ static int authenticate(struct job *job)
     int code = auth_conclude(t->check, &job->auth);
     if (code != 0)
         return code;
+    count_auth(job->auth);
     t->auth = job->auth;
     t->envelope.received_spf = job->auth->received_spf;
     t->envelope.authentication_results = job->auth->authentication_results;
@@ -153,6 +163,11 @@ static int reverse_bounce(struct job *job, const char *recipient, struct verdict
     return *verdict ? 0 : -ENOMEM;
 }
 
+static void count_verdict(const struct verdict *verdict)
+{
+    metric_add(METRIC_RECIPIENTS_TOTAL, 1, verdict_name(verdict->kind));
+}
+
 static int run_rules(struct job *job, size_t state)
 {
     size_t count = job->transaction->envelope.recipient_count;
@@ -164,6 +179,8 @@ static int run_rules(struct job *job, size_t state)
         code = reverse_bounce(job, job->transaction->envelope.recipients[i], &job->verdicts[i]);
         if (code == 0 && !job->verdicts[i])
             code = run_rules_for(job, state, i);
+        if (code == 0)
+            count_verdict(job->verdicts[i]);
     }
     return code;
 }
@@ -315,8 +332,11 @@ static void run_worker(void *argument)
     struct worker *worker = argument;
     struct task *task;
     task_name_thread("mxhook-worker");
-    while ((task = task_queue_take(&worker->workers->queue)))
+    while ((task = task_queue_take(&worker->workers->queue))) {
+        metric_add(METRIC_WORKERS_BUSY, 1);
         task->run(task, worker);
+        metric_add(METRIC_WORKERS_BUSY, -1);
+    }
 }
 
 static int start_threads(struct workers *workers, size_t count)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "metrics.h"
 
 /* A line is cut past this, so that a client's 64 KiB of nonsense does not fill the log. A traceback
  * of a rule still fits. */
@@ -162,6 +163,7 @@ bool log_admits(struct log_limit *limit, const char *event)
         return true;
     list_limit(limit, event);
     atomic_fetch_add(&limit->suppressed, 1);
+    metric_add(METRIC_LOG_SUPPRESSED_TOTAL, 1, event);
     atomic_store(&any_suppressed, true);
     return false;
 }

@@ -5,10 +5,12 @@
 
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../base/metrics.h"
 #include "../base/redact.h"
 #include "attempt.h"
 #include "deliver_private.h"
 #include "notice.h"
+#include "observe.h"
 #include "retry.h"
 
 #define STARVED_MS 5000 /* before an attempt that memory or descriptors were short for */
@@ -107,6 +109,7 @@ static void flight_end(struct flight *flight)
         flight->next->link = flight->link;
     flight->origin->in_flight--;
     d->in_flight--;
+    metric_set(METRIC_DELIVERIES_IN_FLIGHT, (double)d->in_flight);
     free(flight);
 }
 
@@ -166,6 +169,7 @@ static void attempt_ended(void *context, struct delivery *delivery,
     note_result(delivery, result);
     enum outcome outcome = decide(d, delivery, result, &pause_ms);
     log_attempt(delivery, result, outcome, pause_ms);
+    observe_attempt(delivery, result, outcome);
     flight_end(flight);
     note_origin(d, origin, delivery_origin(delivery), result);
     deliver_put_down(d, origin, delivery);
@@ -192,6 +196,7 @@ int flight_begin(struct deliver *d, struct origin *origin, struct delivery *deli
     d->flights = flight;
     origin->in_flight++;
     d->in_flight++;
+    metric_set(METRIC_DELIVERIES_IN_FLIGHT, (double)d->in_flight);
     return 0;
 }
 

@@ -106,6 +106,22 @@ static bool is_answered(const struct http_handle *h, CURLcode rc, long status)
            (rc == CURLE_OK || status >= 300 || (uint64_t)sent >= payload_size(h->request->payload));
 }
 
+/* By what an operator would look at. */
+static const char *failure_of(CURLcode rc)
+{
+    switch (rc) {
+    case CURLE_OPERATION_TIMEDOUT: return "timeout";
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY: return "dns";
+    case CURLE_COULDNT_CONNECT: return "connect";
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM: return "tls";
+    default: return "other";
+    }
+}
+
 void http_result_fill(struct http_handle *h, CURLcode rc)
 {
     struct attempt_result *result = &h->result;
@@ -120,6 +136,7 @@ void http_result_fill(struct http_handle *h, CURLcode rc)
     curl_easy_getinfo(h->easy, CURLINFO_RETRY_AFTER, &retry_after);
     result->retry_after_ms = retry_after > 0 && retry_after < INT32_MAX ? retry_after * 1000 : 0;
     result->status = is_answered(h, rc, status) ? (int)status : 0;
+    result->failure = result->status == 0 ? failure_of(rc) : NULL;
     if (result->status == 0)
         describe_none(h, rc);
     else if (status < 200 || status >= 300)

@@ -18,12 +18,15 @@ enum protocol { PROTOCOL_HTTP, PROTOCOL_SMTP };
 
 struct attempt_result {
     enum protocol protocol;
-    int status;      /* of the HTTP or SMTP reply; 0: no answer came */
-    bool hopeless;   /* nothing can be sent there: a bad URL, a domain that takes no mail */
-    bool early;      /* SMTP: answered before MAIL, so not because of this message */
-    bool ours;       /* it failed for a reason of this machine's */
-    bool starved;    /* namely memory or descriptors: it is as if not attempted */
-    char error[300]; /* why there is no answer, or what is wrong with it; "" */
+    int status;    /* of the HTTP or SMTP reply; 0: no answer came */
+    bool hopeless; /* nothing can be sent there: a bad URL, a domain that takes no mail */
+    bool early;    /* SMTP: answered before MAIL, so not because of this message */
+    bool ours;     /* it failed for a reason of this machine's */
+    bool starved;  /* namely memory or descriptors: it is as if not attempted */
+    const char *
+        failure; /* where no answer came: "timeout", "connect", "tls", "dns" or "other", a constant; or
+                            NULL: not told apart */
+    char error[300];          /* why there is no answer, or what is wrong with it; "" */
     char server[SERVER_SIZE]; /* SMTP: which one it was, "mx.example.net[192.0.2.1]:25"; "" */
     int64_t retry_after_ms; /* HTTP: what Retry-After asks for (RFC 9110 section 10.2.3); 0: nothing
                              */

@@ -5,8 +5,11 @@
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "../base/clock.h"
 #include "../base/log.h"
+#include "../base/metrics.h"
 #include "answer.h"
 #include "engine.h"
 #include "msg.h"
@@ -86,9 +89,21 @@ static void name_rule(struct verdict *verdict, const char *rule)
     verdict->rule = copy ? copy : "";
 }
 
+/* By the file alone: "10-alias.lua:3" has a line. */
+static void count_failure(const struct pass *pass, const char *text)
+{
+    char file[128];
+    snprintf(file, sizeof file, "%.*s", (int)strcspn(pass->run.rule, ":"), pass->run.rule);
+    metric_add(METRIC_RULE_ERRORS_TOTAL, 1, file,
+               strstr(text, "went over the time limit")     ? "time"
+               : strstr(text, "went over the memory limit") ? "memory"
+                                                            : "error");
+}
+
 static void fail(struct pass *pass, const char *text)
 {
     struct verdict *verdict = pass->run.verdict;
+    count_failure(pass, text);
     log_limited(LOG_ERROR, "rule-failed", pass->input->transaction->id,
                 LOG_TEXT("rule", pass->run.rule), LOG_TEXT("recipient", pass->input->recipient),
                 LOG_TEXT("error", text));
@@ -99,11 +114,6 @@ static void fail(struct pass *pass, const char *text)
 
 static void conclude(struct pass *pass)
 {
-    static const char *const names[] = {[VERDICT_NO_MATCH] = "no_match",
-                                        [VERDICT_DELIVER] = "deliver",
-                                        [VERDICT_DISCARD] = "discard",
-                                        [VERDICT_REJECT] = "reject",
-                                        [VERDICT_DEFER] = "defer"};
     struct verdict *verdict = pass->run.verdict;
     /* route.also() before: its destinations stand, but where the sender is told "not taken". */
     if (verdict->kind == VERDICT_REJECT || verdict->kind == VERDICT_DEFER)
@@ -111,7 +121,7 @@ static void conclude(struct pass *pass)
     else if (verdict->destination_count > 0)
         verdict->kind = VERDICT_DELIVER;
     log_info("ruled", pass->input->transaction->id, LOG_TEXT("recipient", pass->input->recipient),
-             LOG_TEXT("verdict", names[verdict->kind]), LOG_TEXT("rule", verdict->rule),
+             LOG_TEXT("verdict", verdict_name(verdict->kind)), LOG_TEXT("rule", verdict->rule),
              LOG_NUMBER("destinations", verdict->destination_count));
 }
 
@@ -142,6 +152,7 @@ int ruleset_run(struct ruleset *ruleset, size_t index, const struct rules_input 
     if (!verdict)
         return -ENOMEM;
     pass.run = (struct run){input, verdict, 0, ruleset->config.text_limit, ""};
+    int64_t began_us = clock_monotonic_us();
     state_begin(state, ruleset->config.time_limit_ms);
     state->run = &pass.run;
     state->log_id = input->transaction->id;
@@ -157,6 +168,7 @@ int ruleset_run(struct ruleset *ruleset, size_t index, const struct rules_input 
     else if (pass.also)
         name_rule(verdict, pass.also);
     conclude(&pass);
+    metric_observe(METRIC_RULES_DURATION, (double)(clock_monotonic_us() - began_us) / 1e6);
     state->log_id = NULL;
     state_end(state);
     renew_if_full(ruleset, index);

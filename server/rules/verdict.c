@@ -2,6 +2,16 @@
 
 #include <stdlib.h>
 
+const char *verdict_name(enum verdict_kind kind)
+{
+    static const char *const names[] = {[VERDICT_NO_MATCH] = "no_match",
+                                        [VERDICT_DELIVER] = "deliver",
+                                        [VERDICT_DISCARD] = "discard",
+                                        [VERDICT_REJECT] = "reject",
+                                        [VERDICT_DEFER] = "defer"};
+    return names[kind];
+}
+
 struct verdict *verdict_to(const char *destination, const char *rule)
 {
     struct verdict *verdict = calloc(1, sizeof *verdict);

@@ -32,6 +32,9 @@ struct verdict {
     struct header_list headers; /* as reshaped, for the payload's head */
 };
 
+/* "deliver", "no_match", ...: as the log and the metrics say it. */
+const char *verdict_name(enum verdict_kind kind);
+
 /* One that no rule made: to this destination, which is copied. NULL: no memory. */
 struct verdict *verdict_to(const char *destination, const char *rule);
 void verdict_free(struct verdict *verdict); /* takes NULL */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../base/log.h"
+#include "../base/metrics.h"
 #include "connection_private.h"
 
 static const struct refusal not_a_proxy = {0, "", "only access.proxies may connect here"};
@@ -104,6 +105,7 @@ void connection_know_client(struct connection *c, const struct proxy_client *cli
         log_connect(c, proxy, "");
     }
     if (refusal) {
+        metric_add(METRIC_SMTP_TURNED_AWAY_TOTAL, 1, refusal->text);
         log_limited(LOG_WARN, "turned-away", c->id, LOG_TEXT("client", ip),
                     LOG_TEXT("reason", refusal->text));
         connection_turn_away(c, refusal);
@@ -122,6 +124,7 @@ static void enter_list(struct connection *c, struct connections *owner)
         c->next->previous = c;
     owner->first = c;
     owner->count++;
+    metric_add(METRIC_SMTP_CONNECTIONS, 1);
 }
 
 static struct connection *make_connection(struct connections *connections, int family,
@@ -241,6 +244,7 @@ static void leave_list(struct connection *c)
     if (c->next)
         c->next->previous = c->previous;
     owner->count--;
+    metric_add(METRIC_SMTP_CONNECTIONS, -1);
     if (c->counted)
         limits_leave(owner->limits, &c->address, (int64_t)uv_now(owner->loop));
     owner->left(owner);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../base/log.h"
+#include "../base/metrics.h"
 #include "access.h"
 #include "connection.h"
 #include "sockets.h"
@@ -32,6 +33,7 @@ struct listener {
     struct listen_address address; /* as when it was opened, whatever was reloaded since */
     int fd;
     int port;
+    char name[SOCKET_ADDRESS_SIZE]; /* its address, for the metrics */
     bool inherited;
 };
 
@@ -54,11 +56,10 @@ static void on_connection_left(struct connections *connections);
 
 /* Opening. */
 
-static void log_listening(const struct listen_address *address, int port)
+static void log_listening(struct listener *listener)
 {
-    char text[SOCKET_ADDRESS_SIZE];
-    socket_format_address(address, port, text);
-    log_info("listening", NULL, LOG_TEXT("address", text));
+    socket_format_address(&listener->address, listener->port, listener->name);
+    log_info("listening", NULL, LOG_TEXT("address", listener->name));
 }
 
 /* Takes the socket where it succeeds. */
@@ -142,7 +143,7 @@ int listeners_open(uv_loop_t *loop, const struct config *config, struct listen_s
         return code;
     }
     for (size_t i = 0; i < l->count; i++)
-        log_listening(&smtp->listen[i], l->items[i].port);
+        log_listening(&l->items[i]);
     listen_on(l);
     *out = l;
     return 0;
@@ -172,6 +173,7 @@ static void turn_away(const struct config *config, int fd, const struct sockaddr
         (void)ignored;
     }
     close(fd);
+    metric_add(METRIC_SMTP_TURNED_AWAY_TOTAL, 1, refusal->text);
     log_limited(LOG_WARN, "turned-away", NULL, LOG_TEXT("client", ip),
                 LOG_TEXT("reason", refusal->text));
 }
@@ -190,6 +192,8 @@ static void take_client(struct listeners *l, const struct listener *listener, in
     }
     if (refusal)
         turn_away(config, fd, peer, refusal);
+    else
+        metric_add(METRIC_SMTP_CONNECTIONS_TOTAL, 1, listener->name);
     config_unref(config);
 }
 

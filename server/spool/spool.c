@@ -16,6 +16,7 @@
 
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../base/metrics.h"
 #include "claiming.h"
 #include "group.h"
 #include "inbox.h"
@@ -76,6 +77,8 @@ static void spool_main(void *argument)
 /* A full disk is said once, not once a message. */
 static void note_trouble(struct spool *spool, int code)
 {
+    if (code != 0)
+        metric_add(METRIC_SPOOL_ERRORS_TOTAL, 1, "commit");
     if (code == 0 && spool->in_trouble)
         log_info("spool-recovered", NULL, LOG_TEXT("bodies", store_bodies(spool->store)));
     if (code != 0 && !spool->in_trouble)
@@ -229,7 +232,10 @@ static void run_batch(struct spool *spool, struct batch *batch)
         batch->commits = NULL;
     }
     if (batch->commits || ends) {
+        int64_t began_us = clock_monotonic_us();
         int code = group_store(spool->store, &spool->leases, batch->commits, ends);
+        metric_observe(METRIC_SPOOL_COMMIT_DURATION,
+                       (double)(clock_monotonic_us() - began_us) / 1e6);
         note_trouble(spool, code);
         if (batch->commits)
             finish_commits(spool, batch->commits, code);

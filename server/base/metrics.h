@@ -1,0 +1,121 @@
+/*
+ * metrics.h - counters, gauges and histograms, and their text for Prometheus.
+ *
+ * metric   a row of METRICS below: name, type, labels, and how many series it may have
+ * series   one combination of its labels' values; made when it is first used, and never freed
+ *
+ * To add one: a row below, and a line where it happens:
+ *
+ *   metric_add(METRIC_MESSAGES_TOTAL, 1, "accepted");
+ *
+ * A row without such a line fails tests/admin/metrics_used. Labels never name a recipient, a sender or a
+ * message: the number of series is bounded, and what comes once a metric is full counts for the series whose
+ * labels are "other". There are no locks: any thread, also while another writes the text. All cost some
+ * tens of nanoseconds.
+ */
+#ifndef MXHOOK_METRICS_H
+#define MXHOOK_METRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+
+/* Upper bounds of a histogram's buckets; +Inf follows. */
+enum metric_buckets {
+    BUCKETS_NONE,
+    BUCKETS_BYTES,   /* 4 KiB x 4^n to 64 MiB */
+    BUCKETS_ACCEPT,  /* 1 ms to 10 s */
+    BUCKETS_ATTEMPT, /* 5 ms to 60 s */
+    BUCKETS_LATENCY, /* 10 ms to 5 days */
+};
+
+/* METRIC_name, type, name after "mxhook_", label, second label, most series, buckets, help. Labels: NULL where
+ * there is none. */
+#define METRICS(ROW)                                                                               \
+    ROW(BUILD_INFO, GAUGE, "build_info", "version", NULL, 1, NONE,                                 \
+        "Always 1; the version is in the label")                                                   \
+    ROW(READY, GAUGE, "ready", NULL, NULL, 1, NONE, "1: mail is taken in")                         \
+    ROW(SMTP_CONNECTIONS_TOTAL, COUNTER, "smtp_connections_total", "listener", NULL, 32, NONE,     \
+        "Connections that were taken")                                                             \
+    ROW(SMTP_CONNECTIONS, GAUGE, "smtp_connections", NULL, NULL, 1, NONE, "Connections now")       \
+    ROW(SMTP_TURNED_AWAY_TOTAL, COUNTER, "smtp_turned_away_total", "reason", NULL, 16, NONE,       \
+        "Connections that were refused before any mail")                                           \
+    ROW(MESSAGES_TOTAL, COUNTER, "messages_total", "result", NULL, 8, NONE,                        \
+        "Messages (LMTP: recipients) by the reply after their data")                               \
+    ROW(RECIPIENTS_TOTAL, COUNTER, "recipients_total", "verdict", NULL, 8, NONE,                   \
+        "Recipients of messages by what the rules said")                                           \
+    ROW(MESSAGE_SIZE, HISTOGRAM, "message_size_bytes", NULL, NULL, 1, BYTES,                       \
+        "Size of messages as they came")                                                           \
+    ROW(ACCEPT_DURATION, HISTOGRAM, "accept_duration_seconds", NULL, NULL, 1, ACCEPT,              \
+        "From the end of a message's data to its reply")                                           \
+    ROW(MESSAGES_WAITING, GAUGE, "messages_waiting", NULL, NULL, 1, NONE,                          \
+        "Messages between the end of their data and their reply")                                  \
+    ROW(WORKERS, GAUGE, "workers", NULL, NULL, 1, NONE,                                            \
+        "Threads that parse messages and run rules")                                               \
+    ROW(WORKERS_BUSY, GAUGE, "workers_busy", NULL, NULL, 1, NONE, "Those that have a message now") \
+    ROW(AUTH_RESULTS_TOTAL, COUNTER, "auth_results_total", "check", "result", 64, NONE,            \
+        "Results of SPF, DKIM and DMARC")                                                          \
+    ROW(RULES_DURATION, HISTOGRAM, "rules_duration_seconds", NULL, NULL, 1, ACCEPT,                \
+        "All rules for one recipient")                                                             \
+    ROW(RULE_ERRORS_TOTAL, COUNTER, "rule_errors_total", "file", "kind", 100, NONE,                \
+        "Rules that raised an error, or went over the time or the memory limit")                   \
+    ROW(SPOOL_COMMIT_DURATION, HISTOGRAM, "spool_commit_duration_seconds", NULL, NULL, 1, ACCEPT,  \
+        "A transaction of the spool, its sync included")                                           \
+    ROW(SPOOL_ERRORS_TOTAL, COUNTER, "spool_errors_total", "op", NULL, 8, NONE,                    \
+        "What the spool could not do")                                                             \
+    ROW(ATTEMPTS_TOTAL, COUNTER, "attempts_total", "origin", "result", 120, NONE,                  \
+        "Attempts to deliver by what came of them")                                                \
+    ROW(ATTEMPT_DURATION, HISTOGRAM, "attempt_duration_seconds", "kind", NULL, 4, ATTEMPT,         \
+        "From the beginning of an attempt to its end")                                             \
+    ROW(DELIVERIES_TOTAL, COUNTER, "deliveries_total", "kind", "result", 16, NONE,                 \
+        "Deliveries that ended: delivered, or failed for good")                                    \
+    ROW(DELIVERY_LATENCY, HISTOGRAM, "delivery_latency_seconds", "kind", NULL, 4, LATENCY,         \
+        "From a message's acceptance to its delivery")                                             \
+    ROW(DELIVERIES_IN_FLIGHT, GAUGE, "deliveries_in_flight", NULL, NULL, 1, NONE,                  \
+        "Attempts under way")                                                                      \
+    ROW(CONFIG_RELOAD_SUCCESSFUL, GAUGE, "config_last_reload_successful", NULL, NULL, 1, NONE,     \
+        "0: the last reload failed, and the server runs on with what it had")                      \
+    ROW(CONFIG_RELOAD_TIMESTAMP, GAUGE, "config_last_reload_timestamp_seconds", NULL, NULL, 1,     \
+        NONE, "When the configuration and the rules that run were loaded")                         \
+    ROW(RULES, GAUGE, "rules", NULL, NULL, 1, NONE, "Rules that are loaded")                       \
+    ROW(LOG_SUPPRESSED_TOTAL, COUNTER, "log_suppressed_total", "event", NULL, 64, NONE,            \
+        "Lines of the log that log_limit kept back")
+
+#define METRIC_ENUM(id, type, name, label, label2, most, buckets, help) METRIC_##id,
+enum metric { METRICS(METRIC_ENUM) METRIC_COUNT };
+#undef METRIC_ENUM
+
+/* The labels' values follow, as many as the metric has labels; copied. What there is no memory for is not
+ * counted. */
+void metric_add_labelled(enum metric metric, int64_t n, const char *const values[2]);
+void metric_set_labelled(enum metric metric, double value, const char *const values[2]);
+void metric_observe_labelled(enum metric metric, double value, const char *const values[2]);
+
+/* A counter or a gauge goes up by n; a gauge's may be negative. */
+#define metric_add(metric, n, ...)                                                                 \
+    metric_add_labelled(metric, n, (const char *const[3]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+/* A gauge's value. */
+#define metric_set(metric, value, ...)                                                             \
+    metric_set_labelled(metric, value, (const char *const[3]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+/* A value of a histogram, in seconds or bytes. */
+#define metric_observe(metric, value, ...)                                                         \
+    metric_observe_labelled(metric, value, (const char *const[3]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+
+/* The value of a counter or gauge now; 0 where that series is not there. */
+double metric_value(enum metric metric, const char *value, const char *value2);
+/* Of all its series together. */
+double metric_sum(enum metric metric);
+
+/* Lets a metric have fewer series than its row says, "other" included. */
+void metric_limit(enum metric metric, unsigned most);
+
+/* All of a metric's series go: gauges of things that may be no longer there, before they are set again. Values
+ * only: a series that is not set again is not written. */
+void metric_clear(enum metric metric);
+
+/* The text format of Prometheus, version 0.0.4: allocated, NUL-terminated, the caller's to free; NULL: no
+ * memory. */
+char *metrics_text(size_t *size);
+
+#endif

@@ -1,0 +1,40 @@
+#include "observe.h"
+
+#include "../base/clock.h"
+#include "../base/metrics.h"
+#include "../spool/origin.h"
+
+static const char *kind_of(const struct delivery *delivery)
+{
+    if (delivery->about)
+        return "notice";
+    return destination_is_mail(&delivery->destination) ? "mail" : "webhook";
+}
+
+static const char *result_name(const struct attempt_result *result)
+{
+    static const char *const classes[] = {"other", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    if (result->status == 0)
+        return result->failure ? result->failure : "other";
+    if (result->status == 429 && result->protocol == PROTOCOL_HTTP)
+        return "429";
+    int class = result->status / 100;
+    return class >= 1 && class <= 5 ? classes[class] : "other";
+}
+
+void observe_attempt(const struct delivery *delivery, const struct attempt_result *result,
+                     enum outcome outcome)
+{
+    char origin[ORIGIN_SIZE];
+    const char *kind = kind_of(delivery);
+    origin_of(delivery_origin(delivery), origin);
+    metric_add(METRIC_ATTEMPTS_TOTAL, 1, origin, result_name(result));
+    metric_observe(METRIC_ATTEMPT_DURATION, (double)result->elapsed_ms / 1000, kind);
+    if (outcome == OUTCOME_RETRY)
+        return;
+    metric_add(METRIC_DELIVERIES_TOTAL, 1, kind,
+               outcome == OUTCOME_DELIVERED ? "delivered" : "failed");
+    if (outcome == OUTCOME_DELIVERED)
+        metric_observe(METRIC_DELIVERY_LATENCY,
+                       (double)(clock_unix_ms() - delivery->created_ms) / 1000, kind);
+}

@@ -1,0 +1,15 @@
+/*
+ * observe.h - the one place that every attempt passes when it has ended, for those who watch: the metrics.
+ */
+#ifndef MXHOOK_DELIVER_OBSERVE_H
+#define MXHOOK_DELIVER_OBSERVE_H
+
+#include "../spool/spool.h"
+#include "result.h"
+#include "retry.h"
+
+/* The attempt is counted in delivery->attempts already, and its last_* are set. Loop thread. */
+void observe_attempt(const struct delivery *delivery, const struct attempt_result *result,
+                     enum outcome outcome);
+
+#endif
