@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "config_values.h"
+#include "../base/domain.h"
 #include "../base/embedded.h"
 
 #define FILE_LIMIT (1024 * 1024) /* bytes of a configuration file */
@@ -52,6 +53,7 @@ void config_unref(struct config *config)
     free(config->user);
     free(config->smtp.listen);
     free_list(config->smtp.domains, config->smtp.domain_count);
+    free(config->smtp.append_domain);
     for (size_t i = 0; i < config->smtp.user_count; i++) {
         free(config->smtp.users[i].name);
         free(config->smtp.users[i].hash);
@@ -99,6 +101,16 @@ static int is_network(lua_State *L)
     return 1;
 }
 
+/* Lua: domain_to_ascii(text) -> text; or nil and why not. */
+static int to_ascii(lua_State *L)
+{
+    char out[DOMAIN_SIZE];
+    const char *wrong = domain_to_ascii(luaL_checkstring(L, 1), out);
+    lua_pushstring(L, wrong ? NULL : out);
+    lua_pushstring(L, wrong);
+    return 2;
+}
+
 static void push_machine_defaults(lua_State *L)
 {
     char hostname[256] = "localhost";
@@ -108,6 +120,8 @@ static void push_machine_defaults(lua_State *L)
     lua_setfield(L, -2, "hostname");
     lua_pushinteger(L, (lua_Integer)uv_available_parallelism());
     lua_setfield(L, -2, "rules.workers");
+    lua_pushcfunction(L, to_ascii);
+    lua_setfield(L, -2, "domain_to_ascii");
     lua_pushcfunction(L, is_network);
     lua_setfield(L, -2, "is_network");
 }

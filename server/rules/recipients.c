@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/domain.h"
 #include "alias_sources.h"
 
 #define ADDRESS_MAX 1024 /* more than RCPT takes */
@@ -29,7 +30,10 @@ void recipients_free(struct recipients *recipients)
 
 static int add_name(struct recipients *recipients, const char *name)
 {
-    char *copy = arena_strdup(recipients->arena, name);
+    char folded[ADDRESS_MAX];
+    if (!domain_fold_address(name, folded, sizeof folded))
+        return 0; /* it is nobody's */
+    char *copy = arena_strdup(recipients->arena, folded);
     return copy ? map_add(&recipients->names, copy) : -ENOMEM;
 }
 
@@ -83,24 +87,30 @@ int recipients_add(struct recipients *recipients, lua_State *L)
     return code;
 }
 
+/* Files hold domains in either form. */
+static bool is_in_files(const struct recipients *recipients, const char *name)
+{
+    char other[ADDRESS_MAX];
+    bool found = false,
+         differs = domain_unfold_address(name, other, sizeof other) && strcmp(name, other) != 0;
+    for (size_t i = 0; i < recipients->file_count && !found; i++)
+        found = alias_table_find(recipients->files[i], name, strlen(name)) != NULL ||
+                (differs && alias_table_find(recipients->files[i], other, strlen(other)) != NULL);
+    return found;
+}
+
 static bool has(const struct recipients *recipients, const char *name)
 {
-    size_t size = strlen(name);
-    bool found = map_find(&recipients->names, (struct map_key){name, size}) != NULL;
-    for (size_t i = 0; i < recipients->file_count && !found; i++)
-        found = alias_table_find(recipients->files[i], name, size) != NULL;
-    return found;
+    return map_find(&recipients->names, (struct map_key){name, strlen(name)}) != NULL ||
+           (recipients->file_count > 0 && is_in_files(recipients, name));
 }
 
 /* As lua/mxhook/alias.lua has it: exact, without what follows the first "+", the whole domain. */
 bool recipients_has(const struct recipients *recipients, const char *address)
 {
     char name[ADDRESS_MAX], other[ADDRESS_MAX];
-    size_t size = strlen(address);
-    if (size >= sizeof name - 1)
+    if (!domain_fold_address(address, name, sizeof name - 1))
         return false;
-    for (size_t i = 0; i <= size; i++)
-        name[i] = address[i] >= 'A' && address[i] <= 'Z' ? (char)(address[i] | 0x20) : address[i];
     const char *at = strrchr(name, '@'), *plus = strchr(name, '+');
     if (has(recipients, name))
         return true;

@@ -116,6 +116,8 @@ static size_t read_line(struct session *session, const char *bytes, size_t size)
         session_bad_command(session, 500, "5.5.2", "Bare CR: a line ends with CRLF");
         break;
     case LINE_BARE_LF:
+        if (session_refuse_http(session, session->line.bytes))
+            break;
         session_bad_command(session, 500, "5.5.2", "Bare LF: a line ends with CRLF");
         break;
     case LINE_NUL: session_bad_command(session, 500, "5.5.2", "NUL in a command"); break;

@@ -131,6 +131,8 @@ struct session {
 
 /* command.c: runs one command line, without its CRLF; the line is changed. */
 void session_command(struct session *session, char *line);
+/* True: the line is one of HTTP, and the session over. */
+bool session_refuse_http(struct session *session, const char *line);
 
 /* bdat.c: the command, true where its octets are to be read; and those octets, of which it returns
  * how many it used. */
@@ -149,8 +151,8 @@ bool session_run_starttls(struct session *session, const char *argument);
 bool session_run_mail(struct session *session, const char *argument);
 bool session_run_rcpt(struct session *session, const char *argument);
 bool session_run_data(struct session *session, const char *argument);
-/* What a client may call itself. */
-bool session_hello_is_valid(const char *name);
+/* What a client calls itself, made UTF-8 without control characters; NULL: no memory. */
+char *session_hello(const char *name);
 
 /* lmtp.c. False: it is answered. Does nothing in SMTP. */
 bool session_expect_reply(struct session *session, size_t recipient);
