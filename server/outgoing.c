@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/domain.h"
 #include "deliver/srs.h"
 #include "mail/original.h"
 #include "mail/payload.h"
@@ -40,7 +41,7 @@ static struct spill *new_body(const struct outgoing *o, const char *suffix)
 {
     char name[ID_SIZE + 32];
     snprintf(name, sizeof name, "%s.%s", o->transaction->id, suffix);
-    return spill_new(o->directory, o->temporary ? NULL : name);
+    return o->spool ? spool_new_body(o->spool, name) : spill_new(o->directory, NULL);
 }
 
 static int prepare_original(struct outgoing *o)
@@ -135,13 +136,15 @@ static int render_payload(const struct outgoing *o, size_t index, bool mail, str
 
 static int set_mail(const struct outgoing *o, struct delivery *d)
 {
-    char via[ORIGIN_SIZE], mail_from[SRS_SIZE];
+    char via[ORIGIN_SIZE], sender[SRS_SIZE], mail_from[SRS_SIZE];
     const char *smarthost = o->config->forward.smarthost;
     if (smarthost)
         origin_of(smarthost, via);
     else
         snprintf(via, sizeof via, "mx:%s", strrchr(d->destination.url, '@') + 1);
-    srs_rewrite(&o->config->forward, d->sender, o->transaction->received_ms / 1000, mail_from);
+    bool fits = domain_address_to_ascii(d->sender, sender, sizeof sender);
+    srs_rewrite(&o->config->forward, fits ? sender : d->sender, o->transaction->received_ms / 1000,
+                mail_from);
     d->mail_from = arena_strdup(d->arena, mail_from);
     d->via = arena_strdup(d->arena, via);
     return d->via && d->mail_from ? 0 : -ENOMEM;

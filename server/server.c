@@ -116,7 +116,7 @@ static enum recipient_answer
 check_recipient(void *context, struct ruleset *rules, const char *recipient,
                 void (*done)(void *token, enum recipient_answer answer), void *token)
 {
-    static const enum recipient_answer answers[] = {[SRS_VALID] = RECIPIENT_OK,
+    static const enum recipient_answer answers[] = {[SRS_VALID] = RECIPIENT_BOUNCE,
                                                     [SRS_FORGED] = RECIPIENT_FORGED,
                                                     [SRS_EXPIRED] = RECIPIENT_EXPIRED};
     struct server *server = context;
@@ -397,7 +397,7 @@ static int start_parts(struct server *server, struct error *err)
         code = reload_new(&server->loop, reloaded, server, &server->reload);
     if (code == 0)
         code = listeners_open(&server->loop, config, server->sockets, &hooks, server,
-                              spool_body_directory(server->spool), &server->listeners, err);
+                              spool_scratch_directory(server->spool), &server->listeners, err);
     if (code != 0)
         return code;
     spool_on_change(server->spool, spool_changed, server);

@@ -142,7 +142,8 @@ static int run_rules_for(struct job *job, size_t state, size_t index)
     struct transaction *t = job->transaction;
     struct header_list headers = {0};
     struct rules_input input = {job->message, t, t->envelope.recipients[index], &headers};
-    int code = payload_headers(job->message, &t->envelope, input.recipient, job->config->hostname,
+    struct receiver receiver = ruleset_receiver(t->rules, job->config->hostname);
+    int code = payload_headers(job->message, &t->envelope, input.recipient, &receiver,
                                job->message->arena, &headers);
     if (code == 0)
         code = ruleset_run(t->rules, state, &input, &job->verdicts[index]);
@@ -155,7 +156,8 @@ static int reverse_bounce(struct job *job, const char *recipient, struct verdict
 {
     char original[SRS_SIZE];
     const struct transaction *t = job->transaction;
-    if (srs_reverse(&job->config->forward, recipient, t->received_ms / 1000, original) != SRS_VALID)
+    if (!t->bounce ||
+        srs_reverse(&job->config->forward, recipient, t->received_ms / 1000, original) != SRS_VALID)
         return 0;
     *verdict = verdict_to(original, "srs");
     log_info("ruled", t->id, LOG_TEXT("recipient", recipient), LOG_TEXT("verdict", "deliver"),
@@ -192,7 +194,7 @@ static void begin_outgoing(struct job *job)
         .transaction = job->transaction,
         .message = job->message,
         .verdicts = job->verdicts,
-        .directory = spool_body_directory(job->workers->spool),
+        .spool = job->workers->spool,
     };
 }
 

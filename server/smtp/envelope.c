@@ -161,6 +161,21 @@ bool session_run_mail(struct session *session, const char *argument)
     return false;
 }
 
+/* Who has seen a rewritten sender could else send any mail to whom it stands for, through us. True:
+ * this may be a bounce. Else it is answered. */
+static bool may_be_bounce(struct session *session)
+{
+    const struct envelope *envelope = &session->transaction->envelope;
+    if (*envelope->sender)
+        session_refuse(session, 550, "5.7.1",
+                       "A rewritten sender takes bounces only (MAIL FROM:<>)");
+    else if (envelope->recipient_count > 0)
+        session_refuse(session, 452, "4.5.3", "A bounce has one recipient");
+    else
+        return true;
+    return false;
+}
+
 /* True: it may be one more. Else it is answered. */
 static bool may_add(struct session *session)
 {
@@ -169,6 +184,8 @@ static bool may_add(struct session *session)
         session_refuse(session, 452, "4.5.3", "Too many recipients");
     else if (session_limit > 0 && session->recipients >= session_limit)
         session_refuse(session, 452, "4.5.3", "Too many recipients in one session");
+    else if (session->transaction->bounce)
+        session_refuse(session, 452, "4.5.3", "A bounce has one recipient");
     else
         return true;
     return false;
@@ -198,6 +215,9 @@ static bool take_recipient(struct session *session, const char *address,
 {
     switch (answer) {
     case RECIPIENT_OK: return add_recipient(session, address);
+    case RECIPIENT_BOUNCE:
+        session->transaction->bounce = may_be_bounce(session);
+        return session->transaction->bounce && add_recipient(session, address);
     case RECIPIENT_UNKNOWN: session_refuse(session, 550, "5.1.1", "No such recipient here"); break;
     case RECIPIENT_FORGED:
         session_refuse(session, 550, "5.1.1",
