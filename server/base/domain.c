@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define IDN_MAX 1024 /* octets that are worth converting: UTF-8 takes more than A-labels do */
+
 static const char too_long[] = "longer than 255 octets";
 
 static char lower(char c)
@@ -60,19 +62,24 @@ const char *domain_to_ascii(const char *domain, char out[DOMAIN_SIZE])
             fold_literal(out);
         return wrong;
     }
+    if (strlen(domain) >= IDN_MAX)
+        return too_long;
     int code = idn2_to_ascii_8z(domain, &converted, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
     if (code != IDN2_OK)
         return idn2_strerror(code);
     const char *wrong = copy_lower(converted, out);
     idn2_free(converted);
+    if (!wrong && (*out == '.' || strstr(out, "..")))
+        return "a label is empty";
     return wrong;
 }
 
 void domain_to_unicode(const char *domain, char out[DOMAIN_SIZE])
 {
-    char *converted = NULL;
-    bool fine =
-        idn2_to_unicode_8z8z(domain, &converted, 0) == IDN2_OK && strlen(converted) < DOMAIN_SIZE;
+    char *converted = NULL, back[DOMAIN_SIZE];
+    bool fine = idn2_to_unicode_8z8z(domain, &converted, 0) == IDN2_OK &&
+                strlen(converted) < DOMAIN_SIZE && !domain_to_ascii(converted, back) &&
+                strcasecmp(back, domain) == 0;
     snprintf(out, DOMAIN_SIZE, "%s", fine ? converted : domain);
     idn2_free(converted);
 }

@@ -3,8 +3,10 @@
 #include <ctype.h>
 #include <stdio.h>
 
+#include "../base/domain.h"
+
 /* A backslash would begin an escape in a name's text form; no host is called so. */
-bool dns_name(const char *name, char out[DNS_NAME_MAX + 1])
+static bool ascii_name(const char *name, char out[DNS_NAME_MAX + 1])
 {
     size_t label = 0, size = 0;
     for (; *name; name++) {
@@ -20,6 +22,17 @@ bool dns_name(const char *name, char out[DNS_NAME_MAX + 1])
     }
     out[size] = 0;
     return size > 0 && out[size - 1] != '.';
+}
+
+bool dns_name(const char *name, char out[DNS_NAME_MAX + 1])
+{
+    char ascii[DOMAIN_SIZE];
+    const char *at = name;
+    while (*at && (unsigned char)*at < 0x80)
+        at++;
+    if (!*at)
+        return ascii_name(name, out);
+    return domain_to_ascii(name, ascii) == NULL && ascii_name(ascii, out);
 }
 
 bool dns_reverse_name(const unsigned char *address, size_t size, const char *zone,
