@@ -33,7 +33,7 @@ local function add_pattern(list, key, text, code, value)
     local count, names = groups.of { code }
     local wrong = groups.check(value, count, names)
     if wrong then rule.fail(key, ("alias key '%s': %s"):format(key, wrong)) end
-    insert(list, { text = text, code = code, value = value, groups = groups.any(value), names = names })
+    insert(list, { key = key, text = text, code = code, value = value, groups = groups.any(value), names = names })
 end
 
 -- Adds what the key is to `found`, by kind.
@@ -52,13 +52,13 @@ end
 
 function add.wildcard(found, key, value)
     -- "(*)" captures, "*" does not
-    local pattern = key:gsub("%(%*%)", "\0"):gsub("%*", "\\E.*\\Q"):gsub("%z", "\\E(.*)\\Q")
+    local pattern = core.fold_address(key):gsub("%(%*%)", "\0"):gsub("%*", "\\E.*\\Q"):gsub("%z", "\\E(.*)\\Q")
     pattern = "^\\Q" .. pattern .. "\\E$"
     add_pattern(found.wildcards, key, key, compile(key, pattern, "is"), value)
 end
 
 function add.exact(found, key, value)
-    local address = key:lower()
+    local address = core.fold_address(key)
     if not address:find("^[^@%s]+@[^@%s]+$") then
         rule.fail(key, ("alias key '%s': an address was expected, as in \"%s@example.com\"; a "
             .. "wildcard, as in \"*@example.com\"; or \"/a regular expression/\""):format(key,
@@ -115,7 +115,7 @@ local function expand(entry, matched)
 end
 
 local function find(found, recipient)
-    local address = recipient:lower()
+    local address = core.fold_address(recipient)
     local value = found.exact[address]
     if value ~= nil then return value end
     local plain, host = address:match("^([^+]+)%+.*(@[^@]*)$")
@@ -127,15 +127,52 @@ local function find(found, recipient)
     return entry and expand(entry, matched)
 end
 
+-- What RCPT may look up without asking: all but patterns.
+local function named(found)
+    local domains = {}
+    for _, entry in ipairs(found.wildcards) do
+        if entry.text:find("^%*@[^*@]+$") then insert(domains, entry.text) end
+    end
+    return { exact = found.exact, domains = domains,
+        patterns = #found.regexes > 0 or #found.wildcards > #domains }
+end
+
+-- The same of a source: a file's addresses can be looked up, a database is asked.
+local function named_by(kind, source, patterns)
+    if kind ~= "file" then return { patterns = true } end
+    return { file = source, patterns = #patterns.regexes + #patterns.wildcards > 0 }
+end
+
 -- A rule of what find(recipient) gives.
-local function new_rule(find_value, count, exact)
-    return rule.new {
+local function new_rule(find_value, count, recipients, exact)
+    local parts = {
         exact = exact,
+        recipients = recipients,
         source = rule.where(),
         aliases = count,
         serves = function(recipient) return find_value(recipient) ~= nil end,
         answer = function(msg) return find_value(msg.envelope.recipient) end,
     }
+    return rule.new(parts), parts
+end
+
+-- The key that answers for a recipient: for tests, which tell what none of them reached.
+local function key_for(found, recipient)
+    local address = core.fold_address(recipient)
+    if found.exact[address] ~= nil then return address end
+    local plain, host = address:match("^([^+]+)%+.*(@[^@]*)$")
+    if plain and found.exact[plain .. host] then return plain .. host end
+    local entry = match_pattern(found.regexes, address) or match_pattern(found.wildcards, address)
+    return entry and entry.key
+end
+
+local function keys_of(found)
+    local keys = {}
+    for address in next, found.exact do insert(keys, address) end
+    for _, list in ipairs { found.regexes, found.wildcards } do
+        for _, entry in ipairs(list) do insert(keys, entry.key) end
+    end
+    return keys
 end
 
 local function from_table(_, entries)
@@ -144,7 +181,10 @@ local function from_table(_, entries)
     end
     local found, count = read(entries), 0
     for _ in next, entries do count = count + 1 end
-    return new_rule(function(recipient) return find(found, recipient) end, count, found.exact)
+    local new, parts = new_rule(function(recipient) return find(found, recipient) end, count, named(found), found.exact)
+    parts.keys = keys_of(found)
+    parts.key_of = function(msg) return key_for(found, msg.envelope.recipient) end
+    return new
 end
 
 -- The wildcards and regular expressions of a file; what is wrong with one names the file's line.
@@ -175,7 +215,20 @@ local function find_wildcard(source, patterns, address, host)
     return entry and expand(entry, matched)
 end
 
--- Addresses kept elsewhere: exact, then without "+tag", then regular expressions, then wildcards.
+-- Without "+tag", then patterns, then the whole domain.
+local function find_around(source, patterns, address)
+    local name, host = address:match("^(.*)(@[^@]*)$")
+    if not name then return nil end
+    local plain = name:match("^([^+]+)%+")
+    local value = plain and source:find(plain .. host)
+    if value then return value end
+    local entry, matched = match_pattern(patterns.regexes, address)
+    if entry then return expand(entry, matched) end
+    return find_wildcard(source, patterns, address, host)
+end
+
+-- Addresses kept elsewhere, their domains in either form (A-labels, or U-labels in lower case): exact, then without
+-- "+tag", then regular expressions, then wildcards.
 local function from_source(kind)
     return function(path)
         if type(path) ~= "string" then
@@ -184,19 +237,16 @@ local function from_source(kind)
         local ok, source = pcall(core.aliases[kind], path)
         if not ok then rule.fail(nil, ("alias.%s: %s"):format(kind, source)) end
         local patterns = read_patterns(kind == "file" and source or {}, path)
-        return new_rule(function(recipient)
-            local address = recipient:lower()
+        local new = new_rule(function(recipient)
+            local address = core.fold_address(recipient)
             local value = source:find(address)
+            local other = value == nil and core.unfold_address(address)
+            if other and other ~= address then value = source:find(other) end
             if value then return value end
-            local name, host = address:match("^(.*)(@[^@]*)$")
-            if not name then return nil end
-            local plain = name:match("^([^+]+)%+")
-            value = plain and source:find(plain .. host)
-            if value then return value end
-            local entry, matched = match_pattern(patterns.regexes, address)
-            if entry then return expand(entry, matched) end
-            return find_wildcard(source, patterns, address, host)
-        end, kind == "file" and source:count() or 0)
+            return find_around(source, patterns, address) or other ~= address and find_around(source, patterns, other)
+                or nil
+        end, kind == "file" and source:count() or 0, named_by(kind, source, patterns))
+        return new
     end
 end
 

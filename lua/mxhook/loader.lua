@@ -17,11 +17,12 @@ local EXPECTED = "a rule, or a list of rules, was expected; a rule is a function
 local function add(rules, value)
     local parts = rule.parts(value)
     local info = not parts and getinfo(value, "S")
+    local known = parts or { source = ("%s:%d"):format(info.source:gsub("^[@=]", ""), info.linedefined) }
     insert(rules.functions, parts and parts.answer or value)
-    insert(rules.names, parts and parts.source
-        or ("%s:%d"):format(info.source:gsub("^[@=]", ""), info.linedefined))
+    insert(rules.names, known.source)
     insert(rules.serves, parts and parts.serves or false)
-    insert(rules.parts, parts or {})
+    insert(rules.recipients, parts and parts.recipients)
+    insert(rules.parts, known)
     rules.aliases = rules.aliases + (parts and parts.aliases or 0)
 end
 
@@ -99,10 +100,11 @@ local function warn_of_hidden(rules)
     end
 end
 
---- All rules in order, as lists of functions, names and serves, the number of aliases, and a text with a line for each
+--- All rules in order, as lists of functions, names and serves, the recipients that
+-- aliases name, the number of aliases, and a text with a line for each
 -- warning; or nil and a line for each bad file.
 function loader.load(sources, options)
-    local rules = { functions = {}, names = {}, serves = {}, parts = {}, aliases = 0 }
+    local rules = { functions = {}, names = {}, serves = {}, recipients = {}, parts = {}, aliases = 0 }
     local libraries, errors = {}, {}
     for _, source in ipairs(sources) do
         local library = source.name:match("^lib/(.+)%.lua$")
@@ -131,7 +133,8 @@ function loader.load(sources, options)
     end
     if #errors > 0 then return nil, concat(errors, "\n") end
     warn_of_hidden(rules)
-    return rules.functions, rules.names, rules.serves, rules.aliases, concat(rule.take_warnings(), "\n")
+    rule.set_all(rules.parts)
+    return rules.functions, rules.names, rules.serves, rules.recipients, rules.aliases, concat(rule.take_warnings(), "\n")
 end
 
 return loader

@@ -64,10 +64,11 @@ struct tls_config {
 struct smtp_config {
     struct listen_address *listen;
     size_t listen_count;
-    char **domains; /* lower case; "*.example.com" stands for every subdomain */
+    char **domains; /* as base/domain.h makes them; "*.example.com" stands for every subdomain */
     size_t domain_count;
     struct user *users;
     size_t user_count;
+    char *append_domain;        /* of addresses that have none; NULL: they are refused */
     uint64_t max_size;          /* bytes of one message */
     size_t max_recipients;      /* of one transaction */
     size_t max_connections;     /* at once, over all listeners */
@@ -116,6 +117,8 @@ struct retry_config {
     unsigned attempts;    /* the first included */
     int64_t *schedule_ms; /* pauses before the second, third, ... attempt; the last repeats */
     size_t schedule_count;
+    int64_t *unreachable_ms; /* the same for a receiver that was not reached; deliver's only */
+    size_t unreachable_count;
 };
 
 struct deliver_config {
@@ -134,6 +137,7 @@ struct deliver_config {
     unsigned breaker_failures; /* in a row, that open an origin's breaker */
     int64_t breaker_pause_ms;  /* before the first probe; it doubles with each that fails */
     int64_t breaker_pause_max_ms; /* up to this */
+    unsigned gone_limit;          /* 410 in a row, that hold a destination; 0: none do */
 };
 
 enum forward_tls {
