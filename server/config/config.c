@@ -64,6 +64,7 @@ void config_unref(struct config *config)
     free(config->access.proxies);
     free(config->rules.directory);
     free(config->spool.directory);
+    free_secret(config->spool.postgres);
     free(config->deliver.retry.schedule_ms);
     arena_free(config->deliver.on_failure_arena);
     free(config->deliver.ca_file);
