@@ -79,7 +79,7 @@ static struct ruleset *current_rules(void *context)
 static enum recipient_answer check_recipient(void *context, struct ruleset *rules,
                                              const char *recipient)
 {
-    static const enum recipient_answer answers[] = {[SRS_VALID] = RECIPIENT_OK,
+    static const enum recipient_answer answers[] = {[SRS_VALID] = RECIPIENT_BOUNCE,
                                                     [SRS_FORGED] = RECIPIENT_FORGED,
                                                     [SRS_EXPIRED] = RECIPIENT_EXPIRED};
     struct server *server = context;

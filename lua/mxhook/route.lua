@@ -11,6 +11,8 @@
 local core = require "mxhook.core"
 local matchers = require "mxhook.matchers"
 
+local error, setmetatable, type = error, setmetatable, type
+
 local route = {}
 
 core.answer_type.__metatable = "answer"

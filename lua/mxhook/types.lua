@@ -172,7 +172,7 @@ function store.delete(key) end
 ---@field destinations string[]
 ---@field details mxhook.Destination[]
 ---@field headers table<string, string|string[]>  # in any case
----@field reply { code: integer, text: string }
+---@field reply { code: integer, enhanced: string, text: string } as the server would say it
 ---@field rule string?  # "10-alias.lua:3"
 ---@field steps { rule: string, answer: string }[]
 

@@ -63,6 +63,8 @@ void config_unref(struct config *config)
     free(config->access.xclient);
     free(config->access.proxies);
     free(config->rules.directory);
+    free(config->rules.secrets);
+    free_list(config->rules.reserved_headers, config->rules.reserved_header_count);
     free(config->spool.directory);
     free_secret(config->spool.postgres);
     free(config->deliver.retry.schedule_ms);

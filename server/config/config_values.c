@@ -1,8 +1,11 @@
 #include "config_values.h"
 
 #include <lauxlib.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "config_destination.h"
@@ -167,14 +170,40 @@ static void read_access(lua_State *L, struct access_config *access)
     access->recipients_per_session = (size_t)number(L, "access.recipients_per_session");
 }
 
+/* The folder `secrets` beside that of the rules, or the one that is configured; absolute, since the
+ * references to what is in it are. */
+static char *read_secrets(lua_State *L, const char *rules_directory)
+{
+    char working[PATH_MAX] = "", *path = NULL;
+    char *given = text_or_null(L, "rules.secrets");
+    const char *directory = given ? given : rules_directory;
+    size_t size = strlen(directory);
+    while (size > 1 && directory[size - 1] == '/')
+        size--;
+    const char *slash = given ? NULL : memrchr(directory, '/', size);
+    size_t parent = given ? size : slash ? (size_t)(slash - directory) : 0;
+    if (*directory != '/' && !getcwd(working, sizeof working))
+        *working = '\0';
+    int length = asprintf(&path, "%s%s%.*s%s", working, *working && parent ? "/" : "", (int)parent,
+                          directory, given ? "" : "/secrets");
+    free(given);
+    return check_memory(L, length < 0 ? NULL : path);
+}
+
 static void read_rules(lua_State *L, struct rules_config *rules)
 {
     rules->directory = text_or_null(L, "rules.directory");
+    rules->secrets = read_secrets(L, rules->directory);
     rules->workers = (size_t)number(L, "rules.workers");
     rules->time_limit_ms = number(L, "rules.time_limit");
     rules->memory_limit = (size_t)number(L, "rules.memory_limit");
     rules->text_limit = (size_t)number(L, "rules.text_limit");
     rules->unsafe = boolean(L, "rules.unsafe");
+    rules->reserved_headers =
+        list(L, "rules.reserved_headers", sizeof(char *), &rules->reserved_header_count);
+    for (size_t i = 0; i < rules->reserved_header_count; i++)
+        rules->reserved_headers[i] = check_memory(L, strdup(item(L, i)));
+    lua_pop(L, 1);
 }
 
 static void read_retry(lua_State *L, const char *attempts, const char *schedule,

@@ -1,6 +1,5 @@
 #include "core.h"
 
-#include <glib.h>
 #include <lauxlib.h>
 #include <luajit.h>
 #include <lualib.h>
@@ -17,6 +16,7 @@
 #include "regex.h"
 #include "state.h"
 #include "store.h"
+#include "zone.h"
 
 /* core.log(text): under the id of the message that is under way */
 static int core_log(lua_State *L)
@@ -47,19 +47,6 @@ static int core_check_answer(lua_State *L)
     return 1;
 }
 
-/* core.zone_offset(name, seconds) -> seconds east of UTC at that Unix time, or nil */
-static int core_zone_offset(lua_State *L)
-{
-    GTimeZone *zone = g_time_zone_new_identifier(luaL_checkstring(L, 1));
-    if (!zone)
-        return 0;
-    gint interval =
-        g_time_zone_find_interval(zone, G_TIME_TYPE_UNIVERSAL, (gint64)luaL_checknumber(L, 2));
-    lua_pushinteger(L, interval < 0 ? 0 : g_time_zone_get_offset(zone, interval));
-    g_time_zone_unref(zone);
-    return 1;
-}
-
 /* core.format_double(number, precision, "f" or "e"): LuaJIT's own rounds halves up, C's to even */
 static int core_format_double(lua_State *L)
 {
@@ -84,7 +71,8 @@ void core_open(lua_State *L)
     static const luaL_Reg functions[] = {{"log", core_log},
                                          {"env", core_env},
                                          {"check_answer", core_check_answer},
-                                         {"zone_offset", core_zone_offset},
+                                         {"zone", zone_new},
+                                         {"zone_offset", zone_offset},
                                          {"format_double", core_format_double},
                                          {"check", core_check},
                                          {"find", pattern_find},
@@ -99,6 +87,7 @@ void core_open(lua_State *L)
     state_opened(state_of(L));
     embedded_open(L);
     msg_open(L);
+    zone_open(L);
     luaL_register(L, "mxhook.core", functions); /* sets package.loaded too */
     luaL_newmetatable(L, ANSWER_TYPE);
     lua_setfield(L, -2, "answer_type");

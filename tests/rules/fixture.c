@@ -26,6 +26,7 @@ int fixture_setup(void **state)
     strcpy(f->directory, "/tmp/mxhook-rules-XXXXXX");
     assert_non_null(mkdtemp(f->directory));
     f->config = (struct rules_config){.directory = f->directory,
+                                      .secrets = "/etc/secrets",
                                       .workers = 1,
                                       .time_limit_ms = 10000, /* on a busy machine too */
                                       .memory_limit = 64 << 20,
@@ -132,8 +133,8 @@ void fixture_run(struct fixture *f, const char *recipient)
 {
     struct header_list headers = {0};
     struct arena *arena = arena_new();
-    assert_int_equal(payload_headers(f->message, &f->transaction->envelope, recipient, "mx.example",
-                                     arena, &headers),
+    assert_int_equal(payload_headers(f->message, &f->transaction->envelope, recipient,
+                                     &(struct receiver){.hostname = "mx.example"}, arena, &headers),
                      0);
     struct rules_input input = {f->message, f->transaction, recipient, &headers, NULL, NULL};
     verdict_free(f->verdict);
