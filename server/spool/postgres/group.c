@@ -191,9 +191,9 @@ static int send_rows(struct pg_store *s, struct rows *rows)
 static int add_commits(struct pg_store *s, struct commit *commits)
 {
     struct rows rows;
-    int node = node_id(s->node);
     if (!commits)
         return 0;
+    int node = node_id(s->node);
     rows_init(&rows);
     for (struct commit *c = commits; c; c = c->next) {
         for (struct delivery *d = c->deliveries; d; d = d->next)

@@ -10,6 +10,7 @@
 #include "../../base/log.h"
 #include "values.h"
 #include "schema.h"
+#include "secret.h"
 
 /* ---- Opening and closing ---- */
 
@@ -80,6 +81,8 @@ static int open_store(const struct spool_config *config, struct store **out, str
         code = connect_first(s, err);
     if (code == 0)
         code = config->migrate ? schema_migrate(&s->pg, err) : schema_check(&s->pg, err);
+    if (code == 0)
+        code = secret_share(&s->pg, "srs.key", s->scratch, err);
     if (code == 0)
         code = node_start(s->conninfo, &s->node, err);
     if (code != 0) {
