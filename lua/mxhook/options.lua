@@ -115,7 +115,13 @@ return {
     "own are removed in any case: those two, and an Authentication-Results or Received-SPF with this server's name." },
 
   { "spool.directory", "path", default = "/var/lib/mxhook",
-    "Where accepted mail is kept until it is delivered. One server at a time." },
+    "Where accepted mail is kept until it is delivered. One server at a time. With spool.postgres: where large",
+    "messages pass through; nothing is kept there." },
+  { "spool.postgres", "conninfo", example = "host=db1,db2 dbname=mxhook user=mxhook sslmode=verify-full",
+    "A PostgreSQL (15 or later) that any number of nodes share, as libpq's conninfo or URL: accepted mail is kept there",
+    "instead of in spool.directory. Several hosts are tried in turn. A password belongs in a passfile (passfile=...)." },
+  { "spool.migrate", "boolean", default = false,
+    "With spool.postgres: makes its tables, or brings them up to date, at start. Else `mxhook store migrate` does." },
   { "spool.keep_failed", "duration", default = "30d", min = 1000, max = 3650 * 86400e3,
     "How long failed deliveries are kept, for `mxhook queue retry`, before they are removed." },
 

@@ -42,6 +42,13 @@ function readers.secret(value)
   return value
 end
 
+function readers.conninfo(value)
+  if type(value) ~= "string" or value == "" or value:find("[%z\1-\31\127]") then
+    return nil, 'expected a connection to PostgreSQL, such as "host=db dbname=mxhook"'
+  end
+  return value
+end
+
 function readers.path(value)
   if type(value) ~= "string" or value == "" or value:find("%z") then
     return nil, "expected a path"

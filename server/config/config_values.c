@@ -340,6 +340,8 @@ int config_read_values(lua_State *L)
     read_access(L, &config->access);
     read_rules(L, &config->rules);
     config->spool.directory = text_or_null(L, "spool.directory");
+    config->spool.postgres = text_or_null(L, "spool.postgres");
+    config->spool.migrate = boolean(L, "spool.migrate");
     config->spool.keep_failed_ms = number(L, "spool.keep_failed");
     config->spool.max_age_ms = number(L, "spool.max_age");
     config->spool.max_size = (uint64_t)number(L, "spool.max_size");
