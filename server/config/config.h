@@ -106,8 +106,9 @@ struct rules_config {
 
 struct spool_config {
     char *directory;
-    char *postgres; /* libpq's conninfo: the store that nodes share; NULL: SQLite in the directory */
-    bool migrate;   /* bring its tables up to date at start */
+    char
+        *postgres; /* libpq's conninfo: the store that nodes share; NULL: SQLite in the directory */
+    bool migrate;  /* bring its tables up to date at start */
     int64_t keep_failed_ms; /* failed deliveries are removed after that */
     int64_t max_age_ms;     /* a delivery that has waited longer is given up */
     uint64_t max_size;      /* bytes of all that is in it; 0: no limit */
