@@ -127,6 +127,11 @@ void deliver_set_timer(struct deliver *d, int64_t wait_ms)
 static void begin_next(struct deliver *d, struct origin *origin)
 {
     struct delivery *delivery = origin_shift(origin);
+    if (!spool_may_attempt(d->spool, delivery)) {
+        deliver_put_down(d, origin, delivery);
+        spool_release(d->spool, delivery);
+        return;
+    }
     if (flight_begin(d, origin, delivery) == 0)
         return;
     d->more = true;

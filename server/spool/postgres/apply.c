@@ -42,6 +42,10 @@ void pg_store_set_aside(struct pg_store *s)
 
 int pg_store_connect(struct pg_store *s)
 {
+    if (pg_is_outdated(&s->stuck)) /* its server has no say any more */
+        pg_close(&s->stuck);
+    if (pg_is_outdated(&s->pg))
+        pg_close(&s->pg);
     if (s->stuck.connection && pg_drain(&s->stuck))
         pg_close(&s->stuck);
     if (!pg_drain(&s->pg))
@@ -187,7 +191,7 @@ void pg_store_apply(struct store *store, struct store_work *work)
 {
     struct pg_store *s = (struct pg_store *)store;
     struct commit *commits = work->commits;
-    int64_t until = clock_monotonic_ms() + AWAY_MS;
+    int64_t until = clock_monotonic_ms() + (s->in_trouble ? AWAY_STILL_MS : AWAY_MS);
     if (atomic_load(&s->accepts) == -ENOSPC) {
         refuse(commits, -ENOSPC);
         commits = NULL;

@@ -55,7 +55,8 @@ struct pg_store {
     atomic_int accepts; /* 0, -EAGAIN or -ENOSPC */
 };
 
-#define AWAY_MS 25000 /* so long a group of commits is sent again before it is refused */
+#define AWAY_MS       25000 /* so long a group of commits is sent again before it is refused */
+#define AWAY_STILL_MS 2000  /* the same while the store is known to be away */
 
 /* A connection to use now: 0, or -EAGAIN. */
 int pg_store_connect(struct pg_store *s);

@@ -227,6 +227,15 @@ static void remove_doubtful(struct pg_store *s)
     s->doubtful = work.ends;
 }
 
+/* That it can be read says nothing of whether commits are replicated. */
+static int probe(struct pg_store *s)
+{
+    if (!s->in_trouble)
+        return 0;
+    s->doubt = true;
+    return group_send(s, NULL, NULL);
+}
+
 bool pg_store_tidy(struct store *store)
 {
     struct pg_store *s = (struct pg_store *)store;
@@ -240,6 +249,14 @@ bool pg_store_tidy(struct store *store)
         pg_store_note(s, -EAGAIN);
         return false;
     }
+    int code = probe(s);
+    if (code != 0) {
+        if (code == -EINPROGRESS)
+            pg_store_set_aside(s);
+        pg_store_note(s, code);
+        return false;
+    }
+    pg_store_note(s, 0);
     remove_doubtful(s);
     if (now >= s->room_due_ms) {
         s->room_due_ms = now + ROOM_MS;
@@ -251,7 +268,7 @@ bool pg_store_tidy(struct store *store)
         reconcile(s);
         s->tidy_due_ms = more ? now : now + LOOK_MS;
     }
-    int code = pg_store_walk(s);
+    code = pg_store_walk(s);
     if (code == -EINPROGRESS)
         pg_store_set_aside(s);
     pg_store_note(s, code);
