@@ -12,12 +12,24 @@
 
 #define AGAIN_MS 100 /* between two tries */
 
+static bool is_passing(int code)
+{
+    return code == -EAGAIN || code == -EINPROGRESS || code == -EDEADLK;
+}
+
 /* ---- The connection ---- */
 
 void pg_store_note(struct pg_store *s, int code)
 {
+    int64_t now = clock_monotonic_ms();
     if (code != 0)
         metric_add(METRIC_SPOOL_ERRORS_TOTAL, 1, "commit");
+    if (code == 0)
+        s->failing_ms = 0;
+    else if (s->failing_ms == 0)
+        s->failing_ms = now;
+    if (is_passing(code) && now - s->failing_ms < AWAY_NOTE_MS)
+        return;
     if (code == 0 && s->in_trouble)
         log_info("spool-recovered", NULL, LOG_TEXT("store", "postgres"));
     if (code != 0 && !s->in_trouble)
@@ -75,11 +87,6 @@ static int try_group(struct pg_store *s, struct commit *commits, struct delivery
     if (code == -EINPROGRESS)
         pg_store_set_aside(s);
     return code;
-}
-
-static bool is_passing(int code)
-{
-    return code == -EAGAIN || code == -EINPROGRESS || code == -EDEADLK;
 }
 
 static int send_until(struct pg_store *s, struct commit *commits, struct delivery *ends,
