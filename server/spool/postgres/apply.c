@@ -167,7 +167,11 @@ static void apply_one_by_one(struct pg_store *s, struct store_work *work, struct
     for (struct commit *c = commits, *next; c; c = next) {
         next = c->next;
         c->next = NULL;
-        finish_commit(s, work, c, send_until(s, c, NULL, until_ms));
+        int code = send_until(s, c, NULL, until_ms);
+        if (code == -EINVAL && c->deliveries)
+            log_error("spool-failed", c->deliveries->id, LOG_TEXT("at", "commit"),
+                      LOG_TEXT("error", s->pg.error));
+        finish_commit(s, work, c, code);
         c->next = next;
     }
     struct delivery *rest = work->ends, *next, *kept = NULL;
@@ -208,11 +212,11 @@ void pg_store_apply(struct store *store, struct store_work *work)
         return;
     int code =
         commits ? send_until(s, commits, work->ends, until) : send_until(s, NULL, work->ends, 0);
-    pg_store_note(s, code);
-    if (code == -EINVAL) {
+    if (code == -EINVAL) { /* it is there, and answers */
         apply_one_by_one(s, work, commits, until);
         return;
     }
+    pg_store_note(s, code);
     for (struct commit *c = commits; c; c = c->next)
         finish_commit(s, work, c, code);
     if (code == 0)
