@@ -71,7 +71,8 @@ static int claim_old(struct pg_store *s, int64_t max_age, struct old *old)
     int code = values_send(
         &params, &s->pg,
         "WITH c AS (SELECT row FROM delivery WHERE due IS NOT NULL AND owner IS NULL "
-        "AND created < " NOW_MS " - $1 AND (attempts > 0 OR due < " NOW_MS " - 60000) "
+        "AND created < " NOW_MS " - $1 AND (attempts > 0 OR last_status <> 0 "
+        "OR last_error IS NOT NULL OR due < " NOW_MS " - 60000) "
         "ORDER BY row LIMIT $2 FOR UPDATE SKIP LOCKED) "
         "UPDATE delivery d SET owner = $3 FROM c WHERE d.row = c.row RETURNING " ROW_COLUMNS,
         false);
