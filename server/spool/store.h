@@ -73,6 +73,8 @@ struct store_ops {
     void (*configure)(struct store *store, const struct spool_config *config);
     void (*on_give_up)(struct store *store, const struct give_up_hook *hook);
     int (*accepts)(const struct store *store); /* 0, -ENOSPC or -EAGAIN: for new mail */
+    /* NULL: always. */
+    bool (*may_attempt)(const struct store *store, const struct delivery *delivery);
     struct spill *(*new_body)(const struct store *store, const char *name);
     const char *(*scratch)(const struct store *store);
 

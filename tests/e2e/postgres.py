@@ -48,13 +48,13 @@ def as_postgres():
 class Postgres:
     """One server. `of`: the primary that it is a standby of, named `name` there."""
 
-    def __init__(self, of=None, name="standby", settings=None):
+    def __init__(self, of=None, name="standby", settings=None, port=None):
         self.bin, self.process, self.name = binaries(), None, name
         self.folder = tempfile.mkdtemp(prefix="mxhook-pg-")
         os.chmod(self.folder, 0o755)
         if os.getuid() == 0:
             shutil.chown(self.folder, "postgres", "postgres")
-        self.data, self.port = os.path.join(self.folder, "data"), free_port()
+        self.data, self.port = os.path.join(self.folder, "data"), port or free_port()
         if of:
             self.run("pg_basebackup", "-h", "127.0.0.1", "-p", str(of.port), "-U", "postgres", "-D", self.data, "-c", "fast",
                      "-X", "stream")
@@ -75,7 +75,7 @@ class Postgres:
     def follow(self, primary):
         self.write("standby.signal", "")
         self.write("postgresql.auto.conf", "primary_conninfo = 'host=127.0.0.1 port=%d user=postgres application_name=%s'\n"
-                   % (primary.port, self.name))
+                   "synchronous_standby_names = '*'\n" % (primary.port, self.name))
 
     def write(self, name, text):
         path = os.path.join(self.data, name)

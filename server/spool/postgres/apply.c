@@ -12,12 +12,24 @@
 
 #define AGAIN_MS 100 /* between two tries */
 
+static bool is_passing(int code)
+{
+    return code == -EAGAIN || code == -EINPROGRESS || code == -EDEADLK;
+}
+
 /* ---- The connection ---- */
 
 void pg_store_note(struct pg_store *s, int code)
 {
+    int64_t now = clock_monotonic_ms();
     if (code != 0)
         metric_add(METRIC_SPOOL_ERRORS_TOTAL, 1, "commit");
+    if (code == 0)
+        s->failing_ms = 0;
+    else if (s->failing_ms == 0)
+        s->failing_ms = now;
+    if (is_passing(code) && now - s->failing_ms < AWAY_NOTE_MS)
+        return;
     if (code == 0 && s->in_trouble)
         log_info("spool-recovered", NULL, LOG_TEXT("store", "postgres"));
     if (code != 0 && !s->in_trouble)
@@ -42,6 +54,10 @@ void pg_store_set_aside(struct pg_store *s)
 
 int pg_store_connect(struct pg_store *s)
 {
+    if (pg_is_outdated(&s->stuck)) /* its server has no say any more */
+        pg_close(&s->stuck);
+    if (pg_is_outdated(&s->pg))
+        pg_close(&s->pg);
     if (s->stuck.connection && pg_drain(&s->stuck))
         pg_close(&s->stuck);
     if (!pg_drain(&s->pg))
@@ -71,11 +87,6 @@ static int try_group(struct pg_store *s, struct commit *commits, struct delivery
     if (code == -EINPROGRESS)
         pg_store_set_aside(s);
     return code;
-}
-
-static bool is_passing(int code)
-{
-    return code == -EAGAIN || code == -EINPROGRESS || code == -EDEADLK;
 }
 
 static int send_until(struct pg_store *s, struct commit *commits, struct delivery *ends,
@@ -156,7 +167,11 @@ static void apply_one_by_one(struct pg_store *s, struct store_work *work, struct
     for (struct commit *c = commits, *next; c; c = next) {
         next = c->next;
         c->next = NULL;
-        finish_commit(s, work, c, send_until(s, c, NULL, until_ms));
+        int code = send_until(s, c, NULL, until_ms);
+        if (code == -EINVAL && c->deliveries)
+            log_error("spool-failed", c->deliveries->id, LOG_TEXT("at", "commit"),
+                      LOG_TEXT("error", s->pg.error));
+        finish_commit(s, work, c, code);
         c->next = next;
     }
     struct delivery *rest = work->ends, *next, *kept = NULL;
@@ -187,7 +202,7 @@ void pg_store_apply(struct store *store, struct store_work *work)
 {
     struct pg_store *s = (struct pg_store *)store;
     struct commit *commits = work->commits;
-    int64_t until = clock_monotonic_ms() + AWAY_MS;
+    int64_t until = clock_monotonic_ms() + (s->in_trouble ? AWAY_STILL_MS : AWAY_MS);
     if (atomic_load(&s->accepts) == -ENOSPC) {
         refuse(commits, -ENOSPC);
         commits = NULL;
@@ -197,11 +212,11 @@ void pg_store_apply(struct store *store, struct store_work *work)
         return;
     int code =
         commits ? send_until(s, commits, work->ends, until) : send_until(s, NULL, work->ends, 0);
-    pg_store_note(s, code);
-    if (code == -EINVAL) {
+    if (code == -EINVAL) { /* it is there, and answers */
         apply_one_by_one(s, work, commits, until);
         return;
     }
+    pg_store_note(s, code);
     for (struct commit *c = commits; c; c = c->next)
         finish_commit(s, work, c, code);
     if (code == 0)

@@ -252,7 +252,7 @@ static void end_attempted(struct ends *e, const struct delivery *d)
     else
         values_add_number(p, 4, pause_of(d));
     values_add_number(p, 5, d->last_status);
-    values_add_text(p, 6, d->last_error);
+    values_add_text(p, 6, *d->last_error ? d->last_error : NULL);
     e->counts[UPDATES]++;
     if (d->last_at_ms == 0)
         return;
@@ -264,7 +264,7 @@ static void end_attempted(struct ends *e, const struct delivery *d)
     values_add_text(p, 4, d->last_error);
     values_add_bytes(p, 5, d->last_reply, d->last_reply ? d->last_reply_size : 0);
     e->counts[ATTEMPTS]++;
-    if (d->attempts > ATTEMPTS_KEPT) {
+    if (d->attempts > ATTEMPTS_KEPT || d->attempts == d->stored->attempts) {
         values_add_number(&e->trims, 0, d->stored->row);
         e->counts[TRIMS]++;
     }

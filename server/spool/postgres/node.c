@@ -257,8 +257,8 @@ static void judge_anew(struct node *node)
 static void pulse(struct node *node)
 {
     bool alive = false;
-    if (!pg_drain(&node->pg))
-        return; /* the server has not answered the last one */
+    if (!pg_drain(&node->pg) || pg_is_outdated(&node->pg))
+        pg_close(&node->pg); /* frozen, or replaced: nothing of this waits for a standby */
     int code = node->pg.connection ? 0 : pg_open(&node->pg);
     if (code == 0)
         code = beat(node, &alive);

@@ -137,6 +137,7 @@ static int check_server(struct pg *pg)
     uint32_t newest = atomic_load(&newest_timeline);
     if (kind.timeline < newest)
         return fail(pg, -EAGAIN, "the server is a former primary (an older timeline)");
+    pg->timeline = kind.timeline;
     while (kind.timeline > newest &&
            !atomic_compare_exchange_weak(&newest_timeline, &newest, kind.timeline))
         ;
@@ -337,6 +338,11 @@ bool pg_drain(struct pg *pg)
         PQclear(result);
     }
     return true;
+}
+
+bool pg_is_outdated(const struct pg *pg)
+{
+    return pg->connection && pg->timeline < atomic_load(&newest_timeline);
 }
 
 int64_t pg_number(const PGresult *result, int row, int column)

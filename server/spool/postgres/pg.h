@@ -25,13 +25,14 @@
 
 #include "../../base/error.h"
 
-#define PG_HOST_MS   2000  /* for one host to take a connection, and say what it is */
-#define PG_ANSWER_MS 10000 /* for the answer to a batch of ours */
+#define PG_HOST_MS   2000 /* for one host to take a connection, and say what it is */
+#define PG_ANSWER_MS 5000 /* for the answer to a batch of ours */
 
 struct pg {
     PGconn *connection;   /* NULL: none */
     const char *conninfo; /* the configuration's */
     unsigned notices;     /* since the batch was begun */
+    uint32_t timeline;    /* of the server, when it was connected to */
     char state[6];        /* SQLSTATE of the last error; "" where there was none */
     char error[256];      /* what went wrong last, for the log */
     bool unanswered;      /* a batch was sent whose end has not come: pg_drain() */
@@ -61,6 +62,9 @@ int pg_run(struct pg *pg, const char *sql);
 /* Looks, without waiting, whether a batch that was given up has been answered. True: the connection
  * may be used again, or is gone. */
 bool pg_drain(struct pg *pg);
+
+/* A newer primary than the one that this connection is to was seen since, by any thread. */
+bool pg_is_outdated(const struct pg *pg);
 
 int64_t pg_number(const PGresult *result, int row, int column); /* of text; 0 for NULL */
 

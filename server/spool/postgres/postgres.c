@@ -161,6 +161,12 @@ static int accepts(const struct store *store)
     return atomic_load(&((const struct pg_store *)store)->accepts);
 }
 
+static bool may_attempt(const struct store *store, const struct delivery *delivery)
+{
+    const struct pg_store *s = (const struct pg_store *)store;
+    return node_is_sure(s->node) && delivery->stored->node == node_id(s->node);
+}
+
 /* A large one is sent in pieces when it is committed: its file needs no name. */
 static struct spill *new_body(const struct store *store, const char *name)
 {
@@ -186,6 +192,7 @@ const struct store_ops postgres_ops = {
     .configure = configure,
     .on_give_up = on_give_up,
     .accepts = accepts,
+    .may_attempt = may_attempt,
     .new_body = new_body,
     .scratch = scratch,
     .apply = pg_store_apply,

@@ -48,6 +48,7 @@ struct pg_store {
     int64_t tidy_due_ms, room_due_ms; /* the same */
     int64_t retry_ms;                 /* no connection is tried before; monotonic */
     int leases_node;                  /* the node number that the leases belong to */
+    int64_t failing_ms;               /* since when nothing works; monotonic; 0: it does */
     bool in_trouble;                  /* the store is away: said once */
     _Atomic int64_t keep_failed_ms, max_age_ms;
     _Atomic uint64_t max_size;
@@ -55,13 +56,16 @@ struct pg_store {
     atomic_int accepts; /* 0, -EAGAIN or -ENOSPC */
 };
 
-#define AWAY_MS 25000 /* so long a group of commits is sent again before it is refused */
+#define AWAY_MS       25000 /* so long a group of commits is sent again before it is refused */
+#define AWAY_NOTE_MS  2000
+#define AWAY_STILL_MS 2000 /* the same while the store is known to be away */
 
 /* A connection to use now: 0, or -EAGAIN. */
 int pg_store_connect(struct pg_store *s);
 /* After -EINPROGRESS: puts the connection aside. */
 void pg_store_set_aside(struct pg_store *s);
-/* Logs once that the store is away, or is there again. */
+/* Notes whether the store works. Away for AWAY_NOTE_MS it is away for new mail too; that is logged,
+ * and that it is there again. A connection that is lost and made again is no more than a moment. */
 void pg_store_note(struct pg_store *s, int code);
 
 /* Looks which lanes have something due, where it is time to. 0 or as pg_end(). */

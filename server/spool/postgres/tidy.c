@@ -71,7 +71,8 @@ static int claim_old(struct pg_store *s, int64_t max_age, struct old *old)
     int code = values_send(
         &params, &s->pg,
         "WITH c AS (SELECT row FROM delivery WHERE due IS NOT NULL AND owner IS NULL "
-        "AND created < " NOW_MS " - $1 AND (attempts > 0 OR due < " NOW_MS " - 60000) "
+        "AND created < " NOW_MS " - $1 AND (attempts > 0 OR last_status <> 0 "
+        "OR last_error IS NOT NULL OR due < " NOW_MS " - 60000) "
         "ORDER BY row LIMIT $2 FOR UPDATE SKIP LOCKED) "
         "UPDATE delivery d SET owner = $3 FROM c WHERE d.row = c.row RETURNING " ROW_COLUMNS,
         false);
@@ -227,6 +228,15 @@ static void remove_doubtful(struct pg_store *s)
     s->doubtful = work.ends;
 }
 
+/* That it can be read says nothing of whether commits are replicated. */
+static int probe(struct pg_store *s)
+{
+    if (!s->in_trouble)
+        return 0;
+    s->doubt = true;
+    return group_send(s, NULL, NULL);
+}
+
 bool pg_store_tidy(struct store *store)
 {
     struct pg_store *s = (struct pg_store *)store;
@@ -240,6 +250,14 @@ bool pg_store_tidy(struct store *store)
         pg_store_note(s, -EAGAIN);
         return false;
     }
+    int code = probe(s);
+    if (code != 0) {
+        if (code == -EINPROGRESS)
+            pg_store_set_aside(s);
+        pg_store_note(s, code);
+        return false;
+    }
+    pg_store_note(s, 0);
     remove_doubtful(s);
     if (now >= s->room_due_ms) {
         s->room_due_ms = now + ROOM_MS;
@@ -251,7 +269,7 @@ bool pg_store_tidy(struct store *store)
         reconcile(s);
         s->tidy_due_ms = more ? now : now + LOOK_MS;
     }
-    int code = pg_store_walk(s);
+    code = pg_store_walk(s);
     if (code == -EINPROGRESS)
         pg_store_set_aside(s);
     pg_store_note(s, code);

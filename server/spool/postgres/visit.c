@@ -202,8 +202,10 @@ static int retry_one(struct pg_store *s, const char *id)
     int count = 0;
     values_text(&params, id);
     pg_begin(&s->pg);
-    int code = values_send(
-        &params, &s->pg, "UPDATE delivery SET due = " NOW_MS ", attempts = 0 WHERE id = $1", false);
+    int code = values_send(&params, &s->pg,
+                           "UPDATE delivery SET due = " NOW_MS ", attempts = 0, last_status = 0, "
+                           "last_error = NULL WHERE id = $1",
+                           false);
     if (code == 0)
         code = pg_end(&s->pg, PG_ANSWER_MS, read_count, &count);
     return code == 0 && count == 0 ? -ENOENT : code;
@@ -255,7 +257,8 @@ static int retry_page(struct pg_store *s, struct values *params, int *count, int
     struct retried retried = {0, *last};
     pg_begin(&s->pg);
     int code = values_send(params, &s->pg,
-                           "UPDATE delivery SET due = " NOW_MS ", attempts = 0 WHERE row IN "
+                           "UPDATE delivery SET due = " NOW_MS ", attempts = 0, last_status = 0, "
+                           "last_error = NULL WHERE row IN "
                            "(SELECT row FROM delivery d WHERE " FILTER
                            " AND d.row > $4 ORDER BY d.row LIMIT $5 FOR UPDATE) RETURNING row",
                            false);
