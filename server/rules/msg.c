@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../auth/result.h"
+#include "../mail/address.h"
 #include "view.h"
 
 #define MSG_TYPE "mxhook.msg"
@@ -136,8 +137,7 @@ static void push_html(lua_State *L, struct run *run)
 
 static void push_from(lua_State *L, struct run *run)
 {
-    const struct mailbox_list *from = &run->input->message->from;
-    push_mailbox(L, from->count ? &from->items[0] : NULL, "msg.from");
+    push_mailbox(L, address_first(&run->input->message->from), "msg.from");
 }
 
 static void push_to(lua_State *L, struct run *run)
