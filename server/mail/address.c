@@ -120,9 +120,23 @@ static void strip(const char **email, size_t *size)
     }
 }
 
+/* Has it more than one "@" outside of quotes? Readers differ about whose it is. */
+static bool is_ambiguous(const char *email, size_t size)
+{
+    size_t count = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < size; i++) {
+        quoted ^= email[i] == '"';
+        count += email[i] == '@' && !quoted;
+    }
+    return count > 1;
+}
+
 static int keep_email(struct scan *scan, const char *email, size_t size, const char **out)
 {
     strip(&email, &size);
+    if (is_ambiguous(email, size) || memmem(email, size, "=?", 2))
+        size = 0;
     *out = is_readable(email, size) ? arena_strndup(scan->arena, email, size) : NULL;
     return *out || !is_readable(email, size) ? 0 : -ENOMEM;
 }
@@ -298,6 +312,10 @@ static int read_bare(struct scan *scan, bool *found)
                 words.bytes[i] = ' ';
         if (status == 0)
             status = keep_name(scan, words.size || *found ? &words : &scan->comment, &name);
+        bool inside = false; /* not a name: another reader shows its address too */
+        if (status == 0 && name && words.size > 0)
+            status = read_inside(scan, name, &inside);
+        name = inside ? NULL : name;
         if (status == 0)
             status = keep_email(scan, bare->bytes + begin, end - begin, &email);
         if (status == 0)

@@ -242,3 +242,101 @@ int words_decode_as(struct buffer *to, const char *raw, size_t size, const char 
     }
     return status;
 }
+
+/* Appends to an address field, inside quotes or a comment: `special` characters are escaped. */
+static int append_escaped(struct buffer *to, const struct buffer *text, const char *special)
+{
+    int status = 0;
+    for (size_t i = 0; i < text->size && status == 0; i++) {
+        char c = text->bytes[i];
+        if (c == 0) {
+            status = buffer_append(to, UTF8_REPLACEMENT, 3);
+            continue;
+        }
+        if (strchr(special, c) || c == '\\')
+            status = buffer_append_byte(to, '\\');
+        if (status == 0)
+            status = buffer_append_byte(to, c);
+    }
+    return status;
+}
+
+enum context { OUTSIDE, IN_QUOTES, IN_COMMENT, IN_ANGLES };
+
+static int append_run(struct buffer *to, const char **at, const char *end, enum context context)
+{
+    struct buffer text = {0};
+    int status = decode_run(&text, at, end);
+    if (status == 0 && context == OUTSIDE)
+        status = buffer_append_byte(to, '"');
+    if (status == 0)
+        status = append_escaped(to, &text, context == IN_COMMENT ? "()" : "\"");
+    if (status == 0 && context == OUTSIDE)
+        status = buffer_append(to, "\" ", 2);
+    buffer_free(&text);
+    return status;
+}
+
+struct address_text {
+    enum context context;
+    unsigned comments; /* how deep */
+};
+
+static void follow(struct address_text *state, char c)
+{
+    switch (state->context) {
+    case OUTSIDE:
+        if (c == '"')
+            state->context = IN_QUOTES;
+        else if (c == '<')
+            state->context = IN_ANGLES;
+        else if (c == '(') {
+            state->context = IN_COMMENT;
+            state->comments = 1;
+        }
+        break;
+    case IN_QUOTES:
+        if (c == '"')
+            state->context = OUTSIDE;
+        break;
+    case IN_ANGLES:
+        if (c == '>')
+            state->context = OUTSIDE;
+        break;
+    case IN_COMMENT:
+        if (c == '(')
+            state->comments++;
+        else if (c == ')' && --state->comments == 0)
+            state->context = OUTSIDE;
+        break;
+    }
+}
+
+int words_decode_addresses(struct buffer *to, const char *raw, size_t size)
+{
+    struct buffer plain = {0};
+    struct address_text state = {OUTSIDE, 0};
+    int status = append_plain(&plain, raw, size, charset_guess(raw, size));
+    if (plain.size == 0)
+        return status;
+    const char *at = plain.bytes, *end = at + plain.size, *last = words_end(at, end);
+    while (at < end && status == 0) {
+        struct word word;
+        if (*at == '=' && last - at > 2 && at[1] == '?' && state.context != IN_ANGLES &&
+            word_read(at, last, &word)) {
+            status = append_run(to, &at, last, state.context);
+            continue;
+        }
+        if (*at == '\\' && end - at > 1 && state.context != OUTSIDE) {
+            status = buffer_append(to, at, 1);
+            at++;
+        } else {
+            follow(&state, *at);
+        }
+        if (status == 0)
+            status = *at ? buffer_append_byte(to, *at) : buffer_append(to, UTF8_REPLACEMENT, 3);
+        at++;
+    }
+    buffer_free(&plain);
+    return status;
+}

@@ -21,7 +21,11 @@
 /* An unstructured field, as Subject (RFC 5322 section 2.2.1); any field as people read it. */
 int words_decode(struct buffer *to, const char *raw, size_t size);
 
-/* The same for a piece of a field: `guess` is charset_guess() of the whole. */
+/* A field of addresses: what was encoded comes out quoted, so that a comma or an angle bracket in a
+ * name is not taken for the field's own. NUL becomes U+FFFD. */
+int words_decode_addresses(struct buffer *to, const char *raw, size_t size);
+
+/* The same as words_decode() for a piece of a field: `guess` is charset_guess() of the whole. */
 int words_decode_as(struct buffer *to, const char *raw, size_t size, const char *guess);
 
 /* Past the last "?=", or `begin`: no word ends behind it. */

@@ -154,6 +154,8 @@ static void test_lists_inside(void **state)
     assert_list("\"a@b\"", "-|a@b;");
     assert_list("Ann <=?utf-8?q?a=40b?=>", "Ann|a@b;");
     assert_list("=?utf-8?q?a=40b?= <c@d>", "a@b|c@d;");
+    assert_list("=?utf-8?q?a=40b=2C?= c@d", "-|a@b;-|c@d;");
+    assert_list("Ann <a@b@c>, d@e@f", "Ann|-;"); /* whose is it? */
 }
 
 /* What cannot be shown as it is, is no address. */

@@ -11,6 +11,13 @@ static void assert_words(const char *raw, const char *expected)
     assert_buffer(&out, expected);
 }
 
+static void assert_addresses(const char *raw, const char *expected)
+{
+    struct buffer out = {0};
+    assert_int_equal(words_decode_addresses(&out, raw, strlen(raw)), 0);
+    assert_buffer(&out, expected);
+}
+
 static void test_by_the_rfc(void **state)
 {
     (void)state;
@@ -74,6 +81,21 @@ static void test_raw_8bit(void **state)
     assert_words("\xE9 =?utf-8?q?=C3=A9?= \xC3\xA9", "\xEF\xBF\xBD é é");
 }
 
+static void test_addresses(void **state)
+{
+    (void)state;
+    assert_addresses("a@b.example", "a@b.example");
+    assert_addresses("=?utf-8?q?L=2C_F?= <a@b>", "\"L, F\"  <a@b>");
+    assert_addresses("=?utf-8?q?a=22b?= <a@b>", "\"a\\\"b\"  <a@b>");
+    assert_addresses("\"=?utf-8?q?L=2C_F?=\" <a@b>", "\"L, F\" <a@b>");
+    assert_addresses("<=?utf-8?q?a?=@b>", "<=?utf-8?q?a?=@b>");
+    assert_addresses("a@b (=?utf-8?q?=28x?=)", "a@b (\\(x)");
+    assert_addresses("\"a\\\"=?utf-8?q?b?=\" <a@b>", "\"a\\\"b\" <a@b>");
+    /* A word that never ends does not reach into the next address. */
+    assert_addresses("\"=?utf-8?q?a\" <a@b>, =?utf-8?q?c?= <c@d>",
+                     "\"=?utf-8?q?a\" <a@b>, \"c\"  <c@d>");
+}
+
 /* Nothing but beginnings, and one end far away: linear, or this would take minutes. */
 static void test_many_beginnings(void **state)
 {
@@ -99,9 +121,9 @@ static void test_many_beginnings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_by_the_rfc),      cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_no_words),        cmocka_unit_test(test_raw_8bit),
-        cmocka_unit_test(test_many_beginnings),
+        cmocka_unit_test(test_by_the_rfc), cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_no_words),   cmocka_unit_test(test_raw_8bit),
+        cmocka_unit_test(test_addresses),  cmocka_unit_test(test_many_beginnings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
