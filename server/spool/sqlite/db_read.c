@@ -31,7 +31,6 @@ struct delivery *db_read_delivery(sqlite3_stmt *s)
     if (!d)
         return NULL;
     bool failed = false;
-    d->stored->attempted = true;
     d->stored->row = sqlite3_column_int64(s, 0);
     d->stored->payload_row = sqlite3_column_int64(s, 1);
     d->stored->origin = (uint64_t)sqlite3_column_int64(s, 2);
