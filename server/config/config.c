@@ -79,6 +79,8 @@ void config_unref(struct config *config)
     free(config->forward.srs_domain);
     free_secret(config->forward.srs_key);
     free_secret(config->forward.srs_secret);
+    free_list(config->confine.read, config->confine.read_count);
+    free_list(config->confine.write, config->confine.write_count);
     free(config->dns.resolvers);
     for (size_t i = 0; i < config->auth.dnsbl_count; i++)
         free(config->auth.dnsbl[i].zone);

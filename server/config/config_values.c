@@ -63,6 +63,14 @@ static const char *item(lua_State *L, size_t index)
     return value;
 }
 
+static void read_texts(lua_State *L, const char *name, char ***out, size_t *count)
+{
+    *out = list(L, name, sizeof **out, count);
+    for (size_t i = 0; i < *count; i++)
+        (*out)[i] = check_memory(L, strdup(item(L, i)));
+    lua_pop(L, 1);
+}
+
 static void read_addresses(lua_State *L, const char *name, struct listen_address **out,
                            size_t *count)
 {
@@ -199,11 +207,8 @@ static void read_rules(lua_State *L, struct rules_config *rules)
     rules->memory_limit = (size_t)number(L, "rules.memory_limit");
     rules->text_limit = (size_t)number(L, "rules.text_limit");
     rules->unsafe = boolean(L, "rules.unsafe");
-    rules->reserved_headers =
-        list(L, "rules.reserved_headers", sizeof(char *), &rules->reserved_header_count);
-    for (size_t i = 0; i < rules->reserved_header_count; i++)
-        rules->reserved_headers[i] = check_memory(L, strdup(item(L, i)));
-    lua_pop(L, 1);
+    read_texts(L, "rules.reserved_headers", &rules->reserved_headers,
+               &rules->reserved_header_count);
 }
 
 static void read_retry(lua_State *L, const char *attempts, const char *schedule,
@@ -317,5 +322,8 @@ int config_read_values(lua_State *L)
     read_dns(L, &config->dns);
     read_auth(L, &config->auth);
     read_tls(L, &config->tls);
+    config->confine.enabled = boolean(L, "confine.enabled");
+    read_texts(L, "confine.read", &config->confine.read, &config->confine.read_count);
+    read_texts(L, "confine.write", &config->confine.write, &config->confine.write_count);
     return 0;
 }
