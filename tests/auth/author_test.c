@@ -163,12 +163,9 @@ static void as_many_domains_as_are_looked_at(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_mailbox),
-        cmocka_unit_test(several),
-        cmocka_unit_test(encoded),
-        cmocka_unit_test(what_cannot_be_read),
-        cmocka_unit_test(fields),
-        cmocka_unit_test(as_many_domains_as_are_looked_at),
+        cmocka_unit_test(one_mailbox), cmocka_unit_test(several),
+        cmocka_unit_test(encoded),     cmocka_unit_test(what_cannot_be_read),
+        cmocka_unit_test(fields),      cmocka_unit_test(as_many_domains_as_are_looked_at),
     };
     message_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
