@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "config/config.h"
+#include "confine.h"
 #include "deliver/deliver.h"
 #include "deliver/notice.h"
 #include "deliver/srs.h"
@@ -426,6 +427,8 @@ static int start(struct server *server, const char *config_path, struct error *e
     code = service_open_sockets(server->config, &server->sockets, err);
     if (code == 0)
         code = service_drop_privileges(server->config, err);
+    if (code == 0)
+        code = confine_process(server->config, err);
     if (code == 0)
         code = tls_load(server->config, err);
     if (code != 0)

@@ -174,6 +174,10 @@ function config.load(path, text, machine)
     local value = result[option.name]
     if option.type == "path" and value then
       result[option.name] = absolute(value, path)
+    elseif option.type == "paths" and value then
+      local list = {}
+      for index, item in ipairs(value) do list[index] = absolute(item, path) end
+      result[option.name] = list
     elseif option.type == "certificates" and value then
       local files = {}
       for _, pair in ipairs(value) do

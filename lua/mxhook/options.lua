@@ -114,6 +114,16 @@ return {
     "see the message and from the payload: name here what only your rules may set, such as \"X-Customer\". The server's",
     "own are removed in any case: those two, and an Authentication-Results or Received-SPF with this server's name." },
 
+  { "confine.enabled", "boolean", default = true,
+    "The process confines itself by Landlock and seccomp, as far as the kernel can: files are written beneath the spool",
+    "and the folders of sockets only, and read beneath /usr, /lib, /etc, the folders of the configuration, of the rules",
+    "and of the files that the configuration names; no program can be run. Off where rules.unsafe is on." },
+  { "confine.read", "paths", default = {},
+    "Folders that may be read besides, such as those of files that rules name. Changing it needs a restart." },
+  { "confine.write", "paths", default = {},
+    "Folders that may be written besides: that of an SQLite database in WAL mode which rules read while nobody else has",
+    "it open, since SQLite then makes files beside it." },
+
   { "spool.directory", "path", default = "/var/lib/mxhook",
     "Where accepted mail is kept until it is delivered. One server at a time. With spool.postgres: where large",
     "messages pass through; nothing is kept there." },

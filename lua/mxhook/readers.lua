@@ -108,6 +108,12 @@ function readers.durations(value, option)
   return list_of(value, readers.duration, 'expected a list of durations, such as { "10s", "1m" }', option)
 end
 
+-- May be empty.
+function readers.paths(value)
+  if type(value) == "table" and next(value) == nil then return {} end
+  return list_of(value, readers.path, 'expected a list of folders, such as { "/srv/mail/lists" }')
+end
+
 local function glob(value)
   if type(value) ~= "string" or value == "" or value:find("[%z\1-\32\127-\255:%[%]\\]") then
     return nil, 'expected the name of a header, or a pattern such as "X-Tenant-*"'

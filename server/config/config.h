@@ -186,6 +186,13 @@ struct auth_config {
     int64_t timeout_ms; /* of all look-ups of a message, after its end */
 };
 
+/* How the process confines itself (confine.h). */
+struct confine_config {
+    bool enabled;
+    char **read, **write; /* folders that may be read, and written, besides */
+    size_t read_count, write_count;
+};
+
 struct config {
     struct arena *arena; /* owns every string and list here */
     char *path;          /* the file, as given */
@@ -203,6 +210,7 @@ struct config {
     struct dns_config dns;
     struct auth_config auth;
     struct tls_config tls;
+    struct confine_config confine;
 };
 
 /* Reads and checks the file. On success *out is one reference; else a negative errno, and `err` says
