@@ -50,7 +50,7 @@ bool ruleset_accepts(struct ruleset *ruleset, size_t state, const char *recipien
 /* What the rules are shown of a message for one recipient. */
 struct rules_input {
     const struct message *message;
-    const struct transaction *transaction;
+    struct transaction *transaction; /* its reservations change, no more */
     const char *recipient;
     const struct header_list *headers; /* from payload_headers(); copied, not changed */
     /* NULL, or told of every rule that was asked, and in words what it answered. */
