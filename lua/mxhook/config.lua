@@ -168,6 +168,10 @@ function config.load(path, text, machine)
       complain(line_of_key(lines, "forward", name:match("[^%.]+$"), line), name, why)
     end
   end
+  if #errors == 0 and result["deliver.proxy"] and result["deliver.deny_private"] then
+    complain(line_of_key(lines, "deliver", "deny_private", line_of("deliver", assigned)), "deliver.deny_private",
+      "not together with deliver.proxy: only the proxy learns the address; deny it there")
+  end
   if #errors > 0 then return nil, in_order(errors) end
 
   for _, option in ipairs(options) do

@@ -136,6 +136,7 @@ struct deliver_config {
     char *ca_file;                        /* NULL: the system's */
     char *source_address;                 /* to connect from; NULL: the system picks */
     char *proxy;                          /* as curl's --proxy; NULL: none */
+    int64_t connection_age_ms;            /* a kept connection is not used again after that */
     bool deny_private;         /* no connections to loopback, private, link-local, ... addresses */
     unsigned breaker_failures; /* in a row, that open an origin's breaker */
     int64_t breaker_pause_ms;  /* before the first probe; it doubles with each that fails */
@@ -154,6 +155,7 @@ struct forward_config {
     char *smarthost;       /* "smtp://host:port" or "smtps://host:port"; NULL: straight to the MX */
     char *user, *password; /* NULL: none; the password may be a reference (deliver/reference.h) */
     enum forward_tls tls;
+    bool tls_fallback;  /* in clear where opportunistic TLS fails in its handshake */
     char *helo;         /* NULL: the hostname */
     int64_t timeout_ms; /* for one reply */
     struct retry_config retry;

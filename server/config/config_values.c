@@ -264,6 +264,7 @@ static void read_deliver(lua_State *L, struct deliver_config *deliver)
     deliver->ca_file = text_or_null(L, "deliver.ca_file");
     deliver->source_address = text_or_null(L, "deliver.source_address");
     deliver->proxy = text_or_null(L, "deliver.proxy");
+    deliver->connection_age_ms = number(L, "deliver.connection_age");
     deliver->deny_private = boolean(L, "deliver.deny_private");
     deliver->breaker_failures = (unsigned)number(L, "deliver.breaker_failures");
     deliver->breaker_pause_ms = number(L, "deliver.breaker_pause");
@@ -294,6 +295,7 @@ static void read_forward(lua_State *L, struct config *config)
     forward->user = text_or_null(L, "forward.user");
     forward->password = text_or_null(L, "forward.password");
     forward->tls = (enum forward_tls)number(L, "forward.tls");
+    forward->tls_fallback = boolean(L, "forward.tls_fallback");
     forward->helo = text_or_null(L, "forward.helo");
     forward->timeout_ms = number(L, "forward.timeout");
     read_retry(L, "forward.attempts", "forward.schedule", &forward->retry);

@@ -284,7 +284,9 @@ bool deliver_has_room(const struct deliver *d)
 static bool take_one(struct deliver *d, struct delivery *delivery)
 {
     struct job_terms terms = {.url = delivery_origin(delivery),
-                              .bytes = payload_memory(delivery->payload)};
+                              .bytes = payload_memory(delivery->payload),
+                              .rate = delivery->destination.rate,
+                              .max_in_flight = delivery->destination.max_in_flight};
     struct flight *flight = d->state == DELIVER_RUNNING ? malloc(sizeof *flight) : NULL;
     if (!flight)
         return false;

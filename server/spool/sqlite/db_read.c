@@ -55,6 +55,9 @@ struct delivery *db_read_delivery(sqlite3_stmt *s)
     d->mail_from = copy_text(d->arena, s, 20, NULL, &failed);
     d->via = copy_text(d->arena, s, 21, NULL, &failed);
     d->about = copy_text(d->arena, s, 22, NULL, &failed);
+    d->destination.rate = sqlite3_column_double(s, 23);
+    d->destination.max_in_flight = (size_t)sqlite3_column_int64(s, 24);
+    d->destination.max_body = (uint64_t)sqlite3_column_int64(s, 25);
     if (!failed)
         return d;
     delivery_free(d);
