@@ -1,7 +1,7 @@
 -- The configuration: the file is run, and each value read as its option in options.lua says.
 --
 -- config.c runs load(path, text, machine) or defaults(directory, machine), and copies the values into
--- struct config. `mxhook config` prints example().
+-- struct config.
 
 local nearest = require "mxhook.nearest"
 local options = require "mxhook.options"
@@ -194,56 +194,6 @@ function config.defaults(directory, machine)
   readers.finish_listeners(result)
   readers.finish_forward(result)
   return result
-end
-
----------------------------------------------------------------------------------------------------
--- The example
-
-local function literal(value)
-  if type(value) == "table" then
-    local items, keys = {}, {}
-    for index, item in ipairs(value) do items[index] = literal(item) end
-    for key in pairs(value) do keys[#keys + 1] = type(key) == "string" and key or nil end
-    table.sort(keys)
-    for _, key in ipairs(keys) do items[#items + 1] = key .. " = " .. literal(value[key]) end
-    return "{ " .. table.concat(items, ", ") .. " }"
-  end
-  return type(value) == "string" and ("%q"):format(value) or tostring(value)
-end
-
--- An option that must be set is set; the others stand as comments that show their default.
-local function example_of(option, indent)
-  local out = {}
-  for index = 3, #option do out[#out + 1] = indent .. "-- " .. option[index] end
-  local name = option.name:match("[^%.]+$")
-  local comma = indent ~= "" and "," or ""
-  if option.required then
-    out[#out + 1] = ("%s%s = %s%s"):format(indent, name, literal(option.example), comma)
-  elseif option.default == nil then
-    out[#out + 1] = indent .. "-- Default: " .. (option.machine or "not set") .. "."
-    out[#out + 1] = ("%s-- %s = %s%s"):format(indent, name, literal(option.example), comma)
-  else
-    out[#out + 1] = ("%s-- %s = %s%s"):format(indent, name, literal(option.default), comma)
-  end
-  return table.concat(out, "\n")
-end
-
-function config.example()
-  local out = { "-- mxhook.lua: the configuration of mxhook, with every option.",
-    "-- A line that is commented out shows the default. Check with: mxhook check --config FILE", "" }
-  local open
-  for _, option in ipairs(options) do
-    local section = option.name:match("^(%w+)%.")
-    if section ~= open then
-      if open then out[#out] = "}\n" end
-      if section then out[#out + 1] = section .. " = {" end
-      open = section
-    end
-    out[#out + 1] = example_of(option, open and "  " or "")
-    out[#out + 1] = ""
-  end
-  out[#out] = "}"
-  return table.concat(out, "\n") .. "\n"
 end
 
 return config

@@ -246,22 +246,37 @@ int config_defaults(const char *rules_directory, struct config **out, struct err
     return config_new(load_defaults, rules_directory, out, err);
 }
 
-static int print_example(lua_State *L)
+/* Its one argument is the name of the function whose text is printed. */
+static int print_text(lua_State *L)
 {
-    push_function(L, "example");
+    const char *name = lua_touserdata(L, 1);
+    embedded_open(L);
+    embedded_require(L, "mxhook.config_text");
+    lua_getfield(L, -1, name);
     lua_call(L, 0, 1);
     fputs(lua_tostring(L, -1), stdout);
     return 0;
 }
 
-int config_print_example(void)
+static int print(const char *name)
 {
     lua_State *L = luaL_newstate();
     if (!L)
         return -ENOMEM;
     luaL_openlibs(L);
-    lua_pushcfunction(L, print_example);
-    int code = lua_pcall(L, 0, 0, 0) == 0 && fflush(stdout) == 0 ? 0 : -EIO;
+    lua_pushcfunction(L, print_text);
+    lua_pushlightuserdata(L, (void *)name);
+    int code = lua_pcall(L, 1, 0, 0) == 0 && fflush(stdout) == 0 ? 0 : -EIO;
     lua_close(L);
     return code;
+}
+
+int config_print_example(void)
+{
+    return print("example");
+}
+
+int config_print_mdoc(void)
+{
+    return print("mdoc");
 }

@@ -205,6 +205,9 @@ int config_defaults(const char *rules_directory, struct config **out, struct err
 /* Writes to stdout an example that documents every option and its default. 0 or negative errno. */
 int config_print_example(void);
 
+/* Writes to stdout a list of all options in mdoc(7), for mxhook.lua(5). 0 or negative errno. */
+int config_print_mdoc(void);
+
 struct config *config_ref(struct config *config); /* any thread */
 void config_unref(struct config *config);         /* any thread; takes NULL */
 

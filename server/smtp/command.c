@@ -1,6 +1,9 @@
 /*
- * command.c - the commands (RFC 5321 section 4.1.1), one function each, and the states between
- * them. The functions of those that greet, or make a transaction, are in greet.c and envelope.c.
+ * command.c - the commands (RFC 5321 section 4.1.1): a row each, which says all that is checked
+ * before its function runs, and where it leads. Those functions are here, or in the file of their
+ * subject (session_private.h lists them).
+ *
+ * To add a command: a row, and a function.
  */
 #include <stdio.h>
 #include <string.h>
@@ -9,70 +12,83 @@
 #include "../base/path.h"
 #include "session_private.h"
 
-/* Each answers, and returns whether the session goes where `transitions` says. The argument is
- * without spaces around it, "" where there is none. */
+/* Each answers, and returns whether the session goes where the row leads. The argument is without
+ * spaces around it, "" where there is none. */
 static bool run_rset(struct session *session, const char *argument);
 static bool run_noop(struct session *session, const char *argument);
 static bool run_vrfy(struct session *session, const char *argument);
 static bool run_expn(struct session *session, const char *argument);
 static bool run_help(struct session *session, const char *argument);
 static bool run_quit(struct session *session, const char *argument);
-static bool run_bdat(struct session *session, const char *argument);
-static bool run_auth(struct session *session, const char *argument);
-static bool run_xclient(struct session *session, const char *argument);
 
 enum argument { ARGUMENT_NONE, ARGUMENT_OPTIONAL, ARGUMENT_NEEDED };
+
+/* States in which a command is allowed. */
+#define IN(state) (1u << STATE_##state)
+#define NO_MAIL   IN(READY)
+#define ANY_STATE (IN(GREETED) | IN(READY) | IN(MAIL) | IN(RCPT) | IN(CHUNKS))
+
+/* Leads nowhere, or to a state that its function sets. */
+#define STAYS STATE_NONE
+
+enum flag {
+    FLAG_UTF8 = 1,      /* may hold bytes beyond ASCII, which it checks itself */
+    FLAG_NEEDS_TLS = 2, /* where the listener requires it (RFC 3207 section 4) */
+    FLAG_TRUSTED = 4,   /* for those alone whose address is trusted */
+    FLAG_SHOWN = 8,     /* its argument may stand in the log: it holds no password */
+    FLAG_NO_HELP = 16,  /* HELP does not name it */
+};
+
+/* What a listener does not offer is not there for its clients. */
+static bool in_smtp(const struct session *session);
+static bool in_lmtp(const struct session *session);
+static bool with_tls(const struct session *session);
+static bool with_sasl(const struct session *session);
 
 static const struct command {
     const char *name;
     bool (*run)(struct session *session, const char *argument);
+    unsigned allowed;                                  /* states, else it is out of sequence */
+    enum session_state leads;                          /* from any of them, when it succeeds */
+    bool (*is_offered)(const struct session *session); /* NULL: always */
+    unsigned flags;
     enum argument argument;
     const char *syntax;
     unsigned extra_octets; /* over the 512 of a command line, for its parameters */
-    bool utf8;             /* may hold bytes beyond ASCII, which it checks itself */
-    bool needs_tls;        /* where the listener requires it (RFC 3207 section 4) */
-    bool needs_trust;      /* of the client's address */
 } commands[] = {
     /* These check their argument themselves: their replies have no enhanced code. */
-    {"EHLO", session_run_ehlo, ARGUMENT_OPTIONAL, "EHLO hostname", 0, false},
-    {"HELO", session_run_helo, ARGUMENT_OPTIONAL, "HELO hostname", 0, false},
-    {"LHLO", session_run_lhlo, ARGUMENT_OPTIONAL, "LHLO hostname", 0, false},
-    {"MAIL", session_run_mail, ARGUMENT_NEEDED, "MAIL FROM:<address>", LINE_EXTRA_MAIL, true, true},
-    {"RCPT", session_run_rcpt, ARGUMENT_NEEDED, "RCPT TO:<address>", LINE_EXTRA_RCPT, true, true},
-    {"DATA", session_run_data, ARGUMENT_NONE, "DATA", 0, false, true},
-    {"RSET", run_rset, ARGUMENT_NONE, "RSET", 0, false},
-    {"NOOP", run_noop, ARGUMENT_OPTIONAL, "NOOP", 0, false},
-    {"VRFY", run_vrfy, ARGUMENT_NEEDED, "VRFY address", 10 /* SMTPUTF8 */, true, true},
-    {"EXPN", run_expn, ARGUMENT_OPTIONAL, "EXPN list", 0, false, true},
-    {"HELP", run_help, ARGUMENT_OPTIONAL, "HELP", 0, false},
-    {"QUIT", run_quit, ARGUMENT_NONE, "QUIT", 0, false},
-    {"STARTTLS", session_run_starttls, ARGUMENT_NONE, "STARTTLS", 0, false},
+    {"EHLO", session_run_ehlo, ANY_STATE, STATE_READY, in_smtp, 0, ARGUMENT_OPTIONAL,
+     "EHLO hostname"},
+    {"HELO", session_run_helo, ANY_STATE, STATE_READY, in_smtp, 0, ARGUMENT_OPTIONAL,
+     "HELO hostname"},
+    {"LHLO", session_run_lhlo, ANY_STATE, STATE_READY, in_lmtp, 0, ARGUMENT_OPTIONAL,
+     "LHLO hostname"},
+    {"MAIL", session_run_mail, NO_MAIL, STATE_MAIL, NULL, FLAG_UTF8 | FLAG_NEEDS_TLS | FLAG_SHOWN,
+     ARGUMENT_NEEDED, "MAIL FROM:<address>", LINE_EXTRA_MAIL},
+    {"RCPT", session_run_rcpt, IN(MAIL) | IN(RCPT), STATE_RCPT, NULL,
+     FLAG_UTF8 | FLAG_NEEDS_TLS | FLAG_SHOWN, ARGUMENT_NEEDED, "RCPT TO:<address>",
+     LINE_EXTRA_RCPT},
+    {"DATA", session_run_data, IN(RCPT), STATE_DATA, NULL, FLAG_NEEDS_TLS, ARGUMENT_NONE, "DATA"},
+    {"RSET", run_rset, ANY_STATE, STAYS, NULL, 0, ARGUMENT_NONE, "RSET"},
+    {"NOOP", run_noop, ANY_STATE, STAYS, NULL, 0, ARGUMENT_OPTIONAL, "NOOP"},
+    {"VRFY", run_vrfy, ANY_STATE, STAYS, NULL, FLAG_UTF8 | FLAG_NEEDS_TLS, ARGUMENT_NEEDED,
+     "VRFY address", 10 /* SMTPUTF8 */},
+    {"EXPN", run_expn, ANY_STATE, STAYS, NULL, FLAG_NEEDS_TLS | FLAG_NO_HELP, ARGUMENT_OPTIONAL,
+     "EXPN list"},
+    {"HELP", run_help, ANY_STATE, STAYS, NULL, 0, ARGUMENT_OPTIONAL, "HELP"},
+    {"QUIT", run_quit, ANY_STATE, STATE_CLOSING, NULL, 0, ARGUMENT_NONE, "QUIT"},
+    {"STARTTLS", session_run_starttls, NO_MAIL, STATE_HANDSHAKE, with_tls, 0, ARGUMENT_NONE,
+     "STARTTLS"},
     /* BDAT checks all itself: whatever is wrong, its octets come. */
-    {"BDAT", run_bdat, ARGUMENT_OPTIONAL, "BDAT size [LAST]", 0, false},
-    /* These two lead to a state of their own choice. */
-    {"AUTH", run_auth, ARGUMENT_NEEDED, "AUTH mechanism", LINE_MAX_EXTRA, false, true},
-    {"XCLIENT", run_xclient, ARGUMENT_NEEDED, "XCLIENT name=value ...", LINE_MAX_EXTRA, true, false,
-     true},
+    {"BDAT", session_begin_chunk, ANY_STATE, STATE_CHUNK, NULL, 0, ARGUMENT_OPTIONAL,
+     "BDAT size [LAST]"},
+    {"AUTH", session_begin_sasl, NO_MAIL, STAYS, with_sasl, FLAG_NEEDS_TLS, ARGUMENT_NEEDED,
+     "AUTH mechanism", LINE_MAX_EXTRA},
+    {"XCLIENT", session_change_client, IN(GREETED) | IN(READY), STAYS, NULL,
+     FLAG_UTF8 | FLAG_TRUSTED, ARGUMENT_NEEDED, "XCLIENT name=value ...", LINE_MAX_EXTRA},
 };
 
 #define COMMANDS (sizeof commands / sizeof *commands)
-
-/* Where a command leads when it succeeds, columns in the order of `commands`; X: out of sequence.
- */
-/* clang-format off */
-enum { X, GREETED = STATE_GREETED, READY = STATE_READY, MAIL = STATE_MAIL, RCPT = STATE_RCPT,
-       DATA = STATE_DATA, TLS = STATE_HANDSHAKE, CHUNK = STATE_CHUNK, CHUNKS = STATE_CHUNKS,
-       BYE = STATE_CLOSING };
-
-static const unsigned char transitions[][COMMANDS] = {
-    /*                 EHLO   HELO   LHLO   MAIL  RCPT  DATA  RSET     NOOP     VRFY     EXPN     HELP     QUIT STARTTLS BDAT AUTH XCLIENT */
-    [STATE_GREETED] = {READY, READY, READY, X,    X,    X,    GREETED, GREETED, GREETED, GREETED, GREETED, BYE, X,   CHUNK, X,     GREETED},
-    [STATE_READY]   = {READY, READY, READY, MAIL, X,    X,    READY,   READY,   READY,   READY,   READY,   BYE, TLS, CHUNK, READY, GREETED},
-    [STATE_MAIL]    = {READY, READY, READY, X,    RCPT, X,    READY,   MAIL,    MAIL,    MAIL,    MAIL,    BYE, X,   CHUNK, X,     X},
-    [STATE_RCPT]    = {READY, READY, READY, X,    RCPT, DATA, READY,   RCPT,    RCPT,    RCPT,    RCPT,    BYE, X,   CHUNK, X,     X},
-    [STATE_CHUNKS]  = {READY, READY, READY, X,    X,    X,    READY,   CHUNKS,  CHUNKS,  CHUNKS,  CHUNKS,  BYE, X,   CHUNK, X,     X},
-};
-/* clang-format on */
 
 static bool is_ascii(const char *text)
 {
@@ -82,16 +98,29 @@ static bool is_ascii(const char *text)
     return true;
 }
 
-/* What a listener does not offer is not there for its clients. */
+static bool in_smtp(const struct session *session)
+{
+    return !session->lmtp;
+}
+
+static bool in_lmtp(const struct session *session)
+{
+    return session->lmtp;
+}
+
+static bool with_tls(const struct session *session)
+{
+    return session->tls_offer != LISTEN_TLS_OFF;
+}
+
+static bool with_sasl(const struct session *session)
+{
+    return session->auth_offer != LISTEN_AUTH_OFF;
+}
+
 static bool is_offered(const struct session *session, const struct command *command)
 {
-    if (command->run == run_auth)
-        return session->auth_offer != LISTEN_AUTH_OFF;
-    if (command->run == session_run_starttls)
-        return session->tls_offer != LISTEN_TLS_OFF;
-    if (command->run == session_run_ehlo || command->run == session_run_helo)
-        return !session->lmtp;
-    return command->run != session_run_lhlo || session->lmtp;
+    return !command->is_offered || command->is_offered(session);
 }
 
 static const struct command *find_command(const struct session *session, const char *name)
@@ -118,19 +147,19 @@ static void out_of_sequence(struct session *session)
 
 static void run(struct session *session, const struct command *command, const char *argument)
 {
-    unsigned char next = transitions[session->state][command - commands];
     bool wrong =
         *argument ? command->argument == ARGUMENT_NONE : command->argument == ARGUMENT_NEEDED;
-    if (command->needs_trust && !session->trusted)
+    bool lacks_tls = session->tls_offer == LISTEN_TLS_REQUIRED && !session->tls;
+    if ((command->flags & FLAG_TRUSTED) && !session->trusted)
         session_refuse(session, 550, "5.7.0", "Not authorized to say for whom you speak");
-    else if (command->needs_tls && session->tls_offer == LISTEN_TLS_REQUIRED && !session->tls)
+    else if ((command->flags & FLAG_NEEDS_TLS) && lacks_tls)
         session_refuse(session, 530, "5.7.0", "STARTTLS first");
-    else if (next == X)
+    else if (!(command->allowed & 1u << session->state))
         out_of_sequence(session);
     else if (wrong)
         session_bad_command(session, 501, "5.5.4", "Syntax: %s", command->syntax);
-    else if (command->run(session, argument))
-        session->state = next;
+    else if (command->run(session, argument) && command->leads != STAYS)
+        session->state = command->leads;
 }
 
 void session_command(struct session *session, char *line)
@@ -146,15 +175,12 @@ void session_command(struct session *session, char *line)
 
     const struct command *command = find_command(session, line);
     session->command = command ? command->name : "unknown";
-    /* Arguments of other commands may hold what the log should not, such as passwords. */
-    bool log_argument =
-        command && (command->run == session_run_mail || command->run == session_run_rcpt);
-    session->argument = log_argument ? argument : "";
+    session->argument = command && (command->flags & FLAG_SHOWN) ? argument : "";
     if (length + 2 > LINE_MAX_OCTETS + (command ? command->extra_octets : 0))
         session_bad_command(session, 500, "5.5.2", "Line too long");
     else if (!command)
         session_bad_command(session, 500, "5.5.2", "Command not recognized");
-    else if (!command->utf8 && !is_ascii(argument))
+    else if (!(command->flags & FLAG_UTF8) && !is_ascii(argument))
         session_bad_command(session, 500, "5.5.2", "Only ASCII is allowed here");
     else
         run(session, command, argument);
@@ -165,6 +191,8 @@ static bool run_rset(struct session *session, const char *argument)
 {
     (void)argument;
     session_drop_transaction(session);
+    if (session->state != STATE_GREETED)
+        session->state = STATE_READY;
     session_reply(session, 250, "2.0.0", "OK");
     return true;
 }
@@ -201,8 +229,8 @@ static bool run_help(struct session *session, const char *argument)
     (void)argument;
     char names[COMMANDS * 10] = "";
     for (size_t i = 0; i < COMMANDS; i++)
-        if (commands[i].run != run_expn && is_offered(session, &commands[i]) &&
-            (session->trusted || !commands[i].needs_trust))
+        if (!(commands[i].flags & FLAG_NO_HELP) && is_offered(session, &commands[i]) &&
+            (session->trusted || !(commands[i].flags & FLAG_TRUSTED)))
             snprintf(names + strlen(names), sizeof names - strlen(names), " %s", commands[i].name);
     session_reply(session, 214, "2.0.0", "Commands:%s", names);
     return true;
@@ -213,21 +241,4 @@ static bool run_quit(struct session *session, const char *argument)
     (void)argument;
     session_reply(session, 221, "2.0.0", "%s closing", session->config->hostname);
     return true;
-}
-
-static bool run_bdat(struct session *session, const char *argument)
-{
-    return session_begin_chunk(session, argument);
-}
-
-static bool run_auth(struct session *session, const char *argument)
-{
-    session_begin_auth(session, argument);
-    return false;
-}
-
-static bool run_xclient(struct session *session, const char *argument)
-{
-    session_change_client(session, argument);
-    return false;
 }

@@ -10,11 +10,9 @@
 #include "connection_private.h"
 
 static const struct refusal not_a_proxy = {0, "", "only access.proxies may connect here"};
-static const struct refusal early_talker = {554, "5.5.1", "you talked before the greeting"};
 
-static void on_timer(uv_timer_t *timer);
-static void on_shutdown_done(uv_shutdown_t *request, int status);
-static void on_handle_closed(uv_handle_t *handle);
+static void on_gone(void *context);
+static void on_timer_closed(uv_handle_t *handle);
 
 /* ---- Who the client is ---- */
 
@@ -51,12 +49,12 @@ static void log_connect(const struct connection *c, const char *ip, const char *
         log_limited(LOG_INFO, "connect", c->id, LOG_TEXT("client", ip));
 }
 
-static void tell_refusal(struct connection *c, const struct refusal *refusal)
+void connection_turn_away(struct connection *c, const struct refusal *refusal)
 {
     char text[REFUSAL_SIZE];
     size_t size = refusal_format(refusal, c->config->hostname, text);
-    connection_write(c, text, size); /* where it fails, the client sees only the close */
-    connection_drain(c, refusal->text);
+    stream_write(&c->stream, text, size); /* where it fails, the client sees only the close */
+    connection_end(c, refusal->text);
 }
 
 /* ---- The greeting ---- */
@@ -66,30 +64,13 @@ void connection_await_message(struct connection *c)
     c->message_due = uv_now(c->timer.loop) + (uint64_t)c->config->smtp.message_timeout_ms;
 }
 
-static void greet_now(struct connection *c)
-{
-    c->greeting = GREETING_DONE;
-    session_start(c->session);
-}
-
 void connection_greet(struct connection *c)
 {
-    int64_t pause_ms = c->config->access.greeting_pause_ms;
-    if (!c->counted || pause_ms == 0) { /* those without limits are not kept waiting either */
-        greet_now(c);
-        return;
-    }
-    c->greeting = GREETING_PAUSE;
-    uv_timer_start(&c->timer, on_timer, (uint64_t)pause_ms, 0);
-}
-
-void connection_refuse_early_talker(struct connection *c, size_t size)
-{
-    char ip[46];
-    ip_address_format(&c->address, ip);
-    log_limited(LOG_WARN, "early-talker", c->id, LOG_TEXT("client", ip),
-                LOG_NUMBER("size", (int64_t)size));
-    tell_refusal(c, &early_talker);
+    /* Those without limits are not kept waiting either. */
+    bool pauses = c->counted && c->config->access.greeting_pause_ms > 0;
+    c->wait = pauses ? WAIT_GREETING : WAIT_CLIENT;
+    if (!pauses)
+        session_start(c->session);
 }
 
 /* Who the client is, is known. Only what connected, or its proxy named, is asked for trust: not
@@ -97,22 +78,16 @@ void connection_refuse_early_talker(struct connection *c, size_t size)
 static void begin_smtp(struct connection *c, bool has_address)
 {
     const struct access_config *access = &c->config->access;
-    c->state = CONNECTION_OPEN;
     if (has_address && networks_match(access->xclient, access->xclient_count, &c->address) >= 0)
         session_trust(c->session);
     connection_await_message(c);
-    if (!c->tls)
+    if (c->tls == LISTEN_TLS_IMPLICIT)
+        c->wait = WAIT_HANDSHAKE;
+    else
         connection_greet(c);
 }
 
 /* ---- The PROXY header ---- */
-
-void connection_refuse_proxy(struct connection *c, const char *reason)
-{
-    log_limited(LOG_WARN, "proxy-refused", c->id, LOG_TEXT("client", session_client(c->session)),
-                LOG_TEXT("reason", reason));
-    connection_close(c, "no PROXY header");
-}
 
 void connection_know_client(struct connection *c, const struct proxy_client *client)
 {
@@ -130,11 +105,10 @@ void connection_know_client(struct connection *c, const struct proxy_client *cli
         log_connect(c, proxy, "");
     }
     if (refusal) {
-        c->state = CONNECTION_OPEN;
         metric_add(METRIC_SMTP_TURNED_AWAY_TOTAL, 1, refusal->text);
         log_limited(LOG_WARN, "turned-away", c->id, LOG_TEXT("client", ip),
                     LOG_TEXT("reason", refusal->text));
-        tell_refusal(c, refusal);
+        connection_turn_away(c, refusal);
     } else {
         begin_smtp(c, *session_client(c->session) != 0);
     }
@@ -153,17 +127,6 @@ static void enter_list(struct connection *c, struct connections *owner)
     metric_add(METRIC_SMTP_CONNECTIONS, 1);
 }
 
-static void init_handles(struct connection *c, uv_loop_t *loop, int family)
-{
-    if (family == AF_UNIX)
-        uv_pipe_init(loop, &c->socket.pipe, 0);
-    else
-        uv_tcp_init(loop, &c->socket.tcp);
-    uv_timer_init(loop, &c->timer);
-    c->socket.handle.data = c->timer.data = c->shutdown.data = c;
-    c->open_handles = 2;
-}
-
 static struct connection *make_connection(struct connections *connections, int family,
                                           const char *ip, struct config *config)
 {
@@ -180,32 +143,23 @@ static struct connection *make_connection(struct connections *connections, int f
     c->drain_ms = CONNECTION_DRAIN_MS;
     if (config->smtp.command_timeout_ms < CONNECTION_DRAIN_MS)
         c->drain_ms = (uint64_t)config->smtp.command_timeout_ms;
-    init_handles(c, connections->loop, family);
+    stream_init(&c->stream, connections->loop, family, connections->input, &connection_upcalls, c);
+    uv_timer_init(connections->loop, &c->timer);
+    c->timer.data = c;
+    c->open_handles = 2;
+    c->timed = WAIT_CLOSED; /* nothing yet */
     enter_list(c, connections);
     return c;
-}
-
-/* Takes the descriptor where it succeeds. */
-static int open_socket(struct connection *c, int fd)
-{
-    if (c->socket.handle.type == UV_NAMED_PIPE)
-        return uv_pipe_open(&c->socket.pipe, fd);
-    int code = uv_tcp_open(&c->socket.tcp, fd);
-    if (code == 0)
-        uv_tcp_nodelay(&c->socket.tcp, 1);
-    return code;
 }
 
 /* A reload may have taken the certificates away from a listener that was opened with some. */
 static int take_listener(struct connection *c, const struct listen_address *listener)
 {
     session_set_listener(c->session, listener);
+    c->tls = listener->tls;
     if (listener->proxy && !(c->proxy = proxy_reader_new()))
         return -ENOMEM;
-    if (listener->tls != LISTEN_TLS_IMPLICIT)
-        return 0;
-    c->tls = c->config->tls.context ? tls_new(c->config->tls.context) : NULL;
-    return c->tls ? 0 : -ENOMEM;
+    return c->tls == LISTEN_TLS_IMPLICIT && !c->config->tls.context ? -ENOMEM : 0;
 }
 
 /* A client by a Unix-domain socket has no address: that file's permissions say who may connect. */
@@ -227,14 +181,12 @@ static const struct refusal *may_enter(struct connections *connections,
 
 static void start(struct connection *c, const char *ip)
 {
-    if (c->proxy) {
-        c->state = CONNECTION_PROXY;
-        uv_timer_start(&c->timer, on_timer, (uint64_t)c->config->access.proxy_timeout_ms, 0);
-    } else {
+    c->wait = WAIT_PROXY;
+    if (!c->proxy) {
         log_connect(c, ip, "");
         begin_smtp(c, *ip != 0);
     }
-    connection_advance(c);
+    connection_act(c);
 }
 
 int connection_open(struct connections *connections, int fd, const struct sockaddr *peer,
@@ -260,7 +212,7 @@ int connection_open(struct connections *connections, int fd, const struct sockad
     c->counted = counted;
     int code = take_listener(c, listener);
     if (code == 0)
-        code = open_socket(c, fd);
+        code = stream_open(&c->stream, fd);
     if (code != 0) {
         connection_close(c, uv_strerror(code));
         return code;
@@ -269,82 +221,14 @@ int connection_open(struct connections *connections, int fd, const struct sockad
     return 0;
 }
 
-/* ---- Time ---- */
-
-void connection_set_timer(struct connection *c)
-{
-    /* These have started it. */
-    if (c->state == CONNECTION_PROXY || c->greeting == GREETING_PAUSE || c->wrong_password)
-        return;
-    int64_t timeout_ms = session_timeout_ms(c->session);
-    if (timeout_ms == 0) {
-        uv_timer_stop(&c->timer);
-        return;
-    }
-    uint64_t now = uv_now(c->timer.loop), wait_ms = (uint64_t)timeout_ms;
-    uint64_t left_ms = c->message_due > now ? c->message_due - now : 0;
-    uv_timer_start(&c->timer, on_timer, left_ms < wait_ms ? left_ms : wait_ms, 0);
-}
-
-void connection_password_is_wrong(struct connection *c)
-{
-    c->wrong_password = true;
-    uv_timer_start(&c->timer, on_timer, (uint64_t)CONNECTION_AUTH_MS << c->wrong_passwords++, 0);
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-    struct connection *c = timer->data;
-    if (c->state == CONNECTION_PROXY) {
-        connection_refuse_proxy(c, "not complete in time");
-    } else if (c->state != CONNECTION_OPEN) {
-        connection_close(c, c->reason);
-    } else if (c->greeting == GREETING_PAUSE) {
-        greet_now(c);
-        connection_advance(c);
-    } else if (c->wrong_password) {
-        c->wrong_password = false;
-        session_verified(c->session, false);
-        connection_advance(c);
-    } else {
-        session_timed_out(c->session);
-    }
-}
-
 /* ---- Closing ---- */
 
-void connection_drain(struct connection *c, const char *reason)
+void connection_end(struct connection *c, const char *reason)
 {
-    if (c->state >= CONNECTION_DRAINING)
+    if (c->wait >= WAIT_END)
         return;
-    c->state = CONNECTION_DRAINING;
+    c->wait = WAIT_END;
     c->reason = reason;
-    int code = 0;
-    if (c->tls) {
-        tls_close(c->tls);
-        code = connection_write_tls_output(c);
-    }
-    if (code == 0)
-        code = uv_shutdown(&c->shutdown, &c->socket.stream, on_shutdown_done);
-    if (code != 0) {
-        connection_close(c, uv_strerror(code));
-        return;
-    }
-    if (!c->end_of_input)
-        connection_read(c);
-    uv_timer_start(&c->timer, on_timer, c->drain_ms, 0);
-}
-
-static void on_shutdown_done(uv_shutdown_t *request, int status)
-{
-    struct connection *c = request->data;
-    if (c->state == CONNECTION_CLOSED)
-        return;
-    c->shutdown_done = true;
-    if (status != 0 || c->end_of_input)
-        connection_close(c, status != 0 ? uv_strerror(status) : c->reason);
-    else
-        uv_timer_start(&c->timer, on_timer, CONNECTION_LINGER_MS, 0);
 }
 
 static void leave_list(struct connection *c)
@@ -370,42 +254,47 @@ void connection_free_if_over(struct connection *c)
 {
     if (c->open_handles > 0)
         return;
-    bool awaited = c->submitted || c->verifying;
-    if (!awaited || c->aborted)
+    if (c->awaited == 0 || c->aborted)
         leave_list(c);
-    if (awaited)
+    if (c->awaited > 0)
         return;
-    tls_free(c->tls); /* before the session's config, whose certificates it uses */
+    stream_free(&c->stream); /* before the session's config, whose certificates it uses */
     proxy_reader_free(c->proxy);
     session_free(c->session);
-    free(c->rest);
     free(c);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void on_gone(void *context)
 {
-    struct connection *c = handle->data;
+    struct connection *c = context;
     c->open_handles--;
     connection_free_if_over(c);
 }
 
+static void on_timer_closed(uv_handle_t *handle)
+{
+    on_gone(handle->data);
+}
+
 void connection_close(struct connection *c, const char *reason)
 {
-    if (c->state == CONNECTION_CLOSED)
+    if (c->wait == WAIT_CLOSED)
         return;
     log_limited(LOG_INFO, "disconnect", c->id, LOG_TEXT("reason", reason));
-    c->state = CONNECTION_CLOSED;
-    uv_close(&c->socket.handle, on_handle_closed);
-    uv_close((uv_handle_t *)&c->timer, on_handle_closed);
+    c->wait = WAIT_CLOSED;
+    stream_close(&c->stream, on_gone);
+    uv_close((uv_handle_t *)&c->timer, on_timer_closed);
 }
 
 void connections_shut_down(struct connections *connections)
 {
-    for (struct connection *c = connections->first; c; c = c->next)
-        if (c->state == CONNECTION_PROXY)
-            connection_drain(c, "the server is shutting down");
-        else if (c->state == CONNECTION_OPEN)
+    for (struct connection *c = connections->first; c; c = c->next) {
+        if (c->wait == WAIT_PROXY)
+            connection_end(c, "the server is shutting down");
+        else if (c->wait < WAIT_END)
             session_shut_down(c->session);
+        connection_act(c);
+    }
 }
 
 void connections_abort(struct connections *connections)

@@ -1,10 +1,10 @@
 /*
- * connection.h - one client: a uv_tcp_t, a timer and a session.
+ * connection.h - one client: a stream, a timer and a session.
  *
- * open         bytes go from the socket, through TLS if it is on, to the session; replies go back
- * draining     the session closed it: replies still go out, what comes in is thrown away, so that
- *              the client gets the last reply and not a reset
- * closed       its handles are; it lives on while its message is with submit()
+ * What it waits for is one enum (connection_private.h), and what follows from that - what is read,
+ * which time-out runs, when it ends - one function, connection_act(). At its end the replies still
+ * go out, and what comes in is thrown away, so that the client gets the last one and not a reset.
+ * It lives on while something that was asked for it (submit(), a password) is to be answered.
  *
  * Loop thread only. Memory of an idle connection: this struct and the session's, under 5 KiB; all
  * connections share one buffer to read into, and only input that must wait is copied.
@@ -17,8 +17,8 @@
 
 #include "access.h"
 #include "listener.h"
+#include "stream.h"
 
-#define CONNECTION_READ_SIZE   (64u * 1024u) /* bytes of one read: what a message comes in by */
 #define CONNECTION_WRITE_LIMIT (16u * 1024u) /* unread replies past which no input is used */
 #define CONNECTION_AUTH_MS     1000 /* after a wrong password; twice that after the next, and so on */
 #define CONNECTION_DRAIN_MS    10000 /* for the last replies to go out, at most */
@@ -36,7 +36,7 @@ struct connections {
     struct connection *first;
     size_t count; /* those in the list: until closed, and answered */
     void (*left)(struct connections *connections); /* one is no more in the list */
-    char input[CONNECTION_READ_SIZE];
+    char input[STREAM_READ_SIZE];                  /* the streams' */
 };
 
 /* Takes over `fd`, a connected, non-blocking socket, and greets (inside TLS, where that is what the

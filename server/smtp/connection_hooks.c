@@ -6,17 +6,13 @@
 static bool send_to_client(void *context, const char *bytes, size_t size)
 {
     struct connection *c = context;
-    if (c->state != CONNECTION_OPEN)
-        return false;
-    int code = connection_write(c, bytes, size);
-    if (code != 0)
-        connection_close(c, uv_strerror(code));
-    return code == 0 && connection_write_queue(c) <= CONNECTION_WRITE_LIMIT;
+    return c->wait < WAIT_END && stream_write(&c->stream, bytes, size) &&
+           stream_queued(&c->stream) <= CONNECTION_WRITE_LIMIT;
 }
 
 static void close_session(void *context)
 {
-    connection_drain(context, "end of session");
+    connection_end(context, "end of session");
 }
 
 static bool has_room(void *context)
@@ -74,12 +70,12 @@ static const struct refusal *enter(void *context, const char *client_ip)
 static void on_answer(void *token, const struct reply *replies, size_t count)
 {
     struct connection *c = token;
-    c->submitted = false;
-    if (c->state == CONNECTION_OPEN) {
+    c->awaited--;
+    if (c->wait == WAIT_ANSWER) {
+        c->wait = WAIT_CLIENT;
         connection_await_message(c);
         session_answer(c->session, replies, count);
-        if (!c->using_input)
-            connection_advance(c);
+        connection_act(c);
         return;
     }
     log_limited(LOG_INFO, "answer-unheard", c->id, LOG_NUMBER("code", replies->code));
@@ -89,40 +85,40 @@ static void on_answer(void *token, const struct reply *replies, size_t count)
 static void submit(void *context, struct transaction *transaction)
 {
     struct connection *c = context;
-    c->submitted = true;
+    c->wait = WAIT_ANSWER;
+    c->awaited++;
     c->owner->hooks.submit(c->owner->context, transaction, on_answer, c);
 }
 
 static void on_verified(void *context, bool right)
 {
     struct connection *c = context;
-    c->verifying = false;
-    if (c->state != CONNECTION_OPEN) {
+    c->awaited--;
+    if (c->wait != WAIT_PASSWORD) {
         connection_free_if_over(c);
-    } else if (right) {
-        session_verified(c->session, true);
-        connection_advance(c);
-    } else {
-        connection_password_is_wrong(c);
+        return;
     }
+    c->wait = right ? WAIT_CLIENT : WAIT_PENALTY;
+    if (right)
+        session_verified(c->session, true);
+    connection_act(c);
 }
 
 static void verify(void *context, const char *user, const char *password)
 {
     struct connection *c = context;
     int code = password_verify(c->owner->loop, c->config, user, password, on_verified, c);
-    c->verifying = code == 0;
-    if (code != 0)
+    if (code != 0) {
         connection_close(c, uv_strerror(code));
+        return;
+    }
+    c->wait = WAIT_PASSWORD;
+    c->awaited++;
 }
 
-/* A reply that STARTTLS was taken is out already. */
 static void start_tls(void *context)
 {
-    struct connection *c = context;
-    c->tls = tls_new(c->config->tls.context);
-    if (!c->tls)
-        connection_close(c, "out of memory");
+    ((struct connection *)context)->wait = WAIT_STARTTLS;
 }
 
 struct session *connection_make_session(struct connection *c, const struct connections *connections,

@@ -1,7 +1,7 @@
 /*
  * listener.h - the sockets that SMTP comes in by, and the connections on them.
  *
- * Loop thread only. A connection (connection.c) joins a uv_tcp_t, a timer and a session. The
+ * Loop thread only. A connection (connection.h) joins a stream, a timer and a session. The
  * process must ignore SIGPIPE, as libuv's users do.
  *
  * Whom access.h does not let in is told why and closed. Clients past smtp.max_connections get

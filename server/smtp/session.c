@@ -106,8 +106,8 @@ static size_t read_line(struct session *session, const char *bytes, size_t size)
     switch (result) {
     case LINE_MORE: break;
     case LINE_COMPLETE:
-        if (session->state == STATE_AUTH)
-            session_auth_line(session, session->line.bytes);
+        if (session->state == STATE_SASL)
+            session_sasl_line(session, session->line.bytes);
         else
             session_command(session, session->line.bytes);
         break;
@@ -120,7 +120,7 @@ static size_t read_line(struct session *session, const char *bytes, size_t size)
     case LINE_NUL: session_bad_command(session, 500, "5.5.2", "NUL in a command"); break;
     case LINE_TOO_LONG: session_bad_command(session, 500, "5.5.2", "Line too long"); break;
     }
-    if (faulty && session->state == STATE_AUTH)
+    if (faulty && session->state == STATE_SASL)
         session->state = STATE_READY;
     return used;
 }

@@ -11,9 +11,10 @@
  * LMTP (RFC 2033) is the same, but for LHLO in place of EHLO, and a reply for each recipient at the
  * end of a message.
  *
- * Where to start: states and what leads from one to the next stand in command.c, as one table; a
- * new command is a row and a function there, a new parameter of MAIL a row in parameter.c, a new
- * keyword of EHLO a line in greet.c's announce(). What is not for others is in session_private.h.
+ * Where to start: in which states a command is allowed, and where it leads, is its row of the table
+ * in command.c; session_private.h lists the states, and where else they change. A new command is a
+ * row and a function, a new parameter of MAIL a row in parameter.c, a new keyword of EHLO a line in
+ * greet.c's announce(). What is not for others is in session_private.h.
  *
  * Bad commands are those that cannot be read (500, 501, 502, 555). A session bears
  * smtp.max_errors of them; the next is answered 421 4.7.0, and the session ends.

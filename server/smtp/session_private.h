@@ -8,7 +8,7 @@
  * lmtp.c      a reply for each recipient
  * xclient.c   another client, as a trusted one says
  * bdat.c      a message in chunks
- * auth.c      who the client is
+ * sasl.c      AUTH: who the client is
  * reply.c     what goes back
  */
 #ifndef MXHOOK_SMTP_SESSION_PRIVATE_H
@@ -18,21 +18,25 @@
 #include "line.h"
 #include "session.h"
 
-/* Commands lead from one to the other as the table in command.c says; besides, DATA leads on to
- * WAITING or, where the message is refused, READY; the answer to READY; and any to CLOSING. */
+/* Which commands are allowed in a state, and where they lead, says the table in command.c. What is
+ * set elsewhere: the end of a message leads to WAITING or, where it is refused, to READY, its
+ * answer to READY (session.c); the end of a chunk to CHUNKS or back (bdat.c); AUTH to SASL,
+ * VERIFYING and back to READY (sasl.c); XCLIENT and the end of the handshake to a new beginning
+ * (xclient.c, session.c); RSET to READY, but for GREETED (command.c); hanging up to CLOSING. */
 enum session_state {
-    STATE_GREETED = 1, /* no EHLO or HELO yet */
-    STATE_READY,       /* no transaction */
-    STATE_MAIL,        /* a transaction with a sender */
-    STATE_RCPT,        /* and at least one recipient */
-    STATE_DATA,        /* its message is coming in */
-    STATE_CHUNK,       /* the octets of a BDAT are coming in */
-    STATE_CHUNKS,      /* and more BDATs will */
-    STATE_HANDSHAKE,   /* STARTTLS was answered; what comes in the clear is thrown away */
-    STATE_AUTH,        /* the client's next line belongs to AUTH */
-    STATE_WAITING,     /* the message is with submit(), its answer is to come */
-    STATE_VERIFYING,   /* a password is with verify() */
-    STATE_CLOSING,     /* to be closed once the replies are handed to send() */
+    STATE_NONE,      /* of the table of commands: where one leads that leads nowhere */
+    STATE_GREETED,   /* no EHLO or HELO yet */
+    STATE_READY,     /* no transaction */
+    STATE_MAIL,      /* a transaction with a sender */
+    STATE_RCPT,      /* and at least one recipient */
+    STATE_DATA,      /* its message is coming in */
+    STATE_CHUNK,     /* the octets of a BDAT are coming in */
+    STATE_CHUNKS,    /* and more BDATs will */
+    STATE_HANDSHAKE, /* STARTTLS was answered; what comes in the clear is thrown away */
+    STATE_SASL,      /* the client's next line belongs to AUTH */
+    STATE_WAITING,   /* the message is with submit(), its answer is to come */
+    STATE_VERIFYING, /* a password is with verify() */
+    STATE_CLOSING,   /* to be closed once the replies are handed to send() */
     STATE_CLOSED,
 };
 
@@ -51,13 +55,13 @@ enum chunk_refusal {
     CHUNK_NEEDS_TLS,
 };
 
-#define AUTH_MAX_OCTETS   255 /* of a name or a password (RFC 4616 section 2) */
-#define AUTH_MAX_FAILURES 3   /* in one session */
+#define SASL_MAX_OCTETS   255 /* of a name or a password (RFC 4616 section 2) */
+#define SASL_MAX_FAILURES 3   /* in one session */
 
-enum auth_step {
-    AUTH_PLAIN,      /* all of it is to come */
-    AUTH_LOGIN_USER, /* the name, then the password */
-    AUTH_LOGIN_PASSWORD,
+enum sasl_step {
+    SASL_PLAIN,      /* all of it is to come */
+    SASL_LOGIN_USER, /* the name, then the password */
+    SASL_LOGIN_PASSWORD,
 };
 
 struct chunk {
@@ -90,8 +94,8 @@ struct session {
     enum listen_auth auth_offer;
     bool lmtp;
     bool trusted; /* may say XCLIENT */
-    enum auth_step auth_step;
-    unsigned auth_failures;
+    enum sasl_step sasl_step;
+    unsigned sasl_failures;
     char *claimed;      /* the user whose password is being checked; NULL: none */
     char *user;         /* authenticated; NULL: not */
     bool tls;           /* inside TLS */
@@ -131,9 +135,9 @@ void session_command(struct session *session, char *line);
 bool session_begin_chunk(struct session *session, const char *argument);
 size_t session_read_chunk(struct session *session, const char *bytes, size_t size);
 
-/* auth.c: the command; then a line of the client's. They set the state themselves. */
-void session_begin_auth(struct session *session, const char *argument);
-void session_auth_line(struct session *session, char *line);
+/* sasl.c: the command; then a line of the client's. They set the state themselves. */
+bool session_begin_sasl(struct session *session, const char *argument);
+void session_sasl_line(struct session *session, char *line);
 
 /* greet.c, envelope.c: the commands of these names; see command.c. */
 bool session_run_ehlo(struct session *session, const char *argument);
@@ -154,7 +158,7 @@ void session_forget_replies(struct session *session);
 size_t session_replies(const struct session *session);
 
 /* xclient.c: the command. It sets the state itself. */
-void session_change_client(struct session *session, const char *argument);
+bool session_change_client(struct session *session, const char *argument);
 
 /* session.c */
 /* 220. */

@@ -195,16 +195,16 @@ static void log_client(const struct session *session, const struct value values[
                 LOG_TEXT("proxy", session->proxy));
 }
 
-void session_change_client(struct session *session, const char *argument)
+bool session_change_client(struct session *session, const char *argument)
 {
     struct value values[ATTRIBUTES] = {{false}};
     const struct refusal *refusal = NULL;
     if (!read_attributes(session, argument, values))
-        return;
+        return false;
     if (!start_over(session, values)) {
         session_refuse(session, 421, "4.3.0", "Out of memory, closing");
         session->state = STATE_CLOSING;
-        return;
+        return false;
     }
     if (values[ADDR].said) {
         session_set_client(session, values[ADDR].text);
@@ -217,7 +217,8 @@ void session_change_client(struct session *session, const char *argument)
         session_refuse(session, refusal->code, refusal->enhanced, "%s %s",
                        session->config->hostname, refusal->text);
         session->state = STATE_CLOSING;
-        return;
+        return false;
     }
     session_greet(session);
+    return true;
 }

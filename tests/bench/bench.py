@@ -39,7 +39,7 @@ Figures are medians of the rounds. Other work on the machine spoils msg/s and th
 CPU-second; the load average is printed for that reason. Paths count from the project's folder.
 
 examples:
-  scripts/bench --peers                           the comparison of the README
+  scripts/bench --peers                           the comparison of README.md here
   scripts/bench --message 100k,10m
   scripts/bench --against build/old/mxhook        what a change has brought""")
     parser.add_argument("--message", metavar="5k,100k,10m,FILE", default="5k",

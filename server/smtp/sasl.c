@@ -1,5 +1,5 @@
 /*
- * auth.c - AUTH (RFC 4954) with PLAIN (RFC 4616) and LOGIN, inside TLS only.
+ * sasl.c - AUTH (RFC 4954): SASL with PLAIN (RFC 4616) and LOGIN, inside TLS only.
  *
  * Which of name and password is wrong is not said, and a name that does not exist takes as long.
  */
@@ -32,7 +32,7 @@ static int decode(const char *text, char to[DECODED_SIZE + 1])
     return size;
 }
 
-static void end_auth(struct session *session, int code, const char *enhanced, const char *why)
+static void end_sasl(struct session *session, int code, const char *enhanced, const char *why)
 {
     session->state = STATE_READY;
     session_refuse(session, code, enhanced, "%s", why);
@@ -42,7 +42,7 @@ static void verify(struct session *session, const char *user, const char *passwo
 {
     char *copy = strdup(user);
     if (!copy) {
-        end_auth(session, 454, "4.7.0", "Out of memory, try again later");
+        end_sasl(session, 454, "4.7.0", "Out of memory, try again later");
         return;
     }
     free(session->claimed);
@@ -53,7 +53,7 @@ static void verify(struct session *session, const char *user, const char *passwo
 
 static bool is_fine(const char *text, size_t size)
 {
-    return size > 0 && size <= AUTH_MAX_OCTETS && strlen(text) == size;
+    return size > 0 && size <= SASL_MAX_OCTETS && strlen(text) == size;
 }
 
 /* [authzid] NUL authcid NUL passwd: nobody may act for another. */
@@ -62,7 +62,7 @@ static void take_plain(struct session *session, const char *message, size_t size
     const char *user = memchr(message, 0, size);
     const char *password = user ? memchr(user + 1, 0, size - (size_t)(user + 1 - message)) : NULL;
     if (!password) {
-        end_auth(session, 501, "5.5.2", "Cannot read the response");
+        end_sasl(session, 501, "5.5.2", "Cannot read the response");
         return;
     }
     user++;
@@ -73,16 +73,16 @@ static void take_plain(struct session *session, const char *message, size_t size
     if (fine)
         verify(session, user, password);
     else
-        end_auth(session, 501, "5.5.2", "Cannot read the response");
+        end_sasl(session, 501, "5.5.2", "Cannot read the response");
 }
 
 static void take_login(struct session *session, const char *message, size_t size)
 {
     if (!is_fine(message, size)) {
-        end_auth(session, 501, "5.5.2", "Cannot read the response");
+        end_sasl(session, 501, "5.5.2", "Cannot read the response");
         return;
     }
-    if (session->auth_step == AUTH_LOGIN_PASSWORD) {
+    if (session->sasl_step == SASL_LOGIN_PASSWORD) {
         char *user = session->claimed;
         session->claimed = NULL;
         verify(session, user, message);
@@ -92,11 +92,11 @@ static void take_login(struct session *session, const char *message, size_t size
     free(session->claimed);
     session->claimed = strdup(message);
     if (!session->claimed) {
-        end_auth(session, 454, "4.7.0", "Out of memory, try again later");
+        end_sasl(session, 454, "4.7.0", "Out of memory, try again later");
         return;
     }
-    session->auth_step = AUTH_LOGIN_PASSWORD;
-    session->state = STATE_AUTH;
+    session->sasl_step = SASL_LOGIN_PASSWORD;
+    session->state = STATE_SASL;
     session_reply(session, 334, "", "UGFzc3dvcmQ6"); /* Password: */
 }
 
@@ -105,15 +105,15 @@ static void take_response(struct session *session, const char *text)
     char message[DECODED_SIZE + 1];
     int size = decode(strcmp(text, "=") == 0 ? "" : text, message);
     if (size < 0)
-        end_auth(session, 501, "5.5.2", "Cannot read base64");
-    else if (session->auth_step == AUTH_PLAIN)
+        end_sasl(session, 501, "5.5.2", "Cannot read base64");
+    else if (session->sasl_step == SASL_PLAIN)
         take_plain(session, message, (size_t)size);
     else
         take_login(session, message, (size_t)size);
     OPENSSL_cleanse(message, sizeof message);
 }
 
-void session_begin_auth(struct session *session, const char *argument)
+bool session_begin_sasl(struct session *session, const char *argument)
 {
     size_t length = strcspn(argument, " ");
     const char *response = argument + length + strspn(argument + length, " ");
@@ -126,21 +126,22 @@ void session_begin_auth(struct session *session, const char *argument)
     else if (!plain && !login)
         session_bad_command(session, 504, "5.5.4", "Mechanisms: PLAIN LOGIN");
     else {
-        session->auth_step = plain ? AUTH_PLAIN : AUTH_LOGIN_USER;
-        session->state = STATE_AUTH;
+        session->sasl_step = plain ? SASL_PLAIN : SASL_LOGIN_USER;
+        session->state = STATE_SASL;
         if (*response)
             take_response(session, response);
         else
             session_reply(session, 334, "", plain ? "" : "VXNlcm5hbWU6" /* Username: */);
     }
     OPENSSL_cleanse(session->line.bytes, sizeof session->line.bytes);
+    return true;
 }
 
-void session_auth_line(struct session *session, char *line)
+void session_sasl_line(struct session *session, char *line)
 {
     session->command = "AUTH";
     if (strcmp(line, "*") == 0)
-        end_auth(session, 501, "5.7.0", "Cancelled");
+        end_sasl(session, 501, "5.7.0", "Cancelled");
     else
         take_response(session, line);
     OPENSSL_cleanse(session->line.bytes, sizeof session->line.bytes);
@@ -163,7 +164,7 @@ void session_verified(struct session *session, bool right)
         log_limited(LOG_WARN, "authentication-failed", session->id,
                     LOG_TEXT("client", session->client_ip), LOG_TEXT("user", session->claimed));
         session_refuse(session, 535, "5.7.8", "Authentication failed");
-        if (++session->auth_failures >= AUTH_MAX_FAILURES)
+        if (++session->sasl_failures >= SASL_MAX_FAILURES)
             session_hang_up(session, "4.7.0", "too many authentication failures");
     }
     session->command = "";
