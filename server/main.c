@@ -18,6 +18,8 @@ static const struct command commands[] = {
     {"check", "check the configuration and the rules, start nothing", cli_check},
     {"config", "print an example configuration that documents every option", cli_config},
     {"payload", "print the JSON that a webhook is sent for a message", cli_payload},
+    {"history", "list what was accepted, refused, delivered and failed, and send it again",
+     cli_history},
     {"queue", "list, show, retry, drop or save what waits or has failed", cli_queue},
     {"route", "show which rules see a message, and where it goes", cli_route},
     {"test", "run the rules' tests", cli_test},

@@ -17,7 +17,9 @@
 #include "config/config.h"
 #include "deliver/deliver.h"
 #include "deliver/notice.h"
+#include "deliver/observe.h"
 #include "deliver/srs.h"
+#include "history/history.h"
 #include "mail/message.h"
 #include "reload.h"
 #include "rules/ruleset.h"
@@ -182,6 +184,7 @@ static void reloaded(void *context, struct config *config, struct ruleset *rules
     log_set_limit(config->log_limit);
     tls_warn(config, log_certificate, NULL);
     spool_configure(server->spool, &config->spool);
+    history_configure(&config->history);
     deliver_configure(server->deliver, config);
 }
 
@@ -287,6 +290,7 @@ static void spool_changed(void *context)
 static struct delivery *notice_of_given_up(void *context, const struct delivery *failed)
 {
     struct server *server = context;
+    observe_given_up(failed);
     uv_mutex_lock(&server->config_lock);
     struct config *config = config_ref(server->config);
     uv_mutex_unlock(&server->config_lock);
@@ -343,6 +347,8 @@ static int start_parts(struct server *server, struct error *err)
     int code = auth_start(&config->dns, &server->auth, err);
     if (code == 0)
         code = spool_open(&config->spool, &server->loop, &server->spool, err);
+    if (code == 0)
+        history_start(config);
     if (code == 0)
         spool_on_give_up(server->spool, &server->give_up);
     if (code == 0)
@@ -448,6 +454,7 @@ int server_run(const char *config_path)
     }
     uv_run(&server->loop, UV_RUN_DEFAULT);
     uv_loop_close(&server->loop);
+    history_stop();
     free(server->sockets);
     config_unref(server->config);
     ruleset_unref(server->rules);

@@ -11,6 +11,7 @@
 #include "deliver/srs.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "history/history.h"
 #include "mail/message.h"
 #include "mail/payload.h"
 #include "outcome.h"
@@ -41,6 +42,8 @@ struct job {
     struct auth_result *auth;
     struct message *message;
     struct verdict **verdicts; /* one for each recipient */
+    char **asked; /* of each recipient: the rules that were asked; NULL: nobody wants to know */
+    struct history_message *record; /* for the history; NULL: none */
     struct outgoing outgoing;
     struct commit commit;
     worker_done done;
@@ -49,6 +52,7 @@ struct job {
 
 static int run_rules(struct job *job, size_t state);
 static void begin_outgoing(struct job *job);
+static void make_record(struct job *job);
 static void answer_on_loop(struct task *task, void *context);
 static void committed(struct commit *commit);
 
@@ -126,6 +130,7 @@ static void process(struct task *task, void *context)
     struct worker *worker = context;
     const char *at;
     int code = lead(job, worker->index, &at);
+    make_record(job);
     if (code != 0) {
         log_failure(job->transaction, at, code);
         outcome_fail(job->transaction, code);
@@ -137,16 +142,57 @@ static void process(struct task *task, void *context)
     loop_queue_push(job->workers->answers, &job->task);
 }
 
+/* ---- For the history ---- */
+
+struct asked {
+    char *text; /* a line for each rule */
+    size_t size;
+};
+
+/* What there is no memory for is left out. */
+static void note_asked(void *context, const char *rule, const char *answer)
+{
+    struct asked *asked = context;
+    size_t more = strlen(rule) + strlen(answer) + 3;
+    if (asked->size + more > HISTORY_ASKED_MAX)
+        return;
+    char *text = realloc(asked->text, asked->size + more);
+    if (!text)
+        return;
+    asked->text = text;
+    asked->size += (size_t)snprintf(text + asked->size, more, "%s\t%s\n", rule, answer);
+}
+
+static void make_record(struct job *job)
+{
+    if (history_is_on())
+        job->record = history_message_new(job->transaction, job->message, job->verdicts,
+                                          (const char *const *)job->asked, job->commit.deliveries);
+}
+
+static void note_record(struct job *job)
+{
+    if (!job->record)
+        return;
+    history_message_end(job->record, job->transaction);
+    history_note_message(job->record);
+}
+
 static int run_rules_for(struct job *job, size_t state, size_t index)
 {
     struct transaction *t = job->transaction;
     struct header_list headers = {0};
-    struct rules_input input = {job->message, t, t->envelope.recipients[index], &headers};
+    struct asked asked = {NULL, 0};
+    struct rules_input input = {
+        job->message, t, t->envelope.recipients[index], &headers, job->asked ? note_asked : NULL,
+        &asked};
     int code = payload_headers(job->message, &t->envelope, input.recipient, job->config->hostname,
                                job->message->arena, &headers);
     if (code == 0)
         code = ruleset_run(t->rules, state, &input, &job->verdicts[index]);
     header_list_free(&headers);
+    if (job->asked)
+        job->asked[index] = asked.text;
     return code;
 }
 
@@ -174,6 +220,8 @@ static int run_rules(struct job *job, size_t state)
     job->verdicts = calloc(count, sizeof *job->verdicts);
     if (!job->verdicts)
         return -ENOMEM;
+    if (history_is_on())
+        job->asked = calloc(count, sizeof *job->asked);
     int code = 0;
     for (size_t i = 0; i < count && code == 0; i++) {
         code = reverse_bounce(job, job->transaction->envelope.recipients[i], &job->verdicts[i]);
@@ -213,6 +261,9 @@ static void job_free(struct job *job)
 {
     for (size_t i = 0; job->verdicts && i < job->transaction->envelope.recipient_count; i++)
         verdict_free(job->verdicts[i]);
+    for (size_t i = 0; job->asked && i < job->transaction->envelope.recipient_count; i++)
+        free(job->asked[i]);
+    free(job->asked);
     free(job->verdicts);
     outgoing_free(&job->outgoing);
     message_free(job->message);
@@ -228,6 +279,7 @@ static void answer_on_loop(struct task *task, void *context)
     struct transaction *t = job->transaction;
     struct delivery *leased = NULL;
     outcome_log(t);
+    note_record(job);
     if (job->commit.lease) {
         leased = job->commit.deliveries;
         job->commit.deliveries = NULL;

@@ -80,6 +80,13 @@ function readers.level(value)
   return nil, "expected debug, info, warn or error"
 end
 
+function readers.bodies(value)
+  for number, name in ipairs { "none", "failed", "all" } do
+    if value == name then return number - 1 end
+  end
+  return nil, 'expected "none", "failed" or "all"'
+end
+
 local function list_of(value, read, expected, option)
   if type(value) ~= "table" then return nil, expected end
   local list, count = {}, 0

@@ -74,6 +74,10 @@ enum metric_buckets {
         "From a message's acceptance to its delivery")                                             \
     ROW(DELIVERIES_IN_FLIGHT, GAUGE, "deliveries_in_flight", NULL, NULL, 1, NONE,                  \
         "Attempts under way")                                                                      \
+    ROW(HISTORY_BYTES, GAUGE, "history_bytes", NULL, NULL, 1, NONE,                                \
+        "What the history takes on disk")                                                          \
+    ROW(HISTORY_LOST_TOTAL, COUNTER, "history_lost_total", "reason", NULL, 8, NONE,                \
+        "What was not kept in the history")                                                        \
     ROW(CONFIG_RELOAD_SUCCESSFUL, GAUGE, "config_last_reload_successful", NULL, NULL, 1, NONE,     \
         "0: the last reload failed, and the server runs on with what it had")                      \
     ROW(CONFIG_RELOAD_TIMESTAMP, GAUGE, "config_last_reload_timestamp_seconds", NULL, NULL, 1,     \

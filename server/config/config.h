@@ -107,6 +107,15 @@ struct spool_config {
     uint64_t min_free;      /* bytes of the file system that new mail must leave */
 };
 
+enum history_bodies { HISTORY_BODIES_NONE, HISTORY_BODIES_FAILED, HISTORY_BODIES_ALL };
+
+struct history_config {
+    int64_t keep_ms;   /* 0: there is no history */
+    uint64_t max_size; /* bytes of its file */
+    enum history_bodies bodies;
+    bool subjects; /* are kept */
+};
+
 /* How often, and when, a delivery is attempted that says nothing else. */
 struct retry_config {
     unsigned attempts;    /* the first included */
@@ -187,6 +196,7 @@ struct config {
     struct access_config access;
     struct rules_config rules;
     struct spool_config spool;
+    struct history_config history;
     struct deliver_config deliver;
     struct forward_config forward;
     struct dns_config dns;

@@ -283,6 +283,10 @@ int config_read_values(lua_State *L)
     config->spool.max_age_ms = number(L, "spool.max_age");
     config->spool.max_size = (uint64_t)number(L, "spool.max_size");
     config->spool.min_free = (uint64_t)number(L, "spool.min_free");
+    config->history.keep_ms = number(L, "history.keep");
+    config->history.max_size = (uint64_t)number(L, "history.max_size");
+    config->history.bodies = (enum history_bodies)number(L, "history.bodies");
+    config->history.subjects = boolean(L, "history.subjects");
     read_deliver(L, &config->deliver);
     read_forward(L, config);
     read_dns(L, &config->dns);

@@ -2,6 +2,7 @@
 
 #include "../base/clock.h"
 #include "../base/metrics.h"
+#include "../history/history.h"
 #include "../spool/origin.h"
 
 static const char *kind_of(const struct delivery *delivery)
@@ -25,11 +26,16 @@ static const char *result_name(const struct attempt_result *result)
 void observe_attempt(const struct delivery *delivery, const struct attempt_result *result,
                      enum outcome outcome)
 {
+    static const enum history_state states[] = {[OUTCOME_DELIVERED] = HISTORY_DELIVERED,
+                                                [OUTCOME_RETRY] = HISTORY_WAITING,
+                                                [OUTCOME_FAILED] = HISTORY_FAILED};
     char origin[ORIGIN_SIZE];
     const char *kind = kind_of(delivery);
     origin_of(delivery_origin(delivery), origin);
     metric_add(METRIC_ATTEMPTS_TOTAL, 1, origin, result_name(result));
     metric_observe(METRIC_ATTEMPT_DURATION, (double)result->elapsed_ms / 1000, kind);
+    if (history_is_on() && !result->starved)
+        history_note_attempt(history_attempt_new(delivery, states[outcome]));
     if (outcome == OUTCOME_RETRY)
         return;
     metric_add(METRIC_DELIVERIES_TOTAL, 1, kind,
@@ -37,4 +43,11 @@ void observe_attempt(const struct delivery *delivery, const struct attempt_resul
     if (outcome == OUTCOME_DELIVERED)
         metric_observe(METRIC_DELIVERY_LATENCY,
                        (double)(clock_unix_ms() - delivery->created_ms) / 1000, kind);
+}
+
+void observe_given_up(const struct delivery *delivery)
+{
+    metric_add(METRIC_DELIVERIES_TOTAL, 1, kind_of(delivery), "failed");
+    if (history_is_on())
+        history_note_attempt(history_attempt_new(delivery, HISTORY_FAILED));
 }

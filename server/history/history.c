@@ -185,8 +185,8 @@ static void note_trouble(int code)
 
 static void write_batch(struct batch *batch)
 {
-    int code = has_room() ? history.ops->write(history.store, batch->messages, batch->attempts)
-                          : -ENOSPC;
+    int code =
+        has_room() ? history.ops->write(history.store, batch->messages, batch->attempts) : -ENOSPC;
     if (code != 0)
         count_lost(batch->notes, code == -ENOSPC ? "disk full" : "not written");
     note_trouble(code);

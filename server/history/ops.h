@@ -16,13 +16,13 @@ struct history_store; /* the implementation's own */
 struct history_filter {
     const char *sender, *recipient; /* an address, or "@domain"; NULL: any */
     const char *subject;            /* a part of it, of 3 characters or more */
-    const char *id;                 /* of a connection, a message or a delivery: all that begins so */
-    const char *destination;        /* a URL without what redact.h hides, an origin, or an address */
-    const char *result;             /* "accepted", "deferred", "rejected" */
-    const char *state;              /* of one of its deliveries: "waiting", "delivered", "failed" */
-    int status;                     /* the last one of one of its deliveries; 0: any */
-    int64_t since_ms, until_ms;     /* Unix time; 0: any */
-    int64_t before;                 /* a cursor: only what is older than that row; 0: the newest */
+    const char *id;             /* of a connection, a message or a delivery: all that begins so */
+    const char *destination;    /* a URL without what redact.h hides, an origin, or an address */
+    const char *result;         /* "accepted", "deferred", "rejected" */
+    const char *state;          /* of one of its deliveries: "waiting", "delivered", "failed" */
+    int status;                 /* the last one of one of its deliveries; 0: any */
+    int64_t since_ms, until_ms; /* Unix time; 0: any */
+    int64_t before;             /* a cursor: only what is older than that row; 0: the newest */
     unsigned limit;
 };
 

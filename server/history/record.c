@@ -1,5 +1,6 @@
 #include "record.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,6 @@
 #include "../auth/result.h"
 #include "../base/clock.h"
 #include "../base/redact.h"
-#include "../mail/json.h"
 #include "../mail/message.h"
 #include "../rules/verdict.h"
 #include "../spool/origin.h"
@@ -23,40 +23,51 @@ static const char *copy(struct arena *arena, const char *text)
 
 /* ---- How it was sent, for a replay ---- */
 
-static void write_target(struct json *json, const struct destination *to)
-{
-    json_begin_object(json);
-    json_key(json, "url");
-    json_text(json, to->url);
-    if (to->secret) {
-        json_key(json, "secret");
-        json_text(json, to->secret);
-    }
-    json_key(json, "headers");
-    json_begin_array(json);
-    for (size_t i = 0; i < to->header_count; i++)
-        json_text(json, to->headers[i]);
-    json_end_array(json);
-    json_key(json, "timeout_ms");
-    json_number(json, to->timeout_ms);
-    json_end_object(json);
-}
-
-/* NULL: no memory, or too long to be one. */
+/* A line for each fact, its name and a tab first. NULL: no memory. */
 static const char *target_of(struct arena *arena, const struct destination *to)
 {
-    struct spill *out = spill_new("/nonexistent", NULL);
-    const char *text = NULL;
-    struct json *json = out ? malloc(sizeof *json) : NULL;
-    if (json) {
-        json_init(json, out);
-        write_target(json, to);
-        if (json_finish(json) == 0 && spill_memory(out))
-            text = arena_strndup(arena, spill_memory(out), (size_t)spill_size(out));
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return NULL;
+    fprintf(out, "url\t%s\n", to->url);
+    if (to->secret)
+        fprintf(out, "secret\t%s\n", to->secret);
+    for (size_t i = 0; i < to->header_count; i++)
+        fprintf(out, "header\t%s\n", to->headers[i]);
+    if (to->timeout_ms)
+        fprintf(out, "timeout\t%lld\n", (long long)to->timeout_ms);
+    const char *kept = fclose(out) == 0 ? arena_strndup(arena, text, size) : NULL;
+    free(text);
+    return kept;
+}
+
+/* What stands after its name; NULL: another fact. */
+static char *fact(char *line, const char *name)
+{
+    size_t size = strlen(name);
+    return strncmp(line, name, size) == 0 && line[size] == '\t' ? line + size + 1 : NULL;
+}
+
+int history_target_read(struct arena *arena, const char *target, struct destination *to)
+{
+    char *copied = arena_strdup(arena, target), *value, *rest;
+    *to = (struct destination){0};
+    to->headers = arena_alloc(arena, (strlen(target) / 8 + 1) * sizeof *to->headers);
+    if (!copied || !to->headers)
+        return -ENOMEM;
+    for (char *line = strtok_r(copied, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        if ((value = fact(line, "url")))
+            to->url = value;
+        else if ((value = fact(line, "secret")))
+            to->secret = value;
+        else if ((value = fact(line, "header")))
+            to->headers[to->header_count++] = value;
+        else if ((value = fact(line, "timeout")))
+            to->timeout_ms = strtoll(value, NULL, 10);
     }
-    free(json);
-    spill_free(out);
-    return text;
+    return to->url ? 0 : -EINVAL;
 }
 
 /* ---- A message ---- */
@@ -99,6 +110,24 @@ static bool fill_deliveries(struct history_message *m, const struct delivery *de
     return true;
 }
 
+/* Rules answer with URLs, whose queries may hold secrets: cuts those out, as redact_url() does. */
+static char *without_queries(char *text)
+{
+    char *to = text;
+    bool in_url = false;
+    for (const char *from = text; *from; from++) {
+        if (strncmp(from, "://", 3) == 0)
+            in_url = true;
+        else if (strchr(" ,\t\n", *from))
+            in_url = false;
+        *to++ = *from;
+        if (in_url && *from == '?')
+            from += strcspn(from + 1, " ,\t\n");
+    }
+    *to = 0;
+    return text;
+}
+
 static bool fill_recipients(struct history_message *m, const struct envelope *envelope,
                             struct verdict *const *verdicts, const char *const *asked)
 {
@@ -113,9 +142,8 @@ static bool fill_recipients(struct history_message *m, const struct envelope *en
             r->verdict = verdict_name(v->kind);
             r->rule = copy(m->arena, v->rule);
         }
-        if (asked && asked[i] && *asked[i])
-            r->asked =
-                arena_strndup(m->arena, asked[i], strnlen(asked[i], HISTORY_ASKED_MAX));
+        char *copied = asked && asked[i] ? arena_strdup(m->arena, asked[i]) : NULL;
+        r->asked = copied ? without_queries(copied) : NULL;
     }
     return true;
 }

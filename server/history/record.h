@@ -16,7 +16,7 @@
 #include "../base/id.h"
 #include "../spool/spool.h"
 
-#define HISTORY_ASKED_MAX 4096               /* bytes of what the rules answered for one recipient */
+#define HISTORY_ASKED_MAX 4096 /* bytes of what the rules answered for one recipient */
 #define HISTORY_BODY_MAX  (32u * 1024 * 1024) /* a larger body is not kept */
 
 enum history_result { HISTORY_ACCEPTED, HISTORY_DEFERRED, HISTORY_REJECTED };
@@ -28,7 +28,8 @@ struct history_recipient {
     const char *address;
     const char *verdict; /* "deliver", "reject", ... */
     const char *rule;    /* the one that decided, "10-alias.lua:3" */
-    const char *asked;   /* a line for each rule that was asked: where it stands, a tab, what it answered */
+    const char
+        *asked; /* a line for each rule that was asked: where it stands, a tab, what it answered */
 };
 
 struct history_delivery {
@@ -36,14 +37,15 @@ struct history_delivery {
     const char *recipient;
     const char *destination; /* a URL as others may see it (redact.h), or an address */
     const char *origin;
-    const char *target;      /* JSON: how it was sent, secrets included; only where bodies are kept */
+    const char *
+        target; /* how it was sent, secrets included (history_target_read()); only where bodies are kept */
     struct payload *payload; /* a reference, on the way to the store; NULL: not kept */
     enum history_state state;
     int status; /* of the last attempt; 0: none came */
     unsigned attempts;
-    const char *error;  /* of the last attempt */
-    int64_t ended_ms;   /* Unix time; 0: it has not ended */
-    int64_t body;       /* read: for history_ops.body; 0: not kept */
+    const char *error; /* of the last attempt */
+    int64_t ended_ms;  /* Unix time; 0: it has not ended */
+    int64_t body;      /* read: for history_ops.body; 0: not kept */
 };
 
 struct history_message {
@@ -76,10 +78,11 @@ struct history_attempt {
     int64_t at_ms, ms; /* when it began, how long it took */
     int status;
     const char *error;
-    const char *reply; /* the first bytes of the answer, made printable */
+    const char *reply;        /* the first bytes of the answer, made printable */
     enum history_state state; /* what has become of the delivery by it */
-    const char *target;       /* of one that has failed, where bodies of failed ones are kept, as its ... */
-    struct payload *payload;  /* ... payload; else NULL */
+    const char
+        *target; /* of one that has failed, where bodies of failed ones are kept, as its ... */
+    struct payload *payload; /* ... payload; else NULL */
 };
 
 /* What is known of a message once its rules have run, before its reply; NULL: no memory. `message` may be NULL
@@ -100,5 +103,8 @@ void history_message_free(struct history_message *record); /* takes NULL */
 struct history_attempt *history_attempt_new(const struct delivery *delivery,
                                             enum history_state state);
 void history_attempt_free(struct history_attempt *attempt); /* takes NULL */
+
+/* How a delivery was sent, of its `target`; in the arena. 0, -ENOMEM, or -EINVAL where it is none. */
+int history_target_read(struct arena *arena, const char *target, struct destination *to);
 
 #endif

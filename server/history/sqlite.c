@@ -21,9 +21,11 @@
 #define PAGE_SIZE       8192
 
 static const char schema[] =
-    "CREATE TABLE messages(row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at_ms INTEGER NOT NULL,"
+    "CREATE TABLE messages(row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at_ms INTEGER NOT "
+    "NULL,"
     " ms INTEGER, result INTEGER NOT NULL, reply TEXT, sender TEXT NOT NULL COLLATE NOCASE,"
-    " subject TEXT, message_id TEXT, client_ip TEXT, client_name TEXT, helo TEXT, user TEXT, tls INTEGER,"
+    " subject TEXT, message_id TEXT, client_ip TEXT, client_name TEXT, helo TEXT, user TEXT, tls "
+    "INTEGER,"
     " lmtp INTEGER, size INTEGER, spf TEXT, dkim TEXT, dmarc TEXT, body INTEGER);"
     "CREATE INDEX messages_at ON messages(at_ms);"
     "CREATE INDEX messages_sender ON messages(sender);"
@@ -32,16 +34,19 @@ static const char schema[] =
     " address TEXT NOT NULL COLLATE NOCASE, verdict TEXT, rule TEXT, asked TEXT,"
     " PRIMARY KEY(message, number)) WITHOUT ROWID;"
     "CREATE INDEX recipients_address ON recipients(address, message);"
-    "CREATE TABLE destinations(row INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, origin TEXT NOT NULL);"
+    "CREATE TABLE destinations(row INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, origin TEXT NOT "
+    "NULL);"
     "CREATE TABLE deliveries(message INTEGER NOT NULL, number INTEGER NOT NULL, recipient TEXT,"
-    " destination INTEGER NOT NULL, origin INTEGER NOT NULL, state INTEGER NOT NULL, status INTEGER NOT NULL DEFAULT 0,"
+    " destination INTEGER NOT NULL, origin INTEGER NOT NULL, state INTEGER NOT NULL, status "
+    "INTEGER NOT NULL DEFAULT 0,"
     " attempts INTEGER NOT NULL DEFAULT 0, error TEXT, ended_ms INTEGER, target TEXT, body INTEGER,"
     " PRIMARY KEY(message, number)) WITHOUT ROWID;"
     "CREATE INDEX deliveries_destination ON deliveries(destination, message);"
     "CREATE INDEX deliveries_origin ON deliveries(origin, message);" /* origin_key() */
     "CREATE INDEX deliveries_state ON deliveries(state, message) WHERE state <> 1;"
     "CREATE INDEX deliveries_status ON deliveries(status, message) WHERE status NOT IN (0, 200);"
-    "CREATE TABLE attempts(message INTEGER NOT NULL, delivery INTEGER NOT NULL, number INTEGER NOT NULL,"
+    "CREATE TABLE attempts(message INTEGER NOT NULL, delivery INTEGER NOT NULL, number INTEGER NOT "
+    "NULL,"
     " at_ms INTEGER, ms INTEGER, status INTEGER, error TEXT, reply TEXT,"
     " PRIMARY KEY(message, delivery, number)) WITHOUT ROWID;"
     "CREATE TABLE bodies(row INTEGER PRIMARY KEY, message INTEGER NOT NULL, bytes BLOB NOT NULL);"
@@ -67,30 +72,36 @@ int history_sqlite_failed(struct history_store *store, int rc)
 sqlite3_stmt *history_statement(struct history_store *store, enum history_statement which)
 {
     static const char *const texts[HISTORY_STATEMENTS] = {
-        [INSERT_MESSAGE] = "INSERT OR IGNORE INTO messages VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
-                           " ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+        [INSERT_MESSAGE] =
+            "INSERT OR IGNORE INTO messages VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
+            " ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         [INSERT_SUBJECT] = "INSERT INTO subjects(rowid, subject) VALUES(?1, ?2)",
         [INSERT_RECIPIENT] = "INSERT INTO recipients VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
         [INSERT_DESTINATION] = "INSERT OR IGNORE INTO destinations(name, origin) VALUES(?1, ?2)",
         [FIND_DESTINATION] = "SELECT row FROM destinations WHERE name = ?1",
-        [INSERT_DELIVERY] = "INSERT OR IGNORE INTO deliveries(message, number, recipient, destination, origin,"
-                            " state, target, body) VALUES(?1, ?2, ?3, ?4, ?7, 0, ?5, ?6)",
+        [INSERT_DELIVERY] =
+            "INSERT OR IGNORE INTO deliveries(message, number, recipient, destination, origin,"
+            " state, target, body) VALUES(?1, ?2, ?3, ?4, ?7, 0, ?5, ?6)",
         [INSERT_BODY] = "INSERT INTO bodies(message, bytes) VALUES(?1, ?2)",
         [FIND_MESSAGE] = "SELECT row FROM messages WHERE id = ?1",
         [INSERT_ATTEMPT] = "INSERT OR REPLACE INTO attempts VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         [END_DELIVERY] = "UPDATE deliveries SET state = ?3, status = ?4, attempts = ?5, error = ?6,"
                          " ended_ms = ?7 WHERE message = ?1 AND number = ?2",
-        [KEEP_PAYLOAD] = "UPDATE deliveries SET target = ?3, body = ?4 WHERE message = ?1 AND number = ?2",
+        [KEEP_PAYLOAD] =
+            "UPDATE deliveries SET target = ?3, body = ?4 WHERE message = ?1 AND number = ?2",
         [OLDEST] = "SELECT row, at_ms FROM messages ORDER BY row LIMIT 1",
         [OLDER] = "SELECT max(row) FROM (SELECT row FROM messages WHERE at_ms < ?1 OR ?1 = 0"
                   " ORDER BY row LIMIT ?2)",
-        [READ_RECIPIENTS] = "SELECT address, verdict, rule, asked FROM recipients WHERE message = ?1"
-                            " ORDER BY number LIMIT 1000",
-        [READ_DELIVERIES] = "SELECT d.number, d.recipient, t.name, t.origin, d.state, d.status, d.attempts,"
-                            " d.error, d.ended_ms, d.target, d.body FROM deliveries d JOIN destinations t"
-                            " ON t.row = d.destination WHERE d.message = ?1 ORDER BY d.number LIMIT 1000",
-        [READ_ATTEMPTS] = "SELECT number, at_ms, ms, status, error, reply FROM attempts WHERE message = ?1"
-                          " AND delivery = ?2 ORDER BY number LIMIT 1000",
+        [READ_RECIPIENTS] =
+            "SELECT address, verdict, rule, asked FROM recipients WHERE message = ?1"
+            " ORDER BY number LIMIT 1000",
+        [READ_DELIVERIES] =
+            "SELECT d.number, d.recipient, t.name, t.origin, d.state, d.status, d.attempts,"
+            " d.error, d.ended_ms, d.target, d.body FROM deliveries d JOIN destinations t"
+            " ON t.row = d.destination WHERE d.message = ?1 ORDER BY d.number LIMIT 1000",
+        [READ_ATTEMPTS] =
+            "SELECT number, at_ms, ms, status, error, reply FROM attempts WHERE message = ?1"
+            " AND delivery = ?2 ORDER BY number LIMIT 1000",
         [READ_BODY] = "SELECT bytes FROM bodies WHERE row = ?1",
     };
     sqlite3_stmt **statement = &store->statements[which];
@@ -99,8 +110,8 @@ sqlite3_stmt *history_statement(struct history_store *store, enum history_statem
         sqlite3_clear_bindings(*statement);
         return *statement;
     }
-    int rc = sqlite3_prepare_v3(store->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT, statement,
-                                NULL);
+    int rc =
+        sqlite3_prepare_v3(store->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
     if (rc != SQLITE_OK)
         history_sqlite_failed(store, rc);
     return *statement;
@@ -193,10 +204,9 @@ static int open_file(const char *path, bool write, struct history_store **out, s
         free(store);
         return error_set(err, -errno, "%s: %s", path, strerror(errno));
     }
-    int rc = sqlite3_open_v2(path, &store->db,
-                             SQLITE_OPEN_NOMUTEX |
-                                 (write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY),
-                             NULL);
+    int rc = sqlite3_open_v2(
+        path, &store->db,
+        SQLITE_OPEN_NOMUTEX | (write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY), NULL);
     int code = rc == SQLITE_OK ? 0 : history_sqlite_failed(store, rc);
     if (code == 0) {
         sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);

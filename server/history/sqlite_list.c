@@ -166,8 +166,7 @@ static void add_delivery(struct query *q)
         int state = word(states, 3, f->state);
         q->code = state < 0 ? -EINVAL : q->code;
         /* In these words, so that SQLite sees that the index has them all. */
-        add(q, "%s AND d.state = ?%d", state != 1 ? " AND d.state <> 1" : "",
-            add_number(q, state));
+        add(q, "%s AND d.state = ?%d", state != 1 ? " AND d.state <> 1" : "", add_number(q, state));
     }
     if (f->status)
         add(q, "%s AND d.status = ?%d", f->status != 200 ? " AND d.status NOT IN (0, 200)" : "",
@@ -191,13 +190,13 @@ static void choose(struct query *q)
     } else if (f->subject) {
         from = "subjects s CROSS JOIN messages m ON m.row = s.rowid";
         q->order = "s.rowid";
-    } else if (f->recipient && (!is_domain(f->recipient) ||
-                                are_few(q, "recipients", "address", f->recipient))) {
+    } else if (f->recipient &&
+               (!is_domain(f->recipient) || are_few(q, "recipients", "address", f->recipient))) {
         from = "recipients r CROSS JOIN messages m ON m.row = r.message";
         q->order = "r.message";
         q->by_recipient = true;
-    } else if (f->sender && (!is_domain(f->sender) ||
-                             are_few(q, "messages", "sender", f->sender))) {
+    } else if (f->sender &&
+               (!is_domain(f->sender) || are_few(q, "messages", "sender", f->sender))) {
         from = "messages m INDEXED BY messages_sender";
         q->by_sender = true;
     } else if (delivery_leads(f)) {
@@ -410,7 +409,8 @@ static int read_deliveries(struct history_store *store, struct history_message *
 }
 
 #define MESSAGE_COLUMNS                                                                            \
-    "m.row, m.id, m.at_ms, m.ms, m.result, m.reply, m.sender, m.subject, m.message_id, m.client_ip," \
+    "m.row, m.id, m.at_ms, m.ms, m.result, m.reply, m.sender, m.subject, m.message_id, "           \
+    "m.client_ip,"                                                                                 \
     " m.client_name, m.helo, m.user, m.tls, m.lmtp, m.size, m.spf, m.dkim, m.dmarc, m.body"
 
 static void read_message(sqlite3_stmt *s, struct history_message *m)

@@ -191,8 +191,7 @@ static int insert_row(struct history_store *store, const struct history_message 
     return code == 0 ? history_run(store, s) : code;
 }
 
-static int insert_subject(struct history_store *store, const struct history_message *m,
-                          int64_t row)
+static int insert_subject(struct history_store *store, const struct history_message *m, int64_t row)
 {
     if (!m->subject || !*m->subject)
         return 0;
