@@ -2,6 +2,7 @@
 -- A function that returns nothing has not decided: the next rule is asked.
 
 return function(msg)
+    msg.headers["X-Customer"] = nil -- one that the sender has set is not ours
     local customer = msg.envelope.recipient:match("^support%+(.+)@")
     if customer then
         msg.headers["X-Customer"] = customer

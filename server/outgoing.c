@@ -40,7 +40,7 @@ static struct spill *new_body(const struct outgoing *o, const char *suffix)
 {
     char name[ID_SIZE + 32];
     snprintf(name, sizeof name, "%s.%s", o->transaction->id, suffix);
-    return spill_new(o->directory, o->temporary ? NULL : name);
+    return o->spool ? spool_new_body(o->spool, name) : spill_new(o->directory, NULL);
 }
 
 static int prepare_original(struct outgoing *o)

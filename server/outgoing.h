@@ -21,9 +21,9 @@ struct outgoing {
     const struct config *config;
     const struct transaction *transaction;
     const struct message *message;
-    struct verdict **verdicts;   /* one for each recipient */
-    const char *directory;       /* where files belong: spool_body_directory() */
-    bool temporary;              /* files are unlinked at once: nothing will be stored */
+    struct verdict **verdicts; /* one for each recipient */
+    const struct spool *spool; /* who will store it; NULL: nobody, and files are unlinked at once */
+    const char *directory;     /* for those files */
     struct delivery *deliveries; /* out: linked by next */
     struct spill *original; /* outgoing's own: the message as it is forwarded; NULL: to nobody */
     bool kept;              /* outgoing's own: deliveries have it */

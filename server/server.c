@@ -81,7 +81,7 @@ static struct ruleset *current_rules(void *context)
 static enum recipient_answer check_recipient(void *context, struct ruleset *rules,
                                              const char *recipient)
 {
-    static const enum recipient_answer answers[] = {[SRS_VALID] = RECIPIENT_OK,
+    static const enum recipient_answer answers[] = {[SRS_VALID] = RECIPIENT_BOUNCE,
                                                     [SRS_FORGED] = RECIPIENT_FORGED,
                                                     [SRS_EXPIRED] = RECIPIENT_EXPIRED};
     struct server *server = context;
@@ -362,7 +362,7 @@ static int start_parts(struct server *server, struct error *err)
         code = reload_new(&server->loop, reloaded, server, &server->reload);
     if (code == 0)
         code = listeners_open(&server->loop, config, server->sockets, &hooks, server,
-                              spool_body_directory(server->spool), &server->listeners, err);
+                              spool_scratch_directory(server->spool), &server->listeners, err);
     if (code != 0)
         return code;
     spool_on_change(server->spool, spool_changed, server);

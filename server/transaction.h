@@ -50,6 +50,7 @@ struct transaction {
     char id[ID_SIZE];
     int64_t received_ms; /* Unix time of the end of DATA */
     struct envelope envelope;
+    bool bounce; /* to a sender that we have rewritten (deliver/srs.h): its only recipient */
     struct spill *data;
     struct ruleset *rules; /* the generation that the whole transaction keeps to; a reference */
     void (*release_rules)(struct ruleset *rules); /* drops it */

@@ -186,7 +186,8 @@ static int run_rules_for(struct job *job, size_t state, size_t index)
     struct rules_input input = {
         job->message, t, t->envelope.recipients[index], &headers, job->asked ? note_asked : NULL,
         &asked};
-    int code = payload_headers(job->message, &t->envelope, input.recipient, job->config->hostname,
+    struct receiver receiver = ruleset_receiver(t->rules, job->config->hostname);
+    int code = payload_headers(job->message, &t->envelope, input.recipient, &receiver,
                                job->message->arena, &headers);
     if (code == 0)
         code = ruleset_run(t->rules, state, &input, &job->verdicts[index]);
@@ -201,7 +202,8 @@ static int reverse_bounce(struct job *job, const char *recipient, struct verdict
 {
     char original[SRS_SIZE];
     const struct transaction *t = job->transaction;
-    if (srs_reverse(&job->config->forward, recipient, t->received_ms / 1000, original) != SRS_VALID)
+    if (!t->bounce ||
+        srs_reverse(&job->config->forward, recipient, t->received_ms / 1000, original) != SRS_VALID)
         return 0;
     *verdict = verdict_to(original, "srs");
     log_info("ruled", t->id, LOG_TEXT("recipient", recipient), LOG_TEXT("verdict", "deliver"),
@@ -240,7 +242,7 @@ static void begin_outgoing(struct job *job)
         .transaction = job->transaction,
         .message = job->message,
         .verdicts = job->verdicts,
-        .directory = spool_body_directory(job->workers->spool),
+        .spool = job->workers->spool,
     };
 }
 

@@ -101,6 +101,10 @@ return {
     "How much of a longer text or html a rule sees. The payload has all of it." },
   { "rules.unsafe", "boolean", default = false,
     "Lets rules use os, io, debug, package and ffi." },
+  { "rules.reserved_headers", "globs", default = { "X-Forwarding-Service", "Delivered-To" },
+    "Header fields (in any case; * stands for any text, ? for a character) that are removed on arrival, before rules",
+    "see the message and from the payload: name here what only your rules may set, such as \"X-Customer\". The server's",
+    "own are removed in any case: those two, and an Authentication-Results or Received-SPF with this server's name." },
 
   { "spool.directory", "path", default = "/var/lib/mxhook",
     "Where accepted mail is kept until it is delivered. One server at a time." },

@@ -104,6 +104,19 @@ function readers.durations(value, option)
   return list_of(value, readers.duration, 'expected a list of durations, such as { "10s", "1m" }', option)
 end
 
+local function glob(value)
+  if type(value) ~= "string" or value == "" or value:find("[%z\1-\32\127-\255:%[%]\\]") then
+    return nil, 'expected the name of a header, or a pattern such as "X-Tenant-*"'
+  end
+  return value
+end
+
+-- May be empty.
+function readers.globs(value)
+  if type(value) == "table" and next(value) == nil then return {} end
+  return list_of(value, glob, 'expected a list of headers, such as { "X-Customer", "X-Tenant-*" }')
+end
+
 local function domain(value)
   local name = type(value) == "string" and value:lower() or ""
   local bare = name:gsub("^%*%.", "")

@@ -42,11 +42,12 @@ static bool is_printable(unsigned char byte)
     return byte >= ' ' && byte != 127;
 }
 
-/* Inside of a comment (RFC 5322 section 3.2.2). */
+/* Inside of a comment (RFC 5322 section 3.2.2). A semicolon ends nothing there, but for readers who
+ * split before they look. */
 static void say_comment(struct text *text, const char *words)
 {
     for (; *words; words++) {
-        if (strchr("()\\", *words))
+        if (strchr("();\\", *words))
             put(text, "\\", 1);
         put(text, is_printable((unsigned char)*words) ? words : "?", 1);
     }
@@ -62,7 +63,7 @@ static void say_value(struct text *text, const char *value)
     }
     put(text, "\"", 1);
     for (; *value; value++) {
-        if (*value == '"' || *value == '\\')
+        if (strchr("\"();\\", *value))
             put(text, "\\", 1);
         put(text, is_printable((unsigned char)*value) ? value : "?", 1);
     }

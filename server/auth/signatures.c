@@ -7,6 +7,10 @@
 #include <strings.h>
 
 #include <opendkim/dkim.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/x509.h>
 
 #define FIELD "DKIM-Signature"
 
@@ -35,6 +39,64 @@ static const struct record *find_key(const struct answer *answer)
     return NULL;
 }
 
+/* A number of an RSA key is of so many bits at most. */
+static bool is_within(const EVP_PKEY *key, const char *name, int bits)
+{
+    BIGNUM *number = NULL;
+    bool within = EVP_PKEY_get_bn_param(key, name, &number) && BN_num_bits(number) <= bits;
+    BN_free(number);
+    return within;
+}
+
+/* How often a tag stands in the list. */
+static size_t count_tag(const struct record *record, const char *tag)
+{
+    const char *at = record->data, *end = at + record->size;
+    size_t count = 0;
+    char value[2 * SIGNATURE_MAX_BYTES];
+    while (at < end) {
+        const char *stop = memchr(at, ';', (size_t)(end - at));
+        stop = stop ? stop : end;
+        count += tag_value(at, (size_t)(stop - at), tag, value, sizeof value);
+        at = stop + 1;
+    }
+    return count;
+}
+
+/* The p of a key: bytes, or -1 where it is no base64 (RFC 6376 section 3.6.1). libopendkim skips
+ * what is none, and might so read another key than is_usable(). */
+static int decode_key(const struct record *record, unsigned char *out)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char text[SIGNATURE_MAX_BYTES + 4];
+    if (!tag_value(record->data, record->size, "p", text, SIGNATURE_MAX_BYTES))
+        return -1;
+    size_t size = strspn(text, alphabet);
+    size_t padding = strspn(text + size, "=");
+    if (text[size + padding] || padding > 2)
+        return -1;
+    for (; size % 4 != 0; size++)
+        text[size] = '=';
+    return EVP_DecodeBlock(out, (unsigned char *)text, (int)size);
+}
+
+/* Can libopendkim be given this one: is it one key, and does verifying with it cost little? What is
+ * no RSA key costs little, or is refused by it. */
+static bool is_usable(const struct record *record)
+{
+    unsigned char bytes[SIGNATURE_MAX_BYTES];
+    const unsigned char *at = bytes;
+    int size = count_tag(record, "p") == 1 ? decode_key(record, bytes) : -1;
+    EVP_PKEY *key = size > 0 ? d2i_PUBKEY(NULL, &at, size) : NULL;
+    bool usable = size >= 0 && (!key || !EVP_PKEY_is_a(key, "RSA") ||
+                                (is_within(key, OSSL_PKEY_PARAM_RSA_N, SIGNATURE_KEY_BITS) &&
+                                 is_within(key, OSSL_PKEY_PARAM_RSA_E, SIGNATURE_EXPONENT_BITS)));
+    EVP_PKEY_free(key);
+    ERR_clear_error();
+    return usable;
+}
+
 /* libopendkim's hook, instead of its own DNS. */
 static DKIM_CBSTAT on_key(DKIM *dkim, DKIM_SIGINFO *info, u_char *buffer, size_t size)
 {
@@ -52,7 +114,7 @@ static DKIM_CBSTAT on_key(DKIM *dkim, DKIM_SIGINFO *info, u_char *buffer, size_t
     const struct record *key = find_key(answer);
     if (!key)
         return DKIM_CBSTAT_NOTFOUND;
-    if (key->size >= size || memchr(key->data, 0, key->size))
+    if (key->size >= size || memchr(key->data, 0, key->size) || !is_usable(key))
         return DKIM_CBSTAT_ERROR;
     memcpy(buffer, key->data, key->size);
     buffer[key->size] = 0;

@@ -3,7 +3,7 @@
  *
  * Keys are asked for before (signatures_ask), so verifying waits for nothing. Debian's libopendkim
  * verifies rsa-sha256 and ed25519-sha256; rsa-sha1 and RSA keys under 1024 bits do not count
- * (RFC 8301).
+ * (RFC 8301); larger ones than the limits below are a permerror, since verifying costs time with both.
  */
 #ifndef MXHOOK_AUTH_SIGNATURES_H
 #define MXHOOK_AUTH_SIGNATURES_H
@@ -13,8 +13,10 @@
 #include "lookups.h"
 #include "result.h"
 
-#define SIGNATURES_MAX      8    /* of one message; one more is told, but not verified */
-#define SIGNATURE_MAX_BYTES 6144 /* of one DKIM-Signature field */
+#define SIGNATURES_MAX          8    /* of one message; one more is told, but not verified */
+#define SIGNATURE_MAX_BYTES     6144 /* of one DKIM-Signature field */
+#define SIGNATURE_KEY_BITS      4096 /* of an RSA key (RFC 8301 section 3.2 asks for no more) */
+#define SIGNATURE_EXPONENT_BITS 64   /* of its public exponent */
 
 struct signatures;
 

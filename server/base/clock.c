@@ -23,3 +23,8 @@ int64_t clock_monotonic_us(void)
 {
     return now_us(CLOCK_MONOTONIC);
 }
+
+int64_t clock_ahead_ms(void)
+{
+    return clock_unix_ms() - clock_monotonic_ms();
+}

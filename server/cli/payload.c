@@ -43,13 +43,14 @@ static int render(const struct message *message, const struct arguments *argumen
     char hostname[256] = "";
     struct header_list headers;
     gethostname(hostname, sizeof hostname - 1);
+    struct receiver receiver = {.hostname = arguments->hostname ? arguments->hostname : hostname};
     const char *sender = arguments->sender ? arguments->sender : first_address(&message->from);
     const struct envelope envelope = {
         .sender = (char *)sender, .helo = "localhost", .client_ip = "127.0.0.1"};
-    int status = payload_headers(
-        message, &envelope,
-        arguments->recipient ? arguments->recipient : first_address(&message->to),
-        arguments->hostname ? arguments->hostname : hostname, message->arena, &headers);
+    int status =
+        payload_headers(message, &envelope,
+                        arguments->recipient ? arguments->recipient : first_address(&message->to),
+                        &receiver, message->arena, &headers);
     if (status < 0)
         return status;
     status = payload_write_head(&headers, out);

@@ -1,7 +1,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "../spool/export.h"
+#include "../spool/sqlite/export.h"
 #include "cli.h"
 #include "pretty.h"
 

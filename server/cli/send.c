@@ -199,8 +199,7 @@ static int deliver(struct config *config, struct trial *trial)
                                 .transaction = trial->transaction,
                                 .message = trial->message,
                                 .verdicts = &trial->verdict,
-                                .directory = cli_temporary_directory(),
-                                .temporary = true};
+                                .directory = cli_temporary_directory()};
     struct error err = {""};
     bool all_delivered = true;
     int code = srs_load(config, config->spool.directory, SRS_LOOK, &err);

@@ -63,6 +63,7 @@ void config_unref(struct config *config)
     free(config->access.xclient);
     free(config->access.proxies);
     free(config->rules.directory);
+    free_list(config->rules.reserved_headers, config->rules.reserved_header_count);
     free(config->spool.directory);
     free(config->deliver.retry.schedule_ms);
     arena_free(config->deliver.on_failure_arena);

@@ -92,11 +92,13 @@ struct access_config {
 
 struct rules_config {
     char *directory;
-    size_t workers;        /* threads, each with a Lua state */
-    int64_t time_limit_ms; /* of one message's rules, for one recipient */
-    size_t memory_limit;   /* bytes of one Lua state */
-    size_t text_limit;     /* bytes of msg.text and msg.html that rules see */
-    bool unsafe;           /* rules may use os, io, ffi, debug */
+    size_t workers;          /* threads, each with a Lua state */
+    int64_t time_limit_ms;   /* of one message's rules, for one recipient */
+    size_t memory_limit;     /* bytes of one Lua state */
+    size_t text_limit;       /* bytes of msg.text and msg.html that rules see */
+    bool unsafe;             /* rules may use os, io, ffi, debug */
+    char **reserved_headers; /* globs over names of fields that are removed on arrival */
+    size_t reserved_header_count;
 };
 
 struct spool_config {

@@ -175,6 +175,11 @@ static void read_rules(lua_State *L, struct rules_config *rules)
     rules->memory_limit = (size_t)number(L, "rules.memory_limit");
     rules->text_limit = (size_t)number(L, "rules.text_limit");
     rules->unsafe = boolean(L, "rules.unsafe");
+    rules->reserved_headers =
+        list(L, "rules.reserved_headers", sizeof(char *), &rules->reserved_header_count);
+    for (size_t i = 0; i < rules->reserved_header_count; i++)
+        rules->reserved_headers[i] = check_memory(L, strdup(item(L, i)));
+    lua_pop(L, 1);
 }
 
 static void read_retry(lua_State *L, const char *attempts, const char *schedule,

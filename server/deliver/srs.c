@@ -74,22 +74,27 @@ static bool is_recent(const struct forward_config *config, int day, int64_t now)
 
 /* ---- Addresses ---- */
 
-/* An address in pieces; a quoted local part without its quotes (RFC 5321 section 4.1.2). */
+/* An address in pieces; a quoted local part without its quotes and backslashes: what it means (RFC
+ * 5321 section 4.1.2). */
 struct address {
     char local[SRS_SIZE];
     const char *domain;
-    bool quoted;
 };
 
 static bool split(const char *text, struct address *a)
 {
     const char *at = strrchr(text, '@');
-    size_t size = at ? (size_t)(at - text) : 0;
+    size_t size = at ? (size_t)(at - text) : 0, used = 0;
     if (size == 0 || size >= sizeof a->local)
         return false;
     a->domain = at + 1;
-    a->quoted = text[0] == '"' && size >= 2 && at[-1] == '"';
-    snprintf(a->local, sizeof a->local, "%.*s", (int)(size - 2 * a->quoted), text + a->quoted);
+    bool quoted = text[0] == '"' && size >= 2 && at[-1] == '"';
+    for (const char *c = text + quoted; c < at - quoted; c++) {
+        if (quoted && *c == '\\' && c + 1 < at - 1)
+            c++;
+        a->local[used++] = *c;
+    }
+    a->local[used] = 0;
     return *a->domain;
 }
 
@@ -102,10 +107,36 @@ static const char *skip_tag(const char *local, char digit)
     return is ? local + 4 : NULL;
 }
 
-static bool join(char out[SRS_SIZE], bool quoted, const char *local, const char *domain)
+/* Dot-string (RFC 5321 section 4.1.2, RFC 6531 section 3.3). */
+static bool is_dot_string(const char *local)
 {
-    const char *quote = quoted ? "\"" : "";
-    int size = snprintf(out, SRS_SIZE, "%s%s%s@%s", quote, local, quote, domain);
+    size_t size = strlen(local);
+    if (size == 0 || local[0] == '.' || local[size - 1] == '.' || strstr(local, ".."))
+        return false;
+    for (; *local; local++)
+        if ((unsigned char)*local < 0x80 && !isalnum((unsigned char)*local) &&
+            !strchr(".!#$%&'*+-/=?^_`{|}~", *local))
+            return false;
+    return true;
+}
+
+/* The local part quoted where it has to be. False: too long for any path, or no address. */
+static bool join(char out[SRS_SIZE], const char *local, const char *domain)
+{
+    char quoted[2 * SRS_SIZE + 3];
+    size_t used = 0;
+    if (!is_dot_string(local)) {
+        quoted[used++] = '"';
+        for (const char *c = local; *c && used < sizeof quoted - 3; c++) {
+            if (*c == '"' || *c == '\\')
+                quoted[used++] = '\\';
+            quoted[used++] = *c;
+        }
+        quoted[used++] = '"';
+        quoted[used] = 0;
+        local = quoted;
+    }
+    int size = snprintf(out, SRS_SIZE, "%s@%s", local, domain);
     return size > 0 && size < SRS_SIZE;
 }
 
@@ -162,34 +193,34 @@ void srs_rewrite(const struct forward_config *config, const char *sender, int64_
         done = rewrite_again(config->srs_secret, &a, local, sizeof local);
     if (!done)
         done = rewrite_first(config->srs_secret, &a, now, local, sizeof local);
-    if (!done || !join(out, a.quoted, local, config->srs_domain))
+    if (!done || !join(out, local, config->srs_domain))
         snprintf(out, SRS_SIZE, "%s", sender);
 }
 
 /* ---- And back ---- */
 
 /* "=HASH=DAY=domain=local" */
-static enum srs_answer reverse_first(const struct forward_config *config, const struct address *a,
-                                     const char *rest, int64_t now, char out[SRS_SIZE])
+static enum srs_answer reverse_first(const struct forward_config *config, const char *rest,
+                                     int64_t now, char out[SRS_SIZE])
 {
     char parts[2 * SRS_SIZE], domain[SRS_SIZE];
     const char *hash = rest + 1;
     const char *day = strchr(hash, '='), *name = day ? strchr(day + 1, '=') : NULL;
     const char *local = name ? strchr(name + 1, '=') : NULL;
-    if (!local || name - day != 3 || !local[1])
+    if (!local || name - day != 3 || local == name + 1)
         return SRS_FORGED;
     snprintf(domain, sizeof domain, "%.*s", (int)(local - name - 1), name + 1);
     snprintf(parts, sizeof parts, "%.2s%s%s", day + 1, domain, local + 1);
     int number = day_number(day + 1);
     if (!is_hash(config->srs_secret, parts, hash, (size_t)(day - hash)) || number < 0 ||
-        !join(out, a->quoted, local + 1, domain))
+        !join(out, local + 1, domain))
         return SRS_FORGED;
     return is_recent(config, number, now) ? SRS_VALID : SRS_EXPIRED;
 }
 
 /* "=HASH=host=REST". When it was made, the other forwarder knows. */
-static enum srs_answer reverse_again(const struct forward_config *config, const struct address *a,
-                                     const char *rest, char out[SRS_SIZE])
+static enum srs_answer reverse_again(const struct forward_config *config, const char *rest,
+                                     char out[SRS_SIZE])
 {
     char parts[2 * SRS_SIZE], host[SRS_SIZE], local[SRS_SIZE];
     const char *hash = rest + 1;
@@ -199,8 +230,7 @@ static enum srs_answer reverse_again(const struct forward_config *config, const 
     snprintf(host, sizeof host, "%.*s", (int)(inner - name - 1), name + 1);
     snprintf(parts, sizeof parts, "%s%s", host, inner + 1);
     snprintf(local, sizeof local, "SRS0%.240s", inner + 1);
-    if (!is_hash(config->srs_secret, parts, hash, (size_t)(name - hash)) ||
-        !join(out, a->quoted, local, host))
+    if (!is_hash(config->srs_secret, parts, hash, (size_t)(name - hash)) || !join(out, local, host))
         return SRS_FORGED;
     return SRS_VALID;
 }
@@ -214,8 +244,8 @@ enum srs_answer srs_reverse(const struct forward_config *config, const char *rec
         strcasecmp(a.domain, config->srs_domain) != 0)
         return SRS_NONE;
     if ((rest = skip_tag(a.local, '0')))
-        return reverse_first(config, &a, rest, now, out);
+        return reverse_first(config, rest, now, out);
     if ((rest = skip_tag(a.local, '1')))
-        return reverse_again(config, &a, rest, out);
+        return reverse_again(config, rest, out);
     return SRS_NONE;
 }

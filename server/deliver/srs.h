@@ -10,8 +10,13 @@
  *
  * Written down only in "Sender Rewriting Scheme" (Meng Weng Wong, 2004) and Mail::SRS, with whose
  * guarded scheme this agrees. A bounce to a rewritten sender is mail for a recipient of ours: it is
- * taken where the hash is right and the day is not too long ago, and goes to whom it stands for. So
- * this is no open relay.
+ * taken where the hash is right and the day is not too long ago, and goes to whom it stands for. It is
+ * taken from the null sender and as the only recipient (smtp/envelope.c), so that who has seen one
+ * cannot send what he likes through us.
+ *
+ * Hashes are over what a local part means, without quotes and backslashes; what is made of it is
+ * quoted where RFC 5321 section 4.1.2 asks for that: x@[192.0.2.1] becomes
+ * "SRS0=HASH=DAY=[192.0.2.1]=x"@ours.
  *
  * As there, the hash is over day, domain and local part without what separates them, so that a key
  * may be taken along from postsrsd: who has a sender rewritten for a domain of theirs can move the

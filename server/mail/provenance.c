@@ -4,56 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
-#include "../base/ascii.h"
 #include "payload.h"
-
-/* --- Whose Authentication-Results --- */
-
-/* White space and comments (RFC 5322 section 3.2.2), which can nest. */
-static const char *skip_cfws(const char *at, const char *end)
-{
-    unsigned depth = 0;
-    for (; at < end; at++) {
-        if (*at == '(')
-            depth++;
-        else if (*at == ')' && depth > 0)
-            depth--;
-        else if (*at == '\\' && depth > 0 && end - at > 1)
-            at++;
-        else if (depth == 0 && !is_space(*at))
-            break;
-    }
-    return at;
-}
-
-/* The value's first word, the authserv-id (RFC 8601 section 2.2): a token or a quoted string. Cut
- * to the capacity, which no host's name reaches (RFC 1035 section 2.3.4). */
-static void read_authserv_id(const char *value, size_t value_size, char *id, size_t capacity)
-{
-    const char *end = value + value_size;
-    const char *at = skip_cfws(value, end);
-    bool quoted = at < end && *at == '"';
-    size_t size = 0;
-    for (at += quoted; at < end && size < capacity - 1; at++) {
-        if (quoted ? *at == '"' : is_space(*at) || *at == ';' || *at == '(')
-            break;
-        if (quoted && *at == '\\' && end - at > 1)
-            at++;
-        id[size++] = *at;
-    }
-    if (size > 0 && id[size - 1] == '.') /* names the same host */
-        size--;
-    id[size] = 0;
-}
-
-bool provenance_claims(const char *value, size_t size, const char *hostname)
-{
-    char id[300];
-    read_authserv_id(value, size, id, sizeof id);
-    return strcasecmp(id, hostname) == 0;
-}
 
 /* --- What is added --- */
 
@@ -77,7 +29,8 @@ static int add(struct header_list *out, struct arena *arena, const char *name, c
 }
 
 /* What the client called itself, as RFC 7208 section 9.1 has a value: a dot-atom, or else quoted.
- * So it cannot pass for more than a name. */
+ * So it cannot pass for more than a name; not even for who splits at each semicolon that has no
+ * backslash. */
 static char *helo_value(const char *helo, struct arena *arena)
 {
     static const char atom[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
@@ -89,9 +42,9 @@ static char *helo_value(const char *helo, struct arena *arena)
         return NULL;
     quoted[used++] = '"';
     for (; *helo; helo++) {
-        if (*helo == '"' || *helo == '\\')
+        if (strchr("\"\\;()", *helo))
             quoted[used++] = '\\';
-        quoted[used++] = *helo;
+        quoted[used++] = *helo >= ' ' && *helo != 0x7f ? *helo : '?';
     }
     quoted[used++] = '"';
     quoted[used] = 0;
@@ -129,23 +82,15 @@ int provenance_fields(const struct envelope *envelope, const char *recipient, co
     return status;
 }
 
-static bool is_replaced(const struct header *header, const char *hostname)
-{
-    if (strcasecmp(header->name, "X-Forwarding-Service") == 0)
-        return true;
-    return strcasecmp(header->name, "Authentication-Results") == 0 &&
-           provenance_claims(header->value, header->value_size, hostname);
-}
-
 int payload_headers(const struct message *message, const struct envelope *envelope,
-                    const char *recipient, const char *hostname, struct arena *arena,
+                    const char *recipient, const struct receiver *receiver, struct arena *arena,
                     struct header_list *out)
 {
     *out = (struct header_list){0};
-    int status = provenance_fields(envelope, recipient, hostname, arena, out);
+    int status = provenance_fields(envelope, recipient, receiver->hostname, arena, out);
     for (size_t i = 0; i < message->headers.count && status == 0; i++) {
         const struct header *header = &message->headers.items[i];
-        if (!is_replaced(header, hostname))
+        if (!provenance_is_reserved(header, receiver))
             status = header_list_append(out, header->name, header->value, header->value_size);
     }
     if (status < 0)

@@ -26,7 +26,7 @@ struct source {
 
 struct ruleset {
     atomic_uint references;
-    struct rules_config config; /* a copy; its directory is ours */
+    struct rules_config config; /* a copy; its strings are ours */
     struct source *sources;     /* in name order */
     size_t source_count;
     struct state **states;

@@ -118,6 +118,21 @@ int engine_load_state(struct ruleset *ruleset, struct state **out, struct error 
     return error_set(err, code, "%s: loading: %s", ruleset->config.directory, text);
 }
 
+/* False: no memory. */
+static bool copy_config(struct rules_config *to, const struct rules_config *from)
+{
+    *to = *from;
+    to->reserved_header_count = 0;
+    to->directory = strdup(from->directory);
+    to->reserved_headers = calloc(from->reserved_header_count + 1, sizeof(char *));
+    bool done = to->directory && to->reserved_headers;
+    for (size_t i = 0; done && i < from->reserved_header_count; i++) {
+        done = (to->reserved_headers[i] = strdup(from->reserved_headers[i]));
+        to->reserved_header_count += done;
+    }
+    return done;
+}
+
 int ruleset_load(const struct rules_config *config, size_t states, struct ruleset **out,
                  struct error *err)
 {
@@ -128,10 +143,8 @@ int ruleset_load(const struct rules_config *config, size_t states, struct rulese
         return error_set(err, code, "not enough memory");
     }
     atomic_init(&ruleset->references, 1);
-    ruleset->config = *config;
-    ruleset->config.directory = strdup(config->directory);
     ruleset->states = calloc(states ? states : 1, sizeof(struct state *));
-    if (!ruleset->config.directory || !ruleset->states) {
+    if (!copy_config(&ruleset->config, config) || !ruleset->states) {
         error_set(err, code, "not enough memory");
         goto fail;
     }
@@ -169,6 +182,9 @@ void ruleset_unref(struct ruleset *ruleset)
     alias_tables_destroy(&ruleset->aliases);
     sources_free(ruleset);
     free(ruleset->config.directory);
+    for (size_t i = 0; i < ruleset->config.reserved_header_count; i++)
+        free(ruleset->config.reserved_headers[i]);
+    free(ruleset->config.reserved_headers);
     free(ruleset);
 }
 
@@ -209,4 +225,10 @@ void ruleset_describe(const struct ruleset *ruleset, const struct ruleset *befor
         return;
     used += list_missing(ruleset, before, "; added: ", text + used, size - used);
     list_missing(before, ruleset, "; removed: ", text + used, size - used);
+}
+
+struct receiver ruleset_receiver(const struct ruleset *ruleset, const char *hostname)
+{
+    return (struct receiver){hostname, ruleset->config.reserved_headers,
+                             ruleset->config.reserved_header_count};
 }

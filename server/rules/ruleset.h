@@ -15,6 +15,7 @@
 #include "../config/config.h"
 #include "../base/error.h"
 #include "../mail/message.h"
+#include "../mail/provenance.h"
 #include "../transaction.h"
 #include "verdict.h"
 
@@ -37,6 +38,10 @@ size_t ruleset_count(const struct ruleset *ruleset);
  * thread. */
 void ruleset_describe(const struct ruleset *ruleset, const struct ruleset *before, char *text,
                       size_t size);
+
+/* This server, as payload_headers() needs it, with what rules.reserved_headers had when these rules
+ * were loaded; valid as long as both. Any thread. */
+struct receiver ruleset_receiver(const struct ruleset *ruleset, const char *hostname);
 
 /* Can this recipient get a destination? False only where nothing but aliases serve it and none
  * matches, so that RCPT can refuse it at once. Bounded by the rules' limits. */

@@ -117,10 +117,11 @@ static int run(struct trial *trial, struct ruleset *ruleset, const struct trial_
     int code = fill_envelope(trial, envelope);
     if (code == 0 && envelope->auth)
         code = add_auth(trial, envelope->auth, hostname);
+    struct receiver receiver = ruleset_receiver(ruleset, hostname);
     if (code == 0)
         code =
             payload_headers(trial->message, &trial->transaction->envelope, trial_recipient(trial),
-                            hostname, trial->message->arena, &trial->before);
+                            &receiver, trial->message->arena, &trial->before);
     if (code != 0)
         return code;
     struct rules_input input = {trial->message, trial->transaction, trial_recipient(trial),

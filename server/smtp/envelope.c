@@ -113,6 +113,21 @@ bool session_run_mail(struct session *session, const char *argument)
     return false;
 }
 
+/* Who has seen a rewritten sender could else send any mail to whom it stands for, through us. True:
+ * this may be a bounce. Else it is answered. */
+static bool may_be_bounce(struct session *session)
+{
+    const struct envelope *envelope = &session->transaction->envelope;
+    if (*envelope->sender)
+        session_refuse(session, 550, "5.7.1",
+                       "A rewritten sender takes bounces only (MAIL FROM:<>)");
+    else if (envelope->recipient_count > 0)
+        session_refuse(session, 452, "4.5.3", "A bounce has one recipient");
+    else
+        return true;
+    return false;
+}
+
 /* True: it is one of ours. Else it is answered. */
 static bool check_recipient(struct session *session, const char *address)
 {
@@ -125,7 +140,9 @@ static bool check_recipient(struct session *session, const char *address)
                        "No such recipient here: not a sender rewritten by us");
     else if (answer == RECIPIENT_EXPIRED)
         session_refuse(session, 550, "5.1.1", "This rewritten sender has expired");
-    return answer == RECIPIENT_OK;
+    else if (answer == RECIPIENT_BOUNCE)
+        session->transaction->bounce = may_be_bounce(session);
+    return answer == RECIPIENT_OK || (answer == RECIPIENT_BOUNCE && session->transaction->bounce);
 }
 
 /* True: it may be one more. Else it is answered. */
@@ -136,6 +153,8 @@ static bool may_add(struct session *session, const char *address)
         session_refuse(session, 452, "4.5.3", "Too many recipients");
     else if (session_limit > 0 && session->recipients >= session_limit)
         session_refuse(session, 452, "4.5.3", "Too many recipients in one session");
+    else if (session->transaction->bounce)
+        session_refuse(session, 452, "4.5.3", "A bounce has one recipient");
     else
         return check_recipient(session, address);
     return false;

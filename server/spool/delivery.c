@@ -1,17 +1,20 @@
 #include <errno.h>
 #include <string.h>
 
-#include "spool.h"
+#include "store.h"
 
 struct delivery *delivery_new(const char *id)
 {
     struct arena *arena = arena_new();
     struct delivery *delivery = arena ? arena_alloc(arena, sizeof *delivery) : NULL;
-    if (!delivery) {
+    struct stored *stored = delivery ? arena_alloc(arena, sizeof *stored) : NULL;
+    if (!stored) {
         arena_free(arena);
         return NULL;
     }
-    *delivery = (struct delivery){.arena = arena, .sender = "", .recipient = "", .last_error = ""};
+    *stored = (struct stored){0};
+    *delivery = (struct delivery){
+        .arena = arena, .stored = stored, .sender = "", .recipient = "", .last_error = ""};
     delivery->destination.url = "";
     strncat(delivery->id, id, sizeof delivery->id - 1);
     return delivery;

@@ -6,14 +6,7 @@
 #ifndef MXHOOK_SPOOL_INBOX_H
 #define MXHOOK_SPOOL_INBOX_H
 
-#include "spool.h"
-
-/* What spool_hold() hands over. */
-struct hold {
-    struct hold *next;
-    uint64_t origin;
-    struct held held;
-};
+#include "store.h"
 
 struct inbox {
     uv_mutex_t mutex; /* guards all that follows */

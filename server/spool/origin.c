@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FNV_OFFSET 14695981039346656037ull /* FNV-1a, 64 bits */
-#define FNV_PRIME  1099511628211ull
+#include "../base/siphash.h"
+
+/* Numbers are stored and shared by nodes, so this key is no secret. It keeps apart what one knows
+ * how to make collide under a plain hash, such as FNV. */
+static const uint64_t hash_key[2] = {0x6d78686f6f6b2d6f, 0x726967696e2d6b65};
 
 struct authority {
     const char *scheme, *host, *port; /* in the URL, not ended by NUL */
@@ -75,12 +78,25 @@ void origin_of(const char *url, char origin[ORIGIN_SIZE])
     origin[used] = 0;
 }
 
+static uint64_t stored(uint64_t hash)
+{
+    return hash >> 1; /* fits a signed column */
+}
+
 uint64_t origin_key(const char *url)
 {
     char origin[ORIGIN_SIZE];
     origin_of(url, origin);
-    uint64_t hash = FNV_OFFSET;
-    for (const unsigned char *p = (const unsigned char *)origin; *p; p++)
-        hash = (hash ^ *p) * FNV_PRIME;
-    return hash >> 1; /* fits a signed column, and is never negative */
+    return stored(siphash(hash_key, origin, strlen(origin)));
+}
+
+uint64_t lane_key(const char *url)
+{
+    struct authority a;
+    const uint64_t key[2] = {hash_key[0], origin_key(url)};
+    if (!split(url, &a))
+        return stored(siphash(key, "", 0));
+    const char *path = a.port + a.port_size;
+    size_t size = strcspn(path, "?#");
+    return stored(size > 0 ? siphash(key, path, size) : siphash(key, "/", 1));
 }

@@ -14,9 +14,11 @@
  * no scheme and host (an address) is its own origin, cut where it is too long. Any thread. */
 void origin_of(const char *url, char origin[ORIGIN_SIZE]);
 
-/* A number that stands for the URL's origin, in memory and in the spool: it never changes from one
- * version of mxhook to the next. Two origins may share one, which does no harm: they then share
- * their limits. Any thread. */
+/* Numbers that stand for a URL's origin, and for its lane: the origin and the path without query,
+ * which is what may be held back while the rest of its origin is not. Both are stored, so they
+ * never change from one version of mxhook to the next without a migration; they are not negative
+ * as an int64_t. Two that share a number share their limits. Any thread. */
 uint64_t origin_key(const char *url);
+uint64_t lane_key(const char *url);
 
 #endif

@@ -1,16 +1,20 @@
 #include <stdlib.h>
 
-#include "spool.h"
+#include "store.h"
 
 struct payload *payload_new(struct spill *head, struct spill *tail)
 {
-    struct payload *payload = calloc(1, sizeof *payload);
-    if (payload) {
-        atomic_init(&payload->references, 1);
-        payload->head = head;
-        payload->tail = tail;
-    }
-    return payload;
+    struct whole {
+        struct payload payload;
+        struct payload_stored stored;
+    } *whole = calloc(1, sizeof *whole);
+    if (!whole)
+        return NULL;
+    atomic_init(&whole->payload.references, 1);
+    whole->payload.head = head;
+    whole->payload.tail = tail;
+    whole->payload.stored = &whole->stored;
+    return &whole->payload;
 }
 
 struct payload *payload_ref(struct payload *payload)

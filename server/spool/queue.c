@@ -2,13 +2,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "../base/clock.h"
 #include "store.h"
 
 struct queue {
     struct store *store;
+    const struct store_ops *ops;
 };
 
 int queue_open(const struct spool_config *config, struct queue **out, struct error *err)
@@ -16,7 +15,8 @@ int queue_open(const struct spool_config *config, struct queue **out, struct err
     struct queue *queue = calloc(1, sizeof *queue);
     if (!queue)
         return error_set(err, -ENOMEM, "queue: out of memory");
-    int code = store_open(config->directory, STORE_VISIT, &queue->store, err);
+    queue->ops = store_ops_of(config);
+    int code = queue->ops->visit(config, &queue->store, err);
     if (code != 0) {
         free(queue);
         return code;
@@ -29,20 +29,18 @@ void queue_close(struct queue *queue)
 {
     if (!queue)
         return;
-    store_close(queue->store);
+    queue->ops->close(queue->store);
     free(queue);
 }
 
 static int tell(const struct queue *queue, int code, struct error *err)
 {
-    return error_set(err, code, "the spool: %s", store_error(queue->store));
+    return error_set(err, code, "the spool: %s", queue->ops->error(queue->store));
 }
 
-/* -ENOENT tells the id. */
-static int find(struct queue *queue, const char *id, int64_t *row, int64_t *payload_row,
-                struct error *err)
+/* What went wrong with one delivery; -ENOENT tells the id. */
+static int tell_of(const struct queue *queue, int code, const char *id, struct error *err)
 {
-    int code = store_find(queue->store, id, row, payload_row);
     if (code == -ENOENT)
         return error_set(err, code, "%s: no such delivery", id);
     return code == 0 ? 0 : tell(queue, code, err);
@@ -87,7 +85,7 @@ int queue_list(struct queue *queue, const struct queue_filter *filter,
                struct error *err)
 {
     struct listing listing = {.each.delivery = each, .context = context};
-    int code = store_list(queue->store, filter, list_one, &listing);
+    int code = queue->ops->list(queue->store, filter, list_one, &listing);
     return code == 0 || listing.ended ? code : tell(queue, code, err);
 }
 
@@ -96,7 +94,7 @@ int queue_attempts(struct queue *queue, const struct delivery *delivery,
                    struct error *err)
 {
     struct listing listing = {.each.attempt = each, .context = context};
-    int code = store_attempts(queue->store, delivery->stored.row, list_attempt, &listing);
+    int code = queue->ops->attempts(queue->store, delivery, list_attempt, &listing);
     return code == 0 || listing.ended ? code : tell(queue, code, err);
 }
 
@@ -105,100 +103,40 @@ int queue_origins(struct queue *queue,
                   struct error *err)
 {
     struct listing listing = {.each.origin = each, .context = context};
-    int code = store_origins(queue->store, list_origin, &listing);
+    int code = queue->ops->origins(queue->store, list_origin, &listing);
     return code == 0 || listing.ended ? code : tell(queue, code, err);
 }
 
 int queue_show(struct queue *queue, const char *id, struct delivery **out, struct error *err)
 {
-    int64_t row, payload_row;
-    const char *reason;
-    int code = find(queue, id, &row, &payload_row, err);
-    if (code != 0)
-        return code;
-    code = store_load(queue->store, row, NULL, out, &reason);
-    return code == 0 ? 0 : error_set(err, code, "%s: %s", id, reason);
-}
-
-/* ---- Changes ---- */
-
-enum change { RETRY, DROP };
-
-static int change_rows(struct queue *queue, enum change what, const struct store_row *rows,
-                       int count)
-{
-    int code = 0;
-    for (int i = 0; i < count && code == 0; i++)
-        code = what == RETRY ? store_reset(queue->store, rows[i].row, clock_unix_ms())
-                             : store_remove(queue->store, rows[i].row, rows[i].payload_row, true);
-    return code;
-}
-
-/* Ends a transaction. */
-static int close_change(struct queue *queue, int code, struct error *err)
-{
-    if (code == 0)
-        code = store_commit(queue->store);
-    if (code == 0)
-        return 0;
-    tell(queue, code, err);
-    store_undo(queue->store);
-    return code;
-}
-
-static int change(struct queue *queue, const char *id, enum change what, struct error *err)
-{
-    struct store_row row;
-    int code = store_begin(queue->store);
-    if (code != 0)
-        return tell(queue, code, err);
-    code = find(queue, id, &row.row, &row.payload_row, err);
-    if (code != 0) {
-        store_undo(queue->store);
-        return code;
-    }
-    return close_change(queue, change_rows(queue, what, &row, 1), err);
-}
-
-/* So many a transaction, so that a server that runs is not kept waiting. */
-#define PAGE_SIZE 500
-
-static int64_t change_all(struct queue *queue, const struct queue_filter *filter, enum change what,
-                          struct error *err)
-{
-    struct store_row rows[PAGE_SIZE];
-    int64_t done = 0, after = 0;
-    int count = PAGE_SIZE;
-    while (count == PAGE_SIZE) {
-        int code = store_begin(queue->store);
-        if (code != 0)
-            return tell(queue, code, err);
-        count = store_page(queue->store, filter, after, rows, PAGE_SIZE);
-        code = close_change(queue, count < 0 ? count : change_rows(queue, what, rows, count), err);
-        if (code != 0)
-            return code;
-        done += count;
-        after = count > 0 ? rows[count - 1].row : after;
-    }
-    return done;
+    const char *reason = NULL;
+    int code = queue->ops->show(queue->store, id, out, &reason);
+    return reason ? error_set(err, code, "%s: %s", id, reason) : tell_of(queue, code, id, err);
 }
 
 int queue_retry(struct queue *queue, const char *id, struct error *err)
 {
-    return change(queue, id, RETRY, err);
+    return tell_of(queue, queue->ops->change(queue->store, CHANGE_RETRY, id), id, err);
 }
 
 int queue_drop(struct queue *queue, const char *id, struct error *err)
 {
-    return change(queue, id, DROP, err);
+    return tell_of(queue, queue->ops->change(queue->store, CHANGE_DROP, id), id, err);
+}
+
+static int64_t change_all(struct queue *queue, const struct queue_filter *filter,
+                          enum store_change what, struct error *err)
+{
+    int64_t count = queue->ops->change_all(queue->store, what, filter);
+    return count < 0 ? tell(queue, (int)count, err) : count;
 }
 
 int64_t queue_retry_all(struct queue *queue, const struct queue_filter *filter, struct error *err)
 {
-    return change_all(queue, filter, RETRY, err);
+    return change_all(queue, filter, CHANGE_RETRY, err);
 }
 
 int64_t queue_drop_all(struct queue *queue, const struct queue_filter *filter, struct error *err)
 {
-    return change_all(queue, filter, DROP, err);
+    return change_all(queue, filter, CHANGE_DROP, err);
 }

@@ -49,6 +49,7 @@ struct queue_origin {
     int64_t next_due_ms;   /* the earliest */
     int64_t held_until_ms; /* its breaker is open until then; 0: it is not held back */
     unsigned failures;     /* in a row, that opened it */
+    int64_t held_lanes;    /* of its lanes so many are held back */
 };
 
 /* Calls `each` for every origin that has something waiting; as queue_list() does. */

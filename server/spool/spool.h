@@ -3,17 +3,26 @@
  *
  * delivery     one payload to one destination, with the state of its attempts
  * payload      the bytes to POST: a head and, where it stands apart, a tail. Counted; the
- * deliveries of one recipient share a payload, the recipients of one message share a tail commit
- * the deliveries of one message, stored all or none lease        a delivery that the scheduler has
- * in hand is leased: spool_claim() passes it over. A lease stands in memory only, so it ends with
- * the process, and nothing is to be put back after a crash: on disk a delivery either waits or has
- * failed origin       scheme, host and port of a destination (origin.h): claims take turns by it
+ *              deliveries of one recipient share a payload, the recipients of one message a tail
+ * commit       the deliveries of one message, stored all or none
+ * lease        a delivery that is in hand is leased: no claim brings it again. A lease is not
+ *              stored as such, so nothing has to be put back after a crash
+ * origin       scheme, host and port of a destination (origin.h): claims take turns by it
+ * lane         an origin and a path: what may be held back while the rest of its origin is not
+ * hold         says until when nothing of an origin, or of a lane, is claimed
+ * store        who keeps it all: SQLite in a folder, or PostgreSQL (store.h)
  *
  * One thread works on the spool. All that waits for it goes into one transaction with one sync
  * (group commit), and only then are their callbacks called, on the loop's thread.
  *
- * Where to start: what is stored, schema.c; how, store.h and sqlite*.c; who has what in hand,
- * leases.h; the thread, spool.c.
+ * Claims and holds by lane, for who schedules: a claim brings, of every origin and within it of
+ * every lane in turn, what is due and not held, at most per_origin and per_lane leased at once.
+ * spool_hold() with a `scope` of HELD_LANE holds one lane, and a claim passes over it at no cost,
+ * however much waits in it; with HELD_ORIGIN all lanes of an origin. After `until_ms` at most
+ * `most` are leased at once (1: a probe), until it is released by a hold of zeros.
+ *
+ * Where to start: what a store must do, store.h; the thread, spool.c; SQLite's tables,
+ * sqlite/schema.c; who has what in hand there, sqlite/leases.h.
  */
 #ifndef MXHOOK_SPOOL_H
 #define MXHOOK_SPOOL_H
@@ -34,12 +43,9 @@
 
 struct payload {
     atomic_uint references;
-    struct spill *head; /* always in memory or in a file of its own */
-    struct spill *tail; /* NULL: the head is the whole payload */
-    struct {
-        uint64_t insertion; /* which one set the rest */
-        int64_t row, last;  /* rows of the first and the last delivery that have this payload */
-    } stored;               /* the spool's */
+    struct spill *head;            /* always in memory or in a file of its own */
+    struct spill *tail;            /* NULL: the head is the whole payload */
+    struct payload_stored *stored; /* the store's */
 };
 
 /* Takes over both references. NULL: no memory (the references are then still the caller's). */
@@ -74,13 +80,7 @@ struct delivery {
     int64_t last_ms;        /* how long it took */
     const char *last_reply; /* the first bytes of its answer's body, as they came; NULL */
     size_t last_reply_size;
-    struct {
-        int64_t row, payload_row;
-        uint64_t origin;
-        unsigned attempts; /* as the row says */
-        int ending;        /* enum ending of group.h */
-        int64_t ahead_ms;  /* setback.h: of the clock that due_ms was reckoned by */
-    } stored;              /* the spool's */
+    struct stored *stored; /* the store's */
 };
 
 /* A delivery in an arena of its own, all fields empty; NULL: no memory. */
@@ -102,10 +102,14 @@ int spool_open(const struct spool_config *config, uv_loop_t *loop, struct spool 
  * once more before it is closed. Takes NULL. */
 void spool_close(struct spool *spool);
 
-/* Where a large tail's or head's file belongs: spill_new(spool_body_directory(), name). Whoever
- * commits has called spill_sync() before. The file of a delivery that was stored is the spool's to
- * remove; of one that was not, the caller's. */
-const char *spool_body_directory(const struct spool *spool);
+/* A new spill for a head or a tail that will be committed; whoever commits has called spill_sync()
+ * on it before. `name` is that of its file, where it comes to one that is kept, and is not used
+ * twice. Of a delivery that was stored it is the spool's to remove; of one that was not, the
+ * caller's (spill_unlink). NULL: no memory. Any thread. */
+struct spill *spool_new_body(const struct spool *spool, const char *name);
+
+/* A folder for files that are unlinked at once (spill_new() without a name). Any thread. */
+const char *spool_scratch_directory(const struct spool *spool);
 
 /* From now on it keeps to these limits; the directory stays. Any thread. */
 void spool_configure(struct spool *spool, const struct spool_config *config);
@@ -132,6 +136,7 @@ struct claim {
     struct claim *next; /* the spool's */
     size_t limit;       /* deliveries; no claim brings more */
     size_t per_origin;  /* as many of one origin may be leased at once, those of earlier included */
+    size_t per_lane;    /* the same of one lane; 0: no limit of its own */
     uint64_t bytes;     /* of payloads in memory, after which it brings no more */
     struct delivery *deliveries; /* out: linked by next, leased, now the caller's */
     bool more;                   /* out: others are due, but a limit was reached */
@@ -155,16 +160,19 @@ void spool_failed(struct spool *spool, struct delivery *delivery);
 /* Not attempted after all: it is due as it was before. Costs nothing on disk. */
 void spool_release(struct spool *spool, struct delivery *delivery);
 
-/* Holds an origin back: its breaker is open. Nothing of it is claimed until then, and after that no
- * more than `most` at once. Both 0: it is as all others again. */
+/* Holds an origin or a lane back: its breaker is open. Nothing of it is claimed until then, and
+ * after that no more than `most` at once. Both 0: it is as all others again. */
+enum held_scope { HELD_ORIGIN, HELD_LANE };
+
 struct held {
+    enum held_scope scope;
     int64_t until_ms; /* Unix time */
     unsigned most;
-    unsigned failures; /* in a row, for `mxhook queue` to show */
-    char origin[ORIGIN_SIZE];
+    unsigned failures;        /* in a row, for `mxhook queue` to show */
+    char origin[ORIGIN_SIZE]; /* its name, for `mxhook queue` to show */
 };
 
-/* `url`: any of the origin. 0 or -ENOMEM. Loop thread. */
+/* `url`: any of the origin, or of the lane. 0 or -ENOMEM. Loop thread. */
 int spool_hold(struct spool *spool, const char *url, const struct held *held);
 
 /* Called on the loop's thread when something may be due that nobody has in hand: another process
@@ -179,7 +187,7 @@ struct give_up_hook {
     void *context;
 };
 
-/* The hook is kept, not copied. */
+/* The hook is kept, not copied. Any thread. */
 void spool_on_give_up(struct spool *spool, const struct give_up_hook *hook);
 
 #endif

@@ -18,6 +18,22 @@ def rsa_key(bits):
     return pem, base64.b64encode(der).decode()
 
 
+def rsa_key_of(modulus_bits, exponent_bits):
+    """A record's p= of a key with such numbers; nobody has its private half."""
+    def number(value):
+        data = value.to_bytes(value.bit_length() // 8 + 1, "big")
+        return tagged(2, data)
+
+    def tagged(tag, data):
+        size = len(data)
+        length = bytes([size]) if size < 128 else bytes([0x82]) + size.to_bytes(2, "big")
+        return bytes([tag]) + length + data
+
+    key = tagged(0x30, number((1 << modulus_bits - 1) + 0x10001) + number((1 << exponent_bits - 1) + 1))
+    algorithm = bytes.fromhex("300d06092a864886f70d0101010500")
+    return base64.b64encode(tagged(0x30, algorithm + tagged(3, b"\0" + key))).decode()
+
+
 def ed25519_key():
     key = nacl.signing.SigningKey.generate()
     return base64.b64encode(bytes(key)), base64.b64encode(bytes(key.verify_key)).decode()

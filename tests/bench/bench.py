@@ -1,7 +1,7 @@
 """bench.py - what scripts/bench runs once all is built: see --help.
 
-Each round starts every server anew, one after the other, warms it up, and sends the load. The load
-generator and the web server that receives come from a folder outside the project (--tools).
+Each round starts every server anew, one after the other, warms it up, and sends the load (load.c), which a
+web server receives (receiver.c).
 """
 
 import argparse
@@ -16,6 +16,7 @@ import time
 import urllib.request
 
 import budget
+import mails
 import servers
 
 # Messages, sessions, and messages of a session, where the options do not say.
@@ -41,9 +42,10 @@ CPU-second; the load average is printed for that reason. Paths count from the pr
 examples:
   scripts/bench --peers                           the comparison of README.md here
   scripts/bench --message 100k,10m
-  scripts/bench --against build/old/mxhook        what a change has brought""")
+  scripts/bench --against build/old/mxhook        what a change has brought
+  scripts/bench --cost                            a message's instructions, against the figure that is committed""")
     parser.add_argument("--message", metavar="5k,100k,10m,FILE", default="5k",
-                        help="what is sent: made by mkmail.py, or an .eml of yours; several by comma (default: 5k)")
+                        help="what is sent: made by mails.py, or an .eml of yours; several by comma (default: 5k)")
     parser.add_argument("--messages", type=int, help="how many in a round (default: 3000 of 5k, 600 of 100k, 20 of 10m)")
     parser.add_argument("--sessions", type=int, help="at once (default: 50; 20 of 10m)")
     parser.add_argument("--per-session", type=int, help="messages in a session (default: 10; 1 of 10m)")
@@ -58,40 +60,41 @@ examples:
     parser.add_argument("--only", metavar="TEXT", help="only the servers whose name contains this")
     parser.add_argument("--no-auth", action="store_true", help="leave out mxhook with SPF, DKIM and DMARC on")
     parser.add_argument("--json", metavar="FILE", help="write every round's figures there")
-    parser.add_argument("--tools", metavar="FOLDER", default=os.path.join(servers.ROOT, "../shared/bench"),
-                        help="where load.c, sink.c and mkmail.py are (default: ../shared/bench)")
+    parser.add_argument("--pipelining", action="store_true", help="clients send MAIL, RCPT and DATA in one write")
+    parser.add_argument("--tls", choices=["starttls", "implicit"], help="clients use it; mxhook only")
     return parser.parse_args()
 
 
-def compile_tools(folder):
-    """Makes load, sink and the messages in build/bench; where they are."""
-    needed = ["load.c", "sink.c", "mkmail.py"]
-    missing = [name for name in needed if not os.path.exists(os.path.join(folder, name))]
-    if missing:
-        sys.exit("bench: no %s in %s. The load generator and the receiving web server are kept outside this "
-                 "project; name their folder by --tools." % (", ".join(missing), folder))
+TOOLS = {"load": (["load.c", "session.c", "load.h"], ["-lssl", "-lcrypto"]), "receiver": (["receiver.c"], ["-luv"])}
+
+
+def compile_tools():
+    """Makes the load generator, the receiver and the messages in build/bench; where they are."""
     out = servers.INSTALLED
-    os.makedirs(out, exist_ok=True)
-    for name in ("load", "sink"):
-        source = os.path.join(folder, name + ".c")
+    mails.write_all(os.path.join(out, "mails"))
+    for name, (sources, libraries) in TOOLS.items():
+        sources = [os.path.join(servers.HERE, source) for source in sources]
         binary = os.path.join(out, name)
-        if not os.path.exists(binary) or os.path.getmtime(binary) < os.path.getmtime(source):
-            subprocess.run(["cc", "-O2", "-o", binary, source], check=True)
-    mails = os.path.join(out, "mail")
-    if not os.path.exists(os.path.join(mails, "10m.eml")):
-        subprocess.run([sys.executable, os.path.join(folder, "mkmail.py"), mails], check=True,
-                       stdout=subprocess.DEVNULL)
+        if os.path.exists(binary) and os.path.getmtime(binary) > max(map(os.path.getmtime, sources)):
+            continue
+        new = "%s.%d" % (binary, os.getpid())  # another run may be using the old one
+        code = [source for source in sources if source.endswith(".c")]
+        subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-o", new, *code, *libraries], check=True)
+        os.replace(new, binary)
     return out
 
 
 class Receiver:
-    """sink.c, running."""
+    """receiver.c, running."""
 
     def __init__(self, tools, log):
-        self.port = servers.free_port()
+        self.process = servers.Process([os.path.join(tools, "receiver")], log)
+        self.port = servers.wait_until(lambda: self.process.check() or self.listens_on(log), "the receiver")
         self.url = "http://127.0.0.1:%d/mail" % self.port
-        self.process = servers.Process([os.path.join(tools, "sink"), str(self.port)], log)
-        servers.wait_until(lambda: self.process.check() or servers.accepts(self.port), "the receiver")
+
+    def listens_on(self, log):
+        with open(log) as file:
+            return int(file.readline() or 0)
 
     def get(self, path):
         with urllib.request.urlopen("http://127.0.0.1:%d%s" % (self.port, path), timeout=servers.PATIENCE) as answer:
@@ -108,31 +111,33 @@ class Receiver:
         seen, since = -1, time.monotonic()
         while True:
             stats = self.stats()
-            if stats["uniq"] >= count or time.monotonic() > since + 10:
+            if stats["unique"] >= count or time.monotonic() > since + 10:
                 return stats
-            if stats["uniq"] != seen:
-                seen, since = stats["uniq"], time.monotonic()
+            if stats["unique"] != seen:
+                seen, since = stats["unique"], time.monotonic()
             time.sleep(0.02)
 
 
 class Bench:
-    def __init__(self, tools, folder, receiver):
-        self.tools, self.folder, self.receiver = tools, folder, receiver
+    """extra: more options for the load generator."""
+
+    def __init__(self, tools, folder, receiver, extra):
+        self.tools, self.folder, self.receiver, self.extra = tools, folder, receiver, extra
         self.runs = int(time.time()) & 0xffffff
 
     def send(self, server, mail, messages, sessions, per_session):
         """Sends, and waits until all has arrived: the load's report, the receiver's, and the run's end."""
         self.runs += 1
         self.receiver.reset(self.runs)
-        done = subprocess.run([os.path.join(self.tools, "load"), "-p", str(server.port), "-c", str(sessions), "-n",
-                               str(messages), "-k", str(per_session), "-f", mail, "-x", "%08x" % self.runs],
-                              capture_output=True, text=True, check=True)
+        command = [os.path.join(self.tools, "load"), "--port", str(server.port), "--sessions", str(sessions), "--messages",
+                   str(messages), "--per-session", str(per_session), "--file", mail, "--run", "%08x" % self.runs]
+        done = subprocess.run(command + self.extra, stdout=subprocess.PIPE, text=True)
         report = json.loads(done.stdout)
         server.process.check()
-        if report["acked"] < messages:
+        if report["acknowledged"] < messages:
             print("bench: %s: %d of %d not acknowledged: %s" % (
-                server.name, messages - report["acked"], messages, report["lasterr"]), flush=True)
-        stats = self.receiver.wait_for(report["acked"]) if server.posts else {"uniq": report["acked"], "t_last": 0}
+                server.name, messages - report["acknowledged"], messages, report["last_error"]), flush=True)
+        stats = self.receiver.wait_for(report["acknowledged"]) if server.posts else {"unique": report["acknowledged"], "last": 0}
         return report, stats
 
     def measure(self, server, mail, load):
@@ -149,11 +154,11 @@ class Bench:
             report, stats = self.send(server, mail, *load)
             time.sleep(SETTLE)
             cpu = server.process.cpu_seconds() - before
-            seconds = max(report["t1"], stats["t_last"]) - report["t0"]
-            return {"server": server.name, "acknowledged": report["acked"], "failed": messages - report["acked"],
-                    "lost": report["acked"] - stats["uniq"], "seconds": seconds, "per_second": report["acked"] / seconds,
-                    "cpu_seconds": cpu, "per_cpu_second": report["acked"] / max(cpu, 0.01),
-                    "p50_ms": report["lat_ms"]["p50"], "p99_ms": report["lat_ms"]["p99"], "idle_mb": idle,
+            seconds = max(report["end"], stats["last"]) - report["begin"]
+            return {"server": server.name, "acknowledged": report["acknowledged"], "failed": messages - report["acknowledged"],
+                    "lost": report["acknowledged"] - stats["unique"], "seconds": seconds, "per_second": report["acknowledged"] / seconds,
+                    "cpu_seconds": cpu, "per_cpu_second": report["acknowledged"] / max(cpu, 0.01),
+                    "p50_ms": report["latency_ms"]["p50"], "p99_ms": report["latency_ms"]["p99"], "idle_mb": idle,
                     "peak_mb": server.process.memory_mb("VmHWM"), "load_average": os.getloadavg()[0]}
         finally:
             server.stop()
@@ -196,10 +201,10 @@ def table(contestants, results):
 
 def contestants_of(opts):
     mxhook = os.environ.get("MXHOOK", os.path.join(servers.ROOT, "build/release/mxhook"))
-    found = [servers.Mxhook("mxhook", mxhook)]
+    found = [servers.Mxhook("mxhook", mxhook, tls=opts.tls)]
     if not opts.no_auth:
-        found.append(servers.Mxhook("mxhook, SPF DKIM DMARC on", mxhook, auth=True))
-    found += [servers.Mxhook(path, path) for path in opts.against]
+        found.append(servers.Mxhook("mxhook, SPF DKIM DMARC on", mxhook, auth=True, tls=opts.tls))
+    found += [servers.Mxhook(path, path, tls=opts.tls) for path in opts.against]
     for peer in (kind() for kind in servers.PEERS) if opts.peers else ():
         why = peer.missing()
         if why:
@@ -238,7 +243,7 @@ def measure_messages(opts, bench, contestants):
     """All messages that the options name; prints as it goes, and returns every round's figures."""
     everything = []
     for name in opts.message.split(","):
-        mail = os.path.join(bench.tools, "mail", name + ".eml") if name in LOADS else name
+        mail = os.path.join(bench.tools, "mails", name + ".eml") if name in LOADS else name
         load = load_of(opts, name)
         print("%s: %d bytes; %d messages, %d sessions at once, %d messages in each; rounds: %d; cores: %d; load "
               "average before: %.1f" % (name, os.path.getsize(mail), *load, opts.rounds, os.cpu_count(),
@@ -253,16 +258,19 @@ def measure_messages(opts, bench, contestants):
 
 def main():
     opts = options()
+    if opts.tls and opts.peers:
+        sys.exit("bench: --tls is for mxhook only; the peers are set up without")
     if opts.budget and not shutil.which("perf"):
         sys.exit("bench: --budget needs perf (Debian's linux-perf)")
-    tools = compile_tools(opts.tools)
+    tools = compile_tools()
     contestants = contestants_of(opts)
     wanted = [server.name for server in contestants if server.stores]
     # Not in /tmp, which may be memory: the spool is to be synced to a disk.
     folder = tempfile.mkdtemp(prefix="run-", dir=tools)
+    extra = (["--pipelining"] if opts.pipelining else []) + (["--tls", opts.tls] if opts.tls else [])
     receiver = Receiver(tools, os.path.join(folder, "receiver"))
     try:
-        everything = measure_messages(opts, Bench(tools, folder, receiver), contestants)
+        everything = measure_messages(opts, Bench(tools, folder, receiver, extra), contestants)
     except OSError as error:
         sys.exit("bench: %s" % error)
     finally:

@@ -13,7 +13,7 @@ PARTS = [
     ("log", "log_|write_line"),
     ("hand-over between threads", "task_queue_|loop_queue_|wait_and|inbox_|uv_cond_|uv_async_send|__sched_yield"),
     ("spool: sync", "fdatasync|fsync"),
-    ("spool: rows", "group_|store_|spool_|run_batch|finish_"),
+    ("spool: rows", "group_|db_|leases_|claiming_|sqlite_|spool_|run_batch|finish_"),
     ("SPF, DKIM, DMARC", "auth_|authenticate|dns_"),
     ("rules", "ruleset_|run_rules"),
     ("render", "payload_|render|add_delivery|add_recipient|decode|json_|put_escaped|utf8_|newlines_|charset_"),

@@ -109,8 +109,8 @@ class Server:
 class Mxhook(Server):
     stores = True
 
-    def __init__(self, name, binary, auth=False):
-        self.name, self.binary, self.auth = name, os.path.abspath(binary), auth
+    def __init__(self, name, binary, auth=False, tls=None):
+        self.name, self.binary, self.auth, self.tls = name, os.path.abspath(binary), auth, tls
 
     def start(self, folder, url):
         # A name server of the test, asked once: mxhook's cache has the answers from then on.
@@ -131,11 +131,22 @@ class Mxhook(Server):
         with open(os.path.join(self.folder, "rules.d/10-all.lua"), "w") as file:
             file.write('return function(msg)\n    if msg.envelope.recipient == "hook@bench.example" then '
                        'return "%s" end\nend\n' % self.url)
+        listen = '"127.0.0.1:%d"' % self.port
+        if self.tls:
+            listen = '{ address = %s, tls = "%s" }' % (listen, self.tls)
+            self.make_certificate()
         config = os.path.join(self.folder, "mxhook.lua")
         with open(config, "w") as file:
-            file.write('hostname = "mx.test"\ndomains = { "bench.example" }\nlisten = { "127.0.0.1:%d" }\n'
-                       'spool = { directory = "spool" }\nauth = %s\n' % (self.port, auth))
+            file.write('hostname = "mx.test"\ndomains = { "bench.example" }\nlisten = { %s }\n'
+                       'spool = { directory = "spool" }\nauth = %s\n' % (listen, auth))
+            if self.tls:
+                file.write('tls = { certificates = { { certificate = "mx.pem", key = "mx.key" } } }\n')
         return [self.binary, "run", "--config", config], {}
+
+    def make_certificate(self):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-subj", "/CN=mx.test", "-keyout", "mx.key", "-out", "mx.pem"], cwd=self.folder, check=True,
+                       stderr=subprocess.DEVNULL)
 
 
 class Npm(Server):

@@ -192,6 +192,8 @@ static void every_option_but_domains_has_a_default(void **state)
     assert_int_equal(c->rules.time_limit_ms, 100);
     assert_int_equal(c->rules.memory_limit, 64 * 1024 * 1024);
     assert_false(c->rules.unsafe);
+    assert_int_equal(c->rules.reserved_header_count, 2);
+    assert_string_equal(c->rules.reserved_headers[1], "Delivered-To");
     assert_string_equal(c->rules.directory, "/tmp/rules.d");
     assert_string_equal(c->spool.directory, "/var/lib/mxhook");
     assert_int_equal(c->spool.min_free, 64 * 1024 * 1024);
@@ -222,16 +224,16 @@ static void defaults_need_no_file(void **state)
 static void reads_what_is_given(void **state)
 {
     (void)state;
-    struct config *c =
-        loaded("domains = { 'a.example' }\n"
-               "hostname = 'mx.a.example'\n"
-               "listen = { '127.0.0.1:0' }\n"
-               "log_level = 'error'\n"
-               "user = 'mail'\n"
-               "smtp = { max_size = '1.5 MiB', command_timeout = '90s' }\n"
-               "rules = { directory = '/r', workers = 3, unsafe = true }\n"
-               "spool = { directory = 'spool' }\n"
-               "deliver = { schedule = { '1s', '2m', '3h', '1d' }, ca_file = 'ca' }\n");
+    struct config *c = loaded(
+        "domains = { 'a.example' }\n"
+        "hostname = 'mx.a.example'\n"
+        "listen = { '127.0.0.1:0' }\n"
+        "log_level = 'error'\n"
+        "user = 'mail'\n"
+        "smtp = { max_size = '1.5 MiB', command_timeout = '90s' }\n"
+        "rules = { directory = '/r', workers = 3, unsafe = true, reserved_headers = { 'X-*' } }\n"
+        "spool = { directory = 'spool' }\n"
+        "deliver = { schedule = { '1s', '2m', '3h', '1d' }, ca_file = 'ca' }\n");
     assert_string_equal(c->hostname, "mx.a.example");
     assert_int_equal(c->smtp.listen[0].port, 0);
     assert_int_equal(c->log_level, LOG_ERROR);
@@ -241,6 +243,8 @@ static void reads_what_is_given(void **state)
     assert_string_equal(c->rules.directory, "/r");
     assert_int_equal(c->rules.workers, 3);
     assert_true(c->rules.unsafe);
+    assert_int_equal(c->rules.reserved_header_count, 1);
+    assert_string_equal(c->rules.reserved_headers[0], "X-*");
     assert_string_equal(c->spool.directory, "/tmp/spool");
     assert_int_equal(c->deliver.retry.schedule_ms[3], 86400000);
     assert_string_equal(c->deliver.ca_file, "/tmp/ca");
@@ -322,6 +326,13 @@ static void wrong_types_say_what_was_expected(void **state)
     assert_error("domains = { 'a.example' }\nsmtp = 3", "2: smtp: expected a table of options");
     assert_error("domains = { 'a.example' }\nrules = { unsafe = 'yes' }",
                  "2: rules.unsafe: expected true or false");
+    assert_error("domains = { 'a.example' }\nrules = { reserved_headers = 'X-Customer' }",
+                 "2: rules.reserved_headers: expected a list of headers, such as { \"X-Customer\", "
+                 "\"X-Tenant-*\" }");
+    assert_error("domains = { 'a.example' }\nrules = { reserved_headers = { 'X-Customer:' } }",
+                 "2: rules.reserved_headers: expected the name of a header, or a pattern such as "
+                 "\"X-Tenant-*\"");
+    config_unref(loaded("domains = { 'a.example' }\nrules = { reserved_headers = {} }"));
     assert_error("domains = { 'a.example' }\nrules = { time_limit = 100 }",
                  "2: rules.time_limit: expected a duration such as \"100ms\", \"5s\", \"10m\", "
                  "\"6h\" or \"1d\"");

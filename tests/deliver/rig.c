@@ -151,7 +151,7 @@ void rig_check_error(const struct rig *rig, const char *like)
 
 struct payload *rig_large_payload(struct rig *rig, size_t tail_size)
 {
-    struct spill *head = spill_new(spool_body_directory(rig->bench->spool), "m-1.head");
+    struct spill *head = spool_new_body(rig->bench->spool, "m-1.head");
     struct spill *tail = spill_from_bytes("", 0);
     char line[16];
     for (int i = 0; spill_size(head) < 3 * SPILL_THRESHOLD; i++) {

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "deliver/srs.h"
 
 #define DAY 86400ll
@@ -34,14 +35,32 @@ static const char *rewrite(const struct forward_config *c, const char *sender)
     return out;
 }
 
-static void assert_comes_back(const char *sender)
+static void assert_is_a_path(const char *address)
+{
+    char text[SRS_SIZE + 3];
+    struct path path;
+    snprintf(text, sizeof text, "<%s>", address);
+    const char *end = path_parse(text, PATH_FORWARD, &path);
+    if (!end || *end || !path.domain)
+        fail_msg("not an address that servers take: %s", address);
+}
+
+/* ... as `original`: the same address, but quoted where it has to be only. */
+static void assert_comes_back_as(const char *sender, const char *original)
 {
     char there[SRS_SIZE], back[SRS_SIZE];
     srs_rewrite(&config, sender, NOW, there);
     assert_string_not_equal(there, sender);
     assert_non_null(strstr(there, "@example.com"));
+    assert_is_a_path(there);
     assert_int_equal(srs_reverse(&config, there, NOW, back), SRS_VALID);
-    assert_string_equal(back, sender);
+    assert_is_a_path(back);
+    assert_string_equal(back, original);
+}
+
+static void assert_comes_back(const char *sender)
+{
+    assert_comes_back_as(sender, sender);
 }
 
 static void senders_go_there_and_back(void **state)
@@ -55,6 +74,43 @@ static void senders_go_there_and_back(void **state)
     assert_comes_back("x@[192.0.2.1]");
     assert_comes_back("srs@a.example");
     assert_comes_back("SRS0@a.example");
+}
+
+/* RFC 5321 section 4.1.2: what is no dot-string is quoted, and what need not be is not. */
+static void they_are_quoted_where_it_has_to_be(void **state)
+{
+    (void)state;
+    assert_comes_back("\"\"@a.example");
+    assert_comes_back("x@[IPv6:2001:db8::1]");
+    assert_comes_back("\"a@b\"@[192.0.2.1]");
+    assert_comes_back("\"a..b\"@a.example");
+    assert_comes_back("\".a\"@a.example");
+    assert_comes_back("\"a.\"@a.example");
+    assert_comes_back("\" \"@a.example");
+    assert_comes_back("\"\\\\\"@a.example");
+    assert_comes_back("\"\\\"\"@a.example");
+    assert_comes_back("\"a=b@c=d\"@a.example");
+    assert_comes_back_as("\"alice\"@a.example", "alice@a.example");
+    assert_comes_back_as("\"a\\ b\\c\"@a.example", "\"a bc\"@a.example");
+    assert_int_equal(strncmp(rewrite(&config, "a@[192.0.2.1]"), "\"SRS0=", 6), 0);
+    assert_int_equal(strncmp(rewrite(&config, "\"alice\"@a.example"), "SRS0=", 5), 0);
+}
+
+/* The same over a second forwarder. */
+static void a_second_forwarder_quotes_too(void **state)
+{
+    static const char *const senders[] = {"a@[192.0.2.1]", "\"\"@a.example", "\"a b\"@a.example"};
+    char first[SRS_SIZE], second[SRS_SIZE], back[SRS_SIZE];
+    (void)state;
+    for (size_t i = 0; i < sizeof senders / sizeof *senders; i++) {
+        srs_rewrite(&other, senders[i], NOW, first);
+        srs_rewrite(&config, first, NOW, second);
+        assert_is_a_path(second);
+        assert_int_equal(srs_reverse(&config, second, NOW, back), SRS_VALID);
+        assert_string_equal(back, first);
+        assert_int_equal(srs_reverse(&other, back, NOW, second), SRS_VALID);
+        assert_string_equal(second, senders[i]);
+    }
 }
 
 /* Made by Mail::SRS 0.31 with HashLength 8 at that day. */
@@ -261,6 +317,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(senders_go_there_and_back),
+        cmocka_unit_test(they_are_quoted_where_it_has_to_be),
+        cmocka_unit_test(a_second_forwarder_quotes_too),
         cmocka_unit_test(it_is_the_same_as_mail_srs),
         cmocka_unit_test(some_stay_as_they_are),
         cmocka_unit_test(a_second_forwarder_adds_one_hop_only),

@@ -76,6 +76,66 @@ class Bounces(harness.TestCase):
         self.assertEqual(self.rcpt(mx, "SRS0@example.com")[1][:5], b"5.1.1")
         self.assertEqual(self.mails.messages, [])
 
+    def test_only_bounces_are_taken(self):
+        """Who has seen a rewritten sender can send nothing else through us."""
+        mx = self.forwarder()
+        mx.send(mail())
+        rewritten = self.message().sender
+        for sender in ("stranger@evil.test", "alice@client.test", rewritten, "x@example.com"):
+            code, text = self.rcpt(mx, rewritten, sender)
+            self.assertEqual((code, text[:5]), (550, b"5.7.1"), (sender, text))
+        with mx.smtp() as client:
+            client.ehlo()
+            client.mail("")
+            self.assertEqual(client.rcpt(rewritten)[0], 250)
+            self.assertEqual(client.rcpt(rewritten)[0], 250)  # the same one
+            for other in ("hook@example.com", self.mail_srs("forward", "bob@client.test")):
+                code, text = client.rcpt(other)
+                self.assertEqual((code, text[:5]), (452, b"4.5.3"), other)
+            self.assertEqual(client.data(mail("Undelivered"))[0], 250)
+            client.mail("")
+            self.assertEqual(client.rcpt("hook@example.com")[0], 250)
+            code, text = client.rcpt(rewritten)
+            self.assertEqual((code, text[:5]), (452, b"4.5.3"))
+            self.assertEqual(client.data(mail("Undelivered"))[0], 250)
+        self.message(3)
+        self.assertEqual(sorted(m.recipient for m in self.mails.messages[1:]), ["boss@example.net", "sender@client.test"])
+
+    def test_bounces_count(self):
+        rules = {"10.lua": RULES["10.lua"] % self.web.url}
+        mx = self.server(rules, 'forward = { smarthost = "smtp://127.0.0.1:%d", srs_key = "%s" }\n'
+                         'access = { unlimited = {}, messages_per_minute = 3, recipients_per_session = 1 }\n'
+                         % (self.mails.port, KEY))
+        rewritten = self.mail_srs("forward", "alice@client.test")
+        with mx.smtp() as client:
+            client.ehlo()
+            client.mail("")
+            self.assertEqual(client.rcpt(rewritten)[0], 250)
+            client.data(mail("Undelivered"))
+            client.mail("")
+            self.assertEqual(client.rcpt(rewritten), (452, b"4.5.3 Too many recipients in one session"))
+            client.rset()
+            client.mail("")
+            client.rset()
+            self.assertEqual(client.mail("")[0], 451)
+
+    def test_what_is_quoted_comes_back_quoted(self):
+        mx = self.forwarder()
+        for sender in ("a@[192.0.2.1]", '""@client.test', '"a b"@client.test', '".a"@client.test',
+                       '"a@b\\"c"@[IPv6:2001:db8::1]'):
+            before = len(self.mails.messages)
+            with mx.smtp() as client:
+                client.ehlo()
+                self.assertEqual(client.docmd("MAIL FROM:<%s>" % sender)[0], 250)
+                client.rcpt("hook@example.com")
+                self.assertEqual(client.data(mail())[0], 250)
+                rewritten = self.message(before + 1).sender
+                self.assertEqual(client.docmd("MAIL FROM:<>")[0], 250)
+                code, text = client.docmd("RCPT TO:<%s>" % rewritten)
+                self.assertEqual(code, 250, (rewritten, text))
+                self.assertEqual(client.data(mail("Undelivered"))[0], 250)
+            self.assertEqual(self.message(before + 2).recipient, sender)
+
     def test_expired(self):
         mx = self.forwarder()
         now = time.time()

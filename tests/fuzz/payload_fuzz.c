@@ -27,7 +27,8 @@ static struct spill *render(struct spill *data)
     struct envelope envelope = {.sender = "s@example.net", .helo = "h", .client_ip = "192.0.2.1"};
     EXPECT(out != NULL);
     EXPECT(message_parse(data, 1700000000, &message, &err) == 0);
-    EXPECT(payload_headers(message, &envelope, "r@example.com", "mx.example.com", message->arena,
+    EXPECT(payload_headers(message, &envelope, "r@example.com",
+                           &(struct receiver){.hostname = "mx.example.com"}, message->arena,
                            &headers) == 0);
     EXPECT(payload_write_head(&headers, out) == 0);
     EXPECT(payload_write_tail(message, &envelope, out) == 0);

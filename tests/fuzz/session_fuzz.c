@@ -75,6 +75,8 @@ static void on_release(struct ruleset *rules)
 static enum recipient_answer on_check(void *context, struct ruleset *rules, const char *recipient)
 {
     (void)context, (void)rules;
+    if (recipient[0] == 'b')
+        return RECIPIENT_BOUNCE;
     return recipient[0] == 'u' ? RECIPIENT_UNKNOWN : RECIPIENT_OK;
 }
 

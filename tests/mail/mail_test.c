@@ -43,11 +43,12 @@ char *payload_of(const char *mail, size_t size)
     struct spill *out = spill_new("/tmp", NULL);
     struct arena *arena = arena_new();
     struct header_list headers;
+    struct receiver receiver = {.hostname = "mx.example.com"};
     assert_non_null(out);
     assert_non_null(arena);
-    assert_int_equal(payload_headers(message, &envelope, "recipient@example.com", "mx.example.com",
-                                     arena, &headers),
-                     0);
+    assert_int_equal(
+        payload_headers(message, &envelope, "recipient@example.com", &receiver, arena, &headers),
+        0);
     assert_int_equal(payload_write_head(&headers, out), 0);
     assert_int_equal(payload_write_tail(message, &envelope, out), 0);
     size_t written = (size_t)spill_size(out);

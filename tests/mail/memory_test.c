@@ -55,7 +55,9 @@ static int render(struct spill *data, struct spill *out)
     int status = message_parse(data, 0, &message, NULL);
     if (status < 0)
         return status;
-    status = payload_headers(message, &envelope, "r@x", "mx.example.com", message->arena, &headers);
+    status =
+        payload_headers(message, &envelope, "r@x", &(struct receiver){.hostname = "mx.example.com"},
+                        message->arena, &headers);
     if (status == 0) {
         status = payload_write_head(&headers, out);
         if (status == 0)

@@ -132,8 +132,8 @@ void fixture_run(struct fixture *f, const char *recipient)
 {
     struct header_list headers = {0};
     struct arena *arena = arena_new();
-    assert_int_equal(payload_headers(f->message, &f->transaction->envelope, recipient, "mx.example",
-                                     arena, &headers),
+    assert_int_equal(payload_headers(f->message, &f->transaction->envelope, recipient,
+                                     &(struct receiver){.hostname = "mx.example"}, arena, &headers),
                      0);
     struct rules_input input = {f->message, f->transaction, recipient, &headers, NULL, NULL};
     verdict_free(f->verdict);

@@ -36,7 +36,7 @@ static double time_runs(struct fixture *f, int runs)
     struct verdict *verdict;
     struct arena *arena = arena_new();
     assert_int_equal(payload_headers(f->message, &f->transaction->envelope, "user@example.com",
-                                     "mx.example", arena, &headers),
+                                     &(struct receiver){.hostname = "mx.example"}, arena, &headers),
                      0);
     struct rules_input input = {f->message, f->transaction, "user@example.com", &headers};
     int64_t start = clock_monotonic_us();

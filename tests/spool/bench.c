@@ -130,16 +130,29 @@ static void set_claim_flag(struct claim *claim)
     *(int *)claim->context = 1;
 }
 
-void bench_claim(struct bench *bench, struct claim *claim, size_t limit, size_t per_origin)
+void bench_run_claim(struct bench *bench, struct claim *claim)
 {
     int done = 0;
-    *claim = (struct claim){.limit = limit,
-                            .per_origin = per_origin,
-                            .bytes = 1 << 30,
-                            .done = set_claim_flag,
-                            .context = &done};
+    claim->done = set_claim_flag;
+    claim->context = &done;
     spool_claim(bench->spool, claim);
     bench_wait(bench, &done);
+}
+
+void bench_claim(struct bench *bench, struct claim *claim, size_t limit, size_t per_origin)
+{
+    *claim = (struct claim){.limit = limit, .per_origin = per_origin, .bytes = 1 << 30};
+    bench_run_claim(bench, claim);
+}
+
+int bench_copy_origin(void *context, const struct queue_origin *origin)
+{
+    struct queue_origin *copy = context;
+    static char name[100];
+    snprintf(name, sizeof name, "%s", origin->name);
+    *copy = *origin;
+    copy->name = name;
+    return 0;
 }
 
 struct delivery *bench_claim_one(struct bench *bench)

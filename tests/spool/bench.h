@@ -40,6 +40,10 @@ int bench_commit(struct bench *bench, struct delivery *deliveries, bool lease);
 void bench_store(struct bench *bench, const char *id, const char *url, const char *body);
 /* Claims, waits; the answer is in *claim. */
 void bench_claim(struct bench *bench, struct claim *claim, size_t limit, size_t per_origin);
+/* The same with all limits as the caller has set them. */
+void bench_run_claim(struct bench *bench, struct claim *claim);
+/* For queue_origins(): copies the last one to the struct queue_origin that is the context. */
+int bench_copy_origin(void *context, const struct queue_origin *origin);
 /* Claims one delivery that must be there, and that one only. */
 struct delivery *bench_claim_one(struct bench *bench);
 

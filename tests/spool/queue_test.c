@@ -236,22 +236,15 @@ static void all_that_a_filter_finds_can_be_changed(void **state)
     queue_close(queue);
 }
 
-static int copy_origin(void *context, const struct queue_origin *origin)
-{
-    struct queue_origin *copy = context;
-    static char name[100];
-    snprintf(name, sizeof name, "%s", origin->name);
-    *copy = *origin;
-    copy->name = name;
-    return 0;
-}
-
 static void an_origin_that_is_held_back_is_not_claimed_and_shown(void **state)
 {
     struct bench *bench = *state;
     struct claim claim;
     struct queue_origin origin = {0};
-    struct held held = {clock_unix_ms() + 400, 1, 11, "https://hooks.example.com:443"};
+    struct held held = {.until_ms = clock_unix_ms() + 400,
+                        .most = 1,
+                        .failures = 11,
+                        .origin = "https://hooks.example.com:443"};
     bench_store(bench, "m-1", URL, "x");
     bench_store(bench, "m-2", URL, "x");
     bench_store(bench, "m-3", "https://other.example/", "x");
@@ -259,7 +252,7 @@ static void an_origin_that_is_held_back_is_not_claimed_and_shown(void **state)
     spool_release(bench->spool, bench_claim_one(bench)); /* m-3 */
     struct queue *queue = open_queue(bench);
     assert_int_equal(queue_drop(queue, "m-3", NULL), 0);
-    assert_int_equal(queue_origins(queue, copy_origin, &origin, NULL), 0);
+    assert_int_equal(queue_origins(queue, bench_copy_origin, &origin, NULL), 0);
     assert_string_equal(origin.name, "https://hooks.example.com:443");
     assert_int_equal(origin.waiting, 2);
     assert_int_equal(origin.failures, 11);
@@ -276,7 +269,7 @@ static void an_origin_that_is_held_back_is_not_claimed_and_shown(void **state)
     assert_non_null(claim.deliveries->next);
     spool_release(bench->spool, claim.deliveries->next);
     spool_release(bench->spool, claim.deliveries);
-    assert_int_equal(queue_origins(queue, copy_origin, &origin, NULL), 0);
+    assert_int_equal(queue_origins(queue, bench_copy_origin, &origin, NULL), 0);
     assert_int_equal(origin.held_until_ms, 0);
     queue_close(queue);
 }

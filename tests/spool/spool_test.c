@@ -287,7 +287,7 @@ static void a_claim_gets_shared_payloads_back(void **state)
 static struct spill *large_spill(const struct bench *bench, const char *name)
 {
     static const char block[4096] = "block";
-    struct spill *spill = spill_new(spool_body_directory(bench->spool), name);
+    struct spill *spill = spool_new_body(bench->spool, name);
     assert_non_null(spill);
     while (spill_size(spill) <= SPILL_THRESHOLD)
         assert_int_equal(spill_write(spill, block, sizeof block), 0);

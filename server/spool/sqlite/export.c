@@ -10,16 +10,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../base/write_all.h"
+#include "../../base/write_all.h"
 #include "lock.h"
-#include "../base/map.h"
-#include "store.h"
+#include "../../base/map.h"
+#include "db.h"
 
 #define GROUP 100 /* deliveries of one transaction */
 
 struct export
 {
-    struct store *from, *to;
+    struct db *from, *to;
     struct map payloads; /* rows of payloads that were saved */
     const char *directory;
     struct export_report *report;
@@ -31,7 +31,7 @@ struct export
 static int fail_to(struct export *x, int code)
 {
     return error_set(x->err, code, "%s: %s", x->directory,
-                     code == -ENOSPC ? strerror(-code) : store_error(x->to));
+                     code == -ENOSPC ? strerror(-code) : db_error(x->to));
 }
 
 /* ---- Rows of a table that may be damaged ---- */
@@ -40,16 +40,15 @@ static int fail_to(struct export *x, int code)
  * for: a page that cannot be read hides the rows of one range, so the smallest row past which
  * something (or the end) can be found ends the range. *gap: some were passed over. -ENOENT: no
  * more. */
-static int next_row(struct store *store, enum store_table table, int64_t after, int64_t *row,
-                    bool *gap)
+static int next_row(struct db *db, enum db_table table, int64_t after, int64_t *row, bool *gap)
 {
-    int code = store_next(store, table, after, row);
+    int code = db_next(db, table, after, row);
     *gap = code != 0 && code != -ENOENT;
     if (!*gap)
         return code;
     int64_t bad = after, good = INT64_MAX;
     for (int64_t step = 1; step < INT64_MAX / 4; step *= 2) {
-        code = store_next(store, table, after + step, row);
+        code = db_next(db, table, after + step, row);
         if (code == 0 || code == -ENOENT) {
             good = after + step;
             break;
@@ -60,13 +59,13 @@ static int next_row(struct store *store, enum store_table table, int64_t after, 
         return -ENOENT;
     while (good - bad > 1) {
         int64_t middle = bad + (good - bad) / 2;
-        code = store_next(store, table, middle, row);
+        code = db_next(db, table, middle, row);
         if (code == 0 || code == -ENOENT)
             good = middle;
         else
             bad = middle;
     }
-    return store_next(store, table, good, row);
+    return db_next(db, table, good, row);
 }
 
 /* ---- Deliveries ---- */
@@ -107,7 +106,7 @@ static int copy_payload(struct export *x, struct delivery *d, bool *from_failed)
 {
     char name[ID_SIZE + 16];
     snprintf(name, sizeof name, "%s.payload", d->id);
-    struct spill *copy = spill_new(store_bodies(x->to), name);
+    struct spill *copy = spill_new(db_bodies(x->to), name);
     int code = copy ? copy_bytes(d->payload, put_to_spill, copy, from_failed) : -ENOMEM;
     if (code == 0)
         code = spill_sync(copy);
@@ -125,18 +124,18 @@ static int copy_payload(struct export *x, struct delivery *d, bool *from_failed)
 
 static int end_group(struct export *x)
 {
-    int code = x->in_group > 0 ? store_commit(x->to) : 0;
+    int code = x->in_group > 0 ? db_commit(x->to) : 0;
     x->in_group = 0;
     return code == 0 ? 0 : fail_to(x, code);
 }
 
 static int insert(struct export *x, struct delivery *d)
 {
-    int code = x->in_group == 0 ? store_begin(x->to) : 0;
+    int code = x->in_group == 0 ? db_begin(x->to) : 0;
     if (code == 0)
-        code = store_insert(x->to, d);
+        code = db_insert(x->to, d);
     if (code == 0 && d->state == DELIVERY_FAILED)
-        code = store_fail(x->to, d->stored.row, d->last_error);
+        code = db_fail(x->to, d->stored->row, d->last_error);
     if (code != 0)
         return fail_to(x, code);
     *(d->state == DELIVERY_FAILED ? &x->report->failed : &x->report->waiting) += 1;
@@ -153,13 +152,13 @@ static int save_delivery(struct export *x, int64_t row)
 {
     const char *reason;
     struct delivery *d;
-    int code = store_load_row(x->from, row, &d);
+    int code = db_load_row(x->from, row, &d);
     if (code != 0) {
-        lose(x, NULL, NULL, store_error(x->from));
+        lose(x, NULL, NULL, db_error(x->from));
         return 0;
     }
-    int64_t payload_row = d->stored.payload_row;
-    code = store_load_payload(x->from, d, &reason);
+    int64_t payload_row = d->stored->payload_row;
+    code = db_load_payload(x->from, d, &reason);
     bool from_failed = code != 0;
     if (code == 0) {
         reason = "what it carries cannot be read";
@@ -184,7 +183,7 @@ static int save_deliveries(struct export *x)
     int code;
     while ((code = next_row(x->from, TABLE_DELIVERY, row, &row, &gap)) == 0 || gap) {
         if (gap)
-            lose(x, NULL, NULL, store_error(x->from));
+            lose(x, NULL, NULL, db_error(x->from));
         if (code == -ENOENT)
             break;
         if ((code = save_delivery(x, row)) != 0)
@@ -217,15 +216,16 @@ static int write_found(struct export *x, const char *name, const struct payload 
 
 static int save_payloads(struct export *x)
 {
-    struct delivery d = {0};
+    struct stored stored = {0};
+    struct delivery d = {.stored = &stored};
     const char *reason;
     bool gap;
     int code = 0;
     for (int64_t row = 0; code == 0;) {
         if (next_row(x->from, TABLE_PAYLOAD, row, &row, &gap) != 0)
             break;
-        d.stored.payload_row = row;
-        if (map_get(&x->payloads, (uint64_t)row) || store_load_payload(x->from, &d, &reason) != 0)
+        stored.payload_row = row;
+        if (map_get(&x->payloads, (uint64_t)row) || db_load_payload(x->from, &d, &reason) != 0)
             continue;
         char name[48];
         snprintf(name, sizeof name, "payload-%" PRId64, row);
@@ -241,7 +241,7 @@ static int save_file(struct export *x, const char *folder, const char *name)
     char path[4400];
     struct spill *spill;
     bool has = false;
-    if (x->from && store_has_file(x->from, name, &has) == 0 && has)
+    if (x->from && db_has_file(x->from, name, &has) == 0 && has)
         return 0;
     snprintf(path, sizeof path, "%s/%s", folder, name);
     if (spill_open(&spill, path) != 0)
@@ -280,7 +280,7 @@ static int open_new(struct export *x, int *lock)
     if (access(x->directory, F_OK) == 0)
         return error_set(x->err, -EEXIST, "%s: is there already", x->directory);
     int code = spool_lock(x->directory, lock, x->err);
-    return code == 0 ? store_open(x->directory, STORE_SERVE, &x->to, x->err) : code;
+    return code == 0 ? db_open(x->directory, DB_SERVE, &x->to, x->err) : code;
 }
 
 int spool_export(const struct spool_config *config, const char *to, struct export_report *report,
@@ -292,7 +292,7 @@ int spool_export(const struct spool_config *config, const char *to, struct expor
     if (access(config->directory, F_OK) != 0)
         return error_set(err, -errno, "%s: %s", config->directory, strerror(errno));
     int code = open_new(&x, &lock);
-    if (code == 0 && store_open(config->directory, STORE_SALVAGE, &x.from, &from_err) != 0)
+    if (code == 0 && db_open(config->directory, DB_SALVAGE, &x.from, &from_err) != 0)
         snprintf(report->database_error, sizeof report->database_error, "%.255s", from_err.text);
     if (code == 0 && x.from)
         code = save_deliveries(&x);
@@ -301,9 +301,9 @@ int spool_export(const struct spool_config *config, const char *to, struct expor
     if (code == 0)
         code = save_files(&x, config->directory);
     if (x.in_group > 0)
-        store_undo(x.to);
-    store_close(x.from);
-    store_close(x.to);
+        db_undo(x.to);
+    db_close(x.from);
+    db_close(x.to);
     spool_unlock(lock);
     map_free(&x.payloads);
     return code;

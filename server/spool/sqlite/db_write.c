@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "origin.h"
-#include "sqlite.h"
+#include "../origin.h"
+#include "db_private.h"
 
 #define ATTEMPTS_KEPT 20
 
@@ -32,54 +32,54 @@ static int bind_spill(sqlite3_stmt *s, int file_index, const struct spill *spill
     return 0;
 }
 
-static int insert_tail(struct store *store, int64_t row, int64_t last, const struct spill *tail)
+static int insert_tail(struct db *db, int64_t row, int64_t last, const struct spill *tail)
 {
-    sqlite3_stmt *s = store_statement(store, INSERT_TAIL);
+    sqlite3_stmt *s = db_statement(db, INSERT_TAIL);
     if (!s)
         return -EIO;
     sqlite3_bind_int64(s, 1, row);
     sqlite3_bind_int64(s, 2, last);
     int code = bind_spill(s, 3, tail);
     if (code == 0)
-        code = store_run(store, s);
+        code = db_run(db, s);
     sqlite3_clear_bindings(s);
     return code;
 }
 
 /* The row of the first payload in the list that ends with this one's tail: that is the tail's row.
  * It is inserted where that is this payload itself, with the last one's row. */
-static int tail_row(struct store *store, const struct delivery *deliveries,
-                    const struct payload *payload, int64_t *row)
+static int tail_row(struct db *db, const struct delivery *deliveries, const struct payload *payload,
+                    int64_t *row)
 {
     const struct spill *tail = payload->tail;
     const struct delivery *d = deliveries;
     while (d->payload->tail != tail)
         d = d->next;
-    *row = d->payload->stored.row;
+    *row = d->payload->stored->row;
     if (d->payload != payload)
         return 0;
     int64_t last = *row;
     for (; d; d = d->next)
         if (d->payload->tail == tail)
-            last = d->payload->stored.row > last ? d->payload->stored.row : last;
-    return insert_tail(store, *row, last, tail);
+            last = d->payload->stored->row > last ? d->payload->stored->row : last;
+    return insert_tail(db, *row, last, tail);
 }
 
-static int insert_payload(struct store *store, const struct delivery *deliveries,
+static int insert_payload(struct db *db, const struct delivery *deliveries,
                           const struct payload *payload)
 {
     int64_t tail = 0;
-    int code = payload->tail ? tail_row(store, deliveries, payload, &tail) : 0;
-    sqlite3_stmt *s = store_statement(store, INSERT_PAYLOAD);
+    int code = payload->tail ? tail_row(db, deliveries, payload, &tail) : 0;
+    sqlite3_stmt *s = db_statement(db, INSERT_PAYLOAD);
     if (code != 0 || !s)
         return code ? code : -EIO;
-    sqlite3_bind_int64(s, 1, payload->stored.row);
-    sqlite3_bind_int64(s, 2, payload->stored.last);
+    sqlite3_bind_int64(s, 1, payload->stored->row);
+    sqlite3_bind_int64(s, 2, payload->stored->last);
     if (tail)
         sqlite3_bind_int64(s, 3, tail);
     code = bind_spill(s, 4, payload->head);
     if (code == 0)
-        code = store_run(store, s);
+        code = db_run(db, s);
     sqlite3_clear_bindings(s);
     return code;
 }
@@ -102,9 +102,9 @@ static char *join_headers(const struct destination *destination)
 
 static void bind_delivery(sqlite3_stmt *s, const struct delivery *d)
 {
-    sqlite3_bind_int64(s, 1, d->stored.row);
-    sqlite3_bind_int64(s, 2, d->stored.payload_row);
-    sqlite3_bind_int64(s, 3, (int64_t)d->stored.origin);
+    sqlite3_bind_int64(s, 1, d->stored->row);
+    sqlite3_bind_int64(s, 2, d->stored->payload_row);
+    sqlite3_bind_int64(s, 3, (int64_t)d->stored->origin);
     sqlite3_bind_int64(s, 4, d->due_ms);
     sqlite3_bind_int64(s, 5, d->attempts);
     sqlite3_bind_int64(s, 6, d->created_ms);
@@ -123,6 +123,7 @@ static void bind_delivery(sqlite3_stmt *s, const struct delivery *d)
     bind_text(s, 21, d->mail_from);
     bind_text(s, 22, d->via);
     bind_text(s, 23, d->about);
+    sqlite3_bind_int64(s, 24, (int64_t)d->stored->lane);
 }
 
 /* "5000,60000"; NULL: none, or no memory. */
@@ -135,9 +136,9 @@ static char *join_schedule(const struct destination *destination)
     return text;
 }
 
-static int insert_delivery(struct store *store, const struct delivery *d)
+static int insert_delivery(struct db *db, const struct delivery *d)
 {
-    sqlite3_stmt *s = store_statement(store, INSERT_DELIVERY);
+    sqlite3_stmt *s = db_statement(db, INSERT_DELIVERY);
     if (!s)
         return -EIO;
     const struct destination *to = &d->destination;
@@ -148,7 +149,7 @@ static int insert_delivery(struct store *store, const struct delivery *d)
         bind_delivery(s, d);
         bind_text(s, 10, headers);
         bind_text(s, 17, schedule);
-        code = store_run(store, s);
+        code = db_run(db, s);
         sqlite3_clear_bindings(s);
     }
     free(headers);
@@ -157,56 +158,57 @@ static int insert_delivery(struct store *store, const struct delivery *d)
 }
 
 /* Numbers the deliveries, and notes for each payload its first and last one. */
-static void number_rows(struct store *store, struct delivery *deliveries)
+static void number_rows(struct db *db, struct delivery *deliveries)
 {
-    store->insertions++;
+    db->insertions++;
     for (struct delivery *d = deliveries; d; d = d->next) {
         struct payload *payload = d->payload;
-        d->stored.row = store->next_row++;
-        d->stored.origin = origin_key(delivery_origin(d));
-        d->stored.attempts = d->attempts;
-        if (payload->stored.insertion != store->insertions) {
-            payload->stored.insertion = store->insertions;
-            payload->stored.row = d->stored.row;
+        d->stored->row = db->next_row++;
+        d->stored->origin = origin_key(delivery_origin(d));
+        d->stored->lane = lane_key(delivery_origin(d));
+        d->stored->attempts = d->attempts;
+        if (payload->stored->insertion != db->insertions) {
+            payload->stored->insertion = db->insertions;
+            payload->stored->row = d->stored->row;
         }
-        payload->stored.last = d->stored.row;
-        d->stored.payload_row = payload->stored.row;
+        payload->stored->last = d->stored->row;
+        d->stored->payload_row = payload->stored->row;
     }
 }
 
-int store_insert(struct store *store, struct delivery *deliveries)
+int db_insert(struct db *db, struct delivery *deliveries)
 {
     int code = 0;
-    number_rows(store, deliveries);
+    number_rows(db, deliveries);
     for (struct delivery *d = deliveries; d && code == 0; d = d->next) {
-        if (d->payload->stored.row == d->stored.row)
-            code = insert_payload(store, deliveries, d->payload);
+        if (d->payload->stored->row == d->stored->row)
+            code = insert_payload(db, deliveries, d->payload);
         if (code == 0)
-            code = insert_delivery(store, d);
+            code = insert_delivery(db, d);
     }
     return code;
 }
 
 /* ---- Removing ---- */
 
-static int note_removal(struct store *store, const char *name)
+static int note_removal(struct db *db, const char *name)
 {
     struct removal *removal = malloc(sizeof *removal + strlen(name) + 1);
     if (!removal)
         return -ENOMEM;
     strcpy(removal->name, name);
-    removal->next = store->removals;
-    store->removals = removal;
+    removal->next = db->removals;
+    db->removals = removal;
     return 0;
 }
 
-static int run_on_row(struct store *store, enum statement which, int64_t row)
+static int run_on_row(struct db *db, enum statement which, int64_t row)
 {
-    sqlite3_stmt *s = store_statement(store, which);
+    sqlite3_stmt *s = db_statement(db, which);
     if (!s)
         return -EIO;
     sqlite3_bind_int64(s, 1, row);
-    return store_run(store, s);
+    return db_run(db, s);
 }
 
 /* What stands in a row that others may need too. */
@@ -217,10 +219,10 @@ struct use {
 };
 
 /* Reads it with a statement that ends in: file, needed. Notes the file where nobody needs it. */
-static struct use read_use(struct store *store, enum statement which, int64_t row)
+static struct use read_use(struct db *db, enum statement which, int64_t row)
 {
     struct use use = {0};
-    sqlite3_stmt *s = store_statement(store, which);
+    sqlite3_stmt *s = db_statement(db, which);
     if (!s)
         return (struct use){.code = -EIO};
     sqlite3_bind_int64(s, 1, row);
@@ -232,81 +234,81 @@ static struct use read_use(struct store *store, enum statement which, int64_t ro
         use.needed = sqlite3_column_int(s, file + 1);
         const char *name = (const char *)sqlite3_column_text(s, file);
         if (name && !use.needed)
-            use.code = note_removal(store, name);
+            use.code = note_removal(db, name);
     } else if (rc != SQLITE_DONE) {
-        use.code = store_failed(store, rc);
+        use.code = db_failed(db, rc);
     }
     sqlite3_reset(s);
     return use;
 }
 
-static int remove_tail(struct store *store, int64_t row)
+static int remove_tail(struct db *db, int64_t row)
 {
-    struct use use = read_use(store, TAIL_USE, row);
+    struct use use = read_use(db, TAIL_USE, row);
     if (use.code != 0 || !use.exists || use.needed)
         return use.code;
-    return run_on_row(store, DELETE_TAIL, row);
+    return run_on_row(db, DELETE_TAIL, row);
 }
 
-static int remove_payload(struct store *store, int64_t row)
+static int remove_payload(struct db *db, int64_t row)
 {
-    struct use use = read_use(store, PAYLOAD_USE, row);
+    struct use use = read_use(db, PAYLOAD_USE, row);
     if (use.code != 0 || !use.exists || use.needed)
         return use.code;
-    int code = run_on_row(store, DELETE_PAYLOAD, row);
-    return code == 0 && use.tail ? remove_tail(store, use.tail) : code;
+    int code = run_on_row(db, DELETE_PAYLOAD, row);
+    return code == 0 && use.tail ? remove_tail(db, use.tail) : code;
 }
 
-int store_remove(struct store *store, int64_t row, int64_t payload_row, bool attempted)
+int db_remove(struct db *db, int64_t row, int64_t payload_row, bool attempted)
 {
-    int code = run_on_row(store, DELETE_DELIVERY, row);
+    int code = run_on_row(db, DELETE_DELIVERY, row);
     if (code == 0 && attempted)
-        code = run_on_row(store, DELETE_ATTEMPTS, row);
-    return code == 0 ? remove_payload(store, payload_row) : code;
+        code = run_on_row(db, DELETE_ATTEMPTS, row);
+    return code == 0 ? remove_payload(db, payload_row) : code;
 }
 
 /* ---- Changing ---- */
 
-static int insert_attempt(struct store *store, const struct delivery *d)
+static int insert_attempt(struct db *db, const struct delivery *d)
 {
-    sqlite3_stmt *s = store_statement(store, INSERT_ATTEMPT);
+    sqlite3_stmt *s = db_statement(db, INSERT_ATTEMPT);
     if (!s)
         return -EIO;
-    sqlite3_bind_int64(s, 1, d->stored.row);
+    sqlite3_bind_int64(s, 1, d->stored->row);
     sqlite3_bind_int64(s, 2, d->last_at_ms);
     sqlite3_bind_int64(s, 3, d->last_ms);
     sqlite3_bind_int(s, 4, d->last_status);
     bind_text(s, 5, d->last_error);
     sqlite3_bind_blob64(s, 6, d->last_reply, d->last_reply_size, SQLITE_STATIC);
-    int code = store_run(store, s);
+    int code = db_run(db, s);
     sqlite3_clear_bindings(s);
     return code;
 }
 
-static int trim_attempts(struct store *store, int64_t row)
+static int trim_attempts(struct db *db, int64_t row)
 {
-    sqlite3_stmt *s = store_statement(store, TRIM_ATTEMPTS);
+    sqlite3_stmt *s = db_statement(db, TRIM_ATTEMPTS);
     if (!s)
         return -EIO;
     sqlite3_bind_int64(s, 1, row);
     sqlite3_bind_int(s, 2, ATTEMPTS_KEPT - 1);
-    return store_run(store, s);
+    return db_run(db, s);
 }
 
-static int keep_attempt(struct store *store, const struct delivery *d)
+static int keep_attempt(struct db *db, const struct delivery *d)
 {
     if (d->last_at_ms == 0)
         return 0;
-    int code = insert_attempt(store, d);
-    return code == 0 && d->attempts > ATTEMPTS_KEPT ? trim_attempts(store, d->stored.row) : code;
+    int code = insert_attempt(db, d);
+    return code == 0 && d->attempts > ATTEMPTS_KEPT ? trim_attempts(db, d->stored->row) : code;
 }
 
-int store_update(struct store *store, const struct delivery *d, bool failed, bool *changed)
+int db_update(struct db *db, const struct delivery *d, bool failed, bool *changed)
 {
-    sqlite3_stmt *s = store_statement(store, UPDATE_DELIVERY);
+    sqlite3_stmt *s = db_statement(db, UPDATE_DELIVERY);
     if (!s)
         return -EIO;
-    sqlite3_bind_int64(s, 1, d->stored.row);
+    sqlite3_bind_int64(s, 1, d->stored->row);
     if (failed)
         sqlite3_bind_null(s, 2);
     else
@@ -314,60 +316,62 @@ int store_update(struct store *store, const struct delivery *d, bool failed, boo
     sqlite3_bind_int64(s, 3, d->attempts);
     sqlite3_bind_int(s, 4, d->last_status);
     bind_text(s, 5, d->last_error);
-    sqlite3_bind_int64(s, 6, d->stored.attempts);
-    int code = store_run(store, s);
-    *changed = code == 0 && sqlite3_changes(store->db) > 0;
+    sqlite3_bind_int64(s, 6, d->stored->attempts);
+    int code = db_run(db, s);
+    *changed = code == 0 && sqlite3_changes(db->sqlite) > 0;
     sqlite3_clear_bindings(s);
-    return code == 0 ? keep_attempt(store, d) : code;
+    return code == 0 ? keep_attempt(db, d) : code;
 }
 
-int store_fail(struct store *store, int64_t row, const char *reason)
+int db_fail(struct db *db, int64_t row, const char *reason)
 {
-    sqlite3_stmt *s = store_statement(store, FAIL_DELIVERY);
+    sqlite3_stmt *s = db_statement(db, FAIL_DELIVERY);
     if (!s)
         return -EIO;
     sqlite3_bind_int64(s, 1, row);
     bind_text(s, 2, reason);
-    int code = store_run(store, s);
+    int code = db_run(db, s);
     sqlite3_clear_bindings(s);
     return code;
 }
 
-int store_reset(struct store *store, int64_t row, int64_t now_ms)
+int db_reset(struct db *db, int64_t row, int64_t now_ms)
 {
-    sqlite3_stmt *s = store_statement(store, RESET_DELIVERY);
+    sqlite3_stmt *s = db_statement(db, RESET_DELIVERY);
     if (!s)
         return -EIO;
     sqlite3_bind_int64(s, 1, row);
     sqlite3_bind_int64(s, 2, now_ms);
-    return store_run(store, s);
+    return db_run(db, s);
 }
 
-int store_hold(struct store *store, uint64_t origin, const struct held *held)
+int db_hold(struct db *db, const struct hold *hold)
 {
+    const struct held *held = &hold->held;
     bool is_held = held->until_ms != 0 || held->most != 0;
-    sqlite3_stmt *s = store_statement(store, is_held ? INSERT_HELD : DELETE_HELD);
+    sqlite3_stmt *s = db_statement(db, is_held ? INSERT_HELD : DELETE_HELD);
     if (!s)
         return -EIO;
-    sqlite3_bind_int64(s, 1, (int64_t)origin);
+    sqlite3_bind_int64(s, 1, (int64_t)hold->origin);
+    sqlite3_bind_int64(s, 2, (int64_t)hold->lane);
     if (is_held) {
-        bind_text(s, 2, held->origin);
-        sqlite3_bind_int64(s, 3, held->until_ms);
-        sqlite3_bind_int64(s, 4, held->failures);
+        bind_text(s, 3, held->origin);
+        sqlite3_bind_int64(s, 4, held->until_ms);
+        sqlite3_bind_int64(s, 5, held->failures);
     }
-    int code = store_run(store, s);
+    int code = db_run(db, s);
     sqlite3_clear_bindings(s);
     return code;
 }
 
-int store_forget_holds(struct store *store)
+int db_forget_holds(struct db *db)
 {
-    return store_run(store, store_statement(store, FORGET_HELD));
+    return db_run(db, db_statement(db, FORGET_HELD));
 }
 
-int store_set_back(struct store *store, struct store_setback *setback)
+int db_set_back(struct db *db, struct db_setback *setback)
 {
-    sqlite3_stmt *s = store_statement(store, SET_BACK);
+    sqlite3_stmt *s = db_statement(db, SET_BACK);
     int rc, count = 0;
     if (!s)
         return -EIO;
@@ -379,7 +383,7 @@ int store_set_back(struct store *store, struct store_setback *setback)
         int64_t row = sqlite3_column_int64(s, 0);
         setback->after_row = row > setback->after_row ? row : setback->after_row;
     }
-    int code = rc == SQLITE_DONE ? count : store_failed(store, rc);
+    int code = rc == SQLITE_DONE ? count : db_failed(db, rc);
     sqlite3_reset(s);
     return code;
 }

@@ -8,7 +8,8 @@
  */
 #include <errno.h>
 
-#include "sqlite.h"
+#include "../origin.h"
+#include "db_private.h"
 
 static const char *const migrations[] = {
     /* 1 */
@@ -65,6 +66,19 @@ static const char *const migrations[] = {
     "CREATE INDEX delivery_failed ON delivery (created) WHERE due IS NULL;"
     "CREATE INDEX payload_file ON payload (file) WHERE file IS NOT NULL;"
     "CREATE INDEX tail_file ON tail (file) WHERE file IS NOT NULL;",
+    /* 2: lanes, and another hash of origins */
+    "ALTER TABLE delivery ADD COLUMN lane INTEGER NOT NULL DEFAULT 0;" /* lane_key() */
+    "DROP INDEX delivery_due;"
+    "UPDATE delivery SET origin = origin_key(ifnull(via, url)), lane = lane_key(ifnull(via, url));"
+    "CREATE INDEX delivery_due ON delivery (origin, lane, due) WHERE due IS NOT NULL;"
+    "DROP TABLE held;"
+    "CREATE TABLE held (" /* origins (lane 0) and lanes that are held, for `mxhook queue` to show */
+    "  origin INTEGER NOT NULL,"
+    "  lane INTEGER NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  until INTEGER NOT NULL,"
+    "  failures INTEGER NOT NULL,"
+    "  PRIMARY KEY (origin, lane)) WITHOUT ROWID;",
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))
@@ -81,8 +95,24 @@ static int read_version(sqlite3 *db, int *version)
     return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
+static void origin_key_of(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count;
+    const char *url = (const char *)sqlite3_value_text(values[0]);
+    sqlite3_result_int64(context, (int64_t)origin_key(url ? url : ""));
+}
+
+static void lane_key_of(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count;
+    const char *url = (const char *)sqlite3_value_text(values[0]);
+    sqlite3_result_int64(context, (int64_t)lane_key(url ? url : ""));
+}
+
 static int migrate(sqlite3 *db, int from)
 {
+    sqlite3_create_function(db, "origin_key", 1, SQLITE_UTF8, NULL, origin_key_of, NULL, NULL);
+    sqlite3_create_function(db, "lane_key", 1, SQLITE_UTF8, NULL, lane_key_of, NULL, NULL);
     int rc = sqlite3_exec(db, "BEGIN EXCLUSIVE", NULL, NULL, NULL);
     for (int v = from; v < VERSION && rc == SQLITE_OK; v++)
         rc = sqlite3_exec(db, migrations[v], NULL, NULL, NULL);
@@ -95,19 +125,19 @@ static int migrate(sqlite3 *db, int from)
     return rc;
 }
 
-int schema_prepare(sqlite3 *db, bool may_change, const char *directory, struct error *err)
+int schema_prepare(sqlite3 *db, enum db_mode mode, const char *directory, struct error *err)
 {
     int version = 0, rc = read_version(db, &version);
     if (rc == SQLITE_OK && version > VERSION)
         return error_set(err, -EPROTONOSUPPORT,
                          "%s: made by a newer mxhook (schema %d, this one knows %d)", directory,
                          version, VERSION);
-    if (rc == SQLITE_OK && version < VERSION && !may_change)
+    if (rc == SQLITE_OK && version < VERSION && mode == DB_VISIT)
         return error_set(err, -EPROTONOSUPPORT,
                          "%s: made by an older mxhook (schema %d, this one needs %d): start "
                          "`mxhook run` once, which brings it up to date",
                          directory, version, VERSION);
-    if (rc == SQLITE_OK && version < VERSION)
+    if (rc == SQLITE_OK && version < VERSION && mode == DB_SERVE)
         rc = migrate(db, version);
     if (rc == SQLITE_OK)
         return 0;

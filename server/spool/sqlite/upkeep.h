@@ -6,8 +6,8 @@
 #define MXHOOK_SPOOL_UPKEEP_H
 
 #include "leases.h"
-#include "spool.h"
-#include "store.h"
+#include "../spool.h"
+#include "db.h"
 
 struct upkeep {
     _Atomic int64_t keep_failed_ms, max_age_ms; /* 0: for ever */
@@ -24,11 +24,11 @@ struct upkeep {
 void upkeep_configure(struct upkeep *upkeep, const struct spool_config *config);
 
 /* May this be taken in? Counts it. */
-bool upkeep_has_room(struct upkeep *upkeep, struct store *store, const struct commit *commits);
+bool upkeep_has_room(struct upkeep *upkeep, struct db *db, const struct commit *commits);
 
 /* To be called each second or so: looks whether there is room again, removes what failed too long
  * ago, fails what has waited too long, and gives the disk back what a burst took. A bounded piece
  * of work. True: it has put something into the spool that is due. */
-bool upkeep_run(struct upkeep *upkeep, struct store *store, struct leases *leases);
+bool upkeep_run(struct upkeep *upkeep, struct db *db, struct leases *leases);
 
 #endif

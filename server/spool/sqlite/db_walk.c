@@ -3,30 +3,45 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sqlite.h"
+#include "db_private.h"
 
-int store_walk_due(struct store *store, uint64_t origin,
-                   bool (*each)(void *context, int64_t row, int64_t due_ms), void *context)
+int db_walk_due(struct db *db, uint64_t origin, uint64_t lane,
+                bool (*each)(void *context, int64_t row, int64_t due_ms), void *context)
 {
-    sqlite3_stmt *s = store_statement(store, DUE);
+    sqlite3_stmt *s = db_statement(db, DUE);
     if (!s)
         return -EIO;
     sqlite3_bind_int64(s, 1, (int64_t)origin);
+    sqlite3_bind_int64(s, 2, (int64_t)lane);
     int rc;
     do
         rc = sqlite3_step(s);
     while (rc == SQLITE_ROW &&
            each(context, sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1)));
-    int code = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : store_failed(store, rc);
+    int code = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : db_failed(db, rc);
+    sqlite3_reset(s);
+    return code;
+}
+
+int db_next_lane(struct db *db, uint64_t origin, int64_t after, int64_t *lane, int64_t *due_ms)
+{
+    sqlite3_stmt *s = db_statement(db, NEXT_LANE);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, (int64_t)origin);
+    sqlite3_bind_int64(s, 2, after);
+    int rc = sqlite3_step(s);
+    *lane = sqlite3_column_int64(s, 0);
+    *due_ms = sqlite3_column_int64(s, 1);
+    int code = rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? -ENOENT : db_failed(db, rc);
     sqlite3_reset(s);
     return code;
 }
 
 /* One seek in the index for each origin, however many deliveries it has. */
-int store_walk_origins(struct store *store,
-                       void (*each)(void *context, uint64_t origin, int64_t due_ms), void *context)
+int db_walk_origins(struct db *db, void (*each)(void *context, uint64_t origin), void *context)
 {
-    sqlite3_stmt *s = store_statement(store, NEXT_ORIGIN);
+    sqlite3_stmt *s = db_statement(db, NEXT_ORIGIN);
     if (!s)
         return -EIO;
     int64_t origin = -1; /* keys are not negative */
@@ -36,11 +51,11 @@ int store_walk_origins(struct store *store,
         rc = sqlite3_step(s);
         if (rc == SQLITE_ROW) {
             origin = sqlite3_column_int64(s, 0);
-            each(context, (uint64_t)origin, sqlite3_column_int64(s, 1));
+            each(context, (uint64_t)origin);
         }
         sqlite3_reset(s);
     } while (rc == SQLITE_ROW);
-    return rc == SQLITE_DONE ? 0 : store_failed(store, rc);
+    return rc == SQLITE_DONE ? 0 : db_failed(db, rc);
 }
 
 static void bind_filter(sqlite3_stmt *s, const struct queue_filter *filter)
@@ -51,66 +66,65 @@ static void bind_filter(sqlite3_stmt *s, const struct queue_filter *filter)
 }
 
 /* The end of a walk: `rc` is that of the last step, `code` what ended it before. */
-static int end_walk(struct store *store, sqlite3_stmt *s, int rc, int code)
+static int end_walk(struct db *db, sqlite3_stmt *s, int rc, int code)
 {
     if (code == 0 && rc != SQLITE_DONE)
-        code = store_failed(store, rc);
+        code = db_failed(db, rc);
     sqlite3_reset(s);
     sqlite3_clear_bindings(s);
     return code;
 }
 
-int store_list(struct store *store, const struct queue_filter *filter,
-               int (*each)(void *context, const struct delivery *delivery), void *context)
+int db_list(struct db *db, const struct queue_filter *filter,
+            int (*each)(void *context, const struct delivery *delivery), void *context)
 {
-    sqlite3_stmt *s = store_statement(store, LIST);
+    sqlite3_stmt *s = db_statement(db, LIST);
     int rc = SQLITE_OK, code = 0;
     if (!s)
         return -EIO;
     bind_filter(s, filter);
     while (code == 0 && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-        struct delivery *d = store_read_delivery(s);
+        struct delivery *d = db_read_delivery(s);
         code = d ? each(context, d) : -ENOMEM;
         delivery_free(d);
     }
-    return end_walk(store, s, rc, code);
+    return end_walk(db, s, rc, code);
 }
 
-static int read_page(struct store *store, sqlite3_stmt *s, struct store_row *rows, int size)
+static int read_page(struct db *db, sqlite3_stmt *s, struct db_row *rows, int size)
 {
     int rc, count = 0;
     while ((rc = sqlite3_step(s)) == SQLITE_ROW && count < size)
-        rows[count++] = (struct store_row){sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1)};
-    int code = end_walk(store, s, rc, 0);
+        rows[count++] = (struct db_row){sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1)};
+    int code = end_walk(db, s, rc, 0);
     return code == 0 ? count : code;
 }
 
-int store_page(struct store *store, const struct queue_filter *filter, int64_t after,
-               struct store_row *rows, int size)
+int db_page(struct db *db, const struct queue_filter *filter, int64_t after, struct db_row *rows,
+            int size)
 {
-    sqlite3_stmt *s = store_statement(store, PAGE);
+    sqlite3_stmt *s = db_statement(db, PAGE);
     if (!s)
         return -EIO;
     bind_filter(s, filter);
     sqlite3_bind_int64(s, 4, after);
     sqlite3_bind_int(s, 5, size);
-    return read_page(store, s, rows, size);
+    return read_page(db, s, rows, size);
 }
 
-int store_page_failed(struct store *store, int64_t before_ms, struct store_row *rows, int size)
+int db_page_failed(struct db *db, int64_t before_ms, struct db_row *rows, int size)
 {
-    sqlite3_stmt *s = store_statement(store, PAGE_FAILED);
+    sqlite3_stmt *s = db_statement(db, PAGE_FAILED);
     if (!s)
         return -EIO;
     sqlite3_bind_int64(s, 1, before_ms);
     sqlite3_bind_int(s, 2, size);
-    return read_page(store, s, rows, size);
+    return read_page(db, s, rows, size);
 }
 
-int store_page_aged(struct store *store, const struct store_age *age, struct store_row *rows,
-                    int size)
+int db_page_aged(struct db *db, const struct db_age *age, struct db_row *rows, int size)
 {
-    sqlite3_stmt *s = store_statement(store, PAGE_AGED);
+    sqlite3_stmt *s = db_statement(db, PAGE_AGED);
     if (!s)
         return -EIO;
     sqlite3_bind_int64(s, 1, age->after);
@@ -122,49 +136,49 @@ int store_page_aged(struct store *store, const struct store_age *age, struct sto
             break; /* one from the future, after the clock was set, says nothing of the others */
         if (created >= age->before_ms || !sqlite3_column_int(s, 4))
             continue;
-        struct store_row *row = &rows[count++];
+        struct db_row *row = &rows[count++];
         row->row = sqlite3_column_int64(s, 0);
         row->payload_row = sqlite3_column_int64(s, 1);
-        const char *id = store_column_text(s, 2);
+        const char *id = db_column_text(s, 2);
         snprintf(row->id, sizeof row->id, "%s", id ? id : "");
     }
-    int code = end_walk(store, s, rc == SQLITE_ROW ? SQLITE_DONE : rc, 0);
+    int code = end_walk(db, s, rc == SQLITE_ROW ? SQLITE_DONE : rc, 0);
     return code == 0 ? count : code;
 }
 
 /* The only column of the only row. */
-static int read_number(struct store *store, enum statement which, int64_t *number)
+static int read_number(struct db *db, enum statement which, int64_t *number)
 {
-    sqlite3_stmt *s = store_statement(store, which);
+    sqlite3_stmt *s = db_statement(db, which);
     if (!s)
         return -EIO;
     int rc = sqlite3_step(s);
     *number = sqlite3_column_int64(s, 0);
-    int code = rc == SQLITE_ROW ? 0 : store_failed(store, rc);
+    int code = rc == SQLITE_ROW ? 0 : db_failed(db, rc);
     sqlite3_reset(s);
     return code;
 }
 
-int store_newest(struct store *store, int64_t *created_ms)
+int db_newest(struct db *db, int64_t *created_ms)
 {
-    return read_number(store, NEWEST, created_ms);
+    return read_number(db, NEWEST, created_ms);
 }
 
-int store_used(struct store *store, uint64_t *used, uint64_t *unused)
+int db_used(struct db *db, uint64_t *used, uint64_t *unused)
 {
     int64_t pages = 0, free_pages = 0;
-    int code = read_number(store, PAGE_COUNT, &pages);
+    int code = read_number(db, PAGE_COUNT, &pages);
     if (code == 0)
-        code = read_number(store, FREE_COUNT, &free_pages);
-    *used = (uint64_t)(pages - free_pages) * STORE_PAGE_SIZE;
-    *unused = (uint64_t)free_pages * STORE_PAGE_SIZE;
+        code = read_number(db, FREE_COUNT, &free_pages);
+    *used = (uint64_t)(pages - free_pages) * DB_PAGE_SIZE;
+    *unused = (uint64_t)free_pages * DB_PAGE_SIZE;
     return code;
 }
 
-int store_attempts(struct store *store, int64_t row,
-                   int (*each)(void *context, const struct queue_attempt *attempt), void *context)
+int db_attempts(struct db *db, int64_t row,
+                int (*each)(void *context, const struct queue_attempt *attempt), void *context)
 {
-    sqlite3_stmt *s = store_statement(store, ATTEMPTS);
+    sqlite3_stmt *s = db_statement(db, ATTEMPTS);
     int rc = SQLITE_OK, code = 0;
     if (!s)
         return -EIO;
@@ -174,53 +188,54 @@ int store_attempts(struct store *store, int64_t row,
             .at_ms = sqlite3_column_int64(s, 0),
             .ms = sqlite3_column_int64(s, 1),
             .status = sqlite3_column_int(s, 2),
-            .error = store_column_text(s, 3),
+            .error = db_column_text(s, 3),
             .reply = sqlite3_column_blob(s, 4),
             .reply_size = (size_t)sqlite3_column_bytes(s, 4),
         };
         code = each(context, &attempt);
     }
-    return end_walk(store, s, rc, code);
+    return end_walk(db, s, rc, code);
 }
 
-int store_origins(struct store *store,
-                  int (*each)(void *context, const struct queue_origin *origin), void *context)
+int db_origins(struct db *db, int (*each)(void *context, const struct queue_origin *origin),
+               void *context)
 {
-    sqlite3_stmt *s = store_statement(store, ORIGINS);
+    sqlite3_stmt *s = db_statement(db, ORIGINS);
     int rc = SQLITE_OK, code = 0;
     if (!s)
         return -EIO;
     while (code == 0 && (rc = sqlite3_step(s)) == SQLITE_ROW) {
         char name[ORIGIN_SIZE];
-        origin_of(store_column_text(s, 2), name);
+        origin_of(db_column_text(s, 2), name);
         struct queue_origin origin = {
             .name = name,
             .waiting = sqlite3_column_int64(s, 0),
             .next_due_ms = sqlite3_column_int64(s, 1),
             .held_until_ms = sqlite3_column_int64(s, 3),
             .failures = (unsigned)sqlite3_column_int64(s, 4),
+            .held_lanes = sqlite3_column_int64(s, 5),
         };
         code = each(context, &origin);
     }
-    return end_walk(store, s, rc, code);
+    return end_walk(db, s, rc, code);
 }
 
-int store_has_file(struct store *store, const char *name, bool *has)
+int db_has_file(struct db *db, const char *name, bool *has)
 {
-    sqlite3_stmt *s = store_statement(store, HAS_FILE);
+    sqlite3_stmt *s = db_statement(db, HAS_FILE);
     if (!s)
         return -EIO;
     sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
     sqlite3_bind_text(s, 2, name, (int)strcspn(name, "."), SQLITE_STATIC);
     int rc = sqlite3_step(s);
     *has = sqlite3_column_int(s, 0);
-    int code = rc == SQLITE_ROW ? 0 : store_failed(store, rc);
+    int code = rc == SQLITE_ROW ? 0 : db_failed(db, rc);
     sqlite3_reset(s);
     sqlite3_clear_bindings(s);
     return code;
 }
 
-int store_version(struct store *store, int64_t *version)
+int db_version(struct db *db, int64_t *version)
 {
-    return read_number(store, DATA_VERSION, version);
+    return read_number(db, DATA_VERSION, version);
 }

@@ -3,9 +3,9 @@
 #define MXHOOK_SPOOL_CLAIMING_H
 
 #include "leases.h"
-#include "store.h"
+#include "db.h"
 
 /* Fills in what the claim asks for. */
-void claiming_run(struct store *store, struct leases *leases, struct claim *claim);
+void claiming_run(struct db *db, struct leases *leases, struct claim *claim);
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef MXHOOK_SPOOL_LOCK_H
 #define MXHOOK_SPOOL_LOCK_H
 
-#include "../base/error.h"
+#include "../../base/error.h"
 
 /* Makes the folder and its bodies folder (mode 0700) where they are missing, and locks it for this
  * process. *lock is to be handed to spool_unlock(); it ends with the process in any case. -EBUSY

@@ -1,12 +1,12 @@
-/* sqlite.h - what the sqlite*.c files share, and nobody else sees. */
-#ifndef MXHOOK_SPOOL_SQLITE_H
-#define MXHOOK_SPOOL_SQLITE_H
+/* db_private.h - what the db*.c files share, and nobody else sees. */
+#ifndef MXHOOK_SPOOL_DB_PRIVATE_H
+#define MXHOOK_SPOOL_DB_PRIVATE_H
 
 #include <sqlite3.h>
 
-#include "store.h"
+#include "db.h"
 
-#define STORE_PAGE_SIZE 16384 /* holds two payloads of a small message: fewest bytes written */
+#define DB_PAGE_SIZE 16384 /* holds two payloads of a small message: fewest bytes written */
 
 enum statement {
     BEGIN,
@@ -33,6 +33,7 @@ enum statement {
     PAYLOAD_USE,
     TAIL_USE,
     DUE,
+    NEXT_LANE,
     NEXT_ORIGIN,
     LOAD_DELIVERY,
     LOAD_PAYLOAD,
@@ -62,29 +63,30 @@ struct removal {
     char name[];
 };
 
-struct store {
-    sqlite3 *db;
+struct db {
+    sqlite3 *sqlite;
     char *bodies;
     sqlite3_stmt *statements[STATEMENT_COUNT]; /* prepared when first needed */
     int64_t next_row;    /* rows are numbered here: those of one commit follow each other */
-    uint64_t insertions; /* counts store_insert() */
+    uint64_t insertions; /* counts db_insert() */
     struct removal *removals, *removals_at_mark;
     char error[256];
 };
 
-/* Brings the schema up to this version (`may_change`), or checks that it is. */
-int schema_prepare(sqlite3 *db, bool may_change, const char *directory, struct error *err);
+/* Brings the schema up to this version (DB_SERVE), or checks that it is; DB_SALVAGE reads older ones
+ * as they are. */
+int schema_prepare(sqlite3 *sqlite, enum db_mode mode, const char *directory, struct error *err);
 
-/* The statement, reset and without bindings; NULL: see store->error. */
-sqlite3_stmt *store_statement(struct store *store, enum statement which);
+/* The statement, reset and without bindings; NULL: see db->error. */
+sqlite3_stmt *db_statement(struct db *db, enum statement which);
 /* Notes the error of a step that ended with `rc`; returns it as a negative errno. */
-int store_failed(struct store *store, int rc);
+int db_failed(struct db *db, int rc);
 /* Forgets the files noted since `until`; removes them where the transaction was committed. */
-void store_end_removals(struct store *store, struct removal *until, bool committed);
-const char *store_column_text(sqlite3_stmt *s, int column); /* NULL also for want of memory */
+void db_end_removals(struct db *db, struct removal *until, bool committed);
+const char *db_column_text(sqlite3_stmt *s, int column); /* NULL also for want of memory */
 /* Columns as DELIVERY_COLUMNS names them. NULL: no memory. */
-struct delivery *store_read_delivery(sqlite3_stmt *s);
+struct delivery *db_read_delivery(sqlite3_stmt *s);
 /* Steps a statement that gives no rows to its end, and resets it. */
-int store_run(struct store *store, sqlite3_stmt *statement);
+int db_run(struct db *db, sqlite3_stmt *statement);
 
 #endif

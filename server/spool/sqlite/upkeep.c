@@ -6,8 +6,8 @@
 #include <sys/statvfs.h>
 #include <uv.h>
 
-#include "../base/clock.h"
-#include "../base/log.h"
+#include "../../base/clock.h"
+#include "../../base/log.h"
 
 #define SECOND_NS          1000000000ull
 #define LOOK_NS            (60 * SECOND_NS) /* between two looks for what is too old */
@@ -47,13 +47,13 @@ static uint64_t file_bytes(const char *folder)
     return bytes;
 }
 
-static void measure(struct upkeep *upkeep, struct store *store)
+static void measure(struct upkeep *upkeep, struct db *db)
 {
     uint64_t start = uv_hrtime(), pages = 0, unused;
     if (start < upkeep->measure_due)
         return;
-    if (store_used(store, &pages, &unused) == 0)
-        upkeep->size = pages + file_bytes(store_bodies(store));
+    if (db_used(db, &pages, &unused) == 0)
+        upkeep->size = pages + file_bytes(db_bodies(db));
     uint64_t end = uv_hrtime(), pause = (end - start) * MEASURE_SHARE;
     upkeep->measure_due = end + (pause > MEASURE_NS ? pause : MEASURE_NS);
 }
@@ -67,12 +67,12 @@ static uint64_t commits_size(const struct commit *commits)
     return size;
 }
 
-static bool is_over_size(struct upkeep *upkeep, struct store *store, const struct commit *commits)
+static bool is_over_size(struct upkeep *upkeep, struct db *db, const struct commit *commits)
 {
     if (upkeep->max_size == 0)
         return false;
     uint64_t more = commits_size(commits);
-    measure(upkeep, store);
+    measure(upkeep, db);
     if (upkeep->size + more > upkeep->max_size)
         return true;
     upkeep->size += more;
@@ -81,20 +81,20 @@ static bool is_over_size(struct upkeep *upkeep, struct store *store, const struc
 
 /* What is accepted must be able to leave: to remove it needs room in SQLite's log, and in the
  * database when the log is worked in. */
-static bool is_disk_low(const struct upkeep *upkeep, struct store *store, uint64_t *free_bytes)
+static bool is_disk_low(const struct upkeep *upkeep, struct db *db, uint64_t *free_bytes)
 {
     struct statvfs disk;
-    if (statvfs(store_bodies(store), &disk) != 0)
+    if (statvfs(db_bodies(db), &disk) != 0)
         return false; /* writing will tell */
     *free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
     return *free_bytes < upkeep->min_free;
 }
 
-bool upkeep_has_room(struct upkeep *upkeep, struct store *store, const struct commit *commits)
+bool upkeep_has_room(struct upkeep *upkeep, struct db *db, const struct commit *commits)
 {
     uint64_t free_bytes = 0;
-    bool low = is_disk_low(upkeep, store, &free_bytes);
-    bool over = !low && is_over_size(upkeep, store, commits);
+    bool low = is_disk_low(upkeep, db, &free_bytes);
+    bool over = !low && is_over_size(upkeep, db, commits);
     if ((low || over) && !atomic_exchange(&upkeep->full, true)) {
         if (low)
             log_error("spool-low", NULL, LOG_NUMBER("free", (int64_t)free_bytes),
@@ -108,13 +108,13 @@ bool upkeep_has_room(struct upkeep *upkeep, struct store *store, const struct co
 
 /* A spool that is as good as full stays so, or each small message would end it and each large one
  * begin it again. */
-static void look_for_room(struct upkeep *upkeep, struct store *store)
+static void look_for_room(struct upkeep *upkeep, struct db *db)
 {
     uint64_t free_bytes = 0;
-    if (!atomic_load(&upkeep->full) || is_disk_low(upkeep, store, &free_bytes))
+    if (!atomic_load(&upkeep->full) || is_disk_low(upkeep, db, &free_bytes))
         return;
     if (upkeep->max_size > 0) {
-        measure(upkeep, store);
+        measure(upkeep, db);
         if (upkeep->size > upkeep->max_size / 100 * ROOM_AGAIN_PERCENT)
             return;
     }
@@ -125,45 +125,45 @@ static void look_for_room(struct upkeep *upkeep, struct store *store)
 /* ---- Age ---- */
 
 /* Ends a transaction; 0 or what went wrong. */
-static int close_transaction(struct store *store, int code)
+static int close_transaction(struct db *db, int code)
 {
     if (code == 0)
-        code = store_commit(store);
+        code = db_commit(db);
     if (code != 0)
-        store_undo(store);
+        db_undo(db);
     return code;
 }
 
 /* Removes what failed too long ago, a page at a time. True: there may be more. */
-static bool remove_failed(const struct upkeep *upkeep, struct store *store)
+static bool remove_failed(const struct upkeep *upkeep, struct db *db)
 {
-    struct store_row rows[PAGE];
+    struct db_row rows[PAGE];
     if (upkeep->keep_failed_ms == 0)
         return false;
     int64_t before = clock_unix_ms() - upkeep->keep_failed_ms;
-    int code = store_begin(store);
-    int count = code == 0 ? store_page_failed(store, before, rows, PAGE) : 0;
+    int code = db_begin(db);
+    int count = code == 0 ? db_page_failed(db, before, rows, PAGE) : 0;
     if (count < 0)
         code = count;
     for (int i = 0; i < count && code == 0; i++)
-        code = store_remove(store, rows[i].row, rows[i].payload_row, true);
-    code = close_transaction(store, code);
+        code = db_remove(db, rows[i].row, rows[i].payload_row, true);
+    code = close_transaction(db, code);
     if (code == 0 && count > 0)
         log_info("spool-expired", NULL, LOG_NUMBER("deliveries", count));
     return code == 0 && count == PAGE;
 }
 
 /* Fails one, and stores its notice with that. */
-static int give_up(const struct upkeep *upkeep, struct store *store, struct leases *leases,
-                   int64_t row, bool *noticed)
+static int give_up(const struct upkeep *upkeep, struct db *db, struct leases *leases, int64_t row,
+                   bool *noticed)
 {
     const struct give_up_hook *hook = atomic_load(&upkeep->hook);
     struct delivery *d = NULL, *notice = NULL;
-    int code = store_fail(store, row, TOO_OLD);
-    if (code == 0 && hook && (code = store_load_row(store, row, &d)) == 0)
+    int code = db_fail(db, row, TOO_OLD);
+    if (code == 0 && hook && (code = db_load_row(db, row, &d)) == 0)
         notice = hook->notice(hook->context, d);
-    if (code == 0 && notice && (code = store_insert(store, notice)) == 0) {
-        leases_note_due(leases, notice->stored.origin, notice->due_ms);
+    if (code == 0 && notice && (code = db_insert(db, notice)) == 0) {
+        leases_note_due(leases, notice->stored->origin, notice->due_ms);
         *noticed = true;
     }
     delivery_free(notice);
@@ -173,23 +173,21 @@ static int give_up(const struct upkeep *upkeep, struct store *store, struct leas
 
 /* Fails what has waited too long, whether its attempts failed or its origin is held back. One that
  * is in flight is left to the next look. True: there may be more. */
-static bool fail_aged(struct upkeep *upkeep, struct store *store, struct leases *leases,
-                      bool *noticed)
+static bool fail_aged(struct upkeep *upkeep, struct db *db, struct leases *leases, bool *noticed)
 {
-    struct store_row rows[PAGE];
+    struct db_row rows[PAGE];
     int64_t now = clock_unix_ms();
     if (upkeep->max_age_ms == 0)
         return false;
-    struct store_age age = {upkeep->aged_row, now, now - upkeep->max_age_ms,
-                            now - UNTRIED_GRACE_MS};
-    int code = store_begin(store);
-    int count = code == 0 ? store_page_aged(store, &age, rows, PAGE) : 0;
+    struct db_age age = {upkeep->aged_row, now, now - upkeep->max_age_ms, now - UNTRIED_GRACE_MS};
+    int code = db_begin(db);
+    int count = code == 0 ? db_page_aged(db, &age, rows, PAGE) : 0;
     if (count < 0)
         code = count;
     for (int i = 0; i < count && code == 0; i++)
         if (!leases_has(leases, rows[i].row))
-            code = give_up(upkeep, store, leases, rows[i].row, noticed);
-    code = close_transaction(store, code);
+            code = give_up(upkeep, db, leases, rows[i].row, noticed);
+    code = close_transaction(db, code);
     for (int i = 0; i < count && code == 0; i++)
         if (!leases_has(leases, rows[i].row))
             log_error("undelivered", rows[i].id, LOG_TEXT("error", TOO_OLD));
@@ -198,19 +196,18 @@ static bool fail_aged(struct upkeep *upkeep, struct store *store, struct leases 
     return more;
 }
 
-bool upkeep_run(struct upkeep *upkeep, struct store *store, struct leases *leases)
+bool upkeep_run(struct upkeep *upkeep, struct db *db, struct leases *leases)
 {
     bool noticed = false;
-    look_for_room(upkeep, store);
+    look_for_room(upkeep, db);
     if (uv_hrtime() < upkeep->look_due)
         return false;
-    bool more = fail_aged(upkeep, store, leases, &noticed);
-    more |= remove_failed(upkeep, store);
+    bool more = fail_aged(upkeep, db, leases, &noticed);
+    more |= remove_failed(upkeep, db);
     if (more) /* a page of each, each time */
         return noticed;
-    if (store_shrink(store, SHRINK_USED_MAX, SHRINK_UNUSED_MIN) != 0)
-        log_warn("spool-failed", NULL, LOG_TEXT("at", "shrink"),
-                 LOG_TEXT("error", store_error(store)));
+    if (db_shrink(db, SHRINK_USED_MAX, SHRINK_UNUSED_MIN) != 0)
+        log_warn("spool-failed", NULL, LOG_TEXT("at", "shrink"), LOG_TEXT("error", db_error(db)));
     upkeep->look_due = uv_hrtime() + LOOK_NS;
     return noticed;
 }

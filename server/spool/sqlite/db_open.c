@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sqlite.h"
+#include "db_private.h"
 
 #define CACHE_KIB        4096
 #define CHECKPOINT_PAGES 1024       /* 16 MiB: pages that come and go soon are written once */
@@ -18,38 +18,38 @@
 
 /* secure_delete: Debian's SQLite overwrites by default what it deletes, and so writes every large
  * payload twice. FAST overwrites only where a page is written anyway. */
-static int set_up(struct store *store, enum store_mode mode)
+static int set_up(struct db *db, enum db_mode mode)
 {
     char *pragmas = sqlite3_mprintf("PRAGMA page_size = %d; PRAGMA cache_size = -%d; "
                                     "PRAGMA secure_delete = FAST; "
                                     "PRAGMA temp_store = memory; PRAGMA journal_size_limit = %d; "
                                     "PRAGMA wal_autocheckpoint = %d; PRAGMA synchronous = FULL;%s",
-                                    STORE_PAGE_SIZE, CACHE_KIB, WAL_LIMIT, CHECKPOINT_PAGES,
-                                    mode == STORE_SERVE ? "PRAGMA journal_mode = WAL;" : "");
+                                    DB_PAGE_SIZE, CACHE_KIB, WAL_LIMIT, CHECKPOINT_PAGES,
+                                    mode == DB_SERVE ? "PRAGMA journal_mode = WAL;" : "");
     if (!pragmas)
         return -ENOMEM;
-    int rc = sqlite3_exec(store->db, pragmas, NULL, NULL, NULL);
+    int rc = sqlite3_exec(db->sqlite, pragmas, NULL, NULL, NULL);
     sqlite3_free(pragmas);
-    return rc == SQLITE_OK ? 0 : store_failed(store, rc);
+    return rc == SQLITE_OK ? 0 : db_failed(db, rc);
 }
 
-static int open_database(struct store *store, const char *path, enum store_mode mode)
+static int open_database(struct db *db, const char *path, enum db_mode mode)
 {
     int flags = SQLITE_OPEN_NOMUTEX;
-    if (mode == STORE_SERVE || access(path, W_OK) == 0)
+    if (mode == DB_SERVE || access(path, W_OK) == 0)
         flags |= SQLITE_OPEN_READWRITE;
     else
         flags |= SQLITE_OPEN_READONLY;
-    int rc = sqlite3_open_v2(path, &store->db, flags, NULL);
+    int rc = sqlite3_open_v2(path, &db->sqlite, flags, NULL);
     if (rc != SQLITE_OK)
-        return store_failed(store, rc);
-    sqlite3_extended_result_codes(store->db, 1);
-    sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
-    if (mode != STORE_SALVAGE)
-        return set_up(store, mode);
-    sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        return db_failed(db, rc);
+    sqlite3_extended_result_codes(db->sqlite, 1);
+    sqlite3_busy_timeout(db->sqlite, BUSY_TIMEOUT_MS);
+    if (mode != DB_SALVAGE)
+        return set_up(db, mode);
+    sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     /* Lets SQLite read a file that is shorter than its header says. */
-    sqlite3_db_config(store->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, NULL);
+    sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, NULL);
     return 0;
 }
 
@@ -63,26 +63,26 @@ static int make_private(const char *path)
     return 0;
 }
 
-static int read_last_row(struct store *store)
+static int read_last_row(struct db *db)
 {
-    sqlite3_stmt *statement = store_statement(store, LAST_ROW);
+    sqlite3_stmt *statement = db_statement(db, LAST_ROW);
     if (!statement)
         return -EIO;
     int rc = sqlite3_step(statement);
-    store->next_row = sqlite3_column_int64(statement, 0) + 1;
+    db->next_row = sqlite3_column_int64(statement, 0) + 1;
     sqlite3_reset(statement);
-    return rc == SQLITE_ROW ? 0 : store_failed(store, rc);
+    return rc == SQLITE_ROW ? 0 : db_failed(db, rc);
 }
 
 /* A database that is gone while there are files for it would be a new, empty spool, and they would
  * be removed as nobody's. */
-static int refuse_missing(const struct store *store, const char *path, struct error *err)
+static int refuse_missing(const struct db *db, const char *path, struct error *err)
 {
     struct stat st;
     size_t files = 0;
     if (stat(path, &st) == 0 && st.st_size > 0)
         return 0;
-    DIR *dir = opendir(store->bodies);
+    DIR *dir = opendir(db->bodies);
     for (struct dirent *entry; dir && (entry = readdir(dir));)
         files += entry->d_name[0] != '.' &&
                  strncmp(entry->d_name, SPILL_PREFIX, sizeof SPILL_PREFIX - 1) != 0;
@@ -91,7 +91,7 @@ static int refuse_missing(const struct store *store, const char *path, struct er
     if (files == 0)
         return 0;
     return error_set(err, -EBADMSG, "%s: missing or empty, but %s holds %zu files of accepted mail",
-                     path, store->bodies, files);
+                     path, db->bodies, files);
 }
 
 /* The first line of several says no more than that it is about the database. */
@@ -102,59 +102,58 @@ static const char *last_line(const char *text)
 }
 
 /* Reads the whole database where that is a matter of moments. */
-static int check(struct store *store, const char *path, struct error *err)
+static int check(struct db *db, const char *path, struct error *err)
 {
     struct stat st;
     sqlite3_stmt *statement = NULL;
     if (stat(path, &st) != 0 || st.st_size > CHECK_MAX)
         return 0;
-    int rc = sqlite3_prepare_v2(store->db, "PRAGMA quick_check(1)", -1, &statement, NULL);
+    int rc = sqlite3_prepare_v2(db->sqlite, "PRAGMA quick_check(1)", -1, &statement, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(statement);
     const char *text = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
     int code = 0;
-    if (rc != SQLITE_ROW && (code = store_failed(store, rc)) != 0)
-        error_set(err, code, "%s: %s", path, store->error);
+    if (rc != SQLITE_ROW && (code = db_failed(db, rc)) != 0)
+        error_set(err, code, "%s: %s", path, db->error);
     else if (!text || strcmp(text, "ok") != 0)
         code = error_set(err, -EBADMSG, "%s: %.200s", path, text ? last_line(text) : "not checked");
     sqlite3_finalize(statement);
     return code;
 }
 
-static int open_in(struct store *store, const char *directory, enum store_mode mode,
-                   struct error *err)
+static int open_in(struct db *db, const char *directory, enum db_mode mode, struct error *err)
 {
     char path[4096];
     if ((size_t)snprintf(path, sizeof path, "%s/spool.db", directory) >= sizeof path)
         return error_set(err, -ENAMETOOLONG, "%s: the name is too long", directory);
-    if (asprintf(&store->bodies, "%s/bodies", directory) < 0) {
-        store->bodies = NULL;
+    if (asprintf(&db->bodies, "%s/bodies", directory) < 0) {
+        db->bodies = NULL;
         return error_set(err, -ENOMEM, "%s: out of memory", directory);
     }
-    int code = mode == STORE_SERVE ? refuse_missing(store, path, err) : 0;
+    int code = mode == DB_SERVE ? refuse_missing(db, path, err) : 0;
     if (code != 0)
         return code;
-    code = mode == STORE_SERVE ? make_private(path) : access(path, R_OK) ? -errno : 0;
+    code = mode == DB_SERVE ? make_private(path) : access(path, R_OK) ? -errno : 0;
     if (code != 0)
         return error_set(err, code, "%s: %s", path, strerror(-code));
-    code = open_database(store, path, mode);
+    code = open_database(db, path, mode);
     if (code != 0)
-        return error_set(err, code, "%s: %s", path, store->error);
-    code = schema_prepare(store->db, mode == STORE_SERVE, directory, err);
-    if (code == 0 && mode == STORE_SERVE)
-        code = check(store, path, err);
-    if (code == 0 && mode != STORE_SALVAGE && (code = read_last_row(store)) != 0)
-        error_set(err, code, "%s: %s", path, store->error);
+        return error_set(err, code, "%s: %s", path, db->error);
+    code = schema_prepare(db->sqlite, mode, directory, err);
+    if (code == 0 && mode == DB_SERVE)
+        code = check(db, path, err);
+    if (code == 0 && mode != DB_SALVAGE && (code = read_last_row(db)) != 0)
+        error_set(err, code, "%s: %s", path, db->error);
     return code;
 }
 
-int store_open(const char *directory, enum store_mode mode, struct store **out, struct error *err)
+int db_open(const char *directory, enum db_mode mode, struct db **out, struct error *err)
 {
-    struct store *store = calloc(1, sizeof *store);
-    if (!store)
+    struct db *db = calloc(1, sizeof *db);
+    if (!db)
         return error_set(err, -ENOMEM, "%s: out of memory", directory);
-    int code = open_in(store, directory, mode, err);
-    if (code == -EBADMSG && mode != STORE_SALVAGE) {
+    int code = open_in(db, directory, mode, err);
+    if (code == -EBADMSG && mode != DB_SALVAGE) {
         struct error what = *err;
         error_set(
             err, code,
@@ -163,26 +162,26 @@ int store_open(const char *directory, enum store_mode mode, struct store **out, 
             what.text);
     }
     if (code != 0) {
-        store_close(store);
+        db_close(db);
         return code;
     }
-    *out = store;
+    *out = db;
     return 0;
 }
 
-void store_close(struct store *store)
+void db_close(struct db *db)
 {
-    if (!store)
+    if (!db)
         return;
     for (int i = 0; i < STATEMENT_COUNT; i++)
-        sqlite3_finalize(store->statements[i]);
-    store_end_removals(store, NULL, false);
-    sqlite3_close(store->db);
-    free(store->bodies);
-    free(store);
+        sqlite3_finalize(db->statements[i]);
+    db_end_removals(db, NULL, false);
+    sqlite3_close(db->sqlite);
+    free(db->bodies);
+    free(db);
 }
 
-const char *store_bodies(const struct store *store)
+const char *db_bodies(const struct db *db)
 {
-    return store->bodies;
+    return db->bodies;
 }

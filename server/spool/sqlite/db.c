@@ -1,5 +1,5 @@
 /* The statements, transactions, and what errors mean. */
-#include "sqlite.h"
+#include "db_private.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,9 +23,9 @@ static const char *const sql[STATEMENT_COUNT] = {
     [MARK] = "SAVEPOINT mark",
     [MARK_KEEP] = "RELEASE mark",
     [MARK_UNDO] = "ROLLBACK TO mark",
-    [INSERT_DELIVERY] = "INSERT INTO delivery (" DELIVERY_COLUMNS ") "
+    [INSERT_DELIVERY] = "INSERT INTO delivery (" DELIVERY_COLUMNS ", lane) "
                         "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,"
-                        "?19,?20,?21,?22,?23)",
+                        "?19,?20,?21,?22,?23,?24)",
     [INSERT_PAYLOAD] = "INSERT INTO payload (row, last, tail, file, bytes) VALUES (?1,?2,?3,?4,?5)",
     [INSERT_TAIL] = "INSERT INTO tail (row, last, file, bytes) VALUES (?1,?2,?3,?4)",
     [DELETE_DELIVERY] = "DELETE FROM delivery WHERE row = ?1",
@@ -37,9 +37,9 @@ static const char *const sql[STATEMENT_COUNT] = {
                        "WHERE EXISTS (SELECT 1 FROM delivery WHERE row = ?1)",
     [TRIM_ATTEMPTS] = "DELETE FROM attempt WHERE delivery = ?1 AND at < (SELECT at FROM attempt "
                       "WHERE delivery = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2)",
-    [INSERT_HELD] = "INSERT OR REPLACE INTO held (origin, name, until, failures) "
-                    "VALUES (?1,?2,?3,?4)",
-    [DELETE_HELD] = "DELETE FROM held WHERE origin = ?1",
+    [INSERT_HELD] = "INSERT OR REPLACE INTO held (origin, lane, name, until, failures) "
+                    "VALUES (?1,?2,?3,?4,?5)",
+    [DELETE_HELD] = "DELETE FROM held WHERE origin = ?1 AND lane = ?2",
     [FORGET_HELD] = "DELETE FROM held",
     /* attempts: where it is not as it was read, `mxhook queue retry` has begun anew. */
     [UPDATE_DELIVERY] = "UPDATE delivery SET due = ?2, attempts = ?3, last_status = ?4, "
@@ -51,9 +51,11 @@ static const char *const sql[STATEMENT_COUNT] = {
     [TAIL_USE] = "SELECT file, EXISTS (SELECT 1 FROM payload p WHERE p.row BETWEEN t.row AND "
                  "t.last AND p.tail = t.row) FROM tail t WHERE t.row = ?1",
     [DUE] = "SELECT row, due FROM delivery INDEXED BY delivery_due "
-            "WHERE origin = ?1 AND due IS NOT NULL ORDER BY due, row",
-    [NEXT_ORIGIN] = "SELECT origin, due FROM delivery INDEXED BY delivery_due "
-                    "WHERE due IS NOT NULL AND origin > ?1 ORDER BY origin, due LIMIT 1",
+            "WHERE origin = ?1 AND lane = ?2 AND due IS NOT NULL ORDER BY due, row",
+    [NEXT_LANE] = "SELECT lane, due FROM delivery INDEXED BY delivery_due WHERE due IS NOT NULL "
+                  "AND origin = ?1 AND lane > ?2 ORDER BY lane, due LIMIT 1",
+    [NEXT_ORIGIN] = "SELECT origin FROM delivery INDEXED BY delivery_due "
+                    "WHERE due IS NOT NULL AND origin > ?1 ORDER BY origin LIMIT 1",
     [LOAD_DELIVERY] = "SELECT " DELIVERY_COLUMNS " FROM delivery WHERE row = ?1",
     [LOAD_PAYLOAD] = "SELECT tail, file, bytes FROM payload WHERE row = ?1",
     [LOAD_TAIL] = "SELECT file, bytes FROM tail WHERE row = ?1",
@@ -80,10 +82,11 @@ static const char *const sql[STATEMENT_COUNT] = {
     /* max() and min() of a group that an index orders cost a walk over that index only. */
     [ORIGINS] =
         "SELECT w.count, w.due, ifnull(h.name, (SELECT ifnull(via, url) FROM delivery WHERE row = "
-        "w.row)), ifnull(h.until, 0), ifnull(h.failures, 0) "
+        "w.row)), ifnull(h.until, 0), ifnull(h.failures, 0), "
+        "(SELECT count(*) FROM held l WHERE l.origin = w.origin AND l.lane <> 0) "
         "FROM (SELECT origin, count(*) AS count, min(due) AS due, max(row) AS row "
         "FROM delivery INDEXED BY delivery_due WHERE due IS NOT NULL GROUP BY origin) w "
-        "LEFT JOIN held h USING (origin) ORDER BY w.count DESC",
+        "LEFT JOIN held h ON h.origin = w.origin AND h.lane = 0 ORDER BY w.count DESC",
     /* ?2: the id that its name begins with. Where a delivery of that message is left the file is
      * too, even if no row names it: an index that is damaged must not cost a payload. */
     [HAS_FILE] = "SELECT EXISTS (SELECT 1 FROM payload WHERE file = ?1) "
@@ -108,11 +111,11 @@ static int last_errno(sqlite3_file *file)
 
 /* SQLite knows ENOSPC as a full disk, but not that a quota or a limit is just as full; and
  * sqlite3_system_errno() is not set where a commit fails. So the files are asked. */
-static int system_errno(struct store *store)
+static int system_errno(struct db *db)
 {
     sqlite3_file *files[2] = {NULL, NULL}; /* the database and its log */
-    sqlite3_file_control(store->db, "main", SQLITE_FCNTL_FILE_POINTER, &files[0]);
-    sqlite3_file_control(store->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &files[1]);
+    sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_FILE_POINTER, &files[0]);
+    sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_JOURNAL_POINTER, &files[1]);
     for (int i = 0; i < 2; i++) {
         int number = last_errno(files[i]);
         if (number == ENOSPC || number == EDQUOT || number == EFBIG)
@@ -121,7 +124,7 @@ static int system_errno(struct store *store)
     return -EIO;
 }
 
-static int errno_of(struct store *store, int rc)
+static int errno_of(struct db *db, int rc)
 {
     switch (rc & 0xff) {
     case SQLITE_FULL: return -ENOSPC;
@@ -133,36 +136,36 @@ static int errno_of(struct store *store, int rc)
     case SQLITE_CONSTRAINT: return -EEXIST;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: return -EBADMSG;
-    default: return system_errno(store);
+    default: return system_errno(db);
     }
 }
 
-int store_failed(struct store *store, int rc)
+int db_failed(struct db *db, int rc)
 {
-    snprintf(store->error, sizeof store->error, "%s", sqlite3_errmsg(store->db));
-    return errno_of(store, rc);
+    snprintf(db->error, sizeof db->error, "%s", sqlite3_errmsg(db->sqlite));
+    return errno_of(db, rc);
 }
 
-const char *store_error(const struct store *store)
+const char *db_error(const struct db *db)
 {
-    return store->error;
+    return db->error;
 }
 
 /* ---- Statements ---- */
 
-sqlite3_stmt *store_statement(struct store *store, enum statement which)
+sqlite3_stmt *db_statement(struct db *db, enum statement which)
 {
-    sqlite3_stmt **statement = &store->statements[which];
+    sqlite3_stmt **statement = &db->statements[which];
     if (*statement)
         return *statement;
     int rc =
-        sqlite3_prepare_v3(store->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+        sqlite3_prepare_v3(db->sqlite, sql[which], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
     if (rc != SQLITE_OK)
-        store_failed(store, rc);
+        db_failed(db, rc);
     return *statement;
 }
 
-int store_run(struct store *store, sqlite3_stmt *statement)
+int db_run(struct db *db, sqlite3_stmt *statement)
 {
     if (!statement)
         return -EIO;
@@ -170,77 +173,77 @@ int store_run(struct store *store, sqlite3_stmt *statement)
     do
         rc = sqlite3_step(statement);
     while (rc == SQLITE_ROW);
-    int code = rc == SQLITE_DONE ? 0 : store_failed(store, rc);
+    int code = rc == SQLITE_DONE ? 0 : db_failed(db, rc);
     sqlite3_reset(statement);
     return code;
 }
 
-static int run(struct store *store, enum statement which)
+static int run(struct db *db, enum statement which)
 {
-    return store_run(store, store_statement(store, which));
+    return db_run(db, db_statement(db, which));
 }
 
 /* ---- Transactions ---- */
 
-void store_end_removals(struct store *store, struct removal *until, bool committed)
+void db_end_removals(struct db *db, struct removal *until, bool committed)
 {
-    while (store->removals != until) {
-        struct removal *removal = store->removals;
-        store->removals = removal->next;
+    while (db->removals != until) {
+        struct removal *removal = db->removals;
+        db->removals = removal->next;
         char path[4096];
-        snprintf(path, sizeof path, "%s/%s", store->bodies, removal->name);
+        snprintf(path, sizeof path, "%s/%s", db->bodies, removal->name);
         if (committed)
             unlink(path);
         free(removal);
     }
 }
 
-int store_begin(struct store *store)
+int db_begin(struct db *db)
 {
-    return run(store, BEGIN);
+    return run(db, BEGIN);
 }
 
-int store_commit(struct store *store)
+int db_commit(struct db *db)
 {
-    int code = run(store, COMMIT);
+    int code = run(db, COMMIT);
     if (code == 0)
-        store_end_removals(store, NULL, true);
+        db_end_removals(db, NULL, true);
     return code;
 }
 
-int store_shrink(struct store *store, uint64_t used_max, uint64_t unused_min)
+int db_shrink(struct db *db, uint64_t used_max, uint64_t unused_min)
 {
     uint64_t used = 0, unused = 0;
-    int code = store_used(store, &used, &unused);
+    int code = db_used(db, &used, &unused);
     if (code != 0 || used > used_max || unused < unused_min)
         return code;
-    int rc = sqlite3_exec(store->db, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
-    return rc == SQLITE_OK ? 0 : store_failed(store, rc);
+    int rc = sqlite3_exec(db->sqlite, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
+    return rc == SQLITE_OK ? 0 : db_failed(db, rc);
 }
 
-void store_undo(struct store *store)
+void db_undo(struct db *db)
 {
-    if (!store_broken(store))
-        run(store, ROLLBACK);
-    store_end_removals(store, NULL, false);
+    if (!db_broken(db))
+        run(db, ROLLBACK);
+    db_end_removals(db, NULL, false);
 }
 
-int store_mark(struct store *store)
+int db_mark(struct db *db)
 {
-    store->removals_at_mark = store->removals;
-    return run(store, MARK);
+    db->removals_at_mark = db->removals;
+    return run(db, MARK);
 }
 
-int store_unmark(struct store *store, bool keep)
+int db_unmark(struct db *db, bool keep)
 {
     if (keep)
-        return run(store, MARK_KEEP);
-    store_end_removals(store, store->removals_at_mark, false);
-    int code = run(store, MARK_UNDO);
-    return code == 0 ? run(store, MARK_KEEP) : code;
+        return run(db, MARK_KEEP);
+    db_end_removals(db, db->removals_at_mark, false);
+    int code = run(db, MARK_UNDO);
+    return code == 0 ? run(db, MARK_KEEP) : code;
 }
 
-bool store_broken(const struct store *store)
+bool db_broken(const struct db *db)
 {
-    return sqlite3_get_autocommit(store->db);
+    return sqlite3_get_autocommit(db->sqlite);
 }

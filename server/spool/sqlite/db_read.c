@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sqlite.h"
+#include "db_private.h"
 
-const char *store_column_text(sqlite3_stmt *s, int column)
+const char *db_column_text(sqlite3_stmt *s, int column)
 {
     return (const char *)sqlite3_column_text(s, column);
 }
@@ -15,7 +15,7 @@ const char *store_column_text(sqlite3_stmt *s, int column)
 static const char *copy_text(struct arena *arena, sqlite3_stmt *s, int column,
                              const char *otherwise, bool *failed)
 {
-    const char *text = store_column_text(s, column);
+    const char *text = db_column_text(s, column);
     if (!text)
         return otherwise;
     char *copy = arena_strdup(arena, text);
@@ -65,30 +65,30 @@ static int split_schedule(struct arena *arena, const char *text, struct destinat
     return 0;
 }
 
-struct delivery *store_read_delivery(sqlite3_stmt *s)
+struct delivery *db_read_delivery(sqlite3_stmt *s)
 {
-    const char *id = store_column_text(s, 6);
+    const char *id = db_column_text(s, 6);
     struct delivery *d = delivery_new(id ? id : "");
     if (!d)
         return NULL;
     bool failed = false;
-    d->stored.row = sqlite3_column_int64(s, 0);
-    d->stored.payload_row = sqlite3_column_int64(s, 1);
-    d->stored.origin = (uint64_t)sqlite3_column_int64(s, 2);
+    d->stored->row = sqlite3_column_int64(s, 0);
+    d->stored->payload_row = sqlite3_column_int64(s, 1);
+    d->stored->origin = (uint64_t)sqlite3_column_int64(s, 2);
     d->state = sqlite3_column_type(s, 3) == SQLITE_NULL ? DELIVERY_FAILED : DELIVERY_WAITING;
     d->due_ms = sqlite3_column_int64(s, 3);
-    d->attempts = d->stored.attempts = (unsigned)sqlite3_column_int64(s, 4);
+    d->attempts = d->stored->attempts = (unsigned)sqlite3_column_int64(s, 4);
     d->created_ms = sqlite3_column_int64(s, 5);
     d->destination.url = copy_text(d->arena, s, 7, "", &failed);
     d->destination.secret = copy_text(d->arena, s, 8, NULL, &failed);
-    failed |= split_headers(d->arena, store_column_text(s, 9), &d->destination) != 0;
+    failed |= split_headers(d->arena, db_column_text(s, 9), &d->destination) != 0;
     d->destination.timeout_ms = sqlite3_column_int64(s, 10);
     d->destination.attempts = (unsigned)sqlite3_column_int64(s, 11);
     d->sender = copy_text(d->arena, s, 12, "", &failed);
     d->recipient = copy_text(d->arena, s, 13, "", &failed);
     d->last_status = sqlite3_column_int(s, 14);
     d->last_error = copy_text(d->arena, s, 15, "", &failed);
-    failed |= split_schedule(d->arena, store_column_text(s, 16), &d->destination) != 0;
+    failed |= split_schedule(d->arena, db_column_text(s, 16), &d->destination) != 0;
     d->destination.ca_file = copy_text(d->arena, s, 17, NULL, &failed);
     d->destination.client_cert = copy_text(d->arena, s, 18, NULL, &failed);
     d->destination.client_key = copy_text(d->arena, s, 19, NULL, &failed);
@@ -102,11 +102,11 @@ struct delivery *store_read_delivery(sqlite3_stmt *s)
 }
 
 /* Columns from `column`: file, bytes. */
-static int read_spill(struct store *store, sqlite3_stmt *s, int column, struct spill **out,
+static int read_spill(struct db *db, sqlite3_stmt *s, int column, struct spill **out,
                       const char **reason)
 {
     bool in_file = sqlite3_column_type(s, column) != SQLITE_NULL;
-    const char *file = in_file ? store_column_text(s, column) : NULL;
+    const char *file = in_file ? db_column_text(s, column) : NULL;
     const void *bytes = in_file ? NULL : sqlite3_column_blob(s, column + 1);
     size_t size = in_file ? 0 : (size_t)sqlite3_column_bytes(s, column + 1);
     if (in_file ? !file : size > 0 && !bytes)
@@ -116,7 +116,7 @@ static int read_spill(struct store *store, sqlite3_stmt *s, int column, struct s
         return *out ? 0 : -ENOMEM;
     }
     char path[4096];
-    snprintf(path, sizeof path, "%s/%s", store->bodies, file);
+    snprintf(path, sizeof path, "%s/%s", db->bodies, file);
     int code = spill_open(out, path);
     if (code != 0) {
         *reason = "a payload's file cannot be opened";
@@ -130,47 +130,47 @@ static int read_spill(struct store *store, sqlite3_stmt *s, int column, struct s
 }
 
 /* Steps to the only row. */
-static int step_to_row(struct store *store, enum statement which, int64_t row, sqlite3_stmt **s)
+static int step_to_row(struct db *db, enum statement which, int64_t row, sqlite3_stmt **s)
 {
-    *s = store_statement(store, which);
+    *s = db_statement(db, which);
     if (!*s)
         return -EIO;
     sqlite3_bind_int64(*s, 1, row);
     int rc = sqlite3_step(*s);
     if (rc == SQLITE_ROW)
         return 0;
-    int code = rc == SQLITE_DONE ? -ENOENT : store_failed(store, rc);
+    int code = rc == SQLITE_DONE ? -ENOENT : db_failed(db, rc);
     sqlite3_reset(*s);
     return code;
 }
 
-static int load_tail(struct store *store, int64_t row, struct spill **tail, const char **reason)
+static int load_tail(struct db *db, int64_t row, struct spill **tail, const char **reason)
 {
     sqlite3_stmt *s;
-    int code = step_to_row(store, LOAD_TAIL, row, &s);
+    int code = step_to_row(db, LOAD_TAIL, row, &s);
     if (code != 0) {
-        *reason = code == -ENOENT ? "its payload's end is missing" : store->error;
+        *reason = code == -ENOENT ? "its payload's end is missing" : db->error;
         return code == -ENOENT ? -EBADMSG : code;
     }
-    code = read_spill(store, s, 0, tail, reason);
+    code = read_spill(db, s, 0, tail, reason);
     sqlite3_reset(s);
     return code;
 }
 
-static int load_payload(struct store *store, int64_t row, struct payload **out, const char **reason)
+static int load_payload(struct db *db, int64_t row, struct payload **out, const char **reason)
 {
     sqlite3_stmt *s;
-    int code = step_to_row(store, LOAD_PAYLOAD, row, &s);
+    int code = step_to_row(db, LOAD_PAYLOAD, row, &s);
     if (code != 0) {
-        *reason = code == -ENOENT ? "its payload is missing" : store->error;
+        *reason = code == -ENOENT ? "its payload is missing" : db->error;
         return code == -ENOENT ? -EBADMSG : code;
     }
     struct spill *head = NULL, *tail = NULL;
     int64_t tail_row = sqlite3_column_int64(s, 0);
-    code = read_spill(store, s, 1, &head, reason);
+    code = read_spill(db, s, 1, &head, reason);
     sqlite3_reset(s);
     if (code == 0 && tail_row)
-        code = load_tail(store, tail_row, &tail, reason);
+        code = load_tail(db, tail_row, &tail, reason);
     if (code == 0 && !(*out = payload_new(head, tail)))
         code = -ENOMEM;
     if (code != 0) {
@@ -180,37 +180,37 @@ static int load_payload(struct store *store, int64_t row, struct payload **out, 
     return code;
 }
 
-int store_load_row(struct store *store, int64_t row, struct delivery **out)
+int db_load_row(struct db *db, int64_t row, struct delivery **out)
 {
     sqlite3_stmt *s;
-    int code = step_to_row(store, LOAD_DELIVERY, row, &s);
+    int code = step_to_row(db, LOAD_DELIVERY, row, &s);
     if (code != 0)
         return code;
-    *out = store_read_delivery(s);
+    *out = db_read_delivery(s);
     sqlite3_reset(s);
     return *out ? 0 : -ENOMEM;
 }
 
-int store_load_payload(struct store *store, struct delivery *d, const char **reason)
+int db_load_payload(struct db *db, struct delivery *d, const char **reason)
 {
     *reason = "out of memory";
-    return load_payload(store, d->stored.payload_row, &d->payload, reason);
+    return load_payload(db, d->stored->payload_row, &d->payload, reason);
 }
 
-int store_load(struct store *store, int64_t row, const struct delivery *previous,
-               struct delivery **out, const char **reason)
+int db_load(struct db *db, int64_t row, const struct delivery *previous, struct delivery **out,
+            const char **reason)
 {
     struct delivery *d;
     *reason = "out of memory";
-    int code = store_load_row(store, row, &d);
+    int code = db_load_row(db, row, &d);
     if (code != 0) {
-        *reason = code == -ENOMEM ? *reason : store->error;
+        *reason = code == -ENOMEM ? *reason : db->error;
         return code;
     }
-    if (previous && previous->stored.payload_row == d->stored.payload_row)
+    if (previous && previous->stored->payload_row == d->stored->payload_row)
         d->payload = payload_ref(previous->payload);
     else
-        code = store_load_payload(store, d, reason);
+        code = db_load_payload(db, d, reason);
     if (code == 0)
         *out = d;
     else
@@ -218,11 +218,10 @@ int store_load(struct store *store, int64_t row, const struct delivery *previous
     return code;
 }
 
-int store_next(struct store *store, enum store_table table, int64_t after, int64_t *row)
+int db_next(struct db *db, enum db_table table, int64_t after, int64_t *row)
 {
     sqlite3_stmt *s;
-    int code =
-        step_to_row(store, table == TABLE_DELIVERY ? NEXT_DELIVERY : NEXT_PAYLOAD, after, &s);
+    int code = step_to_row(db, table == TABLE_DELIVERY ? NEXT_DELIVERY : NEXT_PAYLOAD, after, &s);
     if (code != 0)
         return code;
     *row = sqlite3_column_int64(s, 0);
@@ -230,16 +229,16 @@ int store_next(struct store *store, enum store_table table, int64_t after, int64
     return 0;
 }
 
-int store_find(struct store *store, const char *id, int64_t *row, int64_t *payload_row)
+int db_find(struct db *db, const char *id, int64_t *row, int64_t *payload_row)
 {
-    sqlite3_stmt *s = store_statement(store, FIND);
+    sqlite3_stmt *s = db_statement(db, FIND);
     if (!s)
         return -EIO;
     sqlite3_bind_text(s, 1, id, -1, SQLITE_STATIC);
     int rc = sqlite3_step(s);
     *row = sqlite3_column_int64(s, 0);
     *payload_row = sqlite3_column_int64(s, 1);
-    int code = rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? -ENOENT : store_failed(store, rc);
+    int code = rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? -ENOENT : db_failed(db, rc);
     sqlite3_reset(s);
     sqlite3_clear_bindings(s);
     return code;

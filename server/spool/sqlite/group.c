@@ -1,9 +1,9 @@
 #include "group.h"
 
-#include "../base/log.h"
+#include "../../base/log.h"
 
 struct group {
-    struct store *store;
+    struct db *db;
     struct leases *leases;
     struct commit *commits;
     struct delivery *ends;
@@ -12,15 +12,15 @@ struct group {
 static void drop_leases(struct group *group, const struct commit *commit)
 {
     for (const struct delivery *d = commit->deliveries; d; d = d->next)
-        leases_drop(group->leases, d->stored.row);
+        leases_drop(group->leases, d->stored->row);
 }
 
 /* Leases are taken before the commit, since afterwards nothing may fail any more. */
 static int insert(struct group *group, struct commit *commit)
 {
-    int code = store_insert(group->store, commit->deliveries);
+    int code = db_insert(group->db, commit->deliveries);
     for (struct delivery *d = commit->deliveries; d && code == 0 && commit->lease; d = d->next)
-        code = leases_take(group->leases, d->stored.row, d->stored.origin);
+        code = leases_take(group->leases, d->stored->row, d->stored->origin, d->stored->lane);
     if (code != 0)
         drop_leases(group, commit);
     return code;
@@ -28,22 +28,22 @@ static int insert(struct group *group, struct commit *commit)
 
 static int end_attempt(struct group *group, struct delivery *d)
 {
-    if (d->stored.ending == ENDED_DELIVERED)
-        return store_remove(group->store, d->stored.row, d->stored.payload_row,
-                            d->stored.attempts > 0);
-    bool failed = d->stored.ending == ENDED_FAILED, changed;
-    int code = store_update(group->store, d, failed, &changed);
+    if (d->stored->ending == ENDED_DELIVERED)
+        return db_remove(group->db, d->stored->row, d->stored->payload_row,
+                         d->stored->attempts > 0);
+    bool failed = d->stored->ending == ENDED_FAILED, changed;
+    int code = db_update(group->db, d, failed, &changed);
     if (code == 0 && failed && changed && d->notice)
-        code = store_insert(group->store, d->notice);
+        code = db_insert(group->db, d->notice);
     return code;
 }
 
 /* Closes the mark that stands before one piece of work. 0: go on with the next one. */
 static int close_mark(struct group *group, int code)
 {
-    if (store_broken(group->store))
+    if (db_broken(group->db))
         return code;
-    return store_unmark(group->store, code == 0);
+    return db_unmark(group->db, code == 0);
 }
 
 /* `careful`: each piece fails for itself, unless the transaction goes down with it. Else the first
@@ -51,7 +51,7 @@ static int close_mark(struct group *group, int code)
 static int insert_all(struct group *group, bool careful)
 {
     for (struct commit *c = group->commits; c; c = c->next) {
-        int code = careful ? store_mark(group->store) : 0;
+        int code = careful ? db_mark(group->db) : 0;
         if (code == 0)
             code = c->status = insert(group, c);
         if (careful && (code = close_mark(group, code)) == 0)
@@ -65,12 +65,12 @@ static int insert_all(struct group *group, bool careful)
 static int end_all(struct group *group, bool careful)
 {
     for (struct delivery *d = group->ends; d; d = d->next) {
-        int code = careful ? store_mark(group->store) : 0;
+        int code = careful ? db_mark(group->db) : 0;
         if (code == 0)
             code = end_attempt(group, d);
         if (careful && code != 0)
             log_error("spool-failed", d->id, LOG_TEXT("at", "the end of an attempt"),
-                      LOG_TEXT("error", store_error(group->store)));
+                      LOG_TEXT("error", db_error(group->db)));
         if (careful && (code = close_mark(group, code)) == 0)
             continue;
         if (code != 0)
@@ -83,7 +83,7 @@ static int end_all(struct group *group, bool careful)
 static int try_transaction(struct group *group, bool careful, bool *piece)
 {
     *piece = false;
-    int code = store_begin(group->store);
+    int code = db_begin(group->db);
     if (code != 0)
         return code;
     code = insert_all(group, careful);
@@ -91,19 +91,18 @@ static int try_transaction(struct group *group, bool careful, bool *piece)
         code = end_all(group, careful);
     *piece = code != 0;
     if (code == 0)
-        code = store_commit(group->store);
+        code = db_commit(group->db);
     if (code != 0) {
-        store_undo(group->store);
+        db_undo(group->db);
         for (struct commit *c = group->commits; c; c = c->next)
             drop_leases(group, c);
     }
     return code;
 }
 
-int group_store(struct store *store, struct leases *leases, struct commit *commits,
-                struct delivery *ends)
+int group_store(struct db *db, struct leases *leases, struct commit *commits, struct delivery *ends)
 {
-    struct group group = {store, leases, commits, ends};
+    struct group group = {db, leases, commits, ends};
     bool piece;
     int code = try_transaction(&group, false, &piece);
     if (code != 0 && piece)

@@ -8,13 +8,11 @@
 #define MXHOOK_SPOOL_GROUP_H
 
 #include "leases.h"
-#include "store.h"
-
-enum ending { ENDED_DELIVERED, ENDED_RETRY, ENDED_FAILED, ENDED_RELEASED };
+#include "db.h"
 
 /* Stores them (either may be NULL), and takes the leases that the commits ask for. 0: the commits'
  * statuses are set; or a negative errno: nothing of it was stored. The spool's thread. */
-int group_store(struct store *store, struct leases *leases, struct commit *commits,
+int group_store(struct db *db, struct leases *leases, struct commit *commits,
                 struct delivery *ends);
 
 #endif
