@@ -14,14 +14,18 @@ enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 int cli_check(int argc, char **argv);
 int cli_config(int argc, char **argv);
 int cli_payload(int argc, char **argv);
+int cli_health(int argc, char **argv);
 int cli_history(int argc, char **argv);
+int cli_log(int argc, char **argv);
 int cli_queue(int argc, char **argv);
 int cli_queue_export(const char *config_path, const char *to); /* for cli_queue() */
+int cli_reload(int argc, char **argv);
 int cli_route(int argc, char **argv);
 int cli_run(int argc, char **argv);
 int cli_test(int argc, char **argv);
 int cli_send(int argc, char **argv);
 int cli_sink(int argc, char **argv);
+int cli_status(int argc, char **argv);
 int cli_version(int argc, char **argv);
 
 /* What --config defaults to. */

@@ -62,6 +62,13 @@ void config_unref(struct config *config)
     free(config->access.unlimited);
     free(config->access.xclient);
     free(config->access.proxies);
+    free(config->admin.listen);
+    for (size_t n = 0; n < config->admin.login_count; n++) {
+        free(config->admin.logins[n].name);
+        free_secret(config->admin.logins[n].secret);
+    }
+    free(config->admin.logins);
+    free_list(config->admin.hosts, config->admin.host_count);
     free(config->rules.directory);
     free_list(config->rules.reserved_headers, config->rules.reserved_header_count);
     free(config->spool.directory);

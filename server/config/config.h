@@ -41,8 +41,9 @@ struct listen_address {
     int port;       /* 0: the kernel picks one, which the log names */
     enum listen_tls tls; /* the rest: of smtp.listen only */
     enum listen_auth auth;
-    bool lmtp;  /* LMTP (RFC 2033), not SMTP */
-    bool proxy; /* each connection begins with a PROXY header */
+    bool lmtp;      /* LMTP (RFC 2033), not SMTP */
+    bool proxy;     /* each connection begins with a PROXY header */
+    bool own_group; /* a Unix-domain socket's file is for its owner and group only */
 };
 
 struct user {
@@ -187,6 +188,31 @@ struct auth_config {
     int64_t timeout_ms; /* of all look-ups of a message, after its end */
 };
 
+/* What somebody may do in the admin room: each what those before may, too. */
+enum admin_role {
+    ADMIN_NOBODY,
+    ADMIN_VIEW,    /* figures, lists; nothing of a message's content */
+    ADMIN_READ,    /* also messages and payloads */
+    ADMIN_OPERATE, /* also changes */
+};
+
+struct admin_login {
+    char *name;
+    char *
+        secret; /* a user's: a hash of crypt(5); a token's: itself, or a reference (deliver/reference.h) */
+    enum admin_role role;
+    bool token;
+};
+
+struct admin_config {
+    struct listen_address *listen;
+    size_t listen_count; /* 0: there is no admin room */
+    struct admin_login *logins;
+    size_t login_count;
+    char **hosts; /* names that a Host header may have, in lower case */
+    size_t host_count;
+};
+
 struct config {
     char *path;     /* the file, as given */
     char *hostname; /* in the greeting, and the authserv-id (RFC 8601) */
@@ -199,6 +225,7 @@ struct config {
     struct rules_config rules;
     struct spool_config spool;
     struct history_config history;
+    struct admin_config admin;
     struct deliver_config deliver;
     struct forward_config forward;
     struct dns_config dns;

@@ -125,6 +125,46 @@ static void read_tls(lua_State *L, struct tls_config *tls)
     lua_pop(L, 1);
 }
 
+/* A list has a name, its role, its secret, the next name, and so on. */
+static void read_logins(lua_State *L, const char *option, bool token, struct admin_config *admin)
+{
+    lua_getfield(L, 1, option);
+    size_t count = lua_isnil(L, -1) ? 0 : lua_objlen(L, -1) / 3;
+    struct admin_login *logins =
+        realloc(admin->logins, (admin->login_count + count + 1) * sizeof *logins);
+    admin->logins = check_memory(L, logins);
+    for (size_t i = 0; i < count; i++) {
+        struct admin_login *login = &logins[admin->login_count++];
+        *login = (struct admin_login){.token = token};
+        login->name = check_memory(L, strdup(item(L, 3 * i)));
+        login->role = (enum admin_role)atoi(item(L, 3 * i + 1));
+        login->secret = check_memory(L, strdup(item(L, 3 * i + 2)));
+    }
+    lua_pop(L, 1);
+}
+
+static void read_admin(lua_State *L, struct admin_config *admin)
+{
+    lua_getfield(L, 1, "admin.listen");
+    bool any = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (any)
+        read_addresses(L, "admin.listen", &admin->listen, &admin->listen_count);
+    for (size_t i = 0; i < admin->listen_count; i++)
+        admin->listen[i].own_group = true;
+    read_logins(L, "admin.users", false, admin);
+    read_logins(L, "admin.tokens", true, admin);
+    lua_getfield(L, 1, "admin.hosts");
+    any = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (!any)
+        return;
+    admin->hosts = list(L, "admin.hosts", sizeof *admin->hosts, &admin->host_count);
+    for (size_t i = 0; i < admin->host_count; i++)
+        admin->hosts[i] = check_memory(L, strdup(item(L, i)));
+    lua_pop(L, 1);
+}
+
 static void read_smtp(lua_State *L, struct smtp_config *smtp)
 {
     read_listen(L, smtp);
@@ -292,6 +332,7 @@ int config_read_values(lua_State *L)
     config->history.max_size = (uint64_t)number(L, "history.max_size");
     config->history.bodies = (enum history_bodies)number(L, "history.bodies");
     config->history.subjects = boolean(L, "history.subjects");
+    read_admin(L, &config->admin);
     read_deliver(L, &config->deliver);
     read_forward(L, config);
     read_dns(L, &config->dns);
