@@ -6,17 +6,11 @@
 #include <string.h>
 
 #include "auth/auth.h"
-#include "auth/policy.h"
-#include "base/clock.h"
-#include "deliver/srs.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "history/history.h"
-#include "mail/message.h"
-#include "mail/payload.h"
 #include "outcome.h"
-#include "outgoing.h"
-#include "rules/ruleset.h"
+#include "processing.h"
 #include "base/task.h"
 
 struct worker {
@@ -33,26 +27,24 @@ struct workers {
     size_t started;
 };
 
+/* The rules that were asked for a recipient, and what they answered: a line each. */
+struct asked {
+    char *text;
+    size_t size;
+};
+
 /* A transaction on its way through a worker and the spool. */
 struct job {
     struct task task; /* the workers', then the loop's */
     struct workers *workers;
-    struct config *config;
-    struct transaction *transaction;
-    struct auth_result *auth;
-    struct message *message;
-    struct verdict **verdicts; /* one for each recipient */
-    char **asked; /* of each recipient: the rules that were asked; NULL: nobody wants to know */
+    struct processing processing;   /* its config is a reference */
     struct history_message *record; /* for the history; NULL: none */
-    struct outgoing outgoing;
+    struct asked *asked;            /* of each recipient; NULL: nobody wants to know */
     struct commit commit;
     worker_done done;
     void *context;
 };
 
-static int run_rules(struct job *job, size_t state);
-static void begin_outgoing(struct job *job);
-static void make_record(struct job *job);
 static void answer_on_loop(struct task *task, void *context);
 static void committed(struct commit *commit);
 
@@ -62,97 +54,13 @@ static void log_failure(const struct transaction *t, const char *what, int code)
                 LOG_TEXT("error", strerror(-code)));
 }
 
-static void count_auth(const struct auth_result *auth)
-{
-    metric_add(METRIC_AUTH_RESULTS_TOTAL, 1, "spf", auth_code_name(auth->spf.code));
-    for (size_t i = 0; i < auth->dkim_count; i++)
-        metric_add(METRIC_AUTH_RESULTS_TOTAL, 1, "dkim", auth_code_name(auth->dkim[i].code));
-    metric_add(METRIC_AUTH_RESULTS_TOTAL, 1, "dmarc", auth_code_name(auth->dmarc.code));
-}
-
-static int authenticate(struct job *job)
-{
-    struct transaction *t = job->transaction;
-    if (!t->check)
-        return 0;
-    int code = auth_conclude(t->check, &job->auth);
-    if (code != 0)
-        return code;
-    count_auth(job->auth);
-    t->auth = job->auth;
-    t->envelope.received_spf = job->auth->received_spf;
-    t->envelope.authentication_results = job->auth->authentication_results;
-    t->envelope.client_name = job->auth->iprev.name;
-    policy_log(t->id, &job->config->auth, job->auth);
-    return 0;
-}
-
-static bool is_refused(const struct job *job)
-{
-    struct transaction *t = job->transaction;
-    return job->auth && policy_refuses(&job->config->auth, &t->envelope, job->auth, &t->reply);
-}
-
-/* The way through the rooms. *at says which one failed, where 0 is not returned. */
-static int lead(struct job *job, size_t state, const char **at)
-{
-    struct transaction *t = job->transaction;
-    struct error err = {""};
-    *at = "auth";
-    int code = authenticate(job);
-    if (code != 0 || is_refused(job))
-        return code;
-    *at = "parse";
-    code = message_parse(t->data, t->received_ms / 1000, &job->message, &err);
-    if (code != 0)
-        return code;
-    *at = "rules";
-    code = run_rules(job, state);
-    if (code != 0)
-        return code;
-    *at = "render";
-    begin_outgoing(job);
-    bool store = false;
-    code = outgoing_check(&job->outgoing);
-    if (code == 0)
-        code = outcome_decide(t, job->verdicts, &store);
-    if (code != 0 || !store)
-        return code;
-    code = outgoing_make(&job->outgoing);
-    job->commit.deliveries = job->outgoing.deliveries;
-    return code;
-}
-
-/* Runs on a worker. Ends by handing the job to the spool, or back to the loop. */
-static void process(struct task *task, void *context)
-{
-    struct job *job = (struct job *)task;
-    struct worker *worker = context;
-    const char *at;
-    int code = lead(job, worker->index, &at);
-    make_record(job);
-    if (code != 0) {
-        log_failure(job->transaction, at, code);
-        outcome_fail(job->transaction, code);
-    } else if (job->commit.deliveries) {
-        spool_commit(job->workers->spool, &job->commit);
-        return;
-    }
-    job->task.run = answer_on_loop;
-    loop_queue_push(job->workers->answers, &job->task);
-}
-
 /* ---- For the history ---- */
-
-struct asked {
-    char *text; /* a line for each rule */
-    size_t size;
-};
 
 /* What there is no memory for is left out. */
 static void note_asked(void *context, const char *rule, const char *answer)
 {
-    struct asked *asked = context;
+    struct job *job = context;
+    struct asked *asked = &job->asked[job->processing.recipient];
     size_t more = strlen(rule) + strlen(answer) + 3;
     if (asked->size + more > HISTORY_ASKED_MAX)
         return;
@@ -163,87 +71,63 @@ static void note_asked(void *context, const char *rule, const char *answer)
     asked->size += (size_t)snprintf(text + asked->size, more, "%s\t%s\n", rule, answer);
 }
 
+static void begin_record(struct job *job)
+{
+    struct processing *p = &job->processing;
+    if (!history_is_on())
+        return;
+    job->asked = calloc(p->transaction->envelope.recipient_count, sizeof *job->asked);
+    if (!job->asked)
+        return;
+    p->trace = note_asked;
+    p->trace_context = job;
+}
+
+/* What is known before the reply. */
 static void make_record(struct job *job)
 {
-    if (history_is_on())
-        job->record = history_message_new(job->transaction, job->message, job->verdicts,
-                                          (const char *const *)job->asked, job->commit.deliveries);
+    struct processing *p = &job->processing;
+    if (!job->asked)
+        return;
+    job->record =
+        history_message_new(p->transaction, p->message, p->verdicts, job->commit.deliveries);
+    for (size_t i = 0; i < p->transaction->envelope.recipient_count; i++) {
+        history_message_asked(job->record, i, job->asked[i].text);
+        free(job->asked[i].text);
+    }
+    free(job->asked);
 }
 
 static void note_record(struct job *job)
 {
     if (!job->record)
         return;
-    history_message_end(job->record, job->transaction);
+    history_message_end(job->record, job->processing.transaction);
     history_note_message(job->record);
 }
 
-static int run_rules_for(struct job *job, size_t state, size_t index)
+/* Runs on a worker. Ends by handing the job to the spool, or back to the loop. */
+static void process(struct task *task, void *context)
 {
-    struct transaction *t = job->transaction;
-    struct header_list headers = {0};
-    struct asked asked = {NULL, 0};
-    struct rules_input input = {
-        job->message, t, t->envelope.recipients[index], &headers, job->asked ? note_asked : NULL,
-        &asked};
-    struct receiver receiver = ruleset_receiver(t->rules, job->config->hostname);
-    int code = payload_headers(job->message, &t->envelope, input.recipient, &receiver,
-                               job->message->arena, &headers);
-    if (code == 0)
-        code = ruleset_run(t->rules, state, &input, &job->verdicts[index]);
-    header_list_free(&headers);
-    if (job->asked)
-        job->asked[index] = asked.text;
-    return code;
-}
-
-/* A bounce to a sender that we have rewritten passes no rules: *verdict is then set. */
-static int reverse_bounce(struct job *job, const char *recipient, struct verdict **verdict)
-{
-    char original[SRS_SIZE];
-    const struct transaction *t = job->transaction;
-    if (!t->bounce ||
-        srs_reverse(&job->config->forward, recipient, t->received_ms / 1000, original) != SRS_VALID)
-        return 0;
-    *verdict = verdict_to(original, "srs");
-    log_info("ruled", t->id, LOG_TEXT("recipient", recipient), LOG_TEXT("verdict", "deliver"),
-             LOG_TEXT("rule", "srs"), LOG_TEXT("to", original));
-    return *verdict ? 0 : -ENOMEM;
-}
-
-static void count_verdict(const struct verdict *verdict)
-{
-    metric_add(METRIC_RECIPIENTS_TOTAL, 1, verdict_name(verdict->kind));
-}
-
-static int run_rules(struct job *job, size_t state)
-{
-    size_t count = job->transaction->envelope.recipient_count;
-    job->verdicts = calloc(count, sizeof *job->verdicts);
-    if (!job->verdicts)
-        return -ENOMEM;
-    if (history_is_on())
-        job->asked = calloc(count, sizeof *job->asked);
-    int code = 0;
-    for (size_t i = 0; i < count && code == 0; i++) {
-        code = reverse_bounce(job, job->transaction->envelope.recipients[i], &job->verdicts[i]);
-        if (code == 0 && !job->verdicts[i])
-            code = run_rules_for(job, state, i);
-        if (code == 0)
-            count_verdict(job->verdicts[i]);
+    struct job *job = (struct job *)task;
+    struct worker *worker = context;
+    struct processing *p = &job->processing;
+    bool store;
+    begin_record(job);
+    int code = processing_decide(p, worker->index, &store);
+    if (code == 0 && store)
+        code = processing_render(p);
+    job->commit.deliveries = p->outgoing.deliveries;
+    make_record(job);
+    if (code != 0) {
+        log_failure(p->transaction, p->at, code);
+        outcome_fail(p->transaction, code);
+    } else if (job->commit.deliveries) {
+        spool_commit(job->workers->spool, &job->commit);
+        return;
     }
-    return code;
-}
-
-static void begin_outgoing(struct job *job)
-{
-    job->outgoing = (struct outgoing){
-        .config = job->config,
-        .transaction = job->transaction,
-        .message = job->message,
-        .verdicts = job->verdicts,
-        .spool = job->workers->spool,
-    };
+    job->task.run = answer_on_loop;
+    loop_queue_push(job->workers->answers, &job->task);
 }
 
 /* On the loop: what was not stored is not acknowledged. */
@@ -251,37 +135,24 @@ static void committed(struct commit *commit)
 {
     struct job *job = commit->context;
     if (commit->status != 0) {
-        log_failure(job->transaction, "spool", commit->status);
-        outcome_fail_stored(job->transaction, job->verdicts, commit->status);
+        struct processing *p = &job->processing;
+        log_failure(p->transaction, "spool", commit->status);
+        outcome_fail_stored(p->transaction, p->verdicts, commit->status);
         job->commit.deliveries = NULL;
-        outgoing_drop(&job->outgoing);
+        outgoing_drop(&p->outgoing);
     }
     answer_on_loop(&job->task, NULL);
-}
-
-static void job_free(struct job *job)
-{
-    for (size_t i = 0; job->verdicts && i < job->transaction->envelope.recipient_count; i++)
-        verdict_free(job->verdicts[i]);
-    for (size_t i = 0; job->asked && i < job->transaction->envelope.recipient_count; i++)
-        free(job->asked[i]);
-    free(job->asked);
-    free(job->verdicts);
-    outgoing_free(&job->outgoing);
-    message_free(job->message);
-    auth_result_free(job->auth);
-    config_unref(job->config);
-    free(job);
 }
 
 static void answer_on_loop(struct task *task, void *context)
 {
     (void)context;
     struct job *job = (struct job *)task;
-    struct transaction *t = job->transaction;
+    struct transaction *t = job->processing.transaction;
     struct delivery *leased = NULL;
     outcome_log(t);
     note_record(job);
+    transaction_settle(t);
     if (job->commit.lease) {
         leased = job->commit.deliveries;
         job->commit.deliveries = NULL;
@@ -291,12 +162,11 @@ static void answer_on_loop(struct task *task, void *context)
         job->commit.deliveries = d->next;
         delivery_free(d);
     }
-    t->auth = NULL;
-    t->envelope.received_spf = t->envelope.authentication_results = NULL;
-    t->envelope.client_name = NULL;
     worker_done done = job->done;
     void *done_context = job->context;
-    job_free(job);
+    processing_end(&job->processing);
+    config_unref(job->processing.config);
+    free(job);
     done(done_context, t, leased);
 }
 
@@ -318,8 +188,8 @@ void workers_submit(struct workers *workers, struct config *config, struct trans
         return;
     }
     job->workers = workers;
-    job->config = config_ref(config);
-    job->transaction = transaction;
+    job->processing = (struct processing){
+        .config = config_ref(config), .transaction = transaction, .spool = workers->spool};
     job->done = done;
     job->context = context;
     job->commit.lease = lease;

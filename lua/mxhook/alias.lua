@@ -13,6 +13,9 @@
 local core = require "mxhook.core"
 local rule = require "mxhook.rule"
 
+local ipairs, next, pairs, pcall, setmetatable, tonumber, type = ipairs, next, pairs, pcall, setmetatable, tonumber, type
+local insert, sort, raw_metatable = table.insert, table.sort, debug.getmetatable
+
 local regex = core.regex
 
 local alias = {}
@@ -39,7 +42,7 @@ local function substitute(value, group)
     if type(value) ~= "table" then return value end
     local copy = {}
     for key, item in next, value do copy[key] = substitute(item, group) end
-    return setmetatable(copy, debug.getmetatable(value)) -- an answer of route's stays one
+    return setmetatable(copy, raw_metatable(value)) -- an answer of route's stays one
 end
 
 -- The numbers that stand after a $ in the value's strings, as a set.
@@ -74,13 +77,13 @@ function add.regex(found, key, value)
                 .. "group(s)"):format(key, digit, code:groups()))
         end
     end
-    table.insert(found.regexes,
+    insert(found.regexes,
         { text = pattern, code = code, value = value, groups = next(wanted) ~= nil })
 end
 
 function add.wildcard(found, key, value)
     local pattern = "^\\Q" .. key:gsub("%*", "\\E.*\\Q") .. "\\E$"
-    table.insert(found.wildcards, { text = key, code = compile(key, pattern, "is"), value = value })
+    insert(found.wildcards, { text = key, code = compile(key, pattern, "is"), value = value })
 end
 
 function add.exact(found, key, value)
@@ -114,8 +117,8 @@ local function read(entries)
             or "exact"
         add[kind](found, key, value)
     end
-    table.sort(found.regexes, by_length)
-    table.sort(found.wildcards, by_length)
+    sort(found.regexes, by_length)
+    sort(found.wildcards, by_length)
     return found
 end
 
@@ -126,11 +129,33 @@ local function match_regex(regexes, address)
     end
 end
 
+-- Is a segment of a URL's path "." or ".."? "/tenants/$1/new" with ".." for $1 is "/new", and no encoding keeps
+-- every server from taking it so.
+local function has_dot_segment(value)
+    if type(value) == "string" then
+        for destination in value:gmatch("[^,]+") do
+            local path = destination:match("://[^/?#]*([^?#]*)") or ""
+            for segment in path:gmatch("[^/]+") do
+                segment = segment:gsub("%%2[eE]", ".")
+                if segment == "." or segment == ".." then return true end
+            end
+        end
+    elseif type(value) == "table" then
+        for _, item in next, value do
+            if has_dot_segment(item) then return true end
+        end
+    end
+    return false
+end
+
+-- Nil where a group would change the destination's shape after all: then the key does not serve the address.
 local function expand(entry, groups)
     if not entry.groups then return entry.value end
-    return substitute(entry.value, function(digit)
+    local value = substitute(entry.value, function(digit)
         return groups[tonumber(digit) + 2] or ""
     end)
+    if has_dot_segment(value) then return nil end
+    return value
 end
 
 local function find(found, recipient)

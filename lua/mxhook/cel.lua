@@ -1,6 +1,9 @@
 --- cel: the Common Expression Language over a message, for route.cel.
 --
---   subject, body, text, html, sender, recipient, from, message_id, helo, client_ip, client_name, user,
+--   recipient, localpart, tag, domain   of the recipient, in lower case, the domain as A-label (xn--); "" where none
+--   now                       timestamp, of receipt; the sender's Date is a claim
+--   automatic                 "reply", "list", "bounce", "report", or ""
+--   subject, body, text, html, sender, from, message_id, helo, client_ip, client_name, user,
 --   spf, dkim, dmarc, iprev   strings ("" where the message has none; "none" for the last four)
 --   dnsbl                     a list of the blocklists' zones that have the client
 --   to, cc                    lists of addresses
@@ -13,6 +16,10 @@
 local compile = require "mxhook.cel.compile"
 local rule = require "mxhook.rule"
 local values = require "mxhook.cel.values"
+
+local error, getmetatable, pairs, pcall, rawget, rawset, setmetatable, type = error, getmetatable, pairs, pcall, rawget,
+    rawset, setmetatable, type
+local sort, max, raw_metatable = table.sort, math.max, debug.getmetatable
 
 local cel = {}
 
@@ -89,10 +96,10 @@ function helpers.iprev(msg) return word(msg.auth.iprev) end
 -- The zones that list the client.
 function helpers.dnsbl(msg)
     local zones, lists = {}, msg.auth.dnsbl
-    for zone, answer in debug.getmetatable(lists).__pairs(lists) do -- a userdata
+    for zone, answer in raw_metatable(lists).__pairs(lists) do -- a userdata
         if answer.listed then zones[#zones + 1] = zone end
     end
-    table.sort(zones)
+    sort(zones)
     return values.list(zones)
 end
 
@@ -110,7 +117,12 @@ local variables = {
     text = { code = '(V.text or "")', type = "string" },
     html = { code = '(V.html or "")', type = "string" },
     sender = { code = "V.envelope.sender", type = "string" },
-    recipient = { code = "V.envelope.recipient", type = "string" },
+    recipient = { code = "V.envelope.address", type = "string" },
+    localpart = { code = "V.envelope.localpart", type = "string" },
+    tag = { code = '(V.envelope.tag or "")', type = "string" },
+    domain = { code = "V.envelope.domain", type = "string" },
+    automatic = { code = '(V.automatic or "")', type = "string" },
+    now = { code = "R.timestamp(V.received, 0)", type = "google.protobuf.Timestamp" },
     client_ip = { code = "V.envelope.client_ip", type = "string" },
     client_name = { code = '(V.envelope.client_name or "")', type = "string" },
     dnsbl = { code = "H.dnsbl(V)", type = "list" },
@@ -137,7 +149,7 @@ local function point_at(text, pos)
         if at < pos then from = at + 1 end
     end
     local line = text:sub(from):match("^[^\r\n]*")
-    return ("\n    %s\n    %s^"):format(line, (line:sub(1, math.max(pos - from, 0)):gsub("[^\t]", " ")))
+    return ("\n    %s\n    %s^"):format(line, (line:sub(1, max(pos - from, 0)):gsub("[^\t]", " ")))
 end
 
 local function describe(failure, text)
@@ -149,7 +161,7 @@ local function suggest(name, others)
     local names = others or {}
     if not others then
         for variable in pairs(variables) do names[#names + 1] = variable end
-        table.sort(names)
+        sort(names)
     end
     return rule.suggest(name, names)
 end
@@ -163,6 +175,9 @@ function cel.compile(text)
         error(("it gives %s, but true or false is needed"):format(kind) .. point_at(text, 1), 0)
     end
     return function(msg)
+        if type(msg) ~= "userdata" or getmetatable(msg) ~= "msg" then
+            error("an expression is asked about msg, not about a " .. type(msg), 0)
+        end
         local done, result = pcall(test, msg)
         if not done then error(describe(result, text) or result, 0) end
         if type(result) ~= "boolean" then

@@ -3,6 +3,9 @@
 local rule = require "mxhook.rule"
 local sandbox = require "mxhook.sandbox"
 
+local error, ipairs, load, next, pcall, tostring, type = error, ipairs, load, next, pcall, tostring, type
+local concat, insert, getinfo = table.concat, table.insert, debug.getinfo
+
 local loader = {}
 
 local EXPECTED = "a rule, or a list of rules, was expected; a rule is a function of msg, or one made by "
@@ -11,11 +14,11 @@ local EXPECTED = "a rule, or a list of rules, was expected; a rule is a function
 -- A rule as a function, the name that the log gives it, and how to ask it about a recipient.
 local function add(rules, value)
     local parts = rule.parts(value)
-    local info = not parts and debug.getinfo(value, "S")
-    table.insert(rules.functions, parts and parts.answer or value)
-    table.insert(rules.names, parts and parts.source
+    local info = not parts and getinfo(value, "S")
+    insert(rules.functions, parts and parts.answer or value)
+    insert(rules.names, parts and parts.source
         or ("%s:%d"):format(info.source:gsub("^[@=]", ""), info.linedefined))
-    table.insert(rules.serves, parts and parts.serves or false)
+    insert(rules.serves, parts and parts.serves or false)
     rules.aliases = rules.aliases + (parts and parts.aliases or 0)
 end
 
@@ -99,11 +102,11 @@ function loader.load(sources, options)
             end
             rule.end_file(source.name)
             if not ok then
-                table.insert(errors, locate(options.directory, source.name, value))
+                insert(errors, locate(options.directory, source.name, value))
             end
         end
     end
-    if #errors > 0 then return nil, table.concat(errors, "\n") end
+    if #errors > 0 then return nil, concat(errors, "\n") end
     return rules.functions, rules.names, rules.serves, rules.aliases
 end
 

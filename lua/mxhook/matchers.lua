@@ -6,6 +6,9 @@
 local regex = require "mxhook.core".regex
 local rule = require "mxhook.rule"
 
+local ipairs, next, pcall, require, tostring, type = ipairs, next, pcall, require, tostring, type
+local concat = table.concat
+
 local matchers = {}
 
 -- A pattern as it stands, or between slashes with flags after them.
@@ -20,7 +23,7 @@ local function compile(field, text)
 end
 
 local fields = {
-    { "recipient", function(msg) return msg.envelope.recipient end },
+    { "recipient", function(msg) return msg.envelope.address end },
     { "sender", function(msg) return msg.envelope.sender end },
     { "subject", function(msg) return msg.subject end },
     { "body", function(msg) return msg.text end, function(msg) return msg.html end },
@@ -35,7 +38,7 @@ local function check_table(name, given, known)
         for _, other in ipairs(known) do found = found or other == key end
         if not found then
             rule.fail(type(key) == "string" and key, ("%s: there is no '%s'; there is %s%s"):format(name,
-                tostring(key), table.concat(known, ", "),
+                tostring(key), concat(known, ", "),
                 type(key) == "string" and rule.suggest(key, known) or ""))
         end
     end

@@ -1,5 +1,7 @@
 --- What somebody may have meant who wrote a name that there is not.
 
+local ipairs, floor, max, min = ipairs, math.floor, math.max, math.min
+
 -- The distance of two words in insertions, deletions, replacements and swaps of neighbours.
 local function distance(a, b)
     local before, row = {}, {}
@@ -8,9 +10,9 @@ local function distance(a, b)
         local current = { [0] = i }
         for j = 1, #b do
             local same = a:byte(i) == b:byte(j)
-            current[j] = math.min(row[j] + 1, current[j - 1] + 1, row[j - 1] + (same and 0 or 1))
+            current[j] = min(row[j] + 1, current[j - 1] + 1, row[j - 1] + (same and 0 or 1))
             if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
-                current[j] = math.min(current[j], before[j - 2] + 1)
+                current[j] = min(current[j], before[j - 2] + 1)
             end
         end
         before, row = row, current
@@ -20,7 +22,7 @@ end
 
 --- `text` with the one of `names` that is near to `name`, in any case, for its %s; "" where none is.
 return function(name, names, text)
-    local best, least = nil, math.max(1, math.floor(#name / 3)) + 1
+    local best, least = nil, max(1, floor(#name / 3)) + 1
     for _, candidate in ipairs(names) do
         local far = distance(name:lower(), candidate:lower())
         if far < least then best, least = candidate, far end

@@ -6,17 +6,26 @@
 
 local compile = require "mxhook.core".regex.compile
 
+local error, select, setmetatable, tonumber, tostring, type, unpack = error, select, setmetatable, tonumber, tostring,
+    type, unpack
+local concat, max = table.concat, math.max
+
 local rex = {}
+
+-- What rex.new() made, and its compiled pattern, which no rule gets hold of.
+local code_of = setmetatable({}, { __mode = "k" })
 
 local MAX_CACHED = 200
 local cache, cached = {}, 0
 
 local function compiled(pattern, flags)
-    if type(pattern) == "table" then return pattern.code end
+    local made = code_of[pattern or 0]
+    if made then return made end
     if type(pattern) ~= "string" then
         error("rex: a pattern was expected, not a " .. type(pattern), 3)
     end
     flags = flags or ""
+    if type(flags) ~= "string" then error("rex: flags are letters in a string, not a " .. type(flags), 3) end
     local key = flags .. "/" .. pattern
     local found = cache[key]
     if not found then
@@ -115,7 +124,7 @@ function rex.gsub(subject, pattern, replacement, limit, flags)
         local groups = code:groups() > 0 and { ... } or { whole }
         local with = replacement
         if type(with) == "function" then
-            with = with(unpack(groups, 1, math.max(code:groups(), 1)))
+            with = with(unpack(groups, 1, max(code:groups(), 1)))
         elseif type(with) == "table" then
             with = with[groups[1]]
         else
@@ -127,7 +136,7 @@ function rex.gsub(subject, pattern, replacement, limit, flags)
     end
     each_match(code, subject, add)
     pieces[#pieces + 1] = subject:sub(at)
-    return table.concat(pieces), count
+    return concat(pieces), count
 end
 
 --- An iterator over what stands between matches, then the match's groups.
@@ -157,17 +166,20 @@ function rex.count(subject, pattern, flags)
 end
 
 local methods = {}
-methods.__index = methods
-methods.__metatable = "regex"
-function methods:match(subject, init) return match(self.code, subject, init) end
-function methods:find(subject, init) return exec(self.code, subject, init) end
+function methods:match(subject, init) return match(compiled(self), subject, init) end
+function methods:find(subject, init) return exec(compiled(self), subject, init) end
 function methods:gmatch(subject) return rex.gmatch(subject, self) end
 function methods:gsub(subject, replacement, limit) return rex.gsub(subject, self, replacement, limit) end
 function methods:count(subject) return rex.count(subject, self) end
 
+-- A function, not the table: that is shared by all files, and `regex.__index` would hand it out.
+local object = { __index = function(_, name) return methods[name] end, __metatable = "regex" }
+
 --- The pattern compiled once: an object with :match, :find, :gmatch, :gsub, :count.
 function rex.new(pattern, flags)
-    return setmetatable({ code = compiled(pattern, flags) }, methods)
+    local made = setmetatable({}, object)
+    code_of[made] = compiled(pattern, flags)
+    return made
 end
 
 return rex

@@ -6,6 +6,8 @@
 local core = require "mxhook.core"
 local nearest = require "mxhook.nearest"
 
+local error, setmetatable, getinfo = error, setmetatable, debug.getinfo
+
 local rule = {}
 
 local made = { __metatable = "rule" }
@@ -48,7 +50,7 @@ end
 -- `return alias {...}` is a tail call, which leaves no frame of the file: then it is the last return.
 local function caller()
     for level = 3, 30 do
-        local info = debug.getinfo(level, "Sl")
+        local info = getinfo(level, "Sl")
         if not info then break end
         if info.source:sub(1, 1) == "@" then return info.source:sub(2), info.currentline end
     end

@@ -9,18 +9,35 @@ local rex = require "mxhook.rex"
 
 local sandbox = {}
 
+-- Our own copies of all that is called here: what a rule could do to a library must not matter.
 local getmetatable, setmetatable, type, select, error = getmetatable, setmetatable, type, select, error
-local raw_metatable = debug.getmetatable
+local next, pairs, ipairs, pcall, load, require = next, pairs, ipairs, pcall, load, require
+local tostring, tonumber, rawget, rawset, collectgarbage = tostring, tonumber, rawget, rawset, collectgarbage
+local concat, find, sub, format = table.concat, string.find, string.sub, string.format
+local running, create, native_resume = coroutine.running, coroutine.create, coroutine.resume
+local gmatch, raw_metatable, main = string.gmatch, debug.getmetatable, _G
 
---- A read-only view of a library.
-local function protect(library, name)
+-- An iterator that keeps its table to itself: the values of pairs() would hand it out.
+local function each_of(library)
+    local key
+    return function()
+        local value
+        key, value = next(library, key)
+        return key, value
+    end
+end
+
+--- A read-only view of a copy of a library: so a file that got at the table would have but its own.
+local function protect(original, name)
+    local library = {}
+    for key, value in next, original do library[key] = value end
     return setmetatable({}, {
         __index = library,
         __newindex = function(_, key)
-            error(("%s.%s cannot be set: libraries are read-only"):format(name, tostring(key)), 2)
+            error(format("%s.%s cannot be set: libraries are read-only", name, tostring(key)), 2)
         end,
-        __call = (raw_metatable(library) or {}).__call,
-        __pairs = function() return next, library, nil end,
+        __call = (raw_metatable(original) or {}).__call,
+        __pairs = function() return each_of(library) end,
         __metatable = false,
     })
 end
@@ -44,12 +61,12 @@ local MAX_NESTED_COROUTINES = 100
 local depth_of = setmetatable({}, { __mode = "k" })
 
 local function resume(thread, ...)
-    local depth = (depth_of[coroutine.running() or false] or 0) + 1
+    local depth = (depth_of[running() or false] or 0) + 1
     if depth > MAX_NESTED_COROUTINES then
         return false, "more than " .. MAX_NESTED_COROUTINES .. " coroutines in each other"
     end
     if type(thread) == "thread" then depth_of[thread] = depth end
-    return coroutine.resume(thread, ...)
+    return native_resume(thread, ...)
 end
 
 local function pass_on(ok, ...)
@@ -58,7 +75,7 @@ local function pass_on(ok, ...)
 end
 
 local function wrap(f)
-    local thread = coroutine.create(f)
+    local thread = create(f)
     return function(...) return pass_on(resume(thread, ...)) end
 end
 
@@ -92,17 +109,44 @@ local function sort(list, less)
     end
 end
 
--- Moving a large table's rest is one long step in C: the clock is asked each time.
-local LONG_TABLE = 1000
-
-local function insert(list, ...)
-    if type(list) == "table" and #list > LONG_TABLE then core.check() end
-    return table.insert(list, ...)
+-- In C these two move a table's rest in one step, by numbers that a rule chooses: 2^31 steps of
+-- table.insert({}, -2^31, 1) took 51 s. And the end of a table with holes may be anywhere.
+local function check_list(name, list)
+    if type(list) ~= "table" then error(format("table.%s: a table was expected, not a %s", name, type(list)), 3) end
+    return #list
 end
 
-local function remove(list, ...)
-    if type(list) == "table" and #list > LONG_TABLE then core.check() end
-    return table.remove(list, ...)
+local function check_position(name, position, least)
+    local at = type(position) == "string" and tonumber(position) or position
+    if type(at) ~= "number" then
+        error(format("table.%s: a position was expected, not a %s", name, type(position)), 3)
+    end
+    at = at - at % 1
+    if not (at >= least) then error(format("table.%s: position %s is before the list", name, tostring(position)), 3) end
+    return at
+end
+
+local function insert(list, ...)
+    local last, count = check_list("insert", list) + 1, select("#", ...)
+    if count == 1 then
+        rawset(list, last, (...))
+    elseif count == 2 then
+        local at = check_position("insert", (...), 1)
+        for i = last, at + 1, -1 do rawset(list, i, rawget(list, i - 1)) end
+        rawset(list, at, (select(2, ...)))
+    else
+        error("table.insert: a list, a position or none, and a value were expected", 2)
+    end
+end
+
+local function remove(list, position)
+    local last = check_list("remove", list)
+    local at = position == nil and last or check_position("remove", position, 0)
+    if at < 1 or at > last then return end
+    local value = rawget(list, at)
+    for i = at, last - 1 do rawset(list, i, rawget(list, i + 1)) end
+    rawset(list, last, nil)
+    return value
 end
 
 -- LuaJIT's xpcall runs the handler inside the hook that raised, where no hook fires: a handler that
@@ -114,6 +158,19 @@ end
 
 local function xpcall_of(f, handler, ...)
     return handle(handler, pcall(f, ...))
+end
+
+-- The parser is C: it is given the text in pieces, by a function in which the hook fires.
+local PIECE = 4096
+
+local function pieces_of(text)
+    local at = 1
+    return function()
+        local piece = sub(text, at, at + PIECE - 1)
+        at = at + PIECE
+        core.check()
+        return piece
+    end
 end
 
 -- Only text: bytecode is not verified, and can do anything.
@@ -128,18 +185,20 @@ local function make_load(environment)
                 pieces[#pieces + 1] = piece
                 piece = chunk()
             end
-            chunk = table.concat(pieces)
+            chunk = concat(pieces)
         end
         if type(chunk) ~= "string" then error("load: a string was expected", 2) end
         local env = environment
         if select("#", ...) > 0 then env = (...) end
+        if name ~= nil and type(name) ~= "string" then error("load: a name is a string", 2) end
+        if #chunk > PIECE then chunk = pieces_of(chunk) end
         return load(chunk, name or "=(load)", "t", env)
     end
 end
 
 local function pick(library, names)
     local picked = {}
-    for name in names:gmatch("%w+") do picked[name] = library[name] end
+    for name in gmatch(names, "%w+") do picked[name] = library[name] end
     return picked
 end
 
@@ -155,21 +214,27 @@ local libraries = {
 for name, replacement in pairs { sort = sort, insert = insert, remove = remove, unpack = unpack } do
     libraries.table[name] = replacement
 end
+-- The time that a test may have fixed.
+local native_time, native_date = os.time, os.date
+function libraries.os.time(table) return table == nil and core.now() or native_time(table) end
+function libraries.os.date(template, time) return native_date(template or "%c", time or core.now()) end
+
 libraries.coroutine.resume, libraries.coroutine.wrap = resume, wrap
 
--- ("x"):upper() finds its method here; nobody can reach or replace the metatable.
-local strings = raw_metatable("")
-strings.__index = libraries.string
+-- ("x"):upper() finds its method here, in a table of its own; nobody can reach or replace the metatable.
+local strings, methods = raw_metatable(""), {}
+for name, method in pairs(libraries.string) do methods[name] = method end
+strings.__index = methods
 strings.__metatable = false
 
 local function log(...)
     local pieces = {}
     for i = 1, select("#", ...) do pieces[i] = tostring((select(i, ...))) end
-    core.log(table.concat(pieces, " "))
+    core.log(concat(pieces, " "))
 end
 
 local function env(name, default)
-    if type(name) ~= "string" or not name:find("^MXHOOK_") then
+    if type(name) ~= "string" or not find(name, "^MXHOOK_") then
         error("env: rules see only the environment variables that begin with MXHOOK_", 2)
     end
     return core.env(name) or default
@@ -177,7 +242,7 @@ end
 
 -- What rules may `require`, besides files in lib/.
 local public = {}
-for name in ("route alias rex cel store"):gmatch("%w+") do public["mxhook." .. name] = true end
+for name in gmatch("route alias rex cel store", "%w+") do public["mxhook." .. name] = true end
 
 -- cjson walks a table in C, without a hook: so the walk is done here first, where the limits hold. A
 -- table that stands in itself many times would else become text without end.
@@ -198,12 +263,17 @@ local cjson
 local function load_cjson()
     if cjson then return cjson end
     local loaded = require "cjson".new()
+    local decode, encode = loaded.decode, loaded.encode
     cjson = {
         null = loaded.null,
-        decode = function(text) return loaded.decode(text) end,
+        decode = function(text)
+            if type(text) ~= "string" then error("cjson.decode: a string was expected, not a " .. type(text), 2) end
+            if #text > MAX_JSON then error("cjson.decode: over 16 MiB of JSON", 2) end
+            return decode(text)
+        end,
         encode = function(value)
             json_size(value, 0)
-            return loaded.encode(value)
+            return encode(value)
         end,
     }
     return cjson
@@ -247,9 +317,9 @@ end
 function sandbox.environment(load_lib, unsafe)
     local globals, environment = {}, {}
     for library, functions in pairs(libraries) do globals[library] = protect(functions, library) end
-    for name in ("assert error next pcall rawequal rawget rawset select setmetatable tonumber "
-        .. "tostring type unpack getmetatable"):gmatch("%w+") do
-        globals[name] = _G[name]
+    for name in gmatch("assert error next pcall rawequal rawget rawset select setmetatable tonumber "
+        .. "tostring type unpack getmetatable", "%w+") do
+        globals[name] = main[name]
     end
     globals.pairs, globals.ipairs, globals.xpcall = pairs_of, ipairs_of, xpcall_of
     globals.load = make_load(environment)
@@ -269,7 +339,7 @@ function sandbox.environment(load_lib, unsafe)
     return setmetatable(environment, {
         __index = globals,
         __newindex = function(_, key)
-            error(("global '%s' cannot be set: rules share nothing; write `local %s`"):format(
+            error(format("global '%s' cannot be set: rules share nothing; write `local %s`",
                 tostring(key), tostring(key)), 2)
         end,
         __metatable = false,

@@ -26,7 +26,7 @@ end
 local function as_result(tried)
     local result = {
         destinations = {}, details = tried.tables, rule = tried.rule ~= "" and tried.rule or nil,
-        reply = { code = tried.code, text = tried.text }, steps = tried.steps, headers = {},
+        reply = { code = tried.code, enhanced = tried.enhanced, text = tried.text }, steps = tried.steps, headers = {},
     }
     for i, destination in ipairs(tried.tables) do result.destinations[i] = destination.url end
     -- in any case; a header that stands more often is a list, as in the payload

@@ -12,7 +12,7 @@
 #include "../base/metrics.h"
 #include "../base/redact.h"
 #include "../base/write_all.h"
-#include "../rules/trial.h"
+#include "../trial.h"
 #include "request.h"
 
 #define FILE_MAX (1u << 20) /* bytes of a rule that is shown */
@@ -145,12 +145,13 @@ static void remove_copy(const char *directory)
 
 static void write_trial(struct json *json, const struct trial *trial)
 {
-    char text[512], url[REDACT_SIZE];
+    char url[REDACT_SIZE];
+    const struct reply *reply = trial_reply(trial);
     const struct verdict *v = trial->verdict;
     json_begin_object(json);
     json_pair(json, "recipient", trial_recipient(trial));
-    json_pair_number(json, "code", trial_reply(trial, text, sizeof text));
-    json_pair(json, "text", text);
+    json_pair_number(json, "code", reply->code);
+    json_pair(json, "text", reply->text);
     json_pair(json, "rule", *v->rule ? v->rule : NULL);
     json_key(json, "steps");
     json_begin_array(json);
@@ -191,7 +192,7 @@ static void try_message(struct request *request, struct ruleset *rules, struct l
     struct error err = {""};
     if (!data)
         return;
-    int code = trial_run(rules, data, &envelope, &trial, &err);
+    int code = trial_run(request->config, rules, data, &envelope, &trial, &err);
     struct json *json = code == 0 ? answer_json(request) : NULL;
     if (code != 0)
         answer_error(request, 422, "%s", err.text);

@@ -202,8 +202,8 @@ static int step_message(struct auth_check *check)
     int code = 0;
     if (check->dkim_on)
         code = signatures_ask(&check->head, &check->lookups);
-    if (code != -ENOMEM && check->dmarc_on && check->from) {
-        int status = dmarc_ask(check->auth->dmarc, check->from, &check->lookups);
+    if (code != -ENOMEM && check->dmarc_on) {
+        int status = dmarc_ask(check->auth->dmarc, &check->author, &check->lookups);
         code = status < 0 ? status : code;
     }
     return code;
@@ -283,7 +283,7 @@ static void read_message(struct auth_check *check)
 {
     check->error = head_read(check->data, &check->head);
     if (check->error == 0 && check->dmarc_on)
-        check->error = dmarc_from(&check->head, check->arena, &check->from, &check->from_reason);
+        check->error = author_read(&check->head, check->arena, &check->author);
 }
 
 void check_run_finish(struct task *task, void *context)

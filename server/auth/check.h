@@ -14,6 +14,7 @@
 #include "../dns/dns.h"
 #include "../base/task.h"
 #include "auth.h"
+#include "author.h"
 #include "dnsbl_monitor.h"
 #include "head.h"
 #include "lookups.h"
@@ -66,7 +67,7 @@ struct auth_check {
     bool finishing; /* the message is there */
     const struct spill *data;
     struct head head;
-    const char *from, *from_reason;
+    struct author author;
     int error; /* of reading the message */
     void (*done)(void *context);
     void *context;

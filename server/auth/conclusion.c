@@ -26,14 +26,11 @@ static int conclude_dkim(struct auth_check *check, struct auth_result *result)
 
 static int conclude_dmarc(struct auth_check *check, struct auth_result *result)
 {
-    if (!check->dmarc_on || !check->from) {
-        result->dmarc = (struct dmarc_result){.code = check->dmarc_on ? AUTH_PERMERROR : AUTH_NONE,
-                                              .domain = "",
-                                              .reason = check->dmarc_on ? check->from_reason
-                                                                        : "DMARC is turned off"};
+    if (!check->dmarc_on) {
+        result->dmarc = (struct dmarc_result){.domain = "", .reason = "DMARC is turned off"};
         return 0;
     }
-    struct dmarc_input input = {.domain = check->from,
+    struct dmarc_input input = {.author = &check->author,
                                 .spf = &result->spf,
                                 .dkim = result->dkim,
                                 .dkim_count = result->dkim_count,

@@ -9,7 +9,7 @@
 #include <libpsl.h>
 #include <opendmarc/dmarc.h>
 
-#include "../mail/address.h"
+#include "../dns/name.h"
 
 #define SUFFIX_LIST "/usr/share/publicsuffix/public_suffix_list.dat"
 
@@ -46,64 +46,6 @@ void dmarc_close(struct dmarc *dmarc)
     free(dmarc);
 }
 
-/* --- From --- */
-
-static bool is_ascii_domain(const char *domain)
-{
-    char name[DNS_NAME_MAX + 1];
-    return dns_name(domain, name) &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == strlen(name);
-}
-
-/* Several mailboxes count where they have one domain (RFC 7489 section 6.6.1). */
-static const char *one_domain(const struct mailbox_list *from, const char **reason)
-{
-    const char *found = NULL;
-    for (size_t i = 0; i < from->count; i++) {
-        const char *at = from->items[i].email ? strrchr(from->items[i].email, '@') : NULL;
-        if (!at || !is_ascii_domain(at + 1)) {
-            *reason = "From has no domain that can be looked up";
-            return NULL;
-        }
-        if (found && strcasecmp(found, at + 1) != 0) {
-            *reason = "From has mailboxes of several domains";
-            return NULL;
-        }
-        found = at + 1;
-    }
-    if (!found)
-        *reason = "From has no address";
-    return found;
-}
-
-int dmarc_from(const struct head *head, struct arena *arena, const char **domain,
-               const char **reason)
-{
-    size_t first = head_find(head, "From", 0);
-    *domain = NULL;
-    *reason = NULL;
-    if (head->too_large)
-        *reason = "the header is larger than is checked";
-    else if (first == head->field_count)
-        *reason = "no From";
-    else if (head_find(head, "From", first + 1) < head->field_count)
-        *reason = "more than one From";
-    if (*reason)
-        return 0;
-    struct address_reader reader = {0};
-    struct mailbox_list from;
-    const struct head_field *field = &head->fields[first];
-    int code = address_read(&reader, arena, field->value, field->value_size);
-    int finished = address_finish(&reader, arena, &from);
-    if (code < 0 || finished < 0)
-        return code < 0 ? code : finished;
-    char name[DNS_NAME_MAX + 1];
-    const char *found = one_domain(&from, reason);
-    if (found && dns_name(found, name) && !(*domain = arena_strdup(arena, name)))
-        return -ENOMEM;
-    return 0;
-}
-
 /* --- Records --- */
 
 /* A public suffix is its own organization. `domain` is in lower case. */
@@ -118,16 +60,19 @@ static bool record_name(const char *domain, char out[DNS_NAME_MAX + 16])
     return snprintf(out, DNS_NAME_MAX + 16, "_dmarc.%s", domain) <= DNS_NAME_MAX;
 }
 
-int dmarc_ask(const struct dmarc *dmarc, const char *domain, struct lookups *lookups)
+static int ask(const char *domain, struct lookups *lookups)
 {
-    const char *domains[2] = {domain, organization(dmarc, domain)};
     const struct answer *answer;
     char name[DNS_NAME_MAX + 16];
+    return record_name(domain, name) ? lookups_get(lookups, name, RECORD_TXT, &answer) : 0;
+}
+
+int dmarc_ask(const struct dmarc *dmarc, const struct author *author, struct lookups *lookups)
+{
     int result = 0;
-    for (size_t i = 0; i < 2; i++) {
-        if (!record_name(domains[i], name))
-            continue;
-        int code = lookups_get(lookups, name, RECORD_TXT, &answer);
+    for (size_t i = 0; i < 2 * author->count; i++) {
+        const char *domain = author->domains[i / 2];
+        int code = ask(i % 2 ? organization(dmarc, domain) : domain, lookups);
         if (code == -ENOMEM)
             return code;
         if (code == -EAGAIN)
@@ -183,23 +128,26 @@ static void write_record(const struct record *record, char out[RECORD_MAX])
 
 /* --- The check --- */
 
-static bool may_align(const struct dmarc *dmarc, const char *from, const char *domain)
+/* `name` becomes the domain as it is compared. */
+static bool may_align(const struct dmarc *dmarc, const char *from, const char *domain,
+                      char name[DNS_NAME_MAX + 1])
 {
-    char name[DNS_NAME_MAX + 1];
-    return is_ascii_domain(domain) && dns_name(domain, name) &&
+    return dns_name(domain, name) &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == strlen(name) &&
            strcmp(organization(dmarc, from), organization(dmarc, name)) == 0;
 }
 
 /* True where something that could still have made it pass could not be checked. */
 static int store_results(const struct dmarc *dmarc, const struct dmarc_input *input,
-                         DMARC_POLICY_T *policy, bool *unsure)
+                         const char *domain, DMARC_POLICY_T *policy, bool *unsure)
 {
+    char name[DNS_NAME_MAX + 1];
     int code = DMARC_PARSE_OKAY;
     *unsure = false;
-    if (may_align(dmarc, input->domain, input->spf->domain)) {
+    if (may_align(dmarc, domain, input->spf->domain, name)) {
         *unsure = input->spf->code == AUTH_TEMPERROR;
         code = opendmarc_policy_store_spf(
-            policy, (u_char *)input->spf->domain,
+            policy, (u_char *)name,
             input->spf->code == AUTH_PASS ? DMARC_POLICY_SPF_OUTCOME_PASS
                                           : DMARC_POLICY_SPF_OUTCOME_FAIL,
             input->spf->helo ? DMARC_POLICY_SPF_ORIGIN_HELO : DMARC_POLICY_SPF_ORIGIN_MAILFROM,
@@ -207,22 +155,19 @@ static int store_results(const struct dmarc *dmarc, const struct dmarc_input *in
     }
     for (size_t i = 0; i < input->dkim_count && code != DMARC_PARSE_ERROR_NO_ALLOC; i++) {
         const struct dkim_result *dkim = &input->dkim[i];
-        if (!may_align(dmarc, input->domain, dkim->domain))
+        if (!may_align(dmarc, domain, dkim->domain, name))
             continue;
         *unsure = *unsure || dkim->code == AUTH_TEMPERROR;
         if (dkim->code == AUTH_PASS)
-            code = opendmarc_policy_store_dkim(policy, (u_char *)dkim->domain,
-                                               (u_char *)dkim->selector,
+            code = opendmarc_policy_store_dkim(policy, (u_char *)name, (u_char *)dkim->selector,
                                                DMARC_POLICY_DKIM_OUTCOME_PASS, NULL);
     }
     return code == DMARC_PARSE_ERROR_NO_ALLOC ? -ENOMEM : 0;
 }
 
 static int evaluate(const struct dmarc_input *input, bool unsure, DMARC_POLICY_T *policy,
-                    struct dmarc_result *out, bool *refuse)
+                    struct dmarc_result *out)
 {
-    int percent = 100;
-    opendmarc_policy_fetch_pct(policy, &percent);
     int verdict = opendmarc_get_policy_to_enforce(policy);
     switch (verdict) {
     case DMARC_POLICY_PASS: out->code = AUTH_PASS; break;
@@ -241,7 +186,6 @@ static int evaluate(const struct dmarc_input *input, bool unsure, DMARC_POLICY_T
         out->reason = "SPF or DKIM is turned off";
     } else {
         out->code = AUTH_FAIL;
-        *refuse = verdict == DMARC_POLICY_REJECT && input->percent < (unsigned)percent;
     }
     return 0;
 }
@@ -265,44 +209,60 @@ static void fill_policy(DMARC_POLICY_T *policy, bool from_parent, struct dmarc_r
         out->policy = policy_name(from_parent && sp != DMARC_RECORD_P_UNSPECIFIED ? sp : p);
 }
 
-static int apply(const struct dmarc *dmarc, const struct dmarc_input *input,
+enum { STRICTNESS_NONE = 1, STRICTNESS_QUARANTINE, STRICTNESS_REJECT };
+
+static int strictness(const struct dmarc_result *result)
+{
+    if (!result->policy)
+        return 0;
+    return strcmp(result->policy, "reject") == 0       ? STRICTNESS_REJECT
+           : strcmp(result->policy, "quarantine") == 0 ? STRICTNESS_QUARANTINE
+                                                       : STRICTNESS_NONE;
+}
+
+static int apply(const struct dmarc *dmarc, const struct dmarc_input *input, const char *domain,
                  const struct record *record, const char *parent, struct dmarc_result *out,
-                 bool *refuse)
+                 bool *rejects)
 {
     char text[RECORD_MAX];
+    int percent = 100;
     bool unsure;
     write_record(record, text);
     DMARC_POLICY_T *policy =
         opendmarc_policy_connect_init((u_char *)"127.0.0.1", DMARC_POLICY_IP_TYPE_IPV4);
     if (!policy)
         return -ENOMEM;
-    int code = opendmarc_policy_store_dmarc(policy, (u_char *)text, (u_char *)input->domain,
-                                            (u_char *)parent);
+    int code =
+        opendmarc_policy_store_dmarc(policy, (u_char *)text, (u_char *)domain, (u_char *)parent);
     if (code != DMARC_PARSE_OKAY) {
         out->code = AUTH_PERMERROR;
         out->reason = "the DMARC record cannot be read";
         code = code == DMARC_PARSE_ERROR_NO_ALLOC ? -ENOMEM : 0;
     } else {
-        code = store_results(dmarc, input, policy, &unsure);
+        code = store_results(dmarc, input, domain, policy, &unsure);
         if (code == 0)
-            code = evaluate(input, unsure, policy, out, refuse);
+            code = evaluate(input, unsure, policy, out);
         if (code == 0)
             fill_policy(policy, parent != NULL, out);
+        opendmarc_policy_fetch_pct(policy, &percent);
+        *rejects = strictness(out) == STRICTNESS_REJECT && input->percent < (unsigned)percent;
     }
     opendmarc_policy_connect_shutdown(policy);
     return code == -EINVAL ? 0 : code;
 }
 
-int dmarc_check(const struct dmarc *dmarc, const struct dmarc_input *input,
-                const struct lookups *lookups, struct dmarc_result *out, bool *refuse)
+/* *rejects: the domain asks to reject this one, if it fails. */
+static int check_domain(const struct dmarc *dmarc, const struct dmarc_input *input,
+                        const char *domain, const struct lookups *lookups, struct dmarc_result *out,
+                        bool *rejects)
 {
     const struct record *record = NULL;
     const char *parent = NULL;
-    *out = (struct dmarc_result){.domain = input->domain};
-    *refuse = false;
-    enum found found = find_record(lookups, input->domain, &record);
-    if (found == FOUND_NONE && strcmp(organization(dmarc, input->domain), input->domain) != 0) {
-        parent = organization(dmarc, input->domain);
+    *out = (struct dmarc_result){.domain = domain};
+    *rejects = false;
+    enum found found = find_record(lookups, domain, &record);
+    if (found == FOUND_NONE && strcmp(organization(dmarc, domain), domain) != 0) {
+        parent = organization(dmarc, domain);
         found = find_record(lookups, parent, &record);
     }
     if (found == FOUND_FAILED) {
@@ -311,7 +271,61 @@ int dmarc_check(const struct dmarc *dmarc, const struct dmarc_input *input,
     } else if (found == FOUND_NONE) {
         out->reason = "no DMARC record";
     } else {
-        return apply(dmarc, input, record, parent, out, refuse);
+        return apply(dmarc, input, domain, record, parent, out, rejects);
     }
+    return 0;
+}
+
+/* --- All domains --- */
+
+/* What one domain comes to. */
+struct verdict {
+    struct dmarc_result result;
+    bool rejects; /* it asks to reject this one, if it fails */
+};
+
+static bool is_stricter(const struct verdict *a, const struct verdict *b)
+{
+    int x = strictness(&a->result), y = strictness(&b->result);
+    return x != y ? x > y : a->rejects && !b->rejects;
+}
+
+/* Which of two counts: the one that fails by the stricter policy, else the one that is further from
+ * a pass. */
+static bool is_worse(const struct verdict *a, const struct verdict *b)
+{
+    static const unsigned weights[] = {[AUTH_PASS] = 0,
+                                       [AUTH_NONE] = 1,
+                                       [AUTH_PERMERROR] = 2,
+                                       [AUTH_TEMPERROR] = 3,
+                                       [AUTH_FAIL] = 4};
+    unsigned x = weights[a->result.code], y = weights[b->result.code];
+    return x != y ? x > y : is_stricter(a, b);
+}
+
+int dmarc_check(const struct dmarc *dmarc, const struct dmarc_input *input,
+                const struct lookups *lookups, struct dmarc_result *out, bool *refuse)
+{
+    const struct author *author = input->author;
+    struct verdict one, worst = {{.domain = ""}, false}, strictest = worst;
+    for (size_t i = 0; i < author->count; i++) {
+        int code =
+            check_domain(dmarc, input, author->domains[i], lookups, &one.result, &one.rejects);
+        if (code < 0)
+            return code;
+        if (i == 0 || is_worse(&one, &worst))
+            worst = one;
+        if (i == 0 || is_stricter(&one, &strictest))
+            strictest = one;
+    }
+    *out = worst.result;
+    *refuse = worst.rejects && worst.result.code == AUTH_FAIL;
+    if (!author->flaw)
+        return 0;
+    /* What claims to be of a domain that asks to reject, and cannot be evaluated, has not passed. */
+    *out = strictest.result;
+    out->code = AUTH_PERMERROR;
+    out->reason = author->flaw;
+    *refuse = input->spf_on && input->dkim_on && (strictest.rejects || author->more);
     return 0;
 }

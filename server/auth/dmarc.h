@@ -8,7 +8,7 @@
 #ifndef MXHOOK_AUTH_DMARC_H
 #define MXHOOK_AUTH_DMARC_H
 
-#include "head.h"
+#include "author.h"
 #include "lookups.h"
 #include "result.h"
 
@@ -19,17 +19,12 @@ struct dmarc;
 struct dmarc *dmarc_open(void);
 void dmarc_close(struct dmarc *dmarc); /* takes NULL */
 
-/* The domain of From. 0 and *domain in `arena`, or *reason why there is none that counts, as a
- * static text; or -ENOMEM. */
-int dmarc_from(const struct head *head, struct arena *arena, const char **domain,
-               const char **reason);
-
 /* Notes the records in `lookups`. 0 where all are there, -EAGAIN, or -ENOMEM. */
-int dmarc_ask(const struct dmarc *dmarc, const char *domain, struct lookups *lookups);
+int dmarc_ask(const struct dmarc *dmarc, const struct author *author, struct lookups *lookups);
 
 /* What the others said, and whether they were asked. */
 struct dmarc_input {
-    const char *domain; /* dmarc_from()'s */
+    const struct author *author;
     const struct spf_result *spf;
     const struct dkim_result *dkim;
     size_t dkim_count;
@@ -37,8 +32,10 @@ struct dmarc_input {
     unsigned percent; /* 0 to 99, at random: which part of the mail this belongs to (pct) */
 };
 
-/* 0 or -ENOMEM. *refuse: it failed, and the domain asks to reject this one. Several threads at
- * once. */
+/* Of several domains the one counts that fails by the strictest policy, else the one that is
+ * furthest from a pass. A From with a flaw is a permerror with the strictest policy of all. 0 or
+ * -ENOMEM. *refuse: a domain asks to reject this one, and it failed, or From has a flaw; or there are
+ * more domains than are looked at. Several threads at once. */
 int dmarc_check(const struct dmarc *dmarc, const struct dmarc_input *input,
                 const struct lookups *lookups, struct dmarc_result *out, bool *refuse);
 

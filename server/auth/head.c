@@ -7,26 +7,22 @@
 
 #include "../mail/fields.h"
 
-static size_t next_line(const char *bytes, size_t size, size_t at)
-{
-    const char *newline = memchr(bytes + at, '\n', size - at);
-    return newline ? (size_t)(newline - bytes) + 1 : size;
-}
+/* What is read of a message at most: a header that reaches further is over its limit, whatever it
+ * ends with. */
+#define READ_MAX (HEADER_MAX_BYTES + HEADER_MAX_STRAY + 2 * FIELD_MAX_NAME + 4)
 
-/* Where the header block ends, and what comes after it starts (fields.h says how it ends). */
-static size_t block_end(const char *bytes, size_t size, size_t *body)
+/* Finds where the block begins and ends, and what comes after it starts. `more`: the message goes on
+ * behind these bytes. */
+static void find_block(const char *bytes, size_t size, bool more, struct header_reader *reader)
 {
-    size_t at = 0;
-    while (at < size) {
-        enum field_line kind = field_line_kind(bytes + at, size - at);
-        if (kind == LINE_EMPTY || kind == LINE_OTHER) {
-            *body = kind == LINE_EMPTY ? next_line(bytes, size, at) : at;
-            return at;
-        }
-        at = next_line(bytes, size, at);
+    enum header_line kind = HEADER_STRAY;
+    header_reader_init(reader, 0, true);
+    for (size_t at = 0; at < size && kind != HEADER_END;) {
+        const char *newline = memchr(bytes + at, '\n', size - at);
+        kind = header_reader_next(reader, bytes + at, size - at, at);
+        at = newline ? (size_t)(newline - bytes) + 1 : size;
     }
-    *body = size;
-    return size;
+    header_reader_finish(reader, more ? (uint64_t)size + 1 : size);
 }
 
 static void set_field(struct head_field *out, const struct field *field, const char *end)
@@ -39,16 +35,13 @@ static void set_field(struct head_field *out, const struct field *field, const c
         out->size--;
 }
 
-static int read_fields(struct head *head, const char *bytes, size_t size)
+static int read_fields(struct head *head, const char *bytes, const struct header_reader *block)
 {
     struct field field;
-    size_t capacity = 0;
+    size_t capacity = 0, size = (size_t)(block->end - block->begin);
+    const char *strict = bytes + block->strict_end;
+    bytes += block->begin;
     for (size_t at = 0; field_next(bytes, size, &at, &field);) {
-        if (head->field_count == HEAD_MAX_FIELDS) {
-            head->too_large = true;
-            head->field_count = 0;
-            return 0;
-        }
         if (head->field_count == capacity) {
             capacity = capacity ? 2 * capacity : 32;
             struct head_field *fields = realloc(head->fields, capacity * sizeof *fields);
@@ -56,6 +49,7 @@ static int read_fields(struct head *head, const char *bytes, size_t size)
                 return -ENOMEM;
             head->fields = fields;
         }
+        head->strict_count += field.name < strict;
         set_field(&head->fields[head->field_count++], &field, bytes + at);
     }
     return 0;
@@ -78,18 +72,17 @@ static int load(const struct spill *data, struct head *head, size_t size)
 int head_read(const struct spill *data, struct head *head)
 {
     uint64_t total = spill_size(data);
-    size_t size = total < HEAD_MAX_BYTES ? (size_t)total : HEAD_MAX_BYTES, body;
+    size_t size = total < READ_MAX ? (size_t)total : READ_MAX;
+    struct header_reader block;
     *head = (struct head){0};
     int code = spill_memory(data) ? 0 : load(data, head, size);
     const char *bytes = head->copy ? head->copy : spill_memory(data);
     if (code == 0) {
-        size_t end = block_end(bytes, size, &body);
-        head->body = body;
-        /* Cut inside a field, or inside the line end that would close the block. */
-        head->too_large =
-            total > size && (end == size || (body == size && bytes[size - 1] != '\n'));
+        find_block(bytes, size, total > size, &block);
+        head->body = block.strict_body;
+        head->too_large = header_reader_is_too_large(&block);
         if (!head->too_large)
-            code = read_fields(head, bytes, end);
+            code = read_fields(head, bytes, &block);
     }
     if (code < 0)
         head_free(head);

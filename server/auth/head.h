@@ -1,7 +1,8 @@
 /*
  * head.h - a message's header fields exactly as they came, as signatures cover them.
  *
- * mail/message.h has them decoded; that is of no use to DKIM.
+ * mail/message.h has them decoded; that is of no use to DKIM. Which fields there are, mail/fields.h
+ * says, to both.
  */
 #ifndef MXHOOK_AUTH_HEAD_H
 #define MXHOOK_AUTH_HEAD_H
@@ -11,11 +12,7 @@
 #include <stdint.h>
 
 #include "../base/spill.h"
-
-/* More than any honest message has; checking costs time with the product of fields and signatures.
- */
-#define HEAD_MAX_BYTES  (256u << 10)
-#define HEAD_MAX_FIELDS 1000
+#include "../mail/fields.h"
 
 /* One field: "Name: value", folded, without its last line end. */
 struct head_field {
@@ -29,8 +26,10 @@ struct head {
     char *copy; /* NULL: the fields stand in the spill's own memory */
     struct head_field *fields;
     size_t field_count;
-    uint64_t body;  /* where the body starts */
-    bool too_large; /* over a limit: no fields */
+    size_t
+        strict_count; /* of them, those that a signer sees: none behind a stray line (fields.h) */
+    uint64_t body;    /* where the body starts, to who signs */
+    bool too_large;   /* over a limit of fields.h: no fields; the server refuses the message */
 };
 
 /* `data` must outlive `head`. 0, or a negative errno from reading or for memory. */

@@ -12,8 +12,8 @@
 #include "../dns/answer.h"
 
 #define LOOKUPS_MAX                                                                                \
-    200 /* of one check; RFC 7208 section 4.6.4 allows far fewer, DKIM, DMARC and blocklists add   \
-           some */
+    300 /* of one check: RFC 7208 section 4.6.4 allows some 130, the client's name, DKIM, DMARC and   \
+           blocklists add to it; what a sender causes must leave room for DMARC's */
 
 struct lookup {
     char name[DNS_NAME_MAX + 1];

@@ -161,7 +161,7 @@ struct chosen {
 static struct chosen choose(const struct head *head)
 {
     struct chosen chosen = {.count = 0};
-    for (size_t i = head_find(head, FIELD, 0); i < head->field_count;
+    for (size_t i = head_find(head, FIELD, 0); i < head->strict_count;
          i = head_find(head, FIELD, i + 1)) {
         if (chosen.count == SIGNATURES_MAX || head->fields[i].size > SIGNATURE_MAX_BYTES)
             chosen.more = true;
@@ -300,7 +300,7 @@ static bool is_chosen(const struct chosen *chosen, const struct head_field *fiel
 
 static DKIM_STAT feed_head(DKIM *dkim, const struct head *head, const struct chosen *chosen)
 {
-    for (size_t i = 0; i < head->field_count; i++) {
+    for (size_t i = 0; i < head->strict_count; i++) {
         const struct head_field *f = &head->fields[i];
         if (!is_chosen(chosen, f))
             continue;

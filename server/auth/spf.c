@@ -146,13 +146,22 @@ static int read_client(const char *text, struct spf_macros *macros)
     return 0;
 }
 
+static bool is_ascii(const char *text)
+{
+    while (*text && (unsigned char)*text < 0x80)
+        text++;
+    return !*text;
+}
+
 static int prepare(struct evaluation *e)
 {
     const struct spf_query *query = e->query;
     const char *at = strrchr(query->sender, '@');
     bool has_local = at && at > query->sender;
     const char *domain = *query->sender ? (at ? at + 1 : query->sender) : query->helo;
-    e->domain = arena_strdup(e->arena, domain);
+    char ascii[DNS_NAME_MAX + 1]; /* of U-labels (RFC 8616 section 4) */
+    bool convert = !is_ascii(domain) && dns_name(domain, ascii);
+    e->domain = arena_strdup(e->arena, convert ? ascii : domain);
     char *local = has_local ? arena_strndup(e->arena, query->sender, (size_t)(at - query->sender))
                             : arena_strdup(e->arena, "postmaster");
     if (!e->domain || !local)

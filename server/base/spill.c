@@ -34,6 +34,12 @@ static struct spill *spill_alloc(void)
     return spill;
 }
 
+const char *spill_temporary_directory(void)
+{
+    const char *directory = getenv("TMPDIR");
+    return directory && *directory ? directory : "/tmp";
+}
+
 struct spill *spill_new(const char *dir, const char *name)
 {
     struct spill *spill = spill_alloc();

@@ -117,7 +117,7 @@ static int print_all(struct history_reader *reader, const struct arguments *argu
     struct spill *out = NULL;
     if (arguments->json) {
         json = malloc(sizeof *json);
-        out = spill_new(cli_temporary_directory(), NULL);
+        out = spill_new(spill_temporary_directory(), NULL);
         if (!json || !out) {
             free(json);
             spill_free(out);

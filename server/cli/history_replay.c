@@ -15,7 +15,7 @@
 #include "../base/redact.h"
 #include "../deliver/attempt.h"
 #include "../deliver/srs.h"
-#include "../rules/trial.h"
+#include "../trial.h"
 #include "cli.h"
 #include "history.h"
 #include "pretty.h"
@@ -358,7 +358,7 @@ static int rule_one(void *context, const struct history_message *m)
                                           .user = m->user,
                                           .tls = m->tls};
         struct trial *trial;
-        code = trial_run(ruling->rules, data, &envelope, &trial, &err);
+        code = trial_run(r->reader->config, ruling->rules, data, &envelope, &trial, &err);
         if (code == 0) {
             compare(ruling, m, m->recipients[i].address, trial->verdict);
             trial_free(trial);

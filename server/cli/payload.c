@@ -65,7 +65,11 @@ static int render_and_print(struct spill *data, const struct arguments *argument
     int status = message_parse(data, clock_unix_ms() / 1000, &message, err);
     if (status < 0)
         return status;
-    struct spill *out = spill_new(cli_temporary_directory(), NULL);
+    if (message->too_large) {
+        message_free(message);
+        return error_set(err, -EMSGSIZE, MESSAGE_TOO_LARGE, HEADER_MAX_BYTES, HEADER_MAX_FIELDS);
+    }
+    struct spill *out = spill_new(spill_temporary_directory(), NULL);
     status = out ? render(message, arguments, out) : -ENOMEM;
     if (status == 0)
         status = cli_print_spill(out);

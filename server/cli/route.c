@@ -6,7 +6,7 @@
 #include "../mail/json.h"
 #include "../base/redact.h"
 #include "../rules/answer.h"
-#include "../rules/trial.h"
+#include "../trial.h"
 #include "cli.h"
 #include "pretty.h"
 #include "rules.h"
@@ -159,10 +159,17 @@ static void print_destination(const struct destination *to)
     puts(to->secret ? "  (signed)" : "");
 }
 
+static void print_reply(const struct trial *trial)
+{
+    const struct reply *reply = trial_reply(trial);
+    printf("  => %d %s ", reply->code, reply->enhanced);
+    pretty_text(reply->text);
+    puts(trial->verdict->kind == VERDICT_DISCARD ? "  (dropped)" : "");
+}
+
 static void print_text(const struct trial *trial)
 {
     const struct verdict *verdict = trial->verdict;
-    char text[512];
     pretty_text(trial_recipient(trial));
     putchar('\n');
     for (const struct trial_step *step = trial->steps; step; step = step->next) {
@@ -170,14 +177,10 @@ static void print_text(const struct trial *trial)
         pretty_text(step->answer);
         putchar('\n');
     }
-    for (size_t i = 0; i < verdict->destination_count; i++)
+    for (size_t i = 0; verdict->kind == VERDICT_DELIVER && i < verdict->destination_count; i++)
         print_destination(&verdict->destinations[i]);
-    if (verdict->destination_count == 0) {
-        int code = trial_reply(trial, text, sizeof text);
-        printf("  => %d ", code);
-        pretty_text(verdict->kind == VERDICT_DISCARD ? "accepted, and dropped" : text);
-        putchar('\n');
-    }
+    if (verdict->kind != VERDICT_DELIVER)
+        print_reply(trial);
     print_missing('-', &trial->before, &verdict->headers);
     print_missing('+', &verdict->headers, &trial->before);
 }
@@ -195,18 +198,20 @@ static void write_url(struct json *json, const char *url)
 static void write_verdict(struct json *json, const struct trial *trial)
 {
     const struct verdict *verdict = trial->verdict;
-    char text[512];
+    const struct reply *reply = trial_reply(trial);
     json_key(json, "recipient");
     json_text(json, trial_recipient(trial));
     json_key(json, "rule");
     json_text(json, *verdict->rule ? verdict->rule : NULL);
     json_key(json, "code");
-    json_number(json, trial_reply(trial, text, sizeof text));
+    json_number(json, reply->code);
+    json_key(json, "enhanced");
+    json_text(json, reply->enhanced);
     json_key(json, "text");
-    json_text(json, text);
+    json_text(json, reply->text);
     json_key(json, "destinations");
     json_begin_array(json);
-    for (size_t i = 0; i < verdict->destination_count; i++)
+    for (size_t i = 0; verdict->kind == VERDICT_DELIVER && i < verdict->destination_count; i++)
         write_url(json, verdict->destinations[i].url);
     json_end_array(json);
     json_key(json, "headers");
@@ -222,7 +227,7 @@ static void write_verdict(struct json *json, const struct trial *trial)
 
 static int print_json(const struct trial *trial)
 {
-    struct spill *out = spill_new(cli_temporary_directory(), NULL);
+    struct spill *out = spill_new(spill_temporary_directory(), NULL);
     struct json json;
     if (!out)
         return CLI_FAILED;
@@ -248,22 +253,21 @@ static int print_json(const struct trial *trial)
     return status == 0 ? CLI_OK : CLI_FAILED;
 }
 
-static int route_one(struct ruleset *rules, struct spill *data, const struct arguments *arguments,
-                     const char *recipient)
+static int route_one(struct config *config, struct ruleset *rules, struct spill *data,
+                     const struct arguments *arguments, const char *recipient)
 {
     struct trial_envelope envelope = arguments->envelope;
     struct trial *trial;
     struct error err = {""};
-    char text[512];
     envelope.recipient = recipient;
-    if (trial_run(rules, data, &envelope, &trial, &err) != 0)
+    if (trial_run(config, rules, data, &envelope, &trial, &err) != 0)
         return cli_fail("route", &err);
     int code = CLI_OK;
     if (arguments->json)
         code = print_json(trial);
     else
         print_text(trial);
-    if (trial_reply(trial, text, sizeof text) != 250)
+    if (trial_reply(trial)->code != 250)
         code = CLI_FAILED;
     trial_free(trial);
     return code;
@@ -280,9 +284,9 @@ static int route_all(const struct arguments *arguments)
         cli_read_message(arguments->file, &data, &err) != 0)
         code = cli_fail("route", &err);
     if (code == CLI_OK && arguments->recipient_count == 0)
-        code = route_one(rules, data, arguments, NULL);
+        code = route_one(config, rules, data, arguments, NULL);
     for (size_t i = 0; data && i < arguments->recipient_count; i++)
-        if (route_one(rules, data, arguments, arguments->recipients[i]) != CLI_OK)
+        if (route_one(config, rules, data, arguments, arguments->recipients[i]) != CLI_OK)
             code = CLI_FAILED;
     spill_free(data);
     ruleset_unref(rules);

@@ -14,12 +14,6 @@ int cli_load_rules(const char *directory, const char *path, struct config **conf
     return code != 0 ? code : ruleset_load(&(*config)->rules, 1, rules, err);
 }
 
-const char *cli_temporary_directory(void)
-{
-    const char *directory = getenv("TMPDIR");
-    return directory && *directory ? directory : "/tmp";
-}
-
 /* A pipe cannot be read at an offset, so all that comes is kept, as of a client. */
 int cli_read_message(const char *file, struct spill **out, struct error *err)
 {
@@ -28,7 +22,7 @@ int cli_read_message(const char *file, struct spill **out, struct error *err)
     int fd = standard_input ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return error_set(err, -errno, "%s: %s", file, strerror(errno));
-    struct spill *spill = spill_new(cli_temporary_directory(), NULL);
+    struct spill *spill = spill_new(spill_temporary_directory(), NULL);
     int code = spill ? 0 : -ENOMEM;
     for (ssize_t n = 1; code == 0 && n > 0;) {
         n = read(fd, buffer, sizeof buffer);

@@ -19,6 +19,4 @@ int cli_read_message(const char *file, struct spill **out, struct error *err);
 /* To stdout, and a newline. 0 or a negative errno. */
 int cli_print_spill(const struct spill *out);
 
-const char *cli_temporary_directory(void);
-
 #endif

@@ -17,8 +17,7 @@
 #include "../deliver/srs.h"
 #include "../base/redact.h"
 #include "../base/log.h"
-#include "../outgoing.h"
-#include "../rules/trial.h"
+#include "../trial.h"
 #include "cli.h"
 #include "pretty.h"
 #include "rules.h"
@@ -154,9 +153,10 @@ static struct delivery *reverse(struct delivery *deliveries)
     return reversed;
 }
 
-static int send_all(struct sending *sending, struct outgoing *outgoing, bool *all_delivered)
+static int send_all(struct sending *sending, struct processing *processing, bool *all_delivered)
 {
-    int code = outgoing_make(outgoing);
+    struct outgoing *outgoing = &processing->outgoing;
+    int code = processing_render(processing);
     outgoing->deliveries = reverse(outgoing->deliveries);
     for (struct delivery *d = outgoing->deliveries; d && code == 0; d = d->next) {
         code = send_one(sending, d);
@@ -183,10 +183,9 @@ static void end_loop(struct sending *sending)
 
 static int no_destination(const struct trial *trial)
 {
-    char text[512];
-    int reply = trial_reply(trial, text, sizeof text);
-    printf("no destination: %d ", reply);
-    pretty_safe(stdout, text, strlen(text));
+    const struct reply *reply = trial_reply(trial);
+    printf("no destination: %d %s ", reply->code, reply->enhanced);
+    pretty_safe(stdout, reply->text, strlen(reply->text));
     putchar('\n');
     return CLI_FAILED;
 }
@@ -195,28 +194,15 @@ static int no_destination(const struct trial *trial)
 static int deliver(struct config *config, struct trial *trial)
 {
     struct sending sending = {.config = config};
-    struct outgoing outgoing = {.config = config,
-                                .transaction = trial->transaction,
-                                .message = trial->message,
-                                .verdicts = &trial->verdict,
-                                .directory = cli_temporary_directory()};
     struct error err = {""};
     bool all_delivered = true;
-    int code = srs_load(config, config->spool.directory, SRS_LOOK, &err);
-    if (code != 0)
-        return cli_fail("send", &err);
-    code = outgoing_check(&outgoing);
-    if (code == 0 && trial->verdict->kind != VERDICT_DELIVER) {
-        outgoing_free(&outgoing);
+    if (trial->verdict->kind != VERDICT_DELIVER)
         return no_destination(trial);
-    }
-    if (code == 0)
-        code = start_loop(&sending);
+    int code = start_loop(&sending);
     if (code == 0) {
-        code = send_all(&sending, &outgoing, &all_delivered);
+        code = send_all(&sending, &trial->processing, &all_delivered);
         end_loop(&sending);
     }
-    outgoing_free(&outgoing);
     if (code != 0) {
         error_set(&err, code, "%s", strerror(-code));
         return cli_fail("send", &err);
@@ -248,7 +234,9 @@ static int load_and_send(const struct arguments *arguments, struct config **conf
         code = arguments->eml ? cli_read_message(arguments->eml, data, &err)
                               : sample_message(arguments->recipient, data, &err);
     if (code == 0)
-        code = trial_run(*rules, *data, &envelope, &trial, &err);
+        code = srs_load(*config, (*config)->spool.directory, SRS_LOOK, &err);
+    if (code == 0)
+        code = trial_run(*config, *rules, *data, &envelope, &trial, &err);
     if (code != 0)
         return cli_fail("send", &err);
     code = deliver(*config, trial);

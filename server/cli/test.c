@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "../base/log.h"
-#include "../rules/runner.h"
 #include "cli.h"
 #include "rules.h"
+#include "runner.h"
 
 static const char help[] =
     "Usage: mxhook test [OPTION]... [PATH]...\n"
@@ -68,7 +68,7 @@ int cli_test(int argc, char **argv)
         arguments.options.paths = &directory;
         arguments.options.path_count = 1;
     }
-    code = runner_run(rules, &arguments.options, &err);
+    code = runner_run(config, rules, &arguments.options, &err);
     ruleset_unref(rules);
     config_unref(config);
     return code < 0 ? cli_fail("test", &err) : code;

@@ -3,7 +3,8 @@
  *
  * The options, their types, defaults, limits and explanations stand in lua/mxhook/options.lua, and
  * nowhere else: `mxhook config` prints an example made from that table. To add an option: a row
- * there, a field here, a line in config_values.c.
+ * there, a field here, a line in config_values.c. A new type of option also has a reader in
+ * lua/mxhook/readers.lua, and its words in config_text.lua.
  *
  * A config never changes once loaded. It is counted: a session keeps the one it began with while a
  * reload brings the next.
@@ -97,6 +98,7 @@ struct rules_config {
     int64_t time_limit_ms;   /* of one message's rules, for one recipient */
     size_t memory_limit;     /* bytes of one Lua state */
     size_t text_limit;       /* bytes of msg.text and msg.html that rules see */
+    char *secrets;           /* absolute: the folder of the files that rules may name as secrets */
     bool unsafe;             /* rules may use os, io, ffi, debug */
     char **reserved_headers; /* globs over names of fields that are removed on arrival */
     size_t reserved_header_count;
@@ -135,7 +137,6 @@ struct deliver_config {
     int64_t first_byte_timeout_ms;        /* from the request's last byte to the answer's first */
     int64_t idle_timeout_ms;              /* without a byte in either direction */
     const struct destination *on_failure; /* told of what has failed for good; NULL: nobody */
-    struct arena *on_failure_arena;       /* owns it */
     char *ca_file;                        /* NULL: the system's */
     char *source_address;                 /* to connect from; NULL: the system picks */
     char *proxy;                          /* as curl's --proxy; NULL: none */
@@ -214,9 +215,10 @@ struct admin_config {
 };
 
 struct config {
-    char *path;     /* the file, as given */
-    char *hostname; /* in the greeting, and the authserv-id (RFC 8601) */
-    char *user;     /* to become when started as root; NULL: none */
+    struct arena *arena; /* owns every string and list here */
+    char *path;          /* the file, as given */
+    char *hostname;      /* in the greeting, and the authserv-id (RFC 8601) */
+    char *user;          /* to become when started as root; NULL: none */
     enum log_level log_level;
     unsigned log_limit; /* lines in a second, of log_limited(); 0: any number */
     int64_t shutdown_timeout_ms;

@@ -1,20 +1,33 @@
 #include "config_values.h"
 
 #include <lauxlib.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "config_destination.h"
 
 /* What is missing here is a mistake of ours, and is raised as a Lua error; so is running out of
- * memory. The table of values is at index 1. */
+ * memory. The table of values is at index 1, the config at index 2. */
 
 static void *check_memory(lua_State *L, void *memory)
 {
     if (!memory)
         luaL_error(L, "out of memory");
     return memory;
+}
+
+static struct arena *arena_of(lua_State *L)
+{
+    return ((struct config *)lua_touserdata(L, 2))->arena;
+}
+
+static char *copy(lua_State *L, const char *text)
+{
+    return check_memory(L, arena_strdup(arena_of(L), text));
 }
 
 static int64_t number(lua_State *L, const char *name)
@@ -31,9 +44,9 @@ static char *text_or_null(lua_State *L, const char *name)
 {
     lua_getfield(L, 1, name);
     const char *value = lua_tostring(L, -1);
-    char *copy = value ? check_memory(L, strdup(value)) : NULL;
+    char *text = value ? copy(L, value) : NULL;
     lua_pop(L, 1);
-    return copy;
+    return text;
 }
 
 static bool boolean(lua_State *L, const char *name)
@@ -49,7 +62,8 @@ static void *list(lua_State *L, const char *name, size_t item_size, size_t *coun
 {
     lua_getfield(L, 1, name);
     *count = lua_objlen(L, -1);
-    return check_memory(L, calloc(*count, item_size));
+    size_t size = *count * item_size;
+    return memset(check_memory(L, arena_alloc(arena_of(L), size)), 0, size);
 }
 
 static const char *item(lua_State *L, size_t index)
@@ -60,31 +74,34 @@ static const char *item(lua_State *L, size_t index)
     return value;
 }
 
+/* A field of the list's item on top; 0 where it is not there. */
+static int field(lua_State *L, const char *name)
+{
+    lua_getfield(L, -1, name);
+    int value = lua_isboolean(L, -1) ? lua_toboolean(L, -1) : (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+/* Of tables as readers.lua makes them. */
 static void read_addresses(lua_State *L, const char *name, struct listen_address **out,
                            size_t *count)
 {
     *out = list(L, name, sizeof **out, count);
     for (size_t i = 0; i < *count; i++) {
         struct listen_address *a = &(*out)[i];
-        if (sscanf(item(L, i), "%107s %d", a->host, &a->port) != 2)
+        lua_rawgeti(L, -1, (int)i + 1);
+        lua_getfield(L, -1, "host");
+        int size = snprintf(a->host, sizeof a->host, "%s", lua_tostring(L, -1));
+        lua_pop(L, 1);
+        if (size <= 0 || (size_t)size >= sizeof a->host)
             luaL_error(L, "%s: not an address", name);
-    }
-    lua_pop(L, 1);
-}
-
-static void read_listen(lua_State *L, struct smtp_config *smtp)
-{
-    smtp->listen = list(L, "listen", sizeof *smtp->listen, &smtp->listen_count);
-    for (size_t i = 0; i < smtp->listen_count; i++) {
-        struct listen_address *a = &smtp->listen[i];
-        unsigned tls, auth, lmtp, proxy;
-        if (sscanf(item(L, i), "%107s %d %u %u %u %u", a->host, &a->port, &tls, &auth, &lmtp,
-                   &proxy) != 6)
-            luaL_error(L, "listen: not an address");
-        a->tls = (enum listen_tls)tls;
-        a->auth = (enum listen_auth)auth;
-        a->lmtp = lmtp;
-        a->proxy = proxy;
+        a->port = field(L, "port");
+        a->tls = (enum listen_tls)field(L, "tls");
+        a->auth = (enum listen_auth)field(L, "auth");
+        a->lmtp = field(L, "protocol");
+        a->proxy = field(L, "proxy");
+        lua_pop(L, 1);
     }
     lua_pop(L, 1);
 }
@@ -101,8 +118,8 @@ static void read_users(lua_State *L, struct smtp_config *smtp)
     smtp->users = list(L, "smtp.users", sizeof *smtp->users, &count);
     smtp->user_count = count / 2;
     for (size_t i = 0; i < count / 2; i++) {
-        smtp->users[i].name = check_memory(L, strdup(item(L, 2 * i)));
-        smtp->users[i].hash = check_memory(L, strdup(item(L, 2 * i + 1)));
+        smtp->users[i].name = copy(L, item(L, 2 * i));
+        smtp->users[i].hash = copy(L, item(L, 2 * i + 1));
     }
     lua_pop(L, 1);
 }
@@ -119,26 +136,31 @@ static void read_tls(lua_State *L, struct tls_config *tls)
     tls->certificates = list(L, "tls.certificates", sizeof *tls->certificates, &count);
     tls->certificate_count = count / 2;
     for (size_t i = 0; i < count / 2; i++) {
-        tls->certificates[i].certificate = check_memory(L, strdup(item(L, 2 * i)));
-        tls->certificates[i].key = check_memory(L, strdup(item(L, 2 * i + 1)));
+        tls->certificates[i].certificate = copy(L, item(L, 2 * i));
+        tls->certificates[i].key = copy(L, item(L, 2 * i + 1));
     }
     lua_pop(L, 1);
 }
 
 /* A list has a name, its role, its secret, the next name, and so on. */
-static void read_logins(lua_State *L, const char *option, bool token, struct admin_config *admin)
+static size_t login_count(lua_State *L, const char *option)
 {
     lua_getfield(L, 1, option);
     size_t count = lua_isnil(L, -1) ? 0 : lua_objlen(L, -1) / 3;
-    struct admin_login *logins =
-        realloc(admin->logins, (admin->login_count + count + 1) * sizeof *logins);
-    admin->logins = check_memory(L, logins);
+    lua_pop(L, 1);
+    return count;
+}
+
+static void read_logins(lua_State *L, const char *option, bool token, struct admin_config *admin)
+{
+    size_t count = login_count(L, option);
+    lua_getfield(L, 1, option);
     for (size_t i = 0; i < count; i++) {
-        struct admin_login *login = &logins[admin->login_count++];
+        struct admin_login *login = &admin->logins[admin->login_count++];
         *login = (struct admin_login){.token = token};
-        login->name = check_memory(L, strdup(item(L, 3 * i)));
+        login->name = copy(L, item(L, 3 * i));
         login->role = (enum admin_role)atoi(item(L, 3 * i + 1));
-        login->secret = check_memory(L, strdup(item(L, 3 * i + 2)));
+        login->secret = copy(L, item(L, 3 * i + 2));
     }
     lua_pop(L, 1);
 }
@@ -152,6 +174,8 @@ static void read_admin(lua_State *L, struct admin_config *admin)
         read_addresses(L, "admin.listen", &admin->listen, &admin->listen_count);
     for (size_t i = 0; i < admin->listen_count; i++)
         admin->listen[i].own_group = true;
+    size_t logins = login_count(L, "admin.users") + login_count(L, "admin.tokens");
+    admin->logins = check_memory(L, arena_alloc(arena_of(L), (logins + 1) * sizeof *admin->logins));
     read_logins(L, "admin.users", false, admin);
     read_logins(L, "admin.tokens", true, admin);
     lua_getfield(L, 1, "admin.hosts");
@@ -161,17 +185,17 @@ static void read_admin(lua_State *L, struct admin_config *admin)
         return;
     admin->hosts = list(L, "admin.hosts", sizeof *admin->hosts, &admin->host_count);
     for (size_t i = 0; i < admin->host_count; i++)
-        admin->hosts[i] = check_memory(L, strdup(item(L, i)));
+        admin->hosts[i] = copy(L, item(L, i));
     lua_pop(L, 1);
 }
 
 static void read_smtp(lua_State *L, struct smtp_config *smtp)
 {
-    read_listen(L, smtp);
+    read_addresses(L, "listen", &smtp->listen, &smtp->listen_count);
     read_users(L, smtp);
     smtp->domains = list(L, "domains", sizeof *smtp->domains, &smtp->domain_count);
     for (size_t i = 0; i < smtp->domain_count; i++)
-        smtp->domains[i] = check_memory(L, strdup(item(L, i)));
+        smtp->domains[i] = copy(L, item(L, i));
     lua_pop(L, 1);
     smtp->max_size = (uint64_t)number(L, "smtp.max_size");
     smtp->max_recipients = (size_t)number(L, "smtp.max_recipients");
@@ -207,9 +231,31 @@ static void read_access(lua_State *L, struct access_config *access)
     access->recipients_per_session = (size_t)number(L, "access.recipients_per_session");
 }
 
+/* The folder `secrets` beside that of the rules, or the one that is configured; absolute, since the
+ * references to what is in it are. */
+static char *read_secrets(lua_State *L, const char *rules_directory)
+{
+    char working[PATH_MAX] = "", path[2 * PATH_MAX];
+    char *given = text_or_null(L, "rules.secrets");
+    const char *directory = given ? given : rules_directory;
+    size_t size = strlen(directory);
+    while (size > 1 && directory[size - 1] == '/')
+        size--;
+    const char *slash = given ? NULL : memrchr(directory, '/', size);
+    size_t parent = given ? size : slash ? (size_t)(slash - directory) : 0;
+    if (*directory != '/' && !getcwd(working, sizeof working))
+        *working = '\0';
+    int length = snprintf(path, sizeof path, "%s%s%.*s%s", working, *working && parent ? "/" : "",
+                          (int)parent, directory, given ? "" : "/secrets");
+    if (length < 0 || (size_t)length >= sizeof path)
+        luaL_error(L, "rules.secrets: the path is too long");
+    return copy(L, path);
+}
+
 static void read_rules(lua_State *L, struct rules_config *rules)
 {
     rules->directory = text_or_null(L, "rules.directory");
+    rules->secrets = read_secrets(L, rules->directory);
     rules->workers = (size_t)number(L, "rules.workers");
     rules->time_limit_ms = number(L, "rules.time_limit");
     rules->memory_limit = (size_t)number(L, "rules.memory_limit");
@@ -218,8 +264,16 @@ static void read_rules(lua_State *L, struct rules_config *rules)
     rules->reserved_headers =
         list(L, "rules.reserved_headers", sizeof(char *), &rules->reserved_header_count);
     for (size_t i = 0; i < rules->reserved_header_count; i++)
-        rules->reserved_headers[i] = check_memory(L, strdup(item(L, i)));
+        rules->reserved_headers[i] = copy(L, item(L, i));
     lua_pop(L, 1);
+}
+
+static int64_t milliseconds(lua_State *L, size_t index)
+{
+    lua_rawgeti(L, -1, (int)index + 1);
+    int64_t value = (int64_t)lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return value;
 }
 
 static void read_retry(lua_State *L, const char *attempts, const char *schedule,
@@ -228,7 +282,7 @@ static void read_retry(lua_State *L, const char *attempts, const char *schedule,
     retry->attempts = (unsigned)number(L, attempts);
     retry->schedule_ms = list(L, schedule, sizeof *retry->schedule_ms, &retry->schedule_count);
     for (size_t i = 0; i < retry->schedule_count; i++)
-        retry->schedule_ms[i] = strtoll(item(L, i), NULL, 10);
+        retry->schedule_ms[i] = milliseconds(L, i);
     lua_pop(L, 1);
 }
 
@@ -241,8 +295,7 @@ static void read_deliver(lua_State *L, struct deliver_config *deliver)
     deliver->timeout_ms = number(L, "deliver.timeout");
     deliver->first_byte_timeout_ms = number(L, "deliver.first_byte_timeout");
     deliver->idle_timeout_ms = number(L, "deliver.idle_timeout");
-    deliver->on_failure =
-        config_read_destination(L, "deliver.on_failure", &deliver->on_failure_arena);
+    deliver->on_failure = config_read_destination(L, "deliver.on_failure", arena_of(L));
     deliver->ca_file = text_or_null(L, "deliver.ca_file");
     deliver->source_address = text_or_null(L, "deliver.source_address");
     deliver->proxy = text_or_null(L, "deliver.proxy");
@@ -283,7 +336,7 @@ static void read_forward(lua_State *L, struct config *config)
     forward->srs = boolean(L, "forward.srs");
     forward->srs_domain = text_or_null(L, "forward.srs_domain");
     if (!forward->srs_domain)
-        forward->srs_domain = check_memory(L, strdup(default_srs_domain(config)));
+        forward->srs_domain = copy(L, default_srs_domain(config));
     forward->srs_key = text_or_null(L, "forward.srs_key");
     forward->srs_valid_ms = number(L, "forward.srs_valid");
 }
@@ -294,7 +347,7 @@ static void read_dnsbl(lua_State *L, struct auth_config *auth)
     size_t count;
     auth->dnsbl = list(L, "auth.dnsbl", sizeof *auth->dnsbl, &count);
     for (size_t i = 0; i < count / 2; i++) {
-        auth->dnsbl[i].zone = check_memory(L, strdup(item(L, 2 * i)));
+        auth->dnsbl[i].zone = copy(L, item(L, 2 * i));
         auth->dnsbl[i].refuse = *item(L, 2 * i + 1) != 0;
         auth->dnsbl_count++;
     }

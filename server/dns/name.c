@@ -1,10 +1,12 @@
 #include "name.h"
 
 #include <ctype.h>
+#include <idn2.h>
 #include <stdio.h>
+#include <string.h>
 
 /* A backslash would begin an escape in a name's text form; no host is called so. */
-bool dns_name(const char *name, char out[DNS_NAME_MAX + 1])
+static bool ascii_name(const char *name, char out[DNS_NAME_MAX + 1])
 {
     size_t label = 0, size = 0;
     for (; *name; name++) {
@@ -20,6 +22,22 @@ bool dns_name(const char *name, char out[DNS_NAME_MAX + 1])
     }
     out[size] = 0;
     return size > 0 && out[size - 1] != '.';
+}
+
+bool dns_name(const char *name, char out[DNS_NAME_MAX + 1])
+{
+    char *ascii;
+    const char *at = name;
+    while (*at && (unsigned char)*at < 0x80)
+        at++;
+    if (!*at)
+        return ascii_name(name, out);
+    if (at - name > 4 * DNS_NAME_MAX || strlen(at) > 4 * DNS_NAME_MAX ||
+        idn2_to_ascii_8z(name, &ascii, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT) != IDN2_OK)
+        return false;
+    bool valid = ascii_name(ascii, out);
+    idn2_free(ascii);
+    return valid;
 }
 
 bool dns_reverse_name(const unsigned char *address, size_t size, const char *zone,

@@ -129,7 +129,7 @@ static char *without_queries(char *text)
 }
 
 static bool fill_recipients(struct history_message *m, const struct envelope *envelope,
-                            struct verdict *const *verdicts, const char *const *asked)
+                            struct verdict *const *verdicts)
 {
     m->recipients = arena_alloc(m->arena, (envelope->recipient_count + 1) * sizeof *m->recipients);
     if (!m->recipients)
@@ -142,8 +142,6 @@ static bool fill_recipients(struct history_message *m, const struct envelope *en
             r->verdict = verdict_name(v->kind);
             r->rule = copy(m->arena, v->rule);
         }
-        char *copied = asked && asked[i] ? arena_strdup(m->arena, asked[i]) : NULL;
-        r->asked = copied ? without_queries(copied) : NULL;
     }
     return true;
 }
@@ -174,7 +172,6 @@ static void fill_envelope(struct history_message *m, const struct envelope *enve
 struct history_message *history_message_new(const struct transaction *t,
                                             const struct message *message,
                                             struct verdict *const *verdicts,
-                                            const char *const *asked,
                                             const struct delivery *deliveries)
 {
     struct arena *arena = arena_new();
@@ -194,10 +191,17 @@ struct history_message *history_message_new(const struct transaction *t,
     }
     if (history_bodies() == HISTORY_BODIES_ALL && m->size <= HISTORY_BODY_MAX)
         m->data = spill_ref(t->data);
-    if (fill_recipients(m, &t->envelope, verdicts, asked) && fill_deliveries(m, deliveries))
+    if (fill_recipients(m, &t->envelope, verdicts) && fill_deliveries(m, deliveries))
         return m;
     history_message_free(m);
     return NULL;
+}
+
+void history_message_asked(struct history_message *m, size_t recipient, const char *asked)
+{
+    char *copied = m && asked ? arena_strdup(m->arena, asked) : NULL;
+    if (copied)
+        m->recipients[recipient].asked = without_queries(copied);
 }
 
 /* LMTP has a reply for each: the message counts as its best one. */

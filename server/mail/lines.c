@@ -57,6 +57,17 @@ static const char *at_hand(const struct lines *lines, size_t *size, const char *
     return bytes;
 }
 
+void lines_seek(struct lines *lines, uint64_t offset)
+{
+    if (!lines->memory &&
+        (offset < lines->window_offset || offset > lines->window_offset + lines->window_size)) {
+        lines->window_offset = offset;
+        lines->window_size = 0;
+    }
+    lines->offset = offset;
+    lines->inside = false;
+}
+
 int lines_next(struct lines *lines, struct line *line)
 {
     if (lines->offset >= lines->size)

@@ -36,6 +36,9 @@ struct line {
 int lines_open(struct lines *lines, const struct spill *spill); /* 0 or -ENOMEM */
 void lines_close(struct lines *lines);
 
+/* Goes on with the line that begins at `offset`, ahead or behind. */
+void lines_seek(struct lines *lines, uint64_t offset);
+
 /* 1; 0 at the end; or a negative errno. */
 int lines_next(struct lines *lines, struct line *line);
 

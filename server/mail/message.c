@@ -88,7 +88,7 @@ static int read_headers(struct message *message, const struct structure *structu
     struct readers readers = {0};
     struct field field;
     int status = 0;
-    for (size_t at = 0; status == 0 && message->headers.count < MESSAGE_MAX_HEADERS &&
+    for (size_t at = 0; status == 0 && message->headers.count < HEADER_MAX_FIELDS &&
                         field_next(structure->header, structure->header_size, &at, &field);) {
         struct address_reader *reader = field.name_size <= 4 ? reader_for(&readers, &field) : NULL;
         status = add_header(message, &field, &scratch);
@@ -201,6 +201,7 @@ int message_parse(struct spill *data, int64_t received_seconds, struct message *
     }
     *message = (struct message){.arena = arena, .data = spill_ref(data)};
     int status = structure_find(data, arena, &structure);
+    message->too_large = structure.too_large;
     if (status == 0)
         status = read_headers(message, &structure);
     if (status == 0)

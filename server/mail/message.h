@@ -19,16 +19,14 @@
 #include "../base/arena.h"
 #include "../base/error.h"
 #include "../base/spill.h"
+#include "fields.h"
 #include "header.h"
 #include "sink.h"
 
 /* What of a message is held in memory has limits; contents have none, as they stay in the spill. */
-#define MESSAGE_MAX_DEPTH        100         /* multiparts in multiparts; a deeper one is a leaf */
-#define MESSAGE_MAX_PARTS        10000       /* what comes after is one attachment, as it stands */
-#define MESSAGE_MAX_HEADER_BYTES (8u << 20)  /* of its header block; later fields are not read */
-#define MESSAGE_MAX_HEADERS      200000      /* fields; later ones are not read */
-#define PART_MAX_HEADER_BYTES    (64u << 10) /* of a part's header block */
-#define PART_MAX_NAME            1024        /* bytes of a file name or Content-ID; cut there */
+#define MESSAGE_MAX_DEPTH 100   /* multiparts in multiparts; a deeper one is a leaf */
+#define MESSAGE_MAX_PARTS 10000 /* what comes after is one attachment, as it stands */
+#define PART_MAX_NAME     1024  /* bytes of a file name or Content-ID; cut there */
 
 struct mailbox {
     const char *name;  /* decoded; NULL where there is none */
@@ -71,7 +69,11 @@ struct message {
     int64_t timestamp;      /* seconds, from Date, or of receipt */
     struct part *parts;     /* in the order of the message */
     size_t part_count;
+    bool too_large; /* its header is over a limit of fields.h, and read up to that: to be refused */
 };
+
+/* What is said of one that is too large; both limits are arguments (%u). */
+#define MESSAGE_TOO_LARGE "The header has more than %u bytes or %u fields"
 
 /* Call once, before the first message_parse(), on the main thread. */
 void message_init(void);

@@ -95,7 +95,7 @@ static int write_bytes(struct writer *w, const char *bytes, size_t size)
 struct filter {
     struct writer *writer;
     const char *hostname;
-    bool in_header, begun;
+    struct header_reader header;
     bool holding; /* an Authentication-Results, until it is known whose */
     struct buffer field;
 };
@@ -123,26 +123,17 @@ static bool begins_results(const struct line *line)
            field_is(&field, name);
 }
 
-/* "From " or ">From " in front of the header: Postfix takes it away. */
-static bool is_mbox_line(const struct line *line)
-{
-    size_t mark = line->size > 0 && *line->bytes == '>';
-    return line->size >= mark + 5 && memcmp(line->bytes + mark, "From ", 5) == 0;
-}
-
 /* A line, or a fragment of one. What is too long to be held is not held: it is left out then. */
 static int filter_header_line(struct filter *f, const struct line *line)
 {
     int code = 0;
     if (line->begins) {
-        enum field_line kind = field_line_kind(line->bytes, line->size);
-        if (f->holding && kind != LINE_CONTINUATION)
+        enum header_line kind =
+            header_reader_next(&f->header, line->bytes, line->size, line->offset);
+        if (f->holding && kind != HEADER_MORE)
             code = release_field(f);
-        if (kind == LINE_EMPTY || (kind == LINE_OTHER && (f->begun || !is_mbox_line(line))))
-            f->in_header = false;
-        else if (kind == LINE_FIELD)
+        if (kind == HEADER_FIELD)
             f->holding = begins_results(line);
-        f->begun = true;
     }
     if (code != 0 || !f->holding)
         return code ? code : write_bytes(f->writer, line->bytes, line->size);
@@ -158,7 +149,7 @@ static int write_lines(struct filter *f, struct lines *lines)
     while (code == 0 && (got = lines_next(lines, &line)) != 0) {
         if (got < 0)
             code = got;
-        else if (f->in_header)
+        else if (!f->header.ended)
             code = filter_header_line(f, &line);
         else
             code = write_bytes(f->writer, line.bytes, line.size);
@@ -174,9 +165,10 @@ int original_write(const struct message *message, const char *hostname, struct s
                    bool *changed)
 {
     struct writer *writer = malloc(sizeof *writer);
-    struct filter filter = {.writer = writer, .hostname = hostname, .in_header = true};
+    struct filter filter = {.writer = writer, .hostname = hostname};
     struct lines lines;
     int code = writer ? lines_open(&lines, message->data) : -ENOMEM;
+    header_reader_init(&filter.header, 0, true);
     if (code == 0) {
         writer->out = out;
         writer->used = 0;

@@ -131,7 +131,6 @@ int part_header_read(const char *block, size_t size, struct arena *arena,
     struct field field, type = {0}, disposition = {0}, id = {0}, encoding = {0};
     int status = 0;
     for (size_t at = 0; field_next(block, size, &at, &field);) {
-        header->has_fields = true;
         if (field.name_size < 10 || (field.name[0] | 0x20) != 'c')
             continue;
         if (!type.name && field_is(&field, "Content-Type"))

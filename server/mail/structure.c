@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "../base/ascii.h"
+#include "buffer.h"
 #include "fields.h"
 #include "lines.h"
 #include "part_header.h"
@@ -24,11 +26,11 @@ struct scan {
     struct structure *found;
     struct lines lines;
     struct line line;
-    bool again;      /* `line` is to be looked at again */
     size_t last_end; /* size of the line end before `line`, inside the current body */
     struct level levels[MESSAGE_MAX_DEPTH];
     size_t depth;
-    bool in_leaf; /* the last part is open */
+    bool in_leaf;          /* the last part is open */
+    struct buffer content; /* the Content-* fields of the last header block */
 };
 
 /* A part as it is opened: where its header block begins, and whether there is a body behind it. */
@@ -38,14 +40,10 @@ struct entity {
     bool has_body;
 };
 
-static int scan_next(struct scan *scan)
-{
-    if (scan->again) {
-        scan->again = false;
-        return 1;
-    }
-    return lines_next(&scan->lines, &scan->line);
-}
+/* Of a header block only the Content-* fields are kept, so that no other changes what a part is,
+ * however long it is. */
+#define CONTENT_FIELD_MAX (64u << 10) /* bytes of one; what is behind them is not read */
+#define CONTENT_MAX       (4 * CONTENT_FIELD_MAX)
 
 /* Is the line a boundary, and whose? Innermost first. One that does not fit the window is none, so
  * that it is the same from memory and from a file. */
@@ -74,36 +72,67 @@ static bool find_boundary(const struct scan *scan, size_t *level, bool *close)
 
 /* --- Header blocks --- */
 
-/* Reads the lines of a header block; what stands in it is [begin, *end). */
-static int pass_header(struct scan *scan, struct entity *entity, uint64_t *end)
+static bool is_content_field(const struct line *line)
 {
-    size_t level;
-    bool close;
+    size_t blanks = 0; /* before the first field of a block */
+    while (blanks < line->size && (line->bytes[blanks] == ' ' || line->bytes[blanks] == '\t'))
+        blanks++;
+    return line->size - blanks > 8 && strncasecmp(line->bytes + blanks, "Content-", 8) == 0;
+}
+
+/* Keeps a line of a Content-* field, or a fragment of one. */
+static int keep_line(struct scan *scan, size_t field_start)
+{
+    struct buffer *kept = &scan->content;
+    const struct line *line = &scan->line;
+    size_t have = kept->size - field_start;
+    size_t size = have > CONTENT_FIELD_MAX ? 0 : line->size;
+    if (size > CONTENT_FIELD_MAX - have)
+        size = CONTENT_FIELD_MAX - have;
+    if (size > CONTENT_MAX - kept->size)
+        size = CONTENT_MAX - kept->size;
+    return buffer_append(kept, line->bytes, size);
+}
+
+/* Ends a field that was cut. */
+static int end_kept(struct buffer *kept)
+{
+    bool cut = kept->size > 0 && kept->bytes[kept->size - 1] != '\n';
+    return cut ? buffer_append_byte(kept, '\n') : 0;
+}
+
+/* Reads the lines of a header block, and the Content-* fields of it into scan->content. The next
+ * line is then the first of the body, or a boundary. */
+static int pass_header(struct scan *scan, struct header_reader *reader)
+{
+    size_t level, start = 0;
+    bool close, keep = false;
     int status;
-    entity->begin = scan->lines.offset;
-    while ((status = scan_next(scan)) > 0) {
-        *end = scan->line.offset;
-        if (!scan->line.begins)
-            continue;
-        entity->body = scan->line.offset;
-        if (find_boundary(scan, &level, &close)) {
-            scan->again = true;
-            return 0;
+    scan->content.size = 0;
+    while ((status = lines_next(&scan->lines, &scan->line)) > 0) {
+        const struct line *line = &scan->line;
+        if (line->begins && find_boundary(scan, &level, &close)) {
+            header_reader_finish(reader, line->offset);
+            break;
         }
-        size_t seen = scan->line.size < LINES_WINDOW ? scan->line.size : LINES_WINDOW;
-        enum field_line kind = field_line_kind(scan->line.bytes, seen);
-        if (kind == LINE_OTHER && scan->line.offset == 0 && scan->line.size > 6 &&
-            (memcmp(scan->line.bytes, "From ", 5) == 0 ||
-             memcmp(scan->line.bytes, ">From ", 6) == 0))
-            continue; /* of an mbox */
-        if (kind == LINE_EMPTY || kind == LINE_OTHER) {
-            entity->has_body = true;
-            scan->again = kind == LINE_OTHER;
-            entity->body += scan->again ? 0 : scan->line.size;
-            return 0;
+        if (line->begins) {
+            enum header_line kind =
+                header_reader_next(reader, line->bytes, line->size, line->offset);
+            if (kind == HEADER_END)
+                break;
+            keep = kind == HEADER_FIELD ? is_content_field(line) : keep && kind == HEADER_MORE;
+            if (kind == HEADER_FIELD && (status = end_kept(&scan->content)) < 0)
+                return status;
+            start = kind == HEADER_FIELD ? scan->content.size : start;
         }
+        if (keep && (status = keep_line(scan, start)) < 0)
+            return status;
     }
-    entity->body = *end = scan->lines.size;
+    if (status >= 0) {
+        header_reader_finish(reader, scan->lines.size);
+        lines_seek(&scan->lines, reader->body);
+        status = end_kept(&scan->content);
+    }
     return status;
 }
 
@@ -134,32 +163,37 @@ static int get_bytes(struct scan *scan, uint64_t begin, uint64_t end, size_t lim
     return 0;
 }
 
+/* Keeps a message's own header block. */
+static int keep_header(struct scan *scan, const struct header_reader *reader)
+{
+    struct structure *found = scan->found;
+    found->too_large = header_reader_is_too_large(reader);
+    found->mbox = reader->mbox;
+    found->strays = reader->strays;
+    return get_bytes(scan, reader->begin, reader->end, HEADER_MAX_BYTES, &found->header,
+                     &found->header_size, &found->header_memory);
+}
+
 static int read_entity(struct scan *scan, struct entity *entity)
 {
-    uint64_t end = 0;
-    const char *block;
-    size_t size;
-    char *memory;
+    struct header_reader reader;
     bool top = scan->lines.offset == 0;
     bool digest = scan->depth > 0 && scan->levels[scan->depth - 1].digest;
     *entity = (struct entity){0};
     strcpy(entity->header.type, digest ? "message/rfc822" : "text/plain");
-    int status = pass_header(scan, entity, &end);
+    entity->begin = scan->lines.offset;
+    header_reader_init(&reader, entity->begin, top);
+    int status = pass_header(scan, &reader);
+    if (status == 0 && top)
+        status = keep_header(scan, &reader);
     if (status < 0)
         return status;
-    size_t limit = top ? MESSAGE_MAX_HEADER_BYTES : PART_MAX_HEADER_BYTES;
-    status = get_bytes(scan, entity->begin, end, limit, &block, &size, &memory);
-    if (status == 0)
-        status = part_header_read(block, size, scan->arena, &entity->header);
+    entity->body = reader.body;
+    entity->has_body = reader.body > reader.end || (reader.in_stray && reader.body == reader.stray);
+    entity->header.has_fields = reader.fields > 0;
     entity->header.part.start = entity->body;
-    if (top) {
-        scan->found->header = block;
-        scan->found->header_size = size;
-        scan->found->header_memory = memory;
-    } else {
-        free(memory);
-    }
-    return status;
+    return part_header_read(scan->content.size ? scan->content.bytes : "", scan->content.size,
+                            scan->arena, &entity->header);
 }
 
 /* --- Parts --- */
@@ -270,7 +304,7 @@ static int walk(struct scan *scan)
     size_t level;
     bool close;
     int status = open_entity(scan);
-    while (status == 0 && (status = scan_next(scan)) > 0) {
+    while (status == 0 && (status = lines_next(&scan->lines, &scan->line)) > 0) {
         status = 0;
         if (find_boundary(scan, &level, &close))
             status = at_boundary(scan, level, close);
@@ -294,11 +328,13 @@ int structure_find(const struct spill *data, struct arena *arena, struct structu
     scan.found = structure;
     scan.depth = 0;
     scan.in_leaf = false;
+    scan.content = (struct buffer){0};
     *structure = (struct structure){.header = ""};
     int status = lines_open(&scan.lines, data);
     if (status == 0)
         status = walk(&scan);
     lines_close(&scan.lines);
+    buffer_free(&scan.content);
     return status;
 }
 

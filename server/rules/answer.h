@@ -1,7 +1,7 @@
 /*
  * answer.h - what a rule returned, checked and made part of a verdict.
  *
- * answer       any Lua value; which ones mean what stands in DESIGN.md. Nothing in it is trusted
+ * answer       any Lua value; which ones mean what stands in mxhook-rules(7). Nothing in it is trusted
  *
  * To add a kind of destination: answer_target.c. To add a field of a destination table: a row
  * in its table there, and a field in destination.h.
@@ -45,6 +45,13 @@ void answer_describe(enum answer_kind kind, const struct verdict *verdict, size_
 /* For answer.c: one destination, a string without commas or a table, at `index`. Returns 0, -EINVAL
  * with `why`, or 1 where it is "null". */
 int answer_read_destination(lua_State *L, int index, struct verdict *verdict, struct error *why);
+
+/* answer_reference.c: what a destination may take from outside of the rules. Each 0, or -EINVAL with
+ * `why`; `what` names it there. */
+int answer_check_env(const char *what, const char *name, struct error *why);
+int answer_check_secret_file(lua_State *L, const char *what, const char *path, struct error *why);
+/* A text, or "env:NAME" or "file:/path" (deliver/reference.h). */
+int answer_check_reference(lua_State *L, const char *what, const char *text, struct error *why);
 
 /* answer_target.c: is this an http or https URL that can be sent to? */
 int answer_check_url(const char *url, size_t size, struct error *why);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 static const char *copy(lua_State *L, struct verdict *verdict, const char *text)
 {
@@ -56,6 +57,8 @@ static int read_secret(lua_State *L, struct destination *to, struct verdict *ver
         return -EINVAL;
     if (!*secret)
         return error_set(why, -EINVAL, "secret: it is empty");
+    if (answer_check_reference(L, "secret", secret, why) != 0)
+        return -EINVAL;
     to->secret = verdict ? copy(L, verdict, secret) : secret;
     return 0;
 }
@@ -135,10 +138,13 @@ static int read_path(lua_State *L, const char *what, const char **path, struct v
                      struct error *why)
 {
     const char *text;
+    struct stat status;
     if (read_text(L, what, &text, why) != 0)
         return -EINVAL;
     if (*text != '/')
         return error_set(why, -EINVAL, "%s: an absolute path was expected", what);
+    if (stat(text, &status) == 0 && !S_ISREG(status.st_mode))
+        return error_set(why, -EINVAL, "%s: %.200s is not a regular file", what, text);
     *path = verdict ? copy(L, verdict, text) : text;
     return 0;
 }
@@ -206,9 +212,9 @@ static int read_reference(lua_State *L, const char *name, struct header_value *v
         if (read_text(L, name, &value->text, why) != 0)
             return -EINVAL;
         value->before = env ? "=env:" : "=file:";
-        if (!*value->text || (!env && *value->text != '/'))
-            return error_set(why, -EINVAL, "%s: %s", name,
-                             env ? "env: it is empty" : "file: an absolute path was expected");
+        if ((env ? answer_check_env(name, value->text, why)
+                 : answer_check_secret_file(L, name, value->text, why)) != 0)
+            return -EINVAL;
     }
     return count == 1 ? 0 : error_set(why, -EINVAL, expected, name);
 }

@@ -71,6 +71,33 @@ static const char *check_authority(const char *text, size_t size)
     return NULL;
 }
 
+/* "." and "..", also percent-encoded: who sends the request, or who takes it, may leave them out and
+ * what stands before them (RFC 3986 section 5.2.4; WHATWG URL, "double-dot path segment"). */
+static bool is_dot_segment(const char *segment, size_t size)
+{
+    size_t dots = 0;
+    for (; size > 0; dots++) {
+        size_t dot = *segment == '.' ? 1 : size >= 3 && strncasecmp(segment, "%2e", 3) == 0 ? 3 : 0;
+        if (dot == 0)
+            return false;
+        segment += dot;
+        size -= dot;
+    }
+    return dots == 1 || dots == 2;
+}
+
+static bool has_dot_segment(const char *path)
+{
+    size_t end = strcspn(path, "?#");
+    for (size_t at = 0; at < end;) {
+        size_t size = strcspn(path + at, "/?#");
+        if (is_dot_segment(path + at, size))
+            return true;
+        at += size + 1;
+    }
+    return false;
+}
+
 int answer_check_url(const char *url, size_t size, struct error *why)
 {
     if (size > ANSWER_MAX_URL)
@@ -87,6 +114,8 @@ int answer_check_url(const char *url, size_t size, struct error *why)
             why, url,
             "a URL that begins with http:// or https://, or an e-mail address, was expected");
     const char *fault = check_authority(rest, strcspn(rest, "/?#"));
+    if (!fault && has_dot_segment(rest + strcspn(rest, "/?#")))
+        fault = "a segment of its path is '.' or '..', which would make it another path";
     return fault ? bad_url(why, url, fault) : 0;
 }
 

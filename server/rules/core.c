@@ -12,11 +12,13 @@
 #include "../base/log.h"
 #include "alias_sources.h"
 #include "answer.h"
+#include "dictionary.h"
+#include "handle.h"
 #include "msg.h"
 #include "pattern.h"
 #include "regex.h"
 #include "state.h"
-#include "store.h"
+#include "zone.h"
 
 /* core.log(text): under the id of the message that is under way */
 static int core_log(lua_State *L)
@@ -47,19 +49,6 @@ static int core_check_answer(lua_State *L)
     return 1;
 }
 
-/* core.zone_offset(name, seconds) -> seconds east of UTC at that Unix time, or nil */
-static int core_zone_offset(lua_State *L)
-{
-    GTimeZone *zone = g_time_zone_new_identifier(luaL_checkstring(L, 1));
-    if (!zone)
-        return 0;
-    gint interval =
-        g_time_zone_find_interval(zone, G_TIME_TYPE_UNIVERSAL, (gint64)luaL_checknumber(L, 2));
-    lua_pushinteger(L, interval < 0 ? 0 : g_time_zone_get_offset(zone, interval));
-    g_time_zone_unref(zone);
-    return 1;
-}
-
 /* core.format_double(number, precision, "f" or "e"): LuaJIT's own rounds halves up, C's to even */
 static int core_format_double(lua_State *L)
 {
@@ -69,6 +58,28 @@ static int core_format_double(lua_State *L)
     luaL_argcheck(L, precision >= 0 && precision <= 60, 2, "0 to 60");
     const char *format = *luaL_checkstring(L, 3) == 'e' ? "%.*e" : "%.*f";
     lua_pushlstring(L, text, (size_t)snprintf(text, sizeof text, format, precision, number));
+    return 1;
+}
+
+/* core.now() -> Unix time in seconds, whole */
+static int core_now(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)(state_now_ms(state_of(L)) / 1000));
+    return 1;
+}
+
+/* core.encode_base64(text) -> the text in base64, without line ends (RFC 4648 section 4) */
+static int core_encode_base64(lua_State *L)
+{
+    size_t size;
+    const char *text = luaL_checklstring(L, 1, &size);
+    char *out = state_scratch(state_of(L), (size / 3 + 1) * 4 + 4);
+    if (!out)
+        return luaL_error(L, "not enough memory");
+    gint state = 0, save = 0;
+    size_t used = g_base64_encode_step((const guchar *)text, size, FALSE, out, &state, &save);
+    used += g_base64_encode_close(FALSE, out + used, &state, &save);
+    lua_pushlstring(L, out, used);
     return 1;
 }
 
@@ -84,9 +95,12 @@ void core_open(lua_State *L)
     static const luaL_Reg functions[] = {{"log", core_log},
                                          {"env", core_env},
                                          {"check_answer", core_check_answer},
-                                         {"zone_offset", core_zone_offset},
+                                         {"zone", zone_new},
+                                         {"zone_offset", zone_offset},
                                          {"format_double", core_format_double},
                                          {"check", core_check},
+                                         {"now", core_now},
+                                         {"encode_base64", core_encode_base64},
                                          {"find", pattern_find},
                                          {"match", pattern_match},
                                          {NULL, NULL}};
@@ -99,6 +113,7 @@ void core_open(lua_State *L)
     state_opened(state_of(L));
     embedded_open(L);
     msg_open(L);
+    zone_open(L);
     luaL_register(L, "mxhook.core", functions); /* sets package.loaded too */
     luaL_newmetatable(L, ANSWER_TYPE);
     lua_setfield(L, -2, "answer_type");
@@ -106,7 +121,7 @@ void core_open(lua_State *L)
     lua_setfield(L, -2, "regex");
     alias_sources_open(L);
     lua_setfield(L, -2, "aliases");
-    rules_store_open(L);
+    dictionary_open(L);
     lua_setfield(L, -2, "store");
     lua_pop(L, 1);
 }

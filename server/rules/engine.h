@@ -12,6 +12,8 @@
 
 #define RULES_LOAD_TIME_MS 30000 /* of running every rule file once, for each state */
 
+#define RULES_RENEWAL_SHARE 20 /* a state that is full is made anew for 1/20 of the time at most */
+
 /* Where a loaded state keeps its rules: lists of equal length in the registry. */
 #define ENGINE_RULES  "mxhook.rules"  /* functions of msg */
 #define ENGINE_NAMES  "mxhook.names"  /* "10-alias.lua:3" */

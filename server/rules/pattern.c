@@ -21,16 +21,25 @@ struct matcher {
     const char *pattern_end;
     struct capture captures[PATTERN_MAX_CAPTURES];
     int count, depth;
-    unsigned steps;
+    size_t steps; /* since the last look at the clock */
 };
 
 /* Where the match of the pattern at `p` against the text at `s` ends; NULL: none. */
 static const char *match_here(struct matcher *m, const char *s, const char *p);
 
+/* A step that reads so many bytes at once is as many. */
+static void steps(struct matcher *m, size_t bytes)
+{
+    m->steps += 1 + bytes / 16;
+    if (m->steps < PATTERN_CHECK_STEPS)
+        return;
+    m->steps = 0;
+    state_check(m->L);
+}
+
 static void step(struct matcher *m)
 {
-    if (++m->steps % PATTERN_CHECK_STEPS == 0)
-        state_check(m->L);
+    steps(m, 0);
 }
 
 /* The end of the single-character class that begins at p. */
@@ -104,7 +113,7 @@ static bool in_set(unsigned char c, const char *p, const char *last)
 /* Does the class [p, end) match the character at s? */
 static bool match_one(struct matcher *m, const char *s, const char *p, const char *end)
 {
-    step(m);
+    steps(m, (size_t)(end - p)); /* a set may be as long as a rule likes */
     if (s >= m->end)
         return false;
     unsigned char c = (unsigned char)*s;
@@ -177,6 +186,7 @@ static const char *match_back_reference(struct matcher *m, const char *s, char d
     if (index < 0 || index >= m->count || m->captures[index].size == CAPTURE_OPEN)
         luaL_error(m->L, "invalid capture index");
     const struct capture *capture = &m->captures[index];
+    steps(m, capture->size > 0 ? (size_t)capture->size : 0);
     if (capture->size < 0 || m->end - s < capture->size ||
         memcmp(capture->start, s, (size_t)capture->size) != 0)
         return NULL;

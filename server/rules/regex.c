@@ -10,8 +10,10 @@
 #include "state.h"
 
 #define REGEX_TYPE           "mxhook.regex"
+#define STACK_OWNER          "mxhook.regex.stack"
 #define JIT_STACK_MAX        1048576
 #define STEPS_BETWEEN_CHECKS 1024
+#define BYTES_BETWEEN_CHECKS 4194304 /* one step may go over the whole subject */
 
 struct regex {
     pcre2_code *code;
@@ -24,12 +26,27 @@ struct regex {
 struct budget {
     struct state *state;
     uint64_t steps, limit;
+    uint64_t interval; /* steps between two looks at the clock */
     bool over_time;
 };
 
-void regex_free_stack(void *jit_stack)
+/* The state's own userdata of this type goes with it, and takes the JIT's stack along. */
+static int free_stack(lua_State *L)
 {
-    pcre2_jit_stack_free(jit_stack);
+    struct state *state = state_of(L);
+    pcre2_jit_stack_free(state->jit_stack);
+    state->jit_stack = NULL;
+    return 0;
+}
+
+static void own_stack(lua_State *L)
+{
+    lua_newuserdata(L, 1);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, free_stack);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    lua_setfield(L, LUA_REGISTRYINDEX, STACK_OWNER);
 }
 
 static int count_step(pcre2_callout_block *block, void *data)
@@ -38,7 +55,7 @@ static int count_step(pcre2_callout_block *block, void *data)
     (void)block;
     if (++budget->steps > budget->limit)
         return PCRE2_ERROR_MATCHLIMIT;
-    if (budget->steps % STEPS_BETWEEN_CHECKS == 0 && state_is_over(budget->state)) {
+    if (budget->steps % budget->interval == 0 && state_is_over(budget->state)) {
         budget->over_time = true;
         return PCRE2_ERROR_CALLOUT;
     }
@@ -92,6 +109,7 @@ static int regex_compile(lua_State *L)
     if (size > REGEX_MAX_PATTERN)
         return luaL_error(L, "a regular expression of %d bytes; the limit is %d", (int)size,
                           REGEX_MAX_PATTERN);
+    state_check(L); /* a long pattern takes its time */
     struct regex *regex = lua_newuserdata(L, sizeof *regex);
     memset(regex, 0, sizeof *regex);
     luaL_getmetatable(L, REGEX_TYPE);
@@ -151,6 +169,12 @@ static int no_match(lua_State *L)
     return 1;
 }
 
+static uint64_t steps_between_checks(size_t subject_size)
+{
+    uint64_t steps = BYTES_BETWEEN_CHECKS / (subject_size + 1);
+    return steps < 1 ? 1 : steps < STEPS_BETWEEN_CHECKS ? steps : STEPS_BETWEEN_CHECKS;
+}
+
 static int regex_exec(lua_State *L)
 {
     struct regex *regex = to_regex(L);
@@ -164,7 +188,10 @@ static int regex_exec(lua_State *L)
         init = 1;
     if ((size_t)init > size + 1)
         return no_match(L);
-    struct budget budget = {state, 0, REGEX_STEPS + (uint64_t)size * REGEX_STEPS_PER_BYTE, false};
+    struct budget budget = {state, 0, REGEX_STEPS + (uint64_t)size * REGEX_STEPS_PER_BYTE,
+                            steps_between_checks(size), false};
+    if (size > BYTES_BETWEEN_CHECKS / STEPS_BETWEEN_CHECKS)
+        state_check(L);
     pcre2_set_callout(regex->context, count_step, &budget);
     pcre2_jit_stack_assign(regex->context, NULL, get_jit_stack(state));
     int code = pcre2_match(regex->code, (PCRE2_SPTR)subject, size, (size_t)init - 1, 0,
@@ -225,6 +252,7 @@ int regex_open(lua_State *L)
     luaL_register(L, NULL, methods);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
+    own_stack(L);
     lua_newtable(L);
     lua_pushcfunction(L, regex_compile);
     lua_setfield(L, -2, "compile");

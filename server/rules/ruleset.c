@@ -100,6 +100,7 @@ int engine_load_state(struct ruleset *ruleset, struct state **out, struct error 
         return error_set(err, -ENOMEM, "not enough memory for a Lua state");
     state->aliases = &ruleset->aliases;
     state->directory = ruleset->config.directory;
+    state->secrets = ruleset->config.secrets;
     state_begin(state, RULES_LOAD_TIME_MS);
     int code = state_call(state, load_rules, &load, text, sizeof text);
     state_end(state);
@@ -124,8 +125,9 @@ static bool copy_config(struct rules_config *to, const struct rules_config *from
     *to = *from;
     to->reserved_header_count = 0;
     to->directory = strdup(from->directory);
+    to->secrets = from->secrets ? strdup(from->secrets) : NULL;
     to->reserved_headers = calloc(from->reserved_header_count + 1, sizeof(char *));
-    bool done = to->directory && to->reserved_headers;
+    bool done = to->directory && to->reserved_headers && (to->secrets || !from->secrets);
     for (size_t i = 0; done && i < from->reserved_header_count; i++) {
         done = (to->reserved_headers[i] = strdup(from->reserved_headers[i]));
         to->reserved_header_count += done;
@@ -182,6 +184,7 @@ void ruleset_unref(struct ruleset *ruleset)
     alias_tables_destroy(&ruleset->aliases);
     sources_free(ruleset);
     free(ruleset->config.directory);
+    free(ruleset->config.secrets);
     for (size_t i = 0; i < ruleset->config.reserved_header_count; i++)
         free(ruleset->config.reserved_headers[i]);
     free(ruleset->config.reserved_headers);

@@ -12,6 +12,7 @@
 #include "../base/metrics.h"
 #include "answer.h"
 #include "engine.h"
+#include "handle.h"
 #include "msg.h"
 
 #define TRACEBACK_SIZE 3072
@@ -139,9 +140,13 @@ static void renew_if_full(struct ruleset *ruleset, size_t index)
 {
     struct state *old = ruleset->states[index], *new;
     struct error err = {""};
-    if (old->used < ruleset->config.memory_limit / 4 * 3)
+    int64_t start = clock_monotonic_us();
+    if (old->used < ruleset->config.memory_limit / 4 * 3 || start < old->stays_until_us)
         return;
     int code = engine_load_state(ruleset, &new, &err);
+    /* loading may take long, and a rule may hoard for each message: it gets a share of the time */
+    int64_t now = clock_monotonic_us(), pause_us = (now - start) * RULES_RENEWAL_SHARE;
+    (code == 0 ? new : old)->stays_until_us = now + pause_us;
     log_warn("rules-state-renewed", NULL, LOG_NUMBER("state", index),
              LOG_NUMBER("bytes", old->used), LOG_TEXT("error", code != 0 ? err.text : "none"));
     if (code != 0)

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "../base/clock.h"
-#include "regex.h"
 
 #define SCRATCH_KEPT 65536  /* bytes of scratch that a state keeps between runs */
 #define RESERVE_SIZE 262144 /* bytes; a state with its libraries takes half of that */
@@ -55,6 +54,39 @@ static void stop_hook(lua_State *L, lua_Debug *ar)
     lua_getinfo(L, "Sl", ar);
     state_stop_text(state, text, sizeof text);
     luaL_error(L, "%s:%d: %s", ar->short_src, ar->currentline, text);
+}
+
+/* ---- Large blocks ---- */
+
+static unsigned class_of(size_t size)
+{
+    unsigned class = 63u - (unsigned)__builtin_clzll(size / STATE_LARGE_MIN);
+    return class < STATE_LARGE_CLASSES ? class : STATE_LARGE_CLASSES - 1;
+}
+
+/* Instructions between two looks at the clock, as the largest block has it. */
+static int hook_count(const struct state *state)
+{
+    for (int class = STATE_LARGE_CLASSES - 1; class >= 0; class --)
+        if (state->large_blocks[class] > 0) {
+            size_t count = STATE_LARGE_WORK / ((size_t)STATE_LARGE_MIN << class);
+            return count < 1 ? 1 : count < STATE_HOOK_COUNT ? (int)count : STATE_HOOK_COUNT;
+        }
+    return STATE_HOOK_COUNT;
+}
+
+static void count_blocks(struct state *state, size_t old_size, size_t size)
+{
+    if (old_size >= STATE_LARGE_MIN)
+        state->large_blocks[class_of(old_size)]--;
+    if (size < STATE_LARGE_MIN)
+        return;
+    state->large_blocks[class_of(size)]++;
+    int count = hook_count(state);
+    if (state->deadline_us == 0 || state->stop != STATE_RUNNING || count >= state->hook_count)
+        return;
+    state->hook_count = count;
+    lua_sethook(state->L, stop_hook, LUA_MASKCOUNT, count);
 }
 
 /* May the state grow by this much? Decides without touching Lua but for the hook. */
@@ -117,6 +149,7 @@ static void *state_allocate(void *data, void *old, size_t old_size, size_t size)
         if (!is_reserved(state, old))
             free(old);
         state->used -= old_size;
+        count_blocks(state, old_size, 0);
         return NULL;
     }
     if (size > old_size && !may_grow(state, size - old_size))
@@ -125,6 +158,8 @@ static void *state_allocate(void *data, void *old, size_t old_size, size_t size)
     if (!new)
         return NULL;
     state->used += size - old_size;
+    if (old_size >= STATE_LARGE_MIN || size >= STATE_LARGE_MIN)
+        count_blocks(state, old_size, size);
     return new;
 }
 
@@ -164,7 +199,6 @@ void state_free(struct state *state)
     lua_sethook(state->L, NULL, 0, 0);
     lua_close(state->L);
     free(state->reserve);
-    regex_free_stack(state->jit_stack);
     free(state->scratch);
     free(state);
 }
@@ -183,7 +217,8 @@ void state_begin(struct state *state, int64_t time_limit_ms)
     state->unchecked = state->after_stop = 0;
     state->serial++;
     state->deadline_us = clock_monotonic_us() + time_limit_ms * 1000;
-    lua_sethook(state->L, stop_hook, LUA_MASKCOUNT, STATE_HOOK_COUNT);
+    state->hook_count = hook_count(state);
+    lua_sethook(state->L, stop_hook, LUA_MASKCOUNT, state->hook_count);
 }
 
 static int collect(lua_State *L)
@@ -219,12 +254,19 @@ void state_check(lua_State *L)
 void state_reserve(lua_State *L, size_t size)
 {
     struct state *state = state_of(L);
-    if (state->used + size > state->limit)
+    if (state->used + size > state->limit) {
         lua_gc(L, LUA_GCCOLLECT, 0);
+        state_check(L); /* of a full state that takes its time */
+    }
     if (state->used + size <= state->limit)
         return;
     state_stop(state, STATE_STOP_MEMORY);
     state_check(L);
+}
+
+int64_t state_now_ms(const struct state *state)
+{
+    return state->fixed_ms ? state->fixed_ms : clock_unix_ms();
 }
 
 char *state_scratch(struct state *state, size_t size)

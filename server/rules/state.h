@@ -8,8 +8,11 @@
  *
  * How it stops a run: a count hook looks at the clock every STATE_HOOK_COUNT instructions (the JIT
  * compiler is off, since its traces call no hook). The allocator looks too, because one instruction
- * may build a string of megabytes. Our C functions that can take long ask state_check(). Once over,
- * the hook fires at every instruction: so whatever catches the error is itself stopped.
+ * may build a string of megabytes. One instruction may also read megabytes (compare two strings,
+ * take one for a number, look for the next key of an emptied table): so the larger the largest
+ * block that the state holds, the fewer instructions between two looks. Our C functions that can
+ * take long ask state_check(). Once over, the hook fires at every instruction: so whatever catches
+ * the error is itself stopped.
  *
  * A state is used by one thread at a time. Every entry into Lua from here is protected.
  */
@@ -23,9 +26,12 @@
 
 #include "../base/error.h"
 
-#define STATE_HOOK_COUNT  200     /* instructions between two looks at the clock */
-#define STATE_CHECK_BYTES 262144  /* bytes allocated between two looks at the clock */
-#define STATE_GRACE_BYTES 1048576 /* see grace */
+#define STATE_HOOK_COUNT    200      /* instructions between two looks at the clock */
+#define STATE_LARGE_MIN     262144   /* bytes of a block for which the hook comes more often */
+#define STATE_LARGE_WORK    33554432 /* bytes of large blocks between two looks, about */
+#define STATE_LARGE_CLASSES 46
+#define STATE_CHECK_BYTES   262144  /* bytes allocated between two looks at the clock */
+#define STATE_GRACE_BYTES   1048576 /* see grace */
 
 struct alias_tables;
 struct run;
@@ -34,23 +40,29 @@ enum state_stop { STATE_RUNNING, STATE_STOP_TIME, STATE_STOP_MEMORY };
 
 struct state {
     lua_State *L;
-    size_t used, limit;    /* bytes */
-    size_t unchecked;      /* bytes allocated since the last look at the clock */
-    size_t after_stop;     /* bytes allocated since the run was stopped */
-    int64_t deadline_us;   /* monotonic; 0: not in a run */
-    int64_t time_limit_ms; /* for the message */
+    size_t used, limit;     /* bytes */
+    size_t unchecked;       /* bytes allocated since the last look at the clock */
+    size_t after_stop;      /* bytes allocated since the run was stopped */
+    int64_t deadline_us;    /* monotonic; 0: not in a run */
+    int hook_count;         /* instructions between two looks at the clock, now */
+    int64_t time_limit_ms;  /* for the message */
+    int64_t stays_until_us; /* monotonic: it is not made anew before, however full */
     enum state_stop stop;
     char *reserve; /* memory for opening the state; NULL: not needed any more */
     size_t reserve_used;
     bool opened;
-    struct run *run; /* what `msg` reads; NULL outside a run */
-    uint64_t serial; /* of the run: a msg of an earlier one is refused */
-    char *scratch;   /* for decoded contents; see state_scratch() */
+    int64_t fixed_ms; /* Unix time of a test's clock; 0: the machine's */
+    struct run *run;  /* what `msg` reads; NULL outside a run */
+    uint64_t serial;  /* of the run: a msg of an earlier one is refused */
+    char *scratch;    /* for decoded contents; see state_scratch() */
     size_t scratch_size;
     const char *log_id;           /* of the run's transaction; NULL */
-    void *jit_stack;              /* of regular expressions */
+    void *jit_stack;              /* of regular expressions, which free it */
     struct alias_tables *aliases; /* of the ruleset, and the folder of its rules; NULL: none */
     const char *directory;
+    const char *secrets; /* the folder of files that destinations may name; NULL: none */
+    uint32_t
+        large_blocks[STATE_LARGE_CLASSES]; /* live; of STATE_LARGE_MIN bytes and their double... */
 };
 
 /* An empty state with our allocator; no library is open. NULL: no memory. */
@@ -72,6 +84,9 @@ void state_end(struct state *state);
 void state_check(lua_State *L);
 /* The same without raising: true where the run is over its time. */
 bool state_is_over(struct state *state);
+/* Unix time as rules see it. */
+int64_t state_now_ms(const struct state *state);
+
 /* Collects garbage where `size` more bytes would not fit otherwise; raises where they do not. */
 void state_reserve(lua_State *L, size_t size);
 

@@ -62,7 +62,10 @@ static void a_message_may_be_all_header_or_none(void **state)
                  {"A: 1", 1, 4},
                  {"\r\nA: 1\r\n", 0, 2},
                  {"no field\r\nA: 1\r\n", 0, 0},
-                 {"A: 1\r\nno field\r\n", 1, 6}};
+                 {"A: 1\r\nno field\r\n", 1, 6},
+                 {"A: 1\r\nno field\r\nB: 2\r\n\r\n", 2, 6},
+                 {"From x\r\nA: 1\r\n\r\n", 1, 16},
+                 {">From x\r\nA: 1\r\n\r\n", 1, 17}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct head head;
         struct spill *data;
@@ -77,17 +80,17 @@ static void a_message_may_be_all_header_or_none(void **state)
 static void the_header_has_a_limit_in_fields(void **state)
 {
     (void)state;
-    char *text = malloc(6 * (HEAD_MAX_FIELDS + 1) + 3);
+    char *text = malloc(6 * (HEADER_MAX_FIELDS + 1) + 3);
     for (size_t extra = 0; extra < 2; extra++) {
         struct head head;
         struct spill *data;
         size_t size = 0;
-        for (size_t i = 0; i < HEAD_MAX_FIELDS + extra; i++, size += 6)
+        for (size_t i = 0; i < HEADER_MAX_FIELDS + extra; i++, size += 6)
             memcpy(text + size, "A: b\r\n", 6);
         memcpy(text + size, "\r\n", 2);
         read_head(text, size + 2, false, &head, &data);
         assert_int_equal(head.too_large, extra == 1);
-        assert_int_equal(head.field_count, extra ? 0 : HEAD_MAX_FIELDS);
+        assert_int_equal(head.field_count, extra ? 0 : HEADER_MAX_FIELDS);
         head_free(&head);
         spill_free(data);
     }
@@ -97,14 +100,14 @@ static void the_header_has_a_limit_in_fields(void **state)
 static void the_header_has_a_limit_in_bytes(void **state)
 {
     (void)state;
-    char *text = malloc(HEAD_MAX_BYTES + 8);
+    char *text = malloc(HEADER_MAX_BYTES + 8);
     for (size_t extra = 0; extra < 2; extra++) {
         struct head head;
         struct spill *data;
-        memset(text, 'a', HEAD_MAX_BYTES + 8);
+        memset(text, 'a', HEADER_MAX_BYTES + 8);
         memcpy(text, "A: ", 3);
-        memcpy(text + HEAD_MAX_BYTES - 4 + extra, "\r\n\r\n", 4);
-        read_head(text, HEAD_MAX_BYTES + 8, false, &head, &data);
+        memcpy(text + HEADER_MAX_BYTES - 2 + extra, "\r\n\r\n", 4);
+        read_head(text, HEADER_MAX_BYTES + 8, false, &head, &data);
         assert_int_equal(head.too_large, extra == 1);
         head_free(&head);
         spill_free(data);

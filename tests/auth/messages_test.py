@@ -210,9 +210,51 @@ class Messages(unittest.TestCase):
         self.expect(message, "pass", ["none"], "permerror")
 
     def test_two_from(self):
-        self.expect(mail(extra="From: b@good.test\r\n"), "pass", ["none"], "permerror")
+        r = self.expect(mail(extra="From: b@good.test\r\n"), "pass", ["none"], "permerror")
+        self.assertIn("dmarc=permerror (p=reject, more than one From) header.from=good.test", r.dmarc)
+        self.assertEqual(r.verdict, "refuse")
         self.expect(mail("a@good.test, b@good.test"), "pass", ["none"], "pass")
-        self.expect(mail("a@good.test, b@strict.test"), "pass", ["none"], "permerror")
+
+    # good.test asks to reject, evil.test cannot be asked for; all of these come from elsewhere.
+    FORGED = [
+        "CEO <ceo@good.test>, x@evil.test", "x@evil.test, CEO <ceo@good.test>", "CEO <ceo@good.test>, foo",
+        "Doe, John <ceo@good.test>", "The board: x@evil.test, ceo@good.test;", "x@evil.test; ceo@good.test",
+        "=?utf-8?q?ceo=40good.test?=", "=?utf-8?q?ceo=40good.test=2C?= x@evil.test", "<=?utf-8?q?ceo=40good.test?=>",
+        "ceo@good.test <x@evil.test>", "<x@evil.test> <ceo@good.test>", "CEO <ceo@good.test", "ceo@good.test@evil.test",
+        '"ceo@good.test"@evil.test', "ceo@good.test.", "ceo@good..test", "ceo@GOOD . Test", "ceo(a)@(b)good.test",
+        "ceo\r\n @\r\n\tgood.test", "x@[192.0.2.1], ceo@good.test", "ceo@good\u3002test", "ceo\uff20good.test",
+        "ceo@good.te\u200bst", "a@pct.test, ceo@good.test", "a@strict.test, ceo@good.test", "<@evil.test:ceo@good.test>",
+        "a@1.test, a@2.test, a@3.test, a@4.test, a@5.test, a@6.test, a@7.test, a@8.test, ceo@good.test",
+        "ceo@good.test\r\nFrom: x@evil.test", "x@evil.test\r\nfrom : ceo@good.test",
+    ]
+
+    def test_every_from_that_is_shown_is_judged(self):
+        for sender in self.FORGED:
+            with self.subTest(sender):
+                message = mail("@").replace(b"From: @", b"From: " + sender.encode())
+                r = check(self.nsd.port, message, ip="198.51.100.1", sender="x@evil.test", helo="evil.test")
+                self.assertEqual(r.verdict, "refuse", r.results)
+                self.assertRegex(r.dmarc, r"^dmarc=(fail \(p=reject\)|permerror \(p=reject, .*\)) header\.from=good\.test$"
+                                 if "8.test" not in sender else "^dmarc=permerror")
+
+    def test_what_shows_no_other_domain_is_not_refused(self):
+        for sender, result in (("a@good.test, b@good.test", "pass"), ("Doe, John <ann@good.test>", "pass"),
+                               ("ann@good.test, foo", "pass"), ("ann@good.test., b@GOOD.test", "pass"),
+                               ('"ceo@strict.test" <ann@good.test>', "pass"), ("ann@good.test (ceo@strict.test)", "pass"),
+                               ("ann@good.test, x@nodmarc.test", "none"), ("x@nodmarc.test", "none"),
+                               ("x@[192.0.2.1]", "permerror"), ("foo", "permerror"), ("", "permerror")):
+            with self.subTest(sender):
+                message = mail("@").replace(b"From: @", b"From: " + sender.encode())
+                r = self.expect(message, "pass", ["none"], result)
+                self.assertEqual(r.verdict, "take", r.results)
+
+    def test_the_strictest_policy_counts(self):
+        for sender, domain, policy in (("a@pct.test, a@strict.test", "pct.test", "reject"),
+                                       ("a@strict.test, a@pct.test", "pct.test", "reject"),
+                                       ("a@nodmarc.test, a@strict.test", "strict.test", "quarantine")):
+            r = check(self.nsd.port, mail(sender), ip="198.51.100.1", sender="x@evil.test")
+            self.assertIn("dmarc=fail (p=%s) header.from=%s" % (policy, domain), r.dmarc)
+            self.assertEqual(r.verdict, "take")
 
     def test_percent_0_refuses_nobody(self):
         r = self.expect(mail("a@pct.test"), "pass", ["none"], "fail")

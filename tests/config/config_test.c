@@ -402,12 +402,46 @@ static int remove_file(void **state)
     return unlink(path);
 }
 
+static void assert_secrets(const char *rules, const char *expected)
+{
+    char text[300];
+    snprintf(text, sizeof text, "domains = { 'a.example' }\nrules = { %s }", rules);
+    struct config *c = loaded(text);
+    assert_string_equal(c->rules.secrets, expected);
+    config_unref(c);
+}
+
+static void secrets_stand_beside_the_rules(void **state)
+{
+    char working[1024], expected[1100];
+    struct config *c;
+    (void)state;
+    assert_secrets("", "/tmp/secrets"); /* beside rules.d, which is beside the file */
+    assert_secrets("directory = '/etc/mail/rules.d'", "/etc/mail/secrets");
+    assert_secrets("directory = '/etc/mail/rules.d//'", "/etc/mail/secrets");
+    assert_secrets("secrets = '/run/keys/'", "/run/keys");
+    assert_secrets("secrets = 'keys'", "/tmp/keys");
+    assert_non_null(getcwd(working, sizeof working));
+    assert_int_equal(config_defaults("rules.d", &c, &err), 0);
+    snprintf(expected, sizeof expected, "%s/secrets", working);
+    assert_string_equal(c->rules.secrets, expected);
+    config_unref(c);
+    assert_int_equal(config_defaults("a/rules.d", &c, &err), 0);
+    snprintf(expected, sizeof expected, "%s/a/secrets", working);
+    assert_string_equal(c->rules.secrets, expected);
+    config_unref(c);
+    assert_int_equal(config_defaults("/rules.d", &c, &err), 0);
+    assert_string_equal(c->rules.secrets, "/secrets");
+    config_unref(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocklists),
         cmocka_unit_test(every_option_but_domains_has_a_default),
         cmocka_unit_test(access_options),
+        cmocka_unit_test(secrets_stand_beside_the_rules),
         cmocka_unit_test(a_destination_is_a_url_or_a_table),
         cmocka_unit_test(a_wrong_destination_says_what_was_expected),
         cmocka_unit_test(auth_options),

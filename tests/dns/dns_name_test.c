@@ -24,13 +24,32 @@ static void names_are_made_alike(void **state)
     assert_name("example.com.", "example.com");
     assert_name("a", "a");
     assert_name("_dmarc.x-y.z", "_dmarc.x-y.z");
+    assert_name("b\xc3\xbc"
+                "cher.example",
+                "xn--bcher-kva.example"); /* U-labels */
+    assert_name("B\xc3\x9c"
+                "CHER.Example.",
+                "xn--bcher-kva.example");
+    assert_name("stra\xc3\x9f"
+                "e.example",
+                "xn--strae-oqa.example");
+    assert_name("example\xe3\x80\x82"
+                "com",
+                "example.com"); /* an ideographic full stop */
+    assert_name("exam\xe2\x80\x8b"
+                "ple.com",
+                "example.com"); /* a zero-width space */
+    assert_name("_dmarc.b\xc3\xbc"
+                "cher.example",
+                "_dmarc.xn--bcher-kva.example");
 }
 
 static void what_is_no_name(void **state)
 {
     (void)state;
-    static const char *const names[] = {"",      ".",    "..",          ".a",  "a..b",  "a b",
-                                        "a\\.b", "a\tb", "\xc3\xa4.de", "a..", "\x7f.x"};
+    static const char *const names[] = {
+        "",     ".",       "..",      ".a",           "a..b", "a b",   "a\\.b",
+        "a\tb", "\xa4.de", "\xc3.de", "\xe2\x98\x83", "a..",  "\x7f.x"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_no_name(names[i]);
 }

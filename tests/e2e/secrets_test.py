@@ -12,8 +12,8 @@ RULE = """return function(msg)
   return {
     { url = "http://user:URL-PASSWORD@127.0.0.1:%(port)d/literal", secret = "LITERAL-SECRET",
       headers = { Authorization = "Bearer LITERAL-TOKEN" } },
-    { url = "%(url)s/elsewhere", secret = "file:%(folder)s/secret",
-      headers = { Authorization = { file = "%(folder)s/token" }, ["X-Key"] = { env = "MXHOOK_TEST_KEY" },
+    { url = "%(url)s/elsewhere", secret = "file:%(folder)s/secrets/secret",
+      headers = { Authorization = { file = "%(folder)s/secrets/token" }, ["X-Key"] = { env = "MXHOOK_TEST_KEY" },
                   ["X-Subject"] = msg.subject } },
   }
 end"""
@@ -25,8 +25,9 @@ class Secrets(harness.TestCase):
         self.addCleanup(os.environ.pop, "MXHOOK_TEST_KEY")
         self.sink = self.receiver(lambda post: 500)
         self.mx = self.server({}, "log_level = 'debug'\ndeliver = { attempts = 1 }", start=False)
-        self.mx.write("token", ELSEWHERE["header"] + "\n")
-        self.mx.write("secret", ELSEWHERE["secret"] + "\n")
+        os.mkdir(os.path.join(self.mx.folder, "secrets"))
+        self.mx.write("secrets/token", ELSEWHERE["header"] + "\n")
+        self.mx.write("secrets/secret", ELSEWHERE["secret"] + "\n")
         self.mx.write_rule("10.lua", RULE % {"port": self.sink.port, "url": self.sink.url,
                                              "folder": self.mx.folder})
         self.mx.write("mail.eml", harness.mail(subject="file:/etc/passwd").decode())
@@ -92,7 +93,7 @@ class Secrets(harness.TestCase):
         self.mx.start()
         self.mx.send(harness.mail())
         _, elsewhere = self.posts()
-        self.mx.write("token", "ANOTHER-TOKEN")
+        self.mx.write("secrets/token", "ANOTHER-TOKEN")
         harness.wait_until(lambda: self.mx.command("queue", "list", "--failed").stdout.count("\n") == 2, "them")
         self.mx.command("queue", "retry", elsewhere.id)
         self.assertEqual(self.sink.wait_for(3)[2].headers["authorization"], "ANOTHER-TOKEN")

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mail/fields.h"
+
 static void test_fields(void **state)
 {
     (void)state;
@@ -117,14 +119,15 @@ static void test_nul(void **state)
 static void test_header_count_limit(void **state)
 {
     (void)state;
-    for (size_t count = MESSAGE_MAX_HEADERS - 1; count <= MESSAGE_MAX_HEADERS + 1; count++) {
+    for (size_t count = HEADER_MAX_FIELDS - 1; count <= HEADER_MAX_FIELDS + 1; count++) {
         struct buffer mail = {0};
         for (size_t i = 0; i < count; i++)
             assert_int_equal(buffer_append(&mail, "X:y\r\n", 5), 0);
         buffer_append(&mail, BYTES("\r\nbody"));
         struct message *message = parse_bytes(mail.bytes, mail.size);
         assert_int_equal(message->headers.count,
-                         count < MESSAGE_MAX_HEADERS ? count : MESSAGE_MAX_HEADERS);
+                         count < HEADER_MAX_FIELDS ? count : HEADER_MAX_FIELDS);
+        assert_int_equal(message->too_large, count > HEADER_MAX_FIELDS);
         char *text = text_of(message, PART_TEXT);
         assert_string_equal(text, "body");
         free(text);
@@ -139,8 +142,7 @@ static void test_header_size_limit(void **state)
     (void)state;
     for (int over = -1; over <= 1; over++) {
         struct buffer mail = {0};
-        size_t value =
-            MESSAGE_MAX_HEADER_BYTES - 5 - 5 + (size_t)(over + 1) - 1; /* X:...CRLF Y:zCRLF */
+        size_t value = HEADER_MAX_BYTES - 5 - 5 + (size_t)(over + 1) - 1; /* X:...CRLF Y:zCRLF */
         buffer_append(&mail, "X:", 2);
         char *fill = malloc(value);
         assert_non_null(fill);
@@ -159,8 +161,9 @@ static void test_header_size_limit(void **state)
         buffer_append(&mail, fill, 16);
         buffer_append(&mail, BYTES("\r\nY:z\r\n\r\nbody"));
         message = parse_bytes(mail.bytes, mail.size);
+        assert_true(message->too_large);
         assert_int_equal(message->headers.count, 1);
-        assert_int_equal(message->headers.items[0].value_size, MESSAGE_MAX_HEADER_BYTES - 2);
+        assert_int_equal(message->headers.items[0].value_size, HEADER_MAX_BYTES - 2);
         text = text_of(message, PART_TEXT);
         assert_string_equal(text, "body");
         free(text);

@@ -50,7 +50,7 @@ static void test_unchanged(void **state)
     stays(BYTES("Authentication-Results: other.example; none\r\n\r\nx\r\n"));
     stays(BYTES("X-Authentication-Results: mx.example.com; none\r\n\r\nx\r\n"));
     stays(BYTES("a: b\r\n\r\nAuthentication-Results: mx.example.com; none\r\n"));
-    stays(BYTES("no field\r\nAuthentication-Results: mx.example.com; none\r\n"));
+    stays(BYTES("no field\r\n\r\nAuthentication-Results: mx.example.com; none\r\n"));
 }
 
 #define FORGED "Authentication-Results: mx.example.com; dkim=pass\r\n"

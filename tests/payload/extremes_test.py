@@ -31,21 +31,28 @@ class Many(unittest.TestCase):
         self.assertIn(b"innermost", base64.b64decode(part["content"]))
         self.assertIsNone(payload["text"])
 
-    def test_100000_headers(self):
-        payload = render(b"".join(b"X-%d: %d\r\n" % (i, i) for i in range(100000)) + b"\r\nbody")
-        self.assertEqual([payload["headers"]["X-%d" % i] for i in range(100000)],
-                         [str(i) for i in range(100000)])
+    def test_1000_headers(self):
+        payload = render(b"".join(b"X-%d: %d\r\n" % (i, i) for i in range(1000)) + b"\r\nbody")
+        self.assertEqual([payload["headers"]["X-%d" % i] for i in range(1000)],
+                         [str(i) for i in range(1000)])
         self.assertEqual(payload["text"], "body")
 
-    def test_one_header_100000_times(self):
-        payload = render(b"".join(b"X-Same: %d\r\n" % i for i in range(100000)) + b"\r\n")
-        self.assertEqual(payload["headers"]["X-Same"], [str(i) for i in range(100000)])
+    def test_one_header_1000_times(self):
+        payload = render(b"".join(b"X-Same: %d\r\n" % i for i in range(1000)) + b"\r\n")
+        self.assertEqual(payload["headers"]["X-Same"], [str(i) for i in range(1000)])
 
-    def test_100000_addresses(self):
+    def test_headers_past_their_limits(self):
+        for mail in (b"X: y\r\n" * 1001, b"X: " + b"y" * (256 << 10)):
+            done = subprocess.run(COMMAND, input=mail, capture_output=True, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(b"The header has more than 262144 bytes or 1000 fields", done.stderr)
+            self.assertEqual(done.stdout, b"")
+
+    def test_5000_addresses(self):
         mail = b"To: " + b",\r\n ".join(b'"N, %d" <a%d@example.com>' % (i, i)
-                                        for i in range(100000)) + b"\r\n\r\n"
+                                        for i in range(5000)) + b"\r\n\r\n"
         self.assertEqual(render(mail)["to"], [{"name": "N, %d" % i, "email": "a%d@example.com" % i}
-                                              for i in range(100000)])
+                                              for i in range(5000)])
 
     def test_20000_parts(self):
         mail = multipart([b"Content-Type: a/b\r\n\r\n%d" % i for i in range(20000)])
@@ -129,14 +136,16 @@ class Large(unittest.TestCase):
             self.assertTrue(out.read().startswith(b'","html":null'))
 
     def test_header_in_one_line(self):
-        def write(mail):
+        """Refused, and not held in memory for that."""
+        with tempfile.TemporaryFile() as mail:
             mail.write(b"Subject: ")
             for _ in range(64):
                 mail.write(b"x" * (1 << 20))
             mail.write(b"\r\n\r\nbody")
-
-        with self.bounded(write) as out:
-            self.assertIn(b'"text":"body"', out.read()[-100:])
+            mail.seek(0)
+            done = subprocess.run(COMMAND, stdin=mail, capture_output=True, check=False, timeout=200)
+            self.assertEqual(done.returncode, 1)
+            self.assertLess(peak_memory(), MEMORY_LIMIT)
 
 
 if __name__ == "__main__":

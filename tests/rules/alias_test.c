@@ -86,6 +86,31 @@ static void test_groups_cannot_change_a_url(void **state)
     assert_goes_to(f, "https://a.example/in/x%2F..%2Fy%3Fa%20b%26%C3%A9/z");
 }
 
+/* "https://a.example/tenants/../new" is "https://a.example/new". */
+static void test_groups_cannot_walk_up_a_path(void **state)
+{
+    static const char *const served[] = {"a@h.example", "...@h.example", "..a@h.example"};
+    static const char *const refused[] = {"..@h.example", ".@h.example"};
+    struct fixture *f = *state;
+    fixture_rule(f, "return alias { ['/^(.*)@h\\\\.example$/'] = 'https://a.example/t/$1/new' }");
+    for (size_t i = 0; i < sizeof served / sizeof *served; i++) {
+        fixture_run(f, served[i]);
+        assert_kind(f, VERDICT_DELIVER);
+        assert_true(ruleset_accepts(f->ruleset, 0, served[i]));
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        fixture_run(f, refused[i]);
+        assert_kind(f, VERDICT_NO_MATCH);
+        assert_false(ruleset_accepts(f->ruleset, 0, refused[i]));
+    }
+    fixture_rule(f, "return alias { ['/^(.*)@h\\\\.example$/'] = "
+                    "{ url = 'https://a.example/t/.$1?a=..#..', timeout = 5 } }");
+    fixture_run(f, ".@h.example");
+    assert_kind(f, VERDICT_NO_MATCH);
+    fixture_run(f, "a@h.example");
+    assert_goes_to(f, "https://a.example/t/.a?a=..#..");
+}
+
 static void test_groups_cannot_change_an_address(void **state)
 {
     struct fixture *f = *state;
@@ -172,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RULES_TEST(test_best_match_alone_answers),
         RULES_TEST(test_groups_cannot_change_a_url),
+        RULES_TEST(test_groups_cannot_walk_up_a_path),
         RULES_TEST(test_groups_cannot_change_an_address),
         RULES_TEST(test_refused_only_where_aliases_serve_alone),
         RULES_TEST(test_catastrophic_key_is_no_match),

@@ -132,8 +132,8 @@ static void test_what_is_not_an_answer(void **state)
         {"{url = 'https://a.example', headers = {a = {'b'}}}", VERDICT_DEFER,
          "a: a string, {env ="},
         {"{url = 'https://a.example', headers = {a = {}}}", VERDICT_DEFER, "or {file"},
-        {"{url = 'https://a.example', headers = {a = {env = 'b', file = '/c'}}}", VERDICT_DEFER,
-         "or {file"},
+        {"{url = 'https://a.example', headers = {a = {env = 'MXHOOK_B', file = '/etc/secrets/c'}}}",
+         VERDICT_DEFER, "or {file"},
         {"{url = 'https://a.example', headers = {a = {env = ''}}}", VERDICT_DEFER, "it is empty"},
         {"{url = 'https://a.example', headers = {a = {env = 7}}}", VERDICT_DEFER, "a string was"},
         {"{url = 'https://a.example', headers = {a = {file = 'b'}}}", VERDICT_DEFER,
@@ -179,8 +179,9 @@ static void test_header_values_may_stand_elsewhere(void **state)
     static const struct {
         const char *value, *header;
     } forms[] = {
-        {"{env = 'TOKEN'}", "X-A=env:TOKEN"},
-        {"{file = '/run/token'}", "X-A=file:/run/token"},
+        {"{env = 'MXHOOK_TOKEN'}", "X-A=env:MXHOOK_TOKEN"},
+        {"{file = '/etc/secrets/token'}", "X-A=file:/etc/secrets/token"},
+        {"{file = '/etc/secrets/a/..token'}", "X-A=file:/etc/secrets/a/..token"},
         {"'env:TOKEN'", "X-A: env:TOKEN"}, /* it may come from a message: only a text */
     };
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
@@ -192,6 +193,67 @@ static void test_header_values_may_stand_elsewhere(void **state)
         assert_goes_to(*state, "https://a.example");
         struct fixture *f = *state;
         assert_string_equal(f->verdict->destinations[0].headers[0], forms[i].header);
+    }
+}
+
+/* A rule's destination reaches what the rule itself does: no other variable, no file elsewhere. */
+static void test_references_reach_no_secrets_of_others(void **state)
+{
+    static const char *const refused[] = {
+        "headers = {A = {env = 'HOME'}}",
+        "headers = {A = {env = 'XMXHOOK_A'}}",
+        "secret = 'env:HOME'",
+        "secret = 'file:/etc/hostname'",
+        "headers = {A = {file = '/etc/hostname'}}",
+        "headers = {A = {file = '/etc/secrets'}}",
+        "headers = {A = {file = '/etc/secrets/'}}",
+        "headers = {A = {file = '/etc/secrets2/a'}}",
+        "headers = {A = {file = '/etc/secrets/../hostname'}}",
+        "headers = {A = {file = '/etc/secrets/a/../../hostname'}}",
+        "headers = {A = {file = '/etc/secrets//a'}}",
+        "headers = {A = {file = '/etc/secrets/./a'}}",
+        "client_key = '/dev/zero'", /* reading it would never end */
+        "ca_file = '/tmp'",
+    };
+    static const char *const taken[] = {
+        "secret = 'env:MXHOOK_A'",
+        "secret = 'file:/etc/secrets/a'",
+        "secret = 'environment'",
+        "ca_file = '/etc/no-such-file.pem'",
+    };
+    struct fixture *f = *state;
+    char body[200];
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        snprintf(body, sizeof body, "do return {url = 'https://a.example', %s} end", refused[i]);
+        fixture_body(f, body);
+        assert_raises(f, "returned what is not a destination");
+    }
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        snprintf(body, sizeof body, "do return {url = 'https://a.example', %s} end", taken[i]);
+        fixture_body(f, body);
+        assert_goes_to(f, "https://a.example");
+    }
+    f->config.secrets = NULL;
+    fixture_body(f, "do return {url = 'https://a.example', secret = 'file:/a'} end");
+    assert_raises(f, "below rules.secrets only, which is not set");
+}
+
+static void test_dot_segments_are_refused(void **state)
+{
+    static const char *const refused[] = {"/..",         "/a/../b", "/./",
+                                          "/a/%2e%2E/b", "/.%2e?x", "/%2e#x"};
+    static const char *const taken[] = {"/...",   "/a..b",         "/?a=/../",
+                                        "/#/../", "/.a/%2e%2e%2e", "?/.."};
+    char body[200];
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        snprintf(body, sizeof body, "do return 'https://a.example%s' end", refused[i]);
+        fixture_body(*state, body);
+        assert_raises(*state, "a segment of its path is '.' or '..'");
+    }
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        snprintf(body, sizeof body, "do return 'https://a.example%s' end", taken[i]);
+        fixture_body(*state, body);
+        assert_kind(*state, VERDICT_DELIVER);
     }
 }
 
@@ -288,6 +350,8 @@ int main(void)
         RULES_TEST(test_what_is_not_an_answer),
         RULES_TEST(test_destination_table_is_whole),
         RULES_TEST(test_header_values_may_stand_elsewhere),
+        RULES_TEST(test_references_reach_no_secrets_of_others),
+        RULES_TEST(test_dot_segments_are_refused),
         RULES_TEST(test_limits_have_two_sides),
         RULES_TEST(test_texts_are_cleaned),
         RULES_TEST(test_first_answer_decides_and_also_adds),

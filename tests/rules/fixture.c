@@ -26,6 +26,7 @@ int fixture_setup(void **state)
     strcpy(f->directory, "/tmp/mxhook-rules-XXXXXX");
     assert_non_null(mkdtemp(f->directory));
     f->config = (struct rules_config){.directory = f->directory,
+                                      .secrets = "/etc/secrets",
                                       .workers = 1,
                                       .time_limit_ms = 10000, /* on a busy machine too */
                                       .memory_limit = 64 << 20,

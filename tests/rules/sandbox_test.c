@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 struct attempt {
     const char *body, *says;
@@ -48,6 +49,19 @@ static void test_what_is_refused(void **state)
         {"assert(load('leaked = 1'))()", "global 'leaked' cannot be set"},
         {"return env('PATH')", "only the environment variables that begin with MXHOOK_"},
         {"require('cjson').encode = nil", "cjson.encode cannot be set"},
+        {"require('rex').new('a').__index.x = 1", "attempt to index field '__index'"},
+        {"require('rex').new('a').match = nil; require('rex').new('a').code.x = 1",
+         "attempt to index field 'code'"},
+        {"require('mxhook.cel').compile('size > 1')({})", "is asked about msg, not about a table"},
+        {"require('mxhook.cel').compile('size > 1')(msg.headers)", "about msg"},
+        {"require('rex').match('a', 'a', 1, setmetatable({}, {__concat = function() end}))",
+         "flags are letters"},
+        {"string.format('%s', setmetatable({}, {__tostring = function() return {} end}))",
+         "must give a string"},
+        {"table.insert({}, 0, 1)", "position 0 is before the list"},
+        {"table.insert({}, 0 / 0, 1)", "is before the list"},
+        {"table.insert({}, 1, 2, 3)", "a list, a position or none, and a value"},
+        {"require('cjson').decode(('['):rep(2e7))", "over 16 MiB of JSON"},
         {"require('rex').match = nil", "rex.match cannot be set"},
         {"return require('cjson').encode(string.rep)", "Cannot serialise function"},
     };
@@ -99,6 +113,19 @@ static void test_what_works(void **state)
         "assert(load('return ...')(5) == 5 and load('return x', 'n', 't', {x = 4})() == 4)",
         "assert(os.date('!%Y', 0) == '1970' and os.time() > 1e9 and math.floor(2.5) == 2)",
         "assert(bit.band(6, 3) == 2)",
+        "local t = {1, 2} table.insert(t, 3) table.insert(t, 1, 0) table.insert(t, '2', 9)"
+        " assert(table.concat(t, ',') == '0,9,1,2,3')",
+        "local t = {1, 2, 3} assert(table.remove(t) == 3 and table.remove(t, 1) == 1 and #t == 1)"
+        " assert(table.remove({}) == nil and table.remove(t, 7) == nil and t[1] == 2)",
+        "local t = {} table.insert(t, 5, 'x') assert(t[5] == 'x')",
+        "local found = 0 for name, f in pairs(string) do assert(string[name] == f) found = found + "
+        "1 end"
+        " assert(found == 13)",
+        "assert(('%s %d %5.1f %q'):format(true, 7, 2.5, 'a') == 'true 7   2.5 \"a\"')",
+        "assert(('%s|%s'):format(setmetatable({}, {__tostring = function() return 'me' end}), nil)"
+        " == 'me|nil')",
+        "assert(load(('local x = 1 '):rep(150) .. 'return 7')() == 7)",
+        "assert(load(('--' .. ('x'):rep(5000) .. '\\n'):rep(3) .. 'return 8')() == 8)",
         "local c = require 'cjson' assert(c.decode(c.encode({a = {1, 2}})).a[2] == 2)",
         "assert(require('cjson').decode('null') == require('cjson').null)",
         "assert(require('mxhook.route').discard and require('mxhook.alias') == alias and "
@@ -117,6 +144,70 @@ static void test_what_works(void **state)
         if (f->verdict->kind != VERDICT_NO_MATCH)
             fail_msg("%s: %s", bodies[i], f->log);
     }
+}
+
+static void test_zones_are_of_the_database(void **state)
+{
+    static const char *const bodies[] = {
+        "assert(z('Europe/Berlin') == 1 and z('America/Argentina/Ushuaia') and z('EST5EDT'))",
+        "assert(z('+14:00') and z('-14:00') and z('02:00') and z('UTC') and z('Z'))",
+    };
+    static const char *const refused[] = {
+        "../../../etc/passwd",
+        "/etc/passwd",
+        "/dev/tty",
+        "Europe/../Europe/Berlin",
+        "Europe",
+        "",
+        "Europe/",
+        "/",
+        "Europe//Berlin",
+        "No/Where",
+        "tzdata.zi",
+        "zone1970.tab",
+        "+14:01",
+        "-14:01",
+        "+99:99",
+        "+01:60",
+        "EST5EDT,M3.2.0,M11.1.0",
+    };
+    static const char rule[] = "local cel = require 'mxhook.cel'\n"
+                               "return function(msg)\n"
+                               "  local function z(name)\n"
+                               "    return cel.compile(\"recipient != '' && "
+                               "timestamp(0).getHours(helo + '\" .. name .. \"') "
+                               "== 1\")(msg) and 1 or 0\n"
+                               "  end\n"
+                               "  %s\nend";
+    struct fixture *f = *state;
+    char text[1024];
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        snprintf(text, sizeof text, rule, bodies[i]);
+        fixture_rule(f, text);
+        if (f->verdict->kind != VERDICT_NO_MATCH)
+            fail_msg("%s: %s", bodies[i], f->log);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        char body[200];
+        snprintf(body, sizeof body, "z('%s')", refused[i]);
+        snprintf(text, sizeof text, rule, body);
+        fixture_rule(f, text);
+        assert_raises(f, "time zone");
+    }
+}
+
+/* A name that leads to a pipe, in a zone database of its own: reading it would never end. */
+static void test_zones_that_are_no_files(void **state)
+{
+    struct fixture *f = *state;
+    char path[100];
+    snprintf(path, sizeof path, "%s/Pipe", f->directory);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    setenv("TZDIR", f->directory, 1);
+    fixture_body(
+        f, "require('mxhook.cel').compile(\"timestamp(0).getHours(helo + 'Pipe') == 1\")(msg)");
+    unsetenv("TZDIR");
+    assert_raises(f, "unknown time zone 'Pipe'");
 }
 
 static void test_files_share_nothing(void **state)
@@ -178,6 +269,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RULES_TEST(test_what_is_refused),
         RULES_TEST(test_what_works),
+        RULES_TEST(test_zones_are_of_the_database),
+        RULES_TEST(test_zones_that_are_no_files),
         RULES_TEST(test_files_share_nothing),
         RULES_TEST(test_lib_files),
         RULES_TEST(test_log_is_written_under_the_message),

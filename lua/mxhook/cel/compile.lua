@@ -11,6 +11,9 @@ local strings = require "mxhook.cel.strings"
 local time = require "mxhook.cel.time"
 local values = require "mxhook.cel.values"
 
+local ipairs, load, pairs, tostring = ipairs, load, pairs, tostring
+local concat, insert, sort, find = table.concat, table.insert, table.sort, string.find
+
 local fail = values.fail
 
 local functions = { size = runtime.size, matches = strings.methods.matches }
@@ -129,13 +132,13 @@ function gen.list(context, node, scope)
         local made = generate(context, item, scope)
         codes[i], raises = made.code, raises or made.raises
     end
-    return piece(("R.list({%s})"):format(table.concat(codes, ", ")), "list", raises)
+    return piece(("R.list({%s})"):format(concat(codes, ", ")), "list", raises)
 end
 
 function gen.map(context, node, scope)
     local codes = {}
     for i, item in ipairs(node.items) do codes[i] = generate(context, item, scope).code end
-    return piece(("R.map({%s}, %d)"):format(table.concat(codes, ", "), node.pos), "map", true)
+    return piece(("R.map({%s}, %d)"):format(concat(codes, ", "), node.pos), "map", true)
 end
 
 gen["not"] = function(context, node, scope)
@@ -178,8 +181,8 @@ local function junction(word, absorbing)
             plain = plain and made.type == "bool" and (not made.raises or i == #node.items)
             raises = raises or made.raises or made.type ~= "bool"
         end
-        if plain then return piece("(" .. table.concat(codes, " " .. word .. " ") .. ")", "bool", raises) end
-        return piece(("R.%s(%d, %s)"):format(absorbing, node.pos, table.concat(thunks, ", ")), "bool", true)
+        if plain then return piece("(" .. concat(codes, " " .. word .. " ") .. ")", "bool", raises) end
+        return piece(("R.%s(%d, %s)"):format(absorbing, node.pos, concat(thunks, ", ")), "bool", true)
     end
 end
 gen["and"], gen["or"] = junction("and", "all_of"), junction("or", "any_of")
@@ -242,7 +245,7 @@ local function call(context, kind, name, node, codes, types, raises)
         return impossible(context, ("%s of %s"):format(name, types[1]), node.pos)
     end
     return piece(("%s.%s(%d%s%s)"):format(kind, name, node.pos, #codes > 0 and ", " or "",
-        table.concat(codes, ", ")), result_types[name], true)
+        concat(codes, ", ")), result_types[name], true)
 end
 
 local function generate_all(context, nodes, scope, codes, types)
@@ -310,11 +313,11 @@ local function macro_call(context, node, scope, macro, variables)
     local bodies = {}
     for i = variables + 1, #node.arguments do
         local body = generate(context, node.arguments[i], inner)
-        bodies[#bodies + 1] = ("function(%s) return %s end"):format(table.concat(names, ", "), body.code)
+        bodies[#bodies + 1] = ("function(%s) return %s end"):format(concat(names, ", "), body.code)
     end
-    if macro[3] == 2 and #bodies == 1 then table.insert(bodies, 1, "nil") end
+    if macro[3] == 2 and #bodies == 1 then insert(bodies, 1, "nil") end
     return piece(("R.%s(%d, %s, %s, %s)"):format(macro[1], node.pos, range.code,
-        variables == 2 and "true" or "false", table.concat(bodies, ", ")),
+        variables == 2 and "true" or "false", concat(bodies, ", ")),
         macro[1] == "transform_list" and "list" or macro[1] == "filter" and "list"
             or macro[1] == "transform_map" and "map" or "bool", true)
 end
@@ -348,7 +351,7 @@ end
 
 local method_names = {}
 for name in pairs(methods) do method_names[#method_names + 1] = name end
-table.sort(method_names)
+sort(method_names)
 
 --- Compiles `text` to a function of one argument, which generated code sees as V. `variables` maps names
 -- to {code, type, raises}, and for a map {at, at_type}: code that gives the value of a key; `helpers` is what their code calls as H. `strict`: what can never work is an
@@ -361,5 +364,5 @@ return function(text, variables, helpers, strict, suggest)
     local source = "local R, F, M, K, H, find = ... return function(V) return " .. made.code .. " end"
     local chunk, wrong = load(source, "=cel", "t", {})
     if not chunk then fail("too complex: " .. tostring(wrong), 1) end
-    return chunk(runtime, functions, methods, context.constants, helpers, string.find), made.type
+    return chunk(runtime, functions, methods, context.constants, helpers, find), made.type
 end

@@ -4,6 +4,8 @@ local ffi = require "ffi"
 local time = require "mxhook.cel.time"
 local values = require "mxhook.cel.values"
 
+local tonumber, tostring, type, huge = tonumber, tostring, type, math.huge
+
 local convert = {}
 
 local fail, kind_of = values.fail, values.kind_of
@@ -64,8 +66,8 @@ function convert.uint(pos, v)
     wrong("uint", v, pos)
 end
 
-local infinite = { inf = math.huge, ["+inf"] = math.huge, infinity = math.huge, ["+infinity"] = math.huge,
-    ["-inf"] = -math.huge, ["-infinity"] = -math.huge, nan = 0 / 0 }
+local infinite = { inf = huge, ["+inf"] = huge, infinity = huge, ["+infinity"] = huge,
+    ["-inf"] = -huge, ["-infinity"] = -huge, nan = 0 / 0 }
 
 function convert.double(pos, v)
     local k = kind_of(v)
@@ -80,8 +82,8 @@ end
 
 local function double_text(v)
     if v ~= v then return "NaN" end
-    if v == math.huge then return "Infinity" end
-    if v == -math.huge then return "-Infinity" end
+    if v == huge then return "Infinity" end
+    if v == -huge then return "-Infinity" end
     for digits = 15, 17 do -- the shortest that reads back as the same
         local text = ("%." .. digits .. "g"):format(v)
         if tonumber(text) == v then return text end

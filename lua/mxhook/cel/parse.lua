@@ -4,6 +4,9 @@ local lpeg = require "lpeg"
 local convert = require "mxhook.cel.convert"
 local values = require "mxhook.cel.values"
 
+local ipairs, select, tonumber = ipairs, select, tonumber
+local concat, char_of, floor = table.concat, string.char, math.floor
+
 local P, R, S, V, C, Cc, Cp, Ct, Cf, Cg = lpeg.P, lpeg.R, lpeg.S, lpeg.V, lpeg.C, lpeg.Cc, lpeg.Cp,
     lpeg.Ct, lpeg.Cf, lpeg.Cg
 
@@ -28,14 +31,14 @@ local function symbol(text) return P(text) * blank end
 
 local function utf8(code, pos)
     if code > 0x10FFFF or code >= 0xD800 and code < 0xE000 then fail("not a Unicode character", pos) end
-    if code < 0x80 then return string.char(code) end
+    if code < 0x80 then return char_of(code) end
     local tail = {}
     local first = code < 0x800 and 0xC0 or code < 0x10000 and 0xE0 or 0xF0
     for i = code < 0x800 and 1 or code < 0x10000 and 2 or 3, 1, -1 do
-        tail[i] = string.char(0x80 + code % 64)
-        code = math.floor(code / 64)
+        tail[i] = char_of(0x80 + code % 64)
+        code = floor(code / 64)
     end
-    return string.char(first + code) .. table.concat(tail)
+    return char_of(first + code) .. concat(tail)
 end
 
 local simple = { a = "\a", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", v = "\v", ["\\"] = "\\",
@@ -47,7 +50,7 @@ local function unescape(text, is_bytes, pos)
     while true do
         local slash = text:find("\\", at, true)
         pieces[#pieces + 1] = text:sub(at, (slash or 0) - 1)
-        if not slash then return table.concat(pieces) end
+        if not slash then return concat(pieces) end
         local char, rest = text:sub(slash + 1, slash + 1), text:sub(slash + 1, slash + 10)
         local digits = rest:match("^[xX](%x%x)") or rest:match("^u(%x%x%x%x)")
             or rest:match("^U(%x%x%x%x%x%x%x%x)")
@@ -57,7 +60,7 @@ local function unescape(text, is_bytes, pos)
             at = slash + 2
         elseif (digits or octal) and not (is_bytes and char:lower() == "u") then
             local code = digits and tonumber(digits, 16) or tonumber(octal, 8)
-            pieces[#pieces + 1] = is_bytes and string.char(code) or utf8(code, pos)
+            pieces[#pieces + 1] = is_bytes and char_of(code) or utf8(code, pos)
             at = slash + (digits and #digits + 2 or 4)
         else
             fail("unknown escape \\" .. char, pos)

@@ -3,6 +3,8 @@
 local strings = require "mxhook.cel.strings"
 local values = require "mxhook.cel.values"
 
+local error, ipairs, pcall, select, setmetatable, type = error, ipairs, pcall, select, setmetatable, type
+
 local fail, kind_of = values.fail, values.kind_of
 
 local runtime = setmetatable({}, { __index = values })

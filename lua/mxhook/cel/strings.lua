@@ -7,6 +7,9 @@ local core = require "mxhook.core"
 local rex = require "mxhook.rex"
 local values = require "mxhook.cel.values"
 
+local ipairs, pcall, select, tonumber, tostring, type = ipairs, pcall, select, tonumber, tostring, type
+local concat, insert, sort, huge = table.concat, table.insert, table.sort, math.huge
+
 local strings = {}
 
 local fail, kind_of, int64 = values.fail, values.kind_of, values.int64
@@ -112,7 +115,7 @@ define("reverse", 0, 0, function(_, s)
     local at, count = starts(s)
     local pieces = {}
     for i = count, 1, -1 do pieces[#pieces + 1] = s:sub(at[i], at[i + 1] - 1) end
-    return table.concat(pieces)
+    return concat(pieces)
 end)
 
 -- The white space of Unicode (White_Space=yes).
@@ -144,7 +147,7 @@ end
 
 local function limit_of(number)
     local limit = number and tonumber(number) or -1
-    return limit < 0 and math.huge or limit
+    return limit < 0 and huge or limit
 end
 
 define("split", 1, 1, function(_, s, separator, limit)
@@ -160,9 +163,9 @@ define("replace", 2, 1, function(_, s, old, new, limit)
             if i <= limit then pieces[#pieces + 1] = new end
             pieces[#pieces + 1] = at[i + 1] and s:sub(at[i], at[i + 1] - 1) or ""
         end
-        return table.concat(pieces)
+        return concat(pieces)
     end
-    return table.concat(split(s, old, limit + 1), new)
+    return concat(split(s, old, limit + 1), new)
 end)
 
 methods.join = function(pos, list, separator, ...)
@@ -170,7 +173,7 @@ methods.join = function(pos, list, separator, ...)
     check("join", pos, separator == nil and "" or separator, "string")
     if select("#", ...) > 0 then fail("join takes one argument", pos) end
     for i = 1, #list do check("join", pos, list[i], "string") end
-    return table.concat(list, separator or "")
+    return concat(list, separator or "")
 end
 
 local quoted = { ["\a"] = "\\a", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r",
@@ -192,10 +195,10 @@ local function in_base(v, base, letters)
     local rest, digits = ffi.cast("uint64_t", negative and -v or v), {}
     repeat
         local digit = tonumber(rest % base)
-        table.insert(digits, 1, letters:sub(digit + 1, digit + 1))
+        insert(digits, 1, letters:sub(digit + 1, digit + 1))
         rest = rest / base
     until rest == 0
-    return (negative and "-" or "") .. table.concat(digits)
+    return (negative and "-" or "") .. concat(digits)
 end
 
 local format_text
@@ -203,7 +206,7 @@ local format_text
 local function format_list(list)
     local pieces = {}
     for i = 1, #list do pieces[i] = format_text(list[i]) end
-    return "[" .. table.concat(pieces, ", ") .. "]"
+    return "[" .. concat(pieces, ", ") .. "]"
 end
 
 local function format_map(map)
@@ -211,9 +214,9 @@ local function format_map(map)
     for _, key in ipairs(map.keys) do
         pieces[#pieces + 1] = { format_text(key), format_text(values.map_get(map, key)) }
     end
-    table.sort(pieces, function(a, b) return a[1] < b[1] end)
+    sort(pieces, function(a, b) return a[1] < b[1] end)
     for i, pair in ipairs(pieces) do pieces[i] = pair[1] .. ": " .. pair[2] end
-    return "{" .. table.concat(pieces, ", ") .. "}"
+    return "{" .. concat(pieces, ", ") .. "}"
 end
 
 function format_text(v, pos)
@@ -231,7 +234,7 @@ local function wrong_verb(verb, v, pos)
 end
 
 local function special(v)
-    return (v ~= v or v == math.huge or v == -math.huge) and convert.text(v)
+    return (v ~= v or v == huge or v == -huge) and convert.text(v)
 end
 
 local function float_verb(verb)

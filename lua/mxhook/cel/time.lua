@@ -3,6 +3,8 @@
 local values = require "mxhook.cel.values"
 local core = require "mxhook.core"
 
+local select, tonumber, type, ceil, floor = select, tonumber, type, math.ceil, math.floor
+
 local time = {}
 
 local fail = values.fail
@@ -12,14 +14,14 @@ local MAX_SPAN = 9223372036                    -- seconds that fit in int64 nano
 local BILLION = 1000000000
 
 local function timestamp(seconds, nanos, pos)
-    seconds, nanos = seconds + math.floor(nanos / BILLION), nanos % BILLION
+    seconds, nanos = seconds + floor(nanos / BILLION), nanos % BILLION
     if seconds < FIRST or seconds > LAST then fail("timestamp out of range", pos) end
     return values.timestamp(seconds, nanos)
 end
 
 -- Seconds and nanoseconds of one sign.
 local function duration(seconds, nanos, pos)
-    seconds, nanos = seconds + math.floor(nanos / BILLION), nanos % BILLION
+    seconds, nanos = seconds + floor(nanos / BILLION), nanos % BILLION
     if seconds < -MAX_SPAN or seconds >= MAX_SPAN then fail("duration out of range", pos) end
     return values.duration(seconds, nanos)
 end
@@ -45,24 +47,24 @@ end
 -- Days since 1970 of a date of the Gregorian calendar, and back (civil calendar by 400-year eras).
 local function days_of(year, month, day)
     if month <= 2 then year = year - 1 end
-    local era = math.floor(year / 400)
+    local era = floor(year / 400)
     local of_era = year - era * 400
-    local of_year = math.floor((153 * (month + (month > 2 and -3 or 9)) + 2) / 5) + day - 1
-    local days = of_era * 365 + math.floor(of_era / 4) - math.floor(of_era / 100) + of_year
+    local of_year = floor((153 * (month + (month > 2 and -3 or 9)) + 2) / 5) + day - 1
+    local days = of_era * 365 + floor(of_era / 4) - floor(of_era / 100) + of_year
     return era * 146097 + days - 719468
 end
 
 local function date_of(days)
     days = days + 719468
-    local era = math.floor(days / 146097)
+    local era = floor(days / 146097)
     local rest = days - era * 146097
-    local year = math.floor((rest - math.floor(rest / 1460) + math.floor(rest / 36524)
-        - math.floor(rest / 146096)) / 365)
-    local of_year = rest - (365 * year + math.floor(year / 4) - math.floor(year / 100))
-    local shifted = math.floor((5 * of_year + 2) / 153)
+    local year = floor((rest - floor(rest / 1460) + floor(rest / 36524)
+        - floor(rest / 146096)) / 365)
+    local of_year = rest - (365 * year + floor(year / 4) - floor(year / 100))
+    local shifted = floor((5 * of_year + 2) / 153)
     local month = shifted + (shifted < 10 and 3 or -9)
     year = year + era * 400 + (month <= 2 and 1 or 0)
-    return year, month, of_year - math.floor((153 * shifted + 2) / 5) + 1
+    return year, month, of_year - floor((153 * shifted + 2) / 5) + 1
 end
 
 local function nanos_of(fraction)
@@ -82,7 +84,7 @@ function time.parse_timestamp(text, pos)
     if zone and zone:upper() ~= "Z" then
         sign, zone_hour, zone_minute = zone:match("^([+-])(%d%d):(%d%d)$")
     end
-    if not year or not sign then fail("not a timestamp: '" .. text:sub(1, 60) .. "'", pos) end
+    if not year or not sign or tonumber(zone_hour) > 23 or tonumber(zone_minute) > 59 then fail("not a timestamp: '" .. text:sub(1, 60) .. "'", pos) end
     year, month, day = tonumber(year), tonumber(month), tonumber(day)
     local days = days_of(year, month, day)
     local y, m, d = date_of(days)
@@ -96,11 +98,11 @@ function time.parse_timestamp(text, pos)
 end
 
 function time.timestamp_text(t)
-    local days = math.floor(t.seconds / 86400)
+    local days = floor(t.seconds / 86400)
     local year, month, day = date_of(days)
     local second = t.seconds - days * 86400
-    return ("%04d-%02d-%02dT%02d:%02d:%02d%sZ"):format(year, month, day, math.floor(second / 3600),
-        math.floor(second / 60) % 60, second % 60, fraction_of(t.nanos))
+    return ("%04d-%02d-%02dT%02d:%02d:%02d%sZ"):format(year, month, day, floor(second / 3600),
+        floor(second / 60) % 60, second % 60, fraction_of(t.nanos))
 end
 
 local units = { h = 3600, m = 60, s = 1, ms = 1e-3, us = 1e-6, ["\194\181s"] = 1e-6, ns = 1e-9 }
@@ -111,13 +113,13 @@ local function add_unit(seconds, nanos, whole, fraction, unit)
     whole = tonumber(whole) or 0
     if per >= 1 then
         local part = fraction == "" and 0 or tonumber("0." .. fraction) * per
-        return seconds + whole * per + math.floor(part),
-            nanos + math.floor((part - math.floor(part)) * BILLION + 0.5)
+        return seconds + whole * per + floor(part),
+            nanos + floor((part - floor(part)) * BILLION + 0.5)
     end
     local each = per * BILLION
     local part = fraction == "" and 0 or tonumber("0." .. fraction) * each
-    return seconds + math.floor(whole / (BILLION / each)),
-        nanos + (whole % (BILLION / each)) * each + math.floor(part + 0.5)
+    return seconds + floor(whole / (BILLION / each)),
+        nanos + (whole % (BILLION / each)) * each + floor(part + 0.5)
 end
 
 --- "1h30m", "-1.5s", "3ms"
@@ -147,17 +149,45 @@ function time.duration_text(d)
     return ("%s%d%ss"):format(sign, seconds, fraction_of(nanos))
 end
 
--- Seconds east of UTC: "+02:00", "-09:30", "02:00", or a name of the zone database.
-local function zone_offset(zone, seconds, pos)
+-- Zones that were asked for, by name. There are some 600 names; who asks for that many waits for the disk.
+local MAX_ZONES = 64
+local zones, zone_count = {}, 0
+
+local function zone_named(name)
+    local zone = zones[name]
+    if zone then return zone end
+    zone = core.zone(name)
+    if not zone then return nil end
+    if zone_count >= MAX_ZONES then zones, zone_count = {}, 0 end
+    zones[name], zone_count = zone, zone_count + 1
+    return zone
+end
+
+local MAX_OFFSET = 14 * 3600 -- of any place on Earth
+
+-- Seconds east of UTC of "+02:00", "-09:30", "02:00"; nil: it is a name.
+local function fixed_offset(zone, pos)
     local sign, hour, minute = zone:match("^([+-]?)(%d%d?):(%d%d)$")
-    if sign then
-        local offset = tonumber(hour) * 3600 + tonumber(minute) * 60
-        return sign == "-" and -offset or offset
+    if not sign then return (zone == "UTC" or zone == "Z") and 0 or nil end
+    local offset = tonumber(hour) * 3600 + tonumber(minute) * 60
+    if offset > MAX_OFFSET or tonumber(minute) > 59 then
+        fail("a time zone's offset is between -14:00 and +14:00, not '" .. zone .. "'", pos)
     end
-    if zone == "UTC" or zone == "Z" then return 0 end
-    local offset = core.zone_offset(zone, seconds)
-    if not offset then fail("unknown time zone '" .. zone:sub(1, 60) .. "'", pos) end
-    return offset
+    return sign == "-" and -offset or offset
+end
+
+--- Raises where there is no such zone: a fixed offset, or a name of the zone database.
+function time.check_zone(zone, pos)
+    if not fixed_offset(zone, pos) and not zone_named(zone) then
+        fail("unknown time zone '" .. zone:sub(1, 60) .. "'", pos)
+    end
+end
+
+local function zone_offset(zone, seconds, pos)
+    local offset = fixed_offset(zone, pos)
+    if offset then return offset end
+    time.check_zone(zone, pos)
+    return core.zone_offset(zone_named(zone), seconds)
 end
 
 local parts = {
@@ -167,19 +197,19 @@ local parts = {
     getDate = function(days) return (select(3, date_of(days))) end,
     getDayOfWeek = function(days) return (days + 4) % 7 end,
     getDayOfYear = function(days) return days - days_of(date_of(days), 1, 1) end,
-    getHours = function(_, second) return math.floor(second / 3600) end,
-    getMinutes = function(_, second) return math.floor(second / 60) % 60 end,
+    getHours = function(_, second) return floor(second / 3600) end,
+    getMinutes = function(_, second) return floor(second / 60) % 60 end,
     getSeconds = function(_, second) return second % 60 end,
-    getMilliseconds = function(_, _, nanos) return math.floor(nanos / 1e6) end,
+    getMilliseconds = function(_, _, nanos) return floor(nanos / 1e6) end,
 }
 
-local function toward_zero(number) return number < 0 and math.ceil(number) or math.floor(number) end
+local function toward_zero(number) return number < 0 and ceil(number) or floor(number) end
 
 local span_parts = {
     getHours = function(seconds) return toward_zero(seconds / 3600) end,
     getMinutes = function(seconds) return toward_zero(seconds / 60) end,
     getSeconds = function(seconds) return toward_zero(seconds) end,
-    getMilliseconds = function(_, d) return math.floor(d.nanos / 1e6) end,
+    getMilliseconds = function(_, d) return floor(d.nanos / 1e6) end,
 }
 
 --- The methods getFullYear, ... of timestamps and durations, by name.
@@ -194,7 +224,7 @@ for name, part in pairs(parts) do
             fail(("%s of %s"):format(name, k), pos)
         end
         local seconds = v.seconds + (zone and zone_offset(zone, v.seconds, pos) or 0)
-        local days = math.floor(seconds / 86400)
+        local days = floor(seconds / 86400)
         return values.int(part(days, seconds - days * 86400, v.nanos))
     end
 end

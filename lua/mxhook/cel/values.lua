@@ -10,6 +10,8 @@ local values = {}
 
 local int64, uint64 = ffi.typeof("int64_t"), ffi.typeof("uint64_t")
 local istype, rawequal, type, getmetatable, setmetatable = ffi.istype, rawequal, type, getmetatable, setmetatable
+local error, ipairs, rawget, require, tonumber, tostring, floor = error, ipairs, rawget, require, tonumber, tostring,
+    math.floor
 local INT_MIN, INT_MAX, UINT_MAX = -0x7fffffffffffffffLL - 1, 0x7fffffffffffffffLL, -1ULL
 
 values.int64, values.uint64 = int64, uint64
@@ -52,7 +54,7 @@ local function key_of(v)
     local t = type(v)
     if t == "string" or t == "boolean" then return v end
     if t == "number" then
-        if v ~= math.floor(v) then return nil end
+        if v ~= floor(v) then return nil end
         if v > -2 ^ 53 and v < 2 ^ 53 then return v + 0 end
         return "\0" .. ("%.0f"):format(v)
     end
@@ -299,7 +301,7 @@ function values.index(container, key, pos)
     if k ~= "list" then no_overload("[]", container, key, pos) end
     if not numeric[kind_of(key)] then fail("a list's index cannot be " .. kind_of(key), pos) end
     local at = tonumber(key)
-    if at ~= math.floor(at) or at < 0 or at >= #container then fail("index out of range", pos) end
+    if at ~= floor(at) or at < 0 or at >= #container then fail("index out of range", pos) end
     return container[at + 1]
 end
 

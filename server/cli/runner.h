@@ -4,10 +4,11 @@
  * Tests are their author's own programs, so their Lua state is neither limited nor sandboxed. The
  * rules that they try are.
  */
-#ifndef MXHOOK_RULES_RUNNER_H
-#define MXHOOK_RULES_RUNNER_H
+#ifndef MXHOOK_CLI_RUNNER_H
+#define MXHOOK_CLI_RUNNER_H
 
-#include "ruleset.h"
+#include "../config/config.h"
+#include "../rules/ruleset.h"
 
 struct runner_options {
     const char *filter; /* NULL: all */
@@ -19,6 +20,7 @@ struct runner_options {
 
 /* Runs the tests with state 0 of the ruleset and prints to stdout. Returns 0 where all pass, 1
  * where one fails, 2 where there is none; or a negative errno with `err`. */
-int runner_run(struct ruleset *ruleset, const struct runner_options *options, struct error *err);
+int runner_run(struct config *config, struct ruleset *ruleset, const struct runner_options *options,
+               struct error *err);
 
 #endif

@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "../auth/format.h"
-#include "../base/clock.h"
-#include "../mail/payload.h"
+#include "auth/format.h"
+#include "base/clock.h"
+#include "base/spill.h"
+#include "mail/payload.h"
 
 static void add_step(void *context, const char *rule, const char *answer)
 {
@@ -34,10 +34,10 @@ void trial_free(struct trial *trial)
         free(step->answer);
         free(step);
     }
-    verdict_free(trial->verdict);
     header_list_free(&trial->before);
-    message_free(trial->message);
-    transaction_free(trial->transaction);
+    if (trial->processing.transaction)
+        processing_end(&trial->processing);
+    transaction_free(trial->processing.transaction);
     free(trial);
 }
 
@@ -55,17 +55,18 @@ static int set_text(char **to, const char *text)
 
 static int fill_envelope(struct trial *trial, const struct trial_envelope *from)
 {
-    const struct message *message = trial->message;
-    struct envelope *to = &trial->transaction->envelope;
+    const struct message *message = trial->processing.message;
+    struct transaction *t = trial->processing.transaction;
+    struct envelope *to = &t->envelope;
     const char *sender = from->sender ? from->sender : first_address(&message->from);
     const char *recipient = from->recipient ? from->recipient : first_address(&message->to);
     to->tls = from->tls;
     to->client_name = from->client_name;
     snprintf(to->client_ip, sizeof to->client_ip, "%s",
              from->client_ip ? from->client_ip : "127.0.0.1");
-    int code = transaction_set_sender(trial->transaction, sender);
+    int code = transaction_set_sender(t, sender);
     if (code == 0)
-        code = transaction_add_recipient(trial->transaction, recipient);
+        code = transaction_add_recipient(t, recipient);
     if (code == 0)
         code = set_text(&to->helo, from->helo ? from->helo : "localhost");
     if (code == 0 && from->user)
@@ -75,7 +76,7 @@ static int fill_envelope(struct trial *trial, const struct trial_envelope *from)
 
 const char *trial_recipient(const struct trial *trial)
 {
-    return trial->transaction->envelope.recipients[0];
+    return trial->processing.transaction->envelope.recipients[0];
 }
 
 static const char *domain_of(const char *address)
@@ -84,11 +85,22 @@ static const char *domain_of(const char *address)
     return at ? at + 1 : "";
 }
 
+/* What is refused for these results, where the configuration asks for that. */
+static void apply_policy(struct auth_result *auth, const struct auth_config *config)
+{
+    const char *policy = auth->dmarc.policy;
+    auth->refuse = auth->dmarc.code == AUTH_FAIL && policy && strcmp(policy, "reject") == 0;
+    for (size_t i = 0; i < auth->dnsbl_count; i++)
+        for (size_t j = 0; j < config->dnsbl_count; j++)
+            if (strcmp(auth->dnsbl[i].zone, config->dnsbl[j].zone) == 0)
+                auth->dnsbl[i].refuse = config->dnsbl[j].refuse;
+}
+
 /* As the server would say it: in the fields that it adds, too. */
 static int add_auth(struct trial *trial, struct auth_result *auth, const char *hostname)
 {
-    struct envelope *envelope = &trial->transaction->envelope;
-    const char *author = domain_of(first_address(&trial->message->from));
+    struct envelope *envelope = &trial->processing.transaction->envelope;
+    const char *author = domain_of(first_address(&trial->processing.message->from));
     if (!*auth->spf.domain) {
         auth->spf.helo = !*envelope->sender;
         auth->spf.domain = auth->spf.helo ? envelope->helo : domain_of(envelope->sender);
@@ -98,6 +110,7 @@ static int add_auth(struct trial *trial, struct auth_result *auth, const char *h
             auth->dkim[i].domain = author;
     if (!*auth->dmarc.domain)
         auth->dmarc.domain = author;
+    apply_policy(auth, &trial->processing.config->auth);
     if (auth->iprev.code == AUTH_NONE && envelope->client_name)
         auth->iprev.code = AUTH_PASS;
     if (auth->iprev.code == AUTH_PASS)
@@ -106,39 +119,58 @@ static int add_auth(struct trial *trial, struct auth_result *auth, const char *h
     int code = format_result(auth, &input);
     envelope->received_spf = auth->received_spf;
     envelope->authentication_results = auth->authentication_results;
-    trial->transaction->auth = auth;
+    trial->processing.transaction->auth = auth;
     return code;
 }
 
 static int run(struct trial *trial, struct ruleset *ruleset, const struct trial_envelope *envelope)
 {
-    char hostname[256] = "";
-    gethostname(hostname, sizeof hostname - 1);
+    static const struct verdict refused = {.kind = VERDICT_REJECT, .text = "", .rule = ""};
+    struct processing *p = &trial->processing;
+    bool store;
     int code = fill_envelope(trial, envelope);
     if (code == 0 && envelope->auth)
-        code = add_auth(trial, envelope->auth, hostname);
-    struct receiver receiver = ruleset_receiver(ruleset, hostname);
+        code = add_auth(trial, envelope->auth, p->config->hostname);
+    struct receiver receiver = ruleset_receiver(ruleset, p->config->hostname);
     if (code == 0)
-        code =
-            payload_headers(trial->message, &trial->transaction->envelope, trial_recipient(trial),
-                            &receiver, trial->message->arena, &trial->before);
-    if (code != 0)
-        return code;
-    struct rules_input input = {trial->message, trial->transaction, trial_recipient(trial),
-                                &trial->before, add_step,           trial};
-    return ruleset_run(ruleset, 0, &input, &trial->verdict);
+        code = payload_headers(p->message, &p->transaction->envelope, trial_recipient(trial),
+                               &receiver, p->message->arena, &trial->before);
+    if (code == 0)
+        code = processing_decide(p, 0, &store);
+    trial->verdict = p->verdicts ? p->verdicts[0] : &refused;
+    return code;
 }
 
-int trial_run(struct ruleset *ruleset, struct spill *data, const struct trial_envelope *envelope,
-              struct trial **out, struct error *err)
+static void release(struct ruleset *ruleset)
+{
+    ruleset_unref(ruleset);
+}
+
+static int begin(struct trial *trial, struct ruleset *ruleset, struct spill *data,
+                 struct error *err)
+{
+    struct processing *p = &trial->processing;
+    char id[ID_SIZE];
+    id_new(id);
+    p->transaction = transaction_new(id, ruleset, release);
+    if (!p->transaction)
+        return -ENOMEM;
+    ruleset_ref(ruleset);
+    p->transaction->received_ms = clock_unix_ms();
+    p->directory = spill_temporary_directory();
+    p->trace = add_step;
+    p->trace_context = trial;
+    return message_parse(data, p->transaction->received_ms / 1000, &p->message, err);
+}
+
+int trial_run(struct config *config, struct ruleset *ruleset, struct spill *data,
+              const struct trial_envelope *envelope, struct trial **out, struct error *err)
 {
     struct trial *trial = calloc(1, sizeof *trial);
     if (!trial)
         return error_set(err, -ENOMEM, "not enough memory");
-    trial->transaction = transaction_new("trial", NULL, NULL);
-    int code = trial->transaction ? 0 : -ENOMEM;
-    if (code == 0)
-        code = message_parse(data, clock_unix_ms() / 1000, &trial->message, err);
+    trial->processing.config = config;
+    int code = begin(trial, ruleset, data, err);
     if (code == 0)
         code = run(trial, ruleset, envelope);
     if (code != 0) {
@@ -149,19 +181,7 @@ int trial_run(struct ruleset *ruleset, struct spill *data, const struct trial_en
     return 0;
 }
 
-int trial_reply(const struct trial *trial, char *text, size_t size)
+const struct reply *trial_reply(const struct trial *trial)
 {
-    const struct verdict *verdict = trial->verdict;
-    const char *given = verdict->text && *verdict->text ? verdict->text : NULL;
-    switch (verdict->kind) {
-    case VERDICT_DELIVER:
-    case VERDICT_DISCARD: snprintf(text, size, "accepted"); return 250;
-    case VERDICT_DEFER: snprintf(text, size, "%s", given ? given : "try again later"); return 451;
-    case VERDICT_REJECT:
-        snprintf(text, size, "%s", given ? given : "refused");
-        return verdict->enhanced ? 554 : 550;
-    case VERDICT_NO_MATCH: break;
-    }
-    snprintf(text, size, "no such recipient");
-    return 550;
+    return &trial->processing.transaction->reply;
 }

@@ -6,13 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
-#include "state.h"
-#include "trial.h"
+#include "../rules/core.h"
+#include "../rules/state.h"
+#include "../trial.h"
 
 #define RUNNER_MEMORY (size_t)1 << 32
 
 struct runner {
+    struct config *config;
     struct ruleset *ruleset;
     const struct runner_options *options;
     struct error *err;
@@ -83,19 +84,21 @@ static void push_destination(lua_State *L, const struct destination *to)
 
 static void push_trial(lua_State *L, const struct trial *trial)
 {
-    char text[512];
     const struct verdict *verdict = trial->verdict;
+    const struct reply *reply = trial_reply(trial);
     lua_newtable(L);
-    lua_pushinteger(L, trial_reply(trial, text, sizeof text));
+    lua_pushinteger(L, reply->code);
     lua_setfield(L, -2, "code");
-    lua_pushstring(L, text);
+    lua_pushstring(L, reply->enhanced);
+    lua_setfield(L, -2, "enhanced");
+    lua_pushstring(L, reply->text);
     lua_setfield(L, -2, "text");
     lua_pushstring(L, verdict->rule);
     lua_setfield(L, -2, "rule");
     push_headers(L, &verdict->headers);
     lua_setfield(L, -2, "fields");
     lua_newtable(L);
-    for (size_t i = 0; i < verdict->destination_count; i++) {
+    for (size_t i = 0; verdict->kind == VERDICT_DELIVER && i < verdict->destination_count; i++) {
         push_destination(L, &verdict->destinations[i]);
         lua_rawseti(L, -2, (int)i + 1);
     }
@@ -239,13 +242,15 @@ static int runner_try(lua_State *L)
     struct trial *trial = NULL;
     struct error err = {""};
     struct spill *data = spill_from_bytes(bytes, size);
-    int code = data ? trial_run(runner->ruleset, data, &envelope, &trial, &err) : -ENOMEM;
+    int code =
+        data ? trial_run(runner->config, runner->ruleset, data, &envelope, &trial, &err) : -ENOMEM;
+    if (code == 0)
+        push_trial(L, trial);
+    trial_free(trial);
     spill_free(data);
     auth_result_free(envelope.auth);
     if (code != 0)
         return luaL_error(L, "%s", code == -ENOMEM ? "not enough memory" : err.text);
-    push_trial(L, trial);
-    trial_free(trial);
     return 1;
 }
 
@@ -292,9 +297,10 @@ static int run_tests(lua_State *L)
     return 0;
 }
 
-int runner_run(struct ruleset *ruleset, const struct runner_options *options, struct error *err)
+int runner_run(struct config *config, struct ruleset *ruleset, const struct runner_options *options,
+               struct error *err)
 {
-    struct runner runner = {ruleset, options, err, 0};
+    struct runner runner = {config, ruleset, options, err, 0};
     char text[900];
     struct state *state = state_new(RUNNER_MEMORY);
     if (!state)

@@ -1,0 +1,147 @@
+#include "processing.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "auth/auth.h"
+#include "auth/policy.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "deliver/srs.h"
+#include "mail/payload.h"
+#include "outcome.h"
+#include "rules/ruleset.h"
+
+static void count_auth(const struct auth_result *auth)
+{
+    metric_add(METRIC_AUTH_RESULTS_TOTAL, 1, "spf", auth_code_name(auth->spf.code));
+    for (size_t i = 0; i < auth->dkim_count; i++)
+        metric_add(METRIC_AUTH_RESULTS_TOTAL, 1, "dkim", auth_code_name(auth->dkim[i].code));
+    metric_add(METRIC_AUTH_RESULTS_TOTAL, 1, "dmarc", auth_code_name(auth->dmarc.code));
+}
+
+static int authenticate(struct processing *p)
+{
+    struct transaction *t = p->transaction;
+    if (!t->check)
+        return 0;
+    int code = auth_conclude(t->check, &p->auth);
+    if (code != 0)
+        return code;
+    count_auth(p->auth);
+    t->auth = p->auth;
+    t->envelope.received_spf = p->auth->received_spf;
+    t->envelope.authentication_results = p->auth->authentication_results;
+    t->envelope.client_name = p->auth->iprev.name;
+    policy_log(t->id, &p->config->auth, p->auth);
+    return 0;
+}
+
+static bool is_refused(const struct processing *p)
+{
+    struct transaction *t = p->transaction;
+    return t->auth && policy_refuses(&p->config->auth, &t->envelope, t->auth, &t->reply);
+}
+
+static bool is_too_large(const struct processing *p)
+{
+    if (p->message->too_large)
+        reply_set(&p->transaction->reply, 552, "5.3.4", MESSAGE_TOO_LARGE, HEADER_MAX_BYTES,
+                  HEADER_MAX_FIELDS);
+    return p->message->too_large;
+}
+
+static int run_rules_for(struct processing *p, size_t state, size_t index)
+{
+    struct transaction *t = p->transaction;
+    struct header_list headers = {0};
+    struct rules_input input = {p->message, t,        t->envelope.recipients[index],
+                                &headers,   p->trace, p->trace_context};
+    struct receiver receiver = ruleset_receiver(t->rules, p->config->hostname);
+    int code = payload_headers(p->message, &t->envelope, input.recipient, &receiver,
+                               p->message->arena, &headers);
+    if (code == 0)
+        code = ruleset_run(t->rules, state, &input, &p->verdicts[index]);
+    header_list_free(&headers);
+    return code;
+}
+
+/* A bounce to a sender that we have rewritten passes no rules: *verdict is then set. */
+static int reverse_bounce(struct processing *p, const char *recipient, struct verdict **verdict)
+{
+    char original[SRS_SIZE];
+    const struct transaction *t = p->transaction;
+    if (!t->bounce ||
+        srs_reverse(&p->config->forward, recipient, t->received_ms / 1000, original) != SRS_VALID)
+        return 0;
+    *verdict = verdict_to(original, "srs");
+    log_info("ruled", t->id, LOG_TEXT("recipient", recipient), LOG_TEXT("verdict", "deliver"),
+             LOG_TEXT("rule", "srs"), LOG_TEXT("to", original));
+    return *verdict ? 0 : -ENOMEM;
+}
+
+static int run_rules(struct processing *p, size_t state)
+{
+    const struct envelope *envelope = &p->transaction->envelope;
+    p->verdicts = calloc(envelope->recipient_count, sizeof *p->verdicts);
+    if (!p->verdicts)
+        return -ENOMEM;
+    int code = 0;
+    for (size_t i = 0; i < envelope->recipient_count && code == 0; i++) {
+        p->recipient = i;
+        code = reverse_bounce(p, envelope->recipients[i], &p->verdicts[i]);
+        if (code == 0 && !p->verdicts[i])
+            code = run_rules_for(p, state, i);
+        if (code == 0)
+            metric_add(METRIC_RECIPIENTS_TOTAL, 1, verdict_name(p->verdicts[i]->kind));
+    }
+    return code;
+}
+
+int processing_decide(struct processing *p, size_t state, bool *store)
+{
+    struct transaction *t = p->transaction;
+    struct error err = {""};
+    *store = false;
+    p->at = "auth";
+    int code = authenticate(p);
+    if (code != 0 || is_refused(p))
+        return code;
+    p->at = "parse";
+    if (!p->message)
+        code = message_parse(t->data, t->received_ms / 1000, &p->message, &err);
+    if (code != 0 || is_too_large(p))
+        return code;
+    p->at = "rules";
+    code = run_rules(p, state);
+    if (code != 0)
+        return code;
+    p->at = "render";
+    p->outgoing = (struct outgoing){.config = p->config,
+                                    .transaction = t,
+                                    .message = p->message,
+                                    .verdicts = p->verdicts,
+                                    .spool = p->spool,
+                                    .directory = p->directory};
+    code = outgoing_check(&p->outgoing);
+    return code == 0 ? outcome_decide(t, p->verdicts, store) : code;
+}
+
+int processing_render(struct processing *p)
+{
+    return outgoing_make(&p->outgoing);
+}
+
+void processing_end(struct processing *p)
+{
+    struct transaction *t = p->transaction;
+    for (size_t i = 0; p->verdicts && i < t->envelope.recipient_count; i++)
+        verdict_free(p->verdicts[i]);
+    free(p->verdicts);
+    outgoing_free(&p->outgoing);
+    message_free(p->message);
+    auth_result_free(p->auth);
+    t->auth = NULL;
+    t->envelope.received_spf = t->envelope.authentication_results = NULL;
+    t->envelope.client_name = NULL;
+}

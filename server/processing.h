@@ -1,0 +1,48 @@
+/*
+ * processing.h - a message's way through the rooms: who sent it, its parts, its rules, the reply, and what is
+ * rendered of it.
+ *
+ * The one place that knows the order. Workers lead each message along it (worker.h), and `mxhook route`, `test` and
+ * `send` a message that nobody has sent (trial.h), so that both say the same. The thread that has the transaction;
+ * blocking.
+ */
+#ifndef MXHOOK_PROCESSING_H
+#define MXHOOK_PROCESSING_H
+
+#include "auth/result.h"
+#include "config/config.h"
+#include "mail/message.h"
+#include "outgoing.h"
+#include "rules/verdict.h"
+#include "transaction.h"
+
+struct processing {
+    struct config *config;           /* the caller's, as is the transaction; both outlive this */
+    struct transaction *transaction; /* gets the reply */
+    const struct spool *spool;       /* as outgoing.h has them */
+    const char *directory;
+    /* NULL, or told of every rule that was asked, and in words what it answered. */
+    void (*trace)(void *context, const char *rule, const char *answer);
+    void *trace_context;
+
+    size_t recipient; /* whose rules are asked now: its index */
+
+    struct auth_result *auth;  /* what the transaction's check found; NULL: there was none */
+    struct message *message;   /* parsed on the way, unless it is there already */
+    struct verdict **verdicts; /* one for each recipient; NULL: refused before any rule was asked */
+    struct outgoing outgoing;
+    const char *at; /* out: the step that failed, for the log */
+};
+
+/* Up to the reply, which is set. `state` is this thread's in the transaction's rules. *store: something is to be
+ * rendered and stored before the reply is true. 0 or a negative errno. */
+int processing_decide(struct processing *processing, size_t state, bool *store);
+
+/* Renders: what is to be stored is in outgoing.deliveries. 0 or a negative errno. */
+int processing_render(struct processing *processing);
+
+/* Frees all but what is the caller's, and takes from the transaction what was lent to it. The deliveries are for
+ * whoever has taken them. */
+void processing_end(struct processing *processing);
+
+#endif
