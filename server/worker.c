@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "history/history.h"
+#include "history/note.h"
 #include "outcome.h"
 #include "processing.h"
 #include "base/task.h"

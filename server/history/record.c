@@ -13,6 +13,7 @@
 #include "../spool/origin.h"
 #include "../transaction.h"
 #include "history.h"
+#include "note.h"
 
 #define TEXT_MAX 1024 /* bytes of a subject, a Message-ID, a name */
 
