@@ -63,8 +63,8 @@ static void load(uv_work_t *work)
     if (load->code != 0)
         return;
     /* The threads that run are as many as they were at the start. */
-    load->code = ruleset_load(&load->config->rules, load->current->rules.workers + 1, &load->rules,
-                              &load->err);
+    load->code =
+        ruleset_load(&load->config->rules, load->current->rules.workers, &load->rules, &load->err);
 }
 
 static void load_release(const struct load *load)

@@ -82,12 +82,12 @@ function add.regex(found, key, value)
 end
 
 function add.wildcard(found, key, value)
-    local pattern = "^\\Q" .. key:gsub("%*", "\\E.*\\Q") .. "\\E$"
+    local pattern = "^\\Q" .. core.fold_address(key):gsub("%*", "\\E.*\\Q") .. "\\E$"
     insert(found.wildcards, { text = key, code = compile(key, pattern, "is"), value = value })
 end
 
 function add.exact(found, key, value)
-    local address = key:lower()
+    local address = core.fold_address(key)
     if not address:find("^[^@%s]+@[^@%s]+$") then
         rule.fail(key, ("alias key '%s': an address was expected, as in \"%s@example.com\"; a "
             .. "wildcard, as in \"*@example.com\"; or \"/a regular expression/\""):format(key,
@@ -159,7 +159,7 @@ local function expand(entry, groups)
 end
 
 local function find(found, recipient)
-    local address = recipient:lower()
+    local address = core.fold_address(recipient)
     local value = found.exact[address]
     if value ~= nil then return value end
     local plain, host = address:match("^([^+]+)%+.*(@[^@]*)$")
@@ -171,9 +171,20 @@ local function find(found, recipient)
     return entry and entry.value
 end
 
+-- What RCPT may look up without asking: all but patterns.
+local function named(found)
+    local domains = {}
+    for _, entry in ipairs(found.wildcards) do
+        if entry.text:find("^%*@[^*@]+$") then insert(domains, entry.text) end
+    end
+    return { exact = found.exact, domains = domains,
+        patterns = #found.regexes > 0 or #found.wildcards > #domains }
+end
+
 -- A rule of what find(recipient) gives.
-local function new_rule(find_value, count)
+local function new_rule(find_value, count, recipients)
     return rule.new {
+        recipients = recipients,
         source = rule.where(),
         aliases = count,
         serves = function(recipient) return find_value(recipient) ~= nil end,
@@ -187,10 +198,18 @@ local function from_table(_, entries)
     end
     local found, count = read(entries), 0
     for _ in next, entries do count = count + 1 end
-    return new_rule(function(recipient) return find(found, recipient) end, count)
+    return new_rule(function(recipient) return find(found, recipient) end, count, named(found))
 end
 
--- Addresses kept elsewhere: exact, then without "+tag", then "*@host".
+-- Without "+tag", then the whole domain.
+local function find_around(source, address)
+    local name, host = address:match("^(.*)(@[^@]*)$")
+    if not name then return nil end
+    local plain = name:match("^([^+]+)%+")
+    return plain and source:find(plain .. host) or source:find("*" .. host)
+end
+
+-- Addresses kept elsewhere, their domains in either form (A-labels, or U-labels in lower case): exact, then without "+tag", then "*@host".
 local function from_source(kind)
     return function(path)
         if type(path) ~= "string" then
@@ -199,14 +218,13 @@ local function from_source(kind)
         local ok, source = pcall(core.aliases[kind], path)
         if not ok then rule.fail(nil, ("alias.%s: %s"):format(kind, source)) end
         return new_rule(function(recipient)
-            local address = recipient:lower()
+            local address = core.fold_address(recipient)
             local value = source:find(address)
+            local other = value == nil and core.unfold_address(address)
+            if other and other ~= address then value = source:find(other) end
             if value then return value end
-            local name, host = address:match("^(.*)(@[^@]*)$")
-            if not name then return nil end
-            local plain = name:match("^([^+]+)%+")
-            return plain and source:find(plain .. host) or source:find("*" .. host)
-        end, kind == "file" and source:count() or 0)
+            return find_around(source, address) or other ~= address and find_around(source, other) or nil
+        end, kind == "file" and source:count() or 0, kind == "file" and { file = source } or { patterns = true })
     end
 end
 

@@ -19,6 +19,7 @@ local function add(rules, value)
     insert(rules.names, parts and parts.source
         or ("%s:%d"):format(info.source:gsub("^[@=]", ""), info.linedefined))
     insert(rules.serves, parts and parts.serves or false)
+    insert(rules.recipients, parts and parts.recipients)
     rules.aliases = rules.aliases + (parts and parts.aliases or 0)
 end
 
@@ -81,10 +82,10 @@ local function locate(directory, name, text)
     return directory .. "/" .. text
 end
 
---- All rules in order, as lists of functions, names and serves, and the number of aliases; or nil and a line
--- for each bad file.
+--- All rules in order, as lists of functions, names and serves, the recipients that aliases name, and the
+-- number of aliases; or nil and a line for each bad file.
 function loader.load(sources, options)
-    local rules = { functions = {}, names = {}, serves = {}, aliases = 0 }
+    local rules = { functions = {}, names = {}, serves = {}, recipients = {}, aliases = 0 }
     local libraries, errors = {}, {}
     for _, source in ipairs(sources) do
         local library = source.name:match("^lib/(.+)%.lua$")
@@ -107,7 +108,7 @@ function loader.load(sources, options)
         end
     end
     if #errors > 0 then return nil, concat(errors, "\n") end
-    return rules.functions, rules.names, rules.serves, rules.aliases
+    return rules.functions, rules.names, rules.serves, rules.recipients, rules.aliases
 end
 
 return loader

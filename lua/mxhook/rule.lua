@@ -1,7 +1,8 @@
 --- What the constructors (alias, route.regex, route.cel) have in common: a rule that they made.
 --
 -- A rule holds answer(msg) -> an answer, source "10-alias.lua:3", and of aliases: serves(recipient) -> boolean,
--- since they alone can tell from the recipient whether they answer, and how many there are.
+-- since they alone can tell from the recipient whether they answer, how many there are, and as `recipients` what
+-- server/rules/recipients.h can look up without asking them.
 
 local core = require "mxhook.core"
 local nearest = require "mxhook.nearest"

@@ -1,5 +1,7 @@
 #include <stdio.h>
+#include <string.h>
 
+#include "../base/domain.h"
 #include "../deliver/srs.h"
 #include "../mail/message.h"
 #include "../rules/ruleset.h"
@@ -29,6 +31,20 @@ static int check_certificates(struct config *config)
     }
     tls_warn(config, warn, config->path);
     return CLI_OK;
+}
+
+/* What clients may write, and what DNS is asked for. */
+static void show_domains(const struct config *config)
+{
+    for (size_t i = 0; i < config->smtp.domain_count; i++) {
+        const char *domain = config->smtp.domains[i];
+        size_t wildcard = strncmp(domain, "*.", 2) == 0 ? 2 : 0;
+        char unicode[DOMAIN_SIZE];
+        domain_to_unicode(domain + wildcard, unicode);
+        if (strcmp(unicode, domain + wildcard) != 0)
+            printf("%s: domain %s is %.*s%s\n", config->path, domain, (int)wildcard, domain,
+                   unicode);
+    }
 }
 
 static int check_rules(const struct config *config)
@@ -61,6 +77,7 @@ int cli_check(int argc, char **argv)
     code = check_certificates(config);
     if (srs_load(config, config->spool.directory, SRS_LOOK, &err) != 0)
         code = cli_fail("check", &err);
+    show_domains(config);
     int rules_code = check_rules(config);
     code = code == CLI_OK ? rules_code : code;
     config_unref(config);

@@ -65,10 +65,11 @@ struct tls_config {
 struct smtp_config {
     struct listen_address *listen;
     size_t listen_count;
-    char **domains; /* lower case; "*.example.com" stands for every subdomain */
+    char **domains; /* as base/domain.h makes them; "*.example.com" stands for every subdomain */
     size_t domain_count;
     struct user *users;
     size_t user_count;
+    char *append_domain;        /* of addresses that have none; NULL: they are refused */
     uint64_t max_size;          /* bytes of one message */
     size_t max_recipients;      /* of one transaction */
     size_t max_connections;     /* at once, over all listeners */

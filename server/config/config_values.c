@@ -197,6 +197,7 @@ static void read_smtp(lua_State *L, struct smtp_config *smtp)
     for (size_t i = 0; i < smtp->domain_count; i++)
         smtp->domains[i] = copy(L, item(L, i));
     lua_pop(L, 1);
+    smtp->append_domain = text_or_null(L, "smtp.append_domain");
     smtp->max_size = (uint64_t)number(L, "smtp.max_size");
     smtp->max_recipients = (size_t)number(L, "smtp.max_recipients");
     smtp->max_connections = (size_t)number(L, "smtp.max_connections");

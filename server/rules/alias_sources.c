@@ -46,6 +46,12 @@ static int open_file(lua_State *L)
     return 1;
 }
 
+const struct alias_table *alias_sources_table(lua_State *L, int index)
+{
+    struct alias_table **table = luaL_checkudata(L, index, FILE_TYPE);
+    return *table;
+}
+
 /* object:find(address in lower case) -> destinations or nil */
 static int find_in_file(lua_State *L)
 {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/domain.h"
 #include "../base/embedded.h"
 #include "../base/log.h"
 #include "alias_sources.h"
@@ -34,6 +35,25 @@ static int core_log(lua_State *L)
 static int core_env(lua_State *L)
 {
     lua_pushstring(L, getenv(luaL_checkstring(L, 1)));
+    return 1;
+}
+
+/* core.fold_address(address): as aliases are found by it; see domain_fold_address() */
+static int core_fold_address(lua_State *L)
+{
+    char folded[1024];
+    const char *address = luaL_checkstring(L, 1);
+    lua_pushstring(L, domain_fold_address(address, folded, sizeof folded) ? folded : address);
+    return 1;
+}
+
+/* core.unfold_address(address): the same with U-labels */
+static int core_unfold_address(lua_State *L)
+{
+    char unfolded[1024];
+    const char *address = luaL_checkstring(L, 1);
+    lua_pushstring(L,
+                   domain_unfold_address(address, unfolded, sizeof unfolded) ? unfolded : address);
     return 1;
 }
 
@@ -94,6 +114,8 @@ void core_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"log", core_log},
                                          {"env", core_env},
+                                         {"fold_address", core_fold_address},
+                                         {"unfold_address", core_unfold_address},
                                          {"check_answer", core_check_answer},
                                          {"zone", zone_new},
                                          {"zone_offset", zone_offset},

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "alias_table.h"
+#include "recipients.h"
 #include "ruleset.h"
 #include "state.h"
 
@@ -38,6 +39,7 @@ struct ruleset {
     size_t alias_count; /* keys of all aliases */
     bool only_aliases;
     struct alias_tables aliases; /* shared by the states */
+    struct recipients recipients;
 };
 
 /* Reads every source; 0, or a negative errno with `err`. */

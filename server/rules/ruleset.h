@@ -3,8 +3,8 @@
  *
  * ruleset      one generation: what one load of rules.d made. It never changes; a reload makes the
  *              next, and transactions under way keep the one they began with
- * state        a Lua state with the whole generation loaded; a ruleset has one for each worker and
- *              one for the loop's thread, and no state is ever used by two threads at once
+ * state        a Lua state with the whole generation loaded; a ruleset has one for each worker, and
+ *              no state is ever used by two threads at once
  *
  * Rules are functions of `msg`; what they may return stands in mxhook-rules(7) and in
  * lua/mxhook/route.lua.
@@ -43,8 +43,14 @@ void ruleset_describe(const struct ruleset *ruleset, const struct ruleset *befor
  * were loaded; valid as long as both. Any thread. */
 struct receiver ruleset_receiver(const struct ruleset *ruleset, const char *hostname);
 
-/* Can this recipient get a destination? False only where nothing but aliases serve it and none
- * matches, so that RCPT can refuse it at once. Bounded by the rules' limits. */
+enum ruleset_lookup { RULESET_YES, RULESET_NO, RULESET_ASK };
+
+/* Can this recipient get a destination? No only where nothing but aliases serve it and none
+ * matches, so that RCPT can refuse it at once. Runs nothing that a rule's author wrote; where that
+ * is needed to tell, the answer is to ask ruleset_accepts(). Any thread. */
+enum ruleset_lookup ruleset_look_up(const struct ruleset *ruleset, const char *recipient);
+
+/* The same, asking every alias. Bounded by the rules' limits. The thread that owns `state`. */
 bool ruleset_accepts(struct ruleset *ruleset, size_t state, const char *recipient);
 
 /* What the rules are shown of a message for one recipient. */

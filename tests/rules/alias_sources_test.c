@@ -12,7 +12,9 @@ static void assert_route(struct fixture *f, const char *recipient, const char *g
         assert_goes_to(f, goes_to);
     else
         assert_kind(f, VERDICT_NO_MATCH);
+    enum ruleset_lookup quick = ruleset_look_up(f->ruleset, recipient);
     assert_int_equal(ruleset_accepts(f->ruleset, 0, recipient), goes_to != NULL);
+    assert_true(quick == RULESET_ASK || quick == (goes_to ? RULESET_YES : RULESET_NO));
 }
 
 static void assert_routes(struct fixture *f)
