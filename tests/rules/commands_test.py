@@ -178,6 +178,8 @@ class Test(Commands):
         self.assertEqual(suite[2].get("name"), "sales fail here")
 
 
+RULE = "return function(msg) return %s end"
+
 RUNNER_RULES = """local store = require "mxhook.store"
 return {
   function(msg)
@@ -281,6 +283,54 @@ class Runner(Commands):
             self.write("10_test.lua", 'it("changed", function() end)')
             self.assertIn(b"ok      changed\n", lines)
             watching.kill()
+
+
+class Against(Commands):
+    """mxhook route --from --against: only what differs is told."""
+
+    def setUp(self):
+        super().setUp()
+        self.other = self.folder / "other"
+        self.other.mkdir()
+        self.write("10.lua", RULE % "'https://a.example/'")
+        self.mails = self.folder / "mails"
+        (self.mails / "below").mkdir(parents=True)
+        for number, path in enumerate(["1.eml", "2.eml", "below/3.eml"]):
+            (self.mails / path).write_bytes(MAIL.replace(b"Hello", b"Hello %d" % number))
+
+    def against(self, rule, *arguments, source=None):
+        (self.other / "10.lua").write_text(rule)
+        done = mxhook("route", "--rules", self.rules, "--against", self.other, "--from", source or self.mails, *arguments)
+        return done.returncode, done.stdout.decode()
+
+    def test_the_same(self):
+        self.assertEqual(self.against(RULE % "'https://a.example/'"), (0, "3 messages, 3 outcomes, 0 differ\n"))
+
+    def test_what_differs(self):
+        code, text = self.against(RULE % "msg.subject == 'Hello 1' and 'https://u:p@b.example/' or 'https://a.example/'")
+        self.assertEqual(code, 1)
+        self.assertEqual(text, "%s/2.eml  sales@example.com\n  - 250 https://a.example/\n  + 250 https://b.example/\n"
+                               "3 messages, 3 outcomes, 1 differ\n" % self.mails)
+        code, text = self.against(RULE % "route.reject('No')", "--rcpt", "a@b.example", "--rcpt", "c@d.example")
+        self.assertEqual(text.count("  + 550 5.7.1 No\n"), 6)
+        self.assertTrue(text.endswith("3 messages, 6 outcomes, 6 differ\n"))
+        code, text = self.against("return function(msg) msg.headers['X-A'] = 'b' return 'https://a.example/' end")
+        self.assertIn("  + 250 https://a.example/ [X-A: b]\n", text)
+
+    def test_mbox(self):
+        box = self.folder / "box"
+        box.write_bytes(b"".join(b"From a@b Mon Mar  2 09:00:00 2026\n" + MAIL.replace(b"\r", b"") + b"\n" for _ in range(3)))
+        self.assertEqual(self.against(RULE % "'https://a.example/'", source=box), (0, "3 messages, 3 outcomes, 0 differ\n"))
+
+    def test_the_store_begins_empty(self):
+        rule = RULE % "'https://a.example/' .. require('mxhook.store').add('n')"
+        self.write("10.lua", rule)
+        self.assertEqual(self.against(rule)[0], 0)
+
+    def test_what_is_wrong(self):
+        self.assertEqual(mxhook("route", "--rules", self.rules, "--from", self.mails).returncode, 2)
+        self.assertEqual(self.against("syntax error")[0], 1)
+        self.assertEqual(self.against("return {}", source=self.folder / "none")[0], 1)
 
 
 class Check(Commands):
