@@ -1,11 +1,11 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "../base/domain.h"
 #include "../deliver/srs.h"
 #include "../mail/message.h"
 #include "../rules/ruleset.h"
@@ -41,6 +41,41 @@ static int check_certificates(struct config *config)
     return CLI_OK;
 }
 
+static void warn_lines(const char *what, const char *lines)
+{
+    while (*lines) {
+        int size = (int)strcspn(lines, "\n");
+        fprintf(stderr, "mxhook check: warning: %s/%.*s\n", what, size, lines);
+        lines += size + (lines[size] == '\n');
+    }
+}
+
+static void warn_domains(const struct config *config)
+{
+    static const char *const placeholders[] = {"example.com", "example.org", "example.net"};
+    for (size_t i = 0; i < config->smtp.domain_count; i++)
+        for (size_t j = 0; j < sizeof placeholders / sizeof *placeholders; j++)
+            if (strcmp(config->smtp.domains[i], placeholders[j]) == 0)
+                fprintf(stderr,
+                        "mxhook check: warning: %s: domains: %s is still the placeholder, which "
+                        "nobody has mail for\n",
+                        config->path, placeholders[j]);
+}
+
+/* What clients may write, and what DNS is asked for. */
+static void show_domains(const struct config *config)
+{
+    for (size_t i = 0; i < config->smtp.domain_count; i++) {
+        const char *domain = config->smtp.domains[i];
+        size_t wildcard = strncmp(domain, "*.", 2) == 0 ? 2 : 0;
+        char unicode[DOMAIN_SIZE];
+        domain_to_unicode(domain + wildcard, unicode);
+        if (strcmp(unicode, domain + wildcard) != 0)
+            printf("%s: domain %s is %.*s%s\n", config->path, domain, (int)wildcard, domain,
+                   unicode);
+    }
+}
+
 static int check_rules(const struct config *config)
 {
     struct ruleset *rules;
@@ -48,36 +83,15 @@ static int check_rules(const struct config *config)
     message_init();
     if (ruleset_load(&config->rules, 1, &rules, &err) != 0)
         return cli_fail("check", &err);
+    warn_lines(config->rules.directory, ruleset_warnings(rules));
+    if (ruleset_count(rules) == 0)
+        warn((void *)config->rules.directory,
+             "there are no rules and no aliases: all mail is refused");
     char rules_text[1024];
     ruleset_describe(rules, NULL, rules_text, sizeof rules_text);
     printf("%s: ok\n%s: ok, %s\n", config->path, config->rules.directory, rules_text);
-    if (ruleset_count(rules) == 0)
-        warn((void *)config->rules.directory, "no rules: every recipient is refused");
     ruleset_unref(rules);
     return CLI_OK;
-}
-
-static bool is_placeholder(const char *domain)
-{
-    static const char *const names[] = {"example.com", "example.net", "example.org"};
-    if (strncmp(domain, "*.", 2) == 0)
-        domain += 2;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(domain, names[i]) == 0)
-            return true;
-    return false;
-}
-
-static void warn_of_placeholders(const struct config *config)
-{
-    char text[300];
-    for (size_t i = 0; i < config->smtp.domain_count; i++) {
-        if (!is_placeholder(config->smtp.domains[i]))
-            continue;
-        snprintf(text, sizeof text, "domains: %s is an example's; set your own",
-                 config->smtp.domains[i]);
-        warn(config->path, text);
-    }
 }
 
 /* The server makes its folder, and what it needs in it, by itself. */
@@ -172,9 +186,9 @@ static int check_all(struct config *config)
         code = CLI_FAILED;
     if (srs_load(config, config->spool.directory, SRS_LOOK, &err) != 0)
         code = cli_fail("check", &err);
+    show_domains(config);
     if (check_rules(config) != CLI_OK)
         code = CLI_FAILED;
-    warn_of_placeholders(config);
     if (user)
         printf("checked with the rights of the user %s\n", user);
     return code;
@@ -193,6 +207,7 @@ int cli_check(int argc, char **argv)
     struct error err = {""};
     if (config_load(path, &config, &err) != 0)
         return cli_fail("check", &err);
+    warn_domains(config);
     code = check_all(config);
     config_unref(config);
     return code;

@@ -28,7 +28,7 @@ class Check(unittest.TestCase):
     def test_warns_of_what_works_but_is_not_meant(self):
         done = self.check('domains = { "example.com", "mail.test", "*.example.org" }\nspool = { directory = "spool" }\n', rule=None)
         self.assertEqual(done.returncode, 0, done.stderr)
-        for text in ("no rules: every recipient is refused", "example.com is an example's", "*.example.org is an example's"):
+        for text in ("there are no rules and no aliases", "example.com is still the placeholder"):
             self.assertIn(text, done.stderr)
         self.assertNotIn("mail.test", done.stderr)
         done = self.check('domains = { "mail.test" }\nspool = { directory = "spool" }\n')
