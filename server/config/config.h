@@ -116,6 +116,8 @@ struct retry_config {
     unsigned attempts;    /* the first included */
     int64_t *schedule_ms; /* pauses before the second, third, ... attempt; the last repeats */
     size_t schedule_count;
+    int64_t *unreachable_ms; /* the same for a receiver that was not reached; deliver's only */
+    size_t unreachable_count;
 };
 
 struct deliver_config {
@@ -134,6 +136,7 @@ struct deliver_config {
     unsigned breaker_failures; /* in a row, that open an origin's breaker */
     int64_t breaker_pause_ms;  /* before the first probe; it doubles with each that fails */
     int64_t breaker_pause_max_ms; /* up to this */
+    unsigned gone_limit;          /* 410 in a row, that hold a destination; 0: none do */
 };
 
 enum forward_tls {

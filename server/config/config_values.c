@@ -231,14 +231,20 @@ static int64_t milliseconds(lua_State *L, size_t index)
     return value;
 }
 
+static int64_t *read_durations(lua_State *L, const char *name, size_t *count)
+{
+    int64_t *durations = list(L, name, sizeof *durations, count);
+    for (size_t i = 0; i < *count; i++)
+        durations[i] = milliseconds(L, i);
+    lua_pop(L, 1);
+    return durations;
+}
+
 static void read_retry(lua_State *L, const char *attempts, const char *schedule,
                        struct retry_config *retry)
 {
     retry->attempts = (unsigned)number(L, attempts);
-    retry->schedule_ms = list(L, schedule, sizeof *retry->schedule_ms, &retry->schedule_count);
-    for (size_t i = 0; i < retry->schedule_count; i++)
-        retry->schedule_ms[i] = milliseconds(L, i);
-    lua_pop(L, 1);
+    retry->schedule_ms = read_durations(L, schedule, &retry->schedule_count);
 }
 
 static void read_deliver(lua_State *L, struct deliver_config *deliver)
@@ -246,6 +252,9 @@ static void read_deliver(lua_State *L, struct deliver_config *deliver)
     deliver->max_in_flight = (size_t)number(L, "deliver.max_in_flight");
     deliver->max_per_origin = (size_t)number(L, "deliver.max_per_origin");
     read_retry(L, "deliver.attempts", "deliver.schedule", &deliver->retry);
+    deliver->retry.unreachable_ms =
+        read_durations(L, "deliver.unreachable_schedule", &deliver->retry.unreachable_count);
+    deliver->gone_limit = (unsigned)number(L, "deliver.gone_limit");
     deliver->connect_timeout_ms = number(L, "deliver.connect_timeout");
     deliver->timeout_ms = number(L, "deliver.timeout");
     deliver->first_byte_timeout_ms = number(L, "deliver.first_byte_timeout");
