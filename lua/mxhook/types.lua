@@ -90,6 +90,7 @@ function headers:iter() end
 ---@field inlines mxhook.Part[]
 ---@field envelope mxhook.Envelope
 ---@field auth mxhook.Auth
+---@field scan mxhook.Scan?  # nil: no scanner was asked
 ---@field received integer   # Unix time of receipt
 ---@field automatic "reply"|"list"|"bounce"|"report"|nil  # written by a program
 ---@field automatic_reason string?  # such as "List-Id: <a.example>"
@@ -209,6 +210,7 @@ function store.delete(key) end
 ---@field tls boolean?
 ---@field user string?
 ---@field auth mxhook.TestAuth?
+---@field scan { score: number?, required: number?, action: string?, symbols: table<string, number|{ score: number?, options: string[]? }>?, spam: boolean?, virus: string?, error: string?, message: string? }?
 
 ---@class mxhook.TestMessage
 ---@field from string?
@@ -224,5 +226,6 @@ function store.delete(key) end
 ---@field recipient string?
 ---@field envelope mxhook.TestEnvelope?
 ---@field auth mxhook.TestAuth?
+---@field scan { score: number?, required: number?, action: string?, symbols: table<string, number|{ score: number?, options: string[]? }>?, spam: boolean?, virus: string?, error: string?, message: string? }?
 
 ---@alias mxhook.TestRoute fun(message: mxhook.TestMessage|string, envelope: mxhook.TestEnvelope?): mxhook.TestResult

@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #define TESTS_MAX 4096 /* bytes of symbols' names in X-Spam-Status */
 
@@ -22,10 +21,16 @@ struct scan_result *scan_result_new(void)
 
 void scan_result_free(struct scan_result *result)
 {
-    if (!result)
+    if (!result || !result->arena)
         return;
     header_list_free(&result->fields);
     arena_free(result->arena);
+}
+
+struct scan_result *scan_result_failed(void)
+{
+    static struct scan_result failed = {.error = "out of memory", .action = "no action"};
+    return &failed;
 }
 
 static int add(struct scan_result *result, const char *name, const char *format, ...)
@@ -70,13 +75,4 @@ int scan_result_write_fields(struct scan_result *r)
     if (code == 0 && r->virus)
         code = add(r, "X-Virus", "%s", r->virus);
     return code;
-}
-
-bool scan_is_field(const char *name)
-{
-    static const char *const names[] = {"X-Spam-Status", "X-Spam-Score", "X-Spam-Action", "X-Virus"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcasecmp(name, names[i]) == 0)
-            return true;
-    return false;
 }

@@ -39,11 +39,11 @@ struct scan_result {
 struct scan_result *scan_result_new(void);         /* no action; NULL: no memory */
 void scan_result_free(struct scan_result *result); /* takes NULL */
 
+/* The one of a scan that could not be done for want of memory. */
+struct scan_result *scan_result_failed(void);
+
 /* Fills `fields` with what is said of the answer in a message's header: X-Spam-Status, X-Spam-Score, X-Spam-Action
  * and, where there is one, X-Virus. Nothing where there was no answer. 0 or -ENOMEM. */
 int scan_result_write_fields(struct scan_result *result);
-
-/* The names of those. What comes in under one of them is not ours (provenance.h). */
-bool scan_is_field(const char *name);
 
 #endif

@@ -12,13 +12,13 @@
 #include "../base/spill.h"
 #include "../deliver/multi.h"
 #include "../deliver/reference.h"
-#include "answer.h"
+#include "rspamd_answer.h"
 
 /* A scanner: what is remembered of one URL. */
 struct origin {
     struct origin *next;
-    unsigned failures;    /* in a row */
-    int64_t until_ms;     /* while it is not asked: when it is tried again, monotonic */
+    unsigned failures; /* in a row */
+    int64_t until_ms;  /* while it is not asked: when it is tried again, monotonic */
     char url[];
 };
 
@@ -90,8 +90,8 @@ static void origin_note(struct origin *o, const char *error)
     if (error && o->failures >= SCAN_FAILURES)
         o->until_ms = clock_monotonic_ms() + SCAN_PAUSE_MS;
     if (error && o->failures == SCAN_FAILURES)
-        log_warn("scanner", NULL, LOG_TEXT("url", o->url), LOG_TEXT("result", "is not asked until it answers"),
-                 LOG_TEXT("error", error));
+        log_warn("scanner", NULL, LOG_TEXT("url", o->url),
+                 LOG_TEXT("result", "is not asked until it answers"), LOG_TEXT("error", error));
 }
 
 /* ---- Requests at rest ---- */
@@ -119,7 +119,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 {
     struct request *r = context;
     size_t n = size * count;
-    r->too_large = r->size + n > ANSWER_MAX;
+    r->too_large = r->size + n > RSPAMD_ANSWER_MAX;
     char *grown = r->too_large ? NULL : realloc(r->body, r->size + n);
     if (!grown)
         return 0;
@@ -226,9 +226,10 @@ static bool add_headers(struct request *r, const char *client_name)
     const struct envelope *e = &r->transaction->envelope;
     char sender[300];
     snprintf(sender, sizeof sender, "<%s>", e->sender ? e->sender : "");
-    bool added = add_header(r, "Queue-Id", r->transaction->id) && add_header(r, "IP", e->client_ip) &&
-                 add_header(r, "Helo", e->helo) && add_header(r, "Hostname", client_name) &&
-                 add_header(r, "From", sender) && add_header(r, "User", e->user) &&
+    bool added = add_header(r, "Queue-Id", r->transaction->id) &&
+                 add_header(r, "IP", e->client_ip) && add_header(r, "Helo", e->helo) &&
+                 add_header(r, "Hostname", client_name) && add_header(r, "From", sender) &&
+                 add_header(r, "User", e->user) &&
                  add_header(r, "TLS-Version", e->tls ? "TLS" : NULL) &&
                  add_header(r, "MTA-Name", r->config->hostname) && add_password(r);
     for (size_t i = 0; added && i < e->recipient_count; i++)
@@ -253,10 +254,11 @@ static void fail(struct request *r)
 {
     struct scan_result *result = scan_result_new();
     if (result)
-        result->error = arena_strdup(result->arena, *r->why ? r->why : "the scanner does not answer");
-    if (result && !result->error) {
+        result->error =
+            arena_strdup(result->arena, *r->why ? r->why : "the scanner does not answer");
+    if (!result || !result->error) {
         scan_result_free(result);
-        result = NULL;
+        result = scan_result_failed();
     }
     finish(r, result);
 }
@@ -276,7 +278,7 @@ static const char *judge(struct request *r, CURLcode rc, struct scan_result *res
         return "the scanner answers with an error";
     if (!result)
         return "out of memory";
-    return answer_read(&r->config->scan, r->body ? r->body : "", r->size, result) == 0
+    return rspamd_answer_read(&r->config->scan, r->body ? r->body : "", r->size, result) == 0
                ? NULL
                : "the answer cannot be read";
 }
@@ -319,7 +321,8 @@ static bool ask(struct request *r)
              size > 0 && r->origin->url[size - 1] == '/' ? "" : "/");
     curl_easy_setopt(r->easy, CURLOPT_URL, url);
     curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers);
-    curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)spill_size(r->transaction->data));
+    curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                     (curl_off_t)spill_size(r->transaction->data));
     curl_easy_setopt(r->easy, CURLOPT_TIMEOUT_MS, (long)time_left(r));
     return multi_add(r->scan->multi, r->easy) == 0;
 }
@@ -337,8 +340,9 @@ static void try_next(struct request *r)
     uv_timer_start(&r->soon, on_soon, 0, 0);
 }
 
-int scan_start(struct scan *scan, const struct config *config, const struct transaction *transaction,
-               const char *client_name, void (*done)(void *context, struct scan_result *result), void *context)
+int scan_start(struct scan *scan, const struct config *config,
+               const struct transaction *transaction, const char *client_name,
+               void (*done)(void *context, struct scan_result *result), void *context)
 {
     struct request *r = request_take(scan);
     if (!r)
@@ -367,8 +371,9 @@ bool scan_is_wanted(const struct config *config, const struct transaction *trans
         return false;
     if (config->scan.all)
         return true;
-    return !e->user && (ip_parse(e->client_ip, &address) != 0 ||
-                        networks_match(config->access.unlimited, config->access.unlimited_count, &address) < 0);
+    return !e->user &&
+           (ip_address_parse(e->client_ip, &address) != 0 ||
+            networks_match(config->access.unlimited, config->access.unlimited_count, &address) < 0);
 }
 
 /* ---- Life ---- */

@@ -30,9 +30,10 @@ void scan_free(struct scan *scan);
 bool scan_is_wanted(const struct config *config, const struct transaction *transaction);
 
 /* Begins. `config` and the transaction stay until done(), which is called once, never from inside: the result is the
- * callee's; without memory it is NULL. `client_name`: the client's confirmed name; NULL: none, or not known yet. 0, or
+ * callee's to free. `client_name`: the client's confirmed name; NULL: none, or not known yet. 0, or
  * -ENOMEM. */
-int scan_start(struct scan *scan, const struct config *config, const struct transaction *transaction,
-               const char *client_name, void (*done)(void *context, struct scan_result *result), void *context);
+int scan_start(struct scan *scan, const struct config *config,
+               const struct transaction *transaction, const char *client_name,
+               void (*done)(void *context, struct scan_result *result), void *context);
 
 #endif

@@ -12,7 +12,7 @@
 local nearest = require "mxhook.nearest"
 
 local names, known = {}, {}
-for name in ("from to cc subject text html date headers attachments envelope sender recipient auth")
+for name in ("from to cc subject text html date headers attachments envelope sender recipient auth scan")
     :gmatch("%a+") do
     names[#names + 1], known[name] = name, true
 end
@@ -116,5 +116,6 @@ return function(message)
     envelope.sender = envelope.sender or message.sender or address_of(from)
     envelope.recipient = envelope.recipient or message.recipient or address_of(to)
     envelope.auth = envelope.auth or message.auth
+    envelope.scan = envelope.scan or message.scan
     return table.concat(lines, "\r\n") .. "\r\n" .. body_of(message), envelope
 end

@@ -1,4 +1,4 @@
-#include "answer.h"
+#include "rspamd_answer.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -17,8 +17,8 @@ static const char *copy_text(struct scan_result *result, const json_t *value)
 {
     const char *text = json_string_value(value);
     size_t size = text ? strlen(text) : 0;
-    if (size > ANSWER_TEXT_MAX)
-        for (size = ANSWER_TEXT_MAX; size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80;)
+    if (size > RSPAMD_TEXT_MAX)
+        for (size = RSPAMD_TEXT_MAX; size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80;)
             size--;
     char *copy = text ? arena_strndup(result->arena, text, size) : NULL;
     for (char *c = copy; c && *c; c++)
@@ -41,8 +41,8 @@ static const char *copy_name(struct scan_result *result, const char *name)
 static int read_options(struct scan_result *result, const json_t *list, struct scan_symbol *symbol)
 {
     size_t count = json_array_size(list);
-    if (count > ANSWER_OPTIONS_MAX)
-        count = ANSWER_OPTIONS_MAX;
+    if (count > RSPAMD_OPTIONS_MAX)
+        count = RSPAMD_OPTIONS_MAX;
     symbol->options = arena_alloc(result->arena, (count + 1) * sizeof *symbol->options);
     if (!symbol->options)
         return -ENOMEM;
@@ -66,7 +66,8 @@ static bool is_virus(const struct scan_config *config, const char *name)
     return false;
 }
 
-static int read_symbols(const struct scan_config *config, json_t *symbols, struct scan_result *result)
+static int read_symbols(const struct scan_config *config, json_t *symbols,
+                        struct scan_result *result)
 {
     const char *name;
     json_t *value;
@@ -78,15 +79,15 @@ static int read_symbols(const struct scan_config *config, json_t *symbols, struc
     {
         struct scan_symbol *symbol = &result->symbols[result->symbol_count];
         *symbol = (struct scan_symbol){.name = copy_name(result, name)};
-        if (!symbol->name || !json_is_object(value) || result->symbol_count == ANSWER_SYMBOLS_MAX)
+        if (!symbol->name || !json_is_object(value) || result->symbol_count == RSPAMD_SYMBOLS_MAX)
             continue;
         if (!read_number(json_object_get(value, "score"), &symbol->score))
             symbol->score = 0;
         if (read_options(result, json_object_get(value, "options"), symbol) != 0)
             return -ENOMEM;
         if (!result->virus && is_virus(config, symbol->name))
-            result->virus = symbol->option_count > 0 && *symbol->options[0] ? symbol->options[0]
-                                                                             : symbol->name;
+            result->virus =
+                symbol->option_count > 0 && *symbol->options[0] ? symbol->options[0] : symbol->name;
         result->symbol_count++;
     }
     return 0;
@@ -102,7 +103,7 @@ static int add_field(struct scan_result *result, const char *name, const json_t 
         if (!json_is_array(json_array_get(value, i)))
             code = add_field(result, name, json_array_get(value, i));
     const json_t *inner = json_is_object(value) ? json_object_get(value, "value") : value;
-    if (!json_is_string(inner) || result->fields.count >= ANSWER_FIELDS_MAX)
+    if (!json_is_string(inner) || result->fields.count >= RSPAMD_FIELDS_MAX)
         return code;
     const char *text = copy_text(result, inner);
     return text ? header_list_append(&result->fields, name, text, strlen(text)) : -ENOMEM;
@@ -119,7 +120,8 @@ static int read_fields(json_t *milter, struct scan_result *result)
         return code;
     json_object_foreach(removed, name, value)
     {
-        const char *copy = result->removed_count < ANSWER_FIELDS_MAX ? copy_name(result, name) : NULL;
+        const char *copy =
+            result->removed_count < RSPAMD_FIELDS_MAX ? copy_name(result, name) : NULL;
         if (copy)
             result->removed[result->removed_count++] = copy;
     }
@@ -163,7 +165,8 @@ static int read_answer(const struct scan_config *config, json_t *answer, struct 
     return code;
 }
 
-int answer_read(const struct scan_config *config, const char *bytes, size_t size, struct scan_result *result)
+int rspamd_answer_read(const struct scan_config *config, const char *bytes, size_t size,
+                       struct scan_result *result)
 {
     json_t *answer = json_loadb(bytes, size, JSON_DISABLE_EOF_CHECK, NULL);
     int code = json_is_object(answer) ? read_answer(config, answer, result) : -EBADMSG;
