@@ -27,6 +27,8 @@ struct processing {
     void (*trace)(void *context, const char *rule, const char *answer);
     void *trace_context;
 
+    size_t recipient; /* whose rules are asked now: its index */
+
     struct auth_result *auth;  /* what the transaction's check found; NULL: there was none */
     struct scan_result *scan;  /* the caller's: what a scanner said; NULL: not asked */
     struct message *message;   /* parsed on the way, unless it is there already */

@@ -417,6 +417,19 @@ static void assert_secrets(const char *rules, const char *expected)
     config_unref(c);
 }
 
+static void a_proxy_and_denied_addresses_exclude_each_other(void **state)
+{
+    struct config *c;
+    (void)state;
+    assert_error("domains = { 'a.example' }\ndeliver = {\n  proxy = 'http://127.0.0.1:3128',\n"
+                 "  deny_private = true }\n",
+                 "4: deliver.deny_private: not together with deliver.proxy: only the proxy learns "
+                 "the address; deny it there");
+    c = loaded("domains = { 'a.example' }\ndeliver = { proxy = 'http://127.0.0.1:3128' }\n");
+    assert_false(c->deliver.deny_private);
+    config_unref(c);
+}
+
 static void secrets_stand_beside_the_rules(void **state)
 {
     char working[1024], expected[1100];
@@ -448,6 +461,7 @@ int main(void)
         cmocka_unit_test(every_option_but_domains_has_a_default),
         cmocka_unit_test(access_options),
         cmocka_unit_test(secrets_stand_beside_the_rules),
+        cmocka_unit_test(a_proxy_and_denied_addresses_exclude_each_other),
         cmocka_unit_test(a_destination_is_a_url_or_a_table),
         cmocka_unit_test(a_wrong_destination_says_what_was_expected),
         cmocka_unit_test(auth_options),
