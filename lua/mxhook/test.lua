@@ -9,6 +9,7 @@ local assert_words = require "luassert"
 local build = require "mxhook.test.message"
 local nearest = require "mxhook.nearest"
 local read_auth = require "mxhook.test.auth"
+local read_scan = require "mxhook.test.scan"
 local report = require "mxhook.test.report"
 local parse_timestamp = require "mxhook.cel.time".parse_timestamp
 
@@ -68,7 +69,7 @@ local function read_file(path, folder)
     return bytes
 end
 
-local envelope_names = { "sender", "recipient", "client_ip", "client_name", "helo", "tls", "user", "auth", "at" }
+local envelope_names = { "sender", "recipient", "client_ip", "client_name", "helo", "tls", "user", "auth", "scan", "at" }
 
 -- A copy of the envelope, its `auth` complete; where it is wrong, the test's own line is to blame.
 local function checked(envelope)
@@ -90,6 +91,11 @@ local function checked(envelope)
         local ok, auth = pcall(read_auth, copy.auth)
         if not ok then error("route: " .. auth, 3) end
         copy.auth = auth
+    end
+    if copy.scan ~= nil then
+        local ok, scan = pcall(read_scan, copy.scan)
+        if not ok then error("route: " .. scan, 3) end
+        copy.scan = scan
     end
     return copy
 end

@@ -90,6 +90,7 @@ function headers:iter() end
 ---@field inlines mxhook.Part[]
 ---@field envelope mxhook.Envelope
 ---@field auth mxhook.Auth
+---@field scan mxhook.Scan?  # nil: no scanner was asked
 ---@field received integer   # Unix time of receipt
 ---@field automatic "reply"|"list"|"bounce"|"report"|nil  # written by a program
 ---@field automatic_reason string?  # such as "List-Id: <a.example>"
@@ -237,6 +238,7 @@ function store.once(key, seconds) end
 ---@field user string?
 ---@field auth mxhook.TestAuth?
 ---@field at string?         # the time that rules see, "2026-03-01T09:00:00+01:00"
+---@field scan { score: number?, required: number?, action: string?, symbols: table<string, number|{ score: number?, options: string[]? }>?, spam: boolean?, virus: string?, error: string?, message: string? }?
 
 ---@class mxhook.TestMessage
 ---@field from string?
@@ -252,5 +254,6 @@ function store.once(key, seconds) end
 ---@field recipient string?
 ---@field envelope mxhook.TestEnvelope?
 ---@field auth mxhook.TestAuth?
+---@field scan { score: number?, required: number?, action: string?, symbols: table<string, number|{ score: number?, options: string[]? }>?, spam: boolean?, virus: string?, error: string?, message: string? }?
 
 ---@alias mxhook.TestRoute fun(message: mxhook.TestMessage|string, envelope: mxhook.TestEnvelope?): mxhook.TestResult

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ static const char help[] =
     "      --dkim RESULT       of one signature of the domain in From\n"
     "      --dmarc RESULT      (default of the three: nothing was checked)\n"
     "      --dnsbl ZONE        of a blocklist that has the client, as often as needed\n"
+    "      --scan              asks the configuration's scanner, as the server would\n"
     "      --rules DIR         the rules of this folder, with default limits; no configuration\n"
     "      --json              a line of JSON for each recipient\n"
     "      --from PATH         a folder of messages, with what is below it, or an mbox\n"
@@ -45,7 +47,7 @@ struct arguments {
     struct trial_envelope envelope;
     struct dkim_result signature;
     struct dnsbl_result lists[MAX_LISTS];
-    bool json;
+    bool json, scan;
 };
 
 /* --spf, --dkim, --dmarc: where one is given, the others are "none". */
@@ -130,6 +132,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
         {.name = "from", .text = &arguments->from},
         {.name = "against", .text = &arguments->against},
         {.name = "json", .flag = &arguments->json},
+        {.name = "scan", .flag = &arguments->scan},
         CLI_CONFIG_OPTION(&arguments->config),
         {0}};
     int code = cli_options(argc, argv, help, options, arguments);
@@ -274,6 +277,8 @@ static int route_one(struct config *config, struct ruleset *rules, struct spill 
     struct trial *trial;
     struct error err = {""};
     envelope.recipient = recipient;
+    if (arguments->scan)
+        envelope.ask_scan = cli_scan;
     if (trial_run(config, rules, data, &envelope, &trial, &err) != 0)
         return cli_fail("route", &err);
     int code = CLI_OK;
@@ -297,9 +302,14 @@ static int route_all(const struct arguments *arguments)
     if (cli_load_rules(arguments->rules, arguments->config, &config, &rules, &err) != 0 ||
         cli_read_message(arguments->file, &data, &err) != 0)
         code = cli_fail("route", &err);
-    if (code == CLI_OK && arguments->recipient_count == 0)
+    else if (arguments->scan && config->scan.url_count == 0) {
+        error_set(&err, -EINVAL, "--scan: the configuration has no scan.rspamd");
+        code = cli_fail("route", &err);
+    }
+    bool fine = code == CLI_OK;
+    if (fine && arguments->recipient_count == 0)
         code = route_one(config, rules, data, arguments, NULL);
-    for (size_t i = 0; data && i < arguments->recipient_count; i++)
+    for (size_t i = 0; fine && i < arguments->recipient_count; i++)
         if (route_one(config, rules, data, arguments, arguments->recipients[i]) != CLI_OK)
             code = CLI_FAILED;
     spill_free(data);

@@ -162,9 +162,9 @@ static struct iprev_result read_iprev(lua_State *L)
 }
 
 /* NULL: no memory. */
-static const char **read_codes(lua_State *L, struct arena *arena, size_t *count)
+static const char **read_texts(lua_State *L, const char *name, struct arena *arena, size_t *count)
 {
-    lua_getfield(L, -1, "codes");
+    lua_getfield(L, -1, name);
     *count = lua_objlen(L, -1);
     const char **codes = arena_alloc(arena, *count * sizeof *codes);
     for (size_t i = 0; codes && i < *count; i++) {
@@ -190,7 +190,7 @@ static bool read_dnsbl(lua_State *L, struct auth_result *auth)
         lua_getfield(L, -1, "listed");
         list->listed = lua_toboolean(L, -1);
         lua_pop(L, 1);
-        list->codes = read_codes(L, auth->arena, &list->code_count);
+        list->codes = read_texts(L, "codes", auth->arena, &list->code_count);
         lua_pop(L, 1);
         if (!list->codes)
             return false;
@@ -234,6 +234,45 @@ static struct auth_result *read_auth(lua_State *L)
     return NULL;
 }
 
+/* lua/mxhook/test/scan.lua has checked and completed the table on top, and it stays there. */
+static struct scan_result *read_scan(lua_State *L)
+{
+    struct scan_result *scan = scan_result_new();
+    if (!scan)
+        return NULL;
+    lua_getfield(L, -1, "symbols");
+    size_t count = lua_objlen(L, -1);
+    scan->symbols = arena_alloc(scan->arena, (count + 1) * sizeof *scan->symbols);
+    for (size_t i = 0; scan->symbols && i < count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        struct scan_symbol *symbol = &scan->symbols[scan->symbol_count++];
+        *symbol = (struct scan_symbol){.name = auth_text(L, "name")};
+        lua_getfield(L, -1, "score");
+        symbol->score = lua_tonumber(L, -1);
+        lua_pop(L, 1);
+        symbol->options = read_texts(L, "options", scan->arena, &symbol->option_count);
+        if (!symbol->options)
+            break;
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    lua_getfield(L, -1, "score");
+    scan->score = lua_tonumber(L, -1);
+    lua_getfield(L, -2, "required");
+    scan->required = lua_tonumber(L, -1);
+    lua_getfield(L, -3, "spam");
+    scan->spam = lua_toboolean(L, -1);
+    lua_pop(L, 3);
+    scan->action = auth_text(L, "action");
+    scan->virus = auth_text(L, "virus");
+    scan->error = auth_text(L, "error");
+    scan->message = auth_text(L, "message");
+    if (scan->symbol_count == count && scan_result_write_fields(scan) == 0)
+        return scan;
+    scan_result_free(scan);
+    return NULL;
+}
+
 /* try(bytes of a message, envelope) -> what came of it */
 static int runner_try(lua_State *L)
 {
@@ -254,6 +293,12 @@ static int runner_try(lua_State *L)
     lua_getfield(L, 2, "auth");
     if (!lua_isnil(L, -1) && !(envelope.auth = read_auth(L)))
         return luaL_error(L, "not enough memory");
+    lua_pop(L, 1);
+    lua_getfield(L, 2, "scan");
+    if (!lua_isnil(L, -1) && !(envelope.scan = read_scan(L))) {
+        auth_result_free(envelope.auth);
+        return luaL_error(L, "not enough memory");
+    }
     struct trial *trial = NULL;
     struct error err = {""};
     struct spill *data = spill_from_bytes(bytes, size);
@@ -264,6 +309,7 @@ static int runner_try(lua_State *L)
     trial_free(trial);
     spill_free(data);
     auth_result_free(envelope.auth);
+    scan_result_free(envelope.scan);
     if (code != 0)
         return luaL_error(L, "%s", code == -ENOMEM ? "not enough memory" : err.text);
     return 1;

@@ -12,7 +12,7 @@
 local nearest = require "mxhook.nearest"
 
 local names, known = {}, {}
-for name in ("from to cc subject text html date headers attachments envelope sender recipient auth at")
+for name in ("from to cc subject text html date headers attachments envelope sender recipient auth scan at")
     :gmatch("%a+") do
     names[#names + 1], known[name] = name, true
 end
@@ -125,5 +125,6 @@ return function(message)
     envelope.recipient = envelope.recipient or message.recipient or address_of(to)
     envelope.auth = envelope.auth or message.auth
     envelope.at = envelope.at or message.at
+    envelope.scan = envelope.scan or message.scan
     return table.concat(lines, "\r\n") .. "\r\n" .. body_of(message), envelope
 end
