@@ -118,10 +118,25 @@ static void lane_key_of(sqlite3_context *context, int count, sqlite3_value **val
     sqlite3_result_int64(context, (int64_t)lane_key(url ? url : ""));
 }
 
+static void host_of_url(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    char host[ORIGIN_SIZE];
+    (void)count;
+    const char *url = (const char *)sqlite3_value_text(values[0]);
+    host_of(url ? url : "", host);
+    sqlite3_result_text(context, host, -1, SQLITE_TRANSIENT);
+}
+
+static void add_functions(sqlite3 *db)
+{
+    const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
+    sqlite3_create_function(db, "origin_key", 1, flags, NULL, origin_key_of, NULL, NULL);
+    sqlite3_create_function(db, "lane_key", 1, flags, NULL, lane_key_of, NULL, NULL);
+    sqlite3_create_function(db, "host_of", 1, flags, NULL, host_of_url, NULL, NULL);
+}
+
 static int migrate(sqlite3 *db, int from)
 {
-    sqlite3_create_function(db, "origin_key", 1, SQLITE_UTF8, NULL, origin_key_of, NULL, NULL);
-    sqlite3_create_function(db, "lane_key", 1, SQLITE_UTF8, NULL, lane_key_of, NULL, NULL);
     int rc = sqlite3_exec(db, "BEGIN EXCLUSIVE", NULL, NULL, NULL);
     for (int v = from; v < VERSION && rc == SQLITE_OK; v++)
         rc = sqlite3_exec(db, migrations[v], NULL, NULL, NULL);
@@ -137,6 +152,7 @@ static int migrate(sqlite3 *db, int from)
 int schema_prepare(sqlite3 *db, enum db_mode mode, const char *directory, struct error *err)
 {
     int version = 0, rc = read_version(db, &version);
+    add_functions(db);
     if (rc == SQLITE_OK && version > VERSION)
         return error_set(err, -EPROTONOSUPPORT,
                          "%s: made by a newer mxhook (schema %d, this one knows %d)", directory,
