@@ -64,10 +64,11 @@ struct tls_config {
 struct smtp_config {
     struct listen_address *listen;
     size_t listen_count;
-    char **domains; /* lower case; "*.example.com" stands for every subdomain */
+    char **domains; /* as base/domain.h makes them; "*.example.com" stands for every subdomain */
     size_t domain_count;
     struct user *users;
     size_t user_count;
+    char *append_domain;        /* of addresses that have none; NULL: they are refused */
     uint64_t max_size;          /* bytes of one message */
     size_t max_recipients;      /* of one transaction */
     size_t max_connections;     /* at once, over all listeners */
@@ -105,6 +106,9 @@ struct rules_config {
 
 struct spool_config {
     char *directory;
+    char
+        *postgres; /* libpq's conninfo: the store that nodes share; NULL: SQLite in the directory */
+    bool migrate;  /* bring its tables up to date at start */
     int64_t keep_failed_ms; /* failed deliveries are removed after that */
     int64_t max_age_ms;     /* a delivery that has waited longer is given up */
     uint64_t max_size;      /* bytes of all that is in it; 0: no limit */
@@ -184,6 +188,13 @@ struct auth_config {
     int64_t timeout_ms; /* of all look-ups of a message, after its end */
 };
 
+/* How the process confines itself (confine.h). */
+struct confine_config {
+    bool enabled;
+    char **read, **write; /* folders that may be read, and written, besides */
+    size_t read_count, write_count;
+};
+
 struct config {
     struct arena *arena; /* owns every string and list here */
     char *path;          /* the file, as given */
@@ -201,6 +212,7 @@ struct config {
     struct dns_config dns;
     struct auth_config auth;
     struct tls_config tls;
+    struct confine_config confine;
 };
 
 /* Reads and checks the file. On success *out is one reference; else a negative errno, and `err` says

@@ -237,10 +237,12 @@ static void attempt_ended(void *context, struct delivery *delivery,
     pump(d);
 }
 
-/* Begins it, or gives it back to the spool for want of memory. */
+/* Begins it, or gives it back to the spool: for want of memory, or where it may be another node's. */
 static void begin(struct deliver *d, struct flight *flight)
 {
-    flight->attempt = attempt_start(d->senders, d->config, flight->delivery, attempt_ended, flight);
+    if (spool_may_attempt(d->spool, flight->delivery))
+        flight->attempt =
+            attempt_start(d->senders, d->config, flight->delivery, attempt_ended, flight);
     if (!flight->attempt) {
         schedule_cancel(d->schedule, &flight->job);
         spool_release(d->spool, flight->delivery);

@@ -192,6 +192,8 @@ static void every_option_but_domains_has_a_default(void **state)
     assert_int_equal(c->rules.time_limit_ms, 100);
     assert_int_equal(c->rules.memory_limit, 64 * 1024 * 1024);
     assert_false(c->rules.unsafe);
+    assert_true(c->confine.enabled);
+    assert_int_equal(c->confine.read_count, 0);
     assert_int_equal(c->rules.reserved_header_count, 2);
     assert_string_equal(c->rules.reserved_headers[1], "Delivered-To");
     assert_string_equal(c->rules.directory, "/tmp/rules.d");
@@ -232,6 +234,7 @@ static void reads_what_is_given(void **state)
         "user = 'mail'\n"
         "smtp = { max_size = '1.5 MiB', command_timeout = '90s' }\n"
         "rules = { directory = '/r', workers = 3, unsafe = true, reserved_headers = { 'X-*' } }\n"
+        "confine = { enabled = false, read = { '/r', 'lists' } }\n"
         "spool = { directory = 'spool' }\n"
         "deliver = { schedule = { '1s', '2m', '3h', '1d' }, ca_file = 'ca' }\n");
     assert_string_equal(c->hostname, "mx.a.example");
@@ -243,6 +246,9 @@ static void reads_what_is_given(void **state)
     assert_string_equal(c->rules.directory, "/r");
     assert_int_equal(c->rules.workers, 3);
     assert_true(c->rules.unsafe);
+    assert_false(c->confine.enabled);
+    assert_string_equal(c->confine.read[0], "/r");
+    assert_string_equal(c->confine.read[1], "/tmp/lists");
     assert_int_equal(c->rules.reserved_header_count, 1);
     assert_string_equal(c->rules.reserved_headers[0], "X-*");
     assert_string_equal(c->spool.directory, "/tmp/spool");
