@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../base/clock.h"
 #include "cli.h"
 #include "when.h"
 
@@ -44,7 +43,7 @@ static const char help[] =
     "      --error TEXT        the last error holds TEXT\n"
     "      --since WHEN, --until WHEN  accepted then or later; before: 2h, 1d12h, 1w (ago), "
     "yesterday,\n"
-    "                          10:00, 2026-11-24, 2026-11-24T10:00:00+01:00; without a zone UTC\n"
+    "                          10:00, 2026-11-24, 2026-11-24T10:00:00+01:00; without a zone local\n"
     "      --all               everything\n\n"
     "      --dry-run           shows what would be retried or dropped, and changes nothing\n"
     "  -y, --yes               does not ask (it asks for a filter, on a terminal)\n"
@@ -80,13 +79,13 @@ static const struct action *find_action(const char *name)
 static const char *read_since(void *context, const char *value)
 {
     struct queue_arguments *arguments = context;
-    return when_parse(value, clock_unix_ms(), &arguments->filter.since_ms) ? NULL : WHEN_EXPECTED;
+    return cli_when(value, &arguments->filter.since_ms) ? NULL : WHEN_EXPECTED;
 }
 
 static const char *read_until(void *context, const char *value)
 {
     struct queue_arguments *arguments = context;
-    return when_parse(value, clock_unix_ms(), &arguments->filter.until_ms) ? NULL : WHEN_EXPECTED;
+    return cli_when(value, &arguments->filter.until_ms) ? NULL : WHEN_EXPECTED;
 }
 
 static const char *read_status(void *context, const char *value)

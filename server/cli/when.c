@@ -7,6 +7,9 @@
 #include <strings.h>
 #include <time.h>
 
+#include "../base/clock.h"
+#include "cli.h"
+
 #define DAY_MS  86400000ll
 #define AGO_MAX (1000 * 365 * DAY_MS)
 
@@ -34,12 +37,13 @@ static bool parse_ago(const char *text, int64_t *ms)
     return *ms <= AGO_MAX && (!*text || strcmp(text, " ago") == 0);
 }
 
-/* "Z", "+01:00", "-0530", perhaps after a blank; nothing is UTC. */
-static bool parse_zone(const char *text, int64_t *ms)
+/* "Z", "+01:00", "-0530", perhaps after a blank; nothing: *local. */
+static bool parse_zone(const char *text, bool *local, int *offset_s)
 {
     int hours, minutes, used = 0;
-    *ms = 0;
     text += *text == ' ';
+    *local = *text == 0;
+    *offset_s = 0;
     if (!*text || strcasecmp(text, "z") == 0 || strcasecmp(text, "utc") == 0)
         return true;
     if (*text != '+' && *text != '-')
@@ -48,17 +52,24 @@ static bool parse_zone(const char *text, int64_t *ms)
          sscanf(text + 1, "%2d%2d%n", &hours, &minutes, &used) != 2) ||
         text[1 + used] || hours > 14 || minutes > 59)
         return false;
-    *ms = (hours * 60 + minutes) * 60000ll * (*text == '-' ? -1 : 1);
+    *offset_s = (hours * 60 + minutes) * 60 * (*text == '-' ? -1 : 1);
     return true;
 }
 
-/* "10:00", "10:00:30", "10:00:30.5", then a zone: into ms of the day. */
-static bool parse_clock(const char *text, int64_t *ms)
+static int64_t to_ms(const struct tm *day, bool local, int offset_s)
 {
-    int hours, minutes, used = 0;
+    struct tm tm = *day; /* both of these write to it */
+    tm.tm_isdst = -1;
+    return (int64_t)(local ? mktime(&tm) : timegm(&tm) - offset_s) * 1000;
+}
+
+/* "10:00", "10:00:30", "10:00:30.5", then a zone, of that day. */
+static bool parse_clock(const char *text, struct tm *day, int64_t *ms)
+{
+    int used = 0, offset_s;
     double seconds = 0;
-    int64_t zone;
-    if (sscanf(text, "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5)
+    bool local;
+    if (sscanf(text, "%2d:%2d%n", &day->tm_hour, &day->tm_min, &used) != 2 || used != 5)
         return false;
     text += used;
     if (*text == ':') {
@@ -68,44 +79,52 @@ static bool parse_clock(const char *text, int64_t *ms)
         seconds = strtod(text + 1, &end);
         text = end;
     }
-    if (hours > 23 || minutes > 59 || seconds > 60 || !parse_zone(text, &zone))
+    if (day->tm_hour > 23 || day->tm_min > 59 || seconds > 60 ||
+        !parse_zone(text, &local, &offset_s))
         return false;
-    *ms = (hours * 60 + minutes) * 60000ll + (int64_t)(seconds * 1000) - zone;
+    day->tm_sec = 0;
+    *ms = to_ms(day, local, offset_s) + (int64_t)(seconds * 1000);
     return true;
 }
 
 static bool parse_date(const char *text, int64_t *ms)
 {
     struct tm tm = {0};
-    int64_t of_day = 0;
     const char *end = strptime(text, "%Y-%m-%d", &tm);
     if (!end || end - text != 10)
         return false;
-    int day_of_month = tm.tm_mday;
-    time_t day = timegm(&tm);
-    if (tm.tm_mday != day_of_month) /* timegm() knows no February 30 */
+    struct tm same = tm;
+    timegm(&same);
+    if (tm.tm_mday != same.tm_mday) /* there is no February 30 */
         return false;
     bool has_clock = *end == 'T' || *end == 't' || (*end == ' ' && isdigit((unsigned char)end[1]));
-    if (has_clock ? !parse_clock(end + 1, &of_day) : *end != 0)
-        return false;
-    *ms = (int64_t)day * 1000 + of_day;
-    return true;
+    if (has_clock)
+        return parse_clock(end + 1, &tm, ms);
+    *ms = to_ms(&tm, true, 0);
+    return *end == 0;
 }
 
 bool when_parse(const char *text, int64_t now_ms, int64_t *ms)
 {
-    int64_t today = now_ms - now_ms % DAY_MS, of;
-    if (parse_ago(text, &of))
-        *ms = now_ms - of;
+    time_t now = (time_t)(now_ms / 1000);
+    struct tm today;
+    int64_t ago;
+    localtime_r(&now, &today);
+    today.tm_hour = today.tm_min = today.tm_sec = 0;
+    bool yesterday = strcasecmp(text, "yesterday") == 0;
+    today.tm_mday -= yesterday;
+    if (parse_ago(text, &ago))
+        *ms = now_ms - ago;
     else if (strcasecmp(text, "now") == 0)
         *ms = now_ms;
-    else if (strcasecmp(text, "today") == 0)
-        *ms = today;
-    else if (strcasecmp(text, "yesterday") == 0)
-        *ms = today - DAY_MS;
-    else if (parse_clock(text, &of))
-        *ms = today + of;
+    else if (yesterday || strcasecmp(text, "today") == 0)
+        *ms = to_ms(&today, true, 0);
     else
-        return parse_date(text, ms);
+        return parse_clock(text, &today, ms) || parse_date(text, ms);
     return true;
+}
+
+bool cli_when(const char *text, int64_t *unix_ms)
+{
+    return when_parse(text, clock_unix_ms(), unix_ms);
 }

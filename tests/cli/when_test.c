@@ -4,6 +4,8 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdlib.h>
+#include <time.h>
 
 #include "cli/when.h"
 
@@ -58,13 +60,52 @@ static void dates_with_and_without_zones(void **state)
     check("2026-07-15 10:00 UTC", TODAY + 36000000);
 }
 
+static void without_a_zone_it_is_the_local_time(void **state)
+{
+    (void)state;
+    setenv("TZ", "XYZ-02:00", 1); /* two hours ahead of UTC */
+    tzset();
+    check("10:00", TODAY + 28800000);
+    check("10:00Z", TODAY + 36000000);
+    check("today", TODAY - 7200000);
+    check("yesterday", TODAY - DAY_MS - 7200000);
+    check("2026-07-15", TODAY - 7200000);
+    check("2026-07-15T10:00", TODAY + 28800000);
+    check("2026-07-15T10:00+02:00", TODAY + 28800000);
+    check("1d", NOW_MS - DAY_MS);
+    setenv("TZ", "UTC", 1);
+    tzset();
+}
+
 static void what_is_none(void **state)
 {
-    static const char *const texts[] = {
-        "", " ", "h", "2", "2x", "-2h", "2h3", "h2", "2h later", "9999999w", "1e300w", "tomorrow",
-        "25:00", "10:60", "10", "10:0", "10:00:", "2026", "2026-07", "2026-13-01", "2026-02-30",
-        "2026-07-15T", "2026-07-15 ", "2026-07-15X", "2026-07-15T10:00+25:00",
-        "2026-07-15T10:00 CEST", "15.07.2026"};
+    static const char *const texts[] = {"",
+                                        " ",
+                                        "h",
+                                        "2",
+                                        "2x",
+                                        "-2h",
+                                        "2h3",
+                                        "h2",
+                                        "2h later",
+                                        "9999999w",
+                                        "1e300w",
+                                        "tomorrow",
+                                        "25:00",
+                                        "10:60",
+                                        "10",
+                                        "10:0",
+                                        "10:00:",
+                                        "2026",
+                                        "2026-07",
+                                        "2026-13-01",
+                                        "2026-02-30",
+                                        "2026-07-15T",
+                                        "2026-07-15 ",
+                                        "2026-07-15X",
+                                        "2026-07-15T10:00+25:00",
+                                        "2026-07-15T10:00 CEST",
+                                        "15.07.2026"};
     int64_t ms;
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -74,10 +115,13 @@ static void what_is_none(void **state)
 
 int main(void)
 {
+    setenv("TZ", "UTC", 1);
+    tzset();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(how_long_ago),
         cmocka_unit_test(words_and_times_of_today),
         cmocka_unit_test(dates_with_and_without_zones),
+        cmocka_unit_test(without_a_zone_it_is_the_local_time),
         cmocka_unit_test(what_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
