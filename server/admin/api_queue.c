@@ -73,7 +73,7 @@ static bool read_failed(struct request *request, bool *failed)
 void api_queue(struct request *request)
 {
     struct page page = {.after = request_query(request, "cursor"), .limit = 50};
-    struct queue_filter filter = {.destination = request_query(request, "destination")};
+    struct queue_filter filter = {.prefix = request_query(request, "destination")};
     if (!request_number(request, "limit", 1, ADMIN_QUEUE_PAGE, &page.limit) ||
         !request_number(request, "since", 1, INT64_MAX / 2, &filter.since_ms) ||
         !read_failed(request, &filter.failed_only))

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "printable.h"
 #include "metrics.h"
 
 /* A line is cut past this, so that a client's 64 KiB of nonsense does not fill the log. A traceback
@@ -50,17 +51,20 @@ static bool needs_quotes(const char *text)
 
 static void put_quoted(struct line *line, const char *text)
 {
+    size_t left = strlen(text), n;
     put(line, "\"", 1);
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+    for (const unsigned char *p = (const unsigned char *)text; *p; p += n, left -= n) {
         char escape[5];
+        n = printable((const char *)p, left);
         if (*p == '"' || *p == '\\')
             put(line, (char[]){'\\', (char)*p}, 2);
         else if (*p == '\n')
             put(line, "\\n", 2);
-        else if (*p < ' ' || *p >= 0x7f)
+        else if (n == 0)
             put(line, escape, (size_t)snprintf(escape, sizeof escape, "\\x%02x", *p));
         else
-            put(line, (const char *)p, 1);
+            put(line, (const char *)p, n);
+        n += n == 0;
     }
     put(line, "\"", 1);
 }

@@ -56,8 +56,7 @@ int cli_options(int argc, char **argv, const char *help, const struct cli_option
 /* Takes the one operand, which `name` names in the error; NULL: there is to be none. */
 int cli_operand(int argc, char **argv, const char *name, const char **value);
 
-/* A time as people write it: 2026-11-24, 2026-11-24T10:00 (local), with Z or +01:00, 30m, 6h, 2d, 1w (ago), today,
- * yesterday. False: none of them. */
+/* A time as people write it (when.h), now. False: it is none. */
 bool cli_when(const char *text, int64_t *unix_ms);
 
 /* Prints "mxhook COMMAND: line" to stderr for each line of the error. Returns CLI_FAILED. */

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "../base/printable.h"
 #include "../base/redact.h"
 
 #define STRING_SHOWN 300 /* bytes */
@@ -15,9 +16,13 @@ struct pretty {
 
 void pretty_safe(FILE *out, const char *text, size_t size)
 {
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)text[i];
-        putc(c < ' ' || c == 0x7f ? '?' : c, out);
+    for (size_t i = 0, n; i < size; i += n) {
+        n = printable(text + i, size - i);
+        if (n == 0)
+            fprintf(out, "\\x%02x", (unsigned char)text[i]);
+        else
+            fwrite(text + i, 1, n, out);
+        n += n == 0;
     }
 }
 

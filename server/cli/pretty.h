@@ -10,7 +10,7 @@
  * control characters. */
 void pretty_json(FILE *out, const char *text, size_t size, int indent);
 
-/* Prints text of foreign origin: control bytes become '?'. */
+/* Prints text of foreign origin: what is not printable (base/printable.h) as \xNN, as the log does. */
 void pretty_safe(FILE *out, const char *text, size_t size);
 void pretty_text(const char *text); /* the same, of a string, to stdout */
 void pretty_url(const char *url);   /* the same, without user and password */

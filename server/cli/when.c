@@ -1,75 +1,130 @@
+#include "when.h"
+
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "../base/clock.h"
 #include "cli.h"
 
-#define DAY_S 86400
+#define DAY_MS  86400000ll
+#define AGO_MAX (1000 * 365 * DAY_MS)
 
-/* "today" and "yesterday" begin at midnight where the operator is. */
-static bool read_day(const char *text, int64_t *unix_ms)
+/* "2h", "1d12h30m", perhaps with "ago". */
+static bool parse_ago(const char *text, int64_t *ms)
 {
-    time_t now = (time_t)(clock_unix_ms() / 1000);
-    struct tm tm;
-    int back = strcmp(text, "today") == 0 ? 0 : strcmp(text, "yesterday") == 0 ? 1 : -1;
-    if (back < 0)
+    static const struct {
+        char unit;
+        int64_t ms;
+    } units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', DAY_MS}, {'w', 7 * DAY_MS}};
+    *ms = 0;
+    do {
+        char *end;
+        size_t unit = 0;
+        if (!isdigit((unsigned char)*text))
+            return false;
+        double number = strtod(text, &end);
+        while (unit < sizeof units / sizeof *units && units[unit].unit != *end)
+            unit++;
+        if (unit == sizeof units / sizeof *units || number * (double)units[unit].ms > AGO_MAX)
+            return false;
+        *ms += (int64_t)(number * (double)units[unit].ms);
+        text = end + 1;
+    } while (*text && *text != ' ');
+    return *ms <= AGO_MAX && (!*text || strcmp(text, " ago") == 0);
+}
+
+/* "Z", "+01:00", "-0530", perhaps after a blank; nothing: *local. */
+static bool parse_zone(const char *text, bool *local, int *offset_s)
+{
+    int hours, minutes, used = 0;
+    text += *text == ' ';
+    *local = *text == 0;
+    *offset_s = 0;
+    if (!*text || strcasecmp(text, "z") == 0 || strcasecmp(text, "utc") == 0)
+        return true;
+    if (*text != '+' && *text != '-')
         return false;
-    localtime_r(&now, &tm);
-    tm.tm_mday -= back;
-    tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+    if ((sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 &&
+         sscanf(text + 1, "%2d%2d%n", &hours, &minutes, &used) != 2) ||
+        text[1 + used] || hours > 14 || minutes > 59)
+        return false;
+    *offset_s = (hours * 60 + minutes) * 60 * (*text == '-' ? -1 : 1);
+    return true;
+}
+
+static int64_t to_ms(const struct tm *day, bool local, int offset_s)
+{
+    struct tm tm = *day; /* both of these write to it */
     tm.tm_isdst = -1;
-    *unix_ms = (int64_t)mktime(&tm) * 1000;
+    return (int64_t)(local ? mktime(&tm) : timegm(&tm) - offset_s) * 1000;
+}
+
+/* "10:00", "10:00:30", "10:00:30.5", then a zone, of that day. */
+static bool parse_clock(const char *text, struct tm *day, int64_t *ms)
+{
+    int used = 0, offset_s;
+    double seconds = 0;
+    bool local;
+    if (sscanf(text, "%2d:%2d%n", &day->tm_hour, &day->tm_min, &used) != 2 || used != 5)
+        return false;
+    text += used;
+    if (*text == ':') {
+        char *end;
+        if (!isdigit((unsigned char)text[1]) || !isdigit((unsigned char)text[2]))
+            return false;
+        seconds = strtod(text + 1, &end);
+        text = end;
+    }
+    if (day->tm_hour > 23 || day->tm_min > 59 || seconds > 60 ||
+        !parse_zone(text, &local, &offset_s))
+        return false;
+    day->tm_sec = 0;
+    *ms = to_ms(day, local, offset_s) + (int64_t)(seconds * 1000);
     return true;
 }
 
-static bool read_ago(const char *text, int64_t *unix_ms)
+static bool parse_date(const char *text, int64_t *ms)
 {
-    static const char units[] = "smhdw";
-    static const int seconds[] = {1, 60, 3600, DAY_S, 7 * DAY_S};
-    char *end;
-    long long ago = strtoll(text, &end, 10);
-    const char *unit = *end ? strchr(units, *end) : NULL;
-    if (end == text || !unit || end[1] || ago < 0 || ago > 1000000)
+    struct tm tm = {0};
+    const char *end = strptime(text, "%Y-%m-%d", &tm);
+    if (!end || end - text != 10)
         return false;
-    *unix_ms = clock_unix_ms() - ago * seconds[unit - units] * 1000;
-    return true;
+    struct tm same = tm;
+    timegm(&same);
+    if (tm.tm_mday != same.tm_mday) /* there is no February 30 */
+        return false;
+    bool has_clock = *end == 'T' || *end == 't' || (*end == ' ' && isdigit((unsigned char)end[1]));
+    if (has_clock)
+        return parse_clock(end + 1, &tm, ms);
+    *ms = to_ms(&tm, true, 0);
+    return *end == 0;
 }
 
-/* After "2026-11-24T10:00:00" or "2026-11-24T10:00": "Z", "+01:00", or nothing (the local time). */
-static bool read_zone(const char *text, struct tm *tm, int64_t *unix_ms)
+bool when_parse(const char *text, int64_t now_ms, int64_t *ms)
 {
-    int hours, minutes;
-    char sign, end;
-    if (*text == 0) {
-        tm->tm_isdst = -1;
-        *unix_ms = (int64_t)mktime(tm) * 1000;
-        return true;
-    }
-    int64_t utc_ms = (int64_t)timegm(tm) * 1000;
-    if (strcmp(text, "Z") == 0) {
-        *unix_ms = utc_ms;
-        return true;
-    }
-    if (sscanf(text, "%c%2d:%2d%c", &sign, &hours, &minutes, &end) != 3 ||
-        (sign != '+' && sign != '-') || hours < 0 || hours > 23 || minutes < 0 || minutes > 59)
-        return false;
-    int64_t offset_ms = (hours * 60ll + minutes) * 60000;
-    *unix_ms = sign == '+' ? utc_ms - offset_ms : utc_ms + offset_ms;
+    time_t now = (time_t)(now_ms / 1000);
+    struct tm today;
+    int64_t ago;
+    localtime_r(&now, &today);
+    today.tm_hour = today.tm_min = today.tm_sec = 0;
+    bool yesterday = strcasecmp(text, "yesterday") == 0;
+    today.tm_mday -= yesterday;
+    if (parse_ago(text, &ago))
+        *ms = now_ms - ago;
+    else if (strcasecmp(text, "now") == 0)
+        *ms = now_ms;
+    else if (yesterday || strcasecmp(text, "today") == 0)
+        *ms = to_ms(&today, true, 0);
+    else
+        return parse_clock(text, &today, ms) || parse_date(text, ms);
     return true;
 }
 
 bool cli_when(const char *text, int64_t *unix_ms)
 {
-    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"};
-    if (read_day(text, unix_ms) || read_ago(text, unix_ms))
-        return true;
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        struct tm tm = {0};
-        const char *rest = strptime(text, forms[i], &tm);
-        if (rest && read_zone(rest, &tm, unix_ms))
-            return true;
-    }
-    return false;
+    return when_parse(text, clock_unix_ms(), unix_ms);
 }

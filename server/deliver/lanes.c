@@ -141,13 +141,6 @@ static struct lane *lane_make(struct lanes *lanes, const char *url, const char *
     return NULL;
 }
 
-struct lane *lanes_find(const struct lanes *lanes, const char *url)
-{
-    char name[LANE_SIZE];
-    lane_of(url, name);
-    return map_find(&lanes->lanes, (struct map_key){name, strlen(name)});
-}
-
 struct lane *lanes_get(struct lanes *lanes, const char *url)
 {
     char name[LANE_SIZE];
@@ -169,7 +162,7 @@ struct lane *lanes_surplus(const struct lanes *lanes)
     if (lanes->lanes.count <= LANES_MAX)
         return NULL;
     struct lane *lane = lanes->oldest;
-    while (lane && (lane->in_hand > 0 || lane->paused))
+    while (lane && lane->in_hand > 0)
         lane = lane->newer;
     return lane;
 }

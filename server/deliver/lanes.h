@@ -30,7 +30,7 @@ struct origin {
 struct lane {
     struct lane *next; /* in its origin's ring */
     struct lane *older, *newer;
-    bool in_ring, paused;
+    bool in_ring;
     struct origin *origin;
     struct job *ready, **ready_end;
     struct breaker breaker; /* of the destination: 5xx, and no answer */
@@ -54,8 +54,6 @@ void lanes_free(struct lanes *lanes); /* nothing is in hand */
 
 /* The lane of a URL, found or made, and now the newest; NULL: no memory. */
 struct lane *lanes_get(struct lanes *lanes, const char *url);
-/* Found only; NULL: it is not remembered. */
-struct lane *lanes_find(const struct lanes *lanes, const char *url);
 /* More than LANES_MAX, the oldest with nothing in hand; NULL: none is to be forgotten. */
 struct lane *lanes_surplus(const struct lanes *lanes);
 /* Nothing of it is in hand. Its origin goes with its last lane. */

@@ -1,6 +1,5 @@
 #include "schedule.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,7 +234,7 @@ static void set_terms(struct schedule *s, struct lane *lane, const struct job_te
 static bool is_held(const struct lane *lane, int64_t now_ms)
 {
     const struct breaker *way = &lane->origin->breaker;
-    if (lane->paused || way->state == BREAKER_OPEN || lane->breaker.state == BREAKER_OPEN)
+    if (way->state == BREAKER_OPEN || lane->breaker.state == BREAKER_OPEN)
         return true;
     if (way->state == BREAKER_PROBING && lane->origin->in_hand > 0)
         return true;
@@ -527,17 +526,6 @@ void schedule_ended(struct schedule *s, struct job *job, struct job_end *end, in
 
 /* ---- The rest ---- */
 
-int schedule_pause(struct schedule *s, const char *url, bool paused)
-{
-    struct lane *lane = paused ? lanes_get(&s->lanes, url) : lanes_find(&s->lanes, url);
-    if (!lane)
-        return paused ? -ENOMEM : 0;
-    lane->paused = paused;
-    if (paused)
-        return_ready(s, lane);
-    return 0;
-}
-
 int64_t schedule_wake(const struct schedule *s)
 {
     return s->stuck ? s->wake_ms : SCHEDULE_NEVER;
@@ -549,8 +537,8 @@ void schedule_tidy(struct schedule *s, int64_t now_ms)
         newer = lane->newer;
         bool rests = pace_rest(&lane->pace, now_ms);
         note_rate(s, lane, now_ms);
-        if (rests && lane->in_hand == 0 && !lane->paused && lane->gone == 0 &&
-            breaker_at_rest(&lane->breaker) && breaker_at_rest(&lane->origin->breaker))
+        if (rests && lane->in_hand == 0 && lane->gone == 0 && breaker_at_rest(&lane->breaker) &&
+            breaker_at_rest(&lane->origin->breaker))
             forget(s, lane);
     }
 }

@@ -86,7 +86,7 @@ void schedule_ended(struct schedule *schedule, struct job *job, struct job_end *
                     int64_t now_ms);
 
 /* One that was ready and must wait for longer now: out of hand, for the spool to keep. NULL: no
- * more. To be asked after each schedule_ended(), schedule_pause() and schedule_give_up(). */
+ * more. To be asked after each schedule_ended() and schedule_give_up(). */
 struct job *schedule_returned(struct schedule *schedule);
 /* All that has not begun is to be returned. */
 void schedule_give_up(struct schedule *schedule);
@@ -116,8 +116,6 @@ struct schedule_change {
  * each schedule_ended(), schedule_put() and schedule_tidy(). */
 bool schedule_change(struct schedule *schedule, struct schedule_change *change);
 
-/* The operator pauses a destination, or resumes it: what is put in is PUT_HELD. 0 or -ENOMEM. */
-int schedule_pause(struct schedule *schedule, const char *url, bool paused);
 /* When schedule_next() may find something that it does not find now, if nothing else happens;
  * SCHEDULE_NEVER: it will not. */
 int64_t schedule_wake(const struct schedule *schedule);

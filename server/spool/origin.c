@@ -78,6 +78,18 @@ void origin_of(const char *url, char origin[ORIGIN_SIZE])
     origin[used] = 0;
 }
 
+void host_of(const char *url, char host[ORIGIN_SIZE])
+{
+    struct authority a;
+    const char *at = strrchr(url, '@');
+    size_t used = 0;
+    if (split(url, &a))
+        used = put_lower(host, 0, a.host, a.host_size);
+    else if (at)
+        used = put_lower(host, 0, at + 1, strlen(at + 1));
+    host[used] = 0;
+}
+
 static uint64_t stored(uint64_t hash)
 {
     return hash >> 1; /* fits a signed column */

@@ -14,6 +14,9 @@
  * no scheme and host (an address) is its own origin, cut where it is too long. Any thread. */
 void origin_of(const char *url, char origin[ORIGIN_SIZE]);
 
+/* Writes the host of a URL in lower case, or the domain of an e-mail address; "" where it has none. */
+void host_of(const char *url, char host[ORIGIN_SIZE]);
+
 /* Numbers that stand for a URL's origin, and for its lane: the origin and the path without query,
  * which is what may be held back while the rest of its origin is not. Both are stored, so they
  * never change from one version of mxhook to the next without a migration; they are not negative

@@ -15,10 +15,19 @@ struct queue;
 int queue_open(const struct spool_config *config, struct queue **out, struct error *err);
 void queue_close(struct queue *queue); /* takes NULL */
 
+/* All that is said must be so; all zero: any. Texts are compared without regard to the case of ASCII
+ * letters, but URLs. */
 struct queue_filter {
     bool failed_only;
-    const char *destination; /* part of the URL; NULL: any */
-    int64_t since_ms;        /* accepted at that Unix time or later; 0: any */
+    const char *destination; /* the URL or e-mail address, exactly */
+    const char *prefix;      /* what that begins with */
+    const char *host;        /* the URL's host, or the address's domain */
+    const char *recipient, *sender;
+    const char *error; /* part of the last error */
+    bool has_status;   /* only those with this status of the last answer; 0: none came */
+    int status;
+    int64_t since_ms; /* accepted at that Unix time or later; 0: any */
+    int64_t until_ms; /* accepted before that; 0: any */
 };
 
 /* Calls `each` for every delivery, oldest first, without its payload; it is the queue's, and gone

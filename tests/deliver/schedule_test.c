@@ -354,25 +354,6 @@ static void no_more_lanes_are_remembered_than_the_most(void **state)
     schedule_free(s);
 }
 
-static void a_paused_one_waits(void **state)
-{
-    struct schedule *s = schedule_new(&config);
-    struct job job;
-    struct job_terms terms = terms_of("https://x.example/a?x=1");
-    (void)state;
-    assert_int_equal(schedule_put(s, &job, &terms, 1), PUT_READY);
-    assert_int_equal(schedule_pause(s, "https://x.example/a", true), 0);
-    assert_ptr_equal(schedule_returned(s), &job);
-    assert_int_equal(schedule_put(s, &job, &terms, 1), PUT_HELD);
-    schedule_tidy(s, 24 * HOUR);
-    assert_int_equal(schedule_put(s, &job, &terms, 24 * HOUR), PUT_HELD);
-    assert_int_equal(schedule_pause(s, "https://x.example/a", false), 0);
-    assert_int_equal(schedule_put(s, &job, &terms, 24 * HOUR), PUT_READY);
-    schedule_give_up(s);
-    assert_ptr_equal(schedule_returned(s), &job);
-    schedule_free(s);
-}
-
 static void the_hand_is_bounded(void **state)
 {
     struct schedule *s = schedule_new(&config);
@@ -470,7 +451,6 @@ int main(void)
         cmocka_unit_test(an_origin_that_was_not_reached_is_probed_by_its_lanes_in_turns),
         cmocka_unit_test(several_410_hold_the_destination),
         cmocka_unit_test(no_more_lanes_are_remembered_than_the_most),
-        cmocka_unit_test(a_paused_one_waits),
         cmocka_unit_test(the_hand_is_bounded),
         cmocka_unit_test(a_day_of_storms_loses_nothing),
     };

@@ -420,7 +420,7 @@ class Commands(Forwarding):
                                     if "450" in line], "the attempt in the queue")
         self.assertRegex(line, r"waiting\s+1 \S+ hook@example.com boss@example.net 450 450 4.2.0 later")
         self.assertIn("smtp://127.0.0.1:%d waiting=1" % mails.port, mx.command("queue", "origins").stdout)
-        self.assertEqual(mx.command("queue", "drop", "--destination", "boss@").stdout, "1\n")
+        self.assertEqual(mx.command("queue", "drop", "--destination", "boss@example.net").stdout, "1 dropped\n")
 
     def test_configuration(self):
         mx = self.server({"10.lua": "return function() return 'boss@example.net' end"}, start=False)

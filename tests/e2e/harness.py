@@ -48,7 +48,8 @@ class Post:
 
 
 class Receiver:
-    """A web server that keeps what it gets. answer(post) gives the status, or (status, headers)."""
+    """A web server that keeps what it gets. answer(post) gives the status, or (status, headers), or (status, headers,
+    body)."""
 
     def __init__(self, answer=lambda post: 200, ssl_context=None):
         self.posts, self.answer = [], answer
@@ -62,12 +63,14 @@ class Receiver:
                 post = Post(self.path, self.headers, body)
                 receiver.posts.append(post)
                 answer = receiver.answer(post)
-                status, headers = answer if isinstance(answer, tuple) else (answer, {})
+                parts = answer if isinstance(answer, tuple) else (answer,)
+                status, headers, text = parts + ({}, b"")[len(parts) - 1:]
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
-                self.send_header("content-length", "0")
+                self.send_header("content-length", str(len(text)))
                 self.end_headers()
+                self.wfile.write(text)
 
             def log_message(self, *arguments):
                 pass

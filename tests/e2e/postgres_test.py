@@ -65,6 +65,16 @@ class PostgresTest(harness.TestCase):
         self.assertEqual(self.sql("SELECT count(*) FROM tail"), "1")
         lines = server.command("queue", "list", "--failed").stdout.splitlines()
         self.assertEqual([line.split()[1:3] for line in lines], [["failed", "3"]] * 3)
+        for filters, found in ((["--host", "127.0.0.1"], 3), (["--host", "127.0.0"], 0), (["--status", "500"], 3),
+                               (["--status", "404"], 0), (["--recipient", "A@example.com"], 1),
+                               (["--sender", "sender@client.test"], 3), (["--error", "ANSWERED 500"], 3),
+                               (["--error", "refused"], 0), (["--prefix", receiver.url], 3), (["--prefix", "https:"], 0),
+                               (["--destination", receiver.url], 0), (["--since", "1h"], 3), (["--until", "1h"], 0),
+                               (["--until", "now"], 3)):
+            listed = server.command("queue", "list", *filters)
+            self.assertEqual((listed.returncode, len(listed.stdout.splitlines())), (0, found), (filters, listed))
+            if not found:
+                self.assertEqual(server.command("queue", "drop", *filters).stdout, "0 dropped\n", filters)
         shown = server.command("queue", "show", lines[0].split()[0]).stdout
         self.assertEqual(shown.count("\nattempt "), 3)
         self.assertIn('"subject":"one"', shown)
@@ -74,7 +84,7 @@ class PostgresTest(harness.TestCase):
         self.assertEqual(server.command("queue", "retry", "nothing").returncode, 1)
         status[0] = 200
         before = len(receiver.posts)
-        self.assertEqual(server.command("queue", "retry", "--all-failed").stdout, "2\n")
+        self.assertEqual(server.command("queue", "retry", "--all-failed").stdout, "2 due now\n")
         receiver.wait_for(before + 2)
         self.wait_empty()
         self.assertEqual({post.id for post in receiver.posts[before:]}, {line.split()[0] for line in (lines[0], lines[2])})

@@ -75,8 +75,26 @@ static void a_list_shows_what_its_filter_finds(void **state)
     struct queue *queue = open_queue(bench);
     assert_string_equal(list(queue, (struct queue_filter){0}).ids, "m-1 m-2 ");
     assert_string_equal(list(queue, (struct queue_filter){.failed_only = true}).ids, "m-1 ");
-    assert_string_equal(list(queue, (struct queue_filter){.destination = "b.ex"}).ids, "m-2 ");
+    assert_string_equal(list(queue, (struct queue_filter){.host = "B.example"}).ids, "m-2 ");
     assert_string_equal(list(queue, (struct queue_filter){.since_ms = between}).ids, "m-2 ");
+    assert_string_equal(list(queue, (struct queue_filter){.until_ms = between}).ids, "m-1 ");
+#define FINDS(ids_, ...)                                                                           \
+    assert_string_equal(list(queue, (struct queue_filter){__VA_ARGS__}).ids, ids_)
+    FINDS("m-1 ", .destination = "https://a.example/");
+    FINDS("", .destination = "https://a.example");
+    FINDS("", .destination = "");
+    FINDS("m-1 m-2 ", .prefix = "https://");
+    FINDS("m-2 ", .prefix = "https://b.");
+    FINDS("", .prefix = "http://");
+    FINDS("", .host = "example");
+    FINDS("m-1 ", .has_status = true, .status = 500);
+    FINDS("m-2 ", .has_status = true, .status = 0);
+    FINDS("m-1 ", .error = "ANSWERED");
+    FINDS("", .error = "refused");
+    FINDS("m-1 m-2 ", .recipient = "C@d.example", .sender = "a@B.example");
+    FINDS("", .recipient = "@d.example");
+    FINDS("", .sender = "c@d.example");
+    FINDS("m-1 ", .sender = "a@b.example", .failed_only = true, .host = "a.example");
     queue_close(queue);
 }
 

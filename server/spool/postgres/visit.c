@@ -12,16 +12,39 @@
 
 #define PAGE 500
 
-/* What struct queue_filter says: $1 to $3. */
+/* As host_of() says. */
+#define HOST_OF(url)                                                                               \
+    "lower(coalesce(substring(" url " from '^[^:/?#]+://(?:[^/?#]*@)?([[][^]]*]|[^:/?#]*)'), "     \
+    "substring(" url " from '@([^@]*)$'), ''))"
+
+/* What struct queue_filter says: $1 to $11. */
 #define FILTER                                                                                     \
-    "(NOT ($1 = 1) OR d.due IS NULL) AND ($2::text IS NULL OR strpos(d.url, $2) > 0) "             \
-    "AND ($3 = 0 OR d.created >= " NOW_MS " - $3)"
+    "(NOT ($1 = 1) OR d.due IS NULL) AND ($2::text IS NULL OR d.url = $2) "                        \
+    "AND ($3 = 0 OR d.created >= " NOW_MS " - $3) "                                                \
+    "AND ($4::text IS NULL OR left(d.url, length($4)) = $4) "                                      \
+    "AND ($5::text IS NULL OR " HOST_OF(                                                           \
+        "d.url") " = lower($5)) "                                                                  \
+                 "AND ($6 < 0 OR d.last_status = $6) "                                             \
+                 "AND ($7::text IS NULL OR strpos(lower(d.last_error), lower($7)) > 0) "           \
+                 "AND ($8::text IS NULL OR lower(d.recipient) = lower($8)) "                       \
+                 "AND ($9::text IS NULL OR lower(d.sender) = lower($9)) "                          \
+                 "AND ($10 = 0 OR d.created < " NOW_MS " - $11)"
+#define AFTER "$12" /* the row after which a page begins */
+#define SIZE  "$13" /* and how many it has */
 
 static void add_filter(struct values *params, const struct queue_filter *filter)
 {
     values_number(params, PARAM_INT4, filter->failed_only);
     values_text(params, filter->destination);
     values_number(params, PARAM_INT8, filter->since_ms ? clock_unix_ms() - filter->since_ms : 0);
+    values_text(params, filter->prefix);
+    values_text(params, filter->host);
+    values_number(params, PARAM_INT4, filter->has_status ? filter->status : -1);
+    values_text(params, filter->error);
+    values_text(params, filter->recipient);
+    values_text(params, filter->sender);
+    values_number(params, PARAM_INT4, filter->until_ms != 0);
+    values_number(params, PARAM_INT8, filter->until_ms ? clock_unix_ms() - filter->until_ms : 0);
 }
 
 /* ---- Lists ---- */
@@ -60,7 +83,7 @@ int pg_store_list(struct store *store, const struct queue_filter *filter,
         pg_begin(&s->pg);
         code = values_send(&params, &s->pg,
                            "SELECT " ROW_COLUMNS " FROM delivery d WHERE " FILTER
-                           " AND d.row > $4 ORDER BY d.row LIMIT $5",
+                           " AND d.row > " AFTER " ORDER BY d.row LIMIT " SIZE,
                            false);
         if (code == 0)
             code = pg_end(&s->pg, PG_ANSWER_MS, read_page, &page);
@@ -259,8 +282,8 @@ static int retry_page(struct pg_store *s, struct values *params, int *count, int
     int code = values_send(params, &s->pg,
                            "UPDATE delivery SET due = " NOW_MS ", attempts = 0, last_status = 0, "
                            "last_error = NULL WHERE row IN "
-                           "(SELECT row FROM delivery d WHERE " FILTER
-                           " AND d.row > $4 ORDER BY d.row LIMIT $5 FOR UPDATE) RETURNING row",
+                           "(SELECT row FROM delivery d WHERE " FILTER " AND d.row > " AFTER
+                           " ORDER BY d.row LIMIT " SIZE " FOR UPDATE) RETURNING row",
                            false);
     if (code == 0)
         code = pg_end(&s->pg, PG_ANSWER_MS, read_retried, &retried);
@@ -280,11 +303,11 @@ int64_t pg_store_change_all(struct store *store, enum store_change what,
         add_filter(&params, filter);
         values_number(&params, PARAM_INT8, last);
         values_number(&params, PARAM_INT4, PAGE);
-        int code =
-            what == CHANGE_RETRY
-                ? retry_page(s, &params, &count, &last)
-                : drop_found(s, &params, "WHERE " FILTER " AND d.row > $4 ORDER BY d.row LIMIT $5",
-                             &count, &last);
+        int code = what == CHANGE_RETRY ? retry_page(s, &params, &count, &last)
+                                        : drop_found(s, &params,
+                                                     "WHERE " FILTER " AND d.row > " AFTER
+                                                     " ORDER BY d.row LIMIT " SIZE,
+                                                     &count, &last);
         if (code != 0)
             return code;
         done += count;

@@ -13,7 +13,13 @@
     "client_key, mail_from, via, about, rate, max_in_flight, max_body"
 
 /* What struct queue_filter says. */
-#define FILTER "(NOT ?1 OR due IS NULL) AND (?2 IS NULL OR instr(url, ?2) > 0) AND created >= ?3"
+#define FILTER                                                                                     \
+    "(NOT ?1 OR due IS NULL) AND (?2 IS NULL OR url = ?2) AND created >= ?3 "                      \
+    "AND (?6 IS NULL OR substr(url, 1, length(?6)) = ?6) "                                         \
+    "AND (?7 IS NULL OR host_of(url) = lower(?7)) AND (?8 < 0 OR last_status = ?8) "               \
+    "AND (?9 IS NULL OR instr(lower(last_error), lower(?9)) > 0) "                                 \
+    "AND (?10 IS NULL OR lower(recipient) = lower(?10)) "                                          \
+    "AND (?11 IS NULL OR lower(sender) = lower(?11)) AND (?12 = 0 OR created < ?12)"
 
 /* A failed delivery's due is NULL: the index of what is due does not hold it. */
 static const char *const sql[STATEMENT_COUNT] = {

@@ -63,6 +63,13 @@ static void bind_filter(sqlite3_stmt *s, const struct queue_filter *filter)
     sqlite3_bind_int(s, 1, filter->failed_only);
     sqlite3_bind_text(s, 2, filter->destination, -1, SQLITE_STATIC);
     sqlite3_bind_int64(s, 3, filter->since_ms);
+    sqlite3_bind_text(s, 6, filter->prefix, -1, SQLITE_STATIC);
+    sqlite3_bind_text(s, 7, filter->host, -1, SQLITE_STATIC);
+    sqlite3_bind_int(s, 8, filter->has_status ? filter->status : -1);
+    sqlite3_bind_text(s, 9, filter->error, -1, SQLITE_STATIC);
+    sqlite3_bind_text(s, 10, filter->recipient, -1, SQLITE_STATIC);
+    sqlite3_bind_text(s, 11, filter->sender, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 12, filter->until_ms);
 }
 
 /* The end of a walk: `rc` is that of the last step, `code` what ended it before. */

@@ -79,15 +79,10 @@ static const char *const migrations[] = {
     "  until INTEGER NOT NULL,"
     "  failures INTEGER NOT NULL,"
     "  PRIMARY KEY (origin, lane)) WITHOUT ROWID;",
-    /* 3: limits of a destination's own, 0: none; destinations that an operator has paused */
+    /* 3: limits of a destination's own; 0: none */
     "ALTER TABLE delivery ADD COLUMN rate REAL NOT NULL DEFAULT 0;" /* requests a second */
     "ALTER TABLE delivery ADD COLUMN max_in_flight INTEGER NOT NULL DEFAULT 0;"
-    "ALTER TABLE delivery ADD COLUMN max_body INTEGER NOT NULL DEFAULT 0;" /* bytes */
-    "CREATE TABLE paused ("
-    "  lane INTEGER PRIMARY KEY,"
-    "  url TEXT NOT NULL,"
-    "  reason TEXT NOT NULL,"
-    "  at INTEGER NOT NULL);", /* Unix time in ms */
+    "ALTER TABLE delivery ADD COLUMN max_body INTEGER NOT NULL DEFAULT 0;", /* bytes */
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))
@@ -118,10 +113,25 @@ static void lane_key_of(sqlite3_context *context, int count, sqlite3_value **val
     sqlite3_result_int64(context, (int64_t)lane_key(url ? url : ""));
 }
 
+static void host_of_url(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    char host[ORIGIN_SIZE];
+    (void)count;
+    const char *url = (const char *)sqlite3_value_text(values[0]);
+    host_of(url ? url : "", host);
+    sqlite3_result_text(context, host, -1, SQLITE_TRANSIENT);
+}
+
+static void add_functions(sqlite3 *db)
+{
+    const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
+    sqlite3_create_function(db, "origin_key", 1, flags, NULL, origin_key_of, NULL, NULL);
+    sqlite3_create_function(db, "lane_key", 1, flags, NULL, lane_key_of, NULL, NULL);
+    sqlite3_create_function(db, "host_of", 1, flags, NULL, host_of_url, NULL, NULL);
+}
+
 static int migrate(sqlite3 *db, int from)
 {
-    sqlite3_create_function(db, "origin_key", 1, SQLITE_UTF8, NULL, origin_key_of, NULL, NULL);
-    sqlite3_create_function(db, "lane_key", 1, SQLITE_UTF8, NULL, lane_key_of, NULL, NULL);
     int rc = sqlite3_exec(db, "BEGIN EXCLUSIVE", NULL, NULL, NULL);
     for (int v = from; v < VERSION && rc == SQLITE_OK; v++)
         rc = sqlite3_exec(db, migrations[v], NULL, NULL, NULL);
@@ -137,6 +147,7 @@ static int migrate(sqlite3 *db, int from)
 int schema_prepare(sqlite3 *db, enum db_mode mode, const char *directory, struct error *err)
 {
     int version = 0, rc = read_version(db, &version);
+    add_functions(db);
     if (rc == SQLITE_OK && version > VERSION)
         return error_set(err, -EPROTONOSUPPORT,
                          "%s: made by a newer mxhook (schema %d, this one knows %d)", directory,

@@ -1,0 +1,57 @@
+/*
+ * queue.h - for the queue*.c files alone: what `mxhook queue` was asked for.
+ *
+ * To add an action: a function in one of them, and a row in queue.c.
+ */
+#ifndef MXHOOK_CLI_QUEUE_H
+#define MXHOOK_CLI_QUEUE_H
+
+#include "../spool/queue.h"
+
+struct queue_arguments {
+    const char *config;
+    struct queue_filter filter;
+    bool has_filter;
+    bool all;          /* everything, said so */
+    bool dry_run, yes; /* show what would be changed; do not ask */
+    bool json;
+    const char *to;      /* export: the folder */
+    const char *command; /* the action's name */
+    char **operands;
+    int operand_count;
+};
+
+#define TIME_SIZE 32
+/* "2026-11-24T10:00:00Z"; 0: "-". Returns text. */
+const char *queue_time(int64_t unix_ms, char text[TIME_SIZE]);
+const char *queue_state(enum delivery_state state);
+
+/* The actions: 0, or a negative errno and err. */
+int queue_print_list(struct queue *queue, const struct queue_arguments *arguments,
+                     struct error *err);
+int queue_print_show(struct queue *queue, const struct queue_arguments *arguments,
+                     struct error *err);
+int queue_print_origins(struct queue *queue, const struct queue_arguments *arguments,
+                        struct error *err);
+int queue_print_failures(struct queue *queue, const struct queue_arguments *arguments,
+                         struct error *err);
+int queue_change_retry(struct queue *queue, const struct queue_arguments *arguments,
+                       struct error *err);
+int queue_change_drop(struct queue *queue, const struct queue_arguments *arguments,
+                      struct error *err);
+
+/* A delivery as a line for people. */
+void queue_print_line(const struct delivery *delivery);
+
+/* JSON: a document is begun, filled in, and printed at its end. */
+struct json;
+struct queue_json;
+struct queue_json *queue_json_new(void); /* NULL: no memory */
+struct json *queue_json_writer(struct queue_json *json);
+void queue_json_delivery(struct json *json, const struct delivery *delivery); /* its fields */
+void queue_json_time(struct json *json, const char *key, int64_t unix_ms);    /* 0: null */
+void queue_json_word(struct json *json, const char *key, const char *value);
+void queue_json_count(struct json *json, const char *key, int64_t value);
+int queue_json_print(struct queue_json *json); /* and frees it; 0 or a negative errno */
+
+#endif

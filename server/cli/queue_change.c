@@ -1,0 +1,127 @@
+/*
+ * What `mxhook queue` changes. It says what it did, or with --dry-run would do; what concerns many is
+ * asked for first where somebody sits at a terminal.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../mail/json.h"
+#include "pretty.h"
+#include "queue.h"
+
+struct change {
+    const char *verb, *done; /* "drop", "dropped" */
+    int (*one)(struct queue *, const char *, struct error *);
+    int64_t (*all)(struct queue *, const struct queue_filter *, struct error *);
+};
+
+static const struct change retry = {"retry", "due now", queue_retry, queue_retry_all};
+static const struct change drop = {"drop", "dropped", queue_drop, queue_drop_all};
+
+static int count_one(void *context, const struct delivery *d)
+{
+    (void)d;
+    ++*(int64_t *)context;
+    return 0;
+}
+
+static int print_count(const struct queue_arguments *arguments, const struct change *change,
+                       int64_t count)
+{
+    if (!arguments->json) {
+        printf("%" PRId64 " %s\n", count, change->done);
+        return 0;
+    }
+    struct queue_json *out = queue_json_new();
+    if (!out)
+        return -ENOMEM;
+    struct json *json = queue_json_writer(out);
+    json_begin_object(json);
+    queue_json_word(json, "action", change->verb);
+    queue_json_count(json, "count", count);
+    json_end_object(json);
+    return queue_json_print(out);
+}
+
+/* True: go on. Nobody is asked whose input is no terminal, as in a script. */
+static bool is_wanted(const struct queue_arguments *arguments, const struct change *change,
+                      int64_t count)
+{
+    char answer[16];
+    if (arguments->yes || count == 0 || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+        return true;
+    fprintf(stderr, "%s %" PRId64 " deliver%s? [y/N] ", change->verb, count,
+            count == 1 ? "y" : "ies");
+    return fgets(answer, sizeof answer, stdin) && (*answer == 'y' || *answer == 'Y');
+}
+
+static int change_all(struct queue *queue, const struct queue_arguments *arguments,
+                      const struct change *change, struct error *err)
+{
+    int64_t count = 0;
+    if (arguments->dry_run)
+        return queue_print_list(queue, arguments, err);
+    int code = queue_list(queue, &arguments->filter, count_one, &count, err);
+    if (code != 0)
+        return code;
+    if (!is_wanted(arguments, change, count))
+        return error_set(err, -ECANCELED, "nothing was changed");
+    count = change->all(queue, &arguments->filter, err);
+    return count < 0 ? (int)count : print_count(arguments, change, count);
+}
+
+static void describe(const struct change *change, const struct delivery *d)
+{
+    printf("%s %s (it was %s after %u attempt%s): ", d->id, change->done, queue_state(d->state),
+           d->attempts, d->attempts == 1 ? "" : "s");
+    pretty_text(d->recipient);
+    putchar(' ');
+    pretty_url(d->destination.url);
+    putchar('\n');
+}
+
+static int change_one(struct queue *queue, const struct queue_arguments *arguments,
+                      const struct change *change, const char *id, struct error *err)
+{
+    struct delivery *d = NULL;
+    struct error why;
+    int shown =
+        queue_show(queue, id, &d, &why); /* what cannot be read may be dropped all the same */
+    int code = shown == -ENOENT ? error_set(err, shown, "%.300s", why.text) : 0;
+    if (code == 0 && !arguments->dry_run)
+        code = change->one(queue, id, err);
+    if (code == 0 && arguments->dry_run && d)
+        queue_print_line(d);
+    else if (code == 0 && !arguments->json && d)
+        describe(change, d);
+    delivery_free(d);
+    return code;
+}
+
+static int run(struct queue *queue, const struct queue_arguments *arguments,
+               const struct change *change, struct error *err)
+{
+    if (arguments->has_filter)
+        return change_all(queue, arguments, change, err);
+    int code = 0;
+    for (int i = 0; i < arguments->operand_count && code == 0; i++)
+        code = change_one(queue, arguments, change, arguments->operands[i], err);
+    if (code == 0 && arguments->json && !arguments->dry_run)
+        code = print_count(arguments, change, arguments->operand_count);
+    return code;
+}
+
+int queue_change_retry(struct queue *queue, const struct queue_arguments *arguments,
+                       struct error *err)
+{
+    return run(queue, arguments, &retry, err);
+}
+
+int queue_change_drop(struct queue *queue, const struct queue_arguments *arguments,
+                      struct error *err)
+{
+    return run(queue, arguments, &drop, err);
+}

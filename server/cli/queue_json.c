@@ -1,0 +1,98 @@
+/* What `mxhook queue --json` says: documented in mxhook(8), so names stay. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/redact.h"
+#include "../base/spill.h"
+#include "../mail/json.h"
+#include "queue.h"
+
+struct queue_json {
+    struct json json; /* first */
+    struct spill *out;
+};
+
+struct queue_json *queue_json_new(void)
+{
+    struct queue_json *json = calloc(1, sizeof *json);
+    if (json && !(json->out = spill_from_bytes("", 0))) {
+        free(json);
+        return NULL;
+    }
+    if (json)
+        json_init(&json->json, json->out);
+    return json;
+}
+
+struct json *queue_json_writer(struct queue_json *json)
+{
+    return &json->json;
+}
+
+void queue_json_word(struct json *json, const char *key, const char *value)
+{
+    json_key(json, key);
+    json_text(json, value);
+}
+
+void queue_json_count(struct json *json, const char *key, int64_t value)
+{
+    json_key(json, key);
+    json_number(json, value);
+}
+
+void queue_json_time(struct json *json, const char *key, int64_t unix_ms)
+{
+    char text[TIME_SIZE];
+    queue_json_word(json, key, unix_ms ? queue_time(unix_ms, text) : NULL);
+}
+
+static char *without_userinfo(const char *url)
+{
+    const char *rest;
+    size_t size = redact_userinfo(url, &rest);
+    char *text = malloc(size + strlen(rest) + 1);
+    if (text)
+        strcpy((char *)memcpy(text, url, size) + size, rest);
+    return text;
+}
+
+void queue_json_delivery(struct json *json, const struct delivery *d)
+{
+    char *url = without_userinfo(d->destination.url);
+    queue_json_word(json, "id", d->id);
+    queue_json_word(json, "state", queue_state(d->state));
+    queue_json_count(json, "attempts", d->attempts);
+    queue_json_time(json, "accepted", d->created_ms);
+    queue_json_time(json, "due", d->state == DELIVERY_FAILED ? 0 : d->due_ms);
+    queue_json_word(json, "sender", d->sender);
+    queue_json_word(json, "recipient", d->recipient);
+    queue_json_word(json, "destination", url);
+    json_key(json, "status");
+    if (d->last_status)
+        json_number(json, d->last_status);
+    else
+        json_null(json);
+    queue_json_word(json, "error", d->last_error && *d->last_error ? d->last_error : NULL);
+    queue_json_word(json, "about", d->about);
+    free(url);
+}
+
+int queue_json_print(struct queue_json *json)
+{
+    char buffer[16384];
+    uint64_t offset = 0;
+    ssize_t n = 0;
+    int code = json_finish(&json->json);
+    while (code == 0 && (n = spill_read(json->out, offset, buffer, sizeof buffer)) > 0) {
+        fwrite(buffer, 1, (size_t)n, stdout);
+        offset += (uint64_t)n;
+    }
+    if (code == 0)
+        putchar('\n');
+    spill_free(json->out);
+    free(json);
+    return code == 0 && n < 0 ? (int)n : code;
+}
