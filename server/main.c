@@ -19,6 +19,8 @@ static const struct command commands[] = {
     {"config", "print an example configuration that documents every option", cli_config},
     {"payload", "print the JSON that a webhook is sent for a message", cli_payload},
     {"queue", "list, show, retry, drop or save what waits or has failed", cli_queue},
+    {"store", "make PostgreSQL's tables, move a spool into it or out of it", cli_store},
+    {"nodes", "list the nodes that share a spool in PostgreSQL", cli_nodes},
     {"route", "show which rules see a message, and where it goes", cli_route},
     {"test", "run the rules' tests", cli_test},
     {"send", "send a sample message through the rules to its destinations", cli_send},
