@@ -5,6 +5,10 @@ local nearest = require "mxhook.nearest"
 
 local readers = {}
 
+-- is_network(text) and domain_to_ascii(text) are C's, given by config.lua: what reads networks and domains for the
+-- server checks them here.
+local module = {}
+
 local DURATIONS = { ms = 1, s = 1000, m = 60e3, h = 3600e3, d = 86400e3 }
 local MIB = 1024 * 1024
 local BYTES = { B = 1, KB = 1e3, MB = 1e6, GB = 1e9, KiB = 1024, MiB = MIB, GiB = 1024 * MIB }
@@ -87,6 +91,13 @@ function readers.level(value)
   return nil, "expected debug, info, warn or error"
 end
 
+function readers.bodies(value)
+  for number, name in ipairs { "none", "failed", "all" } do
+    if value == name then return number - 1 end
+  end
+  return nil, 'expected "none", "failed" or "all"'
+end
+
 local function list_of(value, read, expected, option)
   if type(value) ~= "table" then return nil, expected end
   local list, count = {}, 0
@@ -102,6 +113,12 @@ end
 
 function readers.durations(value, option)
   return list_of(value, readers.duration, 'expected a list of durations, such as { "10s", "1m" }', option)
+end
+
+-- May be empty.
+function readers.paths(value)
+  if type(value) == "table" and next(value) == nil then return {} end
+  return list_of(value, readers.path, 'expected a list of folders, such as { "/srv/mail/lists" }')
 end
 
 local function glob(value)
@@ -123,7 +140,21 @@ local function domain(value)
   if bare == "" or bare:find("[^%w%-%._\128-\255]") or bare:find("%.%.") or bare:find("^[%.%-]") or bare:find("[%.%-]$") then
     return nil, ('expected a domain such as "example.com" or "*.example.com", got "%s"'):format(tostring(value))
   end
-  return name
+  local ascii, why = module.domain_to_ascii(bare)
+  if not ascii then return nil, ('"%s" cannot be an internationalized domain: %s'):format(value, why) end
+  return name:sub(1, #name - #bare) .. ascii
+end
+
+-- Mail for one of these may also name our address (RFC 5321 section 4.1.3).
+local function domain_or_literal(value)
+  local literal = type(value) == "string" and value:match("^%[(.+)%]$")
+  if not literal then return domain(value) end
+  local address = literal:gsub("^[Ii][Pp][vV]6:", "")
+  local is_v6 = address ~= literal
+  if not module.is_network(address) or address:find("/") or (address:find(":") ~= nil) ~= is_v6 then
+    return nil, ('expected an address literal such as "[192.0.2.1]" or "[IPv6:2001:db8::1]", got "%s"'):format(value)
+  end
+  return (module.domain_to_ascii(value))
 end
 
 function readers.domain(value)
@@ -133,7 +164,7 @@ function readers.domain(value)
 end
 
 function readers.domains(value)
-  return list_of(value, domain, 'expected a list of domains, such as { "example.com" }')
+  return list_of(value, domain_or_literal, 'expected a list of domains, such as { "example.com" }')
 end
 
 local function address(value)
@@ -294,9 +325,6 @@ local function certificate(value)
   return { value.certificate, value.key }
 end
 
--- is_network(text) is C's, given by config.lua: what reads networks for the server checks them here.
-local module = {}
-
 function readers.networks(value)
   local expected = 'expected a list of networks, such as { "192.0.2.0/24", "2001:db8::1" }'
   if type(value) == "table" and next(value) == nil then return value end
@@ -366,6 +394,73 @@ local function finish_forward(result)
   return true
 end
 
+---------------------------------------------------------------------------------------------------
+-- The admin room
+
+function readers.admin_listeners(value)
+  return list_of(value, listen_address, 'expected a list of addresses, such as { "unix:/run/mxhook/admin.sock", "127.0.0.1:8026" }')
+end
+
+local ADMIN_ROLE = { view = 1, read = 2, operate = 3 }
+local TOKEN_LEAST = 16
+
+-- A list for config_values.c: a name, its role, its secret, the next name, and so on. check(secret) says what is wrong.
+local function logins(value, field, expected, check)
+  if type(value) ~= "table" or next(value) == nil then return nil, expected end
+  local names, list = {}, {}
+  for name in pairs(value) do
+    if not readers.string(name) or #name > 255 then return nil, expected end
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local each = value[name]
+    if type(each) ~= "table" then return nil, expected end
+    local ok, why = check_keys(each, { "role", field }, name)
+    if not ok then return nil, why end
+    if not ADMIN_ROLE[each.role] then return nil, ('the role of %s is "view", "read" or "operate"'):format(name) end
+    why = check(each[field])
+    if why then return nil, ("%s: %s"):format(name, why) end
+    list[#list + 1] = name
+    list[#list + 1] = tostring(ADMIN_ROLE[each.role])
+    list[#list + 1] = each[field]
+  end
+  return list
+end
+
+function readers.admin_users(value)
+  return logins(value, "password", 'expected a table such as { alice = { role = "operate", password = "$y$..." } }', function(hash)
+    if not readers.string(hash) or not hash:find("^%$[%w%-]+%$") then
+      return "the password is not a hash as crypt(5) makes them; see `openssl passwd -6`"
+    end
+  end)
+end
+
+function readers.admin_tokens(value)
+  return logins(value, "token", 'expected a table such as { prometheus = { role = "view", token = "file:/path" } }', function(token)
+    if not readers.secret(token) then return 'the token is a text, "env:NAME" or "file:/path"' end
+    if not token:find("^env:") and not token:find("^file:") and (#token < TOKEN_LEAST or token:find("%s")) then
+      return ("the token has fewer than %d characters, or spaces"):format(TOKEN_LEAST)
+    end
+  end)
+end
+
+function readers.names(value)
+  return list_of(value, readers.domain, 'expected a list of names, such as { "mxhook.example.com" }')
+end
+
+-- An address that others reach needs somebody who may log in. Nil and what is wrong.
+local function finish_admin(result)
+  for _, each in ipairs(result["admin.listen"] or {}) do
+    local host = each.host
+    local own = host:sub(1, 1) == "/" or host:find("^127%.") or host == "::1"
+    if not own and not result["admin.users"] and not result["admin.tokens"] then
+      return nil, ("others can reach %s: it needs admin.users or admin.tokens"):format(host)
+    end
+  end
+  return true
+end
+
 local DNSBL_MAX = 16
 local ZONE_MAX = 253 - 64 -- of a name, what the nibbles of an IPv6 address leave
 
@@ -425,4 +520,5 @@ local function finish_listeners(result)
 end
 
 module.by_type, module.finish_listeners, module.finish_forward = readers, finish_listeners, finish_forward
+module.finish_admin = finish_admin
 return module

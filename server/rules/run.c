@@ -113,6 +113,14 @@ static void fail(struct pass *pass, const char *text)
     verdict->destination_count = 0;
 }
 
+static void count_answer(const struct verdict *verdict)
+{
+    char file[128];
+    snprintf(file, sizeof file, "%.*s", (int)strcspn(verdict->rule, ":"), verdict->rule);
+    if (*file)
+        metric_add(METRIC_RULE_ANSWERS_TOTAL, 1, file);
+}
+
 static void conclude(struct pass *pass)
 {
     struct verdict *verdict = pass->run.verdict;
@@ -173,6 +181,7 @@ int ruleset_run(struct ruleset *ruleset, size_t index, const struct rules_input 
     else if (pass.also)
         name_rule(verdict, pass.also);
     conclude(&pass);
+    count_answer(verdict);
     metric_observe(METRIC_RULES_DURATION, (double)(clock_monotonic_us() - began_us) / 1e6);
     state->log_id = NULL;
     state_end(state);
@@ -199,6 +208,13 @@ static int ask_aliases(lua_State *L)
         lua_settop(L, 2);
     }
     return 0;
+}
+
+enum ruleset_lookup ruleset_look_up(const struct ruleset *ruleset, const char *recipient)
+{
+    if (!ruleset->only_aliases || recipients_has(&ruleset->recipients, recipient))
+        return RULESET_YES;
+    return ruleset->recipients.patterns ? RULESET_ASK : RULESET_NO;
 }
 
 bool ruleset_accepts(struct ruleset *ruleset, size_t index, const char *recipient)

@@ -25,7 +25,7 @@ struct stored {
     int64_t row, payload_row;
     uint64_t origin, lane; /* origin_key(), lane_key() of delivery_origin() */
     unsigned attempts;     /* as the row says */
-    bool attempted;        /* attempts of it may be stored, also such as cost none */
+    bool attempted;        /* attempts of it may be stored, also such as cost none of them */
     int64_t tail_row;      /* PostgreSQL: of its payload's tail; 0: none */
     bool shared;           /* PostgreSQL: others may have its payload or tail */
     int node;              /* PostgreSQL: the node whose lease it is; 0: not leased */

@@ -127,7 +127,7 @@ class FaultsTest(harness.TestCase):
         sender = Sender(node, "read-only")
         sender.join(40)
         self.assertEqual(sender.answer, 451)
-        self.pg.sql("SET transaction_read_only = off; ALTER SYSTEM RESET default_transaction_read_only")
+        self.pg.sql("ALTER SYSTEM RESET default_transaction_read_only")
         self.pg.sql("SELECT pg_reload_conf()")
         node.wait_logged("spool-recovered")
         node.send(mail("writable"))

@@ -31,7 +31,6 @@ struct delivery *db_read_delivery(sqlite3_stmt *s)
     if (!d)
         return NULL;
     bool failed = false;
-    d->stored->attempted = true;
     d->stored->row = sqlite3_column_int64(s, 0);
     d->stored->payload_row = sqlite3_column_int64(s, 1);
     d->stored->origin = (uint64_t)sqlite3_column_int64(s, 2);
@@ -48,6 +47,7 @@ struct delivery *db_read_delivery(sqlite3_stmt *s)
     d->recipient = copy_text(d->arena, s, 13, "", &failed);
     d->last_status = sqlite3_column_int(s, 14);
     d->last_error = copy_text(d->arena, s, 15, "", &failed);
+    d->stored->attempted = d->attempts > 0 || d->last_status != 0 || *d->last_error;
     failed |= destination_split_schedule(d->arena, db_column_text(s, 16), &d->destination) != 0;
     d->destination.ca_file = copy_text(d->arena, s, 17, NULL, &failed);
     d->destination.client_cert = copy_text(d->arena, s, 18, NULL, &failed);
@@ -55,6 +55,9 @@ struct delivery *db_read_delivery(sqlite3_stmt *s)
     d->mail_from = copy_text(d->arena, s, 20, NULL, &failed);
     d->via = copy_text(d->arena, s, 21, NULL, &failed);
     d->about = copy_text(d->arena, s, 22, NULL, &failed);
+    d->destination.rate = sqlite3_column_double(s, 23);
+    d->destination.max_in_flight = (size_t)sqlite3_column_int64(s, 24);
+    d->destination.max_body = (uint64_t)sqlite3_column_int64(s, 25);
     if (!failed)
         return d;
     delivery_free(d);

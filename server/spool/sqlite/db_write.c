@@ -111,7 +111,10 @@ static void bind_delivery(sqlite3_stmt *s, const struct delivery *d)
     bind_text(s, 21, d->mail_from);
     bind_text(s, 22, d->via);
     bind_text(s, 23, d->about);
-    sqlite3_bind_int64(s, 24, (int64_t)d->stored->lane);
+    sqlite3_bind_double(s, 24, d->destination.rate);
+    sqlite3_bind_int64(s, 25, (int64_t)d->destination.max_in_flight);
+    sqlite3_bind_int64(s, 26, (int64_t)d->destination.max_body);
+    sqlite3_bind_int64(s, 27, (int64_t)d->stored->lane);
 }
 
 static int insert_delivery(struct db *db, const struct delivery *d)
