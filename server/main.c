@@ -25,6 +25,8 @@ static const struct command commands[] = {
     {"history", "list what was accepted, refused, delivered and failed, and send it again",
      cli_history},
     {"queue", "list, show, retry, drop or save what waits or has failed", cli_queue},
+    {"store", "make PostgreSQL's tables, move a spool into it or out of it", cli_store},
+    {"nodes", "list the nodes that share a spool in PostgreSQL", cli_nodes},
     {"reload", "load configuration and rules again, and say what came of it", cli_reload},
     {"route", "show which rules see a message, and where it goes", cli_route},
     {"test", "run the rules' tests", cli_test},

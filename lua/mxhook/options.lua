@@ -148,7 +148,7 @@ return {
 
   { "spool.directory", "path", default = "/var/lib/mxhook",
     "Where accepted mail is kept until it is delivered. One server at a time. With spool.postgres: where large",
-    "messages pass through; nothing is kept there." },
+    "messages pass through; no mail is kept there." },
   { "spool.postgres", "conninfo", example = "host=db1,db2 dbname=mxhook user=mxhook sslmode=verify-full",
     "A PostgreSQL (15 or later) that any number of nodes share, as libpq's conninfo or URL: accepted mail is kept there",
     "instead of in spool.directory. Several hosts are tried in turn. A password belongs in a passfile (passfile=...)." },

@@ -13,6 +13,7 @@ enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 /* argv[0] is the sub-command's name. Each returns an exit code. */
 int cli_check(int argc, char **argv);
 int cli_config(int argc, char **argv);
+int cli_nodes(int argc, char **argv);
 int cli_import(int argc, char **argv);
 int cli_init(int argc, char **argv);
 int cli_payload(int argc, char **argv);
@@ -27,6 +28,7 @@ int cli_run(int argc, char **argv);
 int cli_test(int argc, char **argv);
 int cli_send(int argc, char **argv);
 int cli_sink(int argc, char **argv);
+int cli_store(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_version(int argc, char **argv);
 

@@ -51,6 +51,7 @@ struct listing {
         int (*delivery)(void *context, const struct delivery *delivery);
         int (*attempt)(void *context, const struct queue_attempt *attempt);
         int (*origin)(void *context, const struct queue_origin *origin);
+        int (*node)(void *context, const struct queue_node *node);
     } each;
     void *context;
     bool ended; /* by each() */
@@ -80,6 +81,14 @@ static int list_origin(void *context, const struct queue_origin *origin)
     return code;
 }
 
+static int list_node(void *context, const struct queue_node *node)
+{
+    struct listing *listing = context;
+    int code = listing->each.node(listing->context, node);
+    listing->ended = code != 0;
+    return code;
+}
+
 int queue_list(struct queue *queue, const struct queue_filter *filter,
                int (*each)(void *context, const struct delivery *delivery), void *context,
                struct error *err)
@@ -104,6 +113,17 @@ int queue_origins(struct queue *queue,
 {
     struct listing listing = {.each.origin = each, .context = context};
     int code = queue->ops->origins(queue->store, list_origin, &listing);
+    return code == 0 || listing.ended ? code : tell(queue, code, err);
+}
+
+int queue_nodes(struct queue *queue, int (*each)(void *context, const struct queue_node *node),
+                void *context, struct error *err)
+{
+    struct listing listing = {.each.node = each, .context = context};
+    if (!queue->ops->nodes)
+        return error_set(err, -ENOTSUP,
+                         "the spool is this machine's alone: spool.postgres is not set");
+    int code = queue->ops->nodes(queue->store, list_node, &listing);
     return code == 0 || listing.ended ? code : tell(queue, code, err);
 }
 

@@ -66,6 +66,20 @@ int queue_origins(struct queue *queue,
                   int (*each)(void *context, const struct queue_origin *origin), void *context,
                   struct error *err);
 
+/* One of the nodes that share the spool. */
+struct queue_node {
+    int id;              /* used once: a node that starts again has another */
+    const char *name;    /* of its machine */
+    const char *version; /* of its mxhook */
+    int64_t in_hand;     /* deliveries that it has leased */
+    bool lives;          /* it was seen to beat within two seconds */
+};
+
+/* Calls `each` for every node; as queue_list() does. -ENOTSUP where a spool is one node's. Takes two
+ * seconds, since a node is watched. */
+int queue_nodes(struct queue *queue, int (*each)(void *context, const struct queue_node *node),
+                void *context, struct error *err);
+
 /* Makes it due now with all its attempts before it; -ENOENT. One in flight ends its attempt first.
  */
 int queue_retry(struct queue *queue, const char *id, struct error *err);

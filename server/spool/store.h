@@ -64,6 +64,11 @@ struct store_ops {
 
     /* Opens, or makes, for a server: nobody else may have it so. */
     int (*open)(const struct spool_config *config, struct store **out, struct error *err);
+    /* Opens what is there, to be emptied or changed by hand: -EBUSY while a server works on it. Only
+     * what visit() allows. */
+    int (*open_alone)(const struct spool_config *config, struct store **out, struct error *err);
+    /* Makes the tables, or brings them up to date. NULL: open() does. */
+    int (*migrate)(const struct spool_config *config, struct error *err);
     /* Opens what is there, for `mxhook queue`, beside a server or not. Of the functions below only
      * those after `tidy`, and `close`, may be called then. */
     int (*visit)(const struct spool_config *config, struct store **out, struct error *err);
@@ -97,6 +102,9 @@ struct store_ops {
                     int (*each)(void *context, const struct queue_attempt *attempt), void *context);
     int (*origins)(struct store *store,
                    int (*each)(void *context, const struct queue_origin *origin), void *context);
+    /* NULL: there is one node only. */
+    int (*nodes)(struct store *store, int (*each)(void *context, const struct queue_node *node),
+                 void *context);
     /* Of one id; -ENOENT. */
     int (*change)(struct store *store, enum store_change what, const char *id);
     /* Of all that a filter finds; how many. */

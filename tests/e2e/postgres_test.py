@@ -1,8 +1,9 @@
 """postgres_test.py - the spool in PostgreSQL: what is stored, shown and changed, and what is wrong is said."""
 
+import json
 import os
 import signal
-import subprocess
+import threading
 import time
 import unittest
 
@@ -17,6 +18,21 @@ FAST = 'deliver = { schedule = { "100ms", "100ms" } }\n'
 def spool(pg, migrate=True, more=""):
     conninfo = pg if isinstance(pg, str) else pg.conninfo()
     return 'spool = { directory = "spool", postgres = "%s", migrate = %s %s }\n' % (conninfo, str(migrate).lower(), more)
+
+
+class Gate:
+    """Answers wait until it is opened."""
+
+    def __init__(self, test):
+        self.event = threading.Event()
+        test.addCleanup(self.event.set)
+
+    def answer(self, post):
+        self.event.wait(30)
+        return 200
+
+    def open(self):
+        self.event.set()
 
 
 @unittest.skipUnless(postgres.binaries(), "no PostgreSQL 15 or later here")
@@ -53,7 +69,7 @@ class PostgresTest(harness.TestCase):
         self.wait_empty()
         self.assertEqual(len({post.id for post in receiver.posts}), 40)
         self.assertEqual(len({len(post.body) for post in receiver.posts if len(post.body) > 900000}), 1)
-        self.assertEqual(os.listdir(server.folder + "/spool"), ["srs.key"])
+        self.assertEqual([name for name in os.listdir(server.folder + "/spool") if not name.startswith("history")], ["srs.key"])
 
     def test_failed_ones_are_shown_retried_and_dropped(self):
         status = [500]
@@ -90,7 +106,7 @@ class PostgresTest(harness.TestCase):
         self.assertEqual({post.id for post in receiver.posts[before:]}, {line.split()[0] for line in (lines[0], lines[2])})
 
     def test_bytes_come_back_as_they_went(self):
-        receiver = self.receiver(lambda post: 503)
+        receiver = self.receiver(lambda post: 500)
         server = self.node({"10.lua": r"""return function(msg)
             return { url = '%s/a%%C3?a=b', secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', headers = { ["X-A"] = "\228\254" } } end"""
                             % receiver.url}, config='deliver = { attempts = 2, schedule = { "50ms" } }\n')
@@ -101,9 +117,9 @@ class PostgresTest(harness.TestCase):
         self.assertEqual(receiver.posts[0].body, receiver.posts[1].body)
 
     def test_a_dead_node_is_taken_over(self):
-        receiver = self.receiver(lambda post: 503)
+        receiver = self.receiver(lambda post: 500)
         first = self.node(receiver, config='deliver = { schedule = { "1s" }, attempts = 50 }\n')
-        slow = threading_gate(self)
+        slow = Gate(self)
         held = self.receiver(slow.answer)
         victim = self.node(held)
         for i in range(10):
@@ -139,6 +155,57 @@ class PostgresTest(harness.TestCase):
             self.assertEqual(os.stat(server.folder + "/spool/srs.key").st_mode & 0o777, 0o600)
         self.assertEqual(len(keys[0]), 65)
         self.assertEqual(keys[0], keys[1])
+
+    def test_nodes_are_listed(self):
+        receiver = self.receiver()
+        first, second = self.node(receiver), self.node(receiver)
+        lines = first.command("nodes").stdout.splitlines()
+        self.assertEqual([line.split()[-1] for line in lines], ["lives", "lives"])
+        second.process.send_signal(signal.SIGSTOP)
+        try:
+            answers = [json.loads(line) for line in first.command("nodes", "--json").stdout.splitlines()]
+        finally:
+            second.process.send_signal(signal.SIGCONT)
+        self.assertEqual([node["lives"] for node in answers], [True, False])
+        alone = self.server(self.to(receiver))
+        done = alone.command("nodes")
+        self.assertEqual((done.returncode, "spool.postgres is not set" in done.stderr), (1, True))
+
+    def test_a_spool_moves_in_and_out(self):
+        status = [500]
+        receiver = self.receiver(lambda post: status[0])
+        alone = self.server(self.to(receiver), config='deliver = { attempts = 1 }\n')
+        for i in range(5):
+            alone.send(mail("m%d" % i, text="x" * (600000 if i == 2 else 100)), ["a@example.com", "b@example.com"])
+        wait_until(lambda: alone.command("queue", "list", "--failed").stdout.count("\n") == 10, "ten failed ones")
+        before = sorted(line.split()[0] for line in alone.command("queue", "list").stdout.splitlines())
+        bodies = {post.id: post.body for post in receiver.posts}
+        cluster = harness.Server(self.to(receiver), config=spool(self.conninfo) + FAST, start=False)
+        self.addCleanup(cluster.close)
+        self.assertEqual(cluster.command("store", "migrate").returncode, 0)
+        self.assertEqual(cluster.command("store", "migrate").returncode, 0)
+        folder = alone.folder + "/spool"
+        refused = cluster.command("store", "move", "--from", folder)
+        self.assertEqual((refused.returncode, "another mxhook works" in refused.stderr), (1, True))
+        self.assertEqual(alone.stop(), 0)
+        self.assertEqual(cluster.command("store", "move", "--from", folder).stdout, "10 moved\n")
+        self.assertEqual(os.listdir(folder + "/bodies"), [])
+        self.assertEqual(self.sql("SELECT count(*) FROM delivery WHERE due IS NULL AND owner IS NULL"), "10")
+        cluster.start()
+        refused = cluster.command("store", "move", "--to", cluster.folder + "/out")
+        self.assertEqual((refused.returncode, "stop them first" in refused.stderr), (1, True))
+        self.assertEqual(cluster.stop(), 0)
+        self.assertEqual(cluster.command("store", "move", "--to", cluster.folder + "/out").stdout, "10 moved\n")
+        self.assertEqual([self.sql("SELECT count(*) FROM " + table) for table in TABLES], ["0"] * len(TABLES))
+        self.assertEqual(cluster.command("store", "move", "--from", cluster.folder + "/out").stdout, "10 moved\n")
+        status[0] = 200
+        count = len(receiver.posts)
+        cluster.start()
+        self.assertEqual(cluster.command("queue", "retry", "--all-failed").stdout, "10\n")
+        receiver.wait_for(count + 10)
+        self.assertEqual(sorted(post.id for post in receiver.posts[count:]), before)
+        self.assertEqual({post.id: post.body for post in receiver.posts[count:]}, bodies)
+        self.wait_empty()
 
     def test_what_is_wrong_is_said(self):
         cases = [
@@ -179,6 +246,20 @@ class PostgresTest(harness.TestCase):
         self.node(self.receiver()).stop()
         self.assertIn("permission denied", self.start_alone(weak).stderr)
 
+    def test_the_script_of_roles_gives_what_a_node_needs(self):
+        if self.sql("SELECT count(*) FROM pg_roles WHERE rolname = 'mxhook'") == "0":
+            self.sql("CREATE ROLE mxhook LOGIN")
+        receiver = self.receiver(lambda post: 500 if len(receiver.posts) < 2 else 200)
+        owner = self.node(receiver)
+        owner.stop()
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../server/install/postgres-roles.sql")) as file:
+            self.sql(file.read())
+        server = self.server(self.to(receiver), config=spool(self.conninfo.replace("user=postgres", "user=mxhook"), False) + FAST)
+        server.send(mail("big", text="y" * 600000), ["a@example.com", "b@example.com"])
+        self.wait_empty()
+        self.assertEqual(server.command("nodes").returncode, 0)
+        self.assertEqual([line for line in server.log().splitlines() if "permission" in line], [])
+
     def test_a_table_that_was_tampered_with_loses_nothing_else(self):
         receiver = self.receiver()
         server = self.node(receiver)
@@ -191,22 +272,6 @@ class PostgresTest(harness.TestCase):
         server.send(mail("big", text="y" * 150000))
         receiver.wait_for(2)
         self.wait_empty()
-
-
-class threading_gate:
-    """Answers wait until it is opened."""
-
-    def __init__(self, test):
-        import threading
-        self.event = threading.Event()
-        test.addCleanup(self.event.set)
-
-    def answer(self, post):
-        self.event.wait(30)
-        return 200
-
-    def open(self):
-        self.event.set()
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ class Cluster:
             posts = self.arrived[key]
             posts.append(post.id)
             post.body = b""
-            return 503 if len(posts) == 1 and key[0] % 20 == 0 else 200
+            return 500 if len(posts) == 1 and key[0] % 20 == 0 else 200
 
     # What may happen.
 

@@ -109,6 +109,39 @@ static int visit(const struct spool_config *config, struct store **out, struct e
     return code;
 }
 
+static int migrate(const struct spool_config *config, struct error *err)
+{
+    struct pg pg = {.conninfo = config->postgres};
+    int code = pg_open(&pg);
+    code =
+        code == 0 ? schema_migrate(&pg, err) : error_set(err, code, "spool.postgres: %s", pg.error);
+    pg_close(&pg);
+    return code;
+}
+
+static int is_alive(void *context, const struct queue_node *node)
+{
+    (void)context;
+    return node->lives ? -EBUSY : 0;
+}
+
+static int open_alone(const struct spool_config *config, struct store **out, struct error *err)
+{
+    int code = visit(config, out, err);
+    if (code != 0)
+        return code;
+    code = pg_store_nodes(*out, is_alive, NULL);
+    if (code == -EBUSY)
+        error_set(err, code, "spool.postgres: nodes work on it: stop them first (mxhook nodes)");
+    else if (code != 0)
+        error_set(err, code, "spool.postgres: %s", ((struct pg_store *)*out)->pg.error);
+    if (code != 0) {
+        close_store(*out);
+        *out = NULL;
+    }
+    return code;
+}
+
 /* ---- Holds ---- */
 
 static int send_hold(struct pg_store *s, const struct hold *hold)
@@ -187,6 +220,8 @@ static const char *last_error(const struct store *store)
 const struct store_ops postgres_ops = {
     .name = "postgres",
     .open = open_store,
+    .open_alone = open_alone,
+    .migrate = migrate,
     .visit = visit,
     .close = close_store,
     .configure = configure,
@@ -203,6 +238,7 @@ const struct store_ops postgres_ops = {
     .show = pg_store_show,
     .attempts = pg_store_attempts,
     .origins = pg_store_origins,
+    .nodes = pg_store_nodes,
     .change = pg_store_change,
     .change_all = pg_store_change_all,
     .error = last_error,

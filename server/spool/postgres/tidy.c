@@ -1,6 +1,7 @@
 /* Once a second: what became due or was taken over, what is too old, room, and rows that name this
  * node without its knowing. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "../../base/clock.h"
@@ -250,7 +251,9 @@ bool pg_store_tidy(struct store *store)
         pg_store_note(s, -EAGAIN);
         return false;
     }
-    int code = probe(s);
+    int code = node_is_sure(s->node) ? probe(s) : -EAGAIN;
+    if (code == -EAGAIN && !*s->pg.error)
+        snprintf(s->pg.error, sizeof s->pg.error, "this node's beats fail");
     if (code != 0) {
         if (code == -EINPROGRESS)
             pg_store_set_aside(s);

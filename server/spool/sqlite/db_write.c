@@ -90,7 +90,10 @@ static void bind_delivery(sqlite3_stmt *s, const struct delivery *d)
     sqlite3_bind_int64(s, 1, d->stored->row);
     sqlite3_bind_int64(s, 2, d->stored->payload_row);
     sqlite3_bind_int64(s, 3, (int64_t)d->stored->origin);
-    sqlite3_bind_int64(s, 4, d->due_ms);
+    if (d->state == DELIVERY_FAILED)
+        sqlite3_bind_null(s, 4);
+    else
+        sqlite3_bind_int64(s, 4, d->due_ms);
     sqlite3_bind_int64(s, 5, d->attempts);
     sqlite3_bind_int64(s, 6, d->created_ms);
     bind_text(s, 7, d->id);

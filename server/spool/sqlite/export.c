@@ -134,8 +134,6 @@ static int insert(struct export *x, struct delivery *d)
     int code = x->in_group == 0 ? db_begin(x->to) : 0;
     if (code == 0)
         code = db_insert(x->to, d);
-    if (code == 0 && d->state == DELIVERY_FAILED)
-        code = db_fail(x->to, d->stored->row, d->last_error);
     if (code != 0)
         return fail_to(x, code);
     *(d->state == DELIVERY_FAILED ? &x->report->failed : &x->report->waiting) += 1;

@@ -211,6 +211,7 @@ static int origins(struct store *store,
 const struct store_ops sqlite_ops = {
     .name = "sqlite",
     .open = sqlite_open,
+    .open_alone = sqlite_open,
     .visit = sqlite_visit,
     .close = sqlite_close,
     .configure = configure,

@@ -1,0 +1,81 @@
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../spool/move.h"
+#include "cli.h"
+
+static const char help[] =
+    "Usage: mxhook store migrate [--config FILE]\n"
+    "       mxhook store move --from FOLDER [--config FILE]\n"
+    "       mxhook store move --to FOLDER [--config FILE]\n"
+    "Looks after the spool in PostgreSQL (spool.postgres).\n\n"
+    "  migrate  makes its tables, or brings them up to this version; nodes may run meanwhile\n"
+    "  move     takes all deliveries of a spool in FOLDER into PostgreSQL, or out of it into "
+    "FOLDER: "
+    "ids,\n"
+    "           attempts made and due times stay. No server may work on what is emptied. Prints "
+    "how "
+    "many.\n"
+    "           What was interrupted is gone on with by the same command\n\n"
+    "      --from FOLDER       the spool.directory of a server without spool.postgres\n"
+    "      --to FOLDER         the same; made where there is none\n"
+    "  -c, --config FILE       the configuration (default " CLI_CONFIG_PATH ")\n"
+    "  -h, --help              this text\n";
+
+struct arguments {
+    const char *config, *from, *to;
+};
+
+static int move(const struct config *config, const struct arguments *arguments, struct error *err)
+{
+    struct spool_config folder = config->spool;
+    int64_t moved, left;
+    folder.directory = (char *)(arguments->from ? arguments->from : arguments->to);
+    folder.postgres = NULL;
+    int code = arguments->from ? spool_move(&folder, &config->spool, &moved, &left, err)
+                               : spool_move(&config->spool, &folder, &moved, &left, err);
+    printf("%" PRId64 " moved\n", moved);
+    if (left > 0)
+        printf("%" PRId64 " left: what they carry cannot be read\n", left);
+    return code == 0 && left > 0 ? error_set(err, -EBADMSG, "some were left") : code;
+}
+
+static int run(const char *action, const struct arguments *arguments, struct error *err)
+{
+    struct config *config;
+    int code = config_load(arguments->config, &config, err);
+    if (code != 0)
+        return code;
+    if (!config->spool.postgres)
+        code = error_set(err, -EINVAL, "spool.postgres is not set");
+    else if (strcmp(action, "migrate") == 0)
+        code = spool_migrate(&config->spool, err);
+    else
+        code = move(config, arguments, err);
+    config_unref(config);
+    return code;
+}
+
+int cli_store(int argc, char **argv)
+{
+    struct arguments arguments = {.config = CLI_CONFIG_PATH};
+    const struct cli_option options[] = {{.name = "from", .text = &arguments.from},
+                                         {.name = "to", .text = &arguments.to},
+                                         CLI_CONFIG_OPTION(&arguments.config),
+                                         {0}};
+    int exit_code = cli_options(argc, argv, help, options, NULL);
+    if (exit_code >= 0)
+        return exit_code;
+    const char *action = optind + 1 == argc ? argv[optind] : "";
+    bool is_move = strcmp(action, "move") == 0 && !arguments.from != !arguments.to;
+    bool is_migrate = strcmp(action, "migrate") == 0 && !arguments.from && !arguments.to;
+    if (!is_move && !is_migrate) {
+        fputs(help, stderr);
+        return CLI_USAGE;
+    }
+    struct error err = {""};
+    return run(action, &arguments, &err) == 0 ? CLI_OK : cli_fail("store", &err);
+}

@@ -1,0 +1,11 @@
+-- Least rights for mxhook's nodes on a spool in PostgreSQL. Run it as the owner of the tables, after `mxhook store migrate`,
+-- in the database and with the search_path of the spool:
+--
+--   CREATE ROLE mxhook LOGIN;               -- once; its password in each node's passfile
+--   psql -d mxhook -f postgres-roles.sql
+--
+-- A role that only looks (mxhook queue list, show, origins; mxhook nodes) needs SELECT alone.
+GRANT SELECT ON meta TO mxhook;
+GRANT SELECT, INSERT, UPDATE, DELETE ON node, mark, payload, tail, chunk, staged, delivery, attempt, held TO mxhook;
+GRANT SELECT, INSERT ON secret TO mxhook;
+GRANT USAGE ON SEQUENCE node_id, row_block TO mxhook;

@@ -1,0 +1,267 @@
+"""postgres_faults_test.py - the failure matrix of the spool in PostgreSQL that cluster.py does not draw: each row a test."""
+
+import os
+import signal
+import smtplib
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+import harness
+import postgres
+from harness import mail, wait_until
+
+FAST = 'deliver = { schedule = { "200ms", "200ms" } }\n'
+
+
+class Sender(threading.Thread):
+    """Sends one message; what came of it stands in `answer`: 250, another code, or an exception's name."""
+
+    def __init__(self, node, subject, text="x"):
+        super().__init__(daemon=True)
+        self.node, self.message, self.answer, self.took = node, mail(subject, text=text), None, None
+        self.start()
+
+    def run(self):
+        start = time.monotonic()
+        try:
+            with smtplib.SMTP("127.0.0.1", self.node.port, local_hostname="client.test", timeout=60) as client:
+                client.sendmail("s@client.test", ["a@example.com"], self.message)
+            self.answer = 250
+        except smtplib.SMTPResponseException as error:
+            self.answer = error.smtp_code
+        except smtplib.SMTPRecipientsRefused:
+            self.answer = 450
+        except OSError as error:
+            self.answer = type(error).__name__
+        self.took = time.monotonic() - start
+
+
+@unittest.skipUnless(postgres.binaries(), "no PostgreSQL 15 or later here")
+class FaultsTest(harness.TestCase):
+    def setUp(self):
+        self.pg = postgres.Postgres()
+        self.addCleanup(self.pg.close)
+
+    def node(self, receiver, config=FAST, conninfo=None, **named):
+        return self.server(self.to(receiver), config='spool = { directory = "spool", postgres = "%s", migrate = true }\n'
+                           % (conninfo or self.pg.conninfo()) + config, **named)
+
+    def count(self, what="delivery"):
+        return int(self.pg.sql("SELECT count(*) FROM " + what))
+
+    def connections(self):
+        return int(self.pg.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"))
+
+    def test_a_standby_that_is_away_is_waited_for(self):
+        """Nothing is acknowledged, connections do not grow, and it recovers alone."""
+        standby = postgres.Postgres(of=self.pg)
+        self.addCleanup(standby.close)
+        receiver = self.receiver()
+        node = self.node(receiver)
+        self.pg.synchronous("*")
+        self.pg.wait_for_standby()
+        node.send(mail("before"))
+        standby.send_signal(signal.SIGSTOP)
+        waiting = Sender(node, "waits")
+        time.sleep(8)
+        self.assertIsNone(waiting.answer)
+        waiting.join(40)
+        self.assertEqual(waiting.answer, 451)
+        late = Sender(node, "late")
+        late.join(10)
+        self.assertEqual(late.answer, 451)
+        self.assertLess(late.took, 2)  # refused at MAIL
+        self.assertLessEqual(self.connections(), 4)  # the spool's two, the node's, psql
+        standby.send_signal(signal.SIGCONT)
+        node.wait_logged("spool-recovered")
+        node.send(mail("after"))
+        wait_until(lambda: {post.json["subject"] for post in receiver.posts} >= {"before", "after"}, "both")
+        wait_until(lambda: self.count() == 0, "an empty spool")
+        self.assertFalse(node.logged("node-declared-dead"))
+
+    def test_a_wait_that_is_cancelled_is_not_acknowledged_before_it_is_replicated(self):
+        standby = postgres.Postgres(of=self.pg)
+        self.addCleanup(standby.close)
+        receiver = self.receiver()
+        node = self.node(receiver)
+        self.pg.synchronous("*")
+        self.pg.wait_for_standby()
+        standby.send_signal(signal.SIGSTOP)
+        for stop in ("pg_cancel_backend", "pg_terminate_backend"):
+            sender = Sender(node, stop)
+            end = time.monotonic() + 6
+            while time.monotonic() < end:
+                self.pg.sql("SELECT %s(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'" % stop)
+                time.sleep(0.3)
+            self.assertIsNone(sender.answer, stop)
+            standby.send_signal(signal.SIGCONT)
+            sender.join(40)
+            self.assertEqual(sender.answer, 250, stop)
+            standby.send_signal(signal.SIGSTOP)
+        standby.send_signal(signal.SIGCONT)
+        wait_until(lambda: self.count() == 0 and self.count("payload") == 0, "an empty spool")
+        self.assertEqual(len({post.id for post in receiver.posts}), 2)
+
+    def test_slow_commits_make_groups_grow(self):
+        self.pg.sql("ALTER SYSTEM SET commit_delay = 100000")
+        self.pg.sql("ALTER SYSTEM SET commit_siblings = 0")
+        self.pg.sql("SELECT pg_reload_conf()")
+        receiver = self.receiver()
+        node = self.node(receiver)
+        senders = [Sender(node, "m%d" % i) for i in range(40)]
+        for sender in senders:
+            sender.join(60)
+        self.assertEqual({sender.answer for sender in senders}, {250})
+        receiver.wait_for(40)
+        wait_until(lambda: self.count() == 0, "an empty spool")
+
+    def test_a_read_only_server_and_too_many_connections_are_waited_out(self):
+        receiver = self.receiver()
+        node = self.node(receiver)
+        self.pg.sql("ALTER SYSTEM SET default_transaction_read_only = on")
+        self.pg.sql("SELECT pg_reload_conf()")
+        node.wait_logged("spool-failed")  # its beats fail
+        sender = Sender(node, "read-only")
+        sender.join(40)
+        self.assertEqual(sender.answer, 451)
+        self.pg.sql("ALTER SYSTEM RESET default_transaction_read_only")
+        self.pg.sql("SELECT pg_reload_conf()")
+        node.wait_logged("spool-recovered")
+        node.send(mail("writable"))
+        self.pg.sql("CREATE ROLE busy LOGIN SUPERUSER; ALTER ROLE postgres CONNECTION LIMIT -1")
+        self.pg.stop()
+        self.pg.settings["max_connections"] = "4"
+        self.pg.settings["superuser_reserved_connections"] = "0"
+        self.pg.settings["max_wal_senders"] = "0"
+        self.pg.start()
+        hogs = [self.hog() for _ in range(6)]
+        time.sleep(3)
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+        wait_until(lambda: self.taken(node), "mail to be taken again")
+
+    def hog(self):
+        return subprocess.Popen(["psql", "-XAtq", "-h", "127.0.0.1", "-p", str(self.pg.port), "-U", "busy", "-d", "postgres", "-c",
+                                 "SELECT pg_sleep(60)"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def taken(self, node):
+        sender = Sender(node, "again")
+        sender.join(40)
+        return sender.answer == 250
+
+    def test_a_full_disk_is_452(self):
+        """A tablespace's file system that is full looks like this to a client: SQLSTATE 53100."""
+        receiver = self.receiver()
+        node = self.node(receiver)
+        self.pg.sql("CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                    "RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$; "
+                    "CREATE TRIGGER full_disk BEFORE INSERT ON payload EXECUTE FUNCTION full_disk()")
+        sender = Sender(node, "full")
+        sender.join(40)
+        self.assertEqual(sender.answer, 452)
+        self.pg.sql("DROP TRIGGER full_disk ON payload")
+        wait_until(lambda: self.taken(node), "room again")
+
+    def test_a_deadlock_is_tried_again(self):
+        receiver = self.receiver()
+        node = self.node(receiver)
+        self.pg.sql("CREATE SEQUENCE tries; CREATE FUNCTION twice() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                    "IF nextval('tries') < 4 THEN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END IF; RETURN NULL; END $$; "
+                    "CREATE TRIGGER twice BEFORE INSERT ON delivery EXECUTE FUNCTION twice()")
+        node.send(mail("deadlock"))
+        receiver.wait_for(1)
+        wait_until(lambda: self.count() == 0, "an empty spool")
+
+    def test_a_former_primary_is_not_used(self):
+        standby = postgres.Postgres(of=self.pg)
+        self.addCleanup(standby.close)
+        receiver = self.receiver()
+        node = self.node(receiver, conninfo=self.pg.conninfo(standby))
+        node.send(mail("before"))
+        self.pg.send_signal(signal.SIGSTOP)
+        standby.promote()
+        standby.sql("ALTER SYSTEM RESET synchronous_standby_names")
+        standby.sql("SELECT pg_reload_conf()")
+        wait_until(lambda: self.taken(node), "the new primary to be used", 40)
+        self.pg.send_signal(signal.SIGCONT)
+        standby.send_signal(signal.SIGSTOP)  # now only the former one answers, and says that it takes writes
+        sender = Sender(node, "former")
+        time.sleep(12)
+        self.assertNotEqual(sender.answer, 250)
+        standby.send_signal(signal.SIGCONT)
+        wait_until(lambda: self.taken(node), "the new primary again", 60)
+
+    def test_two_nodes_end_the_last_two_sharers_at_once(self):
+        gate = threading.Event()
+        receiver = self.receiver(lambda post: gate.wait(30) and 200)
+        first = self.node(receiver)
+        first.send(mail("shared", text="y" * 300000), ["a@example.com", "b@example.com"])
+        receiver.wait_for(2)
+        second = self.node(receiver)
+        rows = self.pg.sql("SELECT row FROM delivery ORDER BY row").split()
+        self.assertEqual(len(rows), 2)
+        other = self.pg.sql("SELECT max(id) FROM node")
+        first.process.send_signal(signal.SIGSTOP)  # or it would claim it again itself
+        self.pg.sql("UPDATE delivery SET owner = NULL, due = 0 WHERE row = " + rows[1])
+        wait_until(lambda: self.pg.sql("SELECT count(*) FROM delivery WHERE owner = " + other) == "1", "the second node's claim")
+        first.process.send_signal(signal.SIGCONT)
+        gate.set()
+        wait_until(lambda: [self.count(t) for t in ("delivery", "payload", "tail", "chunk")] == [0] * 4, "nothing left")
+        del second
+
+    def test_an_upload_that_is_cut_is_swept(self):
+        receiver = self.receiver()
+        node, other = self.node(receiver), self.node(receiver)
+        self.pg.sql("INSERT INTO staged SELECT 4242, id FROM node ORDER BY id LIMIT 1")
+        self.pg.sql("INSERT INTO chunk SELECT 4242, n, 'x' FROM generate_series(0, 9) n")
+        node.kill()
+        wait_until(lambda: self.count("chunk") == 0 and self.count("staged") == 0, "the sweep", 30)
+        del other
+
+    @unittest.skipUnless(os.path.exists("/usr/sbin/pgbouncer"), "no pgbouncer here")
+    def test_through_a_pooler(self):
+        """Transaction mode: no session state is needed; a server process that goes is no harm."""
+        port = postgres.free_port()
+        folder = self.pg.folder
+        with open(folder + "/pgbouncer.ini", "w") as file:
+            file.write("[databases]\n* = host=127.0.0.1 port=%d user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\n"
+                       "auth_type = any\npool_mode = transaction\nmax_client_conn = 50\ndefault_pool_size = 4\n"
+                       "unix_socket_dir =\nserver_lifetime = 2\nignore_startup_parameters = extra_float_digits\n"
+                       "auth_file = %s/users\n" % (self.pg.port, port, folder))
+        with open(folder + "/users", "w") as file:
+            file.write('"postgres" ""\n')
+        os.chmod(folder + "/pgbouncer.ini", 0o644)
+        with open(folder + "/pgbouncer.log", "w") as log:
+            pooler = subprocess.Popen(["/usr/sbin/pgbouncer", folder + "/pgbouncer.ini"], stdout=log, stderr=log, **postgres.as_postgres())
+        self.addCleanup(lambda: (pooler.kill(), pooler.wait()))
+
+        def answers():
+            with socket.socket() as s:
+                return s.connect_ex(("127.0.0.1", port)) == 0
+        wait_until(answers, "the pooler")
+        receiver = self.receiver(lambda post: 500 if len(receiver.posts) in (3, 9) else 200)
+        node = self.node(receiver, conninfo="host=127.0.0.1 port=%d user=postgres dbname=postgres" % port)
+        for i in range(30):
+            node.send(mail("m%d" % i, text="z" * (400000 if i == 5 else 10)))
+            if i % 10 == 5:
+                self.pg.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' "
+                            "AND pid <> pg_backend_pid()")
+        wait_until(lambda: self.count() == 0 and self.count("payload") == 0, "an empty spool")
+        self.assertEqual(len({post.id for post in receiver.posts}), 30)
+
+    def test_the_databases_clock_may_jump(self):
+        """Due times are the database's: what waits by a clock that was an hour ahead is not sent twice, and is sent."""
+        receiver = self.receiver(lambda post: 500 if len(receiver.posts) < 2 else 200)
+        node = self.node(receiver, config='deliver = { schedule = { "2s" } }\n')
+        node.send(mail("one"))
+        wait_until(lambda: self.pg.sql("SELECT count(*) FROM delivery WHERE owner IS NULL AND attempts = 1") == "1", "a retry")
+        self.pg.sql("UPDATE delivery SET due = due - 3600000, created = created - 3600000")
+        wait_until(lambda: self.count() == 0, "its delivery")
+
+
+if __name__ == "__main__":
+    unittest.main()
