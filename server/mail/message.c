@@ -20,6 +20,13 @@ void message_init(void)
     g_mime_init();
 }
 
+const char *message_repair_name(unsigned index)
+{
+    static const char *const names[REPAIRS] = {"mbox-line", "stray-lines", "content-types",
+                                               "boundary"};
+    return names[index];
+}
+
 /* Nothing to unfold or decode. */
 static bool is_simple(const char *value, size_t size)
 {
@@ -188,6 +195,7 @@ int message_parse(struct spill *data, int64_t received_seconds, struct message *
     *message = (struct message){.arena = arena, .data = spill_ref(data)};
     int status = structure_find(data, arena, &structure);
     message->too_large = structure.too_large;
+    message->repairs = structure.repairs;
     if (status == 0)
         status = read_headers(message, &structure);
     if (status == 0)
