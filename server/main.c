@@ -17,6 +17,8 @@ static const struct command commands[] = {
     {"run", "take mail in and deliver it", cli_run},
     {"check", "check the configuration and the rules, start nothing", cli_check},
     {"config", "print an example configuration that documents every option", cli_config},
+    {"init", "write a configuration, rules and tests to begin with", cli_init},
+    {"import", "turn another service's aliases and rules into rules", cli_import},
     {"payload", "print the JSON that a webhook is sent for a message", cli_payload},
     {"queue", "list, show, retry, drop or save what waits or has failed", cli_queue},
     {"route", "show which rules see a message, and where it goes", cli_route},

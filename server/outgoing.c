@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/domain.h"
 #include "deliver/srs.h"
 #include "mail/original.h"
 #include "mail/payload.h"
@@ -135,13 +136,15 @@ static int render_payload(const struct outgoing *o, size_t index, bool mail, str
 
 static int set_mail(const struct outgoing *o, struct delivery *d)
 {
-    char via[ORIGIN_SIZE], mail_from[SRS_SIZE];
+    char via[ORIGIN_SIZE], sender[SRS_SIZE], mail_from[SRS_SIZE];
     const char *smarthost = o->config->forward.smarthost;
     if (smarthost)
         origin_of(smarthost, via);
     else
         snprintf(via, sizeof via, "mx:%s", strrchr(d->destination.url, '@') + 1);
-    srs_rewrite(&o->config->forward, d->sender, o->transaction->received_ms / 1000, mail_from);
+    bool fits = domain_address_to_ascii(d->sender, sender, sizeof sender);
+    srs_rewrite(&o->config->forward, fits ? sender : d->sender, o->transaction->received_ms / 1000,
+                mail_from);
     d->mail_from = arena_strdup(d->arena, mail_from);
     d->via = arena_strdup(d->arena, via);
     return d->via && d->mail_from ? 0 : -ENOMEM;

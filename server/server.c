@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "config/config.h"
+#include "confine.h"
 #include "deliver/deliver.h"
 #include "deliver/notice.h"
 #include "deliver/srs.h"
@@ -44,7 +45,7 @@ struct server {
     uv_mutex_t config_lock;
     struct give_up_hook give_up;
     struct ruleset *rules;
-    size_t worker_count; /* also the index of the loop's own state in a ruleset */
+    size_t worker_count;
     struct spool *spool;
     struct deliver *deliver;
     struct auth *auth;
@@ -56,6 +57,7 @@ struct server {
     struct listen_socket
         *sockets;        /* one for each address to listen on; the listeners take them over */
     size_t transactions; /* handed to the workers and not yet back */
+    size_t questions;    /* about recipients; the same */
 };
 
 static void stop(struct server *server);
@@ -76,8 +78,44 @@ static struct ruleset *current_rules(void *context)
     return ruleset_ref(server->rules);
 }
 
-static enum recipient_answer check_recipient(void *context, struct ruleset *rules,
-                                             const char *recipient)
+struct waiting_recipient {
+    struct server *server;
+    void (*done)(void *token, enum recipient_answer answer);
+    void *token;
+};
+
+static void recipient_asked(void *context, bool accepted)
+{
+    struct waiting_recipient *waiting = context;
+    struct server *server = waiting->server;
+    waiting->done(waiting->token, accepted ? RECIPIENT_OK : RECIPIENT_UNKNOWN);
+    free(waiting);
+    server->questions--;
+    finish_transactions(server);
+}
+
+/* Patterns and databases of a rule's author may take long: a worker asks those. Without memory for
+ * that, the end of DATA decides. */
+static enum recipient_answer ask_worker(struct server *server, struct ruleset *rules,
+                                        const char *recipient,
+                                        void (*done)(void *token, enum recipient_answer answer),
+                                        void *token)
+{
+    struct waiting_recipient *waiting = malloc(sizeof *waiting);
+    if (!waiting)
+        return RECIPIENT_OK;
+    *waiting = (struct waiting_recipient){server, done, token};
+    if (workers_ask(server->workers, rules, recipient, recipient_asked, waiting) != 0) {
+        free(waiting);
+        return RECIPIENT_OK;
+    }
+    server->questions++;
+    return RECIPIENT_WAIT;
+}
+
+static enum recipient_answer
+check_recipient(void *context, struct ruleset *rules, const char *recipient,
+                void (*done)(void *token, enum recipient_answer answer), void *token)
 {
     static const enum recipient_answer answers[] = {[SRS_VALID] = RECIPIENT_BOUNCE,
                                                     [SRS_FORGED] = RECIPIENT_FORGED,
@@ -88,14 +126,19 @@ static enum recipient_answer check_recipient(void *context, struct ruleset *rule
         srs_reverse(&server->config->forward, recipient, clock_unix_ms() / 1000, original);
     if (bounce != SRS_NONE)
         return answers[bounce];
-    return ruleset_accepts(rules, server->worker_count, recipient) ? RECIPIENT_OK
-                                                                   : RECIPIENT_UNKNOWN;
+    switch (ruleset_look_up(rules, recipient)) {
+    case RULESET_YES: return RECIPIENT_OK;
+    case RULESET_NO: return RECIPIENT_UNKNOWN;
+    case RULESET_ASK: break;
+    }
+    return ask_worker(server, rules, recipient, done, token);
 }
 
 static bool has_room(void *context)
 {
     const struct server *server = context;
-    return server->transactions < server->config->smtp.max_waiting;
+    return server->transactions < server->config->smtp.max_waiting &&
+           !spool_is_away(server->spool);
 }
 
 static bool has_storage(void *context)
@@ -227,7 +270,7 @@ static void all_deliveries_done(void *context)
  * then. */
 static void finish_transactions(struct server *server)
 {
-    if (server->transactions > 0)
+    if (server->transactions > 0 || server->questions > 0)
         return;
     if (server->state == SERVER_FINISHING_TRANSACTIONS) {
         server->state = SERVER_FINISHING_DELIVERIES;
@@ -290,7 +333,7 @@ static struct delivery *notice_of_given_up(void *context, const struct delivery 
     uv_mutex_lock(&server->config_lock);
     struct config *config = config_ref(server->config);
     uv_mutex_unlock(&server->config_lock);
-    struct delivery *notice = notice_new(&config->deliver, failed);
+    struct delivery *notice = notice_new(&config->deliver, failed, 0);
     config_unref(config);
     return notice;
 }
@@ -385,13 +428,15 @@ static int start(struct server *server, const char *config_path, struct error *e
     if (code == 0)
         code = service_drop_privileges(server->config, err);
     if (code == 0)
+        code = confine_process(server->config, err);
+    if (code == 0)
         code = tls_load(server->config, err);
     if (code != 0)
         return code;
     tls_warn(server->config, log_certificate, NULL);
     message_init();
     server->worker_count = server->config->rules.workers;
-    code = ruleset_load(&server->config->rules, server->worker_count + 1, &server->rules, err);
+    code = ruleset_load(&server->config->rules, server->worker_count, &server->rules, err);
     if (code != 0)
         return code;
     start_handles(server);

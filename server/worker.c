@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "outcome.h"
 #include "processing.h"
+#include "rules/ruleset.h"
 #include "base/task.h"
 
 struct worker {
@@ -137,6 +138,55 @@ void workers_submit(struct workers *workers, struct config *config, struct trans
     else
         checked(job);
 }
+
+/* ---- Questions about a recipient ---- */
+
+struct question {
+    struct task task; /* the workers', then the loop's */
+    struct workers *workers;
+    struct ruleset *rules;
+    bool accepted;
+    void (*done)(void *context, bool accepted);
+    void *context;
+    char recipient[];
+};
+
+static void tell_answer(struct task *task, void *context)
+{
+    (void)context;
+    struct question *question = (struct question *)task;
+    question->done(question->context, question->accepted);
+    ruleset_unref(question->rules);
+    free(question);
+}
+
+static void ask_rules(struct task *task, void *context)
+{
+    struct question *question = (struct question *)task;
+    const struct worker *worker = context;
+    question->accepted = ruleset_accepts(question->rules, worker->index, question->recipient);
+    task->run = tell_answer;
+    loop_queue_push(question->workers->answers, task);
+}
+
+int workers_ask(struct workers *workers, struct ruleset *rules, const char *recipient,
+                void (*done)(void *context, bool accepted), void *context)
+{
+    size_t size = strlen(recipient) + 1;
+    struct question *question = malloc(sizeof *question + size);
+    if (!question)
+        return -ENOMEM;
+    *question = (struct question){.task = {.run = ask_rules},
+                                  .workers = workers,
+                                  .rules = ruleset_ref(rules),
+                                  .done = done,
+                                  .context = context};
+    memcpy(question->recipient, recipient, size);
+    task_queue_push(&workers->queue, &question->task);
+    return 0;
+}
+
+/* ---- Threads ---- */
 
 static void run_worker(void *argument)
 {

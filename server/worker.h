@@ -1,6 +1,8 @@
 /*
  * worker.h - the threads that do what costs CPU or blocks: MIME, rules, rendering.
  *
+ * A recipient that only patterns can tell of is asked for here, so that no rule runs on the loop.
+ *
  * A transaction comes in complete; it waits without a worker for what its check needs of DNS; its
  * signatures are verified, its message is parsed, each recipient's rules run, the payloads
  * are rendered and handed to the spool; the reply comes back to the loop after the commit.
@@ -21,6 +23,12 @@ int workers_start(uv_loop_t *loop, size_t count, struct spool *spool, struct wor
                   struct error *err);
 /* Loop thread; the queue must be empty: nothing is under way. Joins and frees. Takes NULL. */
 void workers_stop(struct workers *workers);
+
+/* Asks the rules, on a worker, whether they may take mail for this recipient: ruleset_accepts().
+ * Copies it, and keeps a reference of the rules. done() comes once, later, on the loop's thread; 0
+ * or -ENOMEM, and no done(). Loop thread. */
+int workers_ask(struct workers *workers, struct ruleset *rules, const char *recipient,
+                void (*done)(void *context, bool accepted), void *context);
 
 /* What comes back, on the loop's thread: the transaction with its reply, which is the callee's to
  * free, and the deliveries that were committed leased (linked by next, the callee's; NULL: none). */

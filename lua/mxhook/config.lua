@@ -125,10 +125,10 @@ local function line_of(name, assigned)
   return 1
 end
 
--- text: the file's. machine: the defaults that depend on it, and is_network(text). Returns the values by option name; or nil
+-- text: the file's. machine: the defaults that depend on it, is_network(text) and domain_to_ascii(text). Returns the values by option name; or nil
 -- and a list of error lines.
 function config.load(path, text, machine)
-  readers.is_network = machine.is_network
+  readers.is_network, readers.domain_to_ascii = machine.is_network, machine.domain_to_ascii
   local errors = {}
   local function complain(line, name, why)
     errors[#errors + 1] = { line = line, text = ("%s:%d: %s: %s"):format(path, line, name, why) }
@@ -168,12 +168,20 @@ function config.load(path, text, machine)
       complain(line_of_key(lines, "forward", name:match("[^%.]+$"), line), name, why)
     end
   end
+  if #errors == 0 and result["deliver.proxy"] and result["deliver.deny_private"] then
+    complain(line_of_key(lines, "deliver", "deny_private", line_of("deliver", assigned)), "deliver.deny_private",
+      "not together with deliver.proxy: only the proxy learns the address; deny it there")
+  end
   if #errors > 0 then return nil, in_order(errors) end
 
   for _, option in ipairs(options) do
     local value = result[option.name]
     if option.type == "path" and value then
       result[option.name] = absolute(value, path)
+    elseif option.type == "paths" and value then
+      local list = {}
+      for index, item in ipairs(value) do list[index] = absolute(item, path) end
+      result[option.name] = list
     elseif option.type == "certificates" and value then
       local files = {}
       for _, pair in ipairs(value) do
@@ -188,7 +196,7 @@ end
 
 -- The values where there is no file: the defaults, and the rules of this folder. No domain is served.
 function config.defaults(directory, machine)
-  readers.is_network = machine.is_network
+  readers.is_network, readers.domain_to_ascii = machine.is_network, machine.domain_to_ascii
   local result = { domains = {}, ["rules.directory"] = directory }
   fill_defaults(result, machine)
   readers.finish_listeners(result)

@@ -5,6 +5,10 @@ local nearest = require "mxhook.nearest"
 
 local readers = {}
 
+-- is_network(text) and domain_to_ascii(text) are C's, given by config.lua: what reads networks and domains for the
+-- server checks them here.
+local module = {}
+
 local DURATIONS = { ms = 1, s = 1000, m = 60e3, h = 3600e3, d = 86400e3 }
 local MIB = 1024 * 1024
 local BYTES = { B = 1, KB = 1e3, MB = 1e6, GB = 1e9, KiB = 1024, MiB = MIB, GiB = 1024 * MIB }
@@ -34,6 +38,13 @@ end
 function readers.secret(value)
   if type(value) ~= "string" or value == "" or value:find("[%z\1-\31\127]") then
     return nil, 'expected a text, "env:NAME" or "file:/path"'
+  end
+  return value
+end
+
+function readers.conninfo(value)
+  if type(value) ~= "string" or value == "" or value:find("[%z\1-\31\127]") then
+    return nil, 'expected a connection to PostgreSQL, such as "host=db dbname=mxhook"'
   end
   return value
 end
@@ -97,6 +108,12 @@ function readers.durations(value, option)
   return list_of(value, readers.duration, 'expected a list of durations, such as { "10s", "1m" }', option)
 end
 
+-- May be empty.
+function readers.paths(value)
+  if type(value) == "table" and next(value) == nil then return {} end
+  return list_of(value, readers.path, 'expected a list of folders, such as { "/srv/mail/lists" }')
+end
+
 local function glob(value)
   if type(value) ~= "string" or value == "" or value:find("[%z\1-\32\127-\255:%[%]\\]") then
     return nil, 'expected the name of a header, or a pattern such as "X-Tenant-*"'
@@ -116,7 +133,21 @@ local function domain(value)
   if bare == "" or bare:find("[^%w%-%._\128-\255]") or bare:find("%.%.") or bare:find("^[%.%-]") or bare:find("[%.%-]$") then
     return nil, ('expected a domain such as "example.com" or "*.example.com", got "%s"'):format(tostring(value))
   end
-  return name
+  local ascii, why = module.domain_to_ascii(bare)
+  if not ascii then return nil, ('"%s" cannot be an internationalized domain: %s'):format(value, why) end
+  return name:sub(1, #name - #bare) .. ascii
+end
+
+-- Mail for one of these may also name our address (RFC 5321 section 4.1.3).
+local function domain_or_literal(value)
+  local literal = type(value) == "string" and value:match("^%[(.+)%]$")
+  if not literal then return domain(value) end
+  local address = literal:gsub("^[Ii][Pp][vV]6:", "")
+  local is_v6 = address ~= literal
+  if not module.is_network(address) or address:find("/") or (address:find(":") ~= nil) ~= is_v6 then
+    return nil, ('expected an address literal such as "[192.0.2.1]" or "[IPv6:2001:db8::1]", got "%s"'):format(value)
+  end
+  return (module.domain_to_ascii(value))
 end
 
 function readers.domain(value)
@@ -126,7 +157,7 @@ function readers.domain(value)
 end
 
 function readers.domains(value)
-  return list_of(value, domain, 'expected a list of domains, such as { "example.com" }')
+  return list_of(value, domain_or_literal, 'expected a list of domains, such as { "example.com" }')
 end
 
 local function address(value)
@@ -286,9 +317,6 @@ local function certificate(value)
   if not readers.path(value.certificate) or not readers.path(value.key) then return nil, expected end
   return { value.certificate, value.key }
 end
-
--- is_network(text) is C's, given by config.lua: what reads networks for the server checks them here.
-local module = {}
 
 function readers.networks(value)
   local expected = 'expected a list of networks, such as { "192.0.2.0/24", "2001:db8::1" }'

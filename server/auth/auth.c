@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/domain.h"
 #include "check.h"
 #include "dmarc.h"
 #include "signatures.h"
@@ -39,16 +40,21 @@ static bool copy_lists(struct auth_check *check, const struct auth_config *confi
     return check->dnsbl;
 }
 
+#define SENDER_SIZE 1024 /* more than MAIL takes */
+
 static bool copy_strings(struct auth_check *check, const struct config *config,
                          const struct envelope *envelope)
 {
+    char sender[SENDER_SIZE];
+    const char *given = envelope->sender ? envelope->sender : "";
+    bool fits = domain_address_to_ascii(given, sender, sizeof sender); /* RFC 8616 section 4 */
     check->arena = arena_new();
     if (!check->arena)
         return false;
     check->hostname = arena_strdup(check->arena, config->hostname);
     check->client_ip = arena_strdup(check->arena, envelope->client_ip);
     check->helo = arena_strdup(check->arena, envelope->helo ? envelope->helo : "");
-    check->sender = arena_strdup(check->arena, envelope->sender ? envelope->sender : "");
+    check->sender = arena_strdup(check->arena, fits ? sender : given);
     return check->hostname && check->client_ip && check->helo && check->sender;
 }
 

@@ -9,11 +9,23 @@
 static const char *skip_source_route(const char *text);
 static const char *skip_mailbox(const char *text, const char **domain);
 static const char *skip_local_part(const char *text);
+static const char *skip_atom(const char *text);
 static const char *skip_dot_string(const char *text);
 static const char *skip_quoted_string(const char *text);
 static const char *skip_domain(const char *text);
 static const char *skip_label(const char *text);
 static const char *skip_address_literal(const char *text);
+
+static void set_address(struct path *path, const char *start, const char *domain, const char *end)
+{
+    memcpy(path->address, start, (size_t)(end - start));
+    path->address[end - start] = 0;
+    if (domain)
+        path->domain = path->address + (domain - start);
+    path->non_ascii = false;
+    for (const char *p = start; p < end; p++)
+        path->non_ascii |= (unsigned char)*p >= 0x80;
+}
 
 const char *path_parse(const char *text, enum path_kind kind, struct path *path)
 {
@@ -33,12 +45,167 @@ const char *path_parse(const char *text, enum path_kind kind, struct path *path)
     }
     if (!end || *end != '>' || end + 1 - text > PATH_MAX_OCTETS)
         return NULL;
-    memcpy(path->address, start, (size_t)(end - start));
-    if (domain)
-        path->domain = path->address + (domain - start);
-    for (const char *p = text; p < end; p++)
-        path->non_ascii |= (unsigned char)*p >= 0x80;
+    set_address(path, start, domain, end);
     return end + 1;
+}
+
+/* ---- As clients send it ---- */
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static const char *skip_blanks(const char *text)
+{
+    while (is_blank(*text))
+        text++;
+    return text;
+}
+
+/* To where the argument ends, outside of quotes and brackets; NULL: a bracket or quote stays open.
+ * A ">" too many is no harm. */
+static const char *skip_argument(const char *text)
+{
+    size_t depth = 0;
+    for (; *text && (depth > 0 || !is_blank(*text)); text++) {
+        if (*text == '"') {
+            for (text++; *text && *text != '"'; text++)
+                if (*text == '\\' && text[1])
+                    text++;
+            if (!*text)
+                return NULL;
+        }
+        depth += *text == '<';
+        depth -= *text == '>' && depth > 0;
+    }
+    return depth == 0 ? text : NULL;
+}
+
+/* Over words before a bracket, as in: Bobby <b@x>. Those with "@" or "=" are an address and its
+ * parameters. */
+static const char *skip_phrase(const char *text)
+{
+    bool quoted = false;
+    for (const char *p = text; *p && (quoted || !strchr("@=", *p)); p++) {
+        if (*p == '<' && !quoted)
+            return p;
+        quoted ^= *p == '"';
+    }
+    return text;
+}
+
+/* What is between the innermost brackets, or all of it; without blanks around. False: there are two
+ * pairs side by side, or something stands behind one. */
+static bool find_content(const char **start, const char **end)
+{
+    bool quoted = false;
+    while (*end > *start && (is_blank((*end)[-1]) || (*end)[-1] == '>'))
+        --*end;
+    for (const char *p = *start; p < *end; p++) {
+        if (quoted && *p == '\\')
+            p++;
+        else if (*p == '"')
+            quoted = !quoted;
+        else if (*p == '>' && !quoted)
+            return false;
+        else if (*p == '<' && !quoted)
+            *start = p + 1;
+    }
+    *start = skip_blanks(*start);
+    return true;
+}
+
+/* Each returns where the element ends, or NULL where it is not there. */
+static const char *skip_loose_dot_string(const char *text)
+{
+    const char *start = text, *end;
+    do {
+        text += strspn(text, ".");
+        end = skip_atom(text);
+        text = end ? end : text;
+    } while (end && *text == '.');
+    return text > start ? text : NULL;
+}
+
+/* Without its trailing dot, but *end is after that. */
+static const char *skip_loose_domain(const char *text, const char **end)
+{
+    const char *stop;
+    if (*text == '[') {
+        stop = skip_address_literal(text);
+    } else {
+        const char *label = text;
+        do
+            stop = skip_label(label);
+        while (stop && *stop == '.' && stop[1] && !strchr("> \t\"", stop[1]) && (label = stop + 1));
+        if (stop && stop - text > DOMAIN_MAX_OCTETS)
+            stop = NULL;
+    }
+    *end = stop && *stop == '.' ? stop + 1 : stop;
+    return stop;
+}
+
+/* Reads the mailbox between start and stop. False: path->wrong says why. */
+static bool read_mailbox(const char *start, const char *stop, struct path *path)
+{
+    const char *local = *start == '"' ? skip_quoted_string(start) : skip_loose_dot_string(start);
+    if (local == stop) {
+        set_address(path, start, NULL, stop);
+        return true;
+    }
+    path->wrong = "the local part cannot be read";
+    if (!local || *local != '@' || local > stop)
+        return false;
+    const char *end, *domain_end = skip_loose_domain(local + 1, &end);
+    path->wrong = "the domain cannot be read";
+    if (!domain_end || end != stop)
+        return false;
+    path->wrong = "it is longer than 254 octets";
+    if (domain_end - start > PATH_MAX_OCTETS - 2)
+        return false;
+    set_address(path, start, local + 1, domain_end);
+    return true;
+}
+
+/* All of it is one quoted string: "user@example.com". */
+static void strip_quotes(const char **start, const char **end)
+{
+    if (**start != '"' || skip_quoted_string(*start) != *end ||
+        memchr(*start, '\\', (size_t)(*end - *start)))
+        return;
+    ++*start;
+    --*end;
+}
+
+const char *path_read(const char *text, enum path_kind kind, struct path *path)
+{
+    memset(path, 0, sizeof *path);
+    const char *start = skip_phrase(skip_blanks(text));
+    const char *after = skip_argument(start), *end = after;
+    path->wrong = "a bracket or a quote is not closed";
+    if (!after)
+        return NULL;
+    bool bracketed = *start == '<';
+    path->wrong = "something stands right behind its bracket";
+    if (!find_content(&start, &end))
+        return NULL;
+    if (start >= end) {
+        path->wrong = kind == PATH_REVERSE && bracketed ? NULL : "there is none";
+        return path->wrong ? NULL : after;
+    }
+    path->wrong = "it is longer than 254 octets";
+    if (end - start > PATH_MAX_OCTETS - 2)
+        return NULL;
+    path->wrong = "the source route cannot be read";
+    if (*start == '@' && !(start = skip_source_route(start)))
+        return NULL;
+    start = skip_blanks(start);
+    strip_quotes(&start, &end);
+    if (start >= end || !read_mailbox(start, end, path))
+        return NULL;
+    path->wrong = NULL;
+    return after;
 }
 
 /* A-d-l ":" */

@@ -1,5 +1,6 @@
 /*
- * path.h - reverse-paths and forward-paths (RFC 5321 section 4.1.2, RFC 6531 section 3.3).
+ * path.h - reverse-paths and forward-paths (RFC 5321 section 4.1.2, RFC 6531 section 3.3): as the
+ * RFC has them, and as clients send them.
  *
  * path         "<" [source route ":"] mailbox ">"; the route is checked and ignored
  * mailbox      local-part "@" domain or address literal
@@ -23,13 +24,23 @@ enum path_kind {
 };
 
 struct path {
-    char address[PATH_MAX_OCTETS + 1]; /* the mailbox as given; "" is the null reverse-path */
-    const char *domain;                /* in address, after the "@"; NULL where there is none */
-    bool non_ascii;                    /* valid UTF-8, for SMTPUTF8 only */
+    /* The mailbox as given, with room for a domain to be added; "" is the null reverse-path. */
+    char address[PATH_MAX_OCTETS + 1 + DOMAIN_MAX_OCTETS];
+    const char *domain; /* in address, after the "@"; NULL where there is none */
+    bool non_ascii;     /* valid UTF-8, for SMTPUTF8 only */
+    const char *wrong;  /* of path_read(): why there is none, to stand after "address: " */
 };
 
 /* Reads a path from the start of `text`. Returns where it ended, or NULL if there is none. */
 const char *path_parse(const char *text, enum path_kind kind, struct path *path);
+
+/* The same from what a client wrote after "FROM:" or "TO:", as leniently as Postfix reads it, since
+ * printers, controllers and old gateways cannot be changed: blanks around it and inside the
+ * brackets, none or too many brackets, a phrase before or inside them (<Bobby <b@x>>), quotes
+ * around all of it, dots at the ends of the local part or in a row, a dot after the domain (which
+ * is taken off). An address without a domain is read as well: `domain` is NULL. Comments and a
+ * second address are not. Returns where the argument ended: at a blank, or the end of the text. */
+const char *path_read(const char *text, enum path_kind kind, struct path *path);
 
 /* The length of the UTF-8 character (RFC 3629) at `text`, which a NUL ends; 0: not one. */
 size_t utf8_length(const char *text);

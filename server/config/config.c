@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "config_values.h"
+#include "../base/domain.h"
 #include "../base/embedded.h"
 
 #define FILE_LIMIT (1024 * 1024) /* bytes of a configuration file */
@@ -39,6 +40,7 @@ void config_unref(struct config *config)
 {
     if (!config || atomic_fetch_sub(&((struct counted_config *)config)->references, 1) > 1)
         return;
+    wipe(config->spool.postgres);
     wipe(config->forward.password);
     wipe(config->forward.srs_key);
     wipe(config->forward.srs_secret);
@@ -56,6 +58,16 @@ static int is_network(lua_State *L)
     return 1;
 }
 
+/* Lua: domain_to_ascii(text) -> text; or nil and why not. */
+static int to_ascii(lua_State *L)
+{
+    char out[DOMAIN_SIZE];
+    const char *wrong = domain_to_ascii(luaL_checkstring(L, 1), out);
+    lua_pushstring(L, wrong ? NULL : out);
+    lua_pushstring(L, wrong);
+    return 2;
+}
+
 static void push_machine_defaults(lua_State *L)
 {
     char hostname[256] = "localhost";
@@ -65,6 +77,8 @@ static void push_machine_defaults(lua_State *L)
     lua_setfield(L, -2, "hostname");
     lua_pushinteger(L, (lua_Integer)uv_available_parallelism());
     lua_setfield(L, -2, "rules.workers");
+    lua_pushcfunction(L, to_ascii);
+    lua_setfield(L, -2, "domain_to_ascii");
     lua_pushcfunction(L, is_network);
     lua_setfield(L, -2, "is_network");
 }

@@ -64,10 +64,11 @@ struct tls_config {
 struct smtp_config {
     struct listen_address *listen;
     size_t listen_count;
-    char **domains; /* lower case; "*.example.com" stands for every subdomain */
+    char **domains; /* as base/domain.h makes them; "*.example.com" stands for every subdomain */
     size_t domain_count;
     struct user *users;
     size_t user_count;
+    char *append_domain;        /* of addresses that have none; NULL: they are refused */
     uint64_t max_size;          /* bytes of one message */
     size_t max_recipients;      /* of one transaction */
     size_t max_connections;     /* at once, over all listeners */
@@ -105,6 +106,9 @@ struct rules_config {
 
 struct spool_config {
     char *directory;
+    char
+        *postgres; /* libpq's conninfo: the store that nodes share; NULL: SQLite in the directory */
+    bool migrate;  /* bring its tables up to date at start */
     int64_t keep_failed_ms; /* failed deliveries are removed after that */
     int64_t max_age_ms;     /* a delivery that has waited longer is given up */
     uint64_t max_size;      /* bytes of all that is in it; 0: no limit */
@@ -116,6 +120,8 @@ struct retry_config {
     unsigned attempts;    /* the first included */
     int64_t *schedule_ms; /* pauses before the second, third, ... attempt; the last repeats */
     size_t schedule_count;
+    int64_t *unreachable_ms; /* the same for a receiver that was not reached; deliver's only */
+    size_t unreachable_count;
 };
 
 struct deliver_config {
@@ -130,10 +136,12 @@ struct deliver_config {
     char *ca_file;                        /* NULL: the system's */
     char *source_address;                 /* to connect from; NULL: the system picks */
     char *proxy;                          /* as curl's --proxy; NULL: none */
+    int64_t connection_age_ms;            /* a kept connection is not used again after that */
     bool deny_private;         /* no connections to loopback, private, link-local, ... addresses */
     unsigned breaker_failures; /* in a row, that open an origin's breaker */
     int64_t breaker_pause_ms;  /* before the first probe; it doubles with each that fails */
     int64_t breaker_pause_max_ms; /* up to this */
+    unsigned gone_limit;          /* 410 in a row, that hold a destination; 0: none do */
 };
 
 enum forward_tls {
@@ -147,6 +155,7 @@ struct forward_config {
     char *smarthost;       /* "smtp://host:port" or "smtps://host:port"; NULL: straight to the MX */
     char *user, *password; /* NULL: none; the password may be a reference (deliver/reference.h) */
     enum forward_tls tls;
+    bool tls_fallback;  /* in clear where opportunistic TLS fails in its handshake */
     char *helo;         /* NULL: the hostname */
     int64_t timeout_ms; /* for one reply */
     struct retry_config retry;
@@ -179,6 +188,13 @@ struct auth_config {
     int64_t timeout_ms; /* of all look-ups of a message, after its end */
 };
 
+/* How the process confines itself (confine.h). */
+struct confine_config {
+    bool enabled;
+    char **read, **write; /* folders that may be read, and written, besides */
+    size_t read_count, write_count;
+};
+
 struct config {
     struct arena *arena; /* owns every string and list here */
     char *path;          /* the file, as given */
@@ -196,6 +212,7 @@ struct config {
     struct dns_config dns;
     struct auth_config auth;
     struct tls_config tls;
+    struct confine_config confine;
 };
 
 /* Reads and checks the file. On success *out is one reference; else a negative errno, and `err` says

@@ -83,6 +83,14 @@ static int field(lua_State *L, const char *name)
     return value;
 }
 
+static void read_texts(lua_State *L, const char *name, char ***out, size_t *count)
+{
+    *out = list(L, name, sizeof **out, count);
+    for (size_t i = 0; i < *count; i++)
+        (*out)[i] = copy(L, item(L, i));
+    lua_pop(L, 1);
+}
+
 /* Of tables as readers.lua makes them. */
 static void read_addresses(lua_State *L, const char *name, struct listen_address **out,
                            size_t *count)
@@ -146,10 +154,8 @@ static void read_smtp(lua_State *L, struct smtp_config *smtp)
 {
     read_addresses(L, "listen", &smtp->listen, &smtp->listen_count);
     read_users(L, smtp);
-    smtp->domains = list(L, "domains", sizeof *smtp->domains, &smtp->domain_count);
-    for (size_t i = 0; i < smtp->domain_count; i++)
-        smtp->domains[i] = copy(L, item(L, i));
-    lua_pop(L, 1);
+    read_texts(L, "domains", &smtp->domains, &smtp->domain_count);
+    smtp->append_domain = text_or_null(L, "smtp.append_domain");
     smtp->max_size = (uint64_t)number(L, "smtp.max_size");
     smtp->max_recipients = (size_t)number(L, "smtp.max_recipients");
     smtp->max_connections = (size_t)number(L, "smtp.max_connections");
@@ -214,11 +220,8 @@ static void read_rules(lua_State *L, struct rules_config *rules)
     rules->memory_limit = (size_t)number(L, "rules.memory_limit");
     rules->text_limit = (size_t)number(L, "rules.text_limit");
     rules->unsafe = boolean(L, "rules.unsafe");
-    rules->reserved_headers =
-        list(L, "rules.reserved_headers", sizeof(char *), &rules->reserved_header_count);
-    for (size_t i = 0; i < rules->reserved_header_count; i++)
-        rules->reserved_headers[i] = copy(L, item(L, i));
-    lua_pop(L, 1);
+    read_texts(L, "rules.reserved_headers", &rules->reserved_headers,
+               &rules->reserved_header_count);
 }
 
 static int64_t milliseconds(lua_State *L, size_t index)
@@ -229,14 +232,20 @@ static int64_t milliseconds(lua_State *L, size_t index)
     return value;
 }
 
+static int64_t *read_durations(lua_State *L, const char *name, size_t *count)
+{
+    int64_t *durations = list(L, name, sizeof *durations, count);
+    for (size_t i = 0; i < *count; i++)
+        durations[i] = milliseconds(L, i);
+    lua_pop(L, 1);
+    return durations;
+}
+
 static void read_retry(lua_State *L, const char *attempts, const char *schedule,
                        struct retry_config *retry)
 {
     retry->attempts = (unsigned)number(L, attempts);
-    retry->schedule_ms = list(L, schedule, sizeof *retry->schedule_ms, &retry->schedule_count);
-    for (size_t i = 0; i < retry->schedule_count; i++)
-        retry->schedule_ms[i] = milliseconds(L, i);
-    lua_pop(L, 1);
+    retry->schedule_ms = read_durations(L, schedule, &retry->schedule_count);
 }
 
 static void read_deliver(lua_State *L, struct deliver_config *deliver)
@@ -244,6 +253,9 @@ static void read_deliver(lua_State *L, struct deliver_config *deliver)
     deliver->max_in_flight = (size_t)number(L, "deliver.max_in_flight");
     deliver->max_per_origin = (size_t)number(L, "deliver.max_per_origin");
     read_retry(L, "deliver.attempts", "deliver.schedule", &deliver->retry);
+    deliver->retry.unreachable_ms =
+        read_durations(L, "deliver.unreachable_schedule", &deliver->retry.unreachable_count);
+    deliver->gone_limit = (unsigned)number(L, "deliver.gone_limit");
     deliver->connect_timeout_ms = number(L, "deliver.connect_timeout");
     deliver->timeout_ms = number(L, "deliver.timeout");
     deliver->first_byte_timeout_ms = number(L, "deliver.first_byte_timeout");
@@ -252,6 +264,7 @@ static void read_deliver(lua_State *L, struct deliver_config *deliver)
     deliver->ca_file = text_or_null(L, "deliver.ca_file");
     deliver->source_address = text_or_null(L, "deliver.source_address");
     deliver->proxy = text_or_null(L, "deliver.proxy");
+    deliver->connection_age_ms = number(L, "deliver.connection_age");
     deliver->deny_private = boolean(L, "deliver.deny_private");
     deliver->breaker_failures = (unsigned)number(L, "deliver.breaker_failures");
     deliver->breaker_pause_ms = number(L, "deliver.breaker_pause");
@@ -282,6 +295,7 @@ static void read_forward(lua_State *L, struct config *config)
     forward->user = text_or_null(L, "forward.user");
     forward->password = text_or_null(L, "forward.password");
     forward->tls = (enum forward_tls)number(L, "forward.tls");
+    forward->tls_fallback = boolean(L, "forward.tls_fallback");
     forward->helo = text_or_null(L, "forward.helo");
     forward->timeout_ms = number(L, "forward.timeout");
     read_retry(L, "forward.attempts", "forward.schedule", &forward->retry);
@@ -330,6 +344,8 @@ int config_read_values(lua_State *L)
     read_access(L, &config->access);
     read_rules(L, &config->rules);
     config->spool.directory = text_or_null(L, "spool.directory");
+    config->spool.postgres = text_or_null(L, "spool.postgres");
+    config->spool.migrate = boolean(L, "spool.migrate");
     config->spool.keep_failed_ms = number(L, "spool.keep_failed");
     config->spool.max_age_ms = number(L, "spool.max_age");
     config->spool.max_size = (uint64_t)number(L, "spool.max_size");
@@ -339,5 +355,8 @@ int config_read_values(lua_State *L)
     read_dns(L, &config->dns);
     read_auth(L, &config->auth);
     read_tls(L, &config->tls);
+    config->confine.enabled = boolean(L, "confine.enabled");
+    read_texts(L, "confine.read", &config->confine.read, &config->confine.read_count);
+    read_texts(L, "confine.write", &config->confine.write, &config->confine.write_count);
     return 0;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/domain.h"
 #include "mx.h"
 #include "reference.h"
 #include "smtp.h"
@@ -94,6 +95,7 @@ static void fill_request(struct forward *f)
     r->to = f->to;
     r->payload = payload_ref(f->delivery->payload);
     r->tls = forward->tls;
+    r->tls_fallback = forward->tls_fallback;
     r->ca_file = deliver->ca_file;
     r->source_address = deliver->source_address;
     r->deny_private = deliver->deny_private;
@@ -177,9 +179,12 @@ static int begin(struct forward *f)
     return send_to_smarthost(f);
 }
 
+#define ADDRESS_SIZE 1024 /* more than a destination may have */
+
 struct attempt *forward_start(struct senders *senders, struct config *config,
                               struct delivery *delivery, attempt_done done, void *context)
 {
+    char to[ADDRESS_SIZE];
     struct forward *f = calloc(1, sizeof *f);
     if (!f)
         return NULL;
@@ -190,7 +195,8 @@ struct attempt *forward_start(struct senders *senders, struct config *config,
     f->done = done;
     f->context = context;
     f->from = strdup(delivery->mail_from ? delivery->mail_from : "");
-    f->to = strdup(delivery->destination.url);
+    bool fits = domain_address_to_ascii(delivery->destination.url, to, sizeof to);
+    f->to = strdup(fits ? to : delivery->destination.url);
     if (f->from && f->to) {
         fill_request(f);
         if (begin(f) == 0)

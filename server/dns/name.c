@@ -1,9 +1,9 @@
 #include "name.h"
 
 #include <ctype.h>
-#include <idn2.h>
 #include <stdio.h>
-#include <string.h>
+
+#include "../base/domain.h"
 
 /* A backslash would begin an escape in a name's text form; no host is called so. */
 static bool ascii_name(const char *name, char out[DNS_NAME_MAX + 1])
@@ -26,18 +26,13 @@ static bool ascii_name(const char *name, char out[DNS_NAME_MAX + 1])
 
 bool dns_name(const char *name, char out[DNS_NAME_MAX + 1])
 {
-    char *ascii;
+    char ascii[DOMAIN_SIZE];
     const char *at = name;
     while (*at && (unsigned char)*at < 0x80)
         at++;
     if (!*at)
         return ascii_name(name, out);
-    if (at - name > 4 * DNS_NAME_MAX || strlen(at) > 4 * DNS_NAME_MAX ||
-        idn2_to_ascii_8z(name, &ascii, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT) != IDN2_OK)
-        return false;
-    bool valid = ascii_name(ascii, out);
-    idn2_free(ascii);
-    return valid;
+    return domain_to_ascii(name, ascii) == NULL && ascii_name(ascii, out);
 }
 
 bool dns_reverse_name(const unsigned char *address, size_t size, const char *zone,

@@ -11,8 +11,8 @@
 #define DNS_LABEL_MAX 63
 
 /* Writes `name` in lower case and without a final dot. False where it is no name that could be
- * asked for: an empty or too long label, too long in all, or bytes that are not printable ASCII. What is UTF-8 becomes its A-labels (RFC
- * 5891), mapped as browsers do (UTS #46). */
+ * asked for: an empty or too long label, too long in all, or bytes that are not printable ASCII.
+ * What is UTF-8 becomes its A-labels (base/domain.h). */
 bool dns_name(const char *name, char out[DNS_NAME_MAX + 1]);
 
 /* Writes the name that stands for an address under `zone`: the octets of IPv4 (`size` 4), or the

@@ -8,8 +8,13 @@
 
 #include <lua.h>
 
+struct alias_table;
+
 /* Pushes a table {file = function(path), sqlite = function(path)}. Relative paths are taken from
  * the rules' folder. */
 int alias_sources_open(lua_State *L);
+
+/* The table of an object that alias.file made; raises where it is none. */
+const struct alias_table *alias_sources_table(lua_State *L, int index);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/domain.h"
 #include "../base/embedded.h"
 #include "../base/log.h"
 #include "alias_sources.h"
@@ -17,6 +18,7 @@
 #include "msg.h"
 #include "pattern.h"
 #include "regex.h"
+#include "ruleset.h"
 #include "state.h"
 #include "zone.h"
 
@@ -25,6 +27,11 @@ static int core_log(lua_State *L)
 {
     const char *text = luaL_checkstring(L, 1);
     const struct state *state = state_of(L);
+    if (state->run && state->run->input->trace) { /* in a trial it stands among the answers */
+        lua_pushfstring(L, "log: %s", text);
+        state->run->input->trace(state->run->input->trace_context, state->run->rule,
+                                 lua_tostring(L, -1));
+    }
     log_info("rule", state->log_id, LOG_TEXT("rule", state->run ? state->run->rule : "load"),
              LOG_TEXT("text", text));
     return 0;
@@ -34,6 +41,25 @@ static int core_log(lua_State *L)
 static int core_env(lua_State *L)
 {
     lua_pushstring(L, getenv(luaL_checkstring(L, 1)));
+    return 1;
+}
+
+/* core.fold_address(address): as aliases are found by it; see domain_fold_address() */
+static int core_fold_address(lua_State *L)
+{
+    char folded[1024];
+    const char *address = luaL_checkstring(L, 1);
+    lua_pushstring(L, domain_fold_address(address, folded, sizeof folded) ? folded : address);
+    return 1;
+}
+
+/* core.unfold_address(address): the same with U-labels */
+static int core_unfold_address(lua_State *L)
+{
+    char unfolded[1024];
+    const char *address = luaL_checkstring(L, 1);
+    lua_pushstring(L,
+                   domain_unfold_address(address, unfolded, sizeof unfolded) ? unfolded : address);
     return 1;
 }
 
@@ -58,6 +84,16 @@ static int core_format_double(lua_State *L)
     luaL_argcheck(L, precision >= 0 && precision <= 60, 2, "0 to 60");
     const char *format = *luaL_checkstring(L, 3) == 'e' ? "%.*e" : "%.*f";
     lua_pushlstring(L, text, (size_t)snprintf(text, sizeof text, format, precision, number));
+    return 1;
+}
+
+/* core.is_also(value): did route.also() make it? */
+static int core_is_also(lua_State *L)
+{
+    struct error why = {""};
+    luaL_checkany(L, 1);
+    lua_settop(L, 1);
+    lua_pushboolean(L, answer_read(L, 1, NULL, &why) == ANSWER_ALSO);
     return 1;
 }
 
@@ -94,11 +130,14 @@ void core_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"log", core_log},
                                          {"env", core_env},
+                                         {"fold_address", core_fold_address},
+                                         {"unfold_address", core_unfold_address},
                                          {"check_answer", core_check_answer},
                                          {"zone", zone_new},
                                          {"zone_offset", zone_offset},
                                          {"format_double", core_format_double},
                                          {"check", core_check},
+                                         {"is_also", core_is_also},
                                          {"now", core_now},
                                          {"encode_base64", core_encode_base64},
                                          {"find", pattern_find},

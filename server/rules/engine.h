@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "alias_table.h"
+#include "recipients.h"
 #include "ruleset.h"
 #include "state.h"
 
@@ -35,9 +36,11 @@ struct ruleset {
     size_t state_count;
     size_t rule_count;
     char **names;       /* of the rules, "10-alias.lua:3" */
+    char *warnings;     /* of loading, a line each; NULL: no memory for them */
     size_t alias_count; /* keys of all aliases */
     bool only_aliases;
     struct alias_tables aliases; /* shared by the states */
+    struct recipients recipients;
 };
 
 /* Reads every source; 0, or a negative errno with `err`. */

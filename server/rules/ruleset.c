@@ -56,7 +56,20 @@ static bool keep_names(lua_State *L, struct ruleset *ruleset, size_t count)
     return ruleset->names != NULL;
 }
 
-/* loader.load(sources, options) -> rules, names, serves, aliases; or nil, errors */
+/* Of the first state too. Index -1: the list of what each alias names. */
+static bool keep_recipients(lua_State *L, struct ruleset *ruleset)
+{
+    int code = 0;
+    size_t count = ruleset->names ? 0 : lua_objlen(L, -1);
+    for (size_t i = 1; code == 0 && i <= count; i++) {
+        lua_rawgeti(L, -1, (int)i);
+        code = recipients_add(&ruleset->recipients, L);
+        lua_pop(L, 1);
+    }
+    return code == 0;
+}
+
+/* loader.load(sources, options) -> rules, names, serves, recipients, aliases, warnings; or nil, errors */
 static int load_rules(lua_State *L)
 {
     struct load *load = lua_touserdata(L, 1);
@@ -67,13 +80,19 @@ static int load_rules(lua_State *L)
     lua_getfield(L, -1, "load");
     push_sources(L, load->ruleset);
     push_options(L, load->ruleset);
-    lua_call(L, 2, 4);
-    if (lua_isnil(L, -4)) {
+    lua_call(L, 2, 6);
+    if (lua_isnil(L, -6)) {
         load->failed = true;
-        error_set(load->err, 0, "%s", lua_tostring(L, -3));
+        error_set(load->err, 0, "%s", lua_tostring(L, -5));
         return 0;
     }
+    if (!load->ruleset->warnings)
+        load->ruleset->warnings = strdup(lua_tostring(L, -1));
+    lua_pop(L, 1);
     load->aliases = (size_t)lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    if (!keep_recipients(L, load->ruleset))
+        return luaL_error(L, "not enough memory");
     lua_pop(L, 1);
     load->rules = lua_objlen(L, -3);
     load->only_aliases = true;
@@ -145,8 +164,10 @@ int ruleset_load(const struct rules_config *config, size_t states, struct rulese
         return error_set(err, code, "not enough memory");
     }
     atomic_init(&ruleset->references, 1);
+    code = recipients_init(&ruleset->recipients);
     ruleset->states = calloc(states ? states : 1, sizeof(struct state *));
-    if (!copy_config(&ruleset->config, config) || !ruleset->states) {
+    if (code != 0 || !copy_config(&ruleset->config, config) || !ruleset->states) {
+        code = -ENOMEM;
         error_set(err, code, "not enough memory");
         goto fail;
     }
@@ -181,6 +202,8 @@ void ruleset_unref(struct ruleset *ruleset)
     for (size_t i = 0; ruleset->names && ruleset->names[i]; i++)
         free(ruleset->names[i]);
     free(ruleset->names);
+    free(ruleset->warnings);
+    recipients_free(&ruleset->recipients);
     alias_tables_destroy(&ruleset->aliases);
     sources_free(ruleset);
     free(ruleset->config.directory);
@@ -189,6 +212,11 @@ void ruleset_unref(struct ruleset *ruleset)
         free(ruleset->config.reserved_headers[i]);
     free(ruleset->config.reserved_headers);
     free(ruleset);
+}
+
+const char *ruleset_warnings(const struct ruleset *ruleset)
+{
+    return ruleset->warnings ? ruleset->warnings : "";
 }
 
 size_t ruleset_count(const struct ruleset *ruleset)

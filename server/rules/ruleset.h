@@ -3,8 +3,8 @@
  *
  * ruleset      one generation: what one load of rules.d made. It never changes; a reload makes the
  *              next, and transactions under way keep the one they began with
- * state        a Lua state with the whole generation loaded; a ruleset has one for each worker and
- *              one for the loop's thread, and no state is ever used by two threads at once
+ * state        a Lua state with the whole generation loaded; a ruleset has one for each worker, and
+ *              no state is ever used by two threads at once
  *
  * Rules are functions of `msg`; what they may return stands in mxhook-rules(7) and in
  * lua/mxhook/route.lua.
@@ -33,6 +33,10 @@ void ruleset_unref(struct ruleset *ruleset);          /* any thread; takes NULL 
 /* How many rules there are, for the log. */
 size_t ruleset_count(const struct ruleset *ruleset);
 
+/* What loads but is hardly meant, a line each, "10-alias.lua:4: ...": for `mxhook check`. Lives as long
+ * as the ruleset. Any thread. */
+const char *ruleset_warnings(const struct ruleset *ruleset);
+
 /* "3 rules, 12 aliases"; compared to `before` (NULL: not) also "; added: 20-vip.lua:4; removed:
  * ...": for the log of a reload, and for `mxhook check`. A rule is known by its file and line. Any
  * thread. */
@@ -43,9 +47,23 @@ void ruleset_describe(const struct ruleset *ruleset, const struct ruleset *befor
  * were loaded; valid as long as both. Any thread. */
 struct receiver ruleset_receiver(const struct ruleset *ruleset, const char *hostname);
 
-/* Can this recipient get a destination? False only where nothing but aliases serve it and none
- * matches, so that RCPT can refuse it at once. Bounded by the rules' limits. */
+enum ruleset_lookup { RULESET_YES, RULESET_NO, RULESET_ASK };
+
+/* Can this recipient get a destination? No only where nothing but aliases serve it and none
+ * matches, so that RCPT can refuse it at once. Runs nothing that a rule's author wrote; where that
+ * is needed to tell, the answer is to ask ruleset_accepts(). Any thread. */
+enum ruleset_lookup ruleset_look_up(const struct ruleset *ruleset, const char *recipient);
+
+/* The same, asking every alias. Bounded by the rules' limits. The thread that owns `state`. */
 bool ruleset_accepts(struct ruleset *ruleset, size_t state, const char *recipient);
+
+/* For tests of rules, of state 0. Rules see this Unix time; 0: the machine's. */
+void ruleset_fix_time(struct ruleset *ruleset, int64_t unix_ms);
+/* Rules and keys of aliases are counted from now on. */
+void ruleset_track(struct ruleset *ruleset);
+/* Those that answered nothing since, a line each: "10-alias.lua:3", "10-alias.lua:3 sales@example.com".
+ * Into `text`, cut where it is too small. */
+void ruleset_unreached(struct ruleset *ruleset, char *text, size_t size);
 
 /* What the rules are shown of a message for one recipient. */
 struct rules_input {
@@ -53,7 +71,8 @@ struct rules_input {
     struct transaction *transaction; /* its reservations change, no more */
     const char *recipient;
     const struct header_list *headers; /* from payload_headers(); copied, not changed */
-    /* NULL, or told of every rule that was asked, and in words what it answered. */
+    /* NULL, or told of every rule that was asked, and in words what it answered; and before it of what
+     * it logged: "log: ..." */
     void (*trace)(void *context, const char *rule, const char *answer);
     void *trace_context;
 };

@@ -201,6 +201,13 @@ static int ask_aliases(lua_State *L)
     return 0;
 }
 
+enum ruleset_lookup ruleset_look_up(const struct ruleset *ruleset, const char *recipient)
+{
+    if (!ruleset->only_aliases || recipients_has(&ruleset->recipients, recipient))
+        return RULESET_YES;
+    return ruleset->recipients.patterns ? RULESET_ASK : RULESET_NO;
+}
+
 bool ruleset_accepts(struct ruleset *ruleset, size_t index, const char *recipient)
 {
     struct state *state = ruleset->states[index];

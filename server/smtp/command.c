@@ -56,13 +56,13 @@ static const struct command {
     const char *syntax;
     unsigned extra_octets; /* over the 512 of a command line, for its parameters */
 } commands[] = {
-    /* These check their argument themselves: their replies have no enhanced code. */
-    {"EHLO", session_run_ehlo, ANY_STATE, STATE_READY, in_smtp, 0, ARGUMENT_OPTIONAL,
-     "EHLO hostname"},
-    {"HELO", session_run_helo, ANY_STATE, STATE_READY, in_smtp, 0, ARGUMENT_OPTIONAL,
-     "HELO hostname"},
-    {"LHLO", session_run_lhlo, ANY_STATE, STATE_READY, in_lmtp, 0, ARGUMENT_OPTIONAL,
-     "LHLO hostname"},
+    /* Any name will do, and none, as many a client's is: it is only told of. */
+    {"EHLO", session_run_ehlo, ANY_STATE, STATE_READY, in_smtp, FLAG_UTF8 | FLAG_SHOWN,
+     ARGUMENT_OPTIONAL, "EHLO hostname"},
+    {"HELO", session_run_helo, ANY_STATE, STATE_READY, in_smtp, FLAG_UTF8 | FLAG_SHOWN,
+     ARGUMENT_OPTIONAL, "HELO hostname"},
+    {"LHLO", session_run_lhlo, ANY_STATE, STATE_READY, in_lmtp, FLAG_UTF8 | FLAG_SHOWN,
+     ARGUMENT_OPTIONAL, "LHLO hostname"},
     {"MAIL", session_run_mail, NO_MAIL, STATE_MAIL, NULL, FLAG_UTF8 | FLAG_NEEDS_TLS | FLAG_SHOWN,
      ARGUMENT_NEEDED, "MAIL FROM:<address>", LINE_EXTRA_MAIL},
     {"RCPT", session_run_rcpt, IN(MAIL) | IN(RCPT), STATE_RCPT, NULL,
@@ -76,7 +76,7 @@ static const struct command {
     {"EXPN", run_expn, ANY_STATE, STAYS, NULL, FLAG_NEEDS_TLS | FLAG_NO_HELP, ARGUMENT_OPTIONAL,
      "EXPN list"},
     {"HELP", run_help, ANY_STATE, STAYS, NULL, 0, ARGUMENT_OPTIONAL, "HELP"},
-    {"QUIT", run_quit, ANY_STATE, STATE_CLOSING, NULL, 0, ARGUMENT_NONE, "QUIT"},
+    {"QUIT", run_quit, ANY_STATE, STATE_CLOSING, NULL, 0, ARGUMENT_OPTIONAL, "QUIT"},
     {"STARTTLS", session_run_starttls, NO_MAIL, STATE_HANDSHAKE, with_tls, 0, ARGUMENT_NONE,
      "STARTTLS"},
     /* BDAT checks all itself: whatever is wrong, its octets come. */
@@ -123,12 +123,49 @@ static bool is_offered(const struct session *session, const struct command *comm
     return !command->is_offered || command->is_offered(session);
 }
 
+/* What a browser, or who uses one against us, sends: all of it must not be read as commands. */
+static bool is_http(const char *line)
+{
+    static const char *const methods[] = {"GET",   "POST",  "PUT",     "HEAD", "OPTIONS",
+                                          "PATCH", "TRACE", "CONNECT", "PRI",  "DELETE"};
+    size_t length = strcspn(line, " \t");
+    for (size_t i = 0; line[length] && i < sizeof methods / sizeof *methods; i++)
+        if (strlen(methods[i]) == length && strncasecmp(methods[i], line, length) == 0)
+            return true;
+    return false;
+}
+
+bool session_refuse_http(struct session *session, const char *line)
+{
+    if (!is_http(line))
+        return false;
+    session_hang_up(session, "4.7.0", "this is SMTP, not HTTP");
+    return true;
+}
+
 static const struct command *find_command(const struct session *session, const char *name)
 {
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcasecmp(commands[i].name, name) == 0 && is_offered(session, &commands[i]))
             return &commands[i];
     return NULL;
+}
+
+/* What another listener, or another configuration, has. */
+static void refuse_unknown(struct session *session, const char *name)
+{
+    const struct command *command = commands;
+    while (command < commands + COMMANDS && strcasecmp(command->name, name) != 0)
+        command++;
+    if (command == commands + COMMANDS)
+        session_bad_command(session, 500, "5.5.2", "Command not recognized");
+    else if (command->is_offered == with_sasl)
+        session_bad_command(session, 503, "5.5.1", "AUTH is not offered here");
+    else if (command->is_offered == with_tls)
+        session_bad_command(session, 502, "5.5.1", "STARTTLS is not offered here");
+    else
+        session_bad_command(session, 500, "5.5.2", "Command not recognized: this is %s",
+                            session->lmtp ? "LMTP, which greets by LHLO" : "SMTP, not LMTP");
 }
 
 static void out_of_sequence(struct session *session)
@@ -162,16 +199,25 @@ static void run(struct session *session, const struct command *command, const ch
         session->state = command->leads;
 }
 
+/* Without white space at its end (RFC 5321 section 4.1.1). */
+static void trim(char *line)
+{
+    size_t end = strlen(line);
+    while (end > 0 && (line[end - 1] == ' ' || line[end - 1] == '\t'))
+        line[--end] = 0;
+}
+
 void session_command(struct session *session, char *line)
 {
     size_t length = strlen(line);
-    size_t end = length; /* without trailing white space (RFC 5321 section 4.1.1) */
-    while (end > 0 && (line[end - 1] == ' ' || line[end - 1] == '\t'))
-        line[--end] = 0;
-    char *argument = line + strcspn(line, " ");
+    line += strspn(line, " \t"); /* not in the grammar, nor are tabs; but in use */
+    if (session_refuse_http(session, line))
+        return;
+    trim(line);
+    char *argument = line + strcspn(line, " \t");
     if (*argument)
         *argument++ = 0;
-    argument += strspn(argument, " ");
+    argument += strspn(argument, " \t");
 
     const struct command *command = find_command(session, line);
     session->command = command ? command->name : "unknown";
@@ -179,7 +225,7 @@ void session_command(struct session *session, char *line)
     if (length + 2 > LINE_MAX_OCTETS + (command ? command->extra_octets : 0))
         session_bad_command(session, 500, "5.5.2", "Line too long");
     else if (!command)
-        session_bad_command(session, 500, "5.5.2", "Command not recognized");
+        refuse_unknown(session, line);
     else if (!(command->flags & FLAG_UTF8) && !is_ascii(argument))
         session_bad_command(session, 500, "5.5.2", "Only ASCII is allowed here");
     else

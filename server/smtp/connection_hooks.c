@@ -46,11 +46,31 @@ static struct ruleset *take_rules(void *context)
     return owner->hooks.rules(owner->context);
 }
 
+static void on_checked(void *token, enum recipient_answer answer)
+{
+    struct connection *c = token;
+    c->awaited--;
+    if (c->wait != WAIT_CHECK) {
+        connection_free_if_over(c);
+        return;
+    }
+    c->wait = WAIT_CLIENT;
+    session_recipient_checked(c->session, answer);
+    connection_act(c);
+}
+
 static enum recipient_answer check_recipient(void *context, struct ruleset *rules,
                                              const char *recipient)
 {
-    struct connections *owner = ((struct connection *)context)->owner;
-    return owner->hooks.check_recipient(owner->context, rules, recipient);
+    struct connection *c = context;
+    const struct listener_hooks *hooks = &c->owner->hooks;
+    enum recipient_answer answer =
+        hooks->check_recipient(c->owner->context, rules, recipient, on_checked, c);
+    if (answer == RECIPIENT_WAIT) {
+        c->wait = WAIT_CHECK;
+        c->awaited++;
+    }
+    return answer;
 }
 
 static void begin(void *context, struct transaction *transaction)

@@ -21,6 +21,7 @@ enum wait {
     WAIT_CLIENT,    /* the client's next bytes */
     WAIT_STARTTLS,  /* its handshake after STARTTLS */
     WAIT_READER,    /* the client to read its replies, before more input is used */
+    WAIT_CHECK,     /* a recipient of its is looked up */
     WAIT_ANSWER,    /* its message is with submit() */
     WAIT_PASSWORD,  /* its password is with a thread */
     WAIT_PENALTY,   /* it was wrong, and the client is told when the timer says so */
@@ -43,7 +44,7 @@ struct connection {
     enum wait wait;
     enum wait timed;  /* what the timer was started for */
     bool acting;      /* inside connection_act() */
-    unsigned awaited; /* answers of submit() and of threads that will come */
+    unsigned awaited; /* answers of submit(), check_recipient() and threads that will come */
     unsigned wrong_passwords;
     bool aborted;              /* leaves the list without waiting for answers */
     bool counted;              /* by the limits, until it leaves the list */

@@ -5,21 +5,25 @@
 #include "../base/path.h"
 #include "session_private.h"
 
-bool session_hello_is_valid(const char *name)
+char *session_hello(const char *name)
 {
-    bool valid = *name && strlen(name) <= DOMAIN_MAX_OCTETS;
-    for (const char *p = name; *p; p++) /* many a client's name is not a domain: any word will do */
-        valid = valid && *p > ' ' && *p <= '~';
-    return valid;
+    static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
+    char *copy = malloc(3 * strlen(name) + 1), *to = copy;
+    for (size_t length; copy && *name; name += length) {
+        length = utf8_length(name);
+        bool fine = length > 1 || (length == 1 && *name >= ' ' && *name != 0x7f);
+        memcpy(to, fine ? name : replacement, fine ? length : sizeof replacement - 1);
+        to += fine ? length : sizeof replacement - 1;
+        length = length == 0 ? 1 : length;
+    }
+    if (copy)
+        *to = 0;
+    return copy;
 }
 
-static bool greet(struct session *session, const char *name, const char *syntax)
+static bool greet(struct session *session, const char *name)
 {
-    if (!session_hello_is_valid(name)) {
-        session_bad_command(session, 501, "", "Syntax: %s", syntax);
-        return false;
-    }
-    char *copy = strdup(name);
+    char *copy = session_hello(name);
     if (!copy) {
         session_refuse(session, 451, "", "Out of memory, try again later");
         return false;
@@ -54,7 +58,7 @@ static void announce(struct session *session)
 
 bool session_run_ehlo(struct session *session, const char *argument)
 {
-    if (!greet(session, argument, "EHLO hostname"))
+    if (!greet(session, argument))
         return false;
     session->esmtp = true;
     announce(session);
@@ -64,7 +68,7 @@ bool session_run_ehlo(struct session *session, const char *argument)
 /* RFC 2033 section 4.1: as EHLO. */
 bool session_run_lhlo(struct session *session, const char *argument)
 {
-    if (!greet(session, argument, "LHLO hostname"))
+    if (!greet(session, argument))
         return false;
     session->esmtp = true;
     announce(session);
@@ -73,7 +77,7 @@ bool session_run_lhlo(struct session *session, const char *argument)
 
 bool session_run_helo(struct session *session, const char *argument)
 {
-    if (!greet(session, argument, "HELO hostname"))
+    if (!greet(session, argument))
         return false;
     session->esmtp = false;
     session_reply(session, 250, "", "%s", session->config->hostname);

@@ -5,27 +5,25 @@
 void line_init(struct line *line)
 {
     line->size = 0;
-    line->cr = line->swallowing = false;
+    line->cr = line->reported = false;
+    line->swallowing = false;
     line->bytes[0] = 0;
 }
 
-/* Returns how many bytes belong to the faulty line. */
-static size_t swallow(struct line *line, const char *bytes, size_t size)
+/* To the CRLF, or to a bare LF: what that ends is told of as well, where it is not yet. */
+static enum line_result swallow(struct line *line, const char *bytes, size_t size, size_t *used)
 {
-    size_t at = 0;
-    const char *lf;
-    while ((lf = memchr(bytes + at, '\n', size - at))) {
-        at = (size_t)(lf - bytes);
-        bool cr = at > 0 ? bytes[at - 1] == '\r' : line->cr;
-        at++;
-        if (cr) {
-            line_init(line);
-            return at;
-        }
+    const char *lf = memchr(bytes, '\n', size);
+    *used = lf ? (size_t)(lf - bytes) + 1 : size;
+    bool cr = *used > (lf ? 1u : 0u) ? bytes[*used - (lf ? 2 : 1)] == '\r' : line->cr;
+    if (!lf) {
+        line->cr = cr;
+        return LINE_MORE;
     }
-    if (size > 0)
-        line->cr = bytes[size - 1] == '\r';
-    return size;
+    bool reported = line->reported;
+    line_init(line);
+    line->swallowing = !cr;
+    return reported ? LINE_MORE : LINE_BARE_LF;
 }
 
 static enum line_result take_byte(struct line *line, char c)
@@ -46,19 +44,30 @@ static enum line_result take_byte(struct line *line, char c)
     return LINE_MORE;
 }
 
+/* After a fault nothing is kept, up to the CRLF. */
+static void end_line(struct line *line, enum line_result result, char last)
+{
+    line->bytes[line->size] = 0;
+    line->size = 0;
+    line->cr = result != LINE_COMPLETE && last == '\r';
+    line->swallowing = result != LINE_COMPLETE;
+    line->reported = result != LINE_BARE_LF && result != LINE_COMPLETE;
+}
+
 enum line_result line_take(struct line *line, const char *bytes, size_t size, size_t *used)
 {
-    size_t at = line->swallowing ? swallow(line, bytes, size) : 0;
+    size_t at = 0;
     enum line_result result = LINE_MORE;
-    while (at < size && result == LINE_MORE)
-        result = take_byte(line, bytes[at++]);
-    if (result == LINE_COMPLETE) {
-        line->bytes[line->size] = 0;
-        line->size = 0;
-        line->cr = false;
-    } else if (result != LINE_MORE) {
-        line->swallowing = true;
-        line->cr = bytes[at - 1] == '\r';
+    while (at < size && result == LINE_MORE) {
+        size_t swallowed;
+        if (line->swallowing) {
+            result = swallow(line, bytes + at, size - at, &swallowed);
+            at += swallowed;
+        } else {
+            result = take_byte(line, bytes[at++]);
+            if (result != LINE_MORE)
+                end_line(line, result, bytes[at - 1]);
+        }
     }
     *used = at;
     return result;

@@ -1,8 +1,10 @@
 /*
  * line.h - puts command lines together (RFC 5321 section 2.3.8: only CRLF ends one).
  *
- * A line with a fault is reported when its first fault is seen, and the rest of it, up to its CRLF,
- * is swallowed without being kept: so nothing of it is taken for a command.
+ * A line with a fault is reported when its first fault is seen, and all that follows, up to the next
+ * CRLF, is swallowed without being kept: so nothing of it is taken for a command. Where bare LFs
+ * part it into lines, each of them is reported, so that a client that ends its lines so is not left
+ * waiting.
  */
 #ifndef MXHOOK_SMTP_LINE_H
 #define MXHOOK_SMTP_LINE_H
@@ -20,7 +22,8 @@
 struct line {
     size_t size;
     bool cr;         /* the last byte was CR, not yet in bytes */
-    bool swallowing; /* the fault is reported */
+    bool swallowing; /* until CRLF */
+    bool reported;   /* what is swallowed up to the next line end */
     char bytes[LINE_MAX_OCTETS + LINE_MAX_EXTRA - 2 + 1]; /* without CRLF; NUL-terminated */
 };
 
@@ -35,7 +38,7 @@ enum line_result {
 
 void line_init(struct line *line);
 
-/* Takes bytes up to the next result; *used says how many. After LINE_COMPLETE the line stays until
+/* Takes bytes up to the next result; *used says how many. After LINE_COMPLETE, or LINE_BARE_LF, the line stays until
  * the next call, which begins a new one. */
 enum line_result line_take(struct line *line, const char *bytes, size_t size, size_t *used);
 

@@ -26,8 +26,11 @@ struct listener_hooks {
     struct config *(*config)(void *context); /* the current one: a reference, handed over */
     struct ruleset *(*rules)(void *context); /* the current generation: a reference, handed over */
     void (*release_rules)(struct ruleset *rules); /* any thread */
-    enum recipient_answer (*check_recipient)(void *context, struct ruleset *rules,
-                                             const char *recipient);
+    /* Answers, or RECIPIENT_WAIT: then `done(token, answer)` must be called once, later, on the
+     * loop's thread, even if the client is gone by then. Must not take long itself. */
+    enum recipient_answer (*check_recipient)(
+        void *context, struct ruleset *rules, const char *recipient,
+        void (*done)(void *token, enum recipient_answer answer), void *token);
     /* NULL, or told of a new transaction whose MAIL is accepted; it stays the session's. */
     void (*begin)(void *context, struct transaction *transaction);
     /* Takes over a transaction; `done(token, replies, count)` must be called once, from inside or

@@ -19,14 +19,23 @@ struct mail_parameters {
 
 enum parameter_result {
     PARAMETER_OK,
-    PARAMETER_BAD,     /* malformed, given twice, or a value that it cannot have */
-    PARAMETER_UNKNOWN, /* well-formed, but not ours */
+    PARAMETER_BAD,     /* a value that it cannot have */
+    PARAMETER_UNKNOWN, /* not ours */
 };
 
-/* `text` is what follows the path: "" or parameters, a space before each. */
-enum parameter_result mail_parameters_parse(const char *text, struct mail_parameters *out);
-/* NOTIFY and ORCPT (RFC 3461), and RET and ENVID above, are checked, and mean nothing to us: we do
- * not announce DSN, so that the client's server sends the reports that are asked for itself. */
-enum parameter_result rcpt_parameters_parse(const char *text);
+/* Which parameter the result is about: a part of the text. */
+struct parameter_name {
+    const char *text;
+    int length;
+};
+
+/* `text` is what follows the path: "" or parameters, blanks before each. Of one that is given twice
+ * the last counts. RET and ENVID (RFC 3461) and AUTH (RFC 4954) are taken whatever their values,
+ * since these mean nothing to us: we do not announce DSN, so that the client's server sends the
+ * reports that are asked for itself, and we trust nobody to say who a message is from. */
+enum parameter_result mail_parameters_parse(const char *text, struct mail_parameters *out,
+                                            struct parameter_name *name);
+/* NOTIFY and ORCPT (RFC 3461): the same. */
+enum parameter_result rcpt_parameters_parse(const char *text, struct parameter_name *name);
 
 #endif

@@ -7,9 +7,8 @@
 #include "../config/config.h"
 #include "../transaction.h"
 
-/* Is the domain one of the configured ones? In any case; "*.example.com" stands for every
- * subdomain, not for example.com. An internationalized domain must be configured in the form that
- * clients use (U-label or A-label). */
+/* Is the domain one of the configured ones? In any case, and of an internationalized one in either
+ * form; "*.example.com" stands for every subdomain, not for example.com. */
 bool recipient_domain_is_ours(const struct smtp_config *config, const char *domain);
 
 /* May it be a rewritten sender (SRS) of ours, to which bounces come? Then it is asked for, whether

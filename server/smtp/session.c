@@ -40,6 +40,7 @@ void session_free(struct session *session)
     config_unref(session->config);
     free(session->temporary_directory);
     free(session->helo);
+    free(session->checked);
     free(session->claimed);
     free(session->user);
     free(session->output);
@@ -115,6 +116,8 @@ static size_t read_line(struct session *session, const char *bytes, size_t size)
         session_bad_command(session, 500, "5.5.2", "Bare CR: a line ends with CRLF");
         break;
     case LINE_BARE_LF:
+        if (session_refuse_http(session, session->line.bytes))
+            break;
         session_bad_command(session, 500, "5.5.2", "Bare LF: a line ends with CRLF");
         break;
     case LINE_NUL: session_bad_command(session, 500, "5.5.2", "NUL in a command"); break;
@@ -276,7 +279,7 @@ size_t session_input(struct session *session, const char *bytes, size_t size)
 
 bool session_is_waiting(const struct session *session)
 {
-    return session->state == STATE_WAITING || session->state == STATE_VERIFYING;
+    return session->state >= STATE_WAITING && session->state < STATE_CLOSING;
 }
 
 static void answer(struct session *session, const struct reply *reply)

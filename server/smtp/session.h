@@ -33,6 +33,7 @@ struct session;
 struct refusal; /* access.h */
 
 enum recipient_answer {
+    RECIPIENT_WAIT, /* the answer comes by session_recipient_checked() */
     RECIPIENT_OK,
     RECIPIENT_BOUNCE,  /* a sender that we have rewritten, as bounces come to: taken from the null
                        * sender only, and alone (RFC 5321 section 4.5.5) */
@@ -60,6 +61,7 @@ struct session_hooks {
     /* The rules of a new transaction: a reference, handed over. */
     struct ruleset *(*rules)(void *context);
     void (*release_rules)(struct ruleset *rules); /* any thread: for transaction_new() */
+    /* Must not take long: what may, is answered later. */
     enum recipient_answer (*check_recipient)(void *context, struct ruleset *rules,
                                              const char *recipient);
     /* NULL, or told of a new transaction whose MAIL is accepted; it stays the session's. */
@@ -110,8 +112,11 @@ void session_tls_started(struct session *session);
 /* The answer to verify(). After a wrong password it should come late, so that guessing is slow. */
 void session_verified(struct session *session, bool right);
 
-/* True from submit() until session_answer(), and from verify() until session_verified(): reading
- * from the client should pause. */
+/* The answer to check_recipient() that was to come: not RECIPIENT_WAIT. */
+void session_recipient_checked(struct session *session, enum recipient_answer answer);
+
+/* True from submit() until session_answer(), from verify() until session_verified(), and while a
+ * recipient is checked: reading from the client should pause. */
 bool session_is_waiting(const struct session *session);
 
 /* The answer to the end of DATA: one reply for all recipients, or (LMTP only) one for each of the

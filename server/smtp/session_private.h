@@ -20,7 +20,7 @@
 
 /* Which commands are allowed in a state, and where they lead, says the table in command.c. What is
  * set elsewhere: the end of a message leads to WAITING or, where it is refused, to READY, its
- * answer to READY (session.c); the end of a chunk to CHUNKS or back (bdat.c); AUTH to SASL,
+ * answer to READY (session.c); RCPT to CHECKING and from there to RCPT or back (envelope.c); the end of a chunk to CHUNKS or back (bdat.c); AUTH to SASL,
  * VERIFYING and back to READY (sasl.c); XCLIENT and the end of the handshake to a new beginning
  * (xclient.c, session.c); RSET to READY, but for GREETED (command.c); hanging up to CLOSING. */
 enum session_state {
@@ -36,6 +36,7 @@ enum session_state {
     STATE_SASL,      /* the client's next line belongs to AUTH */
     STATE_WAITING,   /* the message is with submit(), its answer is to come */
     STATE_VERIFYING, /* a password is with verify() */
+    STATE_CHECKING,  /* a recipient is with check_recipient() */
     STATE_CLOSING,   /* to be closed once the replies are handed to send() */
     STATE_CLOSED,
 };
@@ -105,6 +106,7 @@ struct session {
     char *helo;         /* NULL before EHLO or HELO */
     unsigned transactions;
     size_t recipients; /* of all transactions */
+    char *checked;     /* the recipient whose check is to be answered; NULL: none */
     size_t errors;
 
     struct expected expected;        /* of the transaction, until its answer */
@@ -129,6 +131,8 @@ struct session {
 
 /* command.c: runs one command line, without its CRLF; the line is changed. */
 void session_command(struct session *session, char *line);
+/* True: the line is one of HTTP, and the session over. */
+bool session_refuse_http(struct session *session, const char *line);
 
 /* bdat.c: the command, true where its octets are to be read; and those octets, of which it returns
  * how many it used. */
@@ -147,8 +151,8 @@ bool session_run_starttls(struct session *session, const char *argument);
 bool session_run_mail(struct session *session, const char *argument);
 bool session_run_rcpt(struct session *session, const char *argument);
 bool session_run_data(struct session *session, const char *argument);
-/* What a client may call itself. */
-bool session_hello_is_valid(const char *name);
+/* What a client calls itself, made UTF-8 without control characters; NULL: no memory. */
+char *session_hello(const char *name);
 
 /* lmtp.c. False: it is answered. Does nothing in SMTP. */
 bool session_expect_reply(struct session *session, size_t recipient);

@@ -41,7 +41,7 @@ static const struct {
     [ADDR] = {"ADDR", check_address},
     [PORT] = {"PORT", check_port},
     [PROTO] = {"PROTO", check_protocol},
-    [HELO] = {"HELO", check_word},
+    [HELO] = {"HELO", check_text},
     [LOGIN] = {"LOGIN", check_text},
     [DESTADDR] = {"DESTADDR", check_address},
     [DESTPORT] = {"DESTPORT", check_port},
@@ -49,7 +49,10 @@ static const struct {
 
 static bool check_word(char *value)
 {
-    return session_hello_is_valid(value);
+    for (const char *p = value; *p; p++)
+        if (*p <= ' ' || *p > '~')
+            return false;
+    return true;
 }
 
 static bool check_text(char *value)

@@ -244,6 +244,124 @@ static void length_limits(void **state)
     assert_false(taken(text));
 }
 
+/* As clients send it: what is read, and what is left of the text. NULL: it cannot be read. */
+struct sent {
+    const char *text, *address, *rest;
+};
+
+static void check_sent(const struct sent *cases, size_t count, enum path_kind kind)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct path path;
+        const char *rest = path_read(cases[i].text, kind, &path);
+        if ((rest != NULL) != (cases[i].address != NULL))
+            fail_msg("%s: %s", cases[i].text, rest ? path.address : path.wrong);
+        if (!rest) {
+            assert_non_null(path.wrong);
+            continue;
+        }
+        assert_string_equal(path.address, cases[i].address);
+        assert_string_equal(rest, cases[i].rest ? cases[i].rest : "");
+        const char *at = strrchr(path.address, '@');
+        assert_ptr_equal(path.domain, at ? at + 1 : NULL);
+        assert_null(path.wrong);
+    }
+}
+
+static void as_clients_send_it(void **state)
+{
+    (void)state;
+    static const struct sent cases[] = {
+        {"<a@b.example>", "a@b.example"},
+        {"a@b.example SIZE=100", "a@b.example", " SIZE=100"},
+        {"  a@b.example", "a@b.example"},
+        {"\t<a@b.example>\tSIZE=1", "a@b.example", "\tSIZE=1"},
+        {"< a@b.example >", "a@b.example"},
+        {"<\ta@b.example\t> X", "a@b.example", " X"},
+        {"<<a@b.example>>", "a@b.example"},
+        {"<a@b.example>>", "a@b.example"},
+        {"a@b.example>", "a@b.example"},
+        {"<Bobby Smith <b@x.example>>", "b@x.example"},
+        {"<\"Smith, B <b@y>\" <b@x.example> >", "b@x.example"},
+        {"Bobby Smith <b@x.example> SIZE=1", "b@x.example", " SIZE=1"},
+        {"\"Bobby <x\" <b@x.example>", "b@x.example"},
+        {"<user..name@x>", "user..name@x"},
+        {"<user.@x>", "user.@x"},
+        {"<.user@x>", ".user@x"},
+        {"<a@b.example.>", "a@b.example"},
+        {"a@sub.b.example.", "a@sub.b.example"},
+        {"<a@[192.0.2.1].>", "a@[192.0.2.1]"},
+        {"<a@[IPv6:2001:db8::1]>", "a@[IPv6:2001:db8::1]"},
+        {"<\"a b\"@x.example>", "\"a b\"@x.example"},
+        {"\"a b\"@x.example SIZE=1", "\"a b\"@x.example", " SIZE=1"},
+        {"<\"a@b\"@x.example>", "\"a@b\"@x.example"},
+        {"<\"a@x.example\">", "a@x.example"},
+        {"\"a@x.example\"", "a@x.example"},
+        {"<@r.example:a@x.example>", "a@x.example"},
+        {"@r.example,@s.example:a@x.example", "a@x.example"},
+        {"< @r.example: a@x.example >", "a@x.example"},
+        {"<j\xc3\xb6rg@b\xc3\xbc"
+         "cher.example>",
+         "j\xc3\xb6rg@b\xc3\xbc"
+         "cher.example"},
+        {"<root>", "root"},
+        {"root AUTH=<>", "root", " AUTH=<>"},
+        {"<\"postmaster\">", "postmaster"},
+    };
+    check_sent(cases, COUNT(cases), PATH_REVERSE);
+    check_sent(cases, COUNT(cases), PATH_FORWARD);
+    static const struct sent null_paths[] = {{"<>", ""}, {"< > SIZE=1", "", " SIZE=1"}};
+    check_sent(null_paths, COUNT(null_paths), PATH_REVERSE);
+}
+
+static void what_cannot_be_read(void **state)
+{
+    (void)state;
+    static const struct sent cases[] = {
+        {""},
+        {" "},
+        {"<a@b.example"},
+        {"<a <b@x.example>"},
+        {"<\"a@x.example>"},
+        {"<a@b.example>SIZE=1"},
+        {"<a@b.example>,<c@d.example>"},
+        {"<<a@b.example><c@d.example>>"},
+        {"<a@b.example,c@d.example>"},
+        {"<a b@x.example>"},
+        {"<b@x.example a>"},
+        {"<a@b@c.example>"},
+        {"<a(comment)@x.example>"},
+        {"<postmaster@>"},
+        {"<@x.example>"},
+        {"<@x.example:>"},
+        {"<a@x..example>"},
+        {"<a@x.example..>"},
+        {"<a@.x.example>"},
+        {"<a@.>"},
+        {"<a@-x.example>"},
+        {"<a@[192.0.2.1>"},
+        {"<a@[192.0.2]>"},
+        {"<a@[192.0.2.1]..>"},
+        {"<a;b@x.example>"},
+        {"<a\x01@x.example>"},
+        {"<a\xff@x.example>"},
+        {"<a@\xc0\xaf>"},
+    };
+    check_sent(cases, COUNT(cases), PATH_REVERSE);
+    check_sent(cases, COUNT(cases), PATH_FORWARD);
+    static const struct sent null_paths[] = {{"<>"}, {"< >"}};
+    check_sent(null_paths, COUNT(null_paths), PATH_FORWARD);
+}
+
+static void length_limit_of_what_is_sent(void **state)
+{
+    (void)state;
+    struct path path;
+    assert_non_null(path_read(made(256 - 3 - 7, 7, 1), PATH_REVERSE, &path));
+    assert_null(path_read(made(257 - 3 - 7, 7, 1), PATH_REVERSE, &path));
+    assert_string_equal(path.wrong, "it is longer than 254 octets");
+}
+
 static void utf8(void **state)
 {
     (void)state;
@@ -278,6 +396,9 @@ int main(void)
         cmocka_unit_test(null_path_and_postmaster),
         cmocka_unit_test(what_is_no_path),
         cmocka_unit_test(length_limits),
+        cmocka_unit_test(as_clients_send_it),
+        cmocka_unit_test(what_cannot_be_read),
+        cmocka_unit_test(length_limit_of_what_is_sent),
         cmocka_unit_test(utf8),
     };
     return RUN_TESTS(tests);

@@ -16,7 +16,8 @@ static struct config *make_config(const struct rig *rig, const char *deliver)
     assert_non_null(file);
     fprintf(file,
             "domains = { 'example.com' }\n"
-            "deliver = { schedule = { '50ms' }, connect_timeout = '1s', timeout = '2s', %s }\n",
+            "deliver = { schedule = { '50ms' }, unreachable_schedule = { '50ms' }, connect_timeout "
+            "= '1s', timeout = '2s', %s }\n",
             deliver);
     fclose(file);
     if (config_load(path, &config, &err) != 0)
@@ -48,6 +49,14 @@ void rig_start_with(struct rig *rig, const char *deliver_options, const struct a
     rig->receiver = receiver_start(answers, count);
     snprintf(rig->url, sizeof rig->url, "http://127.0.0.1:%d/hook", receiver_port(rig->receiver));
     rig_start(rig, deliver_options);
+}
+
+void rig_configure(struct rig *rig, const char *deliver_options)
+{
+    struct config *config = make_config(rig, deliver_options);
+    deliver_configure(rig->deliver, config);
+    config_unref(rig->config);
+    rig->config = config;
 }
 
 void rig_stop(struct rig *rig)

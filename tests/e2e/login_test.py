@@ -91,7 +91,8 @@ class Login(harness.TestCase):
         _, mx = self.start("off")
         client = self.client(mx)
         self.assertFalse(client.has_extn("auth"))
-        self.assertEqual(client.docmd("AUTH PLAIN", encoded("\0printer\0secret"))[0], 500)
+        self.assertEqual(client.docmd("AUTH PLAIN", encoded("\0printer\0secret")),
+                         (503, b"5.5.1 AUTH is not offered here"))
 
     def test_required(self):
         _, mx = self.start("required")
@@ -135,7 +136,7 @@ class Login(harness.TestCase):
                            ("AUTH PLAIN " + encoded("\0printer\0" + 256 * "x"), 501),
                            ("AUTH CRAM-MD5", 504), ("AUTH", 501),
                            ("AUTH LOGIN " + encoded(""), 334), ("AUTH PLAIN\r\n*", 334),
-                           ("AUTH PLAIN\r\n" + 2000 * "x", 334), ("AUTH PLAIN\r\nab\ncd", 334)):
+                           ("AUTH PLAIN\r\n" + 2000 * "x", 334), ("AUTH PLAIN\r\nab\x00cd", 334)):
             client = self.client(mx)
             client.send((line + "\r\n").encode())
             self.assertEqual(client.getreply()[0], code, line)

@@ -28,6 +28,76 @@ static void pipelined_messages(void **state)
     close_all();
 }
 
+/* Pipelined recipients, some of which take their time: the replies keep the order. */
+static void recipients_that_wait(void **state)
+{
+    (void)state;
+    open_all("");
+    int fd = connect_to(0);
+    expect(fd, GREETING);
+    say(fd, HELLO "MAIL FROM:<a@b.test>\r\nRCPT TO:<slow1@example.com>\r\n"
+                  "RCPT TO:<unknown@example.com>\r\nRCPT TO:<slow2@example.com>\r\n"
+                  "RCPT TO:<user@example.com>\r\nDATA\r\ntext\r\n.\r\n");
+    expect(fd, HELLO_REPLY "250 2.1.0 Sender OK\r\n");
+    expect_nothing(fd);
+    assert_int_equal(question_count, 1); /* one at a time */
+    questions[0].done(questions[0].token, RECIPIENT_UNKNOWN);
+    expect(fd, "550 5.1.1 No such recipient here\r\n550 5.1.1 No such recipient here\r\n");
+    WAIT_FOR(question_count == 2);
+    questions[1].done(questions[1].token, RECIPIENT_OK);
+    expect(fd, "250 2.1.5 Recipient OK\r\n250 2.1.5 Recipient OK\r\n"
+               "354 End data with <CR><LF>.<CR><LF>\r\n");
+    WAIT_FOR(pending_count == 1);
+    assert_int_equal(pending[0].transaction->envelope.recipient_count, 2);
+    assert_string_equal(pending[0].transaction->envelope.recipients[0], "slow2@example.com");
+    answer(0);
+    expect(fd, "250 2.0.0 OK\r\n");
+    close(fd);
+    close_all();
+}
+
+/* All of its recipients are unknown: DATA is out of sequence. */
+static void the_only_recipient_waits_and_is_unknown(void **state)
+{
+    (void)state;
+    open_all("");
+    int fd = connect_to(0);
+    say(fd, HELLO "MAIL FROM:<a@b.test>\r\nRCPT TO:<slow@example.com>\r\nDATA\r\nRSET\r\n");
+    WAIT_FOR(question_count == 1);
+    questions[0].done(questions[0].token, RECIPIENT_UNKNOWN);
+    expect(fd, GREETING HELLO_REPLY
+           "250 2.1.0 Sender OK\r\n550 5.1.1 No such recipient here\r\n"
+           "503 5.5.1 Bad sequence of commands: a recipient is needed, or RSET\r\n"
+           "250 2.0.0 OK\r\n");
+    close(fd);
+    close_all();
+}
+
+/* Gone, or told to go, before the answer: it is still to come, and harmless. */
+static void gone_while_a_recipient_waits(void **state)
+{
+    (void)state;
+    open_all("");
+    int fd = connect_to(0), other = connect_to(0);
+    say(fd, HELLO "MAIL FROM:<a@b.test>\r\nRCPT TO:<slow@example.com>\r\n");
+    WAIT_FOR(question_count == 1);
+    reset(fd);
+    say(other, HELLO "MAIL FROM:<a@b.test>\r\nRCPT TO:<slow@example.com>\r\n");
+    WAIT_FOR(question_count == 2);
+    questions[0].done(questions[0].token, RECIPIENT_OK);
+    run_for(20);
+    listeners_stop(listeners, on_idle, NULL);
+    expect(other,
+           GREETING HELLO_REPLY "250 2.1.0 Sender OK\r\n"
+                                "421 4.3.2 mx.test the server is shutting down, closing\r\n");
+    expect_closed(other);
+    run_for(20);
+    assert_int_equal(idle_calls, 0);
+    questions[1].done(questions[1].token, RECIPIENT_OK);
+    WAIT_FOR(idle_calls == 1);
+    close_all();
+}
+
 static void answers_from_inside_submit(void **state)
 {
     (void)state;
@@ -394,6 +464,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pipelined_messages),
+        cmocka_unit_test(recipients_that_wait),
+        cmocka_unit_test(the_only_recipient_waits_and_is_unknown),
+        cmocka_unit_test(gone_while_a_recipient_waits),
         cmocka_unit_test(answers_from_inside_submit),
         cmocka_unit_test(half_closed_client_gets_its_replies),
         cmocka_unit_test(client_gone_while_its_message_is_processed),

@@ -72,16 +72,16 @@ static void complete_lines(void **state)
 static void faults_take_the_whole_line(void **state)
 {
     (void)state;
-    CHECK("a\nb\r\nc\r\n", "lf [c] ");
+    CHECK("a\nb\r\nc\r\n", "lf lf [c] ");
     CHECK("a\rb\r\nc\r\n", "cr [c] ");
-    CHECK("\n\r\nc\r\n", "lf [c] ");
+    CHECK("\n\r\nc\r\n", "lf lf [c] ");
     CHECK("\r\r\nc\r\n", "cr [c] ");
     CHECK("a\r\r\r\nc\r\n", "cr [c] ");
-    CHECK("a\n\n\nNOOP\n\r\nc\r\n", "lf [c] ");
-    CHECK("a\0b\nc\rd\r\ne\r\n", "nul [e] ");
+    CHECK("a\n\n\nNOOP\n\r\nc\r\n", "lf lf lf lf lf [c] ");
+    CHECK("a\0b\nc\rd\r\ne\r\n", "nul lf [e] ");
     CHECK("a\r\0\r\ne\r\n", "cr [e] ");
     CHECK("a\n", "lf ");
-    CHECK("a\nb\r\nc\nd\r\ne\r\n", "lf lf [e] ");
+    CHECK("a\nb\r\nc\nd\r\ne\r\n", "lf lf lf lf [e] ");
 }
 
 static void length_limit(void **state)
@@ -98,7 +98,7 @@ static void length_limit(void **state)
     check(text, most + 1 + 5, "long [c] ");
     memset(text, 'x', sizeof text);
     memcpy(text + 2000, "\n\r \r\nc\r\n", 8);
-    check(text, 2008, "long [c] ");
+    check(text, 2008, "long lf [c] ");
 }
 
 int main(void)

@@ -15,6 +15,8 @@ struct config *config;
 struct listeners *listeners;
 struct pending pending[MAX_PENDING];
 size_t pending_count;
+struct question questions[MAX_PENDING];
+size_t question_count;
 int rules_held, idle_calls;
 bool answers_inside;
 
@@ -65,10 +67,17 @@ static void on_release(struct ruleset *rules)
     rules_held--;
 }
 
-static enum recipient_answer on_check(void *context, struct ruleset *rules, const char *recipient)
+static enum recipient_answer on_check(void *context, struct ruleset *rules, const char *recipient,
+                                      void (*done)(void *token, enum recipient_answer answer),
+                                      void *token)
 {
     (void)context;
     assert_ptr_equal(rules, &rules_held);
+    if (strncmp(recipient, "slow", 4) == 0) {
+        assert_true(question_count < MAX_PENDING);
+        questions[question_count++] = (struct question){done, token};
+        return RECIPIENT_WAIT;
+    }
     return strncmp(recipient, "unknown@", 8) == 0 ? RECIPIENT_UNKNOWN : RECIPIENT_OK;
 }
 
@@ -140,7 +149,7 @@ void open_all(const char *more)
                                                 .submit = on_submit};
     struct error err = {""};
     config = fixture_config(more);
-    pending_count = 0;
+    pending_count = question_count = 0;
     idle_calls = 0;
     answers_inside = false;
     most_allocated = 0;

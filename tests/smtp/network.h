@@ -24,6 +24,14 @@ struct pending {
     void *token;
 };
 
+/* What it was asked about slow...@: the test answers. */
+struct question {
+    void (*done)(void *token, enum recipient_answer answer);
+    void *token;
+};
+
+extern struct question questions[MAX_PENDING];
+extern size_t question_count;
 extern uv_loop_t loop;
 extern struct config *config;
 extern struct listeners *listeners;

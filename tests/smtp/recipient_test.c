@@ -23,6 +23,39 @@ static void domains(void **state)
     config_unref(config);
 }
 
+/* In either form, in any case, wherever it was written so. */
+static void internationalized_domains(void **state)
+{
+    (void)state;
+    struct config *config =
+        fixture_config("domains = { 'B\xc3\xbc"
+                       "cher.example', '*.xn--mnchen-3ya.example', '[192.0.2.1]',"
+                       " '[IPv6:2001:DB8:0::1]' }");
+    static const char *const ours[] = {"b\xc3\xbc"
+                                       "cher.example",
+                                       "B\xc3\x9c"
+                                       "CHER.example",
+                                       "bu\xcc\x88"
+                                       "cher.example", /* decomposed */
+                                       "xn--bcher-kva.example",
+                                       "XN--BCHER-KVA.EXAMPLE",
+                                       "a.m\xc3\xbcnchen.example",
+                                       "A.xn--mnchen-3ya.example",
+                                       "[192.0.2.1]",
+                                       "[IPv6:2001:db8::1]",
+                                       "[ipv6:2001:db8::0:1]"};
+    static const char *const others[] = {
+        "bucher.example", "m\xc3\xbcnchen.example", "xn--bcher-kva.example.org", "[192.0.2.2]",
+        "192.0.2.1",      "[IPv6:2001:db8::2]",     "b\xc3\xbc..example",        "\xc3.example"};
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (!recipient_domain_is_ours(&config->smtp, ours[i]))
+            fail_msg("not ours: %s", ours[i]);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (recipient_domain_is_ours(&config->smtp, others[i]))
+            fail_msg("taken for ours: %s", others[i]);
+    config_unref(config);
+}
+
 static void postmaster(void **state)
 {
     (void)state;
@@ -56,6 +89,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(domains),
+        cmocka_unit_test(internationalized_domains),
         cmocka_unit_test(postmaster),
         cmocka_unit_test(duplicates),
     };

@@ -10,7 +10,7 @@
 #define DELIVERY_COLUMNS                                                                           \
     "row, payload, origin, due, attempts, created, id, url, secret, headers, timeout_ms, "         \
     "attempts_max, sender, recipient, last_status, last_error, schedule, ca_file, client_cert, "   \
-    "client_key, mail_from, via, about"
+    "client_key, mail_from, via, about, rate, max_in_flight, max_body"
 
 /* What struct queue_filter says. */
 #define FILTER "(NOT ?1 OR due IS NULL) AND (?2 IS NULL OR instr(url, ?2) > 0) AND created >= ?3"
@@ -25,7 +25,7 @@ static const char *const sql[STATEMENT_COUNT] = {
     [MARK_UNDO] = "ROLLBACK TO mark",
     [INSERT_DELIVERY] = "INSERT INTO delivery (" DELIVERY_COLUMNS ", lane) "
                         "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,"
-                        "?19,?20,?21,?22,?23,?24)",
+                        "?19,?20,?21,?22,?23,?24,?25,?26,?27)",
     [INSERT_PAYLOAD] = "INSERT INTO payload (row, last, tail, file, bytes) VALUES (?1,?2,?3,?4,?5)",
     [INSERT_TAIL] = "INSERT INTO tail (row, last, file, bytes) VALUES (?1,?2,?3,?4)",
     [DELETE_DELIVERY] = "DELETE FROM delivery WHERE row = ?1",
@@ -45,7 +45,8 @@ static const char *const sql[STATEMENT_COUNT] = {
     [UPDATE_DELIVERY] = "UPDATE delivery SET due = ?2, attempts = ?3, last_status = ?4, "
                         "last_error = ?5 WHERE row = ?1 AND attempts = ?6",
     [FAIL_DELIVERY] = "UPDATE delivery SET due = NULL, last_error = ?2 WHERE row = ?1",
-    [RESET_DELIVERY] = "UPDATE delivery SET due = ?2, attempts = 0 WHERE row = ?1",
+    [RESET_DELIVERY] = "UPDATE delivery SET due = ?2, attempts = 0, last_status = 0, "
+                       "last_error = NULL WHERE row = ?1",
     [PAYLOAD_USE] = "SELECT tail, file, EXISTS (SELECT 1 FROM delivery d WHERE d.row BETWEEN p.row "
                     "AND p.last AND d.payload = p.row) FROM payload p WHERE p.row = ?1",
     [TAIL_USE] = "SELECT file, EXISTS (SELECT 1 FROM payload p WHERE p.row BETWEEN t.row AND "
@@ -65,9 +66,9 @@ static const char *const sql[STATEMENT_COUNT] = {
         "SELECT row, payload FROM delivery WHERE row > ?4 AND " FILTER " ORDER BY row LIMIT ?5",
     [PAGE_FAILED] = "SELECT row, payload FROM delivery INDEXED BY delivery_failed "
                     "WHERE due IS NULL AND created < ?1 ORDER BY created LIMIT ?2",
-    [PAGE_AGED] =
-        "SELECT row, payload, id, created, due IS NOT NULL AND (attempts > 0 OR due < ?2) "
-        "FROM delivery WHERE row > ?1 ORDER BY row",
+    [PAGE_AGED] = "SELECT row, payload, id, created, due IS NOT NULL AND "
+                  "(attempts > 0 OR last_status <> 0 OR last_error IS NOT NULL OR due < ?2) "
+                  "FROM delivery WHERE row > ?1 ORDER BY row",
     [NEXT_DELIVERY] = "SELECT row FROM delivery NOT INDEXED WHERE row > ?1 ORDER BY row LIMIT 1",
     [NEXT_PAYLOAD] = "SELECT row FROM payload NOT INDEXED WHERE row > ?1 ORDER BY row LIMIT 1",
     /* Rows stand in the order of acceptance. */
