@@ -10,9 +10,10 @@
 #include "charset.h"
 #include "words.h"
 
-#define SECTIONS_MAX 1000 /* of a continued parameter; what comes after is not read */
-#define CHARSET_MAX  64
-#define COMMENT_MAX  1000 /* bytes; a longer one is none */
+#define SECTIONS_MAX  1000 /* of a continued parameter; what comes after is not read */
+#define CHARSET_MAX   64
+#define COMMENT_MAX   1000 /* bytes; a longer one is none, so that looking for its end costs little */
+#define COMMENT_DEPTH 8
 
 /* One `name=value`, where it stands. */
 struct param {
@@ -50,7 +51,7 @@ static size_t skip_cfws(const char *value, size_t size, size_t at)
                 depth++;
             else if (value[end] == ')')
                 depth--;
-        } while (++end < size && depth > 0 && end - at < COMMENT_MAX);
+        } while (++end < size && depth > 0 && depth < COMMENT_DEPTH && end - at < COMMENT_MAX);
         if (depth > 0)
             return at;
         at = end;
