@@ -19,12 +19,18 @@ static const struct command commands[] = {
     {"config", "print an example configuration that documents every option", cli_config},
     {"init", "write a configuration, rules and tests to begin with", cli_init},
     {"import", "turn another service's aliases and rules into rules", cli_import},
+    {"log", "follow the log of a message, a sender or a destination", cli_log},
     {"payload", "print the JSON that a webhook is sent for a message", cli_payload},
+    {"health", "say whether the server is ready, for a container or a script", cli_health},
+    {"history", "list what was accepted, refused, delivered and failed, and send it again",
+     cli_history},
     {"queue", "list, show, retry, drop or save what waits or has failed", cli_queue},
+    {"reload", "load configuration and rules again, and say what came of it", cli_reload},
     {"route", "show which rules see a message, and where it goes", cli_route},
     {"test", "run the rules' tests", cli_test},
     {"send", "send a sample message through the rules to its destinations", cli_send},
     {"sink", "receive webhooks and print them, to try things out", cli_sink},
+    {"status", "show on one screen how the server is", cli_status},
     {"version", "print the versions of mxhook and its libraries", cli_version},
 };
 

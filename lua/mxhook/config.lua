@@ -161,6 +161,11 @@ function config.load(path, text, machine)
     fill_defaults(result, machine)
     local ok, why = readers.finish_listeners(result)
     if not ok then complain(line_of("listen", assigned), "listen", why) end
+    ok, why = readers.finish_admin(result)
+    if not ok then
+      local line = line_of("admin", assigned)
+      complain(line_of_key(lines, "admin", "listen", line), "admin.listen", why)
+    end
     local name
     ok, name, why = readers.finish_forward(result)
     if not ok then

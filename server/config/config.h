@@ -42,8 +42,9 @@ struct listen_address {
     int port;       /* 0: the kernel picks one, which the log names */
     enum listen_tls tls; /* the rest: of smtp.listen only */
     enum listen_auth auth;
-    bool lmtp;  /* LMTP (RFC 2033), not SMTP */
-    bool proxy; /* each connection begins with a PROXY header */
+    bool lmtp;      /* LMTP (RFC 2033), not SMTP */
+    bool proxy;     /* each connection begins with a PROXY header */
+    bool own_group; /* a Unix-domain socket's file is for its owner and group only */
 };
 
 struct user {
@@ -113,6 +114,15 @@ struct spool_config {
     int64_t max_age_ms;     /* a delivery that has waited longer is given up */
     uint64_t max_size;      /* bytes of all that is in it; 0: no limit */
     uint64_t min_free;      /* bytes of the file system that new mail must leave */
+};
+
+enum history_bodies { HISTORY_BODIES_NONE, HISTORY_BODIES_FAILED, HISTORY_BODIES_ALL };
+
+struct history_config {
+    int64_t keep_ms;   /* 0: there is no history */
+    uint64_t max_size; /* bytes of its file */
+    enum history_bodies bodies;
+    bool subjects; /* are kept */
 };
 
 /* How often, and when, a delivery is attempted that says nothing else. */
@@ -195,6 +205,31 @@ struct confine_config {
     size_t read_count, write_count;
 };
 
+/* What somebody may do in the admin room: each what those before may, too. */
+enum admin_role {
+    ADMIN_NOBODY,
+    ADMIN_VIEW,    /* figures, lists; nothing of a message's content */
+    ADMIN_READ,    /* also messages and payloads */
+    ADMIN_OPERATE, /* also changes */
+};
+
+struct admin_login {
+    char *name;
+    char *
+        secret; /* a user's: a hash of crypt(5); a token's: itself, or a reference (deliver/reference.h) */
+    enum admin_role role;
+    bool token;
+};
+
+struct admin_config {
+    struct listen_address *listen;
+    size_t listen_count; /* 0: there is no admin room */
+    struct admin_login *logins;
+    size_t login_count;
+    char **hosts; /* names that a Host header may have, in lower case */
+    size_t host_count;
+};
+
 struct config {
     struct arena *arena; /* owns every string and list here */
     char *path;          /* the file, as given */
@@ -207,6 +242,8 @@ struct config {
     struct access_config access;
     struct rules_config rules;
     struct spool_config spool;
+    struct history_config history;
+    struct admin_config admin;
     struct deliver_config deliver;
     struct forward_config forward;
     struct dns_config dns;

@@ -150,6 +150,53 @@ static void read_tls(lua_State *L, struct tls_config *tls)
     lua_pop(L, 1);
 }
 
+/* A list has a name, its role, its secret, the next name, and so on. */
+static size_t login_count(lua_State *L, const char *option)
+{
+    lua_getfield(L, 1, option);
+    size_t count = lua_isnil(L, -1) ? 0 : lua_objlen(L, -1) / 3;
+    lua_pop(L, 1);
+    return count;
+}
+
+static void read_logins(lua_State *L, const char *option, bool token, struct admin_config *admin)
+{
+    size_t count = login_count(L, option);
+    lua_getfield(L, 1, option);
+    for (size_t i = 0; i < count; i++) {
+        struct admin_login *login = &admin->logins[admin->login_count++];
+        *login = (struct admin_login){.token = token};
+        login->name = copy(L, item(L, 3 * i));
+        login->role = (enum admin_role)atoi(item(L, 3 * i + 1));
+        login->secret = copy(L, item(L, 3 * i + 2));
+    }
+    lua_pop(L, 1);
+}
+
+static void read_admin(lua_State *L, struct admin_config *admin)
+{
+    lua_getfield(L, 1, "admin.listen");
+    bool any = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (any)
+        read_addresses(L, "admin.listen", &admin->listen, &admin->listen_count);
+    for (size_t i = 0; i < admin->listen_count; i++)
+        admin->listen[i].own_group = true;
+    size_t logins = login_count(L, "admin.users") + login_count(L, "admin.tokens");
+    admin->logins = check_memory(L, arena_alloc(arena_of(L), (logins + 1) * sizeof *admin->logins));
+    read_logins(L, "admin.users", false, admin);
+    read_logins(L, "admin.tokens", true, admin);
+    lua_getfield(L, 1, "admin.hosts");
+    any = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (!any)
+        return;
+    admin->hosts = list(L, "admin.hosts", sizeof *admin->hosts, &admin->host_count);
+    for (size_t i = 0; i < admin->host_count; i++)
+        admin->hosts[i] = copy(L, item(L, i));
+    lua_pop(L, 1);
+}
+
 static void read_smtp(lua_State *L, struct smtp_config *smtp)
 {
     read_addresses(L, "listen", &smtp->listen, &smtp->listen_count);
@@ -350,6 +397,11 @@ int config_read_values(lua_State *L)
     config->spool.max_age_ms = number(L, "spool.max_age");
     config->spool.max_size = (uint64_t)number(L, "spool.max_size");
     config->spool.min_free = (uint64_t)number(L, "spool.min_free");
+    config->history.keep_ms = number(L, "history.keep");
+    config->history.max_size = (uint64_t)number(L, "history.max_size");
+    config->history.bodies = (enum history_bodies)number(L, "history.bodies");
+    config->history.subjects = boolean(L, "history.subjects");
+    read_admin(L, &config->admin);
     read_deliver(L, &config->deliver);
     read_forward(L, config);
     read_dns(L, &config->dns);

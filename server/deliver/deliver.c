@@ -213,6 +213,9 @@ static void pump(struct deliver *d);
 static void attempt_ended(void *context, struct delivery *delivery,
                           const struct attempt_result *result)
 {
+    static const enum history_state states[] = {[OUTCOME_DELIVERED] = HISTORY_DELIVERED,
+                                                [OUTCOME_RETRY] = HISTORY_WAITING,
+                                                [OUTCOME_FAILED] = HISTORY_FAILED};
     struct flight *flight = context;
     struct deliver *d = flight->deliver;
     struct job_end end = {.verdict = verdict_of(result),
@@ -228,7 +231,7 @@ static void attempt_ended(void *context, struct delivery *delivery,
     report_note(delivery, result);
     enum outcome outcome = decide(d, delivery, result, &end, &pause_ms);
     report_log(delivery, result, outcome, pause_ms);
-    observe_attempt(delivery, result, outcome);
+    observe_attempt(delivery, result, states[outcome]);
     int64_t gone_ms = take_changes(d, result->error);
     hand_back(d, delivery, outcome, pause_ms, gone_ms);
     bool low = schedule_room(d->schedule).low;
