@@ -13,6 +13,8 @@ static void set_failure(struct reply *reply, int code)
 {
     if (code == -ENOSPC || code == -EDQUOT)
         reply_set(reply, 452, "4.3.1", "Insufficient system storage, try again later");
+    else if (code == -EFBIG)
+        reply_set(reply, 552, "5.3.4", "Its contents take too many times its size");
     else
         reply_set(reply, 451, "4.3.0", "Temporary failure here, try again later");
 }

@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/domain.h"
 #include "deliver/srs.h"
 #include "mail/original.h"
 #include "mail/payload.h"
 #include "mail/trace.h"
+#include "rules/ruleset.h"
 
 /* ---- Checks ---- */
 
@@ -37,23 +39,62 @@ static void refuse(struct verdict *verdict, const char *enhanced, const char *te
     verdict->text = text;
 }
 
-static struct spill *new_body(const struct outgoing *o, const char *suffix)
+static uint64_t size_limit(const struct outgoing *o)
+{
+    return OUTGOING_TIMES * spill_size(o->message->data) +
+           (uint64_t)OUTGOING_MORE * o->transaction->envelope.recipient_count;
+}
+
+/* Does the file system keep what it must (spool.min_free), with `more` bytes less? */
+static bool has_room(const struct outgoing *o, uint64_t more)
+{
+    struct statvfs disk;
+    if (!o->spool || statvfs(spool_scratch_directory(o->spool), &disk) != 0)
+        return true; /* writing will tell */
+    return (uint64_t)disk.f_bavail * disk.f_frsize >= o->config->spool.min_free + more;
+}
+
+/* A body that is about to be written; about `expected` bytes. */
+static int new_body(const struct outgoing *o, const char *suffix, uint64_t expected,
+                    struct spill **out)
 {
     char name[ID_SIZE + 32];
     snprintf(name, sizeof name, "%s.%s", o->transaction->id, suffix);
-    return o->spool ? spool_new_body(o->spool, name) : spill_new(o->directory, NULL);
+    *out = NULL;
+    if (!has_room(o, expected))
+        return -ENOSPC;
+    *out = o->spool ? spool_new_body(o->spool, name) : spill_new(o->directory, NULL);
+    if (!*out)
+        return -ENOMEM;
+    spill_bound(*out, o->in_memory < OUTGOING_MEMORY ? SPILL_THRESHOLD : 0,
+                size_limit(o) - o->size);
+    return 0;
+}
+
+/* It is whole: it counts, and is made durable. */
+static int end_body(struct outgoing *o, struct spill *body)
+{
+    o->size += spill_size(body);
+    o->in_memory += spill_memory(body) ? spill_size(body) : 0;
+    return spill_sync(body);
+}
+
+static void add_scan(const struct outgoing *o, struct receiver *receiver)
+{
+    receiver->scans = o->config->scan.url_count > 0;
+    receiver->scan = o->transaction->envelope.scan;
 }
 
 static int prepare_original(struct outgoing *o)
 {
     bool changed = false;
-    o->original = new_body(o, "mail");
-    if (!o->original)
-        return -ENOMEM;
-    struct receiver receiver = {.hostname = o->config->hostname,
-                                .scans = o->config->scan.url_count > 0,
-                                .scan = o->transaction->envelope.scan};
-    int code = original_write(o->message, &receiver, o->original, &changed);
+    struct receiver receiver = {.hostname = o->config->hostname};
+    add_scan(o, &receiver);
+    int code = new_body(o, "mail", spill_size(o->message->data), &o->original);
+    if (code == 0)
+        code = original_write(o->message, &receiver, o->original, &changed);
+    if (code == 0)
+        o->size += spill_size(o->original);
     if (code != 0 || !changed || !original_is_binary(o->message))
         return code;
     for (size_t i = 0; i < o->transaction->envelope.recipient_count; i++)
@@ -78,22 +119,42 @@ int outgoing_check(struct outgoing *o)
 
 /* What all recipients share stands once, in a tail of its own; for one recipient head and tail are
  * one piece. *tail is NULL then. */
-static int render_tail(const struct outgoing *o, struct spill **tail)
+static int render_tail(struct outgoing *o, struct spill **tail)
 {
     *tail = NULL;
     if (count_recipients(o, false) < 2)
         return 0;
-    *tail = new_body(o, "tail");
-    if (!*tail)
-        return -ENOMEM;
-    int code = payload_write_tail(o->message, &o->transaction->envelope, *tail);
-    return code == 0 ? spill_sync(*tail) : code;
+    int code = new_body(o, "tail", 2 * spill_size(o->message->data), tail);
+    if (code == 0)
+        code = payload_write_tail(o->message, &o->transaction->envelope, *tail);
+    return code == 0 ? end_body(o, *tail) : code;
+}
+
+/* A list of headers that no rule changed is made when it is needed, for one recipient at a time. */
+static int write_head(const struct outgoing *o, size_t index, struct spill *head)
+{
+    const struct transaction *t = o->transaction;
+    const struct verdict *verdict = o->verdicts[index];
+    if (verdict->reshaped || !o->spool)
+        return payload_write_head(&verdict->headers, head);
+    struct header_list headers = {0};
+    struct receiver receiver = ruleset_receiver(t->rules, o->config->hostname);
+    add_scan(o, &receiver);
+    struct arena *arena = arena_new();
+    int code = arena ? payload_headers(o->message, &t->envelope, t->envelope.recipients[index],
+                                       &receiver, arena, &headers)
+                     : -ENOMEM;
+    if (code == 0)
+        code = payload_write_head(&headers, head);
+    header_list_free(&headers);
+    arena_free(arena);
+    return code;
 }
 
 static int write_json(const struct outgoing *o, size_t index, struct spill *tail,
                       struct spill *head)
 {
-    int code = payload_write_head(&o->verdicts[index]->headers, head);
+    int code = write_head(o, index, head);
     return code == 0 && !tail ? payload_write_tail(o->message, &o->transaction->envelope, head)
                               : code;
 }
@@ -112,17 +173,17 @@ static void discard_body(struct spill *spill)
 }
 
 /* One recipient's: JSON, or the mail. `tail` is NULL for none. */
-static int render_payload(const struct outgoing *o, size_t index, bool mail, struct spill *tail,
+static int render_payload(struct outgoing *o, size_t index, bool mail, struct spill *tail,
                           struct payload **out)
 {
     char suffix[32];
     snprintf(suffix, sizeof suffix, "%s%zu", mail ? "mail" : "", index + 1);
-    struct spill *head = new_body(o, suffix);
-    int code = !head  ? -ENOMEM
-               : mail ? write_trace(o, index, head)
-                      : write_json(o, index, tail, head);
+    struct spill *head;
+    int code = new_body(o, suffix, 0, &head);
     if (code == 0)
-        code = spill_sync(head);
+        code = mail ? write_trace(o, index, head) : write_json(o, index, tail, head);
+    if (code == 0)
+        code = end_body(o, head);
     if (code == 0) {
         *out = payload_new(head, tail);
         if (*out && tail)

@@ -17,6 +17,12 @@
 #include "spool/spool.h"
 #include "transaction.h"
 
+/* What is rendered of a message takes no more than OUTGOING_TIMES its size and OUTGOING_MORE for each
+ * recipient: bytes that JSON has longer forms for are no way to fill a disk. */
+#define OUTGOING_TIMES  4u
+#define OUTGOING_MORE   (2u << 20)
+#define OUTGOING_MEMORY (16u << 20) /* bytes of a message that are held in memory; then in files */
+
 struct outgoing {
     const struct config *config;
     const struct transaction *transaction;
@@ -25,12 +31,14 @@ struct outgoing {
     const struct spool *spool; /* who will store it; NULL: nobody, and files are unlinked at once */
     const char *directory;     /* for those files */
     struct delivery *deliveries; /* out: linked by next */
-    struct spill *original; /* outgoing's own: the message as it is forwarded; NULL: to nobody */
-    bool kept;              /* outgoing's own: deliveries have it */
+    struct spill *original;   /* outgoing's own: the message as it is forwarded; NULL: to nobody */
+    bool kept;                /* outgoing's own: deliveries have it */
+    uint64_t size, in_memory; /* outgoing's own: of what was rendered so far */
 };
 
 /* Makes a reject of each verdict whose mail cannot be forwarded, and prepares the original where
- * any can. 0 or a negative errno. */
+ * any can. 0 or a negative errno: -ENOSPC where spool.min_free would not be left, -EFBIG past the
+ * limits above; so does outgoing_make(). */
 int outgoing_check(struct outgoing *outgoing);
 /* Makes the deliveries of all verdicts to deliver. 0, or a negative errno and no deliveries. */
 int outgoing_make(struct outgoing *outgoing);

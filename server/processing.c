@@ -74,13 +74,17 @@ static int run_rules_for(struct processing *p, size_t state, size_t index)
 {
     struct transaction *t = p->transaction;
     struct header_list headers = {0};
-    struct rules_input input = {p->message, t,        t->envelope.recipients[index],
-                                &headers,   p->trace, p->trace_context};
+    struct rules_input input = {
+        p->message, t, t->envelope.recipients[index], &headers, p->trace, p->trace_context, 0};
     struct receiver receiver = processing_receiver(p);
     int code = payload_headers(p->message, &t->envelope, input.recipient, &receiver,
                                p->message->arena, &headers);
+    for (size_t i = 0; i < index; i++)
+        input.reshaped_before += p->verdicts[i]->reshaped_bytes;
     if (code == 0)
         code = ruleset_run(t->rules, state, &input, &p->verdicts[index]);
+    if (code == 0 && p->spool && !p->verdicts[index]->reshaped) /* outgoing.c makes it again */
+        header_list_free(&p->verdicts[index]->headers);
     header_list_free(&headers);
     return code;
 }

@@ -95,6 +95,7 @@ function headers:iter() end
 ---@field automatic "reply"|"list"|"bounce"|"report"|nil  # written by a program
 ---@field automatic_reason string?  # such as "List-Id: <a.example>"
 ---@field bounce mxhook.Bounce?  # of a delivery status notification
+---@field repairs string[]  # what was put right to read it: "mbox-line", "stray-lines", "content-types", "boundary"
 ---@field reply_text string?  # the text without what is quoted and the signature: a heuristic
 
 ---@class mxhook.Bounce

@@ -22,6 +22,7 @@ struct spill {
     char *directory; /* where a file would be; NULL: it never comes to one */
     char *name;      /* NULL: unlinked at once */
     int failed;      /* the errno that ended the writing */
+    uint64_t memory_limit, limit;
 };
 
 static struct spill *spill_alloc(void)
@@ -30,6 +31,8 @@ static struct spill *spill_alloc(void)
     if (spill) {
         atomic_init(&spill->references, 1);
         spill->fd = -1;
+        spill->memory_limit = SPILL_THRESHOLD;
+        spill->limit = UINT64_MAX;
     }
     return spill;
 }
@@ -154,7 +157,7 @@ static int reserve(struct spill *spill, size_t needed)
 
 static int append(struct spill *spill, const char *bytes, size_t size)
 {
-    if (spill->fd < 0 && spill->size + size > SPILL_THRESHOLD && spill->directory) {
+    if (spill->fd < 0 && spill->size + size > spill->memory_limit && spill->directory) {
         int code = move_to_file(spill);
         if (code != 0)
             return code;
@@ -171,10 +174,16 @@ int spill_write(struct spill *spill, const void *bytes, size_t size)
 {
     if (spill->failed || size == 0)
         return spill->failed;
-    spill->failed = append(spill, bytes, size);
+    spill->failed = size > spill->limit - spill->size ? -EFBIG : append(spill, bytes, size);
     if (spill->failed == 0)
         spill->size += size;
     return spill->failed;
+}
+
+void spill_bound(struct spill *spill, uint64_t memory, uint64_t total)
+{
+    spill->memory_limit = memory;
+    spill->limit = total;
 }
 
 int spill_sync(struct spill *spill)

@@ -42,6 +42,10 @@ void spill_free(struct spill *spill);
  * written. */
 int spill_write(struct spill *spill, const void *bytes, size_t size);
 
+/* From now on it goes to its file past `memory` bytes, instead of SPILL_THRESHOLD, and takes no more than
+ * `total`: then spill_write() returns -EFBIG. Before anything is written. */
+void spill_bound(struct spill *spill, uint64_t memory, uint64_t total);
+
 /* Removes a named file from its folder, for one that is not wanted after all; nothing where there is
  * none. The bytes stay readable until spill_free(). */
 void spill_unlink(struct spill *spill);

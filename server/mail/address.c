@@ -21,6 +21,8 @@ struct scan {
     const char *text, *end;
     const char *last_quote, *last_semicolon, *last_word; /* past the last of each */
     const char *charset;                                 /* of raw 8-bit text: charset_guess()'s */
+    bool no_quotes;                                      /* one was never closed */
+    bool at_sign;                                        /* there is one in `bare` */
     bool no_comments;                                    /* one was never closed */
     bool decoded;         /* the text comes out of an encoded word or quotes */
     bool angles;          /* the entry has an address in angle brackets */
@@ -357,6 +359,7 @@ static int end_entry(struct scan *scan)
     if (status == 0 && !found && !scan->angles && words)
         status = end_phrase(scan);
     scan->phrase.size = scan->bare.size = scan->comment.size = 0;
+    scan->at_sign = false;
     scan->angles = false;
     return status;
 }
@@ -377,6 +380,7 @@ static int add_angle(struct scan *scan, const char *text, size_t size)
     if (status == 0)
         status = append(scan, name, email);
     scan->phrase.size = scan->bare.size = scan->comment.size = 0;
+    scan->at_sign = false;
     scan->angles = true;
     return status;
 }
@@ -474,6 +478,7 @@ static int append_plain(struct scan *scan, char c)
 {
     struct buffer *phrase = &scan->phrase;
     char kept = is_space(c) ? ' ' : c;
+    scan->at_sign = scan->at_sign || c == '@';
     int status = 0;
     if (kept != ' ' || (phrase->size > 0 && phrase->bytes[phrase->size - 1] != ' '))
         status = buffer_append_byte(phrase, kept);
@@ -492,15 +497,15 @@ static bool ends_group_name(const struct scan *scan, const char *colon)
     const char *next = colon + 1;
     while (next < scan->end && is_space(*next))
         next++;
-    bool address = scan->bare.size > 0 && memchr(scan->bare.bytes, '@', scan->bare.size);
-    return !address && !scan->angles &&
+    return !scan->at_sign && !scan->angles &&
            (colon < scan->last_semicolon || next == scan->end || *next == ',');
 }
 
 /* Reads what begins at `at`; where it ends is returned, or NULL for -ENOMEM. */
 static const char *read_quoted(struct scan *scan, const char *at)
 {
-    const char *end = quote_end(scan, at);
+    const char *end = scan->no_quotes ? NULL : quote_end(scan, at);
+    scan->no_quotes = !end;
     if (!end)
         return append_plain(scan, ' ') == 0 ? at + 1 : NULL;
     if (append_inside(&scan->phrase, at + 1, end) != 0 ||

@@ -51,3 +51,47 @@ size_t base64_decode_fours(const char *bytes, size_t size, char *out, size_t *go
         used = line_end;
     }
 }
+
+size_t base64_stream_end(struct base64_stream *stream, char *out)
+{
+    size_t got = stream->count > 1 ? stream->count - 1 : 0;
+    unsigned bits = stream->bits << 6 * (4 - stream->count);
+    if (got > 0)
+        out[0] = (char)(bits >> 16);
+    if (got > 1)
+        out[1] = (char)(bits >> 8);
+    *stream = (struct base64_stream){0};
+    return got;
+}
+
+static size_t add_letter(struct base64_stream *stream, uint8_t value, char *out)
+{
+    stream->bits = stream->bits << 6 | value;
+    if (++stream->count < 4)
+        return 0;
+    out[0] = (char)(stream->bits >> 16);
+    out[1] = (char)(stream->bits >> 8);
+    out[2] = (char)stream->bits;
+    *stream = (struct base64_stream){0};
+    return 3;
+}
+
+size_t base64_stream_write(struct base64_stream *stream, const char *bytes, size_t size, char *out)
+{
+    size_t total = 0;
+    for (size_t at = 0; at < size;) {
+        size_t got = 0;
+        if (stream->count == 0) {
+            at += base64_decode_fours(bytes + at, size - at, out + total, &got);
+            total += got;
+            if (at == size)
+                break;
+        }
+        uint8_t byte = (uint8_t)bytes[at++];
+        if (byte == '=')
+            total += base64_stream_end(stream, out + total);
+        else if (!(values[byte] & NO))
+            total += add_letter(stream, values[byte], out + total);
+    }
+    return total;
+}

@@ -3,87 +3,16 @@
 #include <gmime/gmime.h>
 #include <string.h>
 
-#include "base64.h"
 #include "charset.h"
 #include "message.h"
+#include "transfer.h"
 
-#define READ_SIZE (12u * 1024u) /* encoded bytes at once: what they decode to fits a piece */
+#define READ_SIZE (6u * 1024u) /* encoded bytes at once */
 
 /* --- Transfer encoding --- */
 
-struct decoder {
-    GMimeEncoding encoding;
-    bool plain;    /* nothing to decode */
-    bool header;   /* before the "begin" line of uuencode */
-    char line[64]; /* the beginning of the current line, there */
-    size_t line_size;
-};
-
-static void decoder_init(struct decoder *decoder, int encoding)
-{
-    decoder->plain = encoding != GMIME_CONTENT_ENCODING_BASE64 &&
-                     encoding != GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE &&
-                     encoding != GMIME_CONTENT_ENCODING_UUENCODE;
-    decoder->header = encoding == GMIME_CONTENT_ENCODING_UUENCODE;
-    decoder->line_size = 0;
-    g_mime_encoding_init_decode(&decoder->encoding, (GMimeContentEncoding)encoding);
-}
-
-/* Uuencode begins after its "begin" line: how many of these bytes are before. */
-static size_t pass_begin(struct decoder *decoder, const char *bytes, size_t size)
-{
-    size_t at = 0;
-    while (at < size && decoder->header) {
-        char c = bytes[at++];
-        if (c == '\n') {
-            decoder->header = decoder->line_size < 6 || memcmp(decoder->line, "begin ", 6) != 0;
-            decoder->line_size = 0;
-        } else if (decoder->line_size < sizeof decoder->line) {
-            decoder->line[decoder->line_size++] = c;
-        }
-    }
-    if (!decoder->header)
-        decoder->encoding.state |= GMIME_UUDECODE_STATE_BEGIN;
-    return at;
-}
-
-/* GMime takes a CR for the length of a line. */
-static size_t without_cr(const char *bytes, size_t size, char *out)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < size; i++)
-        if (bytes[i] != '\r')
-            out[kept++] = bytes[i];
-    return kept;
-}
-
-/* GMime takes each letter by itself, which takes twice as long, so it gets only the lines that are
- * not whole fours. Between fours its state is 0, and what it has saved does not count. */
-static size_t decode_base64(GMimeEncoding *encoding, const char *bytes, size_t size, char *out)
-{
-    size_t total = 0;
-    while (size > 0) {
-        size_t got = 0;
-        size_t used = encoding->state == 0 ? base64_decode_fours(bytes, size, out, &got) : 0;
-        bytes += used;
-        size -= used;
-        total += got;
-        out += got;
-        if (size == 0)
-            break;
-        const char *end = memchr(bytes, '\n', size);
-        used = end ? (size_t)(end - bytes) + 1 : size;
-        got = g_mime_encoding_step(encoding, bytes, used, out);
-        bytes += used;
-        size -= used;
-        total += got;
-        out += got;
-    }
-    return total;
-}
-
 struct decoding {
-    struct decoder decoder;
+    struct transfer transfer;
     bytes_sink sink;
     void *context;
 };
@@ -91,32 +20,15 @@ struct decoding {
 static int decode(void *context, const char *bytes, size_t size)
 {
     struct decoding *decoding = context;
-    struct decoder *decoder = &decoding->decoder;
-    char out[READ_SIZE + 256], lines[READ_SIZE];
-    if (decoder->header) {
-        size_t skip = pass_begin(decoder, bytes, size);
-        bytes += skip;
-        size -= skip;
-    }
-    if (decoder->encoding.encoding == GMIME_CONTENT_ENCODING_UUENCODE) {
-        size = without_cr(bytes, size, lines);
-        bytes = lines;
-    }
-    size_t got = 0;
-    if (decoder->encoding.encoding == GMIME_CONTENT_ENCODING_BASE64)
-        got = decode_base64(&decoder->encoding, bytes, size, out);
-    else if (size > 0)
-        got = g_mime_encoding_step(&decoder->encoding, bytes, size, out);
+    char out[TRANSFER_ROOM(READ_SIZE)];
+    size_t got = transfer_write(&decoding->transfer, bytes, size, out);
     return got > 0 ? decoding->sink(decoding->context, out, got) : 0;
 }
 
 static int decode_end(struct decoding *decoding)
 {
-    char out[256];
-    GMimeEncoding *encoding = &decoding->decoder.encoding;
-    /* Base64 without padding: its last bytes are still to come. After an end it does nothing. */
-    bool base64 = encoding->encoding == GMIME_CONTENT_ENCODING_BASE64;
-    size_t got = g_mime_encoding_flush(encoding, "=", base64, out);
+    char out[TRANSFER_ROOM(0)];
+    size_t got = transfer_end(&decoding->transfer, out);
     return got > 0 ? decoding->sink(decoding->context, out, got) : 0;
 }
 
@@ -144,24 +56,21 @@ static int read_raw(const struct message *message, const struct part *part, byte
     return status;
 }
 
-/* Is there a "begin" line at all? Without one nothing is uuencoded, whatever the header says. */
-static int find_begin(void *decoder, const char *bytes, size_t size)
+static int look_for_begin(void *search, const char *bytes, size_t size)
 {
-    pass_begin(decoder, bytes, size);
+    uu_search(search, bytes, size);
     return 0;
 }
 
-static int choose_decoder(const struct message *message, const struct part *part,
-                          struct decoder *decoder)
+/* Uuencode says where it begins, mostly: that is looked for first. */
+static int choose_transfer(const struct message *message, const struct part *part,
+                           struct transfer *transfer)
 {
+    struct uu_search search = {0};
     int status = 0;
-    decoder_init(decoder, part->encoding);
-    if (decoder->header) {
-        struct decoder trial = *decoder;
-        status = read_raw(message, part, find_begin, &trial);
-        if (trial.header)
-            decoder_init(decoder, GMIME_CONTENT_ENCODING_BINARY);
-    }
+    if (part->encoding == GMIME_CONTENT_ENCODING_UUENCODE)
+        status = read_raw(message, part, look_for_begin, &search);
+    transfer_init(transfer, part->encoding, uu_found(&search));
     return status;
 }
 
@@ -169,8 +78,8 @@ int part_read_content(const struct message *message, const struct part *part, by
                       void *context)
 {
     struct decoding decoding = {.sink = sink, .context = context};
-    int status = choose_decoder(message, part, &decoding.decoder);
-    if (status == 0 && decoding.decoder.plain)
+    int status = choose_transfer(message, part, &decoding.transfer);
+    if (status == 0 && decoding.transfer.kind == TRANSFER_PLAIN)
         return read_raw(message, part, sink, context);
     if (status == 0)
         status = read_raw(message, part, decode, &decoding);

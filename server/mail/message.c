@@ -8,17 +8,23 @@
 #include "address.h"
 #include "buffer.h"
 #include "charset.h"
+#include "date.h"
 #include "fields.h"
 #include "role.h"
 #include "structure.h"
 #include "utf8.h"
 #include "words.h"
 
-#define DATE_MAX_SIZE 512
-
 void message_init(void)
 {
     g_mime_init();
+}
+
+const char *message_repair_name(unsigned index)
+{
+    static const char *const names[REPAIRS] = {"mbox-line", "stray-lines", "content-types",
+                                               "boundary"};
+    return names[index];
 }
 
 /* Nothing to unfold or decode. */
@@ -146,18 +152,6 @@ static int bare_message_id(struct message *message)
     return size && !message->message_id ? -ENOMEM : 0;
 }
 
-static int64_t read_timestamp(const char *date, int64_t received_seconds)
-{
-    /* GMime makes a list of the words of a date; no date is this long. */
-    bool readable = date && strlen(date) <= DATE_MAX_SIZE;
-    GDateTime *time = readable ? g_mime_utils_header_decode_date(date) : NULL;
-    if (!time)
-        return received_seconds;
-    int64_t seconds = g_date_time_to_unix(time);
-    g_date_time_unref(time);
-    return seconds;
-}
-
 static int read_fields(struct message *message, int64_t received_seconds)
 {
     int status = first_value(message, "Subject", &message->subject);
@@ -169,7 +163,8 @@ static int read_fields(struct message *message, int64_t received_seconds)
         status = first_value(message, "Date", &message->date);
     if (!message->subject)
         message->subject = "";
-    message->timestamp = read_timestamp(message->date, received_seconds);
+    if (!message->date || !date_read(message->date, &message->timestamp))
+        message->timestamp = received_seconds;
     return status;
 }
 
@@ -200,6 +195,7 @@ int message_parse(struct spill *data, int64_t received_seconds, struct message *
     *message = (struct message){.arena = arena, .data = spill_ref(data)};
     int status = structure_find(data, arena, &structure);
     message->too_large = structure.too_large;
+    message->repairs = structure.repairs;
     if (status == 0)
         status = read_headers(message, &structure);
     if (status == 0)

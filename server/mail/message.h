@@ -58,6 +58,18 @@ struct part {
     uint64_t start, end; /* where the encoded content stands in the message's spill */
 };
 
+/* What was put right to read a message: other programs may read it otherwise. */
+enum repair {
+    REPAIR_MBOX_LINE = 1,     /* a "From x" line in front was passed over */
+    REPAIR_STRAY_LINES = 2,   /* lines among header fields that are none were passed over */
+    REPAIR_CONTENT_TYPES = 4, /* of several Content-Type fields one was chosen */
+    REPAIR_BOUNDARY = 8,      /* the boundary that stands there is not the one that was declared */
+};
+#define REPAIRS 4
+
+/* The name of repair 1 << index, as rules see it: "mbox-line". */
+const char *message_repair_name(unsigned index);
+
 struct message {
     struct arena *arena;        /* owns every string and array here */
     struct spill *data;         /* a reference */
@@ -69,6 +81,7 @@ struct message {
     int64_t timestamp;      /* seconds, from Date, or of receipt */
     struct part *parts;     /* in the order of the message */
     size_t part_count;
+    unsigned repairs; /* of enum repair */
     bool too_large; /* its header is over a limit of fields.h, and read up to that: to be refused */
 };
 

@@ -10,8 +10,10 @@
 #include "charset.h"
 #include "words.h"
 
-#define SECTIONS_MAX 1000 /* of a continued parameter; what comes after is not read */
-#define CHARSET_MAX  64
+#define SECTIONS_MAX  1000 /* of a continued parameter; what comes after is not read */
+#define CHARSET_MAX   64
+#define COMMENT_MAX   1000 /* bytes; a longer one is none, so that looking for its end costs little */
+#define COMMENT_DEPTH 8
 
 /* One `name=value`, where it stands. */
 struct param {
@@ -32,6 +34,41 @@ static size_t skip_spaces(const char *value, size_t size, size_t at)
     return at;
 }
 
+/* White space and comments (RFC 822 section 3.1.4), which can nest; a "(" that is never closed is
+ * none. */
+static size_t skip_cfws(const char *value, size_t size, size_t at)
+{
+    for (;;) {
+        at = skip_spaces(value, size, at);
+        if (at == size || value[at] != '(')
+            return at;
+        size_t end = at;
+        unsigned depth = 0;
+        do {
+            if (value[end] == '\\' && end + 1 < size)
+                end++;
+            else if (value[end] == '(')
+                depth++;
+            else if (value[end] == ')')
+                depth--;
+        } while (++end < size && depth > 0 && depth < COMMENT_DEPTH && end - at < COMMENT_MAX);
+        if (depth > 0)
+            return at;
+        at = end;
+    }
+}
+
+/* A token without quotes, and a comment behind it: where the token ends. What has more words is a
+ * file name in need of quotes, "Report (1).pdf". */
+static size_t token_end(const char *value, size_t begin, size_t end)
+{
+    size_t token = begin;
+    while (token < end && !is_space(value[token]) && value[token] != '(')
+        token++;
+    bool comment = token > begin && token < end && is_space(value[token]);
+    return comment && skip_cfws(value, end, token) == end ? token : end;
+}
+
 /* Past the quoted string whose content begins at `at`; where the content ends is in *end. */
 static size_t skip_quoted(const char *value, size_t size, size_t at, size_t *end)
 {
@@ -45,8 +82,10 @@ static size_t skip_quoted(const char *value, size_t size, size_t at, size_t *end
 static bool param_next(const char *value, size_t size, size_t *at, struct param *param)
 {
     for (;;) {
-        while (*at < size && !is_token(value[*at]))
-            ++*at;
+        while (*at < size && !is_token(value[*at])) {
+            size_t next = skip_cfws(value, size, *at);
+            *at = next > *at ? next : *at + 1;
+        }
         if (*at == size)
             return false;
         size_t name = *at;
@@ -54,9 +93,9 @@ static bool param_next(const char *value, size_t size, size_t *at, struct param 
             ++*at;
         param->name = value + name;
         param->name_size = *at - name;
-        size_t equals = skip_spaces(value, size, *at);
+        size_t equals = skip_cfws(value, size, *at);
         if (equals < size && value[equals] == '=') {
-            *at = skip_spaces(value, size, equals + 1);
+            *at = skip_cfws(value, size, equals + 1);
             break;
         }
     }
@@ -71,6 +110,7 @@ static bool param_next(const char *value, size_t size, size_t *at, struct param 
         *at = end;
         while (end > begin && is_space(value[end - 1]))
             end--;
+        end = token_end(value, begin, end);
     }
     param->value = value + begin;
     param->value_size = end - begin;
@@ -254,16 +294,18 @@ int params_text(const char *value, size_t size, const char *name, struct buffer 
     bool plain;
     struct buffer bytes = {0};
     int status = collect(value, size, name, &bytes, charset, &plain);
+    /* An encoded word is none of RFC 2231, but stands there. */
+    bool word = bytes.size > 0 && memmem(bytes.bytes, bytes.size, "=?", 2);
     if (status == 0)
-        status = plain ? words_decode(to, bytes.bytes, bytes.size)
-                       : charset_append(to, charset, bytes.bytes, bytes.size);
+        status = plain || word ? words_decode(to, bytes.bytes, bytes.size)
+                               : charset_append(to, charset, bytes.bytes, bytes.size);
     buffer_free(&bytes);
     return status;
 }
 
 void params_token(const char *value, size_t size, char *token, size_t capacity)
 {
-    size_t at = 0, used = 0;
+    size_t at = skip_cfws(value, size, 0), used = 0;
     while (at < size && !is_token(value[at]))
         at++;
     for (; at < size && is_token(value[at]) && used < capacity - 1; at++)
@@ -273,7 +315,7 @@ void params_token(const char *value, size_t size, char *token, size_t capacity)
 
 bool params_type(const char *value, size_t size, char *type, size_t capacity)
 {
-    size_t at = skip_spaces(value, size, 0), used = 0, slash = 0;
+    size_t at = skip_cfws(value, size, 0), used = 0, slash = 0;
     for (int half = 0; half < 2; half++) {
         size_t begin = used;
         for (; at < size && is_token(value[at]) && used < capacity - 1; at++)
@@ -282,11 +324,11 @@ bool params_type(const char *value, size_t size, char *type, size_t capacity)
             return false;
         if (half == 1)
             break;
-        slash = skip_spaces(value, size, at);
+        slash = skip_cfws(value, size, at);
         if (slash == size || value[slash] != '/')
             return false;
         type[used++] = '/';
-        at = skip_spaces(value, size, slash + 1);
+        at = skip_cfws(value, size, slash + 1);
     }
     type[used] = 0;
     return true;

@@ -8,15 +8,40 @@
 #include "charset.h"
 #include "fields.h"
 #include "params.h"
+#include "words.h"
 
 #define CHARSET_MAX  64
 #define BOUNDARY_MAX 998 /* bytes; RFC 2046 allows 70, a line 998 */
 
-/* A short text into the arena, cut at a character. NUL is left out, as it is a C string. */
+/* Has it anything but blanks, of any width? */
+static bool has_letters(const struct buffer *text)
+{
+    static const char *const blanks[] = {" ",
+                                         "\t",
+                                         "\r",
+                                         "\n",
+                                         "\xC2\xA0",     /* no-break */
+                                         "\xE3\x80\x80", /* ideographic */
+                                         "\xE2\x80\x8B", /* of no width */
+                                         "\xEF\xBB\xBF"};
+    size_t at = 0, before;
+    do {
+        before = at;
+        for (size_t i = 0; i < sizeof blanks / sizeof *blanks; i++) {
+            size_t size = strlen(blanks[i]);
+            if (text->size - at >= size && memcmp(text->bytes + at, blanks[i], size) == 0)
+                at += size;
+        }
+    } while (at > before);
+    return at < text->size;
+}
+
+/* A short text into the arena, cut at a character. NUL is left out, as it is a C string; one of
+ * nothing but blanks is none. */
 static int keep_text(struct arena *arena, struct buffer *text, const char **out)
 {
     buffer_drop_nul(text);
-    size_t size = text->size;
+    size_t size = text->size > 0 && has_letters(text) ? text->size : 0;
     if (size > PART_MAX_NAME) {
         size = PART_MAX_NAME;
         while ((text->bytes[size] & 0xC0) == 0x80)
@@ -117,15 +142,21 @@ static void read_disposition(const struct field *field, struct part *part)
         part->disposition = DISPOSITION_INLINE;
 }
 
-static void read_encoding(const struct field *field, struct part *part)
+static int read_encoding(const struct field *field, struct part *part)
 {
     char token[32];
-    params_token(field->value, field->value_size, token, sizeof token);
-    part->encoding = g_mime_content_encoding_from_string(token);
+    struct buffer text = {0};
+    int status = words_decode(&text, field->value, field->value_size); /* some encode it */
+    if (status == 0 && text.size > 0) {
+        params_token(text.bytes, text.size, token, sizeof token);
+        part->encoding = g_mime_content_encoding_from_string(token);
+    }
+    buffer_free(&text);
+    return status;
 }
 
-/* The four fields that matter of a part's header; each counts where it stands first. */
-int part_header_read(const char *block, size_t size, struct arena *arena,
+/* The four fields that matter of a part's header; of the others the first counts. */
+int part_header_read(const char *block, size_t size, size_t which, struct arena *arena,
                      struct part_header *header)
 {
     struct field field, type = {0}, disposition = {0}, id = {0}, encoding = {0};
@@ -133,9 +164,10 @@ int part_header_read(const char *block, size_t size, struct arena *arena,
     for (size_t at = 0; field_next(block, size, &at, &field);) {
         if (field.name_size < 10 || (field.name[0] | 0x20) != 'c')
             continue;
-        if (!type.name && field_is(&field, "Content-Type"))
-            type = field;
-        else if (!disposition.name && field_is(&field, "Content-Disposition"))
+        if (field_is(&field, "Content-Type") && field.value_size > 0) {
+            if (header->types++ == which)
+                type = field;
+        } else if (!disposition.name && field_is(&field, "Content-Disposition"))
             disposition = field;
         else if (!id.name && field_is(&field, "Content-ID"))
             id = field;
@@ -143,8 +175,8 @@ int part_header_read(const char *block, size_t size, struct arena *arena,
             encoding = field;
     }
     if (encoding.name)
-        read_encoding(&encoding, &header->part);
-    if (disposition.name) {
+        status = read_encoding(&encoding, &header->part);
+    if (status == 0 && disposition.name) {
         read_disposition(&disposition, &header->part);
         status = read_name(arena, &disposition, "filename", header);
     }

@@ -13,11 +13,13 @@ struct part_header {
     char type[TYPE_MAX]; /* what was there before the call stays where the block has none */
     char *boundary;      /* in the arena; NULL: no multipart, or none that can be taken apart */
     size_t boundary_size;
+    size_t types;    /* Content-Type fields that say anything */
     bool has_fields; /* the block has any, of this kind or not; part_header_read() leaves it */
 };
 
-/* Reads a raw block, or the Content-* fields of one, into a header that is empty but for its type. 0 or -ENOMEM. */
-int part_header_read(const char *block, size_t size, struct arena *arena,
+/* Reads a raw block, or the Content-* fields of one, into a header that is empty but for its type. Of several Content-Type fields the one with that index
+ * counts. 0 or -ENOMEM. */
+int part_header_read(const char *block, size_t size, size_t which, struct arena *arena,
                      struct part_header *header);
 
 #endif

@@ -2,7 +2,8 @@
  * Which part is what. The first rule that fits decides:
  *
  * 1. text and html: a text/plain or text/html part that has no file name and no Content-Disposition
- *    "attachment". A disposition that nobody knows does not make a body an attachment.
+ *    "attachment". A disposition that nobody knows does not make a body an attachment. Where there
+ *    is none at all, a file name does not matter, if there is but one such part of its type.
  * 2. An attached message (message/...) is an attachment, whatever else is said of it.
  * 3. inlines: a part with Content-Disposition "inline" that is not a body text.
  * 4. inlines: a part with a Content-ID, where the message has an HTML body that can refer to it: it
@@ -37,11 +38,32 @@ static enum part_role role_of(const struct part *part)
     return PART_ATTACHMENT;
 }
 
+/* A text that is the only body is the body, also where somebody gave it a name. */
+static void take_named_body(struct message *message, const char *type, enum part_role role)
+{
+    struct part *only = NULL;
+    for (size_t i = 0; i < message->part_count; i++) {
+        struct part *part = &message->parts[i];
+        if (strcmp(part->type, type) != 0 || part->disposition == DISPOSITION_ATTACHMENT ||
+            part->end == part->start)
+            continue;
+        if (only)
+            return;
+        only = part;
+    }
+    if (only)
+        only->role = role;
+}
+
 int role_assign(struct message *message)
 {
     bool candidates = false;
     for (size_t i = 0; i < message->part_count; i++)
         message->parts[i].role = role_of(&message->parts[i]);
+    if (!message_has_role(message, PART_TEXT) && !message_has_role(message, PART_HTML)) {
+        take_named_body(message, "text/plain", PART_TEXT);
+        take_named_body(message, "text/html", PART_HTML);
+    }
     if (!message_has_role(message, PART_HTML))
         return 0;
     for (size_t i = 0; i < message->part_count; i++) {

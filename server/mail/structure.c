@@ -31,6 +31,7 @@ struct scan {
     size_t depth;
     bool in_leaf;          /* the last part is open */
     struct buffer content; /* the Content-* fields of the last header block */
+    uint64_t ahead_left;   /* bytes that may still be read ahead, to find boundaries */
 };
 
 /* A part as it is opened: where its header block begins, and whether there is a body behind it. */
@@ -168,10 +169,172 @@ static int keep_header(struct scan *scan, const struct header_reader *reader)
 {
     struct structure *found = scan->found;
     found->too_large = header_reader_is_too_large(reader);
-    found->mbox = reader->mbox;
-    found->strays = reader->strays;
+    found->repairs |= reader->mbox ? REPAIR_MBOX_LINE : 0;
     return get_bytes(scan, reader->begin, reader->end, HEADER_MAX_BYTES, &found->header,
                      &found->header_size, &found->header_memory);
+}
+
+static int read_content_fields(struct scan *scan, size_t which, struct part_header *header)
+{
+    return part_header_read(scan->content.size ? scan->content.bytes : "", scan->content.size,
+                            which, scan->arena, header);
+}
+
+/* --- Boundaries that are declared wrong --- */
+
+#define TYPES_MAX     4          /* Content-Type fields of one part that are looked at */
+#define AHEAD_AT_ONCE (1u << 20) /* bytes behind a likely boundary in which a better one may come */
+
+/* What is looked for in a body, before it is taken apart. */
+struct search {
+    struct part_header *types; /* by each of the Content-Type fields */
+    size_t count;
+    size_t exact;    /* of `types`, whose boundary came; `count`: none did */
+    size_t like;     /* whose boundary came but for dashes */
+    char text[1000]; /* how it stands there */
+    size_t text_size;
+    uint64_t like_at;
+    bool undeclared; /* none has a boundary: the body's first line may be one */
+    bool closed;     /* and it came again, as the end */
+};
+
+/* Without dashes on either side. */
+static const char *core_of(const char *text, size_t *size)
+{
+    while (*size > 0 && *text == '-') {
+        text++;
+        --*size;
+    }
+    while (*size > 0 && text[*size - 1] == '-')
+        --*size;
+    return text;
+}
+
+static bool is_end_of(const struct search *search, const char *text, size_t size)
+{
+    return search->text_size > 0 && size == search->text_size + 2 &&
+           memcmp(text, search->text, search->text_size) == 0 &&
+           memcmp(text + size - 2, "--", 2) == 0;
+}
+
+static void look_at_line(struct search *search, const char *text, size_t size)
+{
+    if (is_end_of(search, text, size)) {
+        search->closed = true;
+        return;
+    }
+    for (size_t i = 0; i < search->count; i++) {
+        const struct part_header *type = &search->types[i];
+        if (!type->boundary)
+            continue;
+        size_t own = type->boundary_size, core_size = size;
+        bool closes = size == own + 2 && memcmp(text + size - 2, "--", 2) == 0;
+        if ((size == own || closes) && memcmp(text, type->boundary, own) == 0) {
+            search->exact = i;
+            return;
+        }
+        const char *core = core_of(text, &core_size), *other = core_of(type->boundary, &own);
+        if (search->text_size == 0 && core_size == own && own > 0 &&
+            memcmp(core, other, own) == 0 && size < sizeof search->text) {
+            search->like = i;
+            search->text_size = size;
+            memcpy(search->text, text, size);
+        }
+    }
+}
+
+/* The first line of a body for which no boundary is declared, and those behind it. */
+static void look_at_undeclared(struct search *search, const char *text, size_t size, bool first)
+{
+    if (first && size < sizeof search->text && size > 0 && text[0] != '-' && !is_space(text[0])) {
+        search->text_size = size;
+        memcpy(search->text, text, size);
+    } else if (is_end_of(search, text, size)) {
+        search->closed = true;
+    }
+}
+
+/* Reads ahead; the next line is then the one it was before. */
+static int look_ahead(struct scan *scan, struct search *search)
+{
+    uint64_t begin = scan->lines.offset;
+    size_t level;
+    bool close, first = true;
+    int status = 0;
+    while (search->exact == search->count && !search->closed && scan->ahead_left > 0 &&
+           (status = lines_next(&scan->lines, &scan->line)) > 0) {
+        const struct line *line = &scan->line;
+        uint64_t size = line->size;
+        scan->ahead_left -= size < scan->ahead_left ? size : scan->ahead_left;
+        if (find_boundary(scan, &level, &close))
+            break;
+        bool dashes =
+            line->begins && size > 2 && size < LINES_WINDOW && memcmp(line->bytes, "--", 2) == 0;
+        while (size > 2 && is_space(line->bytes[size - 1]))
+            size--;
+        if (dashes && search->undeclared)
+            look_at_undeclared(search, line->bytes + 2, size - 2, first);
+        else if (dashes)
+            look_at_line(search, line->bytes + 2, size - 2);
+        first = first && line->size == line->end_size; /* empty lines come before it */
+        if (search->undeclared && !first && search->text_size == 0)
+            break;
+        if (search->text_size > 0 && search->like_at == 0)
+            search->like_at = line->offset;
+        if (!search->undeclared && search->text_size > 0 &&
+            line->offset - search->like_at > AHEAD_AT_ONCE)
+            break;
+    }
+    lines_seek(&scan->lines, begin);
+    return status < 0 ? status : 0;
+}
+
+static int take_boundary(struct scan *scan, struct part_header *header, const struct search *search)
+{
+    header->boundary = arena_strndup(scan->arena, search->text, search->text_size);
+    header->boundary_size = search->text_size;
+    scan->found->repairs |= REPAIR_BOUNDARY;
+    return header->boundary ? 0 : -ENOMEM;
+}
+
+static bool is_multipart(const struct part_header *header)
+{
+    return strncmp(header->type, "multipart/", 10) == 0;
+}
+
+/* Of several Content-Type fields the one counts whose boundary comes; else the first. A boundary with
+ * other dashes than were declared is that which stands there; where none was declared, the body's
+ * first line is one if it comes again as the end. */
+static int settle_boundary(struct scan *scan, struct entity *entity)
+{
+    struct part_header *header = &entity->header, types[TYPES_MAX];
+    struct search search = {.types = types, .count = header->types < 1 ? 1 : header->types};
+    bool boundary = header->boundary;
+    search.count = search.count < TYPES_MAX ? search.count : TYPES_MAX;
+    types[0] = *header;
+    int status = 0;
+    for (size_t i = 1; i < search.count && status == 0; i++) {
+        types[i] = (struct part_header){.has_fields = header->has_fields};
+        types[i].part.start = header->part.start;
+        strcpy(types[i].type, "text/plain");
+        status = read_content_fields(scan, i, &types[i]);
+        boundary = boundary || types[i].boundary;
+    }
+    search.exact = search.count;
+    search.undeclared = !boundary;
+    if (status < 0 || (!boundary && !is_multipart(header)))
+        return status;
+    status = look_ahead(scan, &search);
+    if (status < 0)
+        return status;
+    if (search.exact < search.count) {
+        *header = types[search.exact];
+    } else if (search.undeclared ? search.closed : search.text_size > 0) {
+        *header = types[search.like];
+        status = take_boundary(scan, header, &search);
+    }
+    scan->found->repairs |= header->types > 1 ? REPAIR_CONTENT_TYPES : 0;
+    return status;
 }
 
 static int read_entity(struct scan *scan, struct entity *entity)
@@ -192,8 +355,9 @@ static int read_entity(struct scan *scan, struct entity *entity)
     entity->has_body = reader.body > reader.end || (reader.in_stray && reader.body == reader.stray);
     entity->header.has_fields = reader.fields > 0;
     entity->header.part.start = entity->body;
-    return part_header_read(scan->content.size ? scan->content.bytes : "", scan->content.size,
-                            scan->arena, &entity->header);
+    scan->found->repairs |= reader.strays ? REPAIR_STRAY_LINES : 0;
+    status = read_content_fields(scan, 0, &entity->header);
+    return status == 0 && entity->has_body ? settle_boundary(scan, entity) : status;
 }
 
 /* --- Parts --- */
@@ -252,9 +416,11 @@ static int open_entity(struct scan *scan)
     struct part_header *header = &entity.header;
     int status = read_entity(scan, &entity);
     scan->last_end = 0;
-    if (status < 0 || (!entity.has_body && (scan->depth == 0 || !header->has_fields)))
+    bool attachment = header->part.disposition == DISPOSITION_ATTACHMENT;
+    if (status < 0 ||
+        (!entity.has_body && !attachment && (scan->depth == 0 || !header->has_fields)))
         return status; /* a message without a body, two boundaries on end: no part */
-    if (strncmp(header->type, "multipart/", 10) == 0 && scan->depth < MESSAGE_MAX_DEPTH) {
+    if (is_multipart(header) && scan->depth < MESSAGE_MAX_DEPTH) {
         if (header->boundary) {
             open_level(scan, header);
             return 0;
@@ -329,6 +495,7 @@ int structure_find(const struct spill *data, struct arena *arena, struct structu
     scan.depth = 0;
     scan.in_leaf = false;
     scan.content = (struct buffer){0};
+    scan.ahead_left = 4 * spill_size(data) + AHEAD_AT_ONCE;
     *structure = (struct structure){.header = ""};
     int status = lines_open(&scan.lines, data);
     if (status == 0)

@@ -16,8 +16,9 @@
 struct structure {
     const char *header; /* the message's header block, raw, up to its limit */
     size_t header_size;
-    char *header_memory;          /* where it had to be read from a file; else NULL */
-    bool too_large, mbox, strays; /* what fields.h says of it */
+    char *header_memory; /* where it had to be read from a file; else NULL */
+    bool too_large;      /* what fields.h says of it */
+    unsigned repairs;    /* of enum repair */
     struct part *parts; /* in the order of the message, without their roles; strings in the arena */
     size_t part_count, part_capacity;
 };

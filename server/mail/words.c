@@ -1,12 +1,12 @@
 #include "words.h"
 
 #include <ctype.h>
-#include <glib.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 
 #include "../base/ascii.h"
+#include "base64.h"
 #include "charset.h"
 #include "utf8.h"
 
@@ -48,29 +48,45 @@ const char *words_end(const char *begin, const char *end)
     return begin;
 }
 
-/* Reads an encoded word that begins at `at`, which is "=?". */
+static const char *skip_blanks(const char *at, const char *end)
+{
+    while (at < end && is_space(*at))
+        at++;
+    return at;
+}
+
+/* Reads an encoded word that begins at `at`, which is "=?". Blanks around its charset and encoding do
+ * not matter; a charset that is empty is one that nobody knows. */
 static bool word_read(const char *at, const char *end, struct word *word)
 {
     const char *charset = at + 2;
     size_t near = end - charset < CHARSET_MAX ? (size_t)(end - charset) : CHARSET_MAX;
     const char *mark = memchr(charset, '?', near);
-    if (!mark || mark == charset || end - mark < 4 || mark[2] != '?')
+    if (!mark)
         return false;
-    for (const char *c = charset; c < mark; c++)
+    const char *letter = skip_blanks(mark + 1, end), *text = skip_blanks(letter + 1, end);
+    if (end - letter < 3 || text >= end || *text != '?')
+        return false;
+    charset = skip_blanks(charset, mark);
+    const char *stop = mark;
+    while (stop > charset && is_space(stop[-1]))
+        stop--;
+    for (const char *c = charset; c < stop; c++)
         if (is_space(*c) || *c == '=')
             return false;
-    char encoding = (char)tolower((unsigned char)mark[1]);
+    char encoding = (char)tolower((unsigned char)*letter);
     if (encoding != 'b' && encoding != 'q')
         return false;
-    const char *close = closing(mark + 3, end, encoding == 'b');
+    text++;
+    const char *close = closing(text, end, encoding == 'b');
     if (!close)
         return false;
-    const char *language = memchr(charset, '*', (size_t)(mark - charset)); /* RFC 2231 section 5 */
+    const char *language = memchr(charset, '*', (size_t)(stop - charset)); /* RFC 2231 section 5 */
     *word = (struct word){
         .charset = charset,
-        .charset_size = (size_t)((language ? language : mark) - charset),
-        .text = mark + 3,
-        .text_size = (size_t)(close - mark - 3),
+        .charset_size = (size_t)((language ? language : stop) - charset),
+        .text = text,
+        .text_size = (size_t)(close - text),
         .end = close + 2,
         .base64 = encoding == 'b',
     };
@@ -99,38 +115,25 @@ static int append_q(struct buffer *bytes, const struct word *word)
     return status;
 }
 
-/* The state goes on over adjacent words, for those who cut one base64 stream anywhere. */
-struct base64_state {
-    gint state;
-    guint save;
-};
-
-static int append_base64(struct buffer *bytes, const struct word *word, struct base64_state *base64)
+/* The stream goes on over adjacent words, for those who cut one anywhere. */
+static int append_base64(struct buffer *bytes, const struct word *word,
+                         struct base64_stream *base64)
 {
-    unsigned char out[128];
+    char out[128];
     int status = 0;
     for (size_t at = 0; at < word->text_size && status == 0;) {
-        size_t take = word->text_size - at < 128 ? word->text_size - at : 128;
-        gsize got = g_base64_decode_step(word->text + at, take, out, &base64->state, &base64->save);
-        status = buffer_append(bytes, (char *)out, got);
+        size_t take = word->text_size - at < 100 ? word->text_size - at : 100;
+        status = buffer_append(bytes, out, base64_stream_write(base64, word->text + at, take, out));
         at += take;
     }
-    /* Padding ends a stream: what follows begins anew. */
-    if (memchr(word->text, '=', word->text_size))
-        *base64 = (struct base64_state){0};
     return status;
 }
 
 /* Where a stream stops without padding, its last bytes are still to come. */
-static int end_base64(struct buffer *bytes, struct base64_state *base64)
+static int end_base64(struct buffer *bytes, struct base64_stream *base64)
 {
-    unsigned char out[4];
-    int pending = base64->state < 0 ? -base64->state : base64->state;
-    gsize got = 0;
-    if (pending == 2 || pending == 3)
-        got = g_base64_decode_step("==", (gsize)(4 - pending), out, &base64->state, &base64->save);
-    *base64 = (struct base64_state){0};
-    return buffer_append(bytes, (char *)out, got);
+    char out[4];
+    return buffer_append(bytes, out, base64_stream_end(base64, out));
 }
 
 /* A value is one line, also where somebody has encoded a line end. */
@@ -149,7 +152,7 @@ static int append_line(struct buffer *to, const char *charset, const struct buff
 static int decode_run(struct buffer *to, const char **at, const char *end)
 {
     struct buffer bytes = {0};
-    struct base64_state base64 = {0};
+    struct base64_stream base64 = {0};
     struct word word, next;
     int status = 0;
     bool more = word_read(*at, end, &word);

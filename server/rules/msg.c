@@ -190,12 +190,26 @@ static void push_reply_text(lua_State *L, struct run *run)
     lua_call(L, 2, 1);
 }
 
+/* The names of what was put right to read the message. */
+static void push_repairs(lua_State *L, struct run *run)
+{
+    int count = 0;
+    lua_newtable(L);
+    for (unsigned i = 0; i < REPAIRS; i++) {
+        if (!(run->input->message->repairs & 1u << i))
+            continue;
+        lua_pushstring(L, message_repair_name(i));
+        lua_rawseti(L, -2, ++count);
+    }
+    view_push(L, "msg.repairs", NULL);
+}
+
 /* Sorted as mxhook-rules(7) lists them: view_unknown_field() shows the names. */
 static const char *const field_names[] = {
     "subject", "text",       "html",       "from",     "to",        "cc",
     "date",    "timestamp",  "message_id", "size",     "headers",   "attachments",
     "inlines", "envelope",   "auth",       "received", "automatic", "automatic_reason",
-    "bounce",  "reply_text", "scan",       NULL};
+    "bounce",  "reply_text", "repairs",    "scan",     NULL};
 static void (*const field_push[])(lua_State *L, struct run *run) = {push_subject,
                                                                     push_plain_text,
                                                                     push_html,
@@ -216,6 +230,7 @@ static void (*const field_push[])(lua_State *L, struct run *run) = {push_subject
                                                                     msg_push_automatic_reason,
                                                                     msg_push_bounce,
                                                                     push_reply_text,
+                                                                    push_repairs,
                                                                     msg_push_scan};
 
 static int msg_index(lua_State *L)

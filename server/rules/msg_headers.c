@@ -110,6 +110,10 @@ static const char *check_value(lua_State *L, struct run *run, const char *name, 
     if (memchr(value, '\r', *size) || memchr(value, '\n', *size) || memchr(value, '\0', *size))
         luaL_error(L, "header %s: a value cannot hold CR, LF or NUL", name);
     run->reshaped += *size + sizeof(struct header);
+    run->verdict->reshaped_bytes = run->reshaped;
+    if (run->input->reshaped_before + run->reshaped > HEADER_MAX_RESHAPE_ALL)
+        luaL_error(L, "header %s: for all recipients of a message %d bytes of headers may be set",
+                   name, HEADER_MAX_RESHAPE_ALL);
     if (run->reshaped > HEADER_MAX_RESHAPE)
         luaL_error(L, "header %s: a run may set %d bytes of headers in all", name,
                    HEADER_MAX_RESHAPE);
@@ -171,6 +175,7 @@ static int headers_newindex(lua_State *L)
     struct run *run = handle_check(L, HEADERS_TYPE, NULL);
     struct header_list *headers = &run->verdict->headers;
     size_t name_size, size;
+    run->verdict->reshaped = true;
     if (lua_type(L, 2) != LUA_TSTRING)
         return luaL_error(L, "the name of a header is a string, not a %s", luaL_typename(L, 2));
     const char *name = lua_tolstring(L, 2, &name_size);

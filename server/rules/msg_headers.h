@@ -6,7 +6,9 @@
 
 #define HEADER_MAX_VALUE   262144  /* bytes of a header's value that a rule sets */
 #define HEADER_MAX_RESHAPE 4194304 /* bytes that one run may set */
-#define HEADER_MAX_COUNT   10000   /* fields that a message has after a rule set one */
+#define HEADER_MAX_RESHAPE_ALL                                                                     \
+    33554432                   /* bytes that the runs for all recipients of a message may set */
+#define HEADER_MAX_COUNT 10000 /* fields that a message has after a rule set one */
 
 void msg_headers_open(lua_State *L); /* makes the metatable; once for each state */
 void msg_push_headers(lua_State *L); /* of the run under way */

@@ -75,6 +75,7 @@ struct rules_input {
      * it logged: "log: ..." */
     void (*trace)(void *context, const char *rule, const char *answer);
     void *trace_context;
+    size_t reshaped_before; /* bytes of headers that were set for the recipients before */
 };
 
 /* Runs the rules for one recipient. Never fails but for -ENOMEM: a rule that raises, returns what

@@ -6,6 +6,7 @@
 #ifndef MXHOOK_RULES_VERDICT_H
 #define MXHOOK_RULES_VERDICT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "../base/arena.h"
@@ -30,6 +31,8 @@ struct verdict {
     struct destination *destinations;
     size_t destination_count;
     struct header_list headers; /* as reshaped, for the payload's head */
+    bool reshaped;              /* a rule changed them */
+    size_t reshaped_bytes;      /* of all values that rules have set */
 };
 
 /* "deliver", "no_match", ...: as the log and the metrics say it. */

@@ -2,7 +2,10 @@
 
 #include <errno.h>
 #include <gmime/gmime.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+#include "mail/transfer.h"
 
 static void assert_text(const char *headers, const char *body, const char *expected)
 {
@@ -111,44 +114,94 @@ static void test_large_in_a_file(void **state)
     buffer_free(&mail);
 }
 
-/* Base64 with whatever may stand in it, as lines of whole fours and not, is what GMime alone makes
- * of it. */
-static void assert_decodes_as_gmime(const struct buffer *mail)
+/* The content of a part with that encoding. */
+static void assert_decoded(const char *encoding, const char *body, const char *expected,
+                           size_t expected_size)
 {
-    struct message *message = parse_bytes(mail->bytes, mail->size);
-    const struct part *part = &message->parts[0];
-    size_t size, raw = part->end - part->start;
-    char *content = content_of(message, 0, &size), *expected = malloc(raw + 256);
-    GMimeEncoding gmime;
-    g_mime_encoding_init_decode(&gmime, GMIME_CONTENT_ENCODING_BASE64);
-    size_t got = g_mime_encoding_step(&gmime, mail->bytes + part->start, raw, expected);
-    got += g_mime_encoding_flush(&gmime, "=", 1, expected + got);
-    assert_int_equal(size, got);
-    assert_memory_equal(content, expected, got);
-    free(expected);
+    char mail[2000];
+    snprintf(mail, sizeof mail,
+             "Content-Type: application/x\r\nContent-Transfer-Encoding: %s\r\n\r\n%s", encoding,
+             body);
+    size_t size;
+    struct message *message = parse(mail);
+    char *content = content_of(message, 0, &size);
+    assert_int_equal(size, expected_size);
+    assert_memory_equal(content, expected, size);
     free(content);
     message_free(message);
 }
 
-static void test_base64_as_gmime(void **state)
+static void test_base64(void **state)
 {
     (void)state;
-    static const char noise[] = "=== -_\t!\r\n\n\xE9YQ==";
-    srand(1);
-    for (int round = 0; round < 300; round++) {
-        struct buffer mail = {0};
-        int one_in = 1 << (round % 14); /* some: nearly all noise; some: hardly any */
-        buffer_append(&mail, BYTES("Content-Type: application/pdf\r\n"
-                                   "Content-Transfer-Encoding: base64\r\n\r\n"));
-        for (int i = 0; i < 20000; i++) {
-            if (i % 76 == 75)
-                buffer_append(&mail, "\r\n", 2);
-            buffer_append_byte(&mail, rand() % one_in == 0
-                                          ? noise[(size_t)rand() % (sizeof noise - 1)]
-                                          : (char)('A' + rand() % 26));
+    assert_decoded("base64", "YWJj\r\nZGVm\r\n", BYTES("abcdef"));
+    assert_decoded("base64", "YWI=\r\nY2Q=\r\nZQ==\r\n", BYTES("abcde")); /* joined */
+    assert_decoded("base64", "YWI=Y2Q=ZQ==", BYTES("abcde"));
+    assert_decoded("base64", "YW!J j?\tZ\r\nGVm", BYTES("abcdef"));
+    assert_decoded("base64", "YWJjZA", BYTES("abcd")); /* padding lacks */
+    assert_decoded("base64", "YWJjZGU", BYTES("abcde"));
+    assert_decoded("base64", "YWJjZ", BYTES("abc"));
+    assert_decoded("base64", "====YWJj", BYTES("abc"));
+    assert_decoded("=?utf-8?Q?base64?=", "YWJj", BYTES("abc"));
+    assert_decoded("(c) BASE64 (d)", "YWJj", BYTES("abc"));
+    assert_decoded("\"base64\";", "YWJj", BYTES("abc"));
+}
+
+static void test_quoted_printable(void **state)
+{
+    (void)state;
+    assert_decoded("quoted-printable", "a=3Db=\r\nc", BYTES("a=bc"));
+    assert_decoded("quoted-printable", "a=  \r\nb=\t\nc", BYTES("abc"));
+    assert_decoded("quoted-printable", "a  \r\nb\t \nc  d \r\n", BYTES("a\r\nb\nc  d\r\n"));
+    assert_decoded("quoted-printable", "a  ", BYTES("a"));
+    assert_decoded("quoted-printable", "a=", BYTES("a"));
+    assert_decoded("quoted-printable", "a= ", BYTES("a"));
+    assert_decoded("quoted-printable", "a=20\r\nb=4x=x1=3d=3D", BYTES("a \r\nb=4x=x1=="));
+    assert_decoded("quoted-printable", "a= b=4", BYTES("a= b=4"));
+    assert_decoded("quoted-printable", "a\rb \rc\r\n", BYTES("a\rb \rc\r\n"));
+    assert_decoded("quoted-printable", "=\r\n=\r\n", BYTES(""));
+}
+
+static void test_uuencode(void **state)
+{
+    static const char zeros[90] = "PK\3\4";
+    (void)state;
+    assert_decoded("x-uuencode", "begin 644 a\r\n#86)C\r\n`\r\nend\r\n", BYTES("abc"));
+    assert_decoded("uuencode", "x\r\nbegin 644 a\n#86)C\n#86)C\n \nend\nrest\n", BYTES("abcabc"));
+    assert_decoded("x-uuencode", "begin 644 a\r\nM4$L#!\r\nM\r\n\r\nend\r\n", zeros, 90);
+    assert_decoded("x-uuencode", "#86)C\r\n#86)C\r\n`\r\nend\r\n", BYTES("abcabc")); /* no begin */
+    assert_decoded("x-uue", "#86)C", BYTES("abc"));
+    assert_decoded("x-uuencode", "plain text\r\n", BYTES("plain text\r\n"));
+    assert_decoded("x-uuencode", "", BYTES(""));
+}
+
+/* Whatever is before a piece's end, its pieces make the same as the whole. */
+static void test_pieces(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"YWI=\r\nY2Q=\r\nZ !Q==\r\nYWJjZGVm",
+                                        "a=3Db= \t\r\nc  \r\n=4=x =\n\r \r\nd ",
+                                        "#86)C\r\nM\r\nend\n"};
+    static const int encodings[] = {GMIME_CONTENT_ENCODING_BASE64,
+                                    GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE,
+                                    GMIME_CONTENT_ENCODING_UUENCODE};
+    for (size_t i = 0; i < 3; i++) {
+        char whole[1000], pieces[1000];
+        struct transfer transfer;
+        size_t size = strlen(texts[i]);
+        transfer_init(&transfer, encodings[i], UU_AT_ONCE);
+        size_t expected = transfer_write(&transfer, texts[i], size, whole);
+        expected += transfer_end(&transfer, whole + expected);
+        for (size_t step = 1; step < 5; step++) {
+            size_t got = 0;
+            transfer_init(&transfer, encodings[i], UU_AT_ONCE);
+            for (size_t at = 0; at < size; at += step)
+                got += transfer_write(&transfer, texts[i] + at, size - at < step ? size - at : step,
+                                      pieces + got);
+            got += transfer_end(&transfer, pieces + got);
+            assert_int_equal(got, expected);
+            assert_memory_equal(pieces, whole, got);
         }
-        assert_decodes_as_gmime(&mail);
-        buffer_free(&mail);
     }
 }
 
@@ -173,10 +226,11 @@ static void test_sink_ends_the_work(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_encodings),          cmocka_unit_test(test_charsets),
-        cmocka_unit_test(test_line_ends),          cmocka_unit_test(test_left_as_text),
-        cmocka_unit_test(test_large_in_a_file),    cmocka_unit_test(test_base64_as_gmime),
-        cmocka_unit_test(test_sink_ends_the_work),
+        cmocka_unit_test(test_encodings),        cmocka_unit_test(test_charsets),
+        cmocka_unit_test(test_line_ends),        cmocka_unit_test(test_left_as_text),
+        cmocka_unit_test(test_large_in_a_file),  cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_quoted_printable), cmocka_unit_test(test_uuencode),
+        cmocka_unit_test(test_pieces),           cmocka_unit_test(test_sink_ends_the_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,6 +87,13 @@ static void test_encoded_words(void **state)
     assert_text("a; name=\"=?utf-8?q?a?=\r\n =?utf-8?q?b?=\"", "name", "ab");
     assert_text("a; name*0=\"=?utf-8?q?=C3\"; name*1=\"=A9?=\"", "name", "é");
     assert_text("a; name=\"caf\xC3\xA9\"", "name", "café");
+    assert_text("a (c;d); name (x) = \"a.pdf\" (y)", "name", "a.pdf");
+    assert_text("a; (z) name=(x)a.pdf (y)", "name", "a.pdf");
+    assert_text("a; name=Report (1).pdf", "name", "Report (1).pdf");
+    assert_text("a; name*=\"=?utf-8?Q?n=C3=A4me.zip?=\"", "name", "näme.zip");
+    assert_text("a; name*=utf-8''=?utf-8?Q?n=C3=A4me.zip?=", "name", "näme.zip");
+    assert_text("a; name*=us-ascii''W%F6lbung", "name", "Wölbung");
+    assert_text("a; name*0=\"W\xF6l\"; name*1=bung", "name", "Wölbung");
     assert_text("a; name=\"caf\xE9\"", "name", "café");
 }
 

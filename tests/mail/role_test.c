@@ -44,8 +44,14 @@ static void test_bodies(void **state)
     ROLES("mixed", "t", "X: no content type");
     ROLES("mixed", "t", TEXT INLINE);
     ROLES("mixed", "a", TEXT ATTACHED);
-    ROLES("mixed", "a", TEXT "; name=a.txt");
-    ROLES("mixed", "i", TEXT INLINE "; filename=a.txt");
+    ROLES("mixed", "t", TEXT "; name=a.txt"); /* the only body */
+    ROLES("mixed", "t", TEXT INLINE "; filename=a.txt");
+    ROLES("mixed", "ti", TEXT, TEXT INLINE "; filename=a.txt");
+    ROLES("mixed", "aa", TEXT "; name=a.txt", TEXT "; name=b.txt"); /* which? */
+    ROLES("alternative", "th", TEXT "; name=a.txt", HTML "; name=a.html");
+    ROLES("mixed", "ha", HTML, TEXT "; name=a.txt");
+    ROLES("mixed", "a", TEXT ATTACHED "; filename=a.txt");
+    ROLES("mixed", "th", TEXT "; name=\" \"", HTML INLINE "; filename=\"\xC2\xA0\"");
     ROLES("mixed", "a", HTML ATTACHED);
     ROLES("related", "h", HTML ID); /* the root of a related often has an id */
     ROLES("mixed", "a", "Content-Type: text/csv");
@@ -60,7 +66,7 @@ static void test_odd_dispositions(void **state)
     (void)state;
     ROLES("mixed", "t", TEXT "\r\nContent-Disposition: body");
     ROLES("mixed", "t", TEXT "\r\nContent-Disposition:");
-    ROLES("mixed", "a", TEXT "\r\nContent-Disposition: ;filename=a.txt");
+    ROLES("mixed", "t", TEXT "\r\nContent-Disposition: ;filename=a.txt");
     ROLES("mixed", "a", TEXT "\r\nContent-Disposition: \"attachment\"");
     ROLES("mixed", "i", IMAGE "\r\nContent-Disposition: INLINE");
     ROLES("mixed", "a", IMAGE "\r\nContent-Disposition: form-data; name=x");

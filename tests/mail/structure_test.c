@@ -275,9 +275,98 @@ static void test_name_limit(void **state)
     }
 }
 
+/* `expected`: each part's type. */
+static void assert_types(const char *mail, const char *expected, unsigned repairs)
+{
+    char types[200] = "";
+    struct message *message = parse(mail);
+    for (size_t i = 0; i < message->part_count; i++)
+        snprintf(types + strlen(types), sizeof types - strlen(types), "%s;",
+                 message->parts[i].type);
+    assert_string_equal(types, expected);
+    assert_int_equal(message->repairs, repairs);
+    message_free(message);
+}
+
+#define A_AND_B(line)                                                                              \
+    line "\r\nContent-Type: a/a\r\n\r\n1\r\n" line "\r\nContent-Type: a/b\r\n\r\n2\r\n" line       \
+         "--\r\n"
+
+static void test_several_types(void **state)
+{
+    (void)state;
+    assert_types("Content-Type: multipart/mixed; boundary=old\r\nX: y\r\n"
+                 "Content-Type: multipart/mixed; boundary=new\r\n\r\n" A_AND_B("--new"),
+                 "a/a;a/b;", REPAIR_CONTENT_TYPES);
+    assert_types("Content-Type: multipart/mixed; boundary=old\r\n"
+                 "Content-Type: multipart/mixed; boundary=new\r\n\r\n" A_AND_B("--old"),
+                 "a/a;a/b;", REPAIR_CONTENT_TYPES);
+    assert_types(
+        "Content-Type: text/plain\r\nContent-Type: multipart/mixed; boundary=new\r\n\r\n" A_AND_B(
+            "--new"),
+        "a/a;a/b;", REPAIR_CONTENT_TYPES);
+    assert_types(
+        "Content-Type:\r\nContent-Type: multipart/mixed; boundary=new\r\n\r\n" A_AND_B("--new"),
+        "a/a;a/b;", 0);
+    assert_types("Content-Type: a/b\r\nContent-Type: a/c\r\n\r\nx\r\n", "a/b;", 0);
+    assert_types(MIXED "--b\r\nContent-Type: multipart/x; boundary=no\r\n"
+                       "Content-Type: multipart/x; boundary=c\r\n\r\n" A_AND_B("--c") "--b--\r\n",
+                 "a/a;a/b;", REPAIR_CONTENT_TYPES);
+}
+
+static void test_boundaries_declared_wrong(void **state)
+{
+    (void)state;
+    assert_types("Content-Type: multipart/mixed; boundary=\"--=_x\"\r\n\r\n" A_AND_B("--=_x"),
+                 "a/a;a/b;", REPAIR_BOUNDARY);
+    assert_types("Content-Type: multipart/mixed; boundary=\"=_x\"\r\n\r\n" A_AND_B("----=_x"),
+                 "a/a;a/b;", REPAIR_BOUNDARY);
+    assert_types(
+        "Content-Type: multipart/mixed; boundary=\"x--\"\r\n\r\nfor old\r\n\r\n" A_AND_B("--x"),
+        "a/a;a/b;", REPAIR_BOUNDARY);
+    assert_types("Content-Type: multipart/mixed\r\n\r\n" A_AND_B("--x"), "a/a;a/b;",
+                 REPAIR_BOUNDARY);
+    assert_types("Content-Type: multipart/mixed; boundary=\"\"\r\n\r\n\r\n" A_AND_B("--x"),
+                 "a/a;a/b;", REPAIR_BOUNDARY);
+    /* Not where it does not end, or does not begin with one. */
+    assert_types("Content-Type: multipart/mixed\r\n\r\n--x\r\ntext\r\n", "text/plain;", 0);
+    assert_types("Content-Type: multipart/mixed\r\n\r\ntext\r\n--x\r\n\r\n--x--\r\n", "text/plain;",
+                 0);
+    /* The right one counts wherever it comes. */
+    assert_types("Content-Type: multipart/mixed; boundary=\"-x\"\r\n\r\n--x\r\n" A_AND_B("---x"),
+                 "a/a;a/b;", 0);
+}
+
+static void test_stray_lines_in_headers(void **state)
+{
+    (void)state;
+    assert_types(MIXED
+                 "--b\r\nCAUTION, it is from outside\r\nContent-Type: a/a\r\n\r\n1\r\n--b--\r\n",
+                 "a/a;", REPAIR_STRAY_LINES);
+    assert_types(MIXED "--b\r\nX: y\r\nlost\r\n indent\r\nContent-Type: a/a\r\n\r\n1\r\n--b--\r\n",
+                 "a/a;", REPAIR_STRAY_LINES);
+    assert_types(MIXED "--b\r\njust text\r\nNote: more\r\n--b--\r\n", "text/plain;", 0);
+    assert_types("Subject: x\r\nstray\r\nContent-Type: a/b\r\n\r\n1", "a/b;", REPAIR_STRAY_LINES);
+    assert_types("From x\r\nContent-Type: a/b\r\n\r\n1", "a/b;", REPAIR_MBOX_LINE);
+    assert_types("Subject: x\r\nthe body\r\n\r\nmore: x\r\n", "text/plain;", 0);
+}
+
+static void test_attachments_of_headers_only(void **state)
+{
+    (void)state;
+    assert_types("Content-Type: a/b\r\nContent-Disposition: attachment\r\n", "a/b;", 0);
+    assert_types("Content-Type: a/b\r\n", "", 0);
+    assert_types(MIXED "--b\r\nContent-Type: a/b\r\nContent-Disposition: attachment\r\n--b--",
+                 "a/b;", 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_several_types),
+        cmocka_unit_test(test_boundaries_declared_wrong),
+        cmocka_unit_test(test_stray_lines_in_headers),
+        cmocka_unit_test(test_attachments_of_headers_only),
         cmocka_unit_test(test_single),
         cmocka_unit_test(test_multipart),
         cmocka_unit_test(test_nested),

@@ -63,7 +63,13 @@ static void test_no_words(void **state)
     (void)state;
     assert_words("=?utf-8?Q?no end", "=?utf-8?Q?no end");
     assert_words("=?utf-8?X?a?=", "=?utf-8?X?a?=");
-    assert_words("=??Q?a?=", "=??Q?a?=");
+    assert_words("=??Q?a?=", "a");
+    assert_words("=?no-such?Q?a=62c?= =?no-such?B?YWJj?=", "abcabc");
+    assert_words("=?utf-8?B?SGVsbG8?=", "Hello");
+    assert_words("=?utf-8?B?SGVsbG8=IHlvdQ==?=", "Hello you");
+    assert_words("=?utf-8?B? SGVs bG8= ?=", "Hello");
+    assert_words("=? utf-8 ? Q ?a b=20c?=", "a b c");
+    assert_words("=?utf-8?Q?50=_=x_=4_=?=", "50= =x =4 =");
     assert_words("1 =? 2 ?= 3", "1 =? 2 ?= 3");
     assert_words("=?", "=?");
     assert_words("?=", "?=");

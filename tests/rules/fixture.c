@@ -136,7 +136,7 @@ void fixture_run(struct fixture *f, const char *recipient)
     assert_int_equal(payload_headers(f->message, &f->transaction->envelope, recipient,
                                      &(struct receiver){.hostname = "mx.example"}, arena, &headers),
                      0);
-    struct rules_input input = {f->message, f->transaction, recipient, &headers, NULL, NULL};
+    struct rules_input input = {f->message, f->transaction, recipient, &headers, NULL, NULL, 0};
     verdict_free(f->verdict);
     f->verdict = NULL;
     int saved = log_begin();
