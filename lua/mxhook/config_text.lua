@@ -61,7 +61,7 @@ local TYPES = {
   destination = "URL or table", dnsbl = "list of DNS zones", domain = "domain", domains = "list of domains",
   duration = "duration", durations = "list of durations", forward_tls = "word", integer = "number", level = "word",
   listeners = "list of addresses or tables", networks = "list of networks", globs = "list of patterns", path = "path", secret = "text, env:NAME or file:/path",
-  smarthost = "URL", string = "text", users = "table of names and hashes",
+  smarthost = "URL", string = "text", tls_version = "version", users = "table of names and hashes",
 }
 
 local DURATIONS = { { 86400e3, "d" }, { 3600e3, "h" }, { 60e3, "m" }, { 1000, "s" }, { 1, "ms" } }

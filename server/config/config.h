@@ -41,8 +41,10 @@ struct listen_address {
     int port;       /* 0: the kernel picks one, which the log names */
     enum listen_tls tls; /* the rest: of smtp.listen only */
     enum listen_auth auth;
-    bool lmtp;  /* LMTP (RFC 2033), not SMTP */
-    bool proxy; /* each connection begins with a PROXY header */
+    int min_version;       /* of TLS, as on the wire: 0x303 is 1.2 */
+    bool auth_without_tls; /* in the clear too */
+    bool lmtp;             /* LMTP (RFC 2033), not SMTP */
+    bool proxy;            /* each connection begins with a PROXY header */
 };
 
 struct user {

@@ -80,14 +80,15 @@ static void read_listen(lua_State *L, struct smtp_config *smtp)
     smtp->listen = list(L, "listen", sizeof *smtp->listen, &smtp->listen_count);
     for (size_t i = 0; i < smtp->listen_count; i++) {
         struct listen_address *a = &smtp->listen[i];
-        unsigned tls, auth, lmtp, proxy;
-        if (sscanf(item(L, i), "%107s %d %u %u %u %u", a->host, &a->port, &tls, &auth, &lmtp,
-                   &proxy) != 6)
+        unsigned tls, auth, lmtp, proxy, in_clear;
+        if (sscanf(item(L, i), "%107s %d %u %u %u %u %u %d", a->host, &a->port, &tls, &auth, &lmtp,
+                   &proxy, &in_clear, &a->min_version) != 8)
             luaL_error(L, "listen: not an address");
         a->tls = (enum listen_tls)tls;
         a->auth = (enum listen_auth)auth;
         a->lmtp = lmtp;
         a->proxy = proxy;
+        a->auth_without_tls = in_clear;
     }
     lua_pop(L, 1);
 }

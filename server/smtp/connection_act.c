@@ -55,7 +55,8 @@ static void start_tls(struct connection *c)
 {
     if (stream_tls(&c->stream))
         return;
-    if (!c->config->tls.context || stream_start_tls(&c->stream, c->config->tls.context) != 0)
+    const struct tls_context *context = c->config->tls.context;
+    if (!context || stream_start_tls(&c->stream, context, c->min_version) != 0)
         connection_close(c, "out of memory");
 }
 

@@ -41,6 +41,7 @@ struct connection {
     struct config *config;      /* the session's */
     struct proxy_reader *proxy; /* of the PROXY header; NULL: none is to come, or it is read */
     enum listen_tls tls;        /* the listener's */
+    int min_version;            /* the same */
     enum wait wait;
     enum wait timed;  /* what the timer was started for */
     bool acting;      /* inside connection_act() */

@@ -1,5 +1,6 @@
 /*
- * sasl.c - AUTH (RFC 4954): SASL with PLAIN (RFC 4616) and LOGIN, inside TLS only.
+ * sasl.c - AUTH (RFC 4954): SASL with PLAIN (RFC 4616) and LOGIN, inside TLS
+ * only, unless the listener says otherwise.
  *
  * Which of name and password is wrong is not said, and a name that does not exist takes as long.
  */
@@ -119,8 +120,8 @@ bool session_begin_sasl(struct session *session, const char *argument)
     const char *response = argument + length + strspn(argument + length, " ");
     bool plain = length == 5 && strncasecmp(argument, "PLAIN", 5) == 0;
     bool login = length == 5 && strncasecmp(argument, "LOGIN", 5) == 0;
-    if (!session->tls)
-        session_refuse(session, 538, "5.7.11", "Only inside TLS");
+    if (!session->tls && !session->auth_in_clear)
+        session_refuse(session, 538, "5.7.11", "Only inside TLS: STARTTLS first");
     else if (session->user)
         session_bad_command(session, 503, "5.5.1", "Authenticated already");
     else if (!plain && !login)

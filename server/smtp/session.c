@@ -52,6 +52,7 @@ void session_set_listener(struct session *session, const struct listen_address *
     bool possible = session->hooks.start_tls && session->config->tls.context;
     session->tls_offer = possible ? listener->tls : LISTEN_TLS_OFF;
     session->auth_offer = session->hooks.verify ? listener->auth : LISTEN_AUTH_OFF;
+    session->auth_in_clear = listener->auth_without_tls;
     session->lmtp = listener->lmtp;
 }
 

@@ -93,6 +93,7 @@ struct session {
     enum session_state state;
     enum listen_tls tls_offer;
     enum listen_auth auth_offer;
+    bool auth_in_clear; /* without TLS too */
     bool lmtp;
     bool trusted; /* may say XCLIENT */
     enum sasl_step sasl_step;

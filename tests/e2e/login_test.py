@@ -94,6 +94,17 @@ class Login(harness.TestCase):
         self.assertEqual(client.docmd("AUTH PLAIN", encoded("\0printer\0secret")),
                          (503, b"5.5.1 AUTH is not offered here"))
 
+    def test_in_the_clear(self):
+        """Where the listener says so, and `check` warns of it."""
+        mx = self.server({"all.lua": 'return function() return "null" end'},
+                         'listen = { { address = "127.0.0.1:0", auth = "required", auth_without_tls = true } }\n'
+                         'smtp = { users = { printer = "%s" } }' % hashed("secret"))
+        with mx.smtp() as client:
+            client.ehlo()
+            self.assertTrue(client.has_extn("auth"))
+            self.assertEqual(client.docmd("AUTH PLAIN", encoded("\0printer\0secret"))[0], 235)
+            self.assertEqual(client.docmd("MAIL FROM:<a@client.test>")[0], 250)
+
     def test_required(self):
         _, mx = self.start("required")
         client = self.client(mx)
