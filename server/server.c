@@ -136,7 +136,8 @@ check_recipient(void *context, struct ruleset *rules, const char *recipient,
 static bool has_room(void *context)
 {
     const struct server *server = context;
-    return server->transactions < server->config->smtp.max_waiting;
+    size_t waiting = server->transactions - workers_resolving(server->workers);
+    return waiting < server->config->smtp.max_waiting;
 }
 
 static bool has_storage(void *context)

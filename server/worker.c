@@ -1,6 +1,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ struct workers {
     struct spool *spool;
     struct task_queue queue;
     struct loop_queue *answers;
+    atomic_size_t resolving;
     struct worker *threads;
     size_t started;
 };
@@ -110,7 +112,13 @@ static void answer_on_loop(struct task *task, void *context)
 static void checked(void *context)
 {
     struct job *job = context;
+    atomic_fetch_sub(&job->workers->resolving, 1);
     task_queue_push(&job->workers->queue, &job->task);
+}
+
+size_t workers_resolving(const struct workers *workers)
+{
+    return atomic_load(&workers->resolving);
 }
 
 void workers_submit(struct workers *workers, struct config *config, struct transaction *transaction,
@@ -132,6 +140,7 @@ void workers_submit(struct workers *workers, struct config *config, struct trans
     job->commit.done = committed;
     job->commit.context = job;
     job->task.run = process;
+    atomic_fetch_add(&workers->resolving, 1);
     if (transaction->check)
         auth_finish(transaction->check, transaction->data, checked, job);
     else

@@ -83,7 +83,7 @@ class Login(harness.TestCase):
         _, mx = self.start()
         client = self.client(mx, tls=False)
         self.assertFalse(client.has_extn("auth"))
-        self.assertEqual(client.docmd("AUTH PLAIN", encoded("\0printer\0secret")), (538, b"5.7.11 Only inside TLS"))
+        self.assertEqual(client.docmd("AUTH PLAIN", encoded("\0printer\0secret")), (538, b"5.7.11 Only inside TLS: STARTTLS first"))
         self.assertNotIn(encoded("\0printer\0secret"), mx.log())
         self.assertNotIn("secret", mx.log())
 
