@@ -3,8 +3,8 @@
 
 return function(msg)
     msg.headers["X-Customer"] = nil -- one that the sender has set is not ours
-    local customer = msg.envelope.recipient:match("^support%+(.+)@")
-    if customer then
-        msg.headers["X-Customer"] = customer
+    local to = msg.envelope -- its parts are in lower case: Support+ACME@example.com is the same
+    if to.localpart == "support" and to.tag then
+        msg.headers["X-Customer"] = to.tag
     end
 end

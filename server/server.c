@@ -332,7 +332,7 @@ static struct delivery *notice_of_given_up(void *context, const struct delivery 
     uv_mutex_lock(&server->config_lock);
     struct config *config = config_ref(server->config);
     uv_mutex_unlock(&server->config_lock);
-    struct delivery *notice = notice_new(&config->deliver, failed);
+    struct delivery *notice = notice_new(&config->deliver, failed, 0);
     config_unref(config);
     return notice;
 }

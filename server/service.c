@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/sd_daemon.h"
 #include "smtp/sockets.h"
 
 #define STOP_MARGIN_MS                                                                             \

@@ -20,10 +20,17 @@ struct transaction *transaction_new(const char *id, struct ruleset *rules,
     return t;
 }
 
+void transaction_settle(struct transaction *transaction)
+{
+    if (transaction->reservations)
+        transaction->settle(transaction);
+}
+
 void transaction_free(struct transaction *t)
 {
     if (!t)
         return;
+    transaction_settle(t);
     for (size_t i = 0; i < t->envelope.recipient_count; i++)
         free(t->envelope.recipients[i]);
     free(t->envelope.recipients);

@@ -19,6 +19,7 @@
 
 struct auth_check;
 struct auth_result;
+struct reservation;
 struct ruleset;
 struct spill;
 
@@ -58,6 +59,9 @@ struct transaction {
     void (*release_check)(struct auth_check *check);
     const struct auth_result *auth; /* what it found, while a worker has the transaction; or NULL */
     struct reply reply;             /* set by the room that ends it */
+    struct reservation
+        *reservations; /* keys that its rules took (rules/dictionary.h); NULL: none */
+    void (*settle)(struct transaction *transaction); /* keeps or releases them, by the replies */
     struct reply *replies; /* NULL, or instead of it one for each recipient (LMTP); on the heap */
 };
 
@@ -71,6 +75,10 @@ void transaction_free(struct transaction *transaction);
 /* Both copy; 0 or -ENOMEM. */
 int transaction_set_sender(struct transaction *transaction, const char *sender);
 int transaction_add_recipient(struct transaction *transaction, const char *address);
+
+/* Its replies stand: what its rules reserved is kept or released. Once; transaction_free() does it
+ * otherwise. */
+void transaction_settle(struct transaction *transaction);
 
 void reply_set(struct reply *reply, int code, const char *enhanced, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -91,6 +91,7 @@ static void answer_on_loop(struct task *task, void *context)
     struct transaction *t = job->processing.transaction;
     struct delivery *leased = NULL;
     outcome_log(t);
+    transaction_settle(t);
     if (job->commit.lease) {
         leased = job->commit.deliveries;
         job->commit.deliveries = NULL;

@@ -1,6 +1,9 @@
 --- cel: the Common Expression Language over a message, for route.cel.
 --
---   subject, body, text, html, sender, recipient, from, message_id, helo, client_ip, client_name, user,
+--   recipient, localpart, tag, domain   of the recipient, in lower case, the domain as A-label (xn--); "" where none
+--   now                       timestamp, of receipt; the sender's Date is a claim
+--   automatic                 "reply", "list", "bounce", "report", or ""
+--   subject, body, text, html, sender, from, message_id, helo, client_ip, client_name, user,
 --   spf, dkim, dmarc, iprev   strings ("" where the message has none; "none" for the last four)
 --   dnsbl                     a list of the blocklists' zones that have the client
 --   to, cc                    lists of addresses
@@ -114,7 +117,12 @@ local variables = {
     text = { code = '(V.text or "")', type = "string" },
     html = { code = '(V.html or "")', type = "string" },
     sender = { code = "V.envelope.sender", type = "string" },
-    recipient = { code = "V.envelope.recipient", type = "string" },
+    recipient = { code = "V.envelope.address", type = "string" },
+    localpart = { code = "V.envelope.localpart", type = "string" },
+    tag = { code = '(V.envelope.tag or "")', type = "string" },
+    domain = { code = "V.envelope.domain", type = "string" },
+    automatic = { code = '(V.automatic or "")', type = "string" },
+    now = { code = "R.timestamp(V.received, 0)", type = "google.protobuf.Timestamp" },
     client_ip = { code = "V.envelope.client_ip", type = "string" },
     client_name = { code = '(V.envelope.client_name or "")', type = "string" },
     dnsbl = { code = "H.dnsbl(V)", type = "list" },

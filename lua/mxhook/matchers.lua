@@ -23,7 +23,7 @@ local function compile(field, text)
 end
 
 local fields = {
-    { "recipient", function(msg) return msg.envelope.recipient end },
+    { "recipient", function(msg) return msg.envelope.address end },
     { "sender", function(msg) return msg.envelope.sender end },
     { "subject", function(msg) return msg.subject end },
     { "body", function(msg) return msg.text end, function(msg) return msg.html end },

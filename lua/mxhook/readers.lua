@@ -154,7 +154,7 @@ local function address(value)
   if not host or tonumber(port) > 65535 then
     return nil, ('expected address:port, such as "0.0.0.0:25" or "[::]:25", got "%s"'):format(text)
   end
-  return host .. " " .. port
+  return { host = host, port = tonumber(port) }
 end
 
 function readers.addresses(value)
@@ -263,7 +263,7 @@ local function listen_address(value)
     return nil, ('expected "unix:" and an absolute path of at most %d bytes without spaces, got "%s"')
       :format(UNIX_PATH_MAX, value)
   end
-  return path .. " 0"
+  return { host = path, port = 0 }
 end
 
 -- What is left open (tls) is filled in by finish_listeners().
@@ -291,7 +291,7 @@ local function listener(value)
   local where
   where, why = listen_address(value.address)
   if not where then return nil, why end
-  if value.protocol == "lmtp" and where:find(" 25$") then
+  if value.protocol == "lmtp" and where.port == 25 then
     return nil, "LMTP must not be spoken on port 25 (RFC 2033 section 5)"
   end
   return { where = where, tls = value.tls, auth = value.auth or "off", protocol = value.protocol or "smtp",
@@ -423,12 +423,12 @@ function readers.dnsbl(value)
   return list
 end
 
--- Settles what depends on other options: each listener becomes a string for config_values.c. Returns nil and
+-- Settles what depends on other options: each listener becomes what config_values.c reads. Returns nil and
 -- what is wrong, where something is.
 local function finish_listeners(result)
   local certificates = result["tls.certificates"]
   for index, each in ipairs(result.listen) do
-    local unix = each.where:sub(1, 1) == "/"
+    local unix = each.where.host:sub(1, 1) == "/"
     local tls = each.tls or (certificates and not unix and "starttls" or "off")
     if tls ~= "off" and not certificates then
       return nil, ("tls = %q needs tls.certificates"):format(tls)
@@ -445,9 +445,9 @@ local function finish_listeners(result)
     if each.proxy and not unix and not result["access.proxies"] then
       return nil, "proxy = true needs access.proxies, the addresses of the proxies"
     end
-    result.listen[index] = ("%s %d %d %d %d %d %d"):format(each.where, LISTEN_TLS[tls], LISTEN_AUTH[each.auth],
-      LISTEN_PROTOCOL[each.protocol], each.proxy and 1 or 0, each.auth_without_tls and 1 or 0,
-      TLS_VERSION[each.min_version or result["tls.min_version"]])
+    result.listen[index] = { host = each.where.host, port = each.where.port, tls = LISTEN_TLS[tls],
+      auth = LISTEN_AUTH[each.auth], protocol = LISTEN_PROTOCOL[each.protocol], proxy = each.proxy,
+      auth_without_tls = each.auth_without_tls, min_version = TLS_VERSION[each.min_version or result["tls.min_version"]] }
   end
   return true
 end

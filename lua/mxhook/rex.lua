@@ -2,7 +2,7 @@
 --
 -- The functions are those of lua-rex's common interface: match, find, gmatch, gsub, split, count, new.
 -- They work on UTF-8 and are always bounded: a pattern that would take too long is no match, and the
--- log says so. Flags are letters: i (any case), m, s, x as in Perl, U (ungreedy), a (ASCII classes).
+-- log says so. Flags are letters: i (any case), m, s, x as in Perl, U (ungreedy), a (ASCII classes), D ($ at the very end only).
 
 local compile = require "mxhook.core".regex.compile
 

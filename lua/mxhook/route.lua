@@ -11,7 +11,7 @@
 local core = require "mxhook.core"
 local matchers = require "mxhook.matchers"
 
-local error, setmetatable, type = error, setmetatable, type
+local error, setmetatable, tostring, type = error, setmetatable, tostring, type
 
 local route = {}
 
@@ -51,6 +51,29 @@ route.reject = text_answer("reject")
 
 --- Refuse the message for now (451), with a text for the sender.
 route.defer = text_answer("defer")
+
+local NOT_URL_TEXT = "[^%w%-._~]"
+
+--- The text as it can stand in a URL's path segment or query value (RFC 3986 section 2.3).
+function route.encode(text)
+    if type(text) ~= "string" and type(text) ~= "number" then
+        error("route.encode: a text was expected, not a " .. type(text), 2)
+    end
+    return (tostring(text):gsub(NOT_URL_TEXT, function(char) return ("%%%02X"):format(char:byte()) end))
+end
+
+local MAX_BASE64 = 64 * 1024
+
+--- The text in base64, as a header can hold it whatever is in it.
+function route.encode_base64(text)
+    if type(text) ~= "string" then
+        error("route.encode_base64: a text was expected, not a " .. type(text), 2)
+    end
+    if #text > MAX_BASE64 then
+        error(("route.encode_base64: a text of %d bytes; the limit is %d"):format(#text, MAX_BASE64), 2)
+    end
+    return core.encode_base64(text)
+end
 
 --- Rules made of a condition: see mxhook.matchers.
 route.regex, route.cel = matchers.regex, matchers.cel

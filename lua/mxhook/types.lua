@@ -26,7 +26,11 @@ function headers:iter() end
 
 ---@class mxhook.Envelope
 ---@field sender string    # "" is the null one
----@field recipient string
+---@field recipient string # as the client gave it
+---@field address string   # the same in lower case, its domain as A-label (xn--...)
+---@field localpart string # of address, without the tag
+---@field tag string?      # of address: what stands after the first '+'
+---@field domain string    # of address
 ---@field client_ip string # "" where nobody knows: by a Unix-domain socket
 ---@field client_name string?  # what its address is called, where that name has the address
 ---@field helo string?
@@ -86,6 +90,18 @@ function headers:iter() end
 ---@field inlines mxhook.Part[]
 ---@field envelope mxhook.Envelope
 ---@field auth mxhook.Auth
+---@field received integer   # Unix time of receipt
+---@field automatic "reply"|"list"|"bounce"|"report"|nil  # written by a program
+---@field automatic_reason string?  # such as "List-Id: <a.example>"
+---@field bounce mxhook.Bounce?  # of a delivery status notification
+---@field reply_text string?  # the text without what is quoted and the signature: a heuristic
+
+---@class mxhook.Bounce
+---@field recipient string?
+---@field action string?     # "failed", "delayed", ...
+---@field status string?     # "5.1.1"
+---@field diagnostic string?
+---@field message_id string? # of the message that came back
 
 ---@class mxhook.Destination
 ---@field url string         # or an e-mail address, which has only timeout, attempts, schedule

@@ -30,68 +30,22 @@ struct config *config_ref(struct config *config)
     return config;
 }
 
-static void free_list(char **list, size_t count)
-{
-    for (size_t i = 0; list && i < count; i++)
-        free(list[i]);
-    free(list);
-}
-
-static void free_secret(char *secret)
+static void wipe(char *secret)
 {
     if (secret)
         explicit_bzero(secret, strlen(secret));
-    free(secret);
 }
 
 void config_unref(struct config *config)
 {
     if (!config || atomic_fetch_sub(&((struct counted_config *)config)->references, 1) > 1)
         return;
-    free(config->path);
-    free(config->hostname);
-    free(config->user);
-    free(config->smtp.listen);
-    free_list(config->smtp.domains, config->smtp.domain_count);
-    free(config->smtp.append_domain);
-    for (size_t i = 0; i < config->smtp.user_count; i++) {
-        free(config->smtp.users[i].name);
-        free(config->smtp.users[i].hash);
-    }
-    free(config->smtp.users);
-    free(config->access.allow);
-    free(config->access.deny);
-    free(config->access.unlimited);
-    free(config->access.xclient);
-    free(config->access.proxies);
-    free(config->rules.directory);
-    free(config->rules.secrets);
-    free_list(config->rules.reserved_headers, config->rules.reserved_header_count);
-    free(config->spool.directory);
-    free(config->deliver.retry.schedule_ms);
-    arena_free(config->deliver.on_failure_arena);
-    free(config->deliver.ca_file);
-    free(config->deliver.source_address);
-    free(config->deliver.proxy);
-    free(config->forward.smarthost);
-    free(config->forward.user);
-    free_secret(config->forward.password);
-    free(config->forward.helo);
-    free(config->forward.retry.schedule_ms);
-    free(config->forward.srs_domain);
-    free_secret(config->forward.srs_key);
-    free_secret(config->forward.srs_secret);
-    free(config->dns.resolvers);
-    for (size_t i = 0; i < config->auth.dnsbl_count; i++)
-        free(config->auth.dnsbl[i].zone);
-    free(config->auth.dnsbl);
-    for (size_t i = 0; i < config->tls.certificate_count; i++) {
-        free(config->tls.certificates[i].certificate);
-        free(config->tls.certificates[i].key);
-    }
-    free(config->tls.certificates);
+    wipe(config->forward.password);
+    wipe(config->forward.srs_key);
+    wipe(config->forward.srs_secret);
     if (config->tls.context)
         config->tls.free_context(config->tls.context);
+    arena_free(config->arena);
     free(config);
 }
 
@@ -236,7 +190,9 @@ static int config_new(int (*load)(lua_State *, const char *, struct error *), co
     struct counted_config *counted = calloc(1, sizeof *counted);
     lua_State *L = luaL_newstate();
     int code = -ENOMEM;
-    if (!counted || !L || !(counted->config.path = strdup(path)))
+    if (counted && (counted->config.arena = arena_new()))
+        counted->config.path = arena_strdup(counted->config.arena, path);
+    if (!counted || !L || !counted->config.path)
         error_set(err, code, "%s: out of memory", path);
     else
         code = load_into(L, load, path, &counted->config, err);

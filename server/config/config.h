@@ -3,7 +3,8 @@
  *
  * The options, their types, defaults, limits and explanations stand in lua/mxhook/options.lua, and
  * nowhere else: `mxhook config` prints an example made from that table. To add an option: a row
- * there, a field here, a line in config_values.c.
+ * there, a field here, a line in config_values.c. A new type of option also has a reader in
+ * lua/mxhook/readers.lua, and its words in config_text.lua.
  *
  * A config never changes once loaded. It is counted: a session keeps the one it began with while a
  * reload brings the next.
@@ -120,6 +121,8 @@ struct retry_config {
     unsigned attempts;    /* the first included */
     int64_t *schedule_ms; /* pauses before the second, third, ... attempt; the last repeats */
     size_t schedule_count;
+    int64_t *unreachable_ms; /* the same for a receiver that was not reached; deliver's only */
+    size_t unreachable_count;
 };
 
 struct deliver_config {
@@ -131,7 +134,6 @@ struct deliver_config {
     int64_t first_byte_timeout_ms;        /* from the request's last byte to the answer's first */
     int64_t idle_timeout_ms;              /* without a byte in either direction */
     const struct destination *on_failure; /* told of what has failed for good; NULL: nobody */
-    struct arena *on_failure_arena;       /* owns it */
     char *ca_file;                        /* NULL: the system's */
     char *source_address;                 /* to connect from; NULL: the system picks */
     char *proxy;                          /* as curl's --proxy; NULL: none */
@@ -139,6 +141,7 @@ struct deliver_config {
     unsigned breaker_failures; /* in a row, that open an origin's breaker */
     int64_t breaker_pause_ms;  /* before the first probe; it doubles with each that fails */
     int64_t breaker_pause_max_ms; /* up to this */
+    unsigned gone_limit;          /* 410 in a row, that hold a destination; 0: none do */
 };
 
 enum forward_tls {
@@ -185,9 +188,10 @@ struct auth_config {
 };
 
 struct config {
-    char *path;     /* the file, as given */
-    char *hostname; /* in the greeting, and the authserv-id (RFC 8601) */
-    char *user;     /* to become when started as root; NULL: none */
+    struct arena *arena; /* owns every string and list here */
+    char *path;          /* the file, as given */
+    char *hostname;      /* in the greeting, and the authserv-id (RFC 8601) */
+    char *user;          /* to become when started as root; NULL: none */
     enum log_level log_level;
     unsigned log_limit; /* lines in a second, of log_limited(); 0: any number */
     int64_t shutdown_timeout_ms;

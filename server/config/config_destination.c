@@ -58,23 +58,22 @@ static void read_schedule(lua_State *L, struct destination *to, struct arena *ar
 }
 
 const struct destination *config_read_destination(lua_State *L, const char *name,
-                                                  struct arena **arena)
+                                                  struct arena *arena)
 {
     lua_getfield(L, 1, name);
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
         return NULL;
     }
-    *arena = check_memory(L, arena_new());
-    struct destination *to = check_memory(L, arena_alloc(*arena, sizeof *to));
+    struct destination *to = check_memory(L, arena_alloc(arena, sizeof *to));
     *to = (struct destination){
-        .url = text(L, "url", *arena),
-        .secret = text(L, "secret", *arena),
+        .url = text(L, "url", arena),
+        .secret = text(L, "secret", arena),
         .timeout_ms = number(L, "timeout"),
         .attempts = (unsigned)number(L, "attempts"),
     };
-    read_headers(L, to, *arena);
-    read_schedule(L, to, *arena);
+    read_headers(L, to, arena);
+    read_schedule(L, to, arena);
     lua_pop(L, 1);
     return to;
 }

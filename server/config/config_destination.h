@@ -7,10 +7,9 @@
 #include "../base/arena.h"
 #include "destination.h"
 
-/* The option `name` of the table of values at index 1; NULL: it is not set. It stands in *arena,
- * which is made here and is the caller's to free, also where this raises a Lua error: for want of
- * memory. */
+/* The option `name` of the table of values at index 1; NULL: it is not set. It stands in
+ * `arena`. Raises a Lua error for want of memory. */
 const struct destination *config_read_destination(lua_State *L, const char *name,
-                                                  struct arena **arena);
+                                                  struct arena *arena);
 
 #endif

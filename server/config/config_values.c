@@ -11,13 +11,23 @@
 #include "config_destination.h"
 
 /* What is missing here is a mistake of ours, and is raised as a Lua error; so is running out of
- * memory. The table of values is at index 1. */
+ * memory. The table of values is at index 1, the config at index 2. */
 
 static void *check_memory(lua_State *L, void *memory)
 {
     if (!memory)
         luaL_error(L, "out of memory");
     return memory;
+}
+
+static struct arena *arena_of(lua_State *L)
+{
+    return ((struct config *)lua_touserdata(L, 2))->arena;
+}
+
+static char *copy(lua_State *L, const char *text)
+{
+    return check_memory(L, arena_strdup(arena_of(L), text));
 }
 
 static int64_t number(lua_State *L, const char *name)
@@ -34,9 +44,9 @@ static char *text_or_null(lua_State *L, const char *name)
 {
     lua_getfield(L, 1, name);
     const char *value = lua_tostring(L, -1);
-    char *copy = value ? check_memory(L, strdup(value)) : NULL;
+    char *text = value ? copy(L, value) : NULL;
     lua_pop(L, 1);
-    return copy;
+    return text;
 }
 
 static bool boolean(lua_State *L, const char *name)
@@ -52,7 +62,8 @@ static void *list(lua_State *L, const char *name, size_t item_size, size_t *coun
 {
     lua_getfield(L, 1, name);
     *count = lua_objlen(L, -1);
-    return check_memory(L, calloc(*count, item_size));
+    size_t size = *count * item_size;
+    return memset(check_memory(L, arena_alloc(arena_of(L), size)), 0, size);
 }
 
 static const char *item(lua_State *L, size_t index)
@@ -63,32 +74,36 @@ static const char *item(lua_State *L, size_t index)
     return value;
 }
 
+/* A field of the list's item on top; 0 where it is not there. */
+static int field(lua_State *L, const char *name)
+{
+    lua_getfield(L, -1, name);
+    int value = lua_isboolean(L, -1) ? lua_toboolean(L, -1) : (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+/* Of tables as readers.lua makes them. */
 static void read_addresses(lua_State *L, const char *name, struct listen_address **out,
                            size_t *count)
 {
     *out = list(L, name, sizeof **out, count);
     for (size_t i = 0; i < *count; i++) {
         struct listen_address *a = &(*out)[i];
-        if (sscanf(item(L, i), "%107s %d", a->host, &a->port) != 2)
+        lua_rawgeti(L, -1, (int)i + 1);
+        lua_getfield(L, -1, "host");
+        int size = snprintf(a->host, sizeof a->host, "%s", lua_tostring(L, -1));
+        lua_pop(L, 1);
+        if (size <= 0 || (size_t)size >= sizeof a->host)
             luaL_error(L, "%s: not an address", name);
-    }
-    lua_pop(L, 1);
-}
-
-static void read_listen(lua_State *L, struct smtp_config *smtp)
-{
-    smtp->listen = list(L, "listen", sizeof *smtp->listen, &smtp->listen_count);
-    for (size_t i = 0; i < smtp->listen_count; i++) {
-        struct listen_address *a = &smtp->listen[i];
-        unsigned tls, auth, lmtp, proxy, in_clear;
-        if (sscanf(item(L, i), "%107s %d %u %u %u %u %u %d", a->host, &a->port, &tls, &auth, &lmtp,
-                   &proxy, &in_clear, &a->min_version) != 8)
-            luaL_error(L, "listen: not an address");
-        a->tls = (enum listen_tls)tls;
-        a->auth = (enum listen_auth)auth;
-        a->lmtp = lmtp;
-        a->proxy = proxy;
-        a->auth_without_tls = in_clear;
+        a->port = field(L, "port");
+        a->tls = (enum listen_tls)field(L, "tls");
+        a->auth = (enum listen_auth)field(L, "auth");
+        a->lmtp = field(L, "protocol");
+        a->proxy = field(L, "proxy");
+        a->auth_without_tls = field(L, "auth_without_tls");
+        a->min_version = field(L, "min_version");
+        lua_pop(L, 1);
     }
     lua_pop(L, 1);
 }
@@ -105,8 +120,8 @@ static void read_users(lua_State *L, struct smtp_config *smtp)
     smtp->users = list(L, "smtp.users", sizeof *smtp->users, &count);
     smtp->user_count = count / 2;
     for (size_t i = 0; i < count / 2; i++) {
-        smtp->users[i].name = check_memory(L, strdup(item(L, 2 * i)));
-        smtp->users[i].hash = check_memory(L, strdup(item(L, 2 * i + 1)));
+        smtp->users[i].name = copy(L, item(L, 2 * i));
+        smtp->users[i].hash = copy(L, item(L, 2 * i + 1));
     }
     lua_pop(L, 1);
 }
@@ -123,19 +138,19 @@ static void read_tls(lua_State *L, struct tls_config *tls)
     tls->certificates = list(L, "tls.certificates", sizeof *tls->certificates, &count);
     tls->certificate_count = count / 2;
     for (size_t i = 0; i < count / 2; i++) {
-        tls->certificates[i].certificate = check_memory(L, strdup(item(L, 2 * i)));
-        tls->certificates[i].key = check_memory(L, strdup(item(L, 2 * i + 1)));
+        tls->certificates[i].certificate = copy(L, item(L, 2 * i));
+        tls->certificates[i].key = copy(L, item(L, 2 * i + 1));
     }
     lua_pop(L, 1);
 }
 
 static void read_smtp(lua_State *L, struct smtp_config *smtp)
 {
-    read_listen(L, smtp);
+    read_addresses(L, "listen", &smtp->listen, &smtp->listen_count);
     read_users(L, smtp);
     smtp->domains = list(L, "domains", sizeof *smtp->domains, &smtp->domain_count);
     for (size_t i = 0; i < smtp->domain_count; i++)
-        smtp->domains[i] = check_memory(L, strdup(item(L, i)));
+        smtp->domains[i] = copy(L, item(L, i));
     lua_pop(L, 1);
     smtp->min_rate = (uint64_t)number(L, "smtp.min_rate");
     smtp->stress_timeout_ms = number(L, "smtp.stress_timeout");
@@ -179,7 +194,7 @@ static void read_access(lua_State *L, struct access_config *access)
  * references to what is in it are. */
 static char *read_secrets(lua_State *L, const char *rules_directory)
 {
-    char working[PATH_MAX] = "", *path = NULL;
+    char working[PATH_MAX] = "", path[2 * PATH_MAX];
     char *given = text_or_null(L, "rules.secrets");
     const char *directory = given ? given : rules_directory;
     size_t size = strlen(directory);
@@ -189,10 +204,11 @@ static char *read_secrets(lua_State *L, const char *rules_directory)
     size_t parent = given ? size : slash ? (size_t)(slash - directory) : 0;
     if (*directory != '/' && !getcwd(working, sizeof working))
         *working = '\0';
-    int length = asprintf(&path, "%s%s%.*s%s", working, *working && parent ? "/" : "", (int)parent,
-                          directory, given ? "" : "/secrets");
-    free(given);
-    return check_memory(L, length < 0 ? NULL : path);
+    int length = snprintf(path, sizeof path, "%s%s%.*s%s", working, *working && parent ? "/" : "",
+                          (int)parent, directory, given ? "" : "/secrets");
+    if (length < 0 || (size_t)length >= sizeof path)
+        luaL_error(L, "rules.secrets: the path is too long");
+    return copy(L, path);
 }
 
 static void read_rules(lua_State *L, struct rules_config *rules)
@@ -207,18 +223,32 @@ static void read_rules(lua_State *L, struct rules_config *rules)
     rules->reserved_headers =
         list(L, "rules.reserved_headers", sizeof(char *), &rules->reserved_header_count);
     for (size_t i = 0; i < rules->reserved_header_count; i++)
-        rules->reserved_headers[i] = check_memory(L, strdup(item(L, i)));
+        rules->reserved_headers[i] = copy(L, item(L, i));
     lua_pop(L, 1);
+}
+
+static int64_t milliseconds(lua_State *L, size_t index)
+{
+    lua_rawgeti(L, -1, (int)index + 1);
+    int64_t value = (int64_t)lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+static int64_t *read_durations(lua_State *L, const char *name, size_t *count)
+{
+    int64_t *durations = list(L, name, sizeof *durations, count);
+    for (size_t i = 0; i < *count; i++)
+        durations[i] = milliseconds(L, i);
+    lua_pop(L, 1);
+    return durations;
 }
 
 static void read_retry(lua_State *L, const char *attempts, const char *schedule,
                        struct retry_config *retry)
 {
     retry->attempts = (unsigned)number(L, attempts);
-    retry->schedule_ms = list(L, schedule, sizeof *retry->schedule_ms, &retry->schedule_count);
-    for (size_t i = 0; i < retry->schedule_count; i++)
-        retry->schedule_ms[i] = strtoll(item(L, i), NULL, 10);
-    lua_pop(L, 1);
+    retry->schedule_ms = read_durations(L, schedule, &retry->schedule_count);
 }
 
 static void read_deliver(lua_State *L, struct deliver_config *deliver)
@@ -226,12 +256,14 @@ static void read_deliver(lua_State *L, struct deliver_config *deliver)
     deliver->max_in_flight = (size_t)number(L, "deliver.max_in_flight");
     deliver->max_per_origin = (size_t)number(L, "deliver.max_per_origin");
     read_retry(L, "deliver.attempts", "deliver.schedule", &deliver->retry);
+    deliver->retry.unreachable_ms =
+        read_durations(L, "deliver.unreachable_schedule", &deliver->retry.unreachable_count);
+    deliver->gone_limit = (unsigned)number(L, "deliver.gone_limit");
     deliver->connect_timeout_ms = number(L, "deliver.connect_timeout");
     deliver->timeout_ms = number(L, "deliver.timeout");
     deliver->first_byte_timeout_ms = number(L, "deliver.first_byte_timeout");
     deliver->idle_timeout_ms = number(L, "deliver.idle_timeout");
-    deliver->on_failure =
-        config_read_destination(L, "deliver.on_failure", &deliver->on_failure_arena);
+    deliver->on_failure = config_read_destination(L, "deliver.on_failure", arena_of(L));
     deliver->ca_file = text_or_null(L, "deliver.ca_file");
     deliver->source_address = text_or_null(L, "deliver.source_address");
     deliver->proxy = text_or_null(L, "deliver.proxy");
@@ -272,7 +304,7 @@ static void read_forward(lua_State *L, struct config *config)
     forward->srs = boolean(L, "forward.srs");
     forward->srs_domain = text_or_null(L, "forward.srs_domain");
     if (!forward->srs_domain)
-        forward->srs_domain = check_memory(L, strdup(default_srs_domain(config)));
+        forward->srs_domain = copy(L, default_srs_domain(config));
     forward->srs_key = text_or_null(L, "forward.srs_key");
     forward->srs_valid_ms = number(L, "forward.srs_valid");
 }
@@ -283,7 +315,7 @@ static void read_dnsbl(lua_State *L, struct auth_config *auth)
     size_t count;
     auth->dnsbl = list(L, "auth.dnsbl", sizeof *auth->dnsbl, &count);
     for (size_t i = 0; i < count / 2; i++) {
-        auth->dnsbl[i].zone = check_memory(L, strdup(item(L, 2 * i)));
+        auth->dnsbl[i].zone = copy(L, item(L, 2 * i));
         auth->dnsbl[i].refuse = *item(L, 2 * i + 1) != 0;
         auth->dnsbl_count++;
     }

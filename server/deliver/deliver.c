@@ -1,12 +1,11 @@
 /*
- * What is in hand: deliveries that are ready, and attempts under way.
+ * Joins the spool, the schedule and the attempts: what is due comes from the spool, the schedule says
+ * what may begin, and what comes of an attempt goes back to both.
  *
- * Origins that have something ready stand in a ring, and take turns: so a hundred deliveries for
- * one wait behind none of another. What is in hand is bounded, in all and for each origin; the rest
- * stays in the spool, from which it is claimed as room comes. A delivery that is due later is the
- * spool's again.
+ * The end of every attempt, and of every delivery that ends by one, is in attempt_ended(). (What is
+ * given up for its age, unattempted, ends in the spool: spool_on_give_up().)
  */
-#include "deliver_private.h"
+#include "deliver.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,98 +15,57 @@
 
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../base/metrics.h"
 #include "attempt.h"
+#include "notice.h"
+#include "observe.h"
+#include "report.h"
+#include "retry.h"
+#include "schedule.h"
 
-#define HAND_MAX      1024u               /* deliveries in hand */
-#define HAND_BYTES    (16u * 1024 * 1024) /* their payloads in memory */
-#define ORIGIN_MAX    256u   /* of one origin, or twice its limit of requests if more */
-#define WAKE_MAX_MS   60000  /* looks at the spool at least so often: clocks may jump */
-#define WAKE_AGAIN_MS 1000   /* when something is due that could not be had */
-#define FORGET_MS     600000 /* after the last request, what is known of an origin */
+#define WAKE_MAX_MS   60000 /* looks at the spool at least so often: clocks may jump */
+#define WAKE_AGAIN_MS 1000  /* when something is due that could not be had */
+#define STARVED_MS    5000  /* before an attempt that memory or descriptors were short for */
+#define SETTLE_MS     50    /* until the end of an attempt is stored for sure */
+
+enum deliver_state { DELIVER_IDLE, DELIVER_RUNNING, DELIVER_STOPPING, DELIVER_FREED };
+
+/* A delivery in hand; in the list once its attempt is under way. */
+struct flight {
+    struct job job; /* first */
+    struct flight *next, **link;
+    struct deliver *deliver;
+    struct delivery *delivery;
+    struct attempt *attempt;
+};
+
+struct deliver {
+    enum deliver_state state;
+    uv_loop_t *loop;
+    struct config *config;
+    struct spool *spool;
+    struct senders *senders;
+    struct schedule *schedule;
+    struct flight *flights;
+    struct claim claim;
+    bool claiming;
+    bool more; /* the spool has something due that was not brought */
+    uv_timer_t timer;
+    bool timer_open;
+    int64_t wake_ms;   /* that the timer is set for, on the monotonic clock; INT64_MAX: not set */
+    int64_t ask_ms;    /* the same: when to ask the spool */
+    int64_t tidied_ms; /* when the schedule last was */
+    uint32_t random;
+    void (*idle)(void *context);
+    void *idle_context;
+};
 
 static void on_timer(uv_timer_t *timer);
-
-/* ---- Limits ---- */
-
-static size_t origin_max(const struct deliver *d)
-{
-    size_t twice = d->config->deliver.max_per_origin * 2;
-    return twice > ORIGIN_MAX ? twice : ORIGIN_MAX;
-}
-
-static size_t hand_max(const struct deliver *d)
-{
-    size_t twice = d->config->deliver.max_in_flight * 2;
-    return twice > HAND_MAX ? twice : HAND_MAX;
-}
-
-bool deliver_has_room(const struct deliver *d)
-{
-    return d->state == DELIVER_RUNNING && d->in_hand < hand_max(d) && d->bytes < HAND_BYTES;
-}
-
-/* ---- In and out of hand ---- */
-
-static bool has_room_for(const struct deliver *d, const struct origin *origin)
-{
-    size_t most = origin->breaker.state == BREAKER_CLOSED
-                      ? origin_max(d)
-                      : breaker_allows(&origin->breaker, &d->config->deliver);
-    return origin->in_hand < most;
-}
-
-static void take_one(struct deliver *d, struct delivery *delivery)
-{
-    struct origin *origin = NULL;
-    if (d->state == DELIVER_RUNNING)
-        origin = origins_get(&d->origins, delivery_origin(delivery));
-    if (origin)
-        breaker_look(&origin->breaker, clock_monotonic_ms());
-    if (!origin || !has_room_for(d, origin)) {
-        if (origin &&
-            origin->breaker.state == BREAKER_OPEN) /* the spool's clock is a moment ahead */
-            deliver_set_timer(d, origin->breaker.until_ms - clock_monotonic_ms());
-        spool_release(d->spool, delivery);
-        d->more = true;
-        return;
-    }
-    origin_push(origin, delivery);
-    d->in_hand++;
-    d->bytes += payload_memory(delivery->payload);
-    origins_queue(&d->origins, origin);
-}
-
-/* Has it just fallen to half? Then there is room worth asking for. */
-static bool fell(uint64_t before, uint64_t after, uint64_t most)
-{
-    return (before > most / 2 && after <= most / 2) || after == 0;
-}
-
-/* Out of hand: the caller gives the delivery to the spool. */
-void deliver_put_down(struct deliver *d, struct origin *origin, const struct delivery *delivery)
-{
-    uint64_t bytes = d->bytes - payload_memory(delivery->payload);
-    bool low = fell(d->bytes, bytes, HAND_BYTES) || fell(d->in_hand, d->in_hand - 1, hand_max(d)) ||
-               fell(origin->in_hand, origin->in_hand - 1, origin_max(d));
-    d->bytes = bytes;
-    d->in_hand--;
-    origin->in_hand--;
-    if (d->more && low)
-        deliver_claim(d);
-}
-
-void deliver_take(struct deliver *d, struct delivery *deliveries)
-{
-    for (struct delivery *next; deliveries; deliveries = next) {
-        next = deliveries->next;
-        take_one(d, deliveries);
-    }
-    deliver_pump(d);
-}
+static void ask_spool(struct deliver *d);
 
 /* ---- The timer ---- */
 
-void deliver_set_timer(struct deliver *d, int64_t wait_ms)
+static void set_timer(struct deliver *d, int64_t wait_ms)
 {
     int64_t now = clock_monotonic_ms();
     if (d->state != DELIVER_RUNNING)
@@ -122,49 +80,233 @@ void deliver_set_timer(struct deliver *d, int64_t wait_ms)
     uv_timer_start(&d->timer, on_timer, (uint64_t)wait_ms, 0);
 }
 
-/* ---- Beginning ---- */
-
-static void begin_next(struct deliver *d, struct origin *origin)
+/* The spool may have something then. */
+static void ask_in(struct deliver *d, int64_t wait_ms)
 {
-    struct delivery *delivery = origin_shift(origin);
-    if (flight_begin(d, origin, delivery) == 0)
-        return;
-    d->more = true;
-    deliver_put_down(d, origin, delivery);
-    spool_release(d->spool, delivery);
-    deliver_set_timer(d, WAKE_AGAIN_MS);
+    int64_t at_ms = clock_monotonic_ms() + (wait_ms > 0 ? wait_ms : 0);
+    if (at_ms < d->ask_ms)
+        d->ask_ms = at_ms;
+    set_timer(d, wait_ms);
 }
 
-/* Begins as many attempts as the limits allow. */
-void deliver_pump(struct deliver *d)
+/* ---- What the schedule says ---- */
+
+static void log_change(const struct schedule_change *c, const char *error)
 {
-    const struct deliver_config *config = &d->config->deliver;
-    struct origin *origin;
-    while (d->state == DELIVER_RUNNING && d->in_flight < config->max_in_flight &&
-           (origin = origins_next(&d->origins))) {
-        if (origin->ready && origin->in_flight < breaker_allows(&origin->breaker, config)) {
-            begin_next(d, origin);
-            origins_queue(&d->origins, origin);
-        }
-        origins_settle(&d->origins, origin);
+    bool lane = c->scope == CHANGE_LANE;
+    const char *what = lane ? "destination" : "origin";
+    if (c->what == CHANGE_OPENED)
+        log_warn(lane ? "destination-open" : "origin-open", NULL, LOG_TEXT(what, c->name),
+                 LOG_NUMBER("failures", c->failures), LOG_NUMBER("pause_ms", c->pause_ms),
+                 LOG_TEXT("error", error));
+    else if (c->what == CHANGE_GONE)
+        log_warn("destination-gone", NULL, LOG_TEXT(what, c->name),
+                 LOG_NUMBER("failures", c->failures), LOG_NUMBER("pause_ms", c->pause_ms));
+    else if (c->what == CHANGE_SLOWED)
+        log_warn("destination-slowed", NULL, LOG_TEXT(what, c->name),
+                 LOG_NUMBER("pause_ms", c->pause_ms),
+                 LOG_NUMBER("per_minute", (int64_t)(c->rate * 60 + 0.5)));
+    else if (c->what == CHANGE_CLOSED)
+        log_info(lane ? "destination-closed" : "origin-closed", NULL, LOG_TEXT(what, c->name));
+}
+
+/* Without memory for it, claims bring some of it in vain; no harm is done. */
+static void hold(struct deliver *d, const struct schedule_change *change)
+{
+    struct held held = {.scope = change->scope == CHANGE_LANE ? HELD_LANE : HELD_ORIGIN,
+                        .failures = change->failures,
+                        .most = (unsigned)change->most};
+    if (change->until_ms)
+        held.until_ms = clock_unix_ms() + change->until_ms - clock_monotonic_ms();
+    origin_of(change->name, held.origin);
+    (void)spool_hold(d->spool, change->name, &held);
+}
+
+/* Tells the log and the spool; `error`: of the attempt that has ended, if one has. Returns until when
+ * (Unix time) its destination is held after 410 in a row; 0: it is not. */
+static int64_t take_changes(struct deliver *d, const char *error)
+{
+    struct schedule_change change;
+    struct job *job;
+    int64_t gone_ms = 0;
+    while (schedule_change(d->schedule, &change)) {
+        if (change.what == CHANGE_GONE)
+            gone_ms = clock_unix_ms() + change.pause_ms;
+        log_change(&change, error);
+        hold(d, &change);
+        if (change.until_ms)
+            ask_in(d, change.until_ms - clock_monotonic_ms());
+        else
+            d->more = true;
     }
-    if (d->state == DELIVER_STOPPING && d->in_flight == 0)
+    while ((job = schedule_returned(d->schedule))) {
+        struct flight *flight = (struct flight *)job;
+        spool_release(d->spool, flight->delivery);
+        free(flight);
+    }
+    return gone_ms;
+}
+
+/* ---- Attempts ---- */
+
+static void count_in_flight(const struct deliver *d)
+{
+    metric_set(METRIC_DELIVERIES_IN_FLIGHT, (double)schedule_in_flight(d->schedule));
+}
+
+static void leave_list(struct flight *flight)
+{
+    *flight->link = flight->next;
+    if (flight->next)
+        flight->next->link = flight->link;
+}
+
+static uint32_t next_random(struct deliver *d)
+{
+    d->random = d->random * 1664525u + 1013904223u; /* only spreads retries */
+    return d->random >> 16;
+}
+
+static enum outcome decide(struct deliver *d, struct delivery *delivery,
+                           const struct attempt_result *result, const struct job_end *end,
+                           int64_t *pause_ms)
+{
+    bool is_mail = destination_is_mail(&delivery->destination);
+    struct retry_terms terms = {
+        .config = is_mail ? &d->config->forward.retry : &d->config->deliver.retry,
+        .destination = &delivery->destination,
+        .verdict = end->verdict,
+        .protocol = result->protocol,
+        .asked_ms = result->retry_after_ms,
+        .down_ms = end->outage_ms,
+        .random = next_random(d),
+    };
+    *pause_ms = STARVED_MS;
+    if (result->starved)
+        return OUTCOME_RETRY;
+    delivery->attempts += retry_costs(&terms);
+    terms.attempts = delivery->attempts;
+    if (end->opens_ms)
+        terms.asked_ms = end->opens_ms - clock_monotonic_ms();
+    enum outcome outcome = retry_outcome(&terms);
+    *pause_ms = outcome == OUTCOME_RETRY ? retry_pause_ms(&terms) : 0;
+    return outcome;
+}
+
+static void hand_back(struct deliver *d, struct delivery *delivery, enum outcome outcome,
+                      int64_t pause_ms, int64_t gone_ms)
+{
+    delivery->due_ms = clock_unix_ms() + pause_ms;
+    if (outcome == OUTCOME_DELIVERED) {
+        spool_delivered(d->spool, delivery);
+    } else if (outcome == OUTCOME_FAILED) {
+        delivery->notice = notice_new(&d->config->deliver, delivery, gone_ms);
+        spool_failed(d->spool, delivery);
+    } else {
+        ask_in(d, pause_ms + SETTLE_MS);
+        spool_retry(d->spool, delivery);
+    }
+}
+
+static void pump(struct deliver *d);
+
+static void attempt_ended(void *context, struct delivery *delivery,
+                          const struct attempt_result *result)
+{
+    struct flight *flight = context;
+    struct deliver *d = flight->deliver;
+    struct job_end end = {.verdict = verdict_of(result),
+                          .asked_ms = result->retry_after_ms,
+                          .elapsed_ms = result->elapsed_ms,
+                          .strained = result->protocol == PROTOCOL_HTTP && result->status == 503};
+    bool was_low = schedule_room(d->schedule).low;
+    int64_t pause_ms;
+    leave_list(flight);
+    schedule_ended(d->schedule, &flight->job, &end, clock_monotonic_ms());
+    free(flight);
+    count_in_flight(d);
+    report_note(delivery, result);
+    enum outcome outcome = decide(d, delivery, result, &end, &pause_ms);
+    report_log(delivery, result, outcome, pause_ms);
+    observe_attempt(delivery, result, outcome);
+    int64_t gone_ms = take_changes(d, result->error);
+    hand_back(d, delivery, outcome, pause_ms, gone_ms);
+    bool low = schedule_room(d->schedule).low;
+    if (d->more && ((low && !was_low) || schedule_in_hand(d->schedule) == 0))
+        ask_spool(d);
+    pump(d);
+}
+
+/* Begins it, or gives it back to the spool for want of memory. */
+static void begin(struct deliver *d, struct flight *flight)
+{
+    flight->attempt = attempt_start(d->senders, d->config, flight->delivery, attempt_ended, flight);
+    if (!flight->attempt) {
+        schedule_cancel(d->schedule, &flight->job);
+        spool_release(d->spool, flight->delivery);
+        free(flight);
+        d->more = true;
+        ask_in(d, WAKE_AGAIN_MS);
+        return;
+    }
+    flight->next = d->flights;
+    flight->link = &d->flights;
+    if (d->flights)
+        d->flights->link = &flight->next;
+    d->flights = flight;
+}
+
+/* Begins as many attempts as may. */
+static void pump(struct deliver *d)
+{
+    struct job *job;
+    if (d->state == DELIVER_STOPPING && schedule_in_flight(d->schedule) == 0)
         uv_timer_start(&d->timer, on_timer, 0, 0);
+    if (d->state != DELIVER_RUNNING)
+        return;
+    while ((job = schedule_next(d->schedule, clock_monotonic_ms())))
+        begin(d, (struct flight *)job);
+    count_in_flight(d);
+    int64_t wake = schedule_wake(d->schedule);
+    if (wake != SCHEDULE_NEVER)
+        set_timer(d, wake - clock_monotonic_ms());
+}
+
+/* ---- Into hand ---- */
+
+bool deliver_has_room(const struct deliver *d)
+{
+    return d->state == DELIVER_RUNNING && schedule_room(d->schedule).jobs > 0;
+}
+
+static bool take_one(struct deliver *d, struct delivery *delivery)
+{
+    struct job_terms terms = {.url = delivery_origin(delivery),
+                              .bytes = payload_memory(delivery->payload)};
+    struct flight *flight = d->state == DELIVER_RUNNING ? malloc(sizeof *flight) : NULL;
+    if (!flight)
+        return false;
+    *flight = (struct flight){.deliver = d, .delivery = delivery};
+    enum put put = schedule_put(d->schedule, &flight->job, &terms, clock_monotonic_ms());
+    if (put == PUT_READY)
+        return true;
+    free(flight);
+    d->more |= put == PUT_FULL;
+    return false;
+}
+
+void deliver_take(struct deliver *d, struct delivery *deliveries)
+{
+    for (struct delivery *next; deliveries; deliveries = next) {
+        next = deliveries->next;
+        if (!take_one(d, deliveries))
+            spool_release(d->spool, deliveries);
+    }
+    take_changes(d, "");
+    pump(d);
 }
 
 /* ---- The spool ---- */
-
-/* Gives back what has not begun. */
-void deliver_release_ready(struct deliver *d, struct origin *origin)
-{
-    struct delivery *delivery;
-    while ((delivery = origin_shift(origin))) {
-        origin->in_hand--;
-        d->in_hand--;
-        d->bytes -= payload_memory(delivery->payload);
-        spool_release(d->spool, delivery);
-    }
-}
 
 static void release_list(struct deliver *d, struct delivery *deliveries)
 {
@@ -192,23 +334,25 @@ static void claimed(struct claim *answer)
     }
     d->more |= answer->more;
     if (d->more && none)
-        deliver_set_timer(d, WAKE_AGAIN_MS);
+        ask_in(d, WAKE_AGAIN_MS);
     if (answer->next_due_ms != INT64_MAX)
-        deliver_set_timer(d, answer->next_due_ms - clock_unix_ms());
+        ask_in(d, answer->next_due_ms - clock_unix_ms());
     deliver_take(d, answer->deliveries);
 }
 
 /* Asks for what is due, as much as there is room for. */
-void deliver_claim(struct deliver *d)
+static void ask_spool(struct deliver *d)
 {
+    struct schedule_room room = schedule_room(d->schedule);
     d->more = true;
-    if (d->claiming || !deliver_has_room(d))
+    if (d->claiming || d->state != DELIVER_RUNNING || room.jobs == 0)
         return; /* more: it is asked for as soon as there is room, or the answer is here */
     d->more = false;
     d->claiming = true;
-    d->claim.limit = hand_max(d) - d->in_hand;
-    d->claim.bytes = HAND_BYTES - d->bytes;
-    d->claim.per_origin = origin_max(d);
+    d->claim.limit = room.jobs;
+    d->claim.bytes = room.bytes;
+    d->claim.per_origin = room.per_origin;
+    d->claim.per_lane = room.per_lane;
     d->claim.done = claimed;
     d->claim.context = d;
     spool_claim(d->spool, &d->claim);
@@ -216,50 +360,31 @@ void deliver_claim(struct deliver *d)
 
 void deliver_wake(struct deliver *d)
 {
-    if (d->in_hand <= hand_max(d) / 2)
-        deliver_claim(d);
+    if (schedule_room(d->schedule).low)
+        ask_spool(d);
     else
         d->more = true;
-}
-
-/* Without memory for it, claims bring some of it in vain; no harm is done. */
-void deliver_hold(struct deliver *d, const struct origin *origin)
-{
-    struct held held = {.failures = origin->breaker.failures};
-    if (!origin->name)
-        return;
-    if (origin->breaker.state == BREAKER_OPEN) {
-        held.until_ms = clock_unix_ms() + origin->breaker.until_ms - clock_monotonic_ms();
-        held.most = 1;
-    }
-    snprintf(held.origin, sizeof held.origin, "%s", origin->name);
-    (void)spool_hold(d->spool, origin->name, &held);
-}
-
-/* Those that nobody sends anything any more. */
-static void forget_origins(struct deliver *d)
-{
-    int64_t now = clock_monotonic_ms();
-    for (size_t i = 0; i < d->origins.map.capacity; i++) {
-        struct origin *origin = d->origins.map.slots[i].value;
-        if (origin && origin->in_hand == 0 && now > origin->ended_ms + FORGET_MS &&
-            now > origin->breaker.until_ms + FORGET_MS) {
-            origin->breaker = (struct breaker){0};
-            deliver_hold(d, origin);
-            origins_settle(&d->origins, origin);
-        }
-    }
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     struct deliver *d = timer->data;
+    int64_t now = clock_monotonic_ms();
     d->wake_ms = INT64_MAX;
     if (d->state == DELIVER_RUNNING) {
-        forget_origins(d);
-        deliver_set_timer(d, WAKE_MAX_MS);
-        deliver_wake(d);
-    } else if (d->state == DELIVER_STOPPING && d->in_flight == 0 && d->idle) {
+        bool a_minute = now - d->tidied_ms >= WAKE_MAX_MS;
+        if (a_minute) {
+            schedule_tidy(d->schedule, now);
+            take_changes(d, "");
+            d->tidied_ms = now;
+        }
+        if (a_minute || d->more || now >= d->ask_ms) {
+            d->ask_ms = INT64_MAX;
+            deliver_wake(d);
+        }
+        set_timer(d, d->ask_ms == INT64_MAX ? WAKE_MAX_MS : d->ask_ms - now);
+        pump(d);
+    } else if (d->state == DELIVER_STOPPING && schedule_in_flight(d->schedule) == 0 && d->idle) {
         void (*idle)(void *context) = d->idle;
         d->idle = NULL;
         idle(d->idle_context);
@@ -272,18 +397,22 @@ int deliver_new(uv_loop_t *loop, struct config *config, struct spool *spool, str
                 struct error *err)
 {
     struct deliver *d = calloc(1, sizeof *d);
-    if (!d)
+    if (!d || !(d->schedule = schedule_new(&config->deliver))) {
+        free(d);
         return error_set(err, -ENOMEM, "deliver: out of memory");
+    }
     int code = senders_new(loop, &d->senders);
     if (code != 0) {
+        schedule_free(d->schedule);
         free(d);
         return error_set(err, code, "deliver: libcurl cannot be set up");
     }
     d->loop = loop;
     d->config = config_ref(config);
     d->spool = spool;
-    origins_init(&d->origins);
     d->wake_ms = INT64_MAX;
+    d->ask_ms = INT64_MAX;
+    d->tidied_ms = clock_monotonic_ms();
     d->timer.data = d;
     d->timer_open = true;
     uv_timer_init(loop, &d->timer);
@@ -296,27 +425,19 @@ int deliver_new(uv_loop_t *loop, struct config *config, struct spool *spool, str
 
 void deliver_configure(struct deliver *d, struct config *config)
 {
+    schedule_configure(d->schedule, &config->deliver);
+    config_ref(config);
     config_unref(d->config);
-    d->config = config_ref(config);
+    d->config = config;
     senders_keep(d->senders, config->deliver.max_in_flight);
-    for (size_t i = 0; i < d->origins.map.capacity; i++) /* a limit may be higher now */
-        if (d->origins.map.slots[i].value)
-            origins_queue(&d->origins, d->origins.map.slots[i].value);
-    deliver_pump(d);
+    pump(d); /* a limit may be higher now */
 }
 
 void deliver_start(struct deliver *d)
 {
     d->state = DELIVER_RUNNING;
-    deliver_set_timer(d, WAKE_MAX_MS);
-    deliver_claim(d);
-}
-
-static void release_all_ready(struct deliver *d)
-{
-    for (size_t i = 0; i < d->origins.map.capacity; i++)
-        if (d->origins.map.slots[i].value)
-            deliver_release_ready(d, d->origins.map.slots[i].value);
+    set_timer(d, WAKE_MAX_MS);
+    ask_spool(d);
 }
 
 void deliver_stop(struct deliver *d, void (*idle)(void *context), void *context)
@@ -325,8 +446,21 @@ void deliver_stop(struct deliver *d, void (*idle)(void *context), void *context)
     d->idle = idle;
     d->idle_context = context;
     uv_timer_stop(&d->timer);
-    release_all_ready(d);
-    deliver_pump(d);
+    schedule_give_up(d->schedule);
+    take_changes(d, "");
+    pump(d);
+}
+
+static void break_off(struct deliver *d)
+{
+    while (d->flights) {
+        struct flight *flight = d->flights;
+        attempt_cancel(flight->attempt);
+        leave_list(flight);
+        schedule_cancel(d->schedule, &flight->job);
+        spool_release(d->spool, flight->delivery);
+        free(flight);
+    }
 }
 
 static void timer_closed(uv_handle_t *handle)
@@ -341,9 +475,10 @@ void deliver_free(struct deliver *d)
     if (!d)
         return;
     d->state = DELIVER_FREED;
-    release_all_ready(d);
-    flights_break_off(d);
-    origins_free(&d->origins);
+    schedule_give_up(d->schedule);
+    take_changes(d, "");
+    break_off(d);
+    schedule_free(d->schedule);
     senders_free(d->senders);
     config_unref(d->config);
     uv_close((uv_handle_t *)&d->timer, timer_closed);

@@ -45,6 +45,8 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
     h->answering = status >= 200;
     if (h->answering)
         http_limits_answering(h);
+    if (h->answering)
+        wait_read_header(&h->wait, line, size * count, clock_unix_ms());
     if (count >= 1 && (*line == '\r' || *line == '\n')) /* their end */
         h->answered = h->answering;
     h->header_bytes += size * count;
@@ -219,6 +221,7 @@ static void begin_anew(struct http_handle *h)
     h->body = (struct body_out){.payload = h->request->payload};
     h->sockets = (struct sockets_out){.deny_private = route->deny_private && !route->proxy};
     h->header_bytes = h->body_bytes = 0;
+    h->wait = (struct wait_asked){0};
     h->result.reply_size = 0;
     h->too_many_headers = h->answering = h->answered = h->fresh = false;
     h->error[0] = 0;

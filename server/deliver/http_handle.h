@@ -16,6 +16,7 @@
 #include "curl_hooks.h"
 #include "http.h"
 #include "multi.h"
+#include "retry_after.h"
 
 enum http_phase { HTTP_CONNECTING, HTTP_SENDING, HTTP_WAITING, HTTP_RECEIVING };
 
@@ -30,9 +31,10 @@ struct http_handle {
     struct body_out body;
     struct sockets_out sockets;
     size_t header_bytes, body_bytes;
-    bool has_route; /* some option of struct http_route is set */
-    bool has_ca;    /* another than the system's: there is no way back */
-    bool fresh;     /* it goes out for the second time, on a new connection */
+    struct wait_asked wait; /* by the answer's headers */
+    bool has_route;         /* some option of struct http_route is set */
+    bool has_ca;            /* another than the system's: there is no way back */
+    bool fresh;             /* it goes out for the second time, on a new connection */
     bool too_many_headers, answering, answered;
     uv_timer_t timer; /* http_limits.c's, as what follows */
     enum http_phase phase;

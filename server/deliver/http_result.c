@@ -83,10 +83,25 @@ static void describe_none(struct http_handle *h, CURLcode rc)
              number ? strerror((int)number) : "");
 }
 
+static bool is_connected(const struct http_handle *h)
+{
+    curl_off_t connected_us = 0;
+    curl_easy_getinfo(h->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+    return connected_us > 0;
+}
+
+/* Once there is a connection, libcurl says "unsupported protocol" of what came back on it. */
 static bool is_hopeless(const struct http_handle *h, CURLcode rc)
 {
-    return rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL ||
+    return rc == CURLE_URL_MALFORMAT || (rc == CURLE_UNSUPPORTED_PROTOCOL && !is_connected(h)) ||
            sockets_out_are_denied(&h->sockets);
+}
+
+/* An answer, but none to go by: not in HTTP, or against its rules. */
+static bool is_broken(const struct http_handle *h, CURLcode rc)
+{
+    return h->answered || h->too_many_headers || rc == CURLE_WEIRD_SERVER_REPLY ||
+           rc == CURLE_HTTP2_STREAM || rc == CURLE_UNSUPPORTED_PROTOCOL;
 }
 
 static bool is_ours(const struct http_handle *h, CURLcode rc)
@@ -96,14 +111,40 @@ static bool is_ours(const struct http_handle *h, CURLcode rc)
            rc == CURLE_SSL_CACERT_BADFILE;
 }
 
-/* A status counts even if the reply's body then breaks off, or is cut by us: all had been said. But
- * who says yes before all of our body is out, and then breaks off, has not got it. */
-static bool is_answered(const struct http_handle *h, CURLcode rc, long status)
+static bool is_sent(const struct http_handle *h)
 {
     curl_off_t sent = 0;
     curl_easy_getinfo(h->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-    return h->answered &&
-           (rc == CURLE_OK || status >= 300 || (uint64_t)sent >= payload_size(h->request->payload));
+    return is_connected(h) && (uint64_t)sent >= payload_size(h->request->payload);
+}
+
+static bool is_http2(const struct http_handle *h)
+{
+    long version = 0;
+    curl_easy_getinfo(h->easy, CURLINFO_HTTP_VERSION, &version);
+    return version == CURL_HTTP_VERSION_2_0;
+}
+
+/* A status counts even if the reply's body then breaks off, or is cut by us: all had been said. But
+ * who says yes before all of our body is out has not got it; unless that is clean and complete over
+ * HTTP/2, where a server may answer early (RFC 9113 section 8.1). */
+static bool is_answered(const struct http_handle *h, CURLcode rc, long status, bool sent)
+{
+    return h->answered && (sent || status >= 300 || (rc == CURLE_OK && is_http2(h)));
+}
+
+static void describe_early(struct http_handle *h, CURLcode rc, long status)
+{
+    curl_off_t sent = 0;
+    char after[CURL_ERROR_SIZE + 16] = "";
+    curl_easy_getinfo(h->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+    if (rc != CURLE_OK) {
+        describe_none(h, rc);
+        snprintf(after, sizeof after, ": %.200s", h->result.error);
+    }
+    snprintf(h->result.error, sizeof h->result.error,
+             "answered %ld when %lld of %llu bytes were sent: not delivered%.200s", status,
+             (long long)sent, (unsigned long long)payload_size(h->request->payload), after);
 }
 
 /* By what an operator would look at. */
@@ -126,18 +167,22 @@ void http_result_fill(struct http_handle *h, CURLcode rc)
 {
     struct attempt_result *result = &h->result;
     long status = 0;
-    curl_off_t retry_after = 0;
     result->elapsed_ms = clock_monotonic_ms() - h->started_ms;
     result->hopeless = is_hopeless(h, rc);
     result->ours = is_ours(h, rc);
     result->starved = sockets_out_are_starved(&h->sockets, rc);
     result->error[0] = 0;
+    result->sent = is_sent(h);
+    result->repeated = h->fresh;
     curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(h->easy, CURLINFO_RETRY_AFTER, &retry_after);
-    result->retry_after_ms = retry_after > 0 && retry_after < INT32_MAX ? retry_after * 1000 : 0;
-    result->status = is_answered(h, rc, status) ? (int)status : 0;
+    result->status = is_answered(h, rc, status, result->sent) ? (int)status : 0;
     result->failure = result->status == 0 ? failure_of(rc) : NULL;
-    if (result->status == 0)
+    result->broken = result->status == 0 && is_broken(h, rc);
+    result->unfinished = status >= 200 && status < 300 && result->status && !result->sent;
+    result->retry_after_ms = wait_asked_ms(&h->wait, result->status);
+    if (result->status == 0 && h->answered)
+        describe_early(h, rc, status);
+    else if (result->status == 0)
         describe_none(h, rc);
     else if (status < 200 || status >= 300)
         describe_status(h);

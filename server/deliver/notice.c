@@ -42,7 +42,7 @@ static void put_message_id(struct json *json, const char *id)
     json_string(json, id, end ? (size_t)(end - id) : strlen(id));
 }
 
-static void put_failed(struct json *json, const struct delivery *failed)
+static void put_failed(struct json *json, const struct delivery *failed, int64_t held_ms)
 {
     char destination[REDACT_SIZE];
     redact_url(failed->destination.url, destination);
@@ -61,11 +61,13 @@ static void put_failed(struct json *json, const struct delivery *failed)
     put_text(json, "error", failed->last_error);
     put_time(json, "accepted", failed->created_ms);
     put_time(json, "attempted", failed->last_at_ms);
+    if (held_ms)
+        put_time(json, "held_until", held_ms);
     json_end_object(json);
 }
 
 /* Type, timestamp and data: as Standard Webhooks proposes. */
-static int render(const struct delivery *failed, int64_t now_ms, struct spill *out)
+static int render(const struct delivery *failed, int64_t held_ms, int64_t now_ms, struct spill *out)
 {
     struct json json;
     json_init(&json, out);
@@ -73,15 +75,15 @@ static int render(const struct delivery *failed, int64_t now_ms, struct spill *o
     put_text(&json, "type", "delivery.failed");
     put_time(&json, "timestamp", now_ms);
     json_key(&json, "data");
-    put_failed(&json, failed);
+    put_failed(&json, failed, held_ms);
     json_end_object(&json);
     return json_finish(&json);
 }
 
-static int set_payload(struct delivery *notice, const struct delivery *failed)
+static int set_payload(struct delivery *notice, const struct delivery *failed, int64_t held_ms)
 {
     struct spill *body = spill_from_bytes("", 0);
-    int code = body ? render(failed, notice->created_ms, body) : -ENOMEM;
+    int code = body ? render(failed, held_ms, notice->created_ms, body) : -ENOMEM;
     if (code == 0 && (notice->payload = payload_new(body, NULL)))
         return 0;
     spill_free(body);
@@ -89,7 +91,7 @@ static int set_payload(struct delivery *notice, const struct delivery *failed)
 }
 
 static int fill(struct delivery *notice, const struct destination *to,
-                const struct delivery *failed)
+                const struct delivery *failed, int64_t held_ms)
 {
     notice->created_ms = notice->due_ms = clock_unix_ms();
     notice->about = arena_strdup(notice->arena, failed->id);
@@ -98,19 +100,20 @@ static int fill(struct delivery *notice, const struct destination *to,
     if (!notice->about || !notice->sender || !notice->recipient)
         return -ENOMEM;
     int code = delivery_set_destination(notice, to);
-    return code == 0 ? set_payload(notice, failed) : code;
+    return code == 0 ? set_payload(notice, failed, held_ms) : code;
 }
 
 /* One delivery may fail more than once, after `mxhook queue retry`: so its notices are told apart
  * by the time. */
-struct delivery *notice_new(const struct deliver_config *config, const struct delivery *failed)
+struct delivery *notice_new(const struct deliver_config *config, const struct delivery *failed,
+                            int64_t held_ms)
 {
     char id[ID_SIZE], url[REDACT_SIZE];
     if (!config->on_failure || failed->about)
         return NULL;
     id_child(id, failed->id, (unsigned)clock_unix_ms());
     struct delivery *notice = delivery_new(id);
-    if (!notice || fill(notice, config->on_failure, failed) != 0) {
+    if (!notice || fill(notice, config->on_failure, failed, held_ms) != 0) {
         log_error("not-noticed", failed->id, LOG_TEXT("error", "out of memory"));
         delivery_free(notice);
         return NULL;

@@ -11,8 +11,10 @@
 #include "../config/config.h"
 #include "../spool/spool.h"
 
-/* The notice about one that has just failed, for delivery->notice. NULL where none is wanted; or
+/* The notice about one that has just failed, for delivery->notice. `held_ms`: Unix time until when
+ * its destination is held because of it, after 410 in a row; 0: it is not. NULL where none is wanted; or
  * where there is no memory, which is logged. Any thread. */
-struct delivery *notice_new(const struct deliver_config *config, const struct delivery *failed);
+struct delivery *notice_new(const struct deliver_config *config, const struct delivery *failed,
+                            int64_t held_ms);
 
 #endif

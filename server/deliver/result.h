@@ -1,8 +1,7 @@
 /*
  * result.h - what came of an attempt, whatever protocol carried it.
  *
- * What it means - delivered, try again, failed - is retry.h's to say; whether the origin is at
- * fault, breaker.h's.
+ * What it means is verdict.h's to say; what becomes of the delivery, retry.h's.
  */
 #ifndef MXHOOK_DELIVER_RESULT_H
 #define MXHOOK_DELIVER_RESULT_H
@@ -28,8 +27,11 @@ struct attempt_result {
                             NULL: not told apart */
     char error[300];          /* why there is no answer, or what is wrong with it; "" */
     char server[SERVER_SIZE]; /* SMTP: which one it was, "mx.example.net[192.0.2.1]:25"; "" */
-    int64_t retry_after_ms; /* HTTP: what Retry-After asks for (RFC 9110 section 10.2.3); 0: nothing
-                             */
+    bool sent;                /* HTTP: the whole request was handed to the kernel */
+    bool broken;              /* HTTP: it answered, but not to a whole request, or not in HTTP */
+    bool unfinished; /* HTTP/2: it said yes, clean and complete, before it had the whole body */
+    bool repeated;   /* HTTP: sent twice, since a kept connection had ended */
+    int64_t retry_after_ms; /* HTTP: the pause it asks for (retry_after.h); 0: none */
     int64_t elapsed_ms;
     char reply[REPLY_KEPT]; /* the HTTP body's first bytes, or the SMTP reply, as they came */
     size_t reply_size;

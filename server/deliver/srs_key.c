@@ -51,7 +51,7 @@ static int keep(struct config *config, const char *key, struct error *err)
 {
     if (strlen(key) < KEY_MIN)
         return error_set(err, -EINVAL, "forward.srs_key: shorter than %d characters", KEY_MIN);
-    config->forward.srs_secret = strdup(key);
+    config->forward.srs_secret = arena_strdup(config->arena, key);
     return config->forward.srs_secret ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 

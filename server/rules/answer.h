@@ -1,7 +1,7 @@
 /*
  * answer.h - what a rule returned, checked and made part of a verdict.
  *
- * answer       any Lua value; which ones mean what stands in DESIGN.md. Nothing in it is trusted
+ * answer       any Lua value; which ones mean what stands in mxhook-rules(7). Nothing in it is trusted
  *
  * To add a kind of destination: answer_target.c. To add a field of a destination table: a row
  * in its table there, and a field in destination.h.

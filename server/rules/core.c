@@ -1,5 +1,6 @@
 #include "core.h"
 
+#include <glib.h>
 #include <lauxlib.h>
 #include <luajit.h>
 #include <lualib.h>
@@ -12,11 +13,12 @@
 #include "../base/log.h"
 #include "alias_sources.h"
 #include "answer.h"
+#include "dictionary.h"
+#include "handle.h"
 #include "msg.h"
 #include "pattern.h"
 #include "regex.h"
 #include "state.h"
-#include "store.h"
 #include "zone.h"
 
 /* core.log(text): under the id of the message that is under way */
@@ -79,6 +81,28 @@ static int core_format_double(lua_State *L)
     return 1;
 }
 
+/* core.now() -> Unix time in seconds, whole */
+static int core_now(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)(state_now_ms(state_of(L)) / 1000));
+    return 1;
+}
+
+/* core.encode_base64(text) -> the text in base64, without line ends (RFC 4648 section 4) */
+static int core_encode_base64(lua_State *L)
+{
+    size_t size;
+    const char *text = luaL_checklstring(L, 1, &size);
+    char *out = state_scratch(state_of(L), (size / 3 + 1) * 4 + 4);
+    if (!out)
+        return luaL_error(L, "not enough memory");
+    gint state = 0, save = 0;
+    size_t used = g_base64_encode_step((const guchar *)text, size, FALSE, out, &state, &save);
+    used += g_base64_encode_close(FALSE, out + used, &state, &save);
+    lua_pushlstring(L, out, used);
+    return 1;
+}
+
 /* core.check(): raises where the run is over its limits */
 static int core_check(lua_State *L)
 {
@@ -97,6 +121,8 @@ void core_open(lua_State *L)
                                          {"zone_offset", zone_offset},
                                          {"format_double", core_format_double},
                                          {"check", core_check},
+                                         {"now", core_now},
+                                         {"encode_base64", core_encode_base64},
                                          {"find", pattern_find},
                                          {"match", pattern_match},
                                          {NULL, NULL}};
@@ -117,7 +143,7 @@ void core_open(lua_State *L)
     lua_setfield(L, -2, "regex");
     alias_sources_open(L);
     lua_setfield(L, -2, "aliases");
-    rules_store_open(L);
+    dictionary_open(L);
     lua_setfield(L, -2, "store");
     lua_pop(L, 1);
 }

@@ -4,35 +4,20 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "../auth/result.h"
+#include "../base/embedded.h"
+
+#include "handle.h"
+#include "msg_auth.h"
+#include "msg_automatic.h"
+#include "msg_envelope.h"
+#include "msg_headers.h"
+#include "msg_parts.h"
+#include "ruleset.h"
+#include "state.h"
 #include "view.h"
 
-#define MSG_TYPE "mxhook.msg"
-
-struct handle {
-    uint64_t serial;
-    size_t index;
-};
-
-void msg_push_handle(lua_State *L, const char *type, size_t index)
-{
-    struct handle *handle = lua_newuserdata(L, sizeof *handle);
-    handle->serial = state_of(L)->serial;
-    handle->index = index;
-    luaL_getmetatable(L, type);
-    lua_setmetatable(L, -2);
-}
-
-struct run *msg_check_handle(lua_State *L, const char *type, size_t *index)
-{
-    struct handle *handle = luaL_checkudata(L, 1, type);
-    struct state *state = state_of(L);
-    if (!state->run || handle->serial != state->serial)
-        luaL_error(L, "this message is gone: a rule cannot keep msg, or what is in it, for later");
-    if (index)
-        *index = handle->index;
-    return state->run;
-}
+#define MSG_TYPE   "mxhook.msg"
+#define REPLY_TEXT "mxhook.reply_text" /* in the registry: the function of that module */
 
 static void push_string(lua_State *L, const char *text)
 {
@@ -188,149 +173,52 @@ static void push_inlines(lua_State *L, struct run *run)
     msg_push_parts(L, PART_INLINE, "msg.inlines");
 }
 
-static void push_envelope(lua_State *L, struct run *run)
+static void push_received(lua_State *L, struct run *run)
 {
-    static const char *const fields[] = {"sender", "recipient", "client_ip", "client_name", "helo",
-                                         "tls",    "user",      "proxy",     NULL};
-    const struct envelope *envelope = &run->input->transaction->envelope;
-    lua_createtable(L, 0, 8);
-    push_string(L, envelope->sender);
-    lua_setfield(L, -2, "sender");
-    push_string(L, run->input->recipient);
-    lua_setfield(L, -2, "recipient");
-    push_string(L, envelope->client_ip);
-    lua_setfield(L, -2, "client_ip");
-    push_string(L, envelope->client_name);
-    lua_setfield(L, -2, "client_name");
-    push_string(L, envelope->helo);
-    lua_setfield(L, -2, "helo");
-    lua_pushboolean(L, envelope->tls);
-    lua_setfield(L, -2, "tls");
-    push_string(L, envelope->user);
-    lua_setfield(L, -2, "user");
-    push_string(L, *envelope->proxy ? envelope->proxy : NULL);
-    lua_setfield(L, -2, "proxy");
-    view_push(L, "msg.envelope", fields);
+    int64_t ms = run->input->transaction->received_ms;
+    if (ms == 0 || state_of(L)->fixed_ms != 0) /* a trial */
+        ms = state_now_ms(state_of(L));
+    lua_pushnumber(L, (lua_Number)(ms / 1000));
 }
 
-static void set_string(lua_State *L, const char *field, const char *text)
+static void push_reply_text(lua_State *L, struct run *run)
 {
-    push_string(L, text && *text ? text : NULL);
-    lua_setfield(L, -2, field);
+    lua_getfield(L, LUA_REGISTRYINDEX, REPLY_TEXT);
+    push_text(L, run, PART_TEXT);
+    push_text(L, run, PART_HTML);
+    lua_call(L, 2, 1);
 }
 
-static void push_spf(lua_State *L, const struct spf_result *spf)
-{
-    static const char *const fields[] = {"result", "domain", "reason", "explanation", NULL};
-    lua_createtable(L, 0, 4);
-    set_string(L, "result", auth_code_name(spf->code));
-    set_string(L, "domain", spf->domain);
-    set_string(L, "reason", spf->reason);
-    set_string(L, "explanation", spf->explanation);
-    view_push(L, "msg.auth.spf", fields);
-}
-
-static void push_signature(lua_State *L, const struct dkim_result *dkim)
-{
-    static const char *const fields[] = {"result",    "domain", "selector",
-                                         "algorithm", "reason", NULL};
-    lua_createtable(L, 0, 5);
-    set_string(L, "result", auth_code_name(dkim->code));
-    set_string(L, "domain", dkim->domain);
-    set_string(L, "selector", dkim->selector);
-    set_string(L, "algorithm", dkim->algorithm);
-    set_string(L, "reason", dkim->reason);
-    view_push(L, "msg.auth.dkim[i]", fields);
-}
-
-static void push_dmarc(lua_State *L, const struct dmarc_result *dmarc)
-{
-    static const char *const fields[] = {"result", "domain", "policy", "reason", NULL};
-    lua_createtable(L, 0, 4);
-    set_string(L, "result", auth_code_name(dmarc->code));
-    set_string(L, "domain", dmarc->domain);
-    set_string(L, "policy", dmarc->policy);
-    set_string(L, "reason", dmarc->reason);
-    view_push(L, "msg.auth.dmarc", fields);
-}
-
-static void push_iprev(lua_State *L, const struct iprev_result *iprev)
-{
-    static const char *const fields[] = {"result", "reason", NULL};
-    lua_createtable(L, 0, 2);
-    set_string(L, "result", auth_code_name(iprev->code));
-    set_string(L, "reason", iprev->reason);
-    view_push(L, "msg.auth.iprev", fields);
-}
-
-static void push_list(lua_State *L, const struct dnsbl_result *list)
-{
-    static const char *const fields[] = {"listed", "codes", "reason", "error", NULL};
-    lua_createtable(L, 0, 4);
-    lua_pushboolean(L, list->listed);
-    lua_setfield(L, -2, "listed");
-    lua_createtable(L, (int)list->code_count, 0);
-    for (size_t i = 0; i < list->code_count; i++) {
-        lua_pushstring(L, list->codes[i]);
-        lua_rawseti(L, -2, (int)i + 1);
-    }
-    view_push(L, "msg.auth.dnsbl[zone].codes", NULL);
-    lua_setfield(L, -2, "codes");
-    set_string(L, "reason", list->reason);
-    set_string(L, "error", list->error);
-    view_push(L, "msg.auth.dnsbl[zone]", fields);
-}
-
-/* By zone; one that is not asked is nil. */
-static void push_dnsbl(lua_State *L, const struct auth_result *auth)
-{
-    lua_createtable(L, 0, auth ? (int)auth->dnsbl_count : 0);
-    for (size_t i = 0; auth && i < auth->dnsbl_count; i++) {
-        push_list(L, &auth->dnsbl[i]);
-        lua_setfield(L, -2, auth->dnsbl[i].zone);
-    }
-    view_push(L, "msg.auth.dnsbl", view_any_field);
-}
-
-/* Empty where nothing was checked, as in a trial, but for the blocklists: a rule that asks gets
- * nil, not an error. */
-static void push_auth(lua_State *L, struct run *run)
-{
-    static const char *const fields[] = {"spf", "dkim", "dmarc", "iprev", "dnsbl", NULL};
-    const struct auth_result *auth = run->input->transaction->auth;
-    lua_createtable(L, 0, 5);
-    push_dnsbl(L, auth);
-    lua_setfield(L, -2, "dnsbl");
-    if (auth) {
-        push_spf(L, &auth->spf);
-        lua_setfield(L, -2, "spf");
-        lua_createtable(L, (int)auth->dkim_count, 0);
-        for (size_t i = 0; i < auth->dkim_count; i++) {
-            push_signature(L, &auth->dkim[i]);
-            lua_rawseti(L, -2, (int)i + 1);
-        }
-        view_push(L, "msg.auth.dkim", NULL);
-        lua_setfield(L, -2, "dkim");
-        push_dmarc(L, &auth->dmarc);
-        lua_setfield(L, -2, "dmarc");
-        push_iprev(L, &auth->iprev);
-        lua_setfield(L, -2, "iprev");
-    }
-    view_push(L, "msg.auth", fields);
-}
-
-/* Sorted as DESIGN.md lists them: view_unknown_field() shows the names. */
+/* Sorted as mxhook-rules(7) lists them: view_unknown_field() shows the names. */
 static const char *const field_names[] = {
-    "subject",    "text", "html",    "from",        "to",      "cc",       "date", "timestamp",
-    "message_id", "size", "headers", "attachments", "inlines", "envelope", "auth", NULL};
-static void (*const field_push[])(lua_State *L, struct run *run) = {
-    push_subject, push_plain_text,  push_html,      push_from,       push_to,
-    push_cc,      push_date,        push_timestamp, push_message_id, push_size,
-    push_headers, push_attachments, push_inlines,   push_envelope,   push_auth};
+    "subject", "text",       "html",       "from",     "to",        "cc",
+    "date",    "timestamp",  "message_id", "size",     "headers",   "attachments",
+    "inlines", "envelope",   "auth",       "received", "automatic", "automatic_reason",
+    "bounce",  "reply_text", NULL};
+static void (*const field_push[])(lua_State *L, struct run *run) = {push_subject,
+                                                                    push_plain_text,
+                                                                    push_html,
+                                                                    push_from,
+                                                                    push_to,
+                                                                    push_cc,
+                                                                    push_date,
+                                                                    push_timestamp,
+                                                                    push_message_id,
+                                                                    push_size,
+                                                                    push_headers,
+                                                                    push_attachments,
+                                                                    push_inlines,
+                                                                    msg_push_envelope,
+                                                                    msg_push_auth,
+                                                                    push_received,
+                                                                    msg_push_automatic,
+                                                                    msg_push_automatic_reason,
+                                                                    msg_push_bounce,
+                                                                    push_reply_text};
 
 static int msg_index(lua_State *L)
 {
-    struct run *run = msg_check_handle(L, MSG_TYPE, NULL);
+    struct run *run = handle_check(L, MSG_TYPE, NULL);
     lua_getfenv(L, 1); /* what was asked for before */
     lua_pushvalue(L, 2);
     lua_rawget(L, -2);
@@ -352,7 +240,7 @@ static int msg_index(lua_State *L)
 
 static int msg_newindex(lua_State *L)
 {
-    msg_check_handle(L, MSG_TYPE, NULL);
+    handle_check(L, MSG_TYPE, NULL);
     const char *field = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
     if (strcmp(field, "headers") == 0)
         return luaL_error(L, "msg.headers cannot be replaced: assign its fields, as in "
@@ -362,7 +250,7 @@ static int msg_newindex(lua_State *L)
 
 void msg_push(lua_State *L)
 {
-    msg_push_handle(L, MSG_TYPE, 0);
+    handle_push(L, MSG_TYPE, 0);
     lua_newtable(L);
     lua_setfenv(L, -2);
 }
@@ -377,6 +265,8 @@ void msg_open(lua_State *L)
     lua_setfield(L, -2, "__metatable");
     lua_pop(L, 1);
     view_open(L);
+    embedded_require(L, "mxhook.reply_text");
+    lua_setfield(L, LUA_REGISTRYINDEX, REPLY_TEXT);
     msg_headers_open(L);
     msg_parts_open(L);
 }

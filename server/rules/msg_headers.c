@@ -4,18 +4,21 @@
  * All of it works on the run's own copy in the verdict, so no other recipient sees a change. What a
  * rule assigns is checked here, so that no value can break a payload.
  */
-#include "msg.h"
+#include "msg_headers.h"
 
 #include <glib.h>
 #include <lauxlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "handle.h"
+#include "ruleset.h"
+
 #define HEADERS_TYPE "mxhook.headers"
 
 static struct header_list *check_headers(lua_State *L)
 {
-    return &msg_check_handle(L, HEADERS_TYPE, NULL)->verdict->headers;
+    return &handle_check(L, HEADERS_TYPE, NULL)->verdict->headers;
 }
 
 static void push_value(lua_State *L, const struct header *header)
@@ -165,7 +168,7 @@ static const char *keep_name(lua_State *L, struct run *run, const char *name, si
 
 static int headers_newindex(lua_State *L)
 {
-    struct run *run = msg_check_handle(L, HEADERS_TYPE, NULL);
+    struct run *run = handle_check(L, HEADERS_TYPE, NULL);
     struct header_list *headers = &run->verdict->headers;
     size_t name_size, size;
     if (lua_type(L, 2) != LUA_TSTRING)
@@ -194,7 +197,7 @@ static int headers_newindex(lua_State *L)
 
 void msg_push_headers(lua_State *L)
 {
-    msg_push_handle(L, HEADERS_TYPE, 0);
+    handle_push(L, HEADERS_TYPE, 0);
 }
 
 void msg_headers_open(lua_State *L)

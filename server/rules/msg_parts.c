@@ -1,11 +1,14 @@
 /* msg_parts.c - msg.attachments and msg.inlines. */
-#include "msg.h"
+#include "msg_parts.h"
 
 #include <errno.h>
 #include <lauxlib.h>
 #include <string.h>
 
 #include "../base/clock.h"
+#include "handle.h"
+#include "ruleset.h"
+#include "state.h"
 #include "view.h"
 
 #define PART_TYPE "mxhook.part"
@@ -73,7 +76,7 @@ static uint64_t part_size(lua_State *L, struct run *run, size_t index)
 static int part_index(lua_State *L)
 {
     size_t index;
-    struct run *run = msg_check_handle(L, PART_TYPE, &index);
+    struct run *run = handle_check(L, PART_TYPE, &index);
     const struct part *part = &run->input->message->parts[index];
     const char *field = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
     if (strcmp(field, "name") == 0) {
@@ -96,7 +99,7 @@ static int part_index(lua_State *L)
 
 static int part_newindex(lua_State *L)
 {
-    msg_check_handle(L, PART_TYPE, NULL);
+    handle_check(L, PART_TYPE, NULL);
     return luaL_error(L, "attachments are read-only: rules may change msg.headers only");
 }
 
@@ -108,7 +111,7 @@ void msg_push_parts(lua_State *L, enum part_role role, const char *what)
     for (size_t i = 0; i < message->part_count; i++) {
         if (message->parts[i].role != role)
             continue;
-        msg_push_handle(L, PART_TYPE, i);
+        handle_push(L, PART_TYPE, i);
         lua_rawseti(L, -2, ++count);
     }
     view_push(L, what, NULL);

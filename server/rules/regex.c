@@ -10,6 +10,7 @@
 #include "state.h"
 
 #define REGEX_TYPE           "mxhook.regex"
+#define STACK_OWNER          "mxhook.regex.stack"
 #define JIT_STACK_MAX        1048576
 #define STEPS_BETWEEN_CHECKS 1024
 #define BYTES_BETWEEN_CHECKS 4194304 /* one step may go over the whole subject */
@@ -29,9 +30,23 @@ struct budget {
     bool over_time;
 };
 
-void regex_free_stack(void *jit_stack)
+/* The state's own userdata of this type goes with it, and takes the JIT's stack along. */
+static int free_stack(lua_State *L)
 {
-    pcre2_jit_stack_free(jit_stack);
+    struct state *state = state_of(L);
+    pcre2_jit_stack_free(state->jit_stack);
+    state->jit_stack = NULL;
+    return 0;
+}
+
+static void own_stack(lua_State *L)
+{
+    lua_newuserdata(L, 1);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, free_stack);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    lua_setfield(L, LUA_REGISTRYINDEX, STACK_OWNER);
 }
 
 static int count_step(pcre2_callout_block *block, void *data)
@@ -59,9 +74,11 @@ static uint32_t read_flags(lua_State *L, const char *flags)
         case 'x': options |= PCRE2_EXTENDED; break;
         case 'U': options |= PCRE2_UNGREEDY; break;
         case 'a': options &= ~(uint32_t)PCRE2_UCP; break; /* \d, \w, \b of ASCII only */
+        case 'D': options |= PCRE2_DOLLAR_ENDONLY; break; /* `$` not before a last \n */
         case 'u': break;                                  /* always on */
         default:
-            luaL_error(L, "unknown flag '%c' of a regular expression: i, m, s, x, U, a are known",
+            luaL_error(L,
+                       "unknown flag '%c' of a regular expression: i, m, s, x, U, a, D are known",
                        *flags);
         }
     return options;
@@ -237,6 +254,7 @@ int regex_open(lua_State *L)
     luaL_register(L, NULL, methods);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
+    own_stack(L);
     lua_newtable(L);
     lua_pushcfunction(L, regex_compile);
     lua_setfield(L, -2, "compile");

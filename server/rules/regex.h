@@ -25,6 +25,4 @@
  * is wrong and where. */
 int regex_open(lua_State *L);
 
-void regex_free_stack(void *jit_stack); /* takes NULL */
-
 #endif

@@ -6,7 +6,7 @@
  * state        a Lua state with the whole generation loaded; a ruleset has one for each worker, and
  *              no state is ever used by two threads at once
  *
- * Rules are functions of `msg`; what they may return stands in DESIGN.md and in
+ * Rules are functions of `msg`; what they may return stands in mxhook-rules(7) and in
  * lua/mxhook/route.lua.
  */
 #ifndef MXHOOK_RULES_RULESET_H
@@ -56,7 +56,7 @@ bool ruleset_accepts(struct ruleset *ruleset, size_t state, const char *recipien
 /* What the rules are shown of a message for one recipient. */
 struct rules_input {
     const struct message *message;
-    const struct transaction *transaction;
+    struct transaction *transaction; /* its reservations change, no more */
     const char *recipient;
     const struct header_list *headers; /* from payload_headers(); copied, not changed */
     /* NULL, or told of every rule that was asked, and in words what it answered. */

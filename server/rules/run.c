@@ -12,6 +12,7 @@
 #include "../base/metrics.h"
 #include "answer.h"
 #include "engine.h"
+#include "handle.h"
 #include "msg.h"
 
 #define TRACEBACK_SIZE 3072

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "../base/clock.h"
-#include "regex.h"
 
 #define SCRATCH_KEPT 65536  /* bytes of scratch that a state keeps between runs */
 #define RESERVE_SIZE 262144 /* bytes; a state with its libraries takes half of that */
@@ -200,7 +199,6 @@ void state_free(struct state *state)
     lua_sethook(state->L, NULL, 0, 0);
     lua_close(state->L);
     free(state->reserve);
-    regex_free_stack(state->jit_stack);
     free(state->scratch);
     free(state);
 }
@@ -264,6 +262,11 @@ void state_reserve(lua_State *L, size_t size)
         return;
     state_stop(state, STATE_STOP_MEMORY);
     state_check(L);
+}
+
+int64_t state_now_ms(const struct state *state)
+{
+    return state->fixed_ms ? state->fixed_ms : clock_unix_ms();
 }
 
 char *state_scratch(struct state *state, size_t size)

@@ -51,12 +51,13 @@ struct state {
     char *reserve; /* memory for opening the state; NULL: not needed any more */
     size_t reserve_used;
     bool opened;
-    struct run *run; /* what `msg` reads; NULL outside a run */
-    uint64_t serial; /* of the run: a msg of an earlier one is refused */
-    char *scratch;   /* for decoded contents; see state_scratch() */
+    int64_t fixed_ms; /* Unix time of a test's clock; 0: the machine's */
+    struct run *run;  /* what `msg` reads; NULL outside a run */
+    uint64_t serial;  /* of the run: a msg of an earlier one is refused */
+    char *scratch;    /* for decoded contents; see state_scratch() */
     size_t scratch_size;
     const char *log_id;           /* of the run's transaction; NULL */
-    void *jit_stack;              /* of regular expressions */
+    void *jit_stack;              /* of regular expressions, which free it */
     struct alias_tables *aliases; /* of the ruleset, and the folder of its rules; NULL: none */
     const char *directory;
     const char *secrets; /* the folder of files that destinations may name; NULL: none */
@@ -83,6 +84,9 @@ void state_end(struct state *state);
 void state_check(lua_State *L);
 /* The same without raising: true where the run is over its time. */
 bool state_is_over(struct state *state);
+/* Unix time as rules see it. */
+int64_t state_now_ms(const struct state *state);
+
 /* Collects garbage where `size` more bytes would not fit otherwise; raises where they do not. */
 void state_reserve(lua_State *L, size_t size);
 

@@ -25,6 +25,7 @@ struct stored {
     int64_t row, payload_row;
     uint64_t origin, lane; /* origin_key(), lane_key() of delivery_origin() */
     unsigned attempts;     /* as the row says */
+    bool attempted;        /* there were some, also such as cost none of them */
     enum ending ending;
     int64_t ahead_ms; /* clock_ahead_ms() when it was handed in: what due_ms was reckoned by */
 };

@@ -9,81 +9,159 @@
 #include <string.h>
 
 #include "deliver/breaker.h"
+#include "deliver/retry_after.h"
 #include "deliver/private.h"
 #include "base/redact.h"
 #include "deliver/retry.h"
+#include "deliver/verdict.h"
 
-static int64_t schedule[] = {1000, 60000};
+static int64_t schedule[] = {1000, 60000}, unreachable[] = {100, 1000, 5000};
 static const struct deliver_config config = {
     .max_per_origin = 20,
-    .retry = {.attempts = 3, .schedule_ms = schedule, .schedule_count = 2},
+    .retry = {.attempts = 3,
+              .schedule_ms = schedule,
+              .schedule_count = 2,
+              .unreachable_ms = unreachable,
+              .unreachable_count = 3},
     .breaker_failures = 3,
     .breaker_pause_ms = 100,
     .breaker_pause_max_ms = 350,
 };
 static const struct destination plain;
 
-/* ---- Outcomes and pauses ---- */
+/* ---- Verdicts ---- */
 
-static enum outcome outcome(int status, unsigned attempts)
+static enum verdict verdict(int status, bool sent, int64_t retry_after_ms)
 {
-    struct attempt_result result = {.status = status};
-    return retry_outcome(&config.retry, &plain, attempts, &result);
+    struct attempt_result result = {
+        .status = status, .sent = sent, .retry_after_ms = retry_after_ms};
+    return verdict_of(&result);
 }
 
 static void a_status_decides(void **state)
 {
     (void)state;
-    assert_int_equal(outcome(200, 1), OUTCOME_DELIVERED);
-    assert_int_equal(outcome(299, 3), OUTCOME_DELIVERED);
-    assert_int_equal(outcome(300, 1), OUTCOME_RETRY);
-    assert_int_equal(outcome(404, 2), OUTCOME_RETRY);
-    assert_int_equal(outcome(0, 2), OUTCOME_RETRY);
-    assert_int_equal(outcome(500, 3), OUTCOME_FAILED);
-    assert_int_equal(outcome(410, 1), OUTCOME_FAILED);
-    struct attempt_result hopeless = {.hopeless = true};
-    assert_int_equal(retry_outcome(&config.retry, &plain, 1, &hopeless), OUTCOME_FAILED);
+    assert_int_equal(verdict(200, true, 0), VERDICT_DELIVERED);
+    assert_int_equal(verdict(299, true, 0), VERDICT_DELIVERED);
+    assert_int_equal(verdict(101, true, 0), VERDICT_REFUSED);
+    assert_int_equal(verdict(199, true, 0), VERDICT_REFUSED);
+    assert_int_equal(verdict(300, true, 0), VERDICT_REFUSED);
+    assert_int_equal(verdict(404, false, 0), VERDICT_REFUSED);
+    assert_int_equal(verdict(410, true, 0), VERDICT_GONE);
+    assert_int_equal(verdict(499, true, 0), VERDICT_REFUSED);
+    assert_int_equal(verdict(500, true, 0), VERDICT_FAILING);
+    assert_int_equal(verdict(500, true, 1000), VERDICT_FAILING);
+    assert_int_equal(verdict(429, true, 0), VERDICT_SLOW_DOWN);
+    assert_int_equal(verdict(429, true, 1000), VERDICT_SLOW_DOWN);
+    assert_int_equal(verdict(503, true, 0), VERDICT_FAILING);
+    assert_int_equal(verdict(503, true, 1), VERDICT_SLOW_DOWN);
 }
 
-static enum outcome mail_outcome(int status, bool early, unsigned attempts)
+static void without_an_answer_it_matters_what_was_sent(void **state)
+{
+    (void)state;
+    assert_int_equal(verdict(0, false, 0), VERDICT_UNREACHED);
+    assert_int_equal(verdict(0, true, 0), VERDICT_FAILING);
+    struct attempt_result broken = {.broken = true}, ours = {.ours = true};
+    struct attempt_result hopeless = {.hopeless = true, .ours = true};
+    assert_int_equal(verdict_of(&broken), VERDICT_FAILING);
+    assert_int_equal(verdict_of(&ours), VERDICT_OURS);
+    assert_int_equal(verdict_of(&hopeless), VERDICT_FINAL);
+}
+
+static enum verdict of_mail(int status, bool early)
 {
     struct attempt_result result = {.protocol = PROTOCOL_SMTP, .status = status, .early = early};
-    return retry_outcome(&config.retry, &plain, attempts, &result);
+    return verdict_of(&result);
 }
 
 static void a_reply_of_smtp_decides(void **state)
 {
     (void)state;
-    assert_int_equal(mail_outcome(250, false, 1), OUTCOME_DELIVERED);
-    assert_int_equal(mail_outcome(450, false, 1), OUTCOME_RETRY);
-    assert_int_equal(mail_outcome(421, false, 2), OUTCOME_RETRY);
-    assert_int_equal(mail_outcome(450, false, 3), OUTCOME_FAILED);
-    assert_int_equal(mail_outcome(410, false, 1), OUTCOME_RETRY); /* that is HTTP's */
-    assert_int_equal(mail_outcome(0, false, 1), OUTCOME_RETRY);
-    assert_int_equal(mail_outcome(500, false, 1), OUTCOME_FAILED);
-    assert_int_equal(mail_outcome(554, false, 1), OUTCOME_FAILED);
-    assert_int_equal(mail_outcome(554, true, 1), OUTCOME_RETRY); /* not about the message */
-    assert_int_equal(mail_outcome(535, true, 3), OUTCOME_FAILED);
+    assert_int_equal(of_mail(250, false), VERDICT_DELIVERED);
+    assert_int_equal(of_mail(450, false), VERDICT_REFUSED);
+    assert_int_equal(of_mail(410, false), VERDICT_REFUSED); /* that is HTTP's */
+    assert_int_equal(of_mail(429, false), VERDICT_REFUSED);
+    assert_int_equal(of_mail(500, false), VERDICT_FINAL);
+    assert_int_equal(of_mail(503, false), VERDICT_FINAL);
+    assert_int_equal(of_mail(554, false), VERDICT_FINAL);
+    assert_int_equal(of_mail(554, true), VERDICT_UNREACHED); /* not about the message */
+    assert_int_equal(of_mail(535, true), VERDICT_UNREACHED);
+    assert_int_equal(of_mail(421, false), VERDICT_UNREACHED);
+    assert_int_equal(of_mail(0, false), VERDICT_UNREACHED);
+}
+
+static void attempts_are_what_reached_the_receiver(void **state)
+{
+    (void)state;
+    assert_true(verdict_costs(VERDICT_REFUSED, PROTOCOL_HTTP));
+    assert_true(verdict_costs(VERDICT_FAILING, PROTOCOL_HTTP));
+    assert_true(verdict_costs(VERDICT_GONE, PROTOCOL_HTTP));
+    assert_false(verdict_costs(VERDICT_SLOW_DOWN, PROTOCOL_HTTP));
+    assert_false(verdict_costs(VERDICT_UNREACHED, PROTOCOL_HTTP));
+    assert_true(verdict_costs(VERDICT_OURS, PROTOCOL_HTTP));
+    assert_true(verdict_costs(VERDICT_UNREACHED, PROTOCOL_SMTP)); /* it has four days of them */
+}
+
+/* ---- Outcomes and pauses ---- */
+
+static struct retry_terms terms(enum verdict verdict, unsigned attempts)
+{
+    return (struct retry_terms){
+        .config = &config.retry, .destination = &plain, .verdict = verdict, .attempts = attempts};
+}
+
+static enum outcome outcome(enum verdict verdict, unsigned attempts)
+{
+    struct retry_terms t = terms(verdict, attempts);
+    return retry_outcome(&t);
+}
+
+static void attempts_are_counted(void **state)
+{
+    (void)state;
+    assert_int_equal(outcome(VERDICT_DELIVERED, 3), OUTCOME_DELIVERED);
+    assert_int_equal(outcome(VERDICT_REFUSED, 2), OUTCOME_RETRY);
+    assert_int_equal(outcome(VERDICT_REFUSED, 3), OUTCOME_FAILED);
+    assert_int_equal(outcome(VERDICT_FAILING, 2), OUTCOME_RETRY);
+    assert_int_equal(outcome(VERDICT_FAILING, 3), OUTCOME_FAILED);
+    assert_int_equal(outcome(VERDICT_GONE, 1), OUTCOME_FAILED);
+    assert_int_equal(outcome(VERDICT_FINAL, 1), OUTCOME_FAILED);
+    assert_int_equal(outcome(VERDICT_UNREACHED, 3), OUTCOME_RETRY);
+    assert_int_equal(outcome(VERDICT_SLOW_DOWN, 3), OUTCOME_RETRY);
+    assert_int_equal(outcome(VERDICT_OURS, 3), OUTCOME_FAILED);
+    struct retry_terms mail = terms(VERDICT_UNREACHED, 3);
+    mail.protocol = PROTOCOL_SMTP;
+    assert_int_equal(retry_outcome(&mail), OUTCOME_FAILED);
 }
 
 static void a_destination_may_have_more_attempts(void **state)
 {
     (void)state;
     int64_t pauses[] = {5, 6, 7, 8};
-    struct attempt_result result = {.status = 500};
     struct destination to = {.attempts = 5};
-    assert_int_equal(retry_outcome(&config.retry, &to, 4, &result), OUTCOME_RETRY);
-    assert_int_equal(retry_outcome(&config.retry, &to, 5, &result), OUTCOME_FAILED);
+    struct retry_terms t = terms(VERDICT_FAILING, 4);
+    t.destination = &to;
+    assert_int_equal(retry_outcome(&t), OUTCOME_RETRY);
+    t.attempts = 5;
+    assert_int_equal(retry_outcome(&t), OUTCOME_FAILED);
+    to = (struct destination){.attempts = 1};
+    t.attempts = 1;
+    assert_int_equal(retry_outcome(&t), OUTCOME_FAILED);
     to = (struct destination){.schedule_ms = pauses, .schedule_count = 4};
-    assert_int_equal(retry_outcome(&config.retry, &to, 4, &result), OUTCOME_RETRY);
-    assert_int_equal(retry_outcome(&config.retry, &to, 5, &result), OUTCOME_FAILED);
-    assert_int_equal(retry_pause_ms(&config.retry, &to, 4, &result, 0), 8);
+    t.attempts = 4;
+    assert_int_equal(retry_outcome(&t), OUTCOME_RETRY);
+    assert_int_equal(retry_pause_ms(&t), 8);
+    t.attempts = 5;
+    assert_int_equal(retry_outcome(&t), OUTCOME_FAILED);
 }
 
-static int64_t pause_of(unsigned attempts, int64_t retry_after_ms, uint32_t random)
+static int64_t pause_of(unsigned attempts, int64_t asked_ms, uint32_t random)
 {
-    struct attempt_result result = {.status = 503, .retry_after_ms = retry_after_ms};
-    return retry_pause_ms(&config.retry, &plain, attempts, &result, random);
+    struct retry_terms t = terms(VERDICT_FAILING, attempts);
+    t.asked_ms = asked_ms;
+    t.random = random;
+    return retry_pause_ms(&t);
 }
 
 static void pauses_follow_the_schedule(void **state)
@@ -96,61 +174,152 @@ static void pauses_follow_the_schedule(void **state)
     assert_int_equal(pause_of(1, 5000, 0), 5000);
     assert_int_equal(pause_of(2, 5000, 0), 60000);
     assert_int_equal(pause_of(1, RETRY_AFTER_MAX_MS, 0), RETRY_AFTER_MAX_MS);
+    assert_int_equal(pause_of(1, RETRY_AFTER_MAX_MS, 1023), RETRY_AFTER_MAX_MS);
     assert_int_equal(pause_of(1, RETRY_AFTER_MAX_MS + 1, 0), RETRY_AFTER_MAX_MS);
 }
 
-/* ---- The breaker ---- */
-
-static enum breaker_change end(struct breaker *breaker, int status, int64_t now)
+static int64_t unreachable_pause(int64_t down_ms)
 {
-    struct attempt_result result = {.status = status};
-    breaker_look(breaker, now);
-    return breaker_note(breaker, &config, &result, 8, now);
+    struct retry_terms t = terms(VERDICT_UNREACHED, 0);
+    t.down_ms = down_ms;
+    return retry_pause_ms(&t);
 }
+
+static void one_that_is_down_is_asked_less_and_less_often(void **state)
+{
+    (void)state;
+    assert_int_equal(unreachable_pause(0), 100);
+    assert_int_equal(unreachable_pause(99), 100);
+    assert_int_equal(unreachable_pause(100), 1000);
+    assert_int_equal(unreachable_pause(1099), 1000);
+    assert_int_equal(unreachable_pause(1100), 5000);
+    assert_int_equal(unreachable_pause(INT64_MAX), 5000);
+}
+
+/* ---- What an answer asks for ---- */
+
+#define NOW_MS 1784108096000ll /* 2026-07-15 09:34:56 */
+
+static int64_t asked(int status, const char *first, const char *second)
+{
+    struct wait_asked wait = {0};
+    wait_read_header(&wait, first, strlen(first), NOW_MS);
+    wait_read_header(&wait, second, strlen(second), NOW_MS);
+    return wait_asked_ms(&wait, status);
+}
+
+static void check_asked(const char *line, int64_t ms)
+{
+    if (asked(429, line, "") != ms)
+        fail_msg("%s: %lld ms", line, (long long)asked(429, line, ""));
+}
+
+static void retry_after_is_read_in_all_forms(void **state)
+{
+    (void)state;
+    check_asked("Retry-After: 120\r\n", 120000);
+    check_asked("retry-after:7", 7000);
+    check_asked("RETRY-AFTER: \t 7 \t\r\n", 7000);
+    check_asked("Retry-After: 1.5", 1500);
+    check_asked("Retry-After: 30s", 30000);
+    check_asked("Retry-After: 1m30s", 90000);
+    check_asked("Retry-After: 86400", WAIT_MAX_MS);
+    check_asked("Retry-After: 86401", WAIT_MAX_MS);
+    check_asked("Retry-After: 99999999999999999999999", WAIT_MAX_MS);
+    check_asked("Retry-After: 0", 1000);
+    check_asked("Retry-After: Wed, 15 Jul 2026 09:35:56 GMT", 60000);
+    check_asked("Retry-After: Wednesday, 15-Jul-26 09:35:56 GMT", 60000);
+    check_asked("Retry-After: Wed Jul 15 09:35:56 2026", 60000);
+    check_asked("Retry-After: Wed, 15 Jul 2026 08:00:00 GMT", 1000); /* it is over */
+    check_asked("Retry-After: Fri, 31 Dec 2032 23:59:59 GMT", WAIT_MAX_MS);
+    check_asked("Retry-After: 2026-07-15T09:35:56Z", 60000);
+    check_asked("Retry-After-Ms: 250", 250);
+}
+
+static void rate_limits_are_read_in_all_forms(void **state)
+{
+    (void)state;
+    check_asked("RateLimit-Reset: 30", 30000);
+    check_asked("RateLimit: limit=100, remaining=0, reset=30", 30000);
+    check_asked("RateLimit: \"default\";r=0;t=30", 30000);
+    check_asked("RateLimit: \"a\";r=0;t=3, \"b\";r=0;t=30", 30000);
+    check_asked("X-RateLimit-Reset: 30", 30000);
+    check_asked("X-RateLimit-Reset: 1784108126", 30000);
+    check_asked("X-RateLimit-Reset: 1784108126000", 30000);
+    check_asked("X-RateLimit-Reset: 1784108000", 1000);
+    check_asked("X-Rate-Limit-Reset: 30", 30000);
+    check_asked("X-RateLimit-Reset-After: 1.25", 1250);
+    check_asked("X-RateLimit-Reset-Requests: 6m0s", 360000);
+    check_asked("X-RateLimit-Reset-Tokens: 20ms", 20);
+    check_asked("X-RateLimit-Reset: Wed, 15 Jul 2026 09:35:56 GMT", 60000);
+}
+
+static void what_is_no_time_says_nothing(void **state)
+{
+    static const char *const lines[] = {"",
+                                        ":",
+                                        "Retry-After",
+                                        "Retry-After:",
+                                        "Retry-After: ",
+                                        "Retry-After: soon",
+                                        "Retry-After: -5",
+                                        "Retry-After: 5 parsecs",
+                                        "Retry-After: 5parsecs",
+                                        "Retry-After: .",
+                                        "Retry-After: 1e",
+                                        "RateLimit: limit=5",
+                                        "RateLimit: reset=",
+                                        "RateLimit: preset=5",
+                                        "X-RateLimit-Limit: 5",
+                                        "X-RateLimit-Remaining: 0",
+                                        "X-Retry: 5",
+                                        "Retry-Afterwards: 5"};
+    char line[400];
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        check_asked(lines[i], 0);
+    memset(line, '1', sizeof line);
+    memcpy(line, "Retry-After: ", 13);
+    line[sizeof line - 1] = 0;
+    check_asked(line, 0);
+}
+
+static void retry_after_comes_first(void **state)
+{
+    (void)state;
+    assert_int_equal(asked(429, "RateLimit-Reset: 60", "Retry-After: 5"), 5000);
+    assert_int_equal(asked(429, "Retry-After-Ms: 250", "Retry-After: 5"), 250);
+    assert_int_equal(asked(429, "Retry-After: 5", "Retry-After-Ms: 250"), 250);
+    assert_int_equal(asked(429, "RateLimit-Reset: 60", "X-RateLimit-Reset: 90"), 90000);
+    assert_int_equal(asked(503, "RateLimit-Reset: 60", ""), 0); /* each answer may have it */
+    assert_int_equal(asked(200, "X-RateLimit-Reset: 60", ""), 0);
+    assert_int_equal(asked(503, "Retry-After: 60", ""), 60000);
+}
+
+/* ---- The breaker ---- */
 
 static void a_breaker_opens_probes_and_closes(void **state)
 {
     struct breaker b = {0};
     (void)state;
-    assert_int_equal(end(&b, 500, 0), BREAKER_AS_IT_WAS);
-    assert_int_equal(end(&b, 0, 0), BREAKER_AS_IT_WAS);
-    assert_int_equal(breaker_allows(&b, &config), 20);
-    assert_int_equal(end(&b, 500, 0), BREAKER_HAS_OPENED);
+    assert_int_equal(breaker_failed(&b, &config, 0), BREAKER_AS_IT_WAS);
+    assert_int_equal(breaker_failed(&b, &config, 0), BREAKER_AS_IT_WAS);
+    assert_int_equal(b.state, BREAKER_CLOSED);
+    assert_int_equal(breaker_failed(&b, &config, 0), BREAKER_HAS_OPENED);
     assert_int_equal(b.until_ms, 100);
-    assert_int_equal(breaker_allows(&b, &config), 0);
     breaker_look(&b, 99);
-    assert_int_equal(breaker_allows(&b, &config), 0);
+    assert_int_equal(b.state, BREAKER_OPEN);
     breaker_look(&b, 100);
-    assert_int_equal(breaker_allows(&b, &config), 1);
-    assert_int_equal(end(&b, 0, 100), BREAKER_HAS_OPENED); /* twice as long, up to the most */
+    assert_int_equal(b.state, BREAKER_PROBING);
+    assert_int_equal(breaker_failed(&b, &config, 100), BREAKER_HAS_OPENED); /* twice as long */
     assert_int_equal(b.until_ms, 300);
-    assert_int_equal(end(&b, 0, 300), BREAKER_HAS_OPENED);
+    breaker_look(&b, 300);
+    assert_int_equal(breaker_failed(&b, &config, 300), BREAKER_HAS_OPENED); /* up to the most */
     assert_int_equal(b.until_ms, 650);
-    assert_int_equal(end(&b, 200, 650), BREAKER_HAS_CLOSED);
-    assert_int_equal(breaker_allows(&b, &config), 20);
-    assert_int_equal(end(&b, 500, 650), BREAKER_AS_IT_WAS); /* it counts anew */
-}
-
-static bool counts(int status, bool early)
-{
-    struct breaker b = {0};
-    struct attempt_result result = {.protocol = PROTOCOL_SMTP, .status = status, .early = early};
-    breaker_note(&b, &config, &result, 8, 0);
-    assert_int_equal(b.pace, 0);
-    return b.failures > 0;
-}
-
-static void no_recipient_opens_the_breaker_of_a_mail_server(void **state)
-{
-    (void)state;
-    assert_false(counts(250, false));
-    assert_false(counts(450, false));
-    assert_false(counts(550, false));
-    assert_false(counts(503, false));
-    assert_true(counts(0, false));
-    assert_true(counts(421, false));
-    assert_true(counts(554, true));
-    assert_true(counts(535, true));
+    breaker_look(&b, 650);
+    assert_int_equal(breaker_succeeded(&b), BREAKER_HAS_CLOSED);
+    assert_true(breaker_at_rest(&b));
+    assert_int_equal(breaker_failed(&b, &config, 650), BREAKER_AS_IT_WAS); /* it counts anew */
 }
 
 static void an_answer_in_between_keeps_it_closed(void **state)
@@ -158,40 +327,11 @@ static void an_answer_in_between_keeps_it_closed(void **state)
     struct breaker b = {0};
     (void)state;
     for (int i = 0; i < 10; i++) {
-        end(&b, 500, 0);
-        end(&b, 500, 0);
-        assert_int_equal(end(&b, i % 2 ? 404 : 200, 0), BREAKER_AS_IT_WAS);
+        breaker_failed(&b, &config, 0);
+        breaker_failed(&b, &config, 0);
+        assert_int_equal(breaker_succeeded(&b), BREAKER_AS_IT_WAS);
     }
     assert_int_equal(b.state, BREAKER_CLOSED);
-}
-
-static void what_is_our_own_fault_does_not_count(void **state)
-{
-    struct breaker b = {0};
-    struct attempt_result ours = {.ours = true}, hopeless = {.hopeless = true};
-    (void)state;
-    for (int i = 0; i < 10; i++) {
-        breaker_note(&b, &config, &ours, 0, 0);
-        breaker_note(&b, &config, &hopeless, 0, 0);
-    }
-    assert_int_equal(b.failures, 0);
-    assert_int_equal(b.state, BREAKER_CLOSED);
-}
-
-static void a_429_halves_the_pace(void **state)
-{
-    struct breaker b = {0};
-    (void)state;
-    end(&b, 429, 0); /* with eight others under way */
-    assert_int_equal(breaker_allows(&b, &config), 4);
-    end(&b, 200, 0);
-    assert_int_equal(breaker_allows(&b, &config), 5);
-    for (int i = 0; i < 100; i++)
-        end(&b, 200, 0);
-    assert_int_equal(breaker_allows(&b, &config), 20);
-    struct attempt_result busy = {.status = 429};
-    breaker_note(&b, &config, &busy, 0, 0);
-    assert_int_equal(breaker_allows(&b, &config), 1);
 }
 
 /* ---- Addresses ---- */
@@ -323,14 +463,19 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_status_decides),
+        cmocka_unit_test(without_an_answer_it_matters_what_was_sent),
         cmocka_unit_test(a_reply_of_smtp_decides),
+        cmocka_unit_test(attempts_are_what_reached_the_receiver),
+        cmocka_unit_test(attempts_are_counted),
         cmocka_unit_test(a_destination_may_have_more_attempts),
         cmocka_unit_test(pauses_follow_the_schedule),
+        cmocka_unit_test(one_that_is_down_is_asked_less_and_less_often),
+        cmocka_unit_test(retry_after_is_read_in_all_forms),
+        cmocka_unit_test(rate_limits_are_read_in_all_forms),
+        cmocka_unit_test(what_is_no_time_says_nothing),
+        cmocka_unit_test(retry_after_comes_first),
         cmocka_unit_test(a_breaker_opens_probes_and_closes),
-        cmocka_unit_test(no_recipient_opens_the_breaker_of_a_mail_server),
         cmocka_unit_test(an_answer_in_between_keeps_it_closed),
-        cmocka_unit_test(what_is_our_own_fault_does_not_count),
-        cmocka_unit_test(a_429_halves_the_pace),
         cmocka_unit_test(private_addresses_are_known),
         cmocka_unit_test(a_url_in_a_log_holds_no_secret),
         cmocka_unit_test(an_operator_sees_all_of_a_url_but_its_password),

@@ -5,17 +5,23 @@
 #include <string.h>
 
 /* Deliveries and notices go to the same receiver. */
-static void start_with_notice(struct rig *rig, const struct answer *answers, size_t count,
-                              const char *table)
+static void start_with_options(struct rig *rig, const struct answer *answers, size_t count,
+                               const char *table, const char *more)
 {
-    char options[300];
+    char options[400];
     rig->receiver = receiver_start(answers, count);
     snprintf(rig->url, sizeof rig->url, "http://127.0.0.1:%d/hook", receiver_port(rig->receiver));
     snprintf(options, sizeof options,
-             "attempts = 2, on_failure = { url = 'http://u:pw@127.0.0.1:%d/failed?key=1', %s }",
-             receiver_port(rig->receiver), table);
+             "attempts = 2, on_failure = { url = 'http://u:pw@127.0.0.1:%d/failed?key=1', %s }, %s",
+             receiver_port(rig->receiver), table, more);
     rig_start(rig, options);
     rig_wake_on_change(rig);
+}
+
+static void start_with_notice(struct rig *rig, const struct answer *answers, size_t count,
+                              const char *table)
+{
+    start_with_options(rig, answers, count, table, "");
 }
 
 static void a_failure_is_told_once(void **state)
@@ -61,7 +67,9 @@ static void a_failure_without_an_answer_has_no_status(void **state)
     struct rig *rig = *state;
     static const struct answer answers[] = {{.bytes = OK}};
     start_with_notice(rig, answers, 1, "");
-    rig_post(rig, "m-1", "http://127.0.0.1:1/");
+    struct delivery *d = bench_delivery("m-1", "http://127.0.0.1:1/", "x");
+    d->destination.attempts = 1;
+    rig_post_delivery(rig, d);
     rig_run_until(rig, FAILED, 1);
     rig_run_until(rig, COUNT, 1);
     assert_int_equal(receiver_count(rig->receiver), 1);
@@ -92,12 +100,35 @@ static void without_on_failure_nothing_is_told(void **state)
     assert_int_equal(bench_query(rig->bench, COUNT), 1);
 }
 
+/* The destination is held, and whoever looks after it learns until when. */
+static void several_410_are_told_of(void **state)
+{
+    struct rig *rig = *state;
+    static const struct answer answers[] = {
+        {.bytes = GONE}, {.bytes = OK}, {.bytes = GONE}, {.bytes = OK}};
+    start_with_options(rig, answers, 4, "", "gone_limit = 2");
+    rig_post(rig, "m-1", rig->url);
+    rig_run_until(rig, FAILED, 1);
+    rig_run_until(rig, COUNT, 1);
+    rig_post(rig, "m-2", rig->url);
+    rig_run_until(rig, FAILED, 2);
+    rig_run_until(rig, COUNT, 2);
+    assert_null(strstr(receiver_request(rig->receiver, 1)->body, "\"held_until\""));
+    assert_non_null(strstr(receiver_request(rig->receiver, 3)->body, "\"held_until\":\"20"));
+    assert_int_equal(bench_query(rig->bench, "SELECT count(*) FROM held WHERE lane <> 0"), 1);
+    rig_post(rig, "m-3", rig->url); /* waits */
+    rig_run_for(rig, 100);
+    assert_int_equal(receiver_count(rig->receiver), 4);
+    assert_int_equal(bench_query(rig->bench, COUNT), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_TEST(a_failure_is_told_once),
         RIG_TEST(a_failure_without_an_answer_has_no_status),
         RIG_TEST(a_notice_that_fails_is_told_to_nobody),
+        RIG_TEST(several_410_are_told_of),
         RIG_TEST(without_on_failure_nothing_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

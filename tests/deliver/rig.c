@@ -16,7 +16,8 @@ static struct config *make_config(const struct rig *rig, const char *deliver)
     assert_non_null(file);
     fprintf(file,
             "domains = { 'example.com' }\n"
-            "deliver = { schedule = { '50ms' }, connect_timeout = '1s', timeout = '2s', %s }\n",
+            "deliver = { schedule = { '50ms' }, unreachable_schedule = { '50ms' }, connect_timeout "
+            "= '1s', timeout = '2s', %s }\n",
             deliver);
     fclose(file);
     if (config_load(path, &config, &err) != 0)

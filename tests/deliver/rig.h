@@ -19,6 +19,8 @@
 #define STATE(expression) "SELECT " expression " FROM delivery"
 #define FAILED            "SELECT count(*) FROM delivery WHERE due IS NULL"
 #define COUNT             "SELECT count(*) FROM delivery"
+/* Those that cost no attempt too. */
+#define TRIES(compared) "SELECT count(*) " compared " FROM attempt"
 
 struct rig {
     struct bench *bench;

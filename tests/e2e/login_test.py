@@ -137,6 +137,22 @@ class Login(harness.TestCase):
         client.putcmd("AUTH PLAIN", encoded("\0printer\0wrong"))
         self.assertEqual(mx.stop(), 0)
 
+    def test_guesses_over_many_connections(self):
+        """All at once: ten get their answer, late; the rest is refused unasked. Who logged in from there is not."""
+        receiver = self.receiver()
+        mx = self.server({"all.lua": RULES % receiver.url}, config("offered") + "access = { unlimited = {} }")
+        self.client(mx).login("printer", "secret")
+        clients = [self.client(mx) for _ in range(11)]
+        for client in clients:
+            client.putcmd("AUTH PLAIN", encoded("\0nobody\0secret"))
+        refused = clients[-1].getreply()
+        self.assertEqual(refused, (454, b"4.7.0 Too many failed logins from your network, try again in 15 minutes"))
+        self.assertEqual(clients[-1].getreply()[0], 421)
+        self.assertEqual(clients[0].getreply()[0], 535)
+        self.client(mx).login("printer", "secret")
+        self.assertEqual(self.client(mx).docmd("AUTH PLAIN", encoded("\0printer\0wrong"))[0], 535)
+        self.assertEqual(self.client(mx).docmd("AUTH PLAIN", encoded("\0max@example.com\0x"))[0], 454)
+
     def test_malformed(self):
         _, mx = self.start()
         for line, code in (("AUTH PLAIN !!!!", 501), ("AUTH PLAIN YQ=", 501), ("AUTH PLAIN =", 501),

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#define URL        "https://a.example/"
 #define LIMIT_MS   100
 #define RUNS_ON_MS 5000 /* of processor time: it was not stopped */
 
@@ -55,12 +56,10 @@ static void test_hostile_calls(void **state)
     char recipient[64], *script = read_script();
     int64_t end = clock_monotonic_ms() + seconds * 1000, most = 0;
     unsigned runs = 0, over = 0, raised = 0;
+    unsigned long calls = 0, counted = 0;
     f->config.time_limit_ms = LIMIT_MS;
     fixture_message(f, message);
     fixture_rules(f, "10.lua", script);
-    fixture_rules(f, "05.lua",
-                  "return function(msg) if msg.envelope.recipient == 'honest@example.com' then "
-                  "return 'https://a.example/' end end");
     free(script);
     log_set_level(LOG_ERROR);
     fixture_load(f);
@@ -77,13 +76,16 @@ static void test_hostile_calls(void **state)
         }
         assert_true(took < RUNS_ON_MS);
         fixture_run(f, "honest@example.com");
-        assert_goes_to(f, "https://a.example/");
+        assert_kind(f, VERDICT_DELIVER);
+        unsigned long made = strtoul(f->verdict->destinations[0].url + sizeof URL - 1, NULL, 10);
+        calls += made - (made >= counted ? counted : 0); /* a state made anew counts from 0 */
+        counted = made;
     }
-    printf(
-        "    %u runs, %u of them raised or were stopped; the longest took %lld ms of %d, %u more "
-        "than twice the limit\n",
-        runs, raised, (long long)most, LIMIT_MS, over);
-    assert_true(runs > 0);
+    printf("    %lu calls in %u runs, %u of them raised or were stopped; the longest took %lld ms "
+           "of %d, %u more "
+           "than twice the limit\n",
+           calls, runs, raised, (long long)most, LIMIT_MS, over);
+    assert_true(calls > 20 * (unsigned long)runs); /* it did come to that */
 }
 
 int main(int argc, char **argv)

@@ -11,7 +11,7 @@ local strings = require "mxhook.cel.strings"
 local time = require "mxhook.cel.time"
 local values = require "mxhook.cel.values"
 
-local ipairs, load, pairs, tostring = ipairs, load, pairs, tostring
+local ipairs, load, pairs, pcall, tostring = ipairs, load, pairs, pcall, tostring
 local concat, insert, sort, find = table.concat, table.insert, table.sort, string.find
 
 local fail = values.fail
@@ -23,6 +23,13 @@ end
 local methods = { size = runtime.size }
 for name, f in pairs(strings.methods) do methods[name] = f end
 for name, f in pairs(time.methods) do methods[name] = f end
+for name, f in pairs(runtime.methods) do methods[name] = f end
+
+-- By method: the fewest and the most arguments, and how many of the first are strings.
+local arity = { size = { 0, 0 } }
+for name, counts in pairs(strings.arity) do arity[name] = counts end
+for name in pairs(time.methods) do arity[name] = { 0, 1, 1 } end
+for name, counts in pairs(runtime.arity) do arity[name] = counts end
 
 local result_types = { size = "int", matches = "bool", contains = "bool", startsWith = "bool",
     endsWith = "bool", int = "int", uint = "uint", double = "double", string = "string", bytes = "bytes",
@@ -31,6 +38,7 @@ local result_types = { size = "int", matches = "bool", contains = "bool", starts
     substring = "string", lowerAscii = "string", upperAscii = "string", trim = "string", reverse = "string",
     replace = "string", split = "list", join = "string", format = "string" }
 for name in pairs(time.methods) do result_types[name] = "int" end
+result_types.hasValue, result_types["or"] = "bool", values.OPTIONAL
 
 local type_names = { bool = "bool", int = "int", uint = "uint", double = "double", string = "string",
     bytes = "bytes", list = "list", map = "map", null_type = "null_type", type = "type",
@@ -49,6 +57,11 @@ local generate
 local function impossible(context, text, pos)
     if context.strict then fail(text, pos) end
     return piece(("R.raise(%q, %d)"):format(text, pos), "dyn", true)
+end
+
+-- The node's value where it is a literal of that type; else nil.
+local function literal_value(node, type)
+    if node and node.k == "lit" and node.type == type then return node.value end
 end
 
 local function constant(context, value)
@@ -88,7 +101,7 @@ local function head(node)
     return node.name
 end
 
-local gen = {}
+local gen, special_method = {}, nil
 
 function gen.lit(context, node) return literal(context, node) end
 
@@ -124,6 +137,16 @@ function gen.index(context, node, scope)
     local object = generate(context, node.object, scope)
     local index = generate(context, node.index, scope)
     return piece(("R.index(%s, %s, %d)"):format(object.code, index.code, node.pos), "dyn", true)
+end
+
+function gen.optselect(context, node, scope)
+    local object = generate(context, node.object, scope)
+    return piece(("R.opt_select(%s, %q, %d)"):format(object.code, node.field, node.pos), values.OPTIONAL, true)
+end
+
+function gen.optindex(context, node, scope)
+    local object, index = generate(context, node.object, scope), generate(context, node.index, scope)
+    return piece(("R.opt_select(%s, %s, %d)"):format(object.code, index.code, node.pos), values.OPTIONAL, true)
 end
 
 function gen.list(context, node, scope)
@@ -208,12 +231,22 @@ local function never_works(op, a, b)
     return false
 end
 
+-- Two types that are both known, and of which no value is equal to one of the other. CEL's equality knows all types,
+-- but who compares these has made a mistake.
+local function never_equal(a, b)
+    if a == "dyn" or b == "dyn" or a == b or a == "null_type" or b == "null_type" then return false end
+    return not (number[a] and number[b])
+end
+
 function gen.bin(context, node, scope)
     local left, right = generate(context, node.left, scope), generate(context, node.right, scope)
     local op, a, b = node.op, left.type, right.type
     local raises = left.raises or right.raises
     if never_works(op, a, b) then
         return impossible(context, ("'%s' of %s and %s"):format(op, a, b), node.pos)
+    end
+    if (op == "==" or op == "!=") and context.strict and never_equal(a, b) then
+        fail(("'%s' of %s and %s is always %s"):format(op, a, b, op == "==" and "false" or "true"), node.pos)
     end
     if lua_ops[op] and a == b and native[a] then
         return piece(("(%s %s %s)"):format(left.code, lua_ops[op], right.code), "bool", raises)
@@ -240,11 +273,11 @@ local function call(context, kind, name, node, codes, types, raises)
             return piece(("R.ends_with(%s, %s)"):format(codes[1], codes[2]), "bool", raises)
         end
     end
-    local expected = strings.methods[name] and kind == "M" and (name == "join" and "list" or "string")
+    local expected = kind == "M" and name ~= "size" and not time.methods[name] and not runtime.methods[name] and kind == "M" and (name == "join" and "list" or "string")
     if expected and types[1] ~= "dyn" and types[1] ~= expected then
         return impossible(context, ("%s of %s"):format(name, types[1]), node.pos)
     end
-    return piece(("%s.%s(%d%s%s)"):format(kind, name, node.pos, #codes > 0 and ", " or "",
+    return piece(("%s[%q](%d%s%s)"):format(kind, name, node.pos, #codes > 0 and ", " or "",
         concat(codes, ", ")), result_types[name], true)
 end
 
@@ -258,11 +291,41 @@ local function generate_all(context, nodes, scope, codes, types)
     return raises
 end
 
+local known_conversion, known_pattern
+
 local function has_macro(context, node, scope)
     local argument = node.arguments[1]
+    if #node.arguments == 1 and argument.k == "index" then
+        local key = literal_value(argument.index, "string")
+        local map = dotted(argument.object) or "the map"
+        fail(("has() takes a field, as in has(%s.b); whether there is a key: %s in %s"):format(map,
+            key and "'" .. key .. "'" or "the key", map), node.pos)
+    end
     if #node.arguments ~= 1 or argument.k ~= "select" then fail("has() takes a field, as in has(a.b)", node.pos) end
     local object = generate(context, argument.object, scope)
     return piece(("R.has(%s, %q, %d)"):format(object.code, argument.field, node.pos), "bool", true)
+end
+
+-- timestamp("..."), duration("..."), int("7") and the like of a literal: converted now, once.
+local foldable = { timestamp = true, duration = true, int = true, uint = true, double = true, bool = true }
+
+function known_conversion(context, node)
+    local text = foldable[node.name] and literal_value(node.arguments[1], "string")
+    if not text then return nil end
+    local ok, value = pcall(functions[node.name], node.pos, text)
+    if ok and node.name == "bool" then return piece(tostring(value), "bool") end
+    if ok then return piece(constant(context, value), result_types[node.name]) end
+    return impossible(context, value.cel or tostring(value), node.pos)
+end
+
+-- A pattern that is a literal is compiled now; nil where it is none, or the subject may be no string.
+function known_pattern(context, node, argument, subject, type, raises)
+    local text = literal_value(argument, "string")
+    if not text then return nil end
+    local ok, code = pcall(strings.pattern, text, argument.pos)
+    if not ok then return impossible(context, code.cel or tostring(code), argument.pos) end
+    if type ~= "string" then return nil end
+    return piece(("R.matches(%s, %s)"):format(constant(context, code), subject), "bool", raises)
 end
 
 function gen.call(context, node, scope)
@@ -274,8 +337,14 @@ function gen.call(context, node, scope)
         return impossible(context, f and ("%s takes %d argument(s), not %d"):format(node.name, expected, count)
             or ("there is no function '%s'"):format(node.name), node.pos)
     end
+    local known = known_conversion(context, node)
+    if known then return known end
     local codes, types = {}, {}
     local raises = generate_all(context, node.arguments, scope, codes, types)
+    if node.name == "matches" then
+        local pattern = known_pattern(context, node, node.arguments[2], codes[1], types[1], raises)
+        if pattern then return pattern end
+    end
     return call(context, "F", node.name, node, codes, types, raises)
 end
 
@@ -322,6 +391,56 @@ local function macro_call(context, node, scope, macro, variables)
             or macro[1] == "transform_map" and "map" or "bool", true)
 end
 
+-- What is wrong with the number or the known types of a method's arguments, and where; nil: nothing.
+local function wrong_arguments(node, types)
+    local counts, count = arity[node.name], #node.arguments
+    if count < counts[1] or count > counts[2] then
+        return ("%s takes %s argument(s), not %d"):format(node.name, counts[1] == counts[2] and counts[1]
+            or counts[1] .. " to " .. counts[2], count), node.pos
+    end
+    for i, argument in ipairs(node.arguments) do
+        local known, expected = types[i + 1], counts[3] and (i <= counts[3] and "string" or "int")
+        if node.name == "format" then expected = "list" end
+        if expected and known ~= "dyn" and known ~= expected then
+            return ("%s: %s where %s is expected"):format(node.name, known, expected), argument.pos
+        end
+    end
+end
+
+-- A body that sees its value as a name: `name` of the node's arguments, then what it is evaluated with.
+local function with_name(context, node, name, body, scope)
+    if name.k ~= "name" then fail("a plain name was expected", name.pos) end
+    context.locals = context.locals + 1
+    local inner = { parent = scope, [name.name] = "v" .. context.locals }
+    local made = generate(context, body, inner)
+    return ("function(%s) return %s end"):format(inner[name.name], made.code), made
+end
+
+local optional_makers = { of = "opt_of", none = "opt_none", ofNonZeroValue = "opt_of_non_zero" }
+
+-- cel.bind(v, value, expression), optional.of(value), ..., opt.optMap(v, expression); nil: none of them.
+function special_method(context, node, scope)
+    local count, on = #node.arguments, dotted(node.object)
+    if on and local_of(scope, head(node.object)) then on = nil end
+    if on == "cel" and node.name == "bind" then
+        if count ~= 3 then fail("cel.bind takes a name, its value and an expression", node.pos) end
+        local value = generate(context, node.arguments[2], scope)
+        local code, made = with_name(context, node, node.arguments[1], node.arguments[3], scope)
+        return piece(("R.bind(%s, %s)"):format(code, value.code), made.type, value.raises or made.raises)
+    elseif on == "optional" and optional_makers[node.name] then
+        if count ~= (node.name == "none" and 0 or 1) then
+            return impossible(context, ("optional.%s: that is not its number of arguments"):format(node.name), node.pos)
+        end
+        local value = count == 1 and generate(context, node.arguments[1], scope).code or "nil"
+        return piece(("R.%s(%d, %s)"):format(optional_makers[node.name], node.pos, value), values.OPTIONAL, true)
+    elseif (node.name == "optMap" or node.name == "optFlatMap") and count == 2 then
+        local object = generate(context, node.object, scope)
+        local code = with_name(context, node, node.arguments[1], node.arguments[2], scope)
+        return piece(("R.%s(%d, %s, %s)"):format(node.name == "optMap" and "opt_map" or "opt_flat_map", node.pos,
+            object.code, code), values.OPTIONAL, true)
+    end
+end
+
 function gen.method(context, node, scope)
     local macro, variables = macro_parts(node)
     if macro then return macro_call(context, node, scope, macro, variables) end
@@ -330,6 +449,8 @@ function gen.method(context, node, scope)
         generate_all(context, node.arguments, scope, codes, types)
         return piece(("R.quote(%d, %s)"):format(node.pos, codes[1] or "nil"), "string", true)
     end
+    local special = special_method(context, node, scope)
+    if special then return special end
     if not methods[node.name] then
         return impossible(context, ("there is no method '%s'"):format(node.name)
             .. context.suggest_method(node.name), node.pos)
@@ -338,6 +459,16 @@ function gen.method(context, node, scope)
     local object = generate(context, node.object, scope)
     codes[1], types[1] = object.code, object.type
     local raises = generate_all(context, node.arguments, scope, codes, types) or object.raises
+    local wrong, place = wrong_arguments(node, types)
+    if wrong then return impossible(context, wrong, place) end
+    if node.name == "matches" then
+        local pattern = known_pattern(context, node, node.arguments[1], codes[1], types[1], raises)
+        if pattern then return pattern end
+    end
+    if time.methods[node.name] and literal_value(node.arguments[1], "string") then
+        local ok, failure = pcall(time.check_zone, node.arguments[1].value, node.arguments[1].pos)
+        if not ok then return impossible(context, failure.cel or tostring(failure), node.arguments[1].pos) end
+    end
     return call(context, "M", node.name, node, codes, types, raises)
 end
 
@@ -363,6 +494,6 @@ return function(text, variables, helpers, strict, suggest)
     local made = generate(context, parse(text))
     local source = "local R, F, M, K, H, find = ... return function(V) return " .. made.code .. " end"
     local chunk, wrong = load(source, "=cel", "t", {})
-    if not chunk then fail("too complex: " .. tostring(wrong), 1) end
+    if not chunk then fail("the expression is too long or nested too deep: " .. tostring(wrong), 1) end
     return chunk(runtime, functions, methods, context.constants, helpers, find), made.type
 end

@@ -5,12 +5,12 @@ local convert = require "mxhook.cel.convert"
 local values = require "mxhook.cel.values"
 
 local ipairs, select, tonumber = ipairs, select, tonumber
-local concat, char_of, floor = table.concat, string.char, math.floor
+local concat, remove, char_of, floor = table.concat, table.remove, string.char, math.floor
 
-local P, R, S, V, C, Cc, Cp, Ct, Cf, Cg = lpeg.P, lpeg.R, lpeg.S, lpeg.V, lpeg.C, lpeg.Cc, lpeg.Cp,
-    lpeg.Ct, lpeg.Cf, lpeg.Cg
+local P, R, S, V, C, Cc, Cp, Ct, Cf, Cg, Cmt = lpeg.P, lpeg.R, lpeg.S, lpeg.V, lpeg.C, lpeg.Cc, lpeg.Cp,
+    lpeg.Ct, lpeg.Cf, lpeg.Cg, lpeg.Cmt
 
-lpeg.setmaxstack(2000)
+lpeg.setmaxstack(20000) -- entries; a level of an expression takes some 40
 
 local fail = values.fail
 
@@ -181,11 +181,15 @@ end
 
 local function list_of(item) return Ct((item * (symbol "," * item) ^ 0 * symbol "," ^ -1) ^ -1) end
 
-local arguments = symbol "(" * Ct((V "expr" * (symbol "," * V "expr") ^ 0) ^ -1) * symbol ")"
+-- The tree of what stands inside of something is made at once: LPeg nests captures no deeper than 200.
+local function now(_, at, tree) return at, tree end
+
+local arguments = symbol "(" * Ct((V "inner" * (symbol "," * V "inner") ^ 0) ^ -1) * symbol ")"
 
 local grammar = P {
     blank * V "expr" * -1,
-    expr = Cp() * V "either" * (symbol "?" * V "either" * symbol ":" * V "expr") ^ -1 / conditional,
+    inner = Cmt(V "expr", now),
+    expr = Cp() * V "either" * (symbol "?" * V "either" * symbol ":" * V "inner") ^ -1 / conditional,
     either = Cp() * Ct(V "both" * (symbol "||" * V "both") ^ 0) / chain "or",
     both = Cp() * Ct(V "relation" * (symbol "&&" * V "relation") ^ 0) / chain "and",
     relation = operators(V "sum", P "<=" + ">=" + "==" + "!=" + "<" + ">" + P "in" * word_end),
@@ -199,18 +203,75 @@ local grammar = P {
     member = Cf(V "primary" * V "suffix" ^ 0, postfix),
     suffixes = Ct(V "suffix" ^ 0),
     suffix = Cp() * symbol "." * any_name * arguments / node("method", "name", "arguments")
+        + Cp() * symbol "." * symbol "?" * field / node("optselect", "field")
         + Cp() * symbol "." * field / node("select", "field")
-        + Cp() * symbol "[" * V "expr" * symbol "]" / node("index", "index"),
+        + Cp() * symbol "[" * symbol "?" * V "inner" * symbol "]" / node("optindex", "index")
+        + Cp() * symbol "[" * V "inner" * symbol "]" / node("index", "index"),
     primary = (string_literal + constant + number) * blank
         + Cp() * (symbol "." ^ -1) * name * arguments / node("call", "name", "arguments")
         + Cp() * (symbol "." ^ -1) * name / node("name", "name")
-        + symbol "(" * V "expr" * symbol ")"
-        + Cp() * symbol "[" * list_of(V "expr") * symbol "]" / node("list", "items")
-        + Cp() * symbol "{" * list_of(V "expr" * symbol ":" * V "expr") * symbol "}" / node("map", "items"),
+        + symbol "(" * V "inner" * symbol ")"
+        + Cp() * symbol "[" * list_of(V "inner") * symbol "]" / node("list", "items")
+        + Cp() * symbol "{" * list_of(V "inner" * symbol ":" * V "inner") * symbol "}" / node("map", "items"),
 }
+
+-- How deep may things stand in each other? LPeg, our compiler and Lua's parser each have a limit of their own, in
+-- words of their own; this one is below all three. Every opening bracket, every '!' or '-' in a row and every '?' is a
+-- level; what stands in quotes or after "//" is none.
+local MAX_NESTING = 40
+
+local skip = (P "//" * (1 - P "\n") ^ 0 + S "rR" ^ -1 * S "bB" ^ -1 * (quoted(false) + quoted(true))) / 0 * Cp()
+
+local function place(text, pos)
+    local line, start = 1, 1
+    for at in text:sub(1, pos - 1):gmatch("()\n") do line, start = line + 1, at + 1 end
+    return ("line %d, column %d"):format(line, pos - start + 1)
+end
+
+-- What each character does to the number of levels: `levels` has one number for each open bracket, and one for the
+-- outside, of the '?' in it.
+local function count(levels, char, before)
+    local last = #levels
+    if char == "(" or char == "[" or char == "{" then
+        levels[last + 1] = 0
+        return 1
+    elseif char == ")" or char == "]" or char == "}" then
+        if last == 1 then return 0 end -- the grammar says more of it
+        return -1 - remove(levels)
+    elseif char == "," then
+        local questions = levels[last]
+        levels[last] = 0
+        return -questions
+    elseif char == "?" and not before:find("[.%[]") then
+        levels[last] = levels[last] + 1
+        return 1
+    end
+    return 0
+end
+
+local function check_nesting(text)
+    local levels, depth, signs, before, at = { 0 }, 0, 0, "", 1
+    while at <= #text do
+        local char = text:sub(at, at)
+        local after = char:find("[/\"'rRbB]") and not before:find("[%w_]") and skip:match(text, at)
+        if not after then
+            depth = depth + count(levels, char, before)
+            if (char == "!" and text:sub(at + 1, at + 1) ~= "=") or char == "-" then
+                signs = signs + 1
+            elseif not char:find("%s") then
+                signs = 0
+            end
+        end
+        if depth + signs > MAX_NESTING then
+            fail(("more than %d levels in each other, at %s"):format(MAX_NESTING, place(text, at)), at)
+        end
+        before, at = after and "" or char, after or at + 1
+    end
+end
 
 --- The tree of an expression; raises {cel = text, pos = place}.
 return function(text)
+    check_nesting(text)
     furthest = 1
     local tree = grammar:match(text)
     if not tree then

@@ -118,6 +118,76 @@ end
 function runtime.starts_with(text, part) return text:sub(1, #part) == part end
 function runtime.ends_with(text, part) return part == "" or text:sub(-#part) == part end
 
-runtime.quote = strings.quote
+--- cel.bind: the body sees the value by its name.
+function runtime.bind(body, value) return body(value) end
+
+runtime.quote, runtime.matches = strings.quote, strings.matches
+
+-- Optional values: a value, or none.
+
+local none = values.optional(nil)
+
+--- object.?field and object[?key]: an optional; of a map, or of an optional that holds one.
+function runtime.opt_select(object, key, pos)
+    if kind_of(object) == values.OPTIONAL then
+        if object.value == nil then return none end
+        object = object.value
+    end
+    local k = kind_of(object)
+    if k == "map" then return values.optional(values.map_get(object, key)) end
+    if k ~= "list" then fail(("'.?' and '[?]' of %s"):format(k), pos) end
+    local ok, found = pcall(values.index, object, key, pos)
+    return ok and values.optional(found) or none
+end
+
+function runtime.opt_of(_, value) return values.optional(value) end
+function runtime.opt_none() return none end
+
+local zeros = { string = "", double = 0, bool = false }
+
+--- optional.ofNonZeroValue
+function runtime.opt_of_non_zero(pos, value)
+    local k = kind_of(value)
+    local zero = value == zeros[k] or (k == "int" or k == "uint") and value == 0 or k == "null_type"
+        or (k == "list" or k == "map") and runtime.size(pos, value) == 0 or k == "bytes" and value.bytes == ""
+    return zero and none or values.optional(value)
+end
+
+local function check_optional(name, pos, value)
+    if kind_of(value) ~= values.OPTIONAL then fail(("%s of %s"):format(name, kind_of(value)), pos) end
+    return value
+end
+
+runtime.methods = {
+    hasValue = function(pos, opt) return check_optional("hasValue", pos, opt).value ~= nil end,
+    value = function(pos, opt)
+        local found = check_optional("value", pos, opt).value
+        if found == nil then fail("an optional value that is none", pos) end
+        return found
+    end,
+    orValue = function(pos, opt, otherwise)
+        local found = check_optional("orValue", pos, opt).value
+        if found == nil then return otherwise end
+        return found
+    end,
+    ["or"] = function(pos, opt, other)
+        check_optional("or", pos, other)
+        return check_optional("or", pos, opt).value ~= nil and opt or other
+    end,
+}
+runtime.arity = { hasValue = { 0, 0 }, value = { 0, 0 }, orValue = { 1, 1 }, ["or"] = { 1, 1 } }
+
+--- opt.optMap(v, expression) and optFlatMap: nothing is evaluated where there is none.
+function runtime.opt_map(pos, opt, f)
+    local found = check_optional("optMap", pos, opt).value
+    if found == nil then return none end
+    return values.optional(f(found))
+end
+
+function runtime.opt_flat_map(pos, opt, f)
+    local found = check_optional("optFlatMap", pos, opt).value
+    if found == nil then return none end
+    return check_optional("optFlatMap", pos, f(found))
+end
 
 return runtime

@@ -4,6 +4,7 @@
 local ffi = require "ffi"
 local convert = require "mxhook.cel.convert"
 local core = require "mxhook.core"
+local re2 = require "mxhook.cel.re2"
 local rex = require "mxhook.rex"
 local values = require "mxhook.cel.values"
 
@@ -36,6 +37,9 @@ end
 
 local methods = {}
 strings.methods = methods
+--- By method: the fewest and the most arguments, and how many of the first are strings (the rest are ints).
+strings.arity = {}
+local compile_regex = core.regex.compile
 
 local function check(name, pos, v, expected)
     if kind_of(v) ~= expected then fail(("%s: %s where %s is expected"):format(name, kind_of(v), expected), pos) end
@@ -44,6 +48,7 @@ end
 
 -- A method whose subject and first `text` arguments are strings, then up to `numbers` ints.
 local function define(name, text, numbers, f, optional)
+    strings.arity[name] = { text - (optional or 0), text + numbers, text }
     methods[name] = function(pos, subject, ...)
         local count = select("#", ...)
         check(name, pos, subject, "string")
@@ -58,11 +63,27 @@ end
 define("contains", 1, 0, function(_, s, part) return s:find(part, 1, true) ~= nil end)
 define("startsWith", 1, 0, function(_, s, part) return s:sub(1, #part) == part end)
 define("endsWith", 1, 0, function(_, s, part) return part == "" or s:sub(-#part) == part end)
-define("matches", 1, 0, function(pos, s, pattern)
-    local ok, first = pcall(rex.find, s, pattern)
-    if not ok then fail(tostring(first), pos) end
-    return first ~= nil
-end)
+-- Patterns that were compiled; a constant one stands in the code that the compiler makes.
+local MAX_PATTERNS = 200
+local patterns, pattern_count = {}, 0
+
+--- The compiled pattern, of RE2's syntax; raises {cel = ...}.
+function strings.pattern(text, pos)
+    local found = patterns[text]
+    if found then return found end
+    local translated, flags, at = re2(text)
+    if not translated then fail(("a pattern that is wrong at character %d: %s"):format(at, flags), pos) end
+    local ok, code = pcall(compile_regex, translated, flags)
+    if not ok then fail("a pattern that is wrong: " .. code, pos) end
+    if pattern_count >= MAX_PATTERNS then patterns, pattern_count = {}, 0 end
+    patterns[text], pattern_count = code, pattern_count + 1
+    return code
+end
+
+--- Does it match anywhere in the text?
+function strings.matches(code, text) return code:exec(text) ~= nil end
+
+define("matches", 1, 0, function(pos, s, pattern) return strings.matches(strings.pattern(pattern, pos), s) end)
 
 local function range(name, pos, number, count)
     local at = tonumber(number)
@@ -167,6 +188,9 @@ define("replace", 2, 1, function(_, s, old, new, limit)
     end
     return concat(split(s, old, limit + 1), new)
 end)
+
+strings.arity.charAt[1], strings.arity.substring[1] = 1, 1
+strings.arity.join, strings.arity.format = { 0, 1, 1 }, { 1, 1 }
 
 methods.join = function(pos, list, separator, ...)
     check("join", pos, list, "list")

@@ -41,6 +41,11 @@ function values.list(items) return setmetatable(items, List) end
 function values.timestamp(seconds, nanos) return setmetatable({ seconds = seconds, nanos = nanos }, Time) end
 function values.duration(seconds, nanos) return setmetatable({ seconds = seconds, nanos = nanos }, Span) end
 
+local Optional = kind "optional_type"
+values.OPTIONAL = Optional.kind
+--- An optional value; nil: none.
+function values.optional(value) return setmetatable({ value = value }, Optional) end
+
 local types = {}
 --- The type of that name as a value; one for each name, so that they compare by identity.
 function values.type_named(name)
@@ -129,6 +134,9 @@ function equal(a, b)
     if ka == "list" then return equal_lists(a, b) end
     if ka == "map" then return equal_maps(a, b) end
     if ka == "bytes" then return a.bytes == b.bytes end
+    if ka == Optional.kind then
+        return a.value == nil and b.value == nil or a.value ~= nil and b.value ~= nil and equal(a.value, b.value)
+    end
     if ka == Time.kind or ka == Span.kind then
         return a.seconds == b.seconds and a.nanos == b.nanos
     end
@@ -306,6 +314,11 @@ function values.index(container, key, pos)
 end
 
 function values.select(container, field, pos)
+    if kind_of(container) == Optional.kind then -- what is taken out of an optional is one
+        local inner = container.value
+        if inner == nil then return container end
+        if kind_of(inner) == "map" then return values.optional(values.map_get(inner, field)) end
+    end
     if kind_of(container) ~= "map" then
         fail(("%s has no field '%s'"):format(kind_of(container), field), pos)
     end

@@ -45,7 +45,8 @@ static const char *const sql[STATEMENT_COUNT] = {
     [UPDATE_DELIVERY] = "UPDATE delivery SET due = ?2, attempts = ?3, last_status = ?4, "
                         "last_error = ?5 WHERE row = ?1 AND attempts = ?6",
     [FAIL_DELIVERY] = "UPDATE delivery SET due = NULL, last_error = ?2 WHERE row = ?1",
-    [RESET_DELIVERY] = "UPDATE delivery SET due = ?2, attempts = 0 WHERE row = ?1",
+    [RESET_DELIVERY] = "UPDATE delivery SET due = ?2, attempts = 0, last_status = 0, "
+                       "last_error = NULL WHERE row = ?1",
     [PAYLOAD_USE] = "SELECT tail, file, EXISTS (SELECT 1 FROM delivery d WHERE d.row BETWEEN p.row "
                     "AND p.last AND d.payload = p.row) FROM payload p WHERE p.row = ?1",
     [TAIL_USE] = "SELECT file, EXISTS (SELECT 1 FROM payload p WHERE p.row BETWEEN t.row AND "
@@ -65,9 +66,9 @@ static const char *const sql[STATEMENT_COUNT] = {
         "SELECT row, payload FROM delivery WHERE row > ?4 AND " FILTER " ORDER BY row LIMIT ?5",
     [PAGE_FAILED] = "SELECT row, payload FROM delivery INDEXED BY delivery_failed "
                     "WHERE due IS NULL AND created < ?1 ORDER BY created LIMIT ?2",
-    [PAGE_AGED] =
-        "SELECT row, payload, id, created, due IS NOT NULL AND (attempts > 0 OR due < ?2) "
-        "FROM delivery WHERE row > ?1 ORDER BY row",
+    [PAGE_AGED] = "SELECT row, payload, id, created, due IS NOT NULL AND "
+                  "(attempts > 0 OR last_status <> 0 OR last_error IS NOT NULL OR due < ?2) "
+                  "FROM delivery WHERE row > ?1 ORDER BY row",
     [NEXT_DELIVERY] = "SELECT row FROM delivery NOT INDEXED WHERE row > ?1 ORDER BY row LIMIT 1",
     [NEXT_PAYLOAD] = "SELECT row FROM payload NOT INDEXED WHERE row > ?1 ORDER BY row LIMIT 1",
     /* Rows stand in the order of acceptance. */

@@ -88,6 +88,7 @@ struct delivery *db_read_delivery(sqlite3_stmt *s)
     d->recipient = copy_text(d->arena, s, 13, "", &failed);
     d->last_status = sqlite3_column_int(s, 14);
     d->last_error = copy_text(d->arena, s, 15, "", &failed);
+    d->stored->attempted = d->attempts > 0 || d->last_status != 0 || *d->last_error;
     failed |= split_schedule(d->arena, db_column_text(s, 16), &d->destination) != 0;
     d->destination.ca_file = copy_text(d->arena, s, 17, NULL, &failed);
     d->destination.client_cert = copy_text(d->arena, s, 18, NULL, &failed);

@@ -295,12 +295,14 @@ static int trim_attempts(struct db *db, int64_t row)
     return db_run(db, s);
 }
 
+/* Those that cost no attempt are counted nowhere. */
 static int keep_attempt(struct db *db, const struct delivery *d)
 {
     if (d->last_at_ms == 0)
         return 0;
     int code = insert_attempt(db, d);
-    return code == 0 && d->attempts > ATTEMPTS_KEPT ? trim_attempts(db, d->stored->row) : code;
+    bool many = d->attempts > ATTEMPTS_KEPT || d->attempts == d->stored->attempts;
+    return code == 0 && many ? trim_attempts(db, d->stored->row) : code;
 }
 
 int db_update(struct db *db, const struct delivery *d, bool failed, bool *changed)

@@ -29,8 +29,7 @@ static int insert(struct group *group, struct commit *commit)
 static int end_attempt(struct group *group, struct delivery *d)
 {
     if (d->stored->ending == ENDED_DELIVERED)
-        return db_remove(group->db, d->stored->row, d->stored->payload_row,
-                         d->stored->attempts > 0);
+        return db_remove(group->db, d->stored->row, d->stored->payload_row, d->stored->attempted);
     bool failed = d->stored->ending == ENDED_FAILED, changed;
     int code = db_update(group->db, d, failed, &changed);
     if (code == 0 && failed && changed && d->notice)

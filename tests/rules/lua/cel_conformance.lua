@@ -47,7 +47,7 @@ local function evaluate(test)
     return compile(test.expr, variables)(bound)
 end
 
-local total, failed = 0, {}
+local total, failed, sections = 0, {}, {}
 for line in io.lines(path) do
     local test = cjson.decode(line)
     total = total + 1
@@ -58,6 +58,7 @@ for line in io.lines(path) do
     else
         good = ok and same(result, read(test.value))
     end
+    sections[test.file] = (sections[test.file] or 0) + (good and 1 or 0)
     if not good then
         local got = ok and convert.text(result) or type(result) == "table" and result.cel or tostring(result)
         failed[#failed + 1] = ("%s/%s/%s: %s -> %s, not %s"):format(test.file, test.section, test.name,
@@ -67,4 +68,8 @@ end
 if #failed > 0 then
     error(("%d of %d fail:\n%s"):format(#failed, total, table.concat(failed, "\n")), 0)
 end
+local names = {}
+for name, count in pairs(sections) do names[#names + 1] = name .. " " .. count end
+table.sort(names)
+print("    " .. table.concat(names, ", "))
 return total

@@ -32,7 +32,7 @@ local function of(list) return list[random(#list)] end
 
 local function grow(text)
     if text == "" then text = "a" end
-    local size = random(15) == 1 and of { 1e5, 1e6, 4e6, 2e7 } or of { 10, 100, 1000, 10000 }
+    local size = random(15) == 1 and of { 1e5, 1e6, 4e6, 1e7 } or of { 10, 100, 1000, 10000 }
     return text:rep(math.ceil(size / #text))
 end
 
@@ -127,7 +127,13 @@ local function keep(ok, ...)
     end
 end
 
+local made = 0 -- calls
+
 return function(msg)
+    if msg.envelope.recipient == "honest@example.com" then
+        pool = nil -- else what it holds might fill the state
+        return "https://a.example/" .. made
+    end
     random = make_random(tonumber(msg.envelope.recipient:match("^%d+")) % 2147483646 + 1)
     depth, pool = 0, { msg, msg.headers, msg.to, msg.from, msg.attachments, msg.auth, _G }
     local functions, seen = {}, {}
@@ -154,6 +160,7 @@ return function(msg)
         local f, arguments = of(functions), {}
         local count = random(5) - 1
         for i = 1, count do arguments[i] = make() end
+        made = made + 1
         for _ = 1, of { 1, 1, 1, 20 } do keep(pcall(f, unpack(arguments, 1, count))) end
         if type(pool[#pool]) == "function" and not left_out[pool[#pool]] then
             keep(pcall(pool[#pool], make(), make()))

@@ -1,0 +1,225 @@
+/* route.cel beyond the conformance tests: what is found when rules load, RE2's patterns, nesting, optional
+ * values, cel.bind. */
+#include "fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The message of the fixture: "Hello" of ada@sender.example, with X-Tag: a. */
+static void assert_gives(struct fixture *f, const char *expression, enum verdict_kind kind)
+{
+    char *text;
+    assert_true(asprintf(&text, "return route.cel { when = [==[%s]==], to = 'null' }", expression) >
+                0);
+    fixture_rules(f, "10.lua", text);
+    free(text);
+    fixture_load(f);
+    fixture_run(f, "user@example.com");
+    if (f->verdict->kind != kind)
+        fail_msg("%s: verdict %d, not %d: %s", expression, f->verdict->kind, kind, f->log);
+}
+
+static void assert_wrong(struct fixture *f, const char *expression, const char *says)
+{
+    char *text;
+    assert_true(asprintf(&text, "return route.cel { when = [==[%s]==], to = 'null' }", expression) >
+                0);
+    fixture_rules(f, "10.lua", text);
+    free(text);
+    const char *wrong = fixture_load_error(f);
+    if (!strstr(wrong, says) || !strstr(wrong, "10.lua:1: "))
+        fail_msg("%s: '%s' is not in: %s", expression, says, wrong);
+}
+
+static void test_found_at_load(void **state)
+{
+    static const struct {
+        const char *expression, *says;
+    } rows[] = {
+        {"subject.matches('(a')", "a pattern that is wrong"},
+        {"matches(subject, '[a')", "a class that is not closed"},
+        {"headers['x'].matches('a**')", "two quantifiers in a row"},
+        {"timestamp.getHours('Europe/Berln') == 1", "unknown time zone 'Europe/Berln'"},
+        {"now.getHours('+14:01') == 1", "between -14:00 and +14:00"},
+        {"timestamp > timestamp('2026-02-30T00:00:00Z')", "not a timestamp"},
+        {"timestamp > timestamp('2026-02-03T00:00:00+24:00')", "not a timestamp"},
+        {"now - timestamp > duration('1x')", "not a duration"},
+        {"size > int('1k')", "not an int"},
+        {"subject.contains()", "contains takes 1 argument(s), not 0"},
+        {"subject.contains('a', 'b')", "contains takes 1 argument(s), not 2"},
+        {"subject.contains(1)", "contains: int where string is expected"},
+        {"subject.substring('a') == ''", "substring: string where int is expected"},
+        {"subject.replace('a') == ''", "replace takes 2 to 3 argument(s), not 1"},
+        {"timestamp.getHours(1) == 1", "getHours: int where string is expected"},
+        {"timestamp.getHours('UTC', 1) == 1", "getHours takes 0 to 1 argument(s), not 2"},
+        {"size.contains('a')", "contains of int"},
+        {"subject == 1", "'==' of string and int is always false"},
+        {"tls != 'yes'", "'!=' of bool and string is always true"},
+        {"size > '10'", "'>' of int and string"},
+        {"has(headers['x'])", "'x' in headers"},
+        {"has(subject)", "has() takes a field"},
+        {"subject", "it gives string, but true or false is needed"},
+        {"cel.bind(x, 1)", "cel.bind takes a name, its value and an expression"},
+        {"cel.bind(1, 1, true)", "a plain name was expected"},
+        {"optional.of() == optional.none()", "optional.of"},
+        {"headers.?x.orValue() == ''", "orValue takes 1 argument(s), not 0"},
+        {"headers.?x == ''", "'==' of optional_type and string is always false"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_wrong(*state, rows[i].expression, rows[i].says);
+}
+
+static void test_what_is_right_loads(void **state)
+{
+    static const char *const rows[] = {
+        "subject.matches('^Hel+o$') && matches(subject, 'l')",
+        "timestamp.getHours('Europe/Berlin') == 22 && timestamp.getHours('-08:00') == 13",
+        "timestamp < timestamp('2026-02-28T00:00:00+14:00') && size > int('10') && bool('true')",
+        "now - timestamp > duration('1h30m')",
+        "1 == 1.0 && null != subject && dyn(subject) != 1",
+        "subject.charAt(0) == 'H' && subject.substring(1, 3) == 'el' && subject.trim() == subject",
+        "subject.replace('l', 'L', 1) == 'HeLlo' && ['a', 'b'].join() == 'ab'",
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_gives(*state, rows[i], VERDICT_DISCARD);
+}
+
+static void test_patterns_are_as_re2_has_them(void **state)
+{
+    static const char *const yes[] = {
+        "'a'.matches('a$') && !'a\\n'.matches('a$') && 'a\\nb'.matches('(?m)a$')",
+        "'7'.matches('^\\\\d$') && !'\\u0667'.matches('\\\\d')",
+        "!'\\u00e9'.matches('\\\\w') && '\\u00e9'.matches('\\\\pL') && "
+        "'\\u00c9'.matches('(?i)\\u00e9')",
+        "!'\\v'.matches('\\\\s') && '\\v'.matches('\\\\v') && '\\v'.matches('[\\\\v]')",
+        "'[]'.matches('^[[\\\\]]+$') && ']'.matches('[]]') && 'a-z'.matches('^[a\\\\-z]+$')",
+        "'a.b'.matches('^\\\\Qa.b\\\\E$') && 'x1'.matches('^(?P<n>x)(?:1)$') && "
+        "'a'.matches('[[:alpha:]]')",
+        "'aaa'.matches('^a{3}$') && 'ab'.matches('a+?b') && 'a{'.matches('^a{$')",
+    };
+    static const struct {
+        const char *pattern, *says;
+    } wrong[] = {
+        {"(a)\\\\1", "RE2 has no back-references"},
+        {"(?=a)", "RE2 has no look-ahead"},
+        {"(?!a)", "RE2 has no look-ahead"},
+        {"(?<=a)b", "RE2 has no look-behind"},
+        {"(?<!a)b", "RE2 has no look-behind"},
+        {"a++", "RE2 has no possessive quantifiers"},
+        {"(?>a)", "RE2 has no group (?>"},
+        {"(?R)", "RE2 has no group (?R"},
+        {"(?x)a", "RE2 has no group (?x"},
+        {"\\\\Ka", "RE2 has no \\K"},
+        {"a\\\\Z", "RE2 has no \\Z"},
+        {"a{1001}", "repeats up to 1000 times"},
+        {"(*ACCEPT)", "RE2 has no verbs"},
+        {"(?P=n)", "RE2 has no group (?P"},
+        {"\\\\k<n>", "RE2 has no back-references"},
+        {"a\\\\", "a backslash at the end"},
+        {"(?(1)a)", "RE2 has no group (?("},
+        {"\\\\h", "RE2 has no \\h"},
+    };
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
+        assert_gives(*state, yes[i], VERDICT_DISCARD);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char expression[200];
+        snprintf(expression, sizeof expression, "subject.matches('%s')", wrong[i].pattern);
+        assert_wrong(*state, expression, wrong[i].says);
+    }
+    /* one that is known only with the message is found wrong then */
+    assert_gives(*state, "subject.matches(helo + '(a)\\\\1')", VERDICT_DEFER);
+    assert_raises(*state, "RE2 has no back-references");
+}
+
+static char *nested(const char *open, const char *inside, const char *close, int levels)
+{
+    static char text[65536];
+    char *p = text;
+    for (int i = 0; i < levels; i++)
+        p = stpcpy(p, open);
+    p = stpcpy(p, inside);
+    for (int i = 0; i < levels; i++)
+        p = stpcpy(p, close);
+    return text;
+}
+
+static void test_nesting(void **state)
+{
+    static const struct {
+        const char *open, *inside, *close, *more;
+    } forms[] = {
+        {"(", "true", ")", ""},
+        {"[", "1", "]", ".size() >= 0"},
+        {"{'a': ", "1", "}", ".size() == 1"},
+        {"!", "true", "", ""},
+        {"-", "size", "", " < 99999"},
+        {"tls ? false : ", "true", "", ""},
+        {"(tls || ", "true", ")", ""},
+        {"dyn(", "true", ")", ""},
+        {"[0][", "0", "]", " == 0"},
+        {"[1].exists(x, x == 1 && ", "true", ")", ""},
+        {"[1].map(x, ", "1", ")", ".size() == 1"},
+        {"cel.bind(x, 1, ", "true", ")", ""},
+        {"(1 + ", "1", ")", " > 0"},
+        {"subject.contains('H') && (", "true", ")", ""},
+    };
+    char *text, place[64];
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        assert_true(asprintf(&text, "%s%s",
+                             nested(forms[i].open, forms[i].inside, forms[i].close, 32),
+                             forms[i].more) > 0);
+        assert_gives(*state, text, VERDICT_DISCARD);
+        free(text);
+        assert_true(asprintf(&text, "true &&\n %s%s",
+                             nested(forms[i].open, forms[i].inside, forms[i].close, 1000),
+                             forms[i].more) > 0);
+        assert_wrong(*state, text, "more than 40 levels in each other, at line 2, column ");
+        free(text);
+    }
+    snprintf(place, sizeof place, "at line 1, column 41");
+    assert_gives(*state, nested("(", "true", ")", 40), VERDICT_DISCARD);
+    assert_wrong(*state, nested("(", "true", ")", 41), place);
+    /* what is long is not deep, and what stands in quotes or behind // is nothing */
+    assert_gives(*state, nested("true && ", "true", "", 500), VERDICT_DISCARD);
+    assert_gives(
+        *state,
+        "subject != '((((((((((((((((((((((((((((((((((((((((((((' // ((((((((((((((((((((((",
+        VERDICT_DISCARD);
+}
+
+static void test_optional_values(void **state)
+{
+    static const char *const yes[] = {
+        "headers.?x.orValue('none') == 'none'",
+        "headers[?'x-tag'].orValue('none') == 'a'",
+        "headers[?'x-tag'].hasValue() && !headers.?x.hasValue()",
+        "headers[?'X-Tag'].value() == 'a' && headers.?x == optional.none()",
+        "optional.of(1) == optional.of(1) && optional.of(1) != optional.of(2)",
+        "optional.ofNonZeroValue('') == optional.none() && optional.ofNonZeroValue(1).hasValue()",
+        "headers.?x.or(headers[?'x-tag']).value() == 'a'",
+        "{'a': {'b': 1}}.?a.b.orValue(0) == 1 && {'a': {'b': 1}}.?c.b.orValue(0) == 0",
+        "{'a': {'b': 1}}.?a.?b.value() == 1 && [1, 2][?1].value() == 2 && ![1][?1].hasValue()",
+        "headers[?'x-tag'].optMap(t, t + '!').value() == 'a!' && !headers.?x.optMap(t, "
+        "t).hasValue()",
+        "headers[?'x-tag'].optFlatMap(t, optional.of(t)).value() == 'a'",
+        "cel.bind(s, subject.lowerAscii(), s == 'hello' && s + s == 'hellohello')",
+        "cel.bind(a, 1, cel.bind(b, a + 1, a + b == 3)) && attachments.size() == 0",
+    };
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
+        assert_gives(*state, yes[i], VERDICT_DISCARD);
+    assert_gives(*state, "headers.?x.value() == ''", VERDICT_DEFER);
+    assert_raises(*state, "an optional value that is none");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RULES_TEST(test_found_at_load),
+        RULES_TEST(test_what_is_right_loads),
+        RULES_TEST(test_patterns_are_as_re2_has_them),
+        RULES_TEST(test_nesting),
+        RULES_TEST(test_optional_values),
+    };
+    return RUN_TESTS(tests);
+}
