@@ -88,6 +88,7 @@ static int run_rules(struct processing *p, size_t state)
         return -ENOMEM;
     int code = 0;
     for (size_t i = 0; i < envelope->recipient_count && code == 0; i++) {
+        p->recipient = i;
         code = reverse_bounce(p, envelope->recipients[i], &p->verdicts[i]);
         if (code == 0 && !p->verdicts[i])
             code = run_rules_for(p, state, i);

@@ -25,6 +25,8 @@ struct processing {
     void (*trace)(void *context, const char *rule, const char *answer);
     void *trace_context;
 
+    size_t recipient; /* whose rules are asked now: its index */
+
     struct auth_result *auth;  /* what the transaction's check found; NULL: there was none */
     struct message *message;   /* parsed on the way, unless it is there already */
     struct verdict **verdicts; /* one for each recipient; NULL: refused before any rule was asked */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "confine.h"
 #include "service.h"
 #include "smtp/tls.h"
 
@@ -33,17 +34,20 @@ struct reload {
     uv_loop_t *loop;
     enum reload_state state;
     reload_done done;
+    reload_told told;
     void *context;
     struct load load;
 };
 
-int reload_new(uv_loop_t *loop, reload_done done, void *context, struct reload **out)
+int reload_new(uv_loop_t *loop, reload_done done, reload_told told, void *context,
+               struct reload **out)
 {
     struct reload *reload = calloc(1, sizeof *reload);
     if (!reload)
         return -ENOMEM;
     reload->loop = loop;
     reload->done = done;
+    reload->told = told;
     reload->context = context;
     *out = reload;
     return 0;
@@ -53,6 +57,8 @@ static void load(uv_work_t *work)
 {
     struct load *load = &((struct reload *)work)->load;
     load->code = config_load(load->current->path, &load->config, &load->err);
+    if (load->code == 0)
+        load->code = confine_check(load->config, &load->err);
     if (load->code == 0)
         load->code = tls_load(load->config, &load->err);
     if (load->code == 0)
@@ -90,6 +96,20 @@ static bool same_dns(const struct dns_config *a, const struct dns_config *b)
            a->query_timeout_ms == b->query_timeout_ms && a->cache_size == b->cache_size;
 }
 
+static bool same_texts(char *const *a, size_t a_count, char *const *b, size_t b_count)
+{
+    bool same = a_count == b_count;
+    for (size_t i = 0; same && i < a_count; i++)
+        same = strcmp(a[i], b[i]) == 0;
+    return same;
+}
+
+static bool same_confinement(const struct confine_config *a, const struct confine_config *b)
+{
+    return a->enabled == b->enabled && same_texts(a->read, a->read_count, b->read, b->read_count) &&
+           same_texts(a->write, a->write_count, b->write, b->write_count);
+}
+
 static void keep(const char *option)
 {
     log_warn("reload", NULL, LOG_TEXT("option", option),
@@ -101,36 +121,44 @@ static void keep_what_needs_restart(const struct config *current, struct config 
     if (!same_addresses(current->smtp.listen, current->smtp.listen_count, next->smtp.listen,
                         next->smtp.listen_count))
         keep("listen");
+    if (!same_addresses(current->admin.listen, current->admin.listen_count, next->admin.listen,
+                        next->admin.listen_count))
+        keep("admin.listen");
     if (strcmp(current->user ? current->user : "", next->user ? next->user : "") != 0)
         keep("user");
     if (!same_dns(&current->dns, &next->dns))
         keep("dns.resolvers, dns.query_timeout, dns.cache_size");
     if (strcmp(current->spool.directory, next->spool.directory) != 0)
         keep("spool.directory");
+    if (!same_confinement(&current->confine, &next->confine))
+        keep("confine.enabled, confine.read, confine.write");
     if (current->rules.workers != next->rules.workers) {
         keep("rules.workers");
         next->rules.workers = current->rules.workers;
     }
 }
 
-static void log_result(struct load *load)
+/* What the log says is left in *text. */
+static void log_result(struct load *load, char text[sizeof load->err.text])
 {
-    char changes[1024];
+    char changes[sizeof load->err.text];
     metric_set(METRIC_CONFIG_RELOAD_SUCCESSFUL, load->code == 0);
     if (load->code == 0) {
         metric_set(METRIC_CONFIG_RELOAD_TIMESTAMP, (double)clock_unix_ms() / 1000);
         metric_set(METRIC_RULES, (double)ruleset_count(load->rules));
         ruleset_describe(load->rules, load->before, changes, sizeof changes);
         log_info("reloaded", NULL, LOG_TEXT("rules", changes));
+        strcpy(text, changes);
         return;
     }
+    strcpy(text, load->err.text);
     for (char *line = strtok(load->err.text, "\n"); line; line = strtok(NULL, "\n"))
         log_error("not-reloaded", NULL, LOG_TEXT("error", line));
 }
 
-static void publish(struct reload *reload, struct load *load)
+static void publish(struct reload *reload, struct load *load, char text[sizeof load->err.text])
 {
-    log_result(load);
+    log_result(load, text);
     if (load->code != 0)
         return;
     keep_what_needs_restart(load->current, load->config);
@@ -145,15 +173,17 @@ static void loaded(uv_work_t *work, int status)
     struct reload *reload = (struct reload *)work;
     struct load load = reload->load;
     bool fine = load.code == 0;
+    char text[sizeof load.err.text] = "";
     enum reload_state state = reload->state;
     reload->state = RELOAD_IDLE;
     if (state == RELOAD_FREED)
         free(reload);
     else
-        publish(reload, &load);
-    if (state == RELOAD_LOADING)
+        publish(reload, &load, text);
+    if (state == RELOAD_LOADING) {
         service_reloaded(fine);
-    else if (state == RELOAD_LOADING_STALE)
+        reload->told(reload->context, fine, text);
+    } else if (state == RELOAD_LOADING_STALE)
         reload_request(reload, fine ? load.config : load.current, fine ? load.rules : load.before);
     load_release(&load);
 }
@@ -171,6 +201,7 @@ void reload_request(struct reload *reload, struct config *current, struct rulese
         reload->state = RELOAD_IDLE;
         log_error("not-reloaded", NULL, LOG_TEXT("error", "cannot start a thread"));
         service_reloaded(false);
+        reload->told(reload->context, false, "cannot start a thread");
     }
 }
 

@@ -17,7 +17,12 @@ struct reload;
 /* What was loaded: references, handed over. On the loop's thread. */
 typedef void (*reload_done)(void *context, struct config *config, struct ruleset *rules);
 
-int reload_new(uv_loop_t *loop, reload_done done, void *context, struct reload **out);
+/* What came of the last of the requests that were made so far, in words for a person: what was loaded, or what is
+ * wrong, a line each. On the loop's thread, after reload_done. */
+typedef void (*reload_told)(void *context, bool fine, const char *text);
+
+int reload_new(uv_loop_t *loop, reload_done done, reload_told told, void *context,
+               struct reload **out);
 /* Loads `current`'s file again. A request while one is loading makes it load once more afterwards. What
  * needs a restart (listen, spool, workers) is kept as it is in `current`, and logged; so is how the
  * rules differ from `rules`, those that run. Takes references of its own. Loop thread. */

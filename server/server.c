@@ -9,20 +9,25 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "admin/admin.h"
 #include "auth/auth.h"
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "config/config.h"
+#include "confine.h"
 #include "deliver/deliver.h"
 #include "deliver/notice.h"
+#include "deliver/observe.h"
 #include "deliver/srs.h"
+#include "history/history.h"
 #include "mail/message.h"
 #include "reload.h"
 #include "rules/ruleset.h"
 #include "service.h"
 #include "smtp/listener.h"
+#include "smtp/sockets.h"
 #include "smtp/tls.h"
 #include "spool/spool.h"
 #include "worker.h"
@@ -51,6 +56,7 @@ struct server {
     struct workers *workers;
     struct listeners *listeners;
     struct reload *reload;
+    struct admin *admin; /* NULL: there is none */
     uv_signal_t hangup, terminate, interrupt;
     uv_timer_t stop_timer, watchdog;
     struct listen_socket
@@ -137,7 +143,7 @@ static bool has_room(void *context)
 {
     const struct server *server = context;
     size_t waiting = server->transactions - workers_resolving(server->workers);
-    return waiting < server->config->smtp.max_waiting;
+    return waiting < server->config->smtp.max_waiting && !spool_is_away(server->spool);
 }
 
 static bool has_storage(void *context)
@@ -224,7 +230,22 @@ static void reloaded(void *context, struct config *config, struct ruleset *rules
     log_set_limit(config->log_limit);
     tls_warn(config, log_certificate, NULL);
     spool_configure(server->spool, &config->spool);
+    history_configure(&config->history);
     deliver_configure(server->deliver, config);
+    admin_configure(server->admin, config);
+}
+
+static void told_of_reload(void *context, bool fine, const char *text)
+{
+    struct server *server = context;
+    admin_reloaded(server->admin, fine, text);
+}
+
+/* Asked for by SIGHUP or in the admin room. */
+static void reload(struct server *server)
+{
+    service_reloading();
+    reload_request(server->reload, server->config, server->rules);
 }
 
 static void on_hangup(uv_signal_t *handle, int number)
@@ -233,9 +254,89 @@ static void on_hangup(uv_signal_t *handle, int number)
     struct server *server = handle->data;
     if (server->state != SERVER_RUNNING)
         return;
-    service_reloading();
-    reload_request(server->reload, server->config, server->rules);
+    reload(server);
 }
+
+/* ---- The admin room ---- */
+
+static void admin_reload(void *context)
+{
+    struct server *server = context;
+    if (server->state == SERVER_RUNNING)
+        reload(server);
+    else
+        admin_reloaded(server->admin, false, "the server is stopping");
+}
+
+struct handed_in {
+    void (*done)(void *token, const char *id, const char *reply);
+    void *token;
+    char id[ID_SIZE];
+};
+
+static void admin_answered(void *token, const struct reply *replies, size_t count)
+{
+    struct handed_in *handed_in = token;
+    char text[sizeof *replies + 16];
+    (void)count;
+    snprintf(text, sizeof text, "%d %s %s", replies->code, replies->enhanced, replies->text);
+    handed_in->done(handed_in->token, handed_in->id, text);
+    free(handed_in);
+}
+
+/* NULL: no memory. Takes `data` in any case. */
+static struct transaction *make_transaction(struct server *server, const char *recipient,
+                                            struct spill *data)
+{
+    char id[ID_SIZE];
+    id_new(id);
+    id_child(id, id, 1);
+    struct ruleset *rules = ruleset_ref(server->rules);
+    struct transaction *t = transaction_new(id, rules, ruleset_unref);
+    if (!t) {
+        ruleset_unref(rules);
+        spill_free(data);
+        return NULL;
+    }
+    t->data = data;
+    t->received_ms = clock_unix_ms();
+    snprintf(t->envelope.client_ip, sizeof t->envelope.client_ip, "127.0.0.1");
+    t->envelope.helo = strdup("localhost");
+    if (t->envelope.helo && transaction_set_sender(t, "") == 0 &&
+        transaction_add_recipient(t, recipient) == 0)
+        return t;
+    transaction_free(t);
+    return NULL;
+}
+
+static void admin_submit(void *context, const char *recipient, struct spill *data,
+                         void (*done)(void *token, const char *id, const char *reply), void *token)
+{
+    struct server *server = context;
+    if (server->state != SERVER_RUNNING || !has_room(server) || !has_storage(server)) {
+        spill_free(data);
+        done(token, "", "451 4.3.2 no room for mail now, or the server is stopping");
+        return;
+    }
+    struct handed_in *handed_in = malloc(sizeof *handed_in);
+    struct transaction *t = make_transaction(server, recipient, data);
+    if (!t || !handed_in) {
+        free(handed_in);
+        transaction_free(t);
+        done(token, "", "451 4.3.0 Out of memory, try again later");
+        return;
+    }
+    *handed_in = (struct handed_in){.done = done, .token = token};
+    snprintf(handed_in->id, sizeof handed_in->id, "%s", t->id);
+    submit(server, t, admin_answered, handed_in);
+}
+
+static bool storage_is_full(void *context)
+{
+    return !has_storage(context);
+}
+
+static const struct admin_hooks admin_hooks = {admin_reload, admin_submit, storage_is_full};
 
 /* ---- Stop ---- */
 
@@ -304,6 +405,7 @@ static void close_all(struct server *server)
     if (server->state == SERVER_CLOSING)
         return;
     server->state = SERVER_CLOSING;
+    admin_stop(server->admin);
     listeners_free(server->listeners);
     auth_stop(server->auth); /* its thread hands over to the workers' */
     workers_stop(server->workers);
@@ -329,6 +431,7 @@ static void spool_changed(void *context)
 static struct delivery *notice_of_given_up(void *context, const struct delivery *failed)
 {
     struct server *server = context;
+    observe_given_up(failed);
     uv_mutex_lock(&server->config_lock);
     struct config *config = config_ref(server->config);
     uv_mutex_unlock(&server->config_lock);
@@ -386,6 +489,8 @@ static int start_parts(struct server *server, struct error *err)
     if (code == 0)
         code = spool_open(&config->spool, &server->loop, &server->spool, err);
     if (code == 0)
+        history_start(config);
+    if (code == 0)
         spool_on_give_up(server->spool, &server->give_up);
     if (code == 0)
         code = srs_load(config, config->spool.directory, SRS_MAKE, err);
@@ -395,10 +500,13 @@ static int start_parts(struct server *server, struct error *err)
         code = workers_start(&server->loop, server->worker_count, server->spool, &server->workers,
                              err);
     if (code == 0)
-        code = reload_new(&server->loop, reloaded, server, &server->reload);
+        code = reload_new(&server->loop, reloaded, told_of_reload, server, &server->reload);
     if (code == 0)
         code = listeners_open(&server->loop, config, server->sockets, &hooks, server,
                               spool_scratch_directory(server->spool), &server->listeners, err);
+    if (code == 0)
+        code = admin_start(&server->loop, config, server->sockets + config->smtp.listen_count,
+                           &admin_hooks, server, &server->admin, err);
     if (code != 0)
         return code;
     spool_on_change(server->spool, spool_changed, server);
@@ -426,6 +534,8 @@ static int start(struct server *server, const char *config_path, struct error *e
     code = service_open_sockets(server->config, &server->sockets, err);
     if (code == 0)
         code = service_drop_privileges(server->config, err);
+    if (code == 0)
+        code = confine_process(server->config, err);
     if (code == 0)
         code = tls_load(server->config, err);
     if (code != 0)
@@ -490,6 +600,7 @@ int server_run(const char *config_path)
     }
     uv_run(&server->loop, UV_RUN_DEFAULT);
     uv_loop_close(&server->loop);
+    history_stop();
     free(server->sockets);
     config_unref(server->config);
     ruleset_unref(server->rules);

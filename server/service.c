@@ -18,23 +18,39 @@
 
 /* ---- Sockets ---- */
 
+/* The addresses of all rooms that listen, one after the other; NULL: no memory. */
+static struct listen_address *all_addresses(const struct config *config, size_t *count)
+{
+    size_t smtp = config->smtp.listen_count, admin = config->admin.listen_count;
+    struct listen_address *all = calloc(smtp + admin, sizeof *all);
+    *count = smtp + admin;
+    if (all)
+        memcpy(all, config->smtp.listen, smtp * sizeof *all);
+    if (all && admin > 0)
+        memcpy(all + smtp, config->admin.listen, admin * sizeof *all);
+    return all;
+}
+
 int service_open_sockets(const struct config *config, struct listen_socket **sockets,
                          struct error *err)
 {
     int count = sd_listen_fds(1);
     if (count < 0)
         return error_set(err, count, "cannot take over sockets (LISTEN_FDS): %s", strerror(-count));
+    size_t address_count;
+    struct listen_address *addresses = all_addresses(config, &address_count);
     int *inherited = malloc(sizeof *inherited * (size_t)(count + 1));
-    struct listen_socket *opened = malloc(sizeof *opened * config->smtp.listen_count);
+    struct listen_socket *opened = malloc(sizeof *opened * address_count);
     int code = -ENOMEM;
-    if (inherited && opened) {
+    if (addresses && inherited && opened) {
         for (int i = 0; i < count; i++)
             inherited[i] = SD_LISTEN_FDS_START + i;
-        code = sockets_open(&config->smtp, inherited, (size_t)count, opened, err);
+        code = sockets_open(addresses, address_count, inherited, (size_t)count, opened, err);
     } else {
         error_set(err, code, "cannot listen: out of memory");
     }
     free(inherited);
+    free(addresses);
     if (code != 0) {
         free(opened);
         return code;

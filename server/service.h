@@ -17,8 +17,8 @@
 
 struct listen_socket; /* smtp/sockets.h */
 
-/* Opens the sockets of config->smtp.listen, inherited ones first. One socket for each address,
- * in a new array that the caller frees. */
+/* Opens the sockets of config->smtp.listen, then of admin.listen; inherited ones first. One socket for
+ * each address, in a new array that the caller frees. */
 int service_open_sockets(const struct config *config, struct listen_socket **sockets,
                          struct error *err);
 

@@ -9,6 +9,8 @@
 #include "auth/auth.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "history/history.h"
+#include "history/note.h"
 #include "outcome.h"
 #include "processing.h"
 #include "rules/ruleset.h"
@@ -29,11 +31,19 @@ struct workers {
     size_t started;
 };
 
+/* The rules that were asked for a recipient, and what they answered: a line each. */
+struct asked {
+    char *text;
+    size_t size;
+};
+
 /* A transaction on its way through a worker and the spool. */
 struct job {
     struct task task; /* the workers', then the loop's */
     struct workers *workers;
-    struct processing processing; /* its config is a reference */
+    struct processing processing;   /* its config is a reference */
+    struct history_message *record; /* for the history; NULL: none */
+    struct asked *asked;            /* of each recipient; NULL: nobody wants to know */
     struct commit commit;
     worker_done done;
     void *context;
@@ -48,6 +58,58 @@ static void log_failure(const struct transaction *t, const char *what, int code)
                 LOG_TEXT("error", strerror(-code)));
 }
 
+/* ---- For the history ---- */
+
+/* What there is no memory for is left out. */
+static void note_asked(void *context, const char *rule, const char *answer)
+{
+    struct job *job = context;
+    struct asked *asked = &job->asked[job->processing.recipient];
+    size_t more = strlen(rule) + strlen(answer) + 3;
+    if (asked->size + more > HISTORY_ASKED_MAX)
+        return;
+    char *text = realloc(asked->text, asked->size + more);
+    if (!text)
+        return;
+    asked->text = text;
+    asked->size += (size_t)snprintf(text + asked->size, more, "%s\t%s\n", rule, answer);
+}
+
+static void begin_record(struct job *job)
+{
+    struct processing *p = &job->processing;
+    if (!history_is_on())
+        return;
+    job->asked = calloc(p->transaction->envelope.recipient_count, sizeof *job->asked);
+    if (!job->asked)
+        return;
+    p->trace = note_asked;
+    p->trace_context = job;
+}
+
+/* What is known before the reply. */
+static void make_record(struct job *job)
+{
+    struct processing *p = &job->processing;
+    if (!job->asked)
+        return;
+    job->record =
+        history_message_new(p->transaction, p->message, p->verdicts, job->commit.deliveries);
+    for (size_t i = 0; i < p->transaction->envelope.recipient_count; i++) {
+        history_message_asked(job->record, i, job->asked[i].text);
+        free(job->asked[i].text);
+    }
+    free(job->asked);
+}
+
+static void note_record(struct job *job)
+{
+    if (!job->record)
+        return;
+    history_message_end(job->record, job->processing.transaction);
+    history_note_message(job->record);
+}
+
 /* Runs on a worker. Ends by handing the job to the spool, or back to the loop. */
 static void process(struct task *task, void *context)
 {
@@ -55,10 +117,12 @@ static void process(struct task *task, void *context)
     struct worker *worker = context;
     struct processing *p = &job->processing;
     bool store;
+    begin_record(job);
     int code = processing_decide(p, worker->index, &store);
     if (code == 0 && store)
         code = processing_render(p);
     job->commit.deliveries = p->outgoing.deliveries;
+    make_record(job);
     if (code != 0) {
         log_failure(p->transaction, p->at, code);
         outcome_fail(p->transaction, code);
@@ -91,6 +155,7 @@ static void answer_on_loop(struct task *task, void *context)
     struct transaction *t = job->processing.transaction;
     struct delivery *leased = NULL;
     outcome_log(t);
+    note_record(job);
     transaction_settle(t);
     if (job->commit.lease) {
         leased = job->commit.deliveries;

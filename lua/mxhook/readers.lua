@@ -42,6 +42,13 @@ function readers.secret(value)
   return value
 end
 
+function readers.conninfo(value)
+  if type(value) ~= "string" or value == "" or value:find("[%z\1-\31\127]") then
+    return nil, 'expected a connection to PostgreSQL, such as "host=db dbname=mxhook"'
+  end
+  return value
+end
+
 function readers.path(value)
   if type(value) ~= "string" or value == "" or value:find("%z") then
     return nil, "expected a path"
@@ -84,6 +91,13 @@ function readers.level(value)
   return nil, "expected debug, info, warn or error"
 end
 
+function readers.bodies(value)
+  for number, name in ipairs { "none", "failed", "all" } do
+    if value == name then return number - 1 end
+  end
+  return nil, 'expected "none", "failed" or "all"'
+end
+
 local function list_of(value, read, expected, option)
   if type(value) ~= "table" then return nil, expected end
   local list, count = {}, 0
@@ -99,6 +113,12 @@ end
 
 function readers.durations(value, option)
   return list_of(value, readers.duration, 'expected a list of durations, such as { "10s", "1m" }', option)
+end
+
+-- May be empty.
+function readers.paths(value)
+  if type(value) == "table" and next(value) == nil then return {} end
+  return list_of(value, readers.path, 'expected a list of folders, such as { "/srv/mail/lists" }')
 end
 
 local function glob(value)
@@ -389,6 +409,73 @@ local function finish_forward(result)
   return true
 end
 
+---------------------------------------------------------------------------------------------------
+-- The admin room
+
+function readers.admin_listeners(value)
+  return list_of(value, listen_address, 'expected a list of addresses, such as { "unix:/run/mxhook/admin.sock", "127.0.0.1:8026" }')
+end
+
+local ADMIN_ROLE = { view = 1, read = 2, operate = 3 }
+local TOKEN_LEAST = 16
+
+-- A list for config_values.c: a name, its role, its secret, the next name, and so on. check(secret) says what is wrong.
+local function logins(value, field, expected, check)
+  if type(value) ~= "table" or next(value) == nil then return nil, expected end
+  local names, list = {}, {}
+  for name in pairs(value) do
+    if not readers.string(name) or #name > 255 then return nil, expected end
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local each = value[name]
+    if type(each) ~= "table" then return nil, expected end
+    local ok, why = check_keys(each, { "role", field }, name)
+    if not ok then return nil, why end
+    if not ADMIN_ROLE[each.role] then return nil, ('the role of %s is "view", "read" or "operate"'):format(name) end
+    why = check(each[field])
+    if why then return nil, ("%s: %s"):format(name, why) end
+    list[#list + 1] = name
+    list[#list + 1] = tostring(ADMIN_ROLE[each.role])
+    list[#list + 1] = each[field]
+  end
+  return list
+end
+
+function readers.admin_users(value)
+  return logins(value, "password", 'expected a table such as { alice = { role = "operate", password = "$y$..." } }', function(hash)
+    if not readers.string(hash) or not hash:find("^%$[%w%-]+%$") then
+      return "the password is not a hash as crypt(5) makes them; see `openssl passwd -6`"
+    end
+  end)
+end
+
+function readers.admin_tokens(value)
+  return logins(value, "token", 'expected a table such as { prometheus = { role = "view", token = "file:/path" } }', function(token)
+    if not readers.secret(token) then return 'the token is a text, "env:NAME" or "file:/path"' end
+    if not token:find("^env:") and not token:find("^file:") and (#token < TOKEN_LEAST or token:find("%s")) then
+      return ("the token has fewer than %d characters, or spaces"):format(TOKEN_LEAST)
+    end
+  end)
+end
+
+function readers.names(value)
+  return list_of(value, readers.domain, 'expected a list of names, such as { "mxhook.example.com" }')
+end
+
+-- An address that others reach needs somebody who may log in. Nil and what is wrong.
+local function finish_admin(result)
+  for _, each in ipairs(result["admin.listen"] or {}) do
+    local host = each.host
+    local own = host:sub(1, 1) == "/" or host:find("^127%.") or host == "::1"
+    if not own and not result["admin.users"] and not result["admin.tokens"] then
+      return nil, ("others can reach %s: it needs admin.users or admin.tokens"):format(host)
+    end
+  end
+  return true
+end
+
 local DNSBL_MAX = 16
 local ZONE_MAX = 253 - 64 -- of a name, what the nibbles of an IPv6 address leave
 
@@ -453,4 +540,5 @@ local function finish_listeners(result)
 end
 
 module.by_type, module.finish_listeners, module.finish_forward = readers, finish_listeners, finish_forward
+module.finish_admin = finish_admin
 return module

@@ -1,15 +1,22 @@
-# Writes OUTPUT: the files MODULES below ROOT as C arrays, with a table of their names.
+# Writes OUTPUT: the files MODULES below ROOT as C arrays, with a table of their names: embedded_modules, in which
+# mxhook/route.lua is mxhook.route; or TABLE, in which names stay as they are.
 set(arrays "")
 set(table "")
 set(n 0)
 foreach(module IN LISTS MODULES)
   file(READ ${ROOT}/${module} bytes HEX)
   string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
-  string(REGEX REPLACE "\\.lua$" "" name "${module}")
-  string(REPLACE "/" "." name "${name}")
+  set(name "${module}")
+  if(NOT TABLE)
+    string(REGEX REPLACE "\\.lua$" "" name "${name}")
+    string(REPLACE "/" "." name "${name}")
+  endif()
   string(APPEND arrays "static const unsigned char module_${n}[] = {${bytes}0};\n")
   string(APPEND table "    {\"${name}\", module_${n}, sizeof module_${n} - 1},\n")
   math(EXPR n "${n} + 1")
 endforeach()
+if(NOT TABLE)
+  set(TABLE embedded_modules)
+endif()
 file(WRITE ${OUTPUT} "#include \"base/embedded.h\"\n\n${arrays}\n"
-     "const struct embedded_module embedded_modules[] = {\n${table}    {0, 0, 0}};\n")
+     "extern const struct embedded_module ${TABLE}[];\nconst struct embedded_module ${TABLE}[] = {\n${table}    {0, 0, 0}};\n")

@@ -30,10 +30,10 @@ enum metric_buckets {
     BUCKETS_LATENCY, /* 10 ms to 5 days */
 };
 
-/* METRIC_name, type, name after "mxhook_", label, second label, most series, buckets, help. Labels: NULL where
- * there is none. */
+/* METRIC_name, type, name after "mxhook_", label, second label, most series ("other" included), buckets, help. Labels:
+ * NULL where there is none. */
 #define METRICS(ROW)                                                                               \
-    ROW(BUILD_INFO, GAUGE, "build_info", "version", NULL, 1, NONE,                                 \
+    ROW(BUILD_INFO, GAUGE, "build_info", "version", NULL, 2, NONE,                                 \
         "Always 1; the version is in the label")                                                   \
     ROW(READY, GAUGE, "ready", NULL, NULL, 1, NONE, "1: mail is taken in")                         \
     ROW(SMTP_CONNECTIONS_TOTAL, COUNTER, "smtp_connections_total", "listener", NULL, 32, NONE,     \
@@ -66,6 +66,8 @@ enum metric_buckets {
         "What the spool could not do")                                                             \
     ROW(ATTEMPTS_TOTAL, COUNTER, "attempts_total", "origin", "result", 120, NONE,                  \
         "Attempts to deliver by what came of them")                                                \
+    ROW(REQUESTS_REPEATED_TOTAL, COUNTER, "requests_repeated_total", "origin", NULL, 40, NONE,     \
+        "Requests that were sent again, since a kept connection had ended")                        \
     ROW(ATTEMPT_DURATION, HISTOGRAM, "attempt_duration_seconds", "kind", NULL, 4, ATTEMPT,         \
         "From the beginning of an attempt to its end")                                             \
     ROW(DELIVERIES_TOTAL, COUNTER, "deliveries_total", "kind", "result", 16, NONE,                 \
@@ -74,6 +76,28 @@ enum metric_buckets {
         "From a message's acceptance to its delivery")                                             \
     ROW(DELIVERIES_IN_FLIGHT, GAUGE, "deliveries_in_flight", NULL, NULL, 1, NONE,                  \
         "Attempts under way")                                                                      \
+    ROW(RULE_ANSWERS_TOTAL, COUNTER, "rule_answers_total", "file", NULL, 100, NONE,                \
+        "Recipients that the rules of a file decided for")                                         \
+    ROW(SPOOL_DELIVERIES, GAUGE, "spool_deliveries", "state", NULL, 4, NONE,                       \
+        "Deliveries in the spool")                                                                 \
+    ROW(SPOOL_OLDEST, GAUGE, "spool_oldest_waiting_seconds", NULL, NULL, 1, NONE,                  \
+        "Since when the oldest one waits")                                                         \
+    ROW(SPOOL_OVERDUE, GAUGE, "spool_overdue_seconds", NULL, NULL, 1, NONE,                        \
+        "By how much the server itself is late with the next one of an origin that is not held")   \
+    ROW(SPOOL_MAX, GAUGE, "spool_max_bytes", NULL, NULL, 1, NONE, "spool.max_size; 0: no limit")   \
+    ROW(SPOOL_FREE, GAUGE, "spool_free_bytes", NULL, NULL, 1, NONE,                                \
+        "Room on the file system of the spool")                                                    \
+    ROW(SPOOL_MIN_FREE, GAUGE, "spool_min_free_bytes", NULL, NULL, 1, NONE, "spool.min_free")      \
+    ROW(ORIGIN_WAITING, GAUGE, "origin_waiting", "origin", NULL, 100, NONE,                        \
+        "Deliveries that wait, by origin")                                                         \
+    ROW(ORIGIN_HELD, GAUGE, "origin_held", "origin", NULL, 100, NONE,                              \
+        "1: the circuit breaker of the origin is open")                                            \
+    ROW(LOOP_LAG, GAUGE, "loop_lag_seconds", NULL, NULL, 1, NONE,                                  \
+        "The longest that the event loop was late since the last scrape")                          \
+    ROW(HISTORY_BYTES, GAUGE, "history_bytes", NULL, NULL, 1, NONE,                                \
+        "What the history takes on disk")                                                          \
+    ROW(HISTORY_LOST_TOTAL, COUNTER, "history_lost_total", "reason", NULL, 8, NONE,                \
+        "What was not kept in the history")                                                        \
     ROW(CONFIG_RELOAD_SUCCESSFUL, GAUGE, "config_last_reload_successful", NULL, NULL, 1, NONE,     \
         "0: the last reload failed, and the server runs on with what it had")                      \
     ROW(CONFIG_RELOAD_TIMESTAMP, GAUGE, "config_last_reload_timestamp_seconds", NULL, NULL, 1,     \

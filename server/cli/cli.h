@@ -13,14 +13,21 @@ enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 /* argv[0] is the sub-command's name. Each returns an exit code. */
 int cli_check(int argc, char **argv);
 int cli_config(int argc, char **argv);
+int cli_import(int argc, char **argv);
+int cli_init(int argc, char **argv);
 int cli_payload(int argc, char **argv);
+int cli_health(int argc, char **argv);
+int cli_history(int argc, char **argv);
+int cli_log(int argc, char **argv);
 int cli_queue(int argc, char **argv);
 int cli_queue_export(const char *config_path, const char *to); /* for cli_queue() */
+int cli_reload(int argc, char **argv);
 int cli_route(int argc, char **argv);
 int cli_run(int argc, char **argv);
 int cli_test(int argc, char **argv);
 int cli_send(int argc, char **argv);
 int cli_sink(int argc, char **argv);
+int cli_status(int argc, char **argv);
 int cli_version(int argc, char **argv);
 
 /* What --config defaults to. */
@@ -48,6 +55,10 @@ int cli_options(int argc, char **argv, const char *help, const struct cli_option
                 void *context);
 /* Takes the one operand, which `name` names in the error; NULL: there is to be none. */
 int cli_operand(int argc, char **argv, const char *name, const char **value);
+
+/* A time as people write it: 2026-11-24, 2026-11-24T10:00 (local), with Z or +01:00, 30m, 6h, 2d, 1w (ago), today,
+ * yesterday. False: none of them. */
+bool cli_when(const char *text, int64_t *unix_ms);
 
 /* Prints "mxhook COMMAND: line" to stderr for each line of the error. Returns CLI_FAILED. */
 int cli_fail(const char *command, const struct error *err);

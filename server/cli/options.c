@@ -7,7 +7,7 @@
 
 #include "cli.h"
 
-#define OPTIONS_MAX 16 /* of one command */
+#define OPTIONS_MAX 32 /* of one command */
 #define HELP        'h'
 #define FIRST       256 /* what getopt_long() calls the table's first option */
 

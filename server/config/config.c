@@ -40,9 +40,12 @@ void config_unref(struct config *config)
 {
     if (!config || atomic_fetch_sub(&((struct counted_config *)config)->references, 1) > 1)
         return;
+    wipe(config->spool.postgres);
     wipe(config->forward.password);
     wipe(config->forward.srs_key);
     wipe(config->forward.srs_secret);
+    for (size_t i = 0; i < config->admin.login_count; i++)
+        wipe(config->admin.logins[i].secret);
     if (config->tls.context)
         config->tls.free_context(config->tls.context);
     arena_free(config->arena);

@@ -46,6 +46,7 @@ struct listen_address {
     bool auth_without_tls; /* in the clear too */
     bool lmtp;             /* LMTP (RFC 2033), not SMTP */
     bool proxy;            /* each connection begins with a PROXY header */
+    bool own_group;        /* a Unix-domain socket's file is for its owner and group only */
 };
 
 struct user {
@@ -110,10 +111,22 @@ struct rules_config {
 
 struct spool_config {
     char *directory;
+    char
+        *postgres; /* libpq's conninfo: the store that nodes share; NULL: SQLite in the directory */
+    bool migrate;  /* bring its tables up to date at start */
     int64_t keep_failed_ms; /* failed deliveries are removed after that */
     int64_t max_age_ms;     /* a delivery that has waited longer is given up */
     uint64_t max_size;      /* bytes of all that is in it; 0: no limit */
     uint64_t min_free;      /* bytes of the file system that new mail must leave */
+};
+
+enum history_bodies { HISTORY_BODIES_NONE, HISTORY_BODIES_FAILED, HISTORY_BODIES_ALL };
+
+struct history_config {
+    int64_t keep_ms;   /* 0: there is no history */
+    uint64_t max_size; /* bytes of its file */
+    enum history_bodies bodies;
+    bool subjects; /* are kept */
 };
 
 /* How often, and when, a delivery is attempted that says nothing else. */
@@ -137,6 +150,7 @@ struct deliver_config {
     char *ca_file;                        /* NULL: the system's */
     char *source_address;                 /* to connect from; NULL: the system picks */
     char *proxy;                          /* as curl's --proxy; NULL: none */
+    int64_t connection_age_ms;            /* a kept connection is not used again after that */
     bool deny_private;         /* no connections to loopback, private, link-local, ... addresses */
     unsigned breaker_failures; /* in a row, that open an origin's breaker */
     int64_t breaker_pause_ms;  /* before the first probe; it doubles with each that fails */
@@ -155,6 +169,7 @@ struct forward_config {
     char *smarthost;       /* "smtp://host:port" or "smtps://host:port"; NULL: straight to the MX */
     char *user, *password; /* NULL: none; the password may be a reference (deliver/reference.h) */
     enum forward_tls tls;
+    bool tls_fallback;  /* in clear where opportunistic TLS fails in its handshake */
     char *helo;         /* NULL: the hostname */
     int64_t timeout_ms; /* for one reply */
     struct retry_config retry;
@@ -187,6 +202,38 @@ struct auth_config {
     int64_t timeout_ms; /* of all look-ups of a message, after its end */
 };
 
+/* How the process confines itself (confine.h). */
+struct confine_config {
+    bool enabled;
+    char **read, **write; /* folders that may be read, and written, besides */
+    size_t read_count, write_count;
+};
+
+/* What somebody may do in the admin room: each what those before may, too. */
+enum admin_role {
+    ADMIN_NOBODY,
+    ADMIN_VIEW,    /* figures, lists; nothing of a message's content */
+    ADMIN_READ,    /* also messages and payloads */
+    ADMIN_OPERATE, /* also changes */
+};
+
+struct admin_login {
+    char *name;
+    char *
+        secret; /* a user's: a hash of crypt(5); a token's: itself, or a reference (deliver/reference.h) */
+    enum admin_role role;
+    bool token;
+};
+
+struct admin_config {
+    struct listen_address *listen;
+    size_t listen_count; /* 0: there is no admin room */
+    struct admin_login *logins;
+    size_t login_count;
+    char **hosts; /* names that a Host header may have, in lower case */
+    size_t host_count;
+};
+
 struct config {
     struct arena *arena; /* owns every string and list here */
     char *path;          /* the file, as given */
@@ -199,11 +246,14 @@ struct config {
     struct access_config access;
     struct rules_config rules;
     struct spool_config spool;
+    struct history_config history;
+    struct admin_config admin;
     struct deliver_config deliver;
     struct forward_config forward;
     struct dns_config dns;
     struct auth_config auth;
     struct tls_config tls;
+    struct confine_config confine;
 };
 
 /* Reads and checks the file. On success *out is one reference; else a negative errno, and `err` says

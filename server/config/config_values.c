@@ -83,6 +83,14 @@ static int field(lua_State *L, const char *name)
     return value;
 }
 
+static void read_texts(lua_State *L, const char *name, char ***out, size_t *count)
+{
+    *out = list(L, name, sizeof **out, count);
+    for (size_t i = 0; i < *count; i++)
+        (*out)[i] = copy(L, item(L, i));
+    lua_pop(L, 1);
+}
+
 /* Of tables as readers.lua makes them. */
 static void read_addresses(lua_State *L, const char *name, struct listen_address **out,
                            size_t *count)
@@ -144,14 +152,58 @@ static void read_tls(lua_State *L, struct tls_config *tls)
     lua_pop(L, 1);
 }
 
+/* A list has a name, its role, its secret, the next name, and so on. */
+static size_t login_count(lua_State *L, const char *option)
+{
+    lua_getfield(L, 1, option);
+    size_t count = lua_isnil(L, -1) ? 0 : lua_objlen(L, -1) / 3;
+    lua_pop(L, 1);
+    return count;
+}
+
+static void read_logins(lua_State *L, const char *option, bool token, struct admin_config *admin)
+{
+    size_t count = login_count(L, option);
+    lua_getfield(L, 1, option);
+    for (size_t i = 0; i < count; i++) {
+        struct admin_login *login = &admin->logins[admin->login_count++];
+        *login = (struct admin_login){.token = token};
+        login->name = copy(L, item(L, 3 * i));
+        login->role = (enum admin_role)atoi(item(L, 3 * i + 1));
+        login->secret = copy(L, item(L, 3 * i + 2));
+    }
+    lua_pop(L, 1);
+}
+
+static void read_admin(lua_State *L, struct admin_config *admin)
+{
+    lua_getfield(L, 1, "admin.listen");
+    bool any = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (any)
+        read_addresses(L, "admin.listen", &admin->listen, &admin->listen_count);
+    for (size_t i = 0; i < admin->listen_count; i++)
+        admin->listen[i].own_group = true;
+    size_t logins = login_count(L, "admin.users") + login_count(L, "admin.tokens");
+    admin->logins = check_memory(L, arena_alloc(arena_of(L), (logins + 1) * sizeof *admin->logins));
+    read_logins(L, "admin.users", false, admin);
+    read_logins(L, "admin.tokens", true, admin);
+    lua_getfield(L, 1, "admin.hosts");
+    any = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (!any)
+        return;
+    admin->hosts = list(L, "admin.hosts", sizeof *admin->hosts, &admin->host_count);
+    for (size_t i = 0; i < admin->host_count; i++)
+        admin->hosts[i] = copy(L, item(L, i));
+    lua_pop(L, 1);
+}
+
 static void read_smtp(lua_State *L, struct smtp_config *smtp)
 {
     read_addresses(L, "listen", &smtp->listen, &smtp->listen_count);
     read_users(L, smtp);
-    smtp->domains = list(L, "domains", sizeof *smtp->domains, &smtp->domain_count);
-    for (size_t i = 0; i < smtp->domain_count; i++)
-        smtp->domains[i] = copy(L, item(L, i));
-    lua_pop(L, 1);
+    read_texts(L, "domains", &smtp->domains, &smtp->domain_count);
     smtp->min_rate = (uint64_t)number(L, "smtp.min_rate");
     smtp->stress_timeout_ms = number(L, "smtp.stress_timeout");
     smtp->append_domain = text_or_null(L, "smtp.append_domain");
@@ -220,11 +272,8 @@ static void read_rules(lua_State *L, struct rules_config *rules)
     rules->memory_limit = (size_t)number(L, "rules.memory_limit");
     rules->text_limit = (size_t)number(L, "rules.text_limit");
     rules->unsafe = boolean(L, "rules.unsafe");
-    rules->reserved_headers =
-        list(L, "rules.reserved_headers", sizeof(char *), &rules->reserved_header_count);
-    for (size_t i = 0; i < rules->reserved_header_count; i++)
-        rules->reserved_headers[i] = copy(L, item(L, i));
-    lua_pop(L, 1);
+    read_texts(L, "rules.reserved_headers", &rules->reserved_headers,
+               &rules->reserved_header_count);
 }
 
 static int64_t milliseconds(lua_State *L, size_t index)
@@ -267,6 +316,7 @@ static void read_deliver(lua_State *L, struct deliver_config *deliver)
     deliver->ca_file = text_or_null(L, "deliver.ca_file");
     deliver->source_address = text_or_null(L, "deliver.source_address");
     deliver->proxy = text_or_null(L, "deliver.proxy");
+    deliver->connection_age_ms = number(L, "deliver.connection_age");
     deliver->deny_private = boolean(L, "deliver.deny_private");
     deliver->breaker_failures = (unsigned)number(L, "deliver.breaker_failures");
     deliver->breaker_pause_ms = number(L, "deliver.breaker_pause");
@@ -297,6 +347,7 @@ static void read_forward(lua_State *L, struct config *config)
     forward->user = text_or_null(L, "forward.user");
     forward->password = text_or_null(L, "forward.password");
     forward->tls = (enum forward_tls)number(L, "forward.tls");
+    forward->tls_fallback = boolean(L, "forward.tls_fallback");
     forward->helo = text_or_null(L, "forward.helo");
     forward->timeout_ms = number(L, "forward.timeout");
     read_retry(L, "forward.attempts", "forward.schedule", &forward->retry);
@@ -345,14 +396,24 @@ int config_read_values(lua_State *L)
     read_access(L, &config->access);
     read_rules(L, &config->rules);
     config->spool.directory = text_or_null(L, "spool.directory");
+    config->spool.postgres = text_or_null(L, "spool.postgres");
+    config->spool.migrate = boolean(L, "spool.migrate");
     config->spool.keep_failed_ms = number(L, "spool.keep_failed");
     config->spool.max_age_ms = number(L, "spool.max_age");
     config->spool.max_size = (uint64_t)number(L, "spool.max_size");
     config->spool.min_free = (uint64_t)number(L, "spool.min_free");
+    config->history.keep_ms = number(L, "history.keep");
+    config->history.max_size = (uint64_t)number(L, "history.max_size");
+    config->history.bodies = (enum history_bodies)number(L, "history.bodies");
+    config->history.subjects = boolean(L, "history.subjects");
+    read_admin(L, &config->admin);
     read_deliver(L, &config->deliver);
     read_forward(L, config);
     read_dns(L, &config->dns);
     read_auth(L, &config->auth);
     read_tls(L, &config->tls);
+    config->confine.enabled = boolean(L, "confine.enabled");
+    read_texts(L, "confine.read", &config->confine.read, &config->confine.read_count);
+    read_texts(L, "confine.write", &config->confine.write, &config->confine.write_count);
     return 0;
 }

@@ -2,7 +2,9 @@
 
 #include "../base/clock.h"
 #include "../base/metrics.h"
+#include "../history/history.h"
 #include "../spool/origin.h"
+#include "result.h"
 
 static const char *kind_of(const struct delivery *delivery)
 {
@@ -23,18 +25,29 @@ static const char *result_name(const struct attempt_result *result)
 }
 
 void observe_attempt(const struct delivery *delivery, const struct attempt_result *result,
-                     enum outcome outcome)
+                     enum history_state state)
 {
     char origin[ORIGIN_SIZE];
     const char *kind = kind_of(delivery);
     origin_of(delivery_origin(delivery), origin);
     metric_add(METRIC_ATTEMPTS_TOTAL, 1, origin, result_name(result));
     metric_observe(METRIC_ATTEMPT_DURATION, (double)result->elapsed_ms / 1000, kind);
-    if (outcome == OUTCOME_RETRY)
+    if (result->repeated)
+        metric_add(METRIC_REQUESTS_REPEATED_TOTAL, 1, origin);
+    if (history_is_on() && !result->starved)
+        history_note_attempt(history_attempt_new(delivery, state));
+    if (state == HISTORY_WAITING)
         return;
     metric_add(METRIC_DELIVERIES_TOTAL, 1, kind,
-               outcome == OUTCOME_DELIVERED ? "delivered" : "failed");
-    if (outcome == OUTCOME_DELIVERED)
+               state == HISTORY_DELIVERED ? "delivered" : "failed");
+    if (state == HISTORY_DELIVERED)
         metric_observe(METRIC_DELIVERY_LATENCY,
                        (double)(clock_unix_ms() - delivery->created_ms) / 1000, kind);
+}
+
+void observe_given_up(const struct delivery *delivery)
+{
+    metric_add(METRIC_DELIVERIES_TOTAL, 1, kind_of(delivery), "failed");
+    if (history_is_on())
+        history_note_attempt(history_attempt_new(delivery, HISTORY_FAILED));
 }

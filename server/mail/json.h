@@ -45,6 +45,7 @@ void json_key(struct json *json, const char *key);
 void json_string(struct json *json, const char *text, size_t size);
 void json_text(struct json *json, const char *text); /* NULL: null */
 void json_number(struct json *json, int64_t number);
+void json_boolean(struct json *json, bool flag);
 void json_null(struct json *json);
 
 /* A string in pieces: begin, sink as often as needed, end. */

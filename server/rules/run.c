@@ -113,6 +113,14 @@ static void fail(struct pass *pass, const char *text)
     verdict->destination_count = 0;
 }
 
+static void count_answer(const struct verdict *verdict)
+{
+    char file[128];
+    snprintf(file, sizeof file, "%.*s", (int)strcspn(verdict->rule, ":"), verdict->rule);
+    if (*file)
+        metric_add(METRIC_RULE_ANSWERS_TOTAL, 1, file);
+}
+
 static void conclude(struct pass *pass)
 {
     struct verdict *verdict = pass->run.verdict;
@@ -173,6 +181,7 @@ int ruleset_run(struct ruleset *ruleset, size_t index, const struct rules_input 
     else if (pass.also)
         name_rule(verdict, pass.also);
     conclude(&pass);
+    count_answer(verdict);
     metric_observe(METRIC_RULES_DURATION, (double)(clock_monotonic_us() - began_us) / 1e6);
     state->log_id = NULL;
     state_end(state);

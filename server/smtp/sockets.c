@@ -109,7 +109,7 @@ static int bind_socket(const struct listen_address *where)
         fine = fine && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0;
     fine = fine && bind(fd, &address.any, size) == 0;
     if (fine && address.any.sa_family == AF_UNIX)
-        fine = chmod(where->host, 0666) == 0;
+        fine = chmod(where->host, where->own_group ? 0660 : 0666) == 0;
     if (fine)
         return fd;
     code = -errno;
@@ -162,21 +162,22 @@ static bool same_address(const struct listen_address *a, const struct listen_add
            x_size == y_size && memcmp(&x, &y, x_size) == 0;
 }
 
-static int place(const struct smtp_config *smtp, int fd, struct listen_socket *sockets,
-                 struct error *err)
+static int place(const struct listen_address *addresses, size_t address_count, int fd,
+                 struct listen_socket *sockets, struct error *err)
 {
     struct listen_address address;
     int code = inspect(fd, &address, err);
     if (code != 0)
         return code;
-    for (size_t i = 0; i < smtp->listen_count; i++)
-        if (sockets[i].fd < 0 && same_address(&smtp->listen[i], &address)) {
+    for (size_t i = 0; i < address_count; i++)
+        if (sockets[i].fd < 0 && same_address(&addresses[i], &address)) {
             sockets[i] = (struct listen_socket){fd, true};
             return 0;
         }
     char text[SOCKET_ADDRESS_SIZE];
     socket_format_address(&address, address.port, text);
-    return error_set(err, -EINVAL, "inherited socket %s: no such address in `listen`", text);
+    return error_set(err, -EINVAL,
+                     "inherited socket %s: no such address in `listen` or `admin.listen`", text);
 }
 
 static int open_own(const struct listen_address *address, struct listen_socket *to,
@@ -192,24 +193,24 @@ static int open_own(const struct listen_address *address, struct listen_socket *
     return error_set(err, fd, "cannot listen on %s: %s", text, strerror(-fd));
 }
 
-int sockets_open(const struct smtp_config *smtp, const int *inherited, size_t inherited_count,
-                 struct listen_socket *sockets, struct error *err)
+int sockets_open(const struct listen_address *addresses, size_t address_count, const int *inherited,
+                 size_t inherited_count, struct listen_socket *sockets, struct error *err)
 {
     int code = 0;
-    for (size_t i = 0; i < smtp->listen_count; i++)
+    for (size_t i = 0; i < address_count; i++)
         sockets[i] = (struct listen_socket){.fd = -1};
     size_t placed = 0;
     while (code == 0 && placed < inherited_count) {
-        code = place(smtp, inherited[placed], sockets, err);
+        code = place(addresses, address_count, inherited[placed], sockets, err);
         if (code == 0)
             placed++;
     }
-    for (size_t i = 0; code == 0 && i < smtp->listen_count; i++)
+    for (size_t i = 0; code == 0 && i < address_count; i++)
         if (sockets[i].fd < 0)
-            code = open_own(&smtp->listen[i], &sockets[i], err);
+            code = open_own(&addresses[i], &sockets[i], err);
     if (code == 0)
         return 0;
-    sockets_close(sockets, smtp->listen_count);
+    sockets_close(sockets, address_count);
     for (; placed < inherited_count; placed++)
         close(inherited[placed]);
     return code;

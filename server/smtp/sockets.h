@@ -29,14 +29,14 @@ struct listen_socket {
     bool inherited;
 };
 
-/* Sets sockets[i], for each of smtp->listen, to the inherited socket of that address or, where
+/* Sets sockets[i], for each of the addresses, to the inherited socket of that address or, where
  * there is none, to a new one that is bound. None of them listens by this; they do not block, and
  * are closed on exec. Takes over the inherited: one for which there is no address is an error,
  * since its clients would wait for ever. A Unix-domain socket's file that nobody listens on any
- * more is replaced; everybody may connect whom its folder lets in. On error all are closed, a
+ * more is replaced; everybody may connect whom its folder lets in, or only its group (own_group). On error all are closed, a
  * negative errno is returned, and `err` names the address. Any thread. */
-int sockets_open(const struct smtp_config *smtp, const int *inherited, size_t inherited_count,
-                 struct listen_socket *sockets, struct error *err);
+int sockets_open(const struct listen_address *addresses, size_t address_count, const int *inherited,
+                 size_t inherited_count, struct listen_socket *sockets, struct error *err);
 
 /* Closes those that are not -1. */
 void sockets_close(struct listen_socket *sockets, size_t count);

@@ -301,7 +301,7 @@ static void unix_socket(void **state)
         assert_int_equal(status.st_mode & 0777, 0666);
         struct error err = {""};
         struct listen_socket other;
-        assert_int_equal(sockets_open(&config->smtp, NULL, 0, &other, &err), -EADDRINUSE);
+        assert_int_equal(sockets_open(config->smtp.listen, 1, NULL, 0, &other, &err), -EADDRINUSE);
         if (i == 1) {
             close_all();
             break;

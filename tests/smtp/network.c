@@ -136,7 +136,7 @@ int open_listeners(const struct config *with, const struct listener_hooks *hooks
 {
     struct listen_socket sockets[MAX_SOCKETS];
     assert_true(with->smtp.listen_count <= MAX_SOCKETS);
-    int code = sockets_open(&with->smtp, NULL, 0, sockets, err);
+    int code = sockets_open(with->smtp.listen, with->smtp.listen_count, NULL, 0, sockets, err);
     return code == 0 ? listeners_open(&loop, with, sockets, hooks, NULL, "/tmp", out, err) : code;
 }
 

@@ -1,0 +1,152 @@
+/* Answers, and what a request asks for. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/log.h"
+#include "request.h"
+
+void answer_release(struct answer *answer)
+{
+    free(answer->json);
+    spill_free(answer->bytes);
+    answer->json = NULL;
+    answer->bytes = NULL;
+}
+
+static struct spill *new_bytes(const struct request *request)
+{
+    return spill_new(request->config->spool.directory, NULL);
+}
+
+struct json *answer_json(struct request *request)
+{
+    struct answer *answer = &request->answer;
+    answer_release(answer);
+    answer->bytes = new_bytes(request);
+    answer->json = answer->bytes ? malloc(sizeof *answer->json) : NULL;
+    if (!answer->json) {
+        answer->status = 503;
+        return NULL;
+    }
+    answer->status = 200;
+    answer->type = "application/json";
+    json_init(answer->json, answer->bytes);
+    return answer->json;
+}
+
+void answer_json_end(struct request *request)
+{
+    struct answer *answer = &request->answer;
+    if (!answer->json)
+        return;
+    if (json_finish(answer->json) != 0) {
+        answer->status = 503;
+        spill_free(answer->bytes);
+        answer->bytes = NULL;
+    }
+    free(answer->json);
+    answer->json = NULL;
+}
+
+void answer_error(struct request *request, int status, const char *format, ...)
+{
+    char text[1200];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    struct json *json = answer_json(request);
+    if (!json)
+        return;
+    json_begin_object(json);
+    json_pair(json, "error", text);
+    json_end_object(json);
+    request->answer.status = status;
+}
+
+void answer_text(struct request *request, int status, const char *type, const char *text,
+                 size_t size)
+{
+    struct answer *answer = &request->answer;
+    answer_release(answer);
+    answer->status = status;
+    answer->type = type;
+    answer->bytes = new_bytes(request);
+    if (!answer->bytes || spill_write(answer->bytes, text, size) != 0)
+        answer->status = 503;
+}
+
+void json_pair(struct json *json, const char *key, const char *text)
+{
+    json_key(json, key);
+    json_text(json, text);
+}
+
+void json_pair_number(struct json *json, const char *key, int64_t number)
+{
+    json_key(json, key);
+    json_number(json, number);
+}
+
+void json_pair_boolean(struct json *json, const char *key, bool flag)
+{
+    json_key(json, key);
+    json_boolean(json, flag);
+}
+
+const char *request_query(struct request *request, const char *name)
+{
+    const char *value =
+        MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+    return value && *value ? value : NULL;
+}
+
+bool request_number(struct request *request, const char *name, int64_t min, int64_t max,
+                    int64_t *number)
+{
+    const char *text = request_query(request, name);
+    char *end;
+    if (!text)
+        return true;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (*end || errno != 0 || value < min || value > max) {
+        answer_error(request, 400, "%s: a whole number from %lld to %lld", name, (long long)min,
+                     (long long)max);
+        return false;
+    }
+    *number = value;
+    return true;
+}
+
+struct queue *request_queue(struct request *request)
+{
+    struct queue *queue = NULL;
+    struct error err = {""};
+    if (queue_open(&request->config->spool, &queue, &err) != 0)
+        answer_error(request, 503, "%s", err.text);
+    return queue;
+}
+
+struct history_store *request_history(struct request *request, const struct history_ops **ops)
+{
+    struct history_store *store = NULL;
+    struct error err = {""};
+    *ops = history_ops_of(request->config);
+    if (request->config->history.keep_ms == 0)
+        answer_error(request, 404, "there is no history: history.keep is 0");
+    else if ((*ops)->open(request->config->spool.directory, false, &store, &err) != 0)
+        answer_error(request, 503, "%s", err.text);
+    return store;
+}
+
+void request_audit(const struct request *request, const char *action, const char *what,
+                   int64_t count)
+{
+    log_info("admin", NULL, LOG_TEXT("who", request->who),
+             LOG_TEXT("from", request->peer->local ? "unix" : request->peer->address),
+             LOG_TEXT("action", action), LOG_TEXT("what", what), LOG_NUMBER("count", count));
+}

@@ -1,0 +1,207 @@
+/* The spool: what waits and what has failed, and by destination. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../base/clock.h"
+#include "../base/metrics.h"
+#include "../base/redact.h"
+#include "../history/json.h"
+#include "request.h"
+
+static void write_delivery(struct json *json, const struct delivery *d)
+{
+    static const char *const states[] = {"waiting", "in-flight", "failed"};
+    char url[REDACT_SIZE], origin[ORIGIN_SIZE];
+    redact_url(d->destination.url, url);
+    origin_of(delivery_origin(d), origin);
+    json_pair(json, "id", d->id);
+    json_pair(json, "state", states[d->state]);
+    json_pair(json, "sender", d->sender);
+    json_pair(json, "recipient", d->recipient);
+    json_pair(json, "destination", destination_is_mail(&d->destination) ? d->destination.url : url);
+    json_pair(json, "origin", origin);
+    json_pair(json, "about", d->about);
+    json_pair_number(json, "attempts", d->attempts);
+    json_pair_number(json, "status", d->last_status);
+    json_pair(json, "error", d->last_error && *d->last_error ? d->last_error : NULL);
+    json_key(json, "created");
+    history_json_time(json, d->created_ms);
+    json_key(json, "due");
+    history_json_time(json, d->state == DELIVERY_FAILED ? 0 : d->due_ms);
+}
+
+struct page {
+    struct json *json;
+    const char *after; /* the cursor: the id of the last one of the page before */
+    int64_t limit, count;
+    bool more;
+    char last[ID_SIZE];
+};
+
+static int write_one(void *context, const struct delivery *d)
+{
+    struct page *page = context;
+    if (page->after) {
+        if (strcmp(page->after, d->id) == 0)
+            page->after = NULL;
+        return 0;
+    }
+    if (page->count == page->limit) {
+        page->more = true;
+        return 1;
+    }
+    page->count++;
+    snprintf(page->last, sizeof page->last, "%s", d->id);
+    json_begin_object(page->json);
+    write_delivery(page->json, d);
+    json_end_object(page->json);
+    return 0;
+}
+
+static bool read_failed(struct request *request, bool *failed)
+{
+    const char *state = request_query(request, "state");
+    *failed = state && strcmp(state, "failed") == 0;
+    if (state && !*failed) {
+        answer_error(request, 400, "state: failed, or not at all");
+        return false;
+    }
+    return true;
+}
+
+void api_queue(struct request *request)
+{
+    struct page page = {.after = request_query(request, "cursor"), .limit = 50};
+    struct queue_filter filter = {.destination = request_query(request, "destination")};
+    if (!request_number(request, "limit", 1, ADMIN_QUEUE_PAGE, &page.limit) ||
+        !request_number(request, "since", 1, INT64_MAX / 2, &filter.since_ms) ||
+        !read_failed(request, &filter.failed_only))
+        return;
+    struct queue *queue = request_queue(request);
+    struct json *json = page.json = queue ? answer_json(request) : NULL;
+    struct error err = {""};
+    if (json) {
+        json_begin_object(json);
+        json_key(json, "deliveries");
+        json_begin_array(json);
+        int code = queue_list(queue, &filter, write_one, &page, &err);
+        json_end_array(json);
+        json_pair(json, "next", page.more ? page.last : NULL);
+        json_end_object(json);
+        if (code < 0)
+            answer_error(request, 503, "%s", err.text);
+    }
+    queue_close(queue);
+}
+
+/* ---- One ---- */
+
+static int write_attempt(void *context, const struct queue_attempt *a)
+{
+    struct json *json = context;
+    json_begin_object(json);
+    json_key(json, "time");
+    history_json_time(json, a->at_ms);
+    json_pair_number(json, "ms", a->ms);
+    json_pair_number(json, "status", a->status);
+    json_pair(json, "error", *a->error ? a->error : NULL);
+    json_key(json, "reply");
+    json_string(json, a->reply ? a->reply : "", a->reply ? a->reply_size : 0);
+    json_end_object(json);
+    return 0;
+}
+
+/* The delivery that is asked for; NULL: an error is the answer. */
+static struct delivery *find(struct request *request, struct queue *queue)
+{
+    struct delivery *d = NULL;
+    struct error err = {""};
+    const char *id = request_query(request, "id");
+    int code = id ? queue_show(queue, id, &d, &err) : -EINVAL;
+    if (code != 0)
+        answer_error(request,
+                     code == -ENOENT   ? 404
+                     : code == -EINVAL ? 400
+                                       : 503,
+                     "%s", id ? err.text : "id: of a delivery");
+    return code == 0 ? d : NULL;
+}
+
+void api_delivery(struct request *request)
+{
+    struct queue *queue = request_queue(request);
+    struct delivery *d = queue ? find(request, queue) : NULL;
+    struct json *json = d ? answer_json(request) : NULL;
+    if (json) {
+        json_begin_object(json);
+        write_delivery(json, d);
+        json_pair_number(json, "size", (int64_t)payload_size(d->payload));
+        json_key(json, "made");
+        json_begin_array(json);
+        queue_attempts(queue, d, write_attempt, json, NULL);
+        json_end_array(json);
+        json_end_object(json);
+    }
+    delivery_free(d);
+    queue_close(queue);
+}
+
+void api_delivery_payload(struct request *request)
+{
+    struct queue *queue = request_queue(request);
+    struct delivery *d = queue ? find(request, queue) : NULL;
+    if (d) {
+        char buffer[16384];
+        uint64_t offset = 0;
+        ssize_t n;
+        answer_text(request, 200, "application/json", "", 0);
+        while ((n = payload_read(d->payload, offset, buffer, sizeof buffer)) > 0 &&
+               spill_write(request->answer.bytes, buffer, (size_t)n) == 0)
+            offset += (uint64_t)n;
+        request->answer.disposition = "attachment; filename=\"payload.json\"";
+        request_audit(request, "read", d->id, 1);
+    }
+    delivery_free(d);
+    queue_close(queue);
+}
+
+/* ---- By destination ---- */
+
+static int write_origin(void *context, const struct queue_origin *o)
+{
+    static const char *const results[] = {"2xx",     "3xx",     "4xx", "429", "5xx",
+                                          "timeout", "connect", "tls", "dns", "other"};
+    struct json *json = context;
+    json_begin_object(json);
+    json_pair(json, "origin", o->name);
+    json_pair_number(json, "waiting", o->waiting);
+    json_key(json, "next_due");
+    history_json_time(json, o->next_due_ms);
+    json_key(json, "held_until");
+    history_json_time(json, o->held_until_ms > clock_unix_ms() ? o->held_until_ms : 0);
+    json_pair_number(json, "failures", o->failures);
+    json_key(json, "attempts");
+    json_begin_object(json);
+    for (size_t i = 0; i < sizeof results / sizeof *results; i++)
+        json_pair_number(json, results[i],
+                         (int64_t)metric_value(METRIC_ATTEMPTS_TOTAL, o->name, results[i]));
+    json_end_object(json);
+    json_end_object(json);
+    return 0;
+}
+
+void api_destinations(struct request *request)
+{
+    struct queue *queue = request_queue(request);
+    struct json *json = queue ? answer_json(request) : NULL;
+    if (json) {
+        json_begin_object(json);
+        json_key(json, "destinations");
+        json_begin_array(json);
+        queue_origins(queue, write_origin, json, NULL);
+        json_end_array(json);
+        json_end_object(json);
+    }
+    queue_close(queue);
+}

@@ -1,0 +1,86 @@
+// Elements from data. Text is only ever text: nothing that a mail holds is read as HTML here.
+
+export function h(name, attributes, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes || {})) {
+    if (value === undefined || value === null || value === false) continue;
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (key === "class") element.className = value;
+    else if (key === "value") element.value = value;
+    else element.setAttribute(key, value === true ? "" : value);
+  }
+  append(element, children);
+  return element;
+}
+
+function append(element, children) {
+  for (const child of children) {
+    if (Array.isArray(child)) append(element, child);
+    else if (child !== null && child !== undefined && child !== false)
+      element.append(child instanceof Node ? child : document.createTextNode(String(child)));
+  }
+}
+
+export function fill(element, ...children) {
+  element.replaceChildren();
+  append(element, children);
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export function svg(name, attributes, ...children) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes || {})) element.setAttribute(key, value);
+  append(element, children);
+  return element;
+}
+
+export function tag(text, kind) {
+  return h("span", { class: "tag " + (kind || "") }, text);
+}
+
+const KINDS = { accepted: "good", delivered: "good", waiting: "warn", deferred: "warn", rejected: "bad", failed: "bad" };
+
+export function state(word) {
+  return tag(word, KINDS[word]);
+}
+
+export function number(value) {
+  return Number(value).toLocaleString("en");
+}
+
+// "3 min ago", with the exact time on hover.
+export function ago(time) {
+  if (!time) return h("span", { class: "muted" }, "–");
+  const seconds = (Date.parse(time) - Date.now()) / 1000, distance = Math.abs(seconds);
+  const [size, unit] = distance < 90 ? [1, "s"] : distance < 5400 ? [60, " min"] : distance < 129600 ? [3600, " h"] : [86400, " days"];
+  const text = Math.round(distance / size) + unit;
+  return h("time", { datetime: time, title: time }, seconds > 1 ? "in " + text : text + " ago");
+}
+
+export function clock(time) {
+  const date = new Date(time);
+  const day = date.toDateString() === new Date().toDateString() ? "" : date.toISOString().slice(5, 10) + " ";
+  return h("time", { datetime: time, title: time }, day + date.toTimeString().slice(0, 8));
+}
+
+export function bytes(count) {
+  const units = ["B", "KiB", "MiB", "GiB"];
+  let unit = 0;
+  while (count >= 1024 && unit < 3) { count /= 1024; unit++; }
+  return (unit ? count.toFixed(1) : count) + " " + units[unit];
+}
+
+export function table(columns, rows, empty) {
+  if (!rows.length) return h("div", { class: "empty" }, empty || "Nothing.");
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" }, h("table", {},
+    h("thead", {}, h("tr", {}, columns.map(([title, kind]) => h("th", { scope: "col", class: kind }, title)))),
+    h("tbody", {}, rows)));
+}
+
+export function toast(text, action, run) {
+  const box = h("div", {}, h("span", {}, text));
+  if (action) box.append(h("button", { onclick: () => { box.remove(); run(); } }, action));
+  document.getElementById("toast").append(box);
+  setTimeout(() => box.remove(), action ? 14000 : 6000);
+}

@@ -1,0 +1,101 @@
+// At three in the morning: is mail taken in, what waits, what is held, what has failed and why; and what to do.
+import { get, post, watch } from "./api.js";
+import { h, fill, tag, number, ago, table, toast } from "./dom.js";
+import { chart } from "./chart.js";
+
+const SECONDS = 300;
+
+function verdict(status) {
+  const why = Object.entries(status.checks).filter(([, check]) => !check.ok).map(([name, check]) => name + ": " + check.why);
+  return h("div", { class: "card verdict" + (status.ready ? "" : " bad"), role: "status" }, tag(status.ready ? "yes" : "NO", status.ready ? "good" : "bad"),
+    h("div", {}, status.ready ? "Mail is taken in" : "Mail is not taken in",
+      h("span", { class: "small muted" }, why.length ? why.join("; ") : [status.hostname, ", mxhook ", status.version, ", started ", ago(status.started)])));
+}
+
+function figure(value, label, kind) {
+  return h("div", { class: "figure" }, h("b", {}, kind && value !== "0" ? tag(value, kind) : value), h("span", {}, label));
+}
+
+function figures(status) {
+  return h("div", { class: "card figures" },
+    figure(number(status.accepted), "accepted since the start"), figure(number(status.rejected + status.deferred), "refused or deferred"),
+    figure(number(status.waiting), "deliveries wait"), figure(status.oldest_waiting ? ago(status.oldest_waiting) : "–", "oldest of them"),
+    figure(number(status.failed), "failed for good", "bad"), figure(number(status.rule_errors), "rule errors", "warn"));
+}
+
+function reloadCard(status) {
+  if (status.reload.ok) return null;
+  return h("div", { class: "card", role: "alert" }, h("h2", {}, tag("failed", "bad"), " The last reload"),
+    h("p", {}, "The server runs on with what it loaded ", ago(status.reload.time), "."), h("pre", { tabindex: "0" }, status.reload.text));
+}
+
+function heldCard(status) {
+  if (!status.held.length) return null;
+  return h("div", { class: "card" }, h("h2", {}, "Held destinations"),
+    table([["Destination"], ["Waiting", "number"], ["Failures in a row", "number"], ["Next probe"], [""]], status.held.map((one) =>
+      h("tr", {}, h("td", {}, h("a", { href: "#/destinations" }, one.origin)), h("td", { class: "number" }, number(one.waiting)),
+        h("td", { class: "number" }, number(one.failures)), h("td", { class: "time" }, ago(one.until)), h("td", {}, tag("held", "warn"))))));
+}
+
+async function act(what, shown, group, redraw) {
+  const job = await post("queue/" + what, { snapshot: shown.snapshot, group: group.group });
+  if (what === "drop")
+    toast("Dropping " + number(job.count) + " in " + Math.round(job.begins_in_ms / 1000) + " s", "Undo", async () => {
+      await post("jobs/cancel", { job: job.job });
+      toast("Nothing was dropped");
+      redraw();
+    });
+  else toast("Retrying " + number(job.count));
+  redraw();
+}
+
+function failuresCard(shown, role, redraw) {
+  if (!shown.count) return h("div", { class: "card" }, h("h2", {}, "Failed"), h("div", { class: "empty" }, "Nothing has failed."));
+  const may = role === "operate";
+  return h("div", { class: "card" }, h("h2", {}, "Failed, by cause"),
+    h("p", { class: "muted small" }, number(shown.count), " deliveries as of now. A button acts on those that are counted here, not on what fails later."),
+    table([["Destination"], ["Cause"], ["First", "optional"], ["Last"], ["Count", "number"], [""]], shown.groups.map((one) =>
+      h("tr", {}, h("td", {}, one.destination), h("td", {}, h("a", { href: "#/message/" + encodeURIComponent(one.example) }, one.reason || "unknown")),
+        h("td", { class: "time optional" }, ago(one.first)), h("td", { class: "time" }, ago(one.last)), h("td", { class: "number" }, number(one.count)),
+        h("td", {}, may && h("div", { class: "bar" },
+          h("button", { class: "main", onclick: () => act("retry", shown, one, redraw) }, one.count === 1 ? "Retry it" : "Retry these " + number(one.count)),
+          h("button", { class: "bad", onclick: () => act("drop", shown, one, redraw) }, "Drop"))))), "Nothing."));
+}
+
+function jobsCard(jobs) {
+  const going = jobs.filter((job) => !job.ended);
+  if (!going.length) return null;
+  return h("div", { class: "card" }, h("h2", {}, "Under way"), going.map((job) => h("p", {}, h("progress", { max: job.count, value: String(job.done), "aria-label": job.action + " " + job.what }),
+    ` ${job.action}: ${number(job.done)} of ${number(job.count)}, ${job.what} (${job.who})`)));
+}
+
+export async function now(box, { role }) {
+  const top = h("div", {}), jobs = h("div", {}), failures = h("div", {}), picture = h("div", {});
+  const rates = { accepted: [], delivered: [], failed: [] };
+  let last = null;
+  const drawChart = () => fill(picture, chart("Traffic", [
+    { name: "accepted", kind: "in", values: rates.accepted }, { name: "delivered", kind: "out", values: rates.delivered },
+    { name: "failed", kind: "failed", values: rates.failed }], SECONDS));
+  const drawTop = async () => {
+    const [status, list] = await Promise.all([get("status"), get("jobs")]);
+    fill(top, verdict(status), reloadCard(status), figures(status), heldCard(status));
+    fill(jobs, jobsCard(list.jobs));
+    return status;
+  };
+  const drawFailures = async () => fill(failures, failuresCard(await get("failures"), role, redraw));
+  const redraw = async () => { await drawTop(); await drawFailures(); };
+  fill(box, h("h1", {}, "Now"), top, jobs, failures, h("div", { class: "card" }, h("h2", {}, "Messages a second"), picture));
+  await redraw();
+  drawChart();
+  const timer = setInterval(drawTop, 3000);
+  const stop = role === "view" ? () => {} : watch((name, data) => {
+    if (name !== "figures") return;
+    if (last) for (const key of Object.keys(rates)) {
+      rates[key].push(Math.max(0, Math.round((data[key] - last[key]) * 1000 / Math.max(500, data.now - last.now))));
+      if (rates[key].length > SECONDS) rates[key].shift();
+    }
+    last = data;
+    drawChart();
+  });
+  return () => { clearInterval(timer); stop(); };
+}

@@ -1,0 +1,506 @@
+/*
+ * HTTP by libmicrohttpd: what is refused before anything is asked, and how a request finds its handler.
+ *
+ * libmicrohttpd takes some requests that two programs may read in two ways: two Content-Lengths, a length and a
+ * Transfer-Encoding, two Hosts. Those are 400, and the connection is closed; so it is after any request with a body.
+ * Loopback protects nothing from a browser: a page of anywhere can send requests here. So the Host must be one of
+ * ours (else a name of theirs could lead here), and a change must come from our own page, or from a program.
+ */
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "request.h"
+
+#define CONNECTIONS_MAX   512
+#define CONNECTION_MEMORY (32u * 1024) /* of a request's head */
+#define IDLE_S            30
+#define REQUEST_MS        20000 /* from a request's first byte to its last, however busy it looks */
+#define TICK_MS           250
+#define URL_MAX           2048
+
+static const char policy[] = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src "
+                             "'self'; img-src 'self' data:; "
+                             "frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+/* ---- Headers ---- */
+
+struct counting {
+    const char *name;
+    int count;
+};
+
+static enum MHD_Result count_header(void *context, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    struct counting *counting = context;
+    (void)kind;
+    (void)value;
+    counting->count += strcasecmp(name, counting->name) == 0;
+    return MHD_YES;
+}
+
+static int header_count(struct MHD_Connection *connection, const char *name)
+{
+    struct counting counting = {name, 0};
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, count_header, &counting);
+    return counting.count;
+}
+
+static const char *header(struct request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+static bool is_ambiguous(struct request *request)
+{
+    struct MHD_Connection *c = request->connection;
+    int lengths = header_count(c, "Content-Length");
+    int encodings = header_count(c, "Transfer-Encoding");
+    return lengths > 1 || encodings > 1 || (lengths > 0 && encodings > 0) ||
+           header_count(c, "Host") != 1;
+}
+
+/* ---- Where the request thinks it goes, and where it comes from ---- */
+
+/* Without the port. */
+static void host_name(const char *host, char name[256])
+{
+    const char *end = host[0] == '[' ? strchr(host, ']') : strrchr(host, ':');
+    size_t size = host[0] == '[' ? (end ? (size_t)(end - host) - 1 : 0)
+                  : end          ? (size_t)(end - host)
+                                 : strlen(host);
+    snprintf(name, 256, "%.*s", size < 255 ? (int)size : 255, host + (host[0] == '['));
+}
+
+/* An address cannot be made to lead elsewhere, as a name of somebody else's can. */
+static bool is_numeric(const char *name)
+{
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST}, *found;
+    if (getaddrinfo(name, NULL, &hints, &found) != 0)
+        return false;
+    freeaddrinfo(found);
+    return strspn(name, "0123456789.") == strlen(name) || strchr(name, ':');
+}
+
+static bool is_our_host(struct request *request)
+{
+    char name[256];
+    const struct admin_config *config = &request->config->admin;
+    if (request->peer->local)
+        return true;
+    host_name(header(request, "Host"), name);
+    if (strcasecmp(name, "localhost") == 0 || is_numeric(name))
+        return true;
+    for (size_t i = 0; i < config->host_count; i++)
+        if (strcasecmp(config->hosts[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* What browsers say of a request, and pages cannot. */
+static bool is_from_elsewhere(struct request *request)
+{
+    const char *site = header(request, "Sec-Fetch-Site");
+    return site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+}
+
+static bool may_change(struct request *request)
+{
+    const char *type = header(request, "Content-Type");
+    const char *site = header(request, "Sec-Fetch-Site");
+    if (!type || strncasecmp(type, "application/json", 16) != 0 || (type[16] && type[16] != ';'))
+        return false;
+    if (site)
+        return strcmp(site, "same-origin") == 0;
+    return !header(request, "Origin") && (request->peer->local || header(request, "Authorization"));
+}
+
+/* True: it goes on. */
+static bool admit(struct request *request)
+{
+    bool known = false;
+    if (request->peer->nul)
+        answer_error(request, 404, "nothing is there");
+    else if (is_ambiguous(request))
+        answer_error(request, 400, "a Host, and one length, is what a request has");
+    else if (!is_our_host(request))
+        answer_error(request, 421, "no such host here: see admin.hosts");
+    else if (strlen(request->path) > URL_MAX)
+        answer_error(request, 414, "the address is too long");
+    else if (!(request->route = route_find(request->path, request->post, &known)))
+        answer_error(request, known ? 405 : 404, known ? "not by this method" : "nothing is there");
+    else if (is_from_elsewhere(request) && strncmp(request->path, "/api/", 5) == 0)
+        answer_error(request, 403, "from another site");
+    else if (request->post && !may_change(request))
+        answer_error(
+            request, 403,
+            "a change comes from the console, or from a program: with a token (Authorization: "
+            "Bearer), or by the Unix-domain socket; as application/json");
+    else if (!login_check(request))
+        return false;
+    else
+        return true;
+    return false;
+}
+
+/* ---- Answers ---- */
+
+static ssize_t read_spill(void *context, uint64_t offset, char *buffer, size_t size)
+{
+    ssize_t n = spill_read(context, offset, buffer, size);
+    return n > 0    ? n
+           : n == 0 ? MHD_CONTENT_READER_END_OF_STREAM
+                    : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void free_spill(void *context)
+{
+    spill_free(context);
+}
+
+static struct MHD_Response *make_response(struct request *request)
+{
+    struct answer *answer = &request->answer;
+    if (answer->events)
+        return events_response(request);
+    if (answer->constant)
+        return MHD_create_response_from_buffer(answer->constant_size, (void *)answer->constant,
+                                               MHD_RESPMEM_PERSISTENT);
+    if (!answer->bytes)
+        return MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = MHD_create_response_from_callback(
+        spill_size(answer->bytes), 16384, read_spill, answer->bytes, free_spill);
+    if (response)
+        answer->bytes = NULL; /* it is the response's */
+    return response;
+}
+
+static void add_headers(struct request *request, struct MHD_Response *response)
+{
+    static const char *const fixed[][2] = {{"Content-Security-Policy", policy},
+                                           {"X-Content-Type-Options", "nosniff"},
+                                           {"Referrer-Policy", "no-referrer"},
+                                           {"Cross-Origin-Resource-Policy", "same-origin"},
+                                           {"Cross-Origin-Opener-Policy", "same-origin"},
+                                           {"Cache-Control", "no-store"}};
+    const struct answer *answer = &request->answer;
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        MHD_add_response_header(response, fixed[i][0], fixed[i][1]);
+    MHD_add_response_header(response, "Content-Type", answer->type);
+    if (answer->cookie)
+        MHD_add_response_header(response, "Set-Cookie", answer->cookie);
+    if (answer->disposition)
+        MHD_add_response_header(response, "Content-Disposition", answer->disposition);
+    if (request->post || request->refused || answer->status >= 400)
+        MHD_add_response_header(response, "Connection", "close");
+}
+
+static enum MHD_Result respond(struct request *request)
+{
+    answer_json_end(request);
+    struct MHD_Response *response = make_response(request);
+    if (!response)
+        return MHD_NO;
+    add_headers(request, response);
+    enum MHD_Result queued =
+        MHD_queue_response(request->connection, (unsigned)request->answer.status, response);
+    MHD_destroy_response(response);
+    request->peer->began_ms = 0;
+    return queued;
+}
+
+/* ---- A request ---- */
+
+static struct config *current_config(struct admin *admin)
+{
+    uv_mutex_lock(&admin->lock);
+    struct config *config = config_ref(admin->config);
+    uv_mutex_unlock(&admin->lock);
+    return config;
+}
+
+static struct request *begin(struct admin *admin, struct MHD_Connection *connection,
+                             const char *path, const char *method)
+{
+    struct request *request = calloc(1, sizeof *request);
+    if (!request)
+        return NULL;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    request->admin = admin;
+    request->config = current_config(admin);
+    request->connection = connection;
+    request->peer = info->socket_context;
+    request->path = path;
+    request->post = strcmp(method, "POST") == 0;
+    request->head = strcmp(method, "HEAD") == 0;
+    request->answer = (struct answer){.status = 200, .type = "application/json"};
+    return request;
+}
+
+static bool has_too_much(struct request *request)
+{
+    const char *length = header(request, "Content-Length");
+    return length && strtoull(length, NULL, 10) > ADMIN_BODY_MAX;
+}
+
+/* Before the body: false where the answer is there already. */
+static bool begin_request(struct request *request, const char *method)
+{
+    if (!request->post && !request->head && strcmp(method, "GET") != 0)
+        answer_error(request, 405, "GET and POST are what is understood");
+    else if (admit(request) && has_too_much(request))
+        answer_error(request, 413, "more than %u bytes", ADMIN_BODY_MAX);
+    request->refused = request->answer.status >= 400;
+    return !request->refused;
+}
+
+static bool take_body(struct request *request, const char *bytes, size_t size)
+{
+    if (request->body_size + size > ADMIN_BODY_MAX)
+        return false;
+    char *body = realloc(request->body, request->body_size + size + 1);
+    if (!body)
+        return false;
+    memcpy(body + request->body_size, bytes, size);
+    request->body = body;
+    request->body_size += size;
+    body[request->body_size] = 0;
+    return true;
+}
+
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *upload,
+                              size_t *upload_size, void **own)
+{
+    struct request *request = *own;
+    (void)version;
+    if (!request) {
+        *own = request = begin(context, connection, url, method);
+        if (!request)
+            return MHD_NO;
+        return begin_request(request, method) ? MHD_YES : respond(request);
+    }
+    request->path = url;
+    if (*upload_size > 0) {
+        if (!request->refused && !take_body(request, upload, *upload_size)) {
+            answer_error(request, 413, "more than %u bytes", ADMIN_BODY_MAX);
+            request->refused = true;
+        }
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    if (!request->refused && !request->suspended)
+        request->route->handle(request);
+    return request->suspended ? MHD_YES : respond(request);
+}
+
+void request_suspend(struct request *request)
+{
+    struct admin *admin = request->admin;
+    request->suspended = true;
+    request->peer->began_ms = 0;
+    request->next = admin->waiting;
+    request->link = &admin->waiting;
+    if (request->next)
+        request->next->link = &request->next;
+    admin->waiting = request;
+    MHD_suspend_connection(request->connection);
+}
+
+void request_resume(struct request *request)
+{
+    *request->link = request->next;
+    if (request->next)
+        request->next->link = request->link;
+    request->suspended = false;
+    MHD_resume_connection(request->connection);
+}
+
+static void ended(void *context, struct MHD_Connection *connection, void **own,
+                  enum MHD_RequestTerminationCode code)
+{
+    struct request *request = *own;
+    (void)context;
+    (void)connection;
+    (void)code;
+    if (!request)
+        return;
+    answer_release(&request->answer);
+    config_unref(request->config);
+    spill_free(request->test);
+    free(request->test_answer);
+    free(request->body);
+    free(request);
+    *own = NULL;
+}
+
+/* ---- Connections ---- */
+
+static void connection_changed(void *context, struct MHD_Connection *connection, void **own,
+                               enum MHD_ConnectionNotificationCode code)
+{
+    struct admin *admin = context;
+    struct peer *peer = *own;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED && peer) {
+        *peer->link = peer->next;
+        if (peer->next)
+            peer->next->link = peer->link;
+        free(peer);
+        *own = NULL;
+    }
+    if (code != MHD_CONNECTION_NOTIFY_STARTED || !(peer = calloc(1, sizeof *peer)))
+        return;
+    const union MHD_ConnectionInfo *fd =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *address =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *client = address->client_addr;
+    peer->fd = fd->connect_fd;
+    peer->local = client->sa_family == AF_UNIX;
+    if (!peer->local)
+        getnameinfo(client,
+                    client->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                  : sizeof(struct sockaddr_in),
+                    peer->address, sizeof peer->address, NULL, 0, NI_NUMERICHOST);
+    peer->loopback = strncmp(peer->address, "127.", 4) == 0 || strcmp(peer->address, "::1") == 0;
+    peer->began_ms = clock_monotonic_ms();
+    peer->next = admin->peers;
+    peer->link = &admin->peers;
+    if (peer->next)
+        peer->next->link = &peer->next;
+    admin->peers = peer;
+    *own = peer;
+}
+
+/* The library's own limit is for those that send nothing at all. */
+static void end_slow_ones(struct admin *admin)
+{
+    int64_t now = clock_monotonic_ms();
+    for (struct peer *peer = admin->peers; peer; peer = peer->next)
+        if (peer->began_ms && now - peer->began_ms > REQUEST_MS) {
+            shutdown(peer->fd, SHUT_RDWR);
+            peer->began_ms = 0;
+        }
+}
+
+static void *note_uri(void *context, const char *uri, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct peer *peer = info ? info->socket_context : NULL;
+    (void)context;
+    if (peer && !peer->began_ms)
+        peer->began_ms = clock_monotonic_ms();
+    if (peer)
+        peer->nul = strstr(uri, "%00") != NULL;
+    return NULL;
+}
+
+static void accept_clients(struct admin *admin, int listener)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_storage space;
+    } address;
+    for (int i = 0; i < 64; i++) {
+        socklen_t size = sizeof address;
+        memset(&address, 0, sizeof address);
+        int fd = accept4(listener, &address.any, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+            return;
+        if (address.any.sa_family == AF_UNIX)
+            size = sizeof(sa_family_t);
+        MHD_add_connection(admin->daemon, fd, &address.any, size); /* closes it where it fails */
+    }
+}
+
+/* ---- The thread ---- */
+
+int http_start(struct admin *admin, struct error *err)
+{
+    for (size_t i = 0; i < admin->listener_count; i++)
+        if (listen(admin->listeners[i], SOMAXCONN) != 0)
+            return error_set(err, -errno, "admin.listen: %s", strerror(errno));
+    admin->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle,
+        admin, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, ended, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, connection_changed, admin, MHD_OPTION_URI_LOG_CALLBACK,
+        note_uri, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    return admin->daemon ? 0 : error_set(err, -ENOMEM, "admin: libmicrohttpd cannot be started");
+}
+
+/* Those that wait for a reload which is done. */
+static void resume_reloaded(struct admin *admin)
+{
+    uint64_t number = atomic_load(&admin->reload_number);
+    for (struct request *r = admin->waiting, *next; r; r = next) {
+        next = r->next;
+        if (r->reload_number && r->reload_number <= number)
+            request_resume(r);
+    }
+}
+
+static int wait_ms(struct admin *admin, bool busy)
+{
+    MHD_UNSIGNED_LONG_LONG timeout;
+    if (busy)
+        return 0;
+    if (MHD_get_timeout(admin->daemon, &timeout) == MHD_YES && timeout < TICK_MS)
+        return (int)timeout;
+    return TICK_MS;
+}
+
+static void run_tasks(struct admin *admin)
+{
+    for (struct task *task = task_queue_poll_all(&admin->to_admin), *next; task; task = next) {
+        next = task->next;
+        task->run(task, admin);
+    }
+}
+
+void http_run(struct admin *admin)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(admin->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    struct pollfd polled[ADMIN_LISTENERS + 2];
+    int64_t ticked_ms = 0;
+    bool busy = false;
+    for (size_t i = 0; i < admin->listener_count; i++)
+        polled[i] = (struct pollfd){admin->listeners[i], POLLIN, 0};
+    polled[admin->listener_count] = (struct pollfd){admin->wake, POLLIN, 0};
+    polled[admin->listener_count + 1] = (struct pollfd){info->epoll_fd, POLLIN, 0};
+    while (!atomic_load(&admin->ended)) {
+        poll(polled, admin->listener_count + 2, wait_ms(admin, busy));
+        for (size_t i = 0; i < admin->listener_count; i++)
+            if (polled[i].revents)
+                accept_clients(admin, admin->listeners[i]);
+        uint64_t count;
+        if (polled[admin->listener_count].revents && read(admin->wake, &count, sizeof count) < 0)
+            continue;
+        run_tasks(admin);
+        resume_reloaded(admin);
+        MHD_run(admin->daemon);
+        busy = jobs_tick(admin->jobs);
+        if (clock_monotonic_ms() - ticked_ms < TICK_MS)
+            continue;
+        ticked_ms = clock_monotonic_ms();
+        end_slow_ones(admin);
+        events_tick(admin->events);
+    }
+    while (admin->waiting) /* or the daemon cannot be stopped */
+        request_resume(admin->waiting);
+    events_free(admin->events);
+    admin->events = NULL;
+    MHD_run(admin->daemon);
+    MHD_stop_daemon(admin->daemon);
+}

@@ -1,0 +1,386 @@
+/*
+ * What is done to many deliveries at once: retried, or dropped.
+ *
+ * snapshot   the failed deliveries as they were shown, grouped by destination and cause, with their ids: what is asked
+ *            for is done to those, however many have failed since
+ * job        one such action, done in the background, a few deliveries at a time. A drop begins after a pause, in
+ *            which it can be cancelled: what is dropped is gone
+ */
+#include <errno.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/clock.h"
+#include "../base/redact.h"
+#include "../history/json.h"
+#include "request.h"
+
+#define SNAPSHOTS     4
+#define IDS_MAX       200000 /* of all failed deliveries of a snapshot */
+#define GROUPS_MAX    500
+#define JOBS          16
+#define AT_A_TIME     25
+#define DROP_PAUSE_MS 15000
+#define REASON_SIZE   160
+
+struct group {
+    char destination[REDACT_SIZE];
+    char reason[REASON_SIZE];
+    int status;
+    int64_t first_ms, last_ms;
+    char example[ID_SIZE];
+    char (*ids)[ID_SIZE];
+    size_t count, capacity;
+};
+
+struct snapshot {
+    uint64_t number; /* 0: none */
+    struct group *groups;
+    size_t count, ids;
+    bool cut; /* there were more than fit */
+};
+
+struct job {
+    uint64_t number; /* 0: none */
+    bool drop, cancelled;
+    char who[ADMIN_NAME_SIZE], what[REDACT_SIZE];
+    int64_t begins_ms; /* monotonic */
+    char (*ids)[ID_SIZE];
+    size_t count, done, failed;
+};
+
+struct jobs {
+    struct admin *admin;
+    struct snapshot snapshots[SNAPSHOTS];
+    struct job items[JOBS];
+    uint64_t next;
+};
+
+struct jobs *jobs_new(struct admin *admin)
+{
+    struct jobs *jobs = calloc(1, sizeof *jobs);
+    if (jobs)
+        jobs->admin = admin;
+    return jobs;
+}
+
+static void snapshot_clear(struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->count; i++)
+        free(snapshot->groups[i].ids);
+    free(snapshot->groups);
+    *snapshot = (struct snapshot){0};
+}
+
+void jobs_free(struct jobs *jobs)
+{
+    if (!jobs)
+        return;
+    for (size_t i = 0; i < SNAPSHOTS; i++)
+        snapshot_clear(&jobs->snapshots[i]);
+    for (size_t i = 0; i < JOBS; i++)
+        free(jobs->items[i].ids);
+    free(jobs);
+}
+
+/* ---- A snapshot ---- */
+
+static void reason_of(const struct delivery *d, char reason[REASON_SIZE])
+{
+    const char *error = d->last_error ? d->last_error : "";
+    snprintf(reason, REASON_SIZE, "%.*s", (int)strcspn(error, ":"), error);
+}
+
+static struct group *group_of(struct snapshot *snapshot, const struct delivery *d)
+{
+    char destination[REDACT_SIZE], reason[REASON_SIZE];
+    redact_url(d->destination.url, destination);
+    reason_of(d, reason);
+    for (size_t i = 0; i < snapshot->count; i++) {
+        struct group *g = &snapshot->groups[i];
+        if (g->status == d->last_status && strcmp(g->reason, reason) == 0 &&
+            strcmp(g->destination, destination) == 0)
+            return g;
+    }
+    if (snapshot->count == GROUPS_MAX)
+        return NULL;
+    struct group *groups =
+        realloc(snapshot->groups, (snapshot->count + 1) * sizeof *snapshot->groups);
+    if (!groups)
+        return NULL;
+    snapshot->groups = groups;
+    struct group *g = &groups[snapshot->count++];
+    *g = (struct group){.status = d->last_status, .first_ms = d->created_ms};
+    memcpy(g->destination, destination, sizeof destination);
+    memcpy(g->reason, reason, sizeof reason);
+    snprintf(g->example, sizeof g->example, "%s", d->id);
+    return g;
+}
+
+static int note_failed(void *context, const struct delivery *d)
+{
+    struct snapshot *snapshot = context;
+    struct group *g = snapshot->ids < IDS_MAX ? group_of(snapshot, d) : NULL;
+    if (g && g->count == g->capacity) {
+        size_t capacity = g->capacity ? 2 * g->capacity : 16;
+        void *ids = realloc(g->ids, capacity * sizeof *g->ids);
+        if (!ids)
+            return -ENOMEM;
+        g->ids = ids;
+        g->capacity = capacity;
+    }
+    snapshot->cut |= !g;
+    if (!g)
+        return 0;
+    snprintf(g->ids[g->count++], ID_SIZE, "%s", d->id);
+    g->last_ms = d->created_ms;
+    snapshot->ids++;
+    return 0;
+}
+
+static struct snapshot *new_snapshot(struct jobs *jobs)
+{
+    struct snapshot *oldest = &jobs->snapshots[0];
+    for (size_t i = 1; i < SNAPSHOTS; i++)
+        if (jobs->snapshots[i].number < oldest->number)
+            oldest = &jobs->snapshots[i];
+    snapshot_clear(oldest);
+    oldest->number = ++jobs->next;
+    return oldest;
+}
+
+static int by_count(const void *a, const void *b)
+{
+    const struct group *x = a, *y = b;
+    return x->count < y->count ? 1 : x->count > y->count ? -1 : 0;
+}
+
+static void write_group(struct json *json, const struct group *g, size_t number)
+{
+    json_begin_object(json);
+    json_pair_number(json, "group", (int64_t)number);
+    json_pair(json, "destination", g->destination);
+    json_pair_number(json, "status", g->status);
+    json_pair(json, "reason", g->reason);
+    json_pair_number(json, "count", (int64_t)g->count);
+    json_key(json, "first");
+    history_json_time(json, g->first_ms);
+    json_key(json, "last");
+    history_json_time(json, g->last_ms);
+    json_pair(json, "example", g->example);
+    json_end_object(json);
+}
+
+void jobs_failures(struct request *request)
+{
+    struct queue_filter filter = {.failed_only = true};
+    struct queue *queue = request_queue(request);
+    struct error err = {""};
+    if (!queue)
+        return;
+    struct snapshot *s = new_snapshot(request->admin->jobs);
+    int code = queue_list(queue, &filter, note_failed, s, &err);
+    queue_close(queue);
+    struct json *json = code == 0 ? answer_json(request) : NULL;
+    if (code != 0)
+        answer_error(request, 503, "%s", err.text);
+    if (!json)
+        return;
+    qsort(s->groups, s->count, s->count ? sizeof *s->groups : 1, by_count);
+    json_begin_object(json);
+    json_pair_number(json, "snapshot", (int64_t)s->number);
+    json_pair_number(json, "count", (int64_t)s->ids);
+    json_pair_boolean(json, "cut", s->cut);
+    json_key(json, "groups");
+    json_begin_array(json);
+    for (size_t i = 0; i < s->count; i++)
+        write_group(json, &s->groups[i], i);
+    json_end_array(json);
+    json_end_object(json);
+}
+
+/* ---- Jobs ---- */
+
+static void write_job(struct json *json, const struct job *job)
+{
+    int64_t pause = job->begins_ms - clock_monotonic_ms();
+    json_begin_object(json);
+    json_pair_number(json, "job", (int64_t)job->number);
+    json_pair(json, "action", job->drop ? "drop" : "retry");
+    json_pair(json, "what", job->what);
+    json_pair(json, "who", job->who);
+    json_pair_number(json, "count", (int64_t)job->count);
+    json_pair_number(json, "done", (int64_t)job->done);
+    json_pair_number(json, "gone", (int64_t)job->failed);
+    json_pair_number(json, "begins_in_ms", pause > 0 ? pause : 0);
+    json_pair_boolean(json, "cancelled", job->cancelled);
+    json_pair_boolean(json, "ended", job->cancelled || job->done == job->count);
+    json_end_object(json);
+}
+
+static void answer_job(struct request *request, const struct job *job)
+{
+    struct json *json = answer_json(request);
+    if (json)
+        write_job(json, job);
+}
+
+static bool has_ended(const struct job *job)
+{
+    return job->number == 0 || job->cancelled || job->done == job->count;
+}
+
+/* The place of the oldest that has ended; NULL: all are under way. */
+static struct job *new_job(struct jobs *jobs)
+{
+    struct job *place = NULL;
+    for (size_t i = 0; i < JOBS; i++)
+        if (has_ended(&jobs->items[i]) && (!place || jobs->items[i].number < place->number))
+            place = &jobs->items[i];
+    if (!place)
+        return NULL;
+    free(place->ids);
+    *place = (struct job){.number = ++jobs->next};
+    return place;
+}
+
+static const struct group *find_group(struct jobs *jobs, struct lua_State *L)
+{
+    lua_getfield(L, 1, "snapshot");
+    lua_getfield(L, 1, "group");
+    uint64_t number = (uint64_t)lua_tointeger(L, -2);
+    size_t group = (size_t)lua_tointeger(L, -1);
+    lua_pop(L, 2);
+    for (size_t i = 0; number > 0 && i < SNAPSHOTS; i++)
+        if (jobs->snapshots[i].number == number && group < jobs->snapshots[i].count)
+            return &jobs->snapshots[i].groups[group];
+    return NULL;
+}
+
+/* The ids that the body names: of a group of a snapshot, or "ids" themselves. */
+static bool take_ids(struct jobs *jobs, struct lua_State *L, struct job *job)
+{
+    const struct group *group = find_group(jobs, L);
+    lua_getfield(L, 1, "ids");
+    size_t count = group ? group->count : lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+    job->ids = count > 0 && count <= IDS_MAX ? calloc(count, sizeof *job->ids) : NULL;
+    if (!job->ids)
+        return false;
+    job->count = count;
+    if (group) {
+        memcpy(job->ids, group->ids, count * sizeof *job->ids);
+        snprintf(job->what, sizeof job->what, "%.300s: %.150s", group->destination, group->reason);
+        return true;
+    }
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        snprintf(job->ids[i], ID_SIZE, "%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : "");
+        lua_pop(L, 1);
+    }
+    snprintf(job->what, sizeof job->what, "%s%s", job->ids[0], count > 1 ? " and others" : "");
+    return true;
+}
+
+static void begin(struct request *request, bool drop)
+{
+    struct jobs *jobs = request->admin->jobs;
+    struct lua_State *L = request_body(request);
+    if (!L)
+        return;
+    struct job *job = new_job(jobs);
+    if (!job) {
+        answer_error(request, 503, "%d jobs are under way: wait for one", JOBS);
+    } else if (!take_ids(jobs, L, job)) {
+        job->number = 0;
+        answer_error(request, 409, "no such snapshot any more, or nothing in it: look again");
+    } else {
+        job->drop = drop;
+        job->begins_ms = clock_monotonic_ms() + (drop ? DROP_PAUSE_MS : 0);
+        snprintf(job->who, sizeof job->who, "%s", request->who);
+        request_audit(request, drop ? "drop" : "retry", job->what, (int64_t)job->count);
+        answer_job(request, job);
+    }
+    lua_close(L);
+}
+
+void jobs_retry(struct request *request)
+{
+    begin(request, false);
+}
+
+void jobs_drop(struct request *request)
+{
+    begin(request, true);
+}
+
+void jobs_list(struct request *request)
+{
+    struct jobs *jobs = request->admin->jobs;
+    struct json *json = answer_json(request);
+    if (!json)
+        return;
+    json_begin_object(json);
+    json_key(json, "jobs");
+    json_begin_array(json);
+    for (size_t i = 0; i < JOBS; i++)
+        if (jobs->items[i].number)
+            write_job(json, &jobs->items[i]);
+    json_end_array(json);
+    json_end_object(json);
+}
+
+void jobs_cancel(struct request *request)
+{
+    struct jobs *jobs = request->admin->jobs;
+    struct lua_State *L = request_body(request);
+    if (!L)
+        return;
+    lua_getfield(L, 1, "job");
+    uint64_t number = (uint64_t)lua_tointeger(L, -1);
+    struct job *job = NULL;
+    for (size_t i = 0; number > 0 && i < JOBS; i++)
+        if (jobs->items[i].number == number)
+            job = &jobs->items[i];
+    if (!job || has_ended(job)) {
+        answer_error(request, 409, "there is no such job, or it has ended");
+    } else {
+        job->cancelled = true;
+        request_audit(request, "cancel", job->what, (int64_t)(job->count - job->done));
+        answer_job(request, job);
+    }
+    lua_close(L);
+}
+
+/* ---- Doing it ---- */
+
+static void work(struct job *job, struct queue *queue)
+{
+    for (int i = 0; i < AT_A_TIME && job->done < job->count; i++) {
+        const char *id = job->ids[job->done++];
+        int code = job->drop ? queue_drop(queue, id, NULL) : queue_retry(queue, id, NULL);
+        job->failed += code != 0; /* it has gone its way meanwhile */
+    }
+}
+
+bool jobs_tick(struct jobs *jobs)
+{
+    int64_t now = clock_monotonic_ms();
+    struct job *due = NULL;
+    for (size_t i = 0; i < JOBS && !due; i++)
+        if (!has_ended(&jobs->items[i]) && jobs->items[i].begins_ms <= now)
+            due = &jobs->items[i];
+    if (!due)
+        return false;
+    uv_mutex_lock(&jobs->admin->lock);
+    struct config *config = config_ref(jobs->admin->config);
+    uv_mutex_unlock(&jobs->admin->lock);
+    struct queue *queue = NULL;
+    if (queue_open(&config->spool, &queue, NULL) == 0)
+        work(due, queue);
+    queue_close(queue);
+    config_unref(config);
+    return !has_ended(due);
+}

@@ -1,0 +1,211 @@
+/*
+ * request.h - a request to the admin room, its answer, and what the files of this folder share.
+ *
+ * All on the admin room's thread, unless it says otherwise.
+ */
+#ifndef MXHOOK_ADMIN_REQUEST_H
+#define MXHOOK_ADMIN_REQUEST_H
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+
+#include "../base/task.h"
+#include "../history/ops.h"
+#include "../mail/json.h"
+#include "../spool/queue.h"
+#include "admin.h"
+
+#define ADMIN_BODY_MAX   (2u * 1024 * 1024) /* bytes of a request's body */
+#define ADMIN_LISTENERS  8
+#define ADMIN_NAME_SIZE  256
+#define ADMIN_QUEUE_PAGE 500 /* deliveries or messages of one page */
+
+struct events;
+struct jobs;
+struct sessions;
+
+struct admin {
+    uv_loop_t *loop;
+    const struct admin_hooks *hooks;
+    void *context;
+    struct loop_queue *to_loop;
+    uv_timer_t pulse; /* the loop's: shows that it turns */
+    bool pulse_open;
+    int64_t pulse_due_ms;
+    _Atomic int64_t pulse_ms;       /* when it last turned, monotonic */
+    _Atomic int64_t lag_ms;         /* the longest that it was late since the last scrape */
+    _Atomic uint64_t reload_number; /* counts the answers of reloads */
+    uv_mutex_t lock;                /* of the next three */
+    struct config *config;
+    bool reload_fine;
+    char reload_text[1024];
+
+    uv_thread_t thread;
+    int wake; /* eventfd: something is there for the thread, or it is to end */
+    atomic_bool ended;
+    struct task_queue to_admin;
+
+    /* The thread's own. */
+    struct MHD_Daemon *daemon;
+    int listeners[ADMIN_LISTENERS];
+    bool local[ADMIN_LISTENERS]; /* a Unix-domain socket */
+    size_t listener_count;
+    int64_t started_ms;
+    struct peer *peers;      /* connections, to end those that take too long */
+    struct request *waiting; /* for a reload, or the loop */
+    struct sessions *sessions;
+    struct events *events;
+    struct jobs *jobs;
+};
+
+/* A connection. */
+struct peer {
+    struct peer *next, **link;
+    int fd;
+    bool local;       /* by a Unix-domain socket: its permissions have said who may */
+    bool loopback;    /* from this machine */
+    char address[46]; /* numeric; "" by a Unix-domain socket */
+    bool nul;         /* its request names a path with a NUL byte */
+    int64_t began_ms; /* the request that is being read, monotonic; 0: none */
+};
+
+struct answer {
+    int status;
+    const char *type;        /* Content-Type */
+    const char *cookie;      /* Set-Cookie; NULL */
+    const char *disposition; /* Content-Disposition; NULL */
+    const void *constant;    /* static bytes; NULL: those below */
+    size_t constant_size;
+    struct spill *bytes; /* owned */
+    struct json *json;   /* while it is being written */
+    bool events;         /* a stream of events instead */
+};
+
+struct request {
+    struct admin *admin;
+    struct config *config; /* a reference, from its beginning on */
+    struct MHD_Connection *connection;
+    struct peer *peer;
+    const struct route *route;
+    const char *path;
+    bool post, head, refused;
+    char *body;
+    size_t body_size;
+    enum admin_role role;
+    char who[ADMIN_NAME_SIZE]; /* for the audit */
+    struct answer answer;
+
+    /* One that waits for the loop: in admin->waiting. */
+    struct request *next, **link;
+    bool suspended;
+    uint64_t reload_number; /* that must be passed; 0: it waits for nothing of the kind */
+    struct spill *test;     /* a message on its way to the loop */
+    char *test_answer;
+};
+
+/* A route: who may, and what answers. */
+struct route {
+    const char *path;
+    bool post;
+    enum admin_role role; /* ADMIN_NOBODY: anybody who can connect */
+    void (*handle)(struct request *request);
+};
+
+/* NULL: no such path. *known: the path is there, by the other method. */
+const struct route *route_find(const char *path, bool post, bool *known);
+
+/* http.c */
+int http_start(struct admin *admin, struct error *err);
+void http_run(struct admin *admin); /* until admin->ended */
+/* Answers later, when request_resume() is called; the handler is then called again. */
+void request_suspend(struct request *request);
+void request_resume(struct request *request);
+
+/* answer.c. A text, or JSON {"error": ...}. */
+void answer_error(struct request *request, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void answer_text(struct request *request, int status, const char *type, const char *text,
+                 size_t size);
+/* Begins an answer in JSON; NULL: no memory, and an error is the answer. */
+struct json *answer_json(struct request *request);
+void answer_json_end(struct request *request);
+void answer_release(struct answer *answer);
+void json_pair(struct json *json, const char *key, const char *text); /* NULL: null */
+void json_pair_number(struct json *json, const char *key, int64_t number);
+void json_pair_boolean(struct json *json, const char *key, bool flag);
+
+/* A parameter of the query; NULL: not there, or empty. */
+const char *request_query(struct request *request, const char *name);
+/* A number within the two; false and an answer where it is none. */
+bool request_number(struct request *request, const char *name, int64_t min, int64_t max,
+                    int64_t *number);
+
+/* body.c. The body, which is JSON, as a Lua table on top of a state that the caller closes; NULL: it is not an
+ * object, and an error is the answer. */
+struct lua_State;
+struct lua_State *request_body(struct request *request);
+/* A field of it; NULL: not there, or no text. The state's. */
+const char *body_text(struct lua_State *L, const char *name);
+
+/* login.c */
+struct sessions *sessions_new(void);
+void sessions_free(struct sessions *sessions);
+/* Who it is: sets role and who. False: it is answered. */
+bool login_check(struct request *request);
+void login_post(struct request *request);
+void login_leave(struct request *request);
+void login_whoami(struct request *request);
+
+/* A line for the log: who changed what. */
+void request_audit(const struct request *request, const char *action, const char *what,
+                   int64_t count);
+
+/* Opens the spool or the history for one request; NULL: there is none, and an error is the answer. */
+struct queue *request_queue(struct request *request);
+struct history_store *request_history(struct request *request, const struct history_ops **ops);
+
+/* events.c */
+struct events *events_new(struct admin *admin);
+void events_free(struct events *events);
+void events_tick(struct events *events); /* looks for what is new, and tells whoever watches */
+void events_get(struct request *request);
+struct MHD_Response *events_response(struct request *request);
+size_t events_watchers(const struct events *events);
+
+/* jobs.c */
+struct jobs *jobs_new(struct admin *admin);
+void jobs_free(struct jobs *jobs);
+bool jobs_tick(struct jobs *jobs); /* does a little of what is to be done; true: there is more */
+void jobs_list(struct request *request);
+void jobs_cancel(struct request *request);
+void jobs_failures(struct request *request);
+void jobs_retry(struct request *request);
+void jobs_drop(struct request *request);
+
+/* health.c */
+void health_live(struct request *request);
+void health_ready(struct request *request);
+void health_metrics(struct request *request);
+bool health_is_ready(struct admin *admin, struct json *json);
+
+/* api_*.c */
+void api_status(struct request *request);
+void api_reload(struct request *request);
+void api_setup(struct request *request);
+void api_test(struct request *request);
+void api_history(struct request *request);
+void api_story(struct request *request);
+void api_message(struct request *request);
+void api_payload(struct request *request);
+void api_queue(struct request *request);
+void api_delivery(struct request *request);
+void api_delivery_payload(struct request *request);
+void api_destinations(struct request *request);
+void api_rules(struct request *request);
+void api_playground(struct request *request);
+
+/* console.c */
+void console_get(struct request *request);
+bool console_has(const char *path);
+
+#endif

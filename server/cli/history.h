@@ -1,0 +1,30 @@
+/* history.h - what the files of `mxhook history` share. */
+#ifndef MXHOOK_CLI_HISTORY_H
+#define MXHOOK_CLI_HISTORY_H
+
+#include "../history/ops.h"
+
+struct history_reader {
+    struct config *config;
+    const struct history_ops *ops;
+    struct history_store *store;
+};
+
+/* Text for people, to stdout. */
+void history_print_line(const struct history_message *message);
+int history_print_story(struct history_reader *reader, const struct history_message *message);
+
+struct replay_options {
+    const char *to;     /* a URL to send it to instead; NULL: where it went */
+    int rate;           /* deliveries a second */
+    bool new_id;        /* as deliveries of their own, which receivers have not seen */
+    bool through_rules; /* of today, from the message itself */
+    bool dry_run;       /* only says what it would do */
+    bool json;
+};
+
+/* Sends again what the filter finds, the oldest first. An exit code. */
+int history_replay(struct history_reader *reader, const struct history_filter *filter,
+                   const struct replay_options *options);
+
+#endif

@@ -1,0 +1,419 @@
+/*
+ * mxhook history replay: sends again what was kept, at a pace that the receiver can take.
+ *
+ * By this process, as `mxhook send` does: the spool has no part in it, so nothing of it stays behind where it is
+ * broken off. The same webhook-id as before, unless a new one is asked for.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "../base/redact.h"
+#include "../deliver/attempt.h"
+#include "../deliver/srs.h"
+#include "../trial.h"
+#include "cli.h"
+#include "history.h"
+#include "pretty.h"
+
+#define PAGE          200
+#define MAX_IN_FLIGHT 100
+
+/* What is to be sent: found first, so that the oldest can go first. */
+struct item {
+    char id[ID_SIZE]; /* the delivery's */
+    char *target, *recipient, *sender;
+    int64_t body;
+};
+
+struct replay {
+    struct history_reader *reader;
+    const struct replay_options *options;
+    struct item *items;
+    size_t count, capacity, without_body;
+    size_t next; /* items left: the last one goes first */
+    int64_t cursor;
+    unsigned page;
+    uv_loop_t loop;
+    uv_timer_t pace;
+    struct senders *senders;
+    size_t in_flight, delivered, failed;
+};
+
+/* ---- What is to be sent ---- */
+
+static char *copy(const char *text)
+{
+    return strdup(text ? text : "");
+}
+
+static int add_item(struct replay *r, const struct history_message *m,
+                    const struct history_delivery *d)
+{
+    if (r->count == r->capacity) {
+        size_t capacity = r->capacity ? 2 * r->capacity : 256;
+        struct item *items = realloc(r->items, capacity * sizeof *items);
+        if (!items)
+            return -ENOMEM;
+        r->items = items;
+        r->capacity = capacity;
+    }
+    struct item *item = &r->items[r->count];
+    id_child(item->id, m->id, d->number);
+    item->target = copy(d->target);
+    item->recipient = copy(d->recipient);
+    item->sender = copy(m->sender);
+    item->body = d->body;
+    r->count++;
+    return item->target && item->recipient && item->sender ? 0 : -ENOMEM;
+}
+
+static bool wanted(const struct history_filter *f, const struct history_delivery *d)
+{
+    if (f->state && strcmp(f->state, "failed") == 0 && d->state != HISTORY_FAILED)
+        return false;
+    if (f->state && strcmp(f->state, "waiting") == 0 && d->state != HISTORY_WAITING)
+        return false;
+    if (f->status && f->status != d->status)
+        return false;
+    if (f->destination && strncmp(f->destination, d->destination, strlen(f->destination)) != 0)
+        return false;
+    return !f->recipient || f->recipient[0] == '@' || strcasecmp(f->recipient, d->recipient) == 0;
+}
+
+struct collecting {
+    struct replay *replay;
+    const struct history_filter *filter;
+};
+
+static int collect(void *context, const struct history_message *m)
+{
+    struct collecting *collecting = context;
+    struct replay *r = collecting->replay;
+    int code = 0;
+    r->cursor = m->row;
+    r->page++;
+    for (size_t i = 0; i < m->delivery_count && code == 0; i++) {
+        const struct history_delivery *d = &m->deliveries[i];
+        if (!wanted(collecting->filter, d))
+            continue;
+        if (d->body && d->target && *d->target && strchr(d->target, '/'))
+            code = add_item(r, m, d);
+        else
+            r->without_body++;
+    }
+    return code;
+}
+
+/* All pages of a list; each() notes the cursor and counts. */
+static int walk(struct replay *r, const struct history_filter *filter,
+                int (*each)(void *context, const struct history_message *message), void *context)
+{
+    struct history_filter page = *filter;
+    unsigned left = filter->limit > 0 ? filter->limit : UINT32_MAX;
+    int code;
+    do {
+        r->page = 0;
+        page.limit = left < PAGE ? left : PAGE;
+        code = r->reader->ops->list(r->reader->store, &page, each, context);
+        page.before = r->cursor;
+        left -= r->page;
+    } while (code == 0 && r->page == page.limit && left > 0);
+    return code;
+}
+
+/* ---- Sending ---- */
+
+static void report(const struct item *item, const struct delivery *d,
+                   const struct attempt_result *result)
+{
+    char url[REDACT_SIZE];
+    redact_url(d->destination.url, url);
+    printf("%s %s ", item->id, url);
+    if (result->status)
+        printf("%d in %" PRId64 " ms", result->status, result->elapsed_ms);
+    else
+        printf("no answer after %" PRId64 " ms: ", result->elapsed_ms);
+    if (!result->status)
+        pretty_text(result->error);
+    putchar('\n');
+}
+
+struct sending {
+    struct replay *replay;
+    const struct item *item;
+};
+
+static void finish_if_done(struct replay *r)
+{
+    if (r->next > 0 || r->in_flight > 0)
+        return;
+    uv_timer_stop(&r->pace);
+    uv_stop(&r->loop);
+}
+
+static void sent(void *context, struct delivery *d, const struct attempt_result *result)
+{
+    struct sending *sending = context;
+    struct replay *r = sending->replay;
+    bool fine = result->status >= 200 && result->status < 300;
+    r->in_flight--;
+    r->delivered += fine;
+    r->failed += !fine;
+    report(sending->item, d, result);
+    delivery_free(d);
+    free(sending);
+    finish_if_done(r);
+}
+
+static int make_delivery(struct replay *r, const struct item *item, struct delivery **out)
+{
+    char id[ID_SIZE];
+    struct destination to;
+    struct spill *bytes = NULL;
+    snprintf(id, sizeof id, "%s", item->id);
+    if (r->options->new_id)
+        id_new(id);
+    struct delivery *d = delivery_new(id);
+    int code = d ? history_target_read(d->arena, item->target, &to) : -ENOMEM;
+    if (code == 0 && r->options->to)
+        to = (struct destination){.url = r->options->to};
+    if (code == 0)
+        code = delivery_set_destination(d, &to);
+    if (code == 0)
+        code = r->reader->ops->body(r->reader->store, item->body, &bytes);
+    if (code == 0) {
+        d->payload = payload_new(bytes, NULL);
+        d->sender = arena_strdup(d->arena, item->sender);
+        d->recipient = arena_strdup(d->arena, item->recipient);
+        if (!d->payload)
+            spill_free(bytes);
+        code = d->payload && d->sender && d->recipient ? 0 : -ENOMEM;
+    }
+    if (code != 0)
+        delivery_free(d);
+    else
+        *out = d;
+    return code;
+}
+
+static void begin(struct replay *r, const struct item *item)
+{
+    struct delivery *d = NULL;
+    struct sending *sending = malloc(sizeof *sending);
+    int code = sending ? make_delivery(r, item, &d) : -ENOMEM;
+    if (code == 0) {
+        *sending = (struct sending){r, item};
+        r->in_flight++;
+        if (attempt_start(r->senders, r->reader->config, d, sent, sending))
+            return;
+        r->in_flight--;
+        delivery_free(d);
+        code = -ENOMEM;
+    }
+    free(sending);
+    r->failed++;
+    printf("%s not sent: %s\n", item->id, strerror(-code));
+}
+
+/* So many a tick that the rate is kept however often the timer comes. */
+static void send_next(uv_timer_t *timer)
+{
+    struct replay *r = timer->data;
+    int rate = r->options->rate, ticks = rate > 100 ? rate / 100 : 1;
+    for (int i = 0; i < ticks && r->next > 0 && r->in_flight < MAX_IN_FLIGHT; i++)
+        begin(r, &r->items[--r->next]);
+    finish_if_done(r);
+}
+
+static int send_all(struct replay *r)
+{
+    int code = uv_loop_init(&r->loop);
+    if (code != 0)
+        return code;
+    code = senders_new(&r->loop, &r->senders);
+    if (code == 0) {
+        uint64_t period_ms = r->options->rate > 100 ? 10 : 1000 / (uint64_t)r->options->rate;
+        senders_keep(r->senders, MAX_IN_FLIGHT);
+        uv_timer_init(&r->loop, &r->pace);
+        r->pace.data = r;
+        r->next = r->count;
+        uv_timer_start(&r->pace, send_next, 0, period_ms);
+        uv_run(&r->loop, UV_RUN_DEFAULT);
+        uv_close((uv_handle_t *)&r->pace, NULL);
+        senders_free(r->senders);
+    }
+    uv_run(&r->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&r->loop);
+    return code;
+}
+
+static int replay_payloads(struct replay *r, const struct history_filter *filter)
+{
+    struct collecting collecting = {r, filter};
+    int code = walk(r, filter, collect, &collecting);
+    if (code == 0 && r->options->dry_run)
+        for (size_t i = r->count; i > 0; i--)
+            printf("%s would be sent\n", r->items[i - 1].id);
+    else if (code == 0 && r->count > 0)
+        code = send_all(r);
+    if (r->without_body > 0)
+        fprintf(stderr,
+                "mxhook history: %zu deliveries were left out: their bytes were not kept, or it "
+                "was e-mail\n",
+                r->without_body);
+    if (code == 0)
+        fprintf(stderr, "mxhook history: %zu found, %zu delivered, %zu not\n", r->count,
+                r->delivered, r->failed);
+    return code;
+}
+
+/* ---- Through the rules ---- */
+
+struct ruling {
+    struct replay *replay;
+    struct ruleset *rules;
+    size_t same, different;
+};
+
+static bool went_to(const struct history_message *m, const char *recipient, const char *url)
+{
+    char shown[REDACT_SIZE];
+    redact_url(url, shown);
+    for (size_t i = 0; i < m->delivery_count; i++)
+        if (strcasecmp(m->deliveries[i].recipient ? m->deliveries[i].recipient : "", recipient) ==
+                0 &&
+            (strcmp(m->deliveries[i].destination, shown) == 0 ||
+             strcmp(m->deliveries[i].destination, url) == 0))
+            return true;
+    return false;
+}
+
+static size_t deliveries_of(const struct history_message *m, const char *recipient)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < m->delivery_count; i++)
+        count += strcasecmp(m->deliveries[i].recipient ? m->deliveries[i].recipient : "",
+                            recipient) == 0;
+    return count;
+}
+
+static void print_before(const struct history_message *m, const char *recipient)
+{
+    for (size_t i = 0; i < m->delivery_count; i++)
+        if (strcasecmp(m->deliveries[i].recipient ? m->deliveries[i].recipient : "", recipient) ==
+            0) {
+            fputs("  - ", stdout);
+            pretty_text(m->deliveries[i].destination);
+            putchar('\n');
+        }
+}
+
+/* Where it would go now, if that is elsewhere. */
+static void compare(struct ruling *ruling, const struct history_message *m, const char *recipient,
+                    const struct verdict *v)
+{
+    size_t same = 0;
+    for (size_t i = 0; i < v->destination_count; i++)
+        same += went_to(m, recipient, v->destinations[i].url);
+    if (same == v->destination_count && same == deliveries_of(m, recipient)) {
+        ruling->same++;
+        return;
+    }
+    ruling->different++;
+    printf("%s ", m->id);
+    pretty_text(recipient);
+    printf(" %s by %s\n", verdict_name(v->kind), *v->rule ? v->rule : "no rule");
+    print_before(m, recipient);
+    for (size_t i = 0; i < v->destination_count; i++) {
+        fputs("  + ", stdout);
+        pretty_url(v->destinations[i].url);
+        putchar('\n');
+    }
+}
+
+static int rule_one(void *context, const struct history_message *m)
+{
+    struct ruling *ruling = context;
+    struct replay *r = ruling->replay;
+    struct spill *data = NULL;
+    struct error err = {""};
+    r->cursor = m->row;
+    r->page++;
+    if (m->body == 0) {
+        r->without_body++;
+        return 0;
+    }
+    int code = r->reader->ops->body(r->reader->store, m->body, &data);
+    for (size_t i = 0; i < m->recipient_count && code == 0; i++) {
+        struct trial_envelope envelope = {.sender = m->sender ? m->sender : "",
+                                          .recipient = m->recipients[i].address,
+                                          .client_ip = m->client_ip,
+                                          .client_name = m->client_name,
+                                          .helo = m->helo,
+                                          .user = m->user,
+                                          .tls = m->tls};
+        struct trial *trial;
+        code = trial_run(r->reader->config, ruling->rules, data, &envelope, &trial, &err);
+        if (code == 0) {
+            compare(ruling, m, m->recipients[i].address, trial->verdict);
+            trial_free(trial);
+        }
+    }
+    spill_free(data);
+    return code;
+}
+
+static int try_rules(struct replay *r, const struct history_filter *filter, struct error *err)
+{
+    struct ruling ruling = {.replay = r};
+    int code = ruleset_load(&r->reader->config->rules, 1, &ruling.rules, err);
+    if (code != 0)
+        return code;
+    code = walk(r, filter, rule_one, &ruling);
+    ruleset_unref(ruling.rules);
+    fprintf(
+        stderr,
+        "mxhook history: %zu would go elsewhere, %zu where they went; %zu messages were not kept\n",
+        ruling.different, ruling.same, r->without_body);
+    return code;
+}
+
+/* ---- The command ---- */
+
+static void replay_free(struct replay *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        free(r->items[i].target);
+        free(r->items[i].recipient);
+        free(r->items[i].sender);
+    }
+    free(r->items);
+}
+
+int history_replay(struct history_reader *reader, const struct history_filter *filter,
+                   const struct replay_options *options)
+{
+    struct replay r = {.reader = reader, .options = options};
+    struct error err = {""};
+    int code;
+    signal(SIGPIPE, SIG_IGN);
+    if (options->to && !strstr(options->to, "://"))
+        code = error_set(&err, -EINVAL, "--to: expected a URL");
+    else if (options->through_rules && !options->dry_run)
+        code = error_set(&err, -EINVAL,
+                         "--through-rules says only what would go elsewhere: add --dry-run");
+    else if (options->through_rules)
+        code = try_rules(&r, filter, &err);
+    else
+        code = replay_payloads(&r, filter);
+    bool failed = r.failed > 0;
+    replay_free(&r);
+    if (code != 0 && !*err.text)
+        error_set(&err, code, "the history: %s", reader->ops->error(reader->store));
+    return code != 0 ? cli_fail("history", &err) : failed ? CLI_FAILED : CLI_OK;
+}

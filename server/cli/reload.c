@@ -1,0 +1,82 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "client.h"
+#include "pretty.h"
+
+static const char help[] =
+    "Usage: mxhook reload [--pid PID] [--config FILE]\n"
+    "Has the running server load configuration, rules and certificates again. Where the "
+    "configuration has an\n"
+    "admin room (admin.listen), it waits and prints what came of it: what is wrong, with file and "
+    "line, and\n"
+    "exit code 1, while the server runs on with what it had.\n\n"
+    "      --pid PID      where there is no admin room: sends SIGHUP; the outcome is in the log\n"
+    "  -c, --config FILE  the configuration (default " CLI_CONFIG_PATH ")\n"
+    "  -h, --help         this text\n";
+
+static int by_signal(int pid, const struct error *err)
+{
+    if (pid == 0) {
+        fprintf(stderr, "mxhook reload: %s; give --pid to send SIGHUP\n", err->text);
+        return CLI_FAILED;
+    }
+    if (kill(pid, SIGHUP) != 0) {
+        fprintf(stderr, "mxhook reload: %d: %s\n", pid, strerror(errno));
+        return CLI_FAILED;
+    }
+    printf("SIGHUP sent to %d; what came of it is in the log\n", pid);
+    return CLI_OK;
+}
+
+static int tell(int status, const char *text)
+{
+    char *what = client_field(text, status == 200 ? "reloaded" : "error");
+    if (status == 200) {
+        printf("reloaded: ");
+        pretty_text(what ? what : "");
+        putchar('\n');
+    } else {
+        struct error err;
+        error_set(&err, -EINVAL, "%s", what ? what : text);
+        cli_fail("reload", &err);
+    }
+    free(what);
+    return status == 200 ? CLI_OK : CLI_FAILED;
+}
+
+/* The socket that the server listens on stands in its configuration; so where the new one cannot be read, a signal
+ * is all that is left. */
+static int ask(const char *path, int pid)
+{
+    struct config *config;
+    struct error err = {""};
+    char *text = NULL;
+    if (config_load(path, &config, &err) != 0)
+        return pid ? by_signal(pid, &err) : cli_fail("reload", &err);
+    int status = client_ask(config, "/api/v1/reload", "{}", &text, &err);
+    config_unref(config);
+    if (status == -ENOTSUP)
+        return by_signal(pid, &err);
+    if (status < 0)
+        return cli_fail("reload", &err);
+    int code = tell(status, text);
+    free(text);
+    return code;
+}
+
+int cli_reload(int argc, char **argv)
+{
+    const char *path = CLI_CONFIG_PATH;
+    int pid = 0;
+    const struct cli_option options[] = {
+        CLI_CONFIG_OPTION(&path), {.name = "pid", .number = &pid, .min = 1, .max = 4194304}, {0}};
+    int code = cli_options(argc, argv, help, options, NULL);
+    if (code < 0)
+        code = cli_operand(argc, argv, NULL, NULL);
+    return code >= 0 ? code : ask(path, pid);
+}

@@ -1,0 +1,152 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "client.h"
+#include "pretty.h"
+
+static const char help[] = "Usage: mxhook status [--watch] [--json] [--config FILE]\n"
+                           "Shows how the running server is: whether it takes mail in, what waits "
+                           "and since when, which destinations are held,\n"
+                           "what the last reload came to. Needs admin.listen.\n\n"
+                           "      --watch        again every 2 seconds\n"
+                           "      --json         as the API gives it (mxhook-admin(7))\n"
+                           "  -c, --config FILE  the configuration (default " CLI_CONFIG_PATH ")\n"
+                           "  -h, --help         this text\n\n"
+                           "Exit code: 0 where mail is taken in, else 1.\n";
+
+#define WATCH_S  2
+#define HELD_MAX 20
+
+struct arguments {
+    const char *config;
+    bool watch, json;
+};
+
+static void print_field(const char *json, const char *label, const char *name)
+{
+    char *value = client_field(json, name);
+    printf("%s", label);
+    pretty_text(value ? value : "-");
+    free(value);
+}
+
+static void print_held(const char *json)
+{
+    for (int i = 0; i < HELD_MAX; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "held[%d].origin", i);
+        char *origin = client_field(json, name);
+        if (!origin)
+            return;
+        fputs("held         ", stdout);
+        pretty_text(origin);
+        free(origin);
+        snprintf(name, sizeof name, "held[%d].until", i);
+        print_field(json, " until ", name);
+        snprintf(name, sizeof name, "held[%d].failures", i);
+        print_field(json, " after failures: ", name);
+        snprintf(name, sizeof name, "held[%d].waiting", i);
+        print_field(json, " waiting: ", name);
+        putchar('\n');
+    }
+}
+
+static void print_ready(const char *json, bool ready)
+{
+    static const char *const checks[] = {"loop", "listening", "rules", "spool"};
+    printf("mail         %s\n", ready ? "is taken in" : "is NOT taken in");
+    for (size_t i = 0; !ready && i < sizeof checks / sizeof *checks; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "checks.%s.why", checks[i]);
+        char *why = client_field(json, name);
+        if (why) {
+            printf("  %-10s ", checks[i]);
+            pretty_text(why);
+            putchar('\n');
+        }
+        free(why);
+    }
+}
+
+static bool print_status(const char *json)
+{
+    char *ready = client_field(json, "ready"), *fine = client_field(json, "reload.ok");
+    bool is_ready = ready && strcmp(ready, "true") == 0;
+    print_field(json, "mxhook       ", "version");
+    print_field(json, " on ", "hostname");
+    print_field(json, ", since ", "started");
+    putchar('\n');
+    print_ready(json, is_ready);
+    print_field(json, "accepted     ", "accepted");
+    print_field(json, "  deferred ", "deferred");
+    print_field(json, "  rejected ", "rejected");
+    print_field(json, "  connections ", "connections");
+    print_field(json, "\nwaiting      ", "waiting");
+    print_field(json, "  failed ", "failed");
+    print_field(json, "  in flight ", "in_flight");
+    print_field(json, "  oldest since ", "oldest_waiting");
+    print_field(json, "\nrules        ", "rules");
+    print_field(json, "  errors ", "rule_errors");
+    print_field(json, "  workers busy ", "workers_busy");
+    print_field(json, " of ", "workers");
+    printf("\nreload       %s", fine && strcmp(fine, "true") == 0 ? "fine" : "FAILED");
+    print_field(json, ", what runs is of ", "reload.time");
+    putchar('\n');
+    if (fine && strcmp(fine, "true") != 0)
+        print_field(json, "  ", "reload.text"), putchar('\n');
+    print_held(json);
+    free(ready);
+    free(fine);
+    return is_ready;
+}
+
+static int ask(const struct config *config, const struct arguments *arguments)
+{
+    struct error err = {""};
+    char *text = NULL;
+    int status = client_ask(config, "/api/v1/status", NULL, &text, &err);
+    if (status < 0)
+        return cli_fail("status", &err);
+    int code = CLI_FAILED;
+    if (status != 200)
+        fprintf(stderr, "mxhook status: %s\n", text);
+    else if (arguments->json)
+        code = puts(text) >= 0 ? CLI_OK : CLI_FAILED;
+    else
+        code = print_status(text) ? CLI_OK : CLI_FAILED;
+    free(text);
+    return code;
+}
+
+static int run(const struct arguments *arguments)
+{
+    struct config *config;
+    struct error err = {""};
+    if (config_load(arguments->config, &config, &err) != 0)
+        return cli_fail("status", &err);
+    int code = CLI_OK;
+    do {
+        if (arguments->watch && isatty(STDOUT_FILENO))
+            fputs("\033[H\033[2J", stdout);
+        code = ask(config, arguments);
+        fflush(stdout);
+    } while (arguments->watch && sleep(WATCH_S) == 0);
+    config_unref(config);
+    return code;
+}
+
+int cli_status(int argc, char **argv)
+{
+    struct arguments arguments = {.config = CLI_CONFIG_PATH};
+    const struct cli_option options[] = {CLI_CONFIG_OPTION(&arguments.config),
+                                         {.name = "watch", .flag = &arguments.watch},
+                                         {.name = "json", .flag = &arguments.json},
+                                         {0}};
+    int code = cli_options(argc, argv, help, options, NULL);
+    if (code < 0)
+        code = cli_operand(argc, argv, NULL, NULL);
+    return code >= 0 ? code : run(&arguments);
+}

@@ -1,0 +1,98 @@
+/*
+ * record.h - what is noted of a message and of an attempt: plain data, as it goes to the store and comes
+ * from it.
+ *
+ * Strings are in the record's arena while it is on its way to the store, and the store's while it is read: gone
+ * after the call. NULL and "" are the same.
+ */
+#ifndef MXHOOK_HISTORY_RECORD_H
+#define MXHOOK_HISTORY_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../base/arena.h"
+#include "../base/id.h"
+#include "../spool/spool.h"
+
+#define HISTORY_ASKED_MAX 4096 /* bytes of what the rules answered for one recipient */
+#define HISTORY_BODY_MAX  (32u * 1024 * 1024) /* a larger body is not kept */
+
+enum history_result { HISTORY_ACCEPTED, HISTORY_DEFERRED, HISTORY_REJECTED };
+
+/* What became of a delivery. */
+enum history_state { HISTORY_WAITING, HISTORY_DELIVERED, HISTORY_FAILED };
+
+struct history_recipient {
+    const char *address;
+    const char *verdict; /* "deliver", "reject", ... */
+    const char *rule;    /* the one that decided, "10-alias.lua:3" */
+    const char
+        *asked; /* a line for each rule that was asked: where it stands, a tab, what it answered */
+};
+
+struct history_delivery {
+    unsigned number; /* its id is the message's, "-" and this */
+    const char *recipient;
+    const char *destination; /* a URL as others may see it (redact.h), or an address */
+    const char *origin;
+    const char *
+        target; /* how it was sent, secrets included (history_target_read()); only where bodies are kept */
+    struct payload *payload; /* a reference, on the way to the store; NULL: not kept */
+    enum history_state state;
+    int status; /* of the last attempt; 0: none came */
+    unsigned attempts;
+    const char *error; /* of the last attempt */
+    int64_t ended_ms;  /* Unix time; 0: it has not ended */
+    int64_t body;      /* read: for history_ops.body; 0: not kept */
+};
+
+struct history_message {
+    struct arena *arena;
+    struct history_message *next; /* the queue's */
+    int64_t row;                  /* read: the cursor */
+    char id[ID_SIZE];
+    int64_t at_ms; /* Unix time of the end of its data */
+    int64_t ms;    /* from there to the reply */
+    enum history_result result;
+    const char *reply; /* "250 2.0.0 Ok: queued as ..." */
+    const char *sender, *subject, *message_id;
+    const char *client_ip, *client_name, *helo, *user;
+    bool tls, lmtp;
+    uint64_t size;
+    const char *spf, *dkim, *dmarc; /* "pass"; NULL: not checked */
+    struct history_recipient *recipients;
+    size_t recipient_count;
+    struct history_delivery *deliveries;
+    size_t delivery_count;
+    struct spill *data; /* a reference to the message as it came; NULL: not kept */
+    int64_t body;       /* read: as a delivery's */
+};
+
+struct history_attempt {
+    struct arena *arena;
+    struct history_attempt *next; /* the queue's */
+    char id[ID_SIZE];             /* the delivery's */
+    unsigned number;
+    int64_t at_ms, ms; /* when it began, how long it took */
+    int status;
+    const char *error;
+    const char *reply;        /* the first bytes of the answer, made printable */
+    enum history_state state; /* what has become of the delivery by it */
+    const char
+        *target; /* of one that has failed, where bodies of failed ones are kept, as its ... */
+    struct payload *payload; /* ... payload; else NULL */
+};
+
+void history_message_free(struct history_message *record); /* takes NULL */
+
+/* The attempt is counted in delivery->attempts, and its last_* are set. NULL: no memory. */
+struct history_attempt *history_attempt_new(const struct delivery *delivery,
+                                            enum history_state state);
+void history_attempt_free(struct history_attempt *attempt); /* takes NULL */
+
+/* How a delivery was sent, of its `target`; in the arena. 0, -ENOMEM, or -EINVAL where it is none. */
+int history_target_read(struct arena *arena, const char *target, struct destination *to);
+
+#endif

@@ -1,0 +1,277 @@
+/*
+ * The history in a SQLite file of its own: how it is opened, and its schema.
+ *
+ * Rows of messages are numbered as they come, so the newest have the greatest; all that belongs to a message is
+ * keyed by its row, so that what is old is removed as one range.
+ */
+#include "sqlite.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../base/log.h"
+
+#define SCHEMA_VERSION  1
+#define BUSY_TIMEOUT_MS 2000
+#define PAGE_SIZE       8192
+
+static const char schema[] =
+    "CREATE TABLE messages(row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at_ms INTEGER NOT "
+    "NULL,"
+    " ms INTEGER, result INTEGER NOT NULL, reply TEXT, sender TEXT NOT NULL COLLATE NOCASE,"
+    " subject TEXT, message_id TEXT, client_ip TEXT, client_name TEXT, helo TEXT, user TEXT, tls "
+    "INTEGER,"
+    " lmtp INTEGER, size INTEGER, spf TEXT, dkim TEXT, dmarc TEXT, body INTEGER);"
+    "CREATE INDEX messages_at ON messages(at_ms);"
+    "CREATE INDEX messages_sender ON messages(sender);"
+    "CREATE INDEX messages_refused ON messages(result) WHERE result > 0;"
+    "CREATE TABLE recipients(message INTEGER NOT NULL, number INTEGER NOT NULL,"
+    " address TEXT NOT NULL COLLATE NOCASE, verdict TEXT, rule TEXT, asked TEXT,"
+    " PRIMARY KEY(message, number)) WITHOUT ROWID;"
+    "CREATE INDEX recipients_address ON recipients(address, message);"
+    "CREATE TABLE destinations(row INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, origin TEXT NOT "
+    "NULL);"
+    "CREATE TABLE deliveries(message INTEGER NOT NULL, number INTEGER NOT NULL, recipient TEXT,"
+    " destination INTEGER NOT NULL, origin INTEGER NOT NULL, state INTEGER NOT NULL, status "
+    "INTEGER NOT NULL DEFAULT 0,"
+    " attempts INTEGER NOT NULL DEFAULT 0, error TEXT, ended_ms INTEGER, target TEXT, body INTEGER,"
+    " PRIMARY KEY(message, number)) WITHOUT ROWID;"
+    "CREATE INDEX deliveries_destination ON deliveries(destination, message);"
+    "CREATE INDEX deliveries_origin ON deliveries(origin, message);" /* origin_key() */
+    "CREATE INDEX deliveries_state ON deliveries(state, message) WHERE state <> 1;"
+    "CREATE INDEX deliveries_status ON deliveries(status, message) WHERE status NOT IN (0, 200);"
+    "CREATE TABLE attempts(message INTEGER NOT NULL, delivery INTEGER NOT NULL, number INTEGER NOT "
+    "NULL,"
+    " at_ms INTEGER, ms INTEGER, status INTEGER, error TEXT, reply TEXT,"
+    " PRIMARY KEY(message, delivery, number)) WITHOUT ROWID;"
+    "CREATE TABLE bodies(row INTEGER PRIMARY KEY, message INTEGER NOT NULL, bytes BLOB NOT NULL);"
+    "CREATE INDEX bodies_message ON bodies(message);"
+    "CREATE VIRTUAL TABLE subjects USING fts5(subject, content='messages', content_rowid='row',"
+    " tokenize='trigram');";
+
+int history_sqlite_failed(struct history_store *store, int rc)
+{
+    snprintf(store->error, sizeof store->error, "%s",
+             store->db ? sqlite3_errmsg(store->db) : sqlite3_errstr(rc));
+    switch (rc & 0xff) {
+    case SQLITE_FULL: return -ENOSPC;
+    case SQLITE_NOMEM: return -ENOMEM;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return -EBUSY;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return -EBADMSG;
+    default: return -EIO;
+    }
+}
+
+sqlite3_stmt *history_statement(struct history_store *store, enum history_statement which)
+{
+    static const char *const texts[HISTORY_STATEMENTS] = {
+        [INSERT_MESSAGE] =
+            "INSERT OR IGNORE INTO messages VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
+            " ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+        [INSERT_SUBJECT] = "INSERT INTO subjects(rowid, subject) VALUES(?1, ?2)",
+        [INSERT_RECIPIENT] = "INSERT INTO recipients VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        [INSERT_DESTINATION] = "INSERT OR IGNORE INTO destinations(name, origin) VALUES(?1, ?2)",
+        [FIND_DESTINATION] = "SELECT row FROM destinations WHERE name = ?1",
+        [INSERT_DELIVERY] =
+            "INSERT OR IGNORE INTO deliveries(message, number, recipient, destination, origin,"
+            " state, target, body) VALUES(?1, ?2, ?3, ?4, ?7, 0, ?5, ?6)",
+        [INSERT_BODY] = "INSERT INTO bodies(message, bytes) VALUES(?1, ?2)",
+        [FIND_MESSAGE] = "SELECT row FROM messages WHERE id = ?1",
+        [INSERT_ATTEMPT] = "INSERT OR REPLACE INTO attempts VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        [END_DELIVERY] = "UPDATE deliveries SET state = ?3, status = ?4, attempts = ?5, error = ?6,"
+                         " ended_ms = ?7 WHERE message = ?1 AND number = ?2",
+        [KEEP_PAYLOAD] =
+            "UPDATE deliveries SET target = ?3, body = ?4 WHERE message = ?1 AND number = ?2",
+        [OLDEST] = "SELECT row, at_ms FROM messages ORDER BY row LIMIT 1",
+        [OLDER] = "SELECT max(row) FROM (SELECT row FROM messages WHERE at_ms < ?1 OR ?1 = 0"
+                  " ORDER BY row LIMIT ?2)",
+        [READ_RECIPIENTS] =
+            "SELECT address, verdict, rule, asked FROM recipients WHERE message = ?1"
+            " ORDER BY number LIMIT 1000",
+        [READ_DELIVERIES] =
+            "SELECT d.number, d.recipient, t.name, t.origin, d.state, d.status, d.attempts,"
+            " d.error, d.ended_ms, d.target, d.body FROM deliveries d JOIN destinations t"
+            " ON t.row = d.destination WHERE d.message = ?1 ORDER BY d.number LIMIT 1000",
+        [READ_ATTEMPTS] =
+            "SELECT number, at_ms, ms, status, error, reply FROM attempts WHERE message = ?1"
+            " AND delivery = ?2 ORDER BY number LIMIT 1000",
+        [READ_BODY] = "SELECT bytes FROM bodies WHERE row = ?1",
+    };
+    sqlite3_stmt **statement = &store->statements[which];
+    if (*statement) {
+        sqlite3_reset(*statement);
+        sqlite3_clear_bindings(*statement);
+        return *statement;
+    }
+    int rc =
+        sqlite3_prepare_v3(store->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+    if (rc != SQLITE_OK)
+        history_sqlite_failed(store, rc);
+    return *statement;
+}
+
+int history_run(struct history_store *store, sqlite3_stmt *statement)
+{
+    int rc = sqlite3_step(statement);
+    int code = rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : history_sqlite_failed(store, rc);
+    sqlite3_reset(statement);
+    return code;
+}
+
+char *history_address_key(const char *address)
+{
+    const char *at = strrchr(address, '@');
+    size_t size = strlen(address);
+    char *key = malloc(size + 2);
+    if (!key)
+        return NULL;
+    size_t domain = at ? size - (size_t)(at + 1 - address) : 0;
+    for (size_t i = 0; i < domain; i++)
+        key[i] = (char)tolower((unsigned char)at[1 + i]);
+    key[domain] = ' ';
+    size_t local = at ? (size_t)(at - address) : size;
+    memcpy(key + domain + 1, address, local);
+    key[domain + 1 + local] = 0;
+    return key;
+}
+
+/* ---- Opening ---- */
+
+static int execute(struct history_store *store, const char *sql)
+{
+    int rc = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? 0 : history_sqlite_failed(store, rc);
+}
+
+static int read_version(struct history_store *store, int *version)
+{
+    sqlite3_stmt *s = NULL;
+    int rc = sqlite3_prepare_v2(store->db, "PRAGMA user_version", -1, &s, NULL);
+    if (rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW)
+        *version = sqlite3_column_int(s, 0);
+    sqlite3_finalize(s);
+    return rc == SQLITE_ROW ? 0 : history_sqlite_failed(store, rc);
+}
+
+static int prepare_schema(struct history_store *store, bool write)
+{
+    char text[64];
+    int version = 0;
+    int code = read_version(store, &version);
+    if (code != 0 || version == SCHEMA_VERSION)
+        return code;
+    if (!write || version != 0) {
+        snprintf(store->error, sizeof store->error, "made by another version of mxhook");
+        return -EPROTONOSUPPORT;
+    }
+    snprintf(text, sizeof text, "PRAGMA user_version = %d; COMMIT", SCHEMA_VERSION);
+    code = execute(store, "BEGIN IMMEDIATE");
+    if (code == 0)
+        code = execute(store, schema);
+    return code == 0 ? execute(store, text) : code;
+}
+
+/* NORMAL: a commit waits for no sync. After a power loss the last ones may be missing. */
+static int set_up(struct history_store *store, bool write)
+{
+    char text[256];
+    snprintf(text, sizeof text,
+             "PRAGMA page_size = %d; PRAGMA cache_size = -4096; PRAGMA temp_store = memory;"
+             "PRAGMA secure_delete = FAST; PRAGMA journal_size_limit = 16777216;"
+             "PRAGMA synchronous = NORMAL;%s",
+             PAGE_SIZE, write ? "PRAGMA journal_mode = WAL;" : "");
+    int code = execute(store, text);
+    return code == 0 ? prepare_schema(store, write) : code;
+}
+
+static int open_file(const char *path, bool write, struct history_store **out, struct error *err)
+{
+    struct history_store *store = calloc(1, sizeof *store);
+    if (!store)
+        return error_set(err, -ENOMEM, "%s: out of memory", path);
+    if (write) { /* SQLite would make it readable for all */
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (fd >= 0)
+            close(fd);
+    } else if (access(path, R_OK) != 0) {
+        free(store);
+        return error_set(err, -errno, "%s: %s", path, strerror(errno));
+    }
+    int rc = sqlite3_open_v2(
+        path, &store->db,
+        SQLITE_OPEN_NOMUTEX | (write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY), NULL);
+    int code = rc == SQLITE_OK ? 0 : history_sqlite_failed(store, rc);
+    if (code == 0) {
+        sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
+        code = set_up(store, write);
+    }
+    if (code == 0) {
+        *out = store;
+        return 0;
+    }
+    error_set(err, code, "%s: %s", path, store->error);
+    history_sqlite.close(store);
+    return code;
+}
+
+/* It is not worth refusing to start: what is there is kept, for whoever wants to look. */
+static void put_aside(const char *path, const char *reason)
+{
+    char aside[4200], from[4200], to[4400];
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    snprintf(aside, sizeof aside, "%s.damaged", path);
+    for (int i = 0; i < 3; i++) {
+        snprintf(from, sizeof from, "%s%s", path, suffixes[i]);
+        snprintf(to, sizeof to, "%s%s", aside, suffixes[i]);
+        if (rename(from, to) != 0)
+            unlink(to); /* an older one's must not be taken for this one's */
+    }
+    log_warn("history-damaged", NULL, LOG_TEXT("kept", aside), LOG_TEXT("error", reason),
+             LOG_TEXT("result", "a new one was begun"));
+}
+
+static int sqlite_open(const char *directory, bool write, struct history_store **out,
+                       struct error *err)
+{
+    char path[4100];
+    if ((size_t)snprintf(path, sizeof path, "%s/history.db", directory) >= sizeof path)
+        return error_set(err, -ENAMETOOLONG, "%s: the name is too long", directory);
+    int code = open_file(path, write, out, err);
+    if (!write || (code != -EBADMSG && code != -EPROTONOSUPPORT))
+        return code;
+    put_aside(path, err->text);
+    return open_file(path, write, out, err);
+}
+
+static void sqlite_close(struct history_store *store)
+{
+    if (!store)
+        return;
+    for (int i = 0; i < HISTORY_STATEMENTS; i++)
+        sqlite3_finalize(store->statements[i]);
+    sqlite3_close(store->db);
+    free(store);
+}
+
+static const char *sqlite_error(struct history_store *store)
+{
+    return store->error;
+}
+
+const struct history_ops history_sqlite = {.name = "sqlite",
+                                           .open = sqlite_open,
+                                           .close = sqlite_close,
+                                           .write = history_sqlite_write,
+                                           .tidy = history_sqlite_tidy,
+                                           .size = history_sqlite_size,
+                                           .error = sqlite_error,
+                                           .list = history_sqlite_list,
+                                           .attempts = history_sqlite_attempts,
+                                           .body = history_sqlite_body};

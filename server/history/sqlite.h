@@ -1,0 +1,62 @@
+/* sqlite.h - what the sqlite*.c files share, and nobody else sees. */
+#ifndef MXHOOK_HISTORY_SQLITE_H
+#define MXHOOK_HISTORY_SQLITE_H
+
+#include <sqlite3.h>
+
+#include "ops.h"
+
+enum history_statement {
+    INSERT_MESSAGE,
+    INSERT_SUBJECT,
+    INSERT_RECIPIENT,
+    INSERT_DESTINATION,
+    FIND_DESTINATION,
+    INSERT_DELIVERY,
+    INSERT_BODY,
+    FIND_MESSAGE,
+    INSERT_ATTEMPT,
+    END_DELIVERY,
+    KEEP_PAYLOAD,
+    OLDEST,
+    OLDER,
+    READ_RECIPIENTS,
+    READ_DELIVERIES,
+    READ_ATTEMPTS,
+    READ_BODY,
+    HISTORY_STATEMENTS,
+};
+
+struct history_store {
+    sqlite3 *db;
+    sqlite3_stmt *statements[HISTORY_STATEMENTS]; /* prepared when first needed */
+    char error[256];
+};
+
+/* Reset, without bindings; NULL: see the error. */
+sqlite3_stmt *history_statement(struct history_store *store, enum history_statement which);
+/* Notes the error; returns a negative errno. */
+int history_sqlite_failed(struct history_store *store, int rc);
+int history_run(struct history_store *store, sqlite3_stmt *statement);
+
+/* "sales@example.com" as "example.com sales": so that an index serves a domain as well. NULL: no memory. */
+char *history_address_key(const char *address);
+
+/* sqlite_write.c */
+int history_sqlite_write(struct history_store *store, const struct history_message *messages,
+                         const struct history_attempt *attempts);
+int history_sqlite_tidy(struct history_store *store, int64_t keep_ms, uint64_t max_size,
+                        bool *more);
+int history_sqlite_size(struct history_store *store, struct history_size *size);
+
+/* sqlite_list.c */
+int history_sqlite_list(struct history_store *store, const struct history_filter *filter,
+                        int (*each)(void *context, const struct history_message *message),
+                        void *context);
+int history_sqlite_attempts(struct history_store *store, const struct history_message *message,
+                            unsigned delivery,
+                            int (*each)(void *context, const struct history_attempt *attempt),
+                            void *context);
+int history_sqlite_body(struct history_store *store, int64_t body, struct spill **out);
+
+#endif

@@ -1,0 +1,418 @@
+/* What is noted becomes rows, and what is old goes. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/clock.h"
+#include "../spool/origin.h"
+#include "sqlite.h"
+
+#define TIDY_MESSAGES 2000 /* removed in one transaction */
+
+static void bind_text(sqlite3_stmt *s, int index, const char *text)
+{
+    if (text && *text)
+        sqlite3_bind_text(s, index, text, -1, SQLITE_STATIC);
+}
+
+static int bind_address(sqlite3_stmt *s, int index, const char *address)
+{
+    char *key = history_address_key(address ? address : "");
+    if (!key)
+        return -ENOMEM;
+    sqlite3_bind_text(s, index, key, -1, free);
+    return 0;
+}
+
+static int execute(struct history_store *store, const char *sql)
+{
+    int rc = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? 0 : history_sqlite_failed(store, rc);
+}
+
+/* ---- Bodies ---- */
+
+/* One of `size` bytes that read() gives; *row is its row. */
+static int insert_body(struct history_store *store, int64_t message, uint64_t size,
+                       ssize_t (*read)(const void *source, uint64_t offset, void *buffer,
+                                       size_t size),
+                       const void *source, int64_t *row)
+{
+    sqlite3_stmt *s = history_statement(store, INSERT_BODY);
+    char *bytes = s ? malloc((size_t)size + 1) : NULL;
+    if (!bytes)
+        return -ENOMEM;
+    uint64_t have = 0;
+    while (have < size) {
+        ssize_t n = read(source, have, bytes + have, (size_t)(size - have));
+        if (n <= 0) {
+            free(bytes);
+            snprintf(store->error, sizeof store->error, "a body cannot be read");
+            return n < 0 ? (int)n : -EIO;
+        }
+        have += (uint64_t)n;
+    }
+    sqlite3_bind_int64(s, 1, message);
+    sqlite3_bind_blob64(s, 2, bytes, size, free);
+    int code = history_run(store, s);
+    *row = code == 0 ? sqlite3_last_insert_rowid(store->db) : 0;
+    return code;
+}
+
+static ssize_t read_spill(const void *source, uint64_t offset, void *buffer, size_t size)
+{
+    return spill_read(source, offset, buffer, size);
+}
+
+static ssize_t read_payload(const void *source, uint64_t offset, void *buffer, size_t size)
+{
+    return payload_read(source, offset, buffer, size);
+}
+
+/* ---- A message ---- */
+
+static int insert_recipients(struct history_store *store, const struct history_message *m,
+                             int64_t row)
+{
+    int code = 0;
+    for (size_t i = 0; i < m->recipient_count && code == 0; i++) {
+        const struct history_recipient *r = &m->recipients[i];
+        sqlite3_stmt *s = history_statement(store, INSERT_RECIPIENT);
+        if (!s)
+            return -EIO;
+        sqlite3_bind_int64(s, 1, row);
+        sqlite3_bind_int64(s, 2, (int64_t)i + 1);
+        code = bind_address(s, 3, r->address);
+        bind_text(s, 4, r->verdict);
+        bind_text(s, 5, r->rule);
+        bind_text(s, 6, r->asked);
+        if (code == 0)
+            code = history_run(store, s);
+    }
+    return code;
+}
+
+static int destination_row(struct history_store *store, const struct history_delivery *d,
+                           int64_t *row)
+{
+    for (int i = 0; i < 2; i++) {
+        sqlite3_stmt *s = history_statement(store, FIND_DESTINATION);
+        if (!s)
+            return -EIO;
+        sqlite3_bind_text(s, 1, d->destination ? d->destination : "", -1, SQLITE_STATIC);
+        int rc = sqlite3_step(s);
+        *row = rc == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
+        sqlite3_reset(s);
+        if (rc == SQLITE_ROW)
+            return 0;
+        if (rc != SQLITE_DONE)
+            return history_sqlite_failed(store, rc);
+        if (!(s = history_statement(store, INSERT_DESTINATION)))
+            return -EIO;
+        sqlite3_bind_text(s, 1, d->destination ? d->destination : "", -1, SQLITE_STATIC);
+        sqlite3_bind_text(s, 2, d->origin ? d->origin : "", -1, SQLITE_STATIC);
+        int code = history_run(store, s);
+        if (code != 0)
+            return code;
+    }
+    return -EIO;
+}
+
+/* Deliveries of one recipient share a payload, and so a row. */
+static int payload_row(struct history_store *store, const struct history_message *m, size_t index,
+                       int64_t row, int64_t bodies[], int64_t *body)
+{
+    const struct payload *payload = m->deliveries[index].payload;
+    *body = 0;
+    if (!payload)
+        return 0;
+    for (size_t i = 0; i < index; i++)
+        if (m->deliveries[i].payload == payload) {
+            *body = bodies[i];
+            return 0;
+        }
+    return insert_body(store, row, payload_size(payload), read_payload, payload, body);
+}
+
+static int insert_deliveries(struct history_store *store, const struct history_message *m,
+                             int64_t row)
+{
+    int code = 0;
+    int64_t *bodies = calloc(m->delivery_count + 1, sizeof *bodies);
+    if (!bodies)
+        return -ENOMEM;
+    for (size_t i = 0; i < m->delivery_count && code == 0; i++) {
+        const struct history_delivery *d = &m->deliveries[i];
+        int64_t destination = 0;
+        code = destination_row(store, d, &destination);
+        if (code == 0)
+            code = payload_row(store, m, i, row, bodies, &bodies[i]);
+        sqlite3_stmt *s = code == 0 ? history_statement(store, INSERT_DELIVERY) : NULL;
+        if (!s)
+            break;
+        sqlite3_bind_int64(s, 1, row);
+        sqlite3_bind_int64(s, 2, d->number);
+        bind_text(s, 3, d->recipient);
+        sqlite3_bind_int64(s, 4, destination);
+        bind_text(s, 5, d->target);
+        if (bodies[i])
+            sqlite3_bind_int64(s, 6, bodies[i]);
+        sqlite3_bind_int64(s, 7, (int64_t)origin_key(d->origin ? d->origin : ""));
+        code = history_run(store, s);
+    }
+    free(bodies);
+    return code;
+}
+
+static int insert_row(struct history_store *store, const struct history_message *m)
+{
+    sqlite3_stmt *s = history_statement(store, INSERT_MESSAGE);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_text(s, 1, m->id, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 2, m->at_ms);
+    sqlite3_bind_int64(s, 3, m->ms);
+    sqlite3_bind_int(s, 4, m->result);
+    bind_text(s, 5, m->reply);
+    int code = bind_address(s, 6, m->sender);
+    bind_text(s, 7, m->subject);
+    bind_text(s, 8, m->message_id);
+    bind_text(s, 9, m->client_ip);
+    bind_text(s, 10, m->client_name);
+    bind_text(s, 11, m->helo);
+    bind_text(s, 12, m->user);
+    sqlite3_bind_int(s, 13, m->tls);
+    sqlite3_bind_int(s, 14, m->lmtp);
+    sqlite3_bind_int64(s, 15, (int64_t)m->size);
+    bind_text(s, 16, m->spf);
+    bind_text(s, 17, m->dkim);
+    bind_text(s, 18, m->dmarc);
+    return code == 0 ? history_run(store, s) : code;
+}
+
+static int insert_subject(struct history_store *store, const struct history_message *m, int64_t row)
+{
+    if (!m->subject || !*m->subject)
+        return 0;
+    sqlite3_stmt *s = history_statement(store, INSERT_SUBJECT);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, row);
+    bind_text(s, 2, m->subject);
+    return history_run(store, s);
+}
+
+static int insert_data(struct history_store *store, const struct history_message *m, int64_t row)
+{
+    int64_t body = 0;
+    if (!m->data)
+        return 0;
+    int code = insert_body(store, row, spill_size(m->data), read_spill, m->data, &body);
+    char text[96];
+    snprintf(text, sizeof text, "UPDATE messages SET body = %lld WHERE row = %lld", (long long)body,
+             (long long)row);
+    return code == 0 ? execute(store, text) : code;
+}
+
+static int insert_message(struct history_store *store, const struct history_message *m)
+{
+    int code = insert_row(store, m);
+    if (code != 0 || sqlite3_changes(store->db) == 0) /* it is there already */
+        return code;
+    int64_t row = sqlite3_last_insert_rowid(store->db);
+    code = insert_subject(store, m, row);
+    if (code == 0)
+        code = insert_recipients(store, m, row);
+    if (code == 0)
+        code = insert_deliveries(store, m, row);
+    return code == 0 ? insert_data(store, m, row) : code;
+}
+
+/* ---- An attempt ---- */
+
+/* The message of a delivery's id; 0: unknown (from before the history, a notice). */
+static int find_message(struct history_store *store, const char *id, int64_t *row, int64_t *number)
+{
+    const char *dash = strrchr(id, '-');
+    sqlite3_stmt *s = history_statement(store, FIND_MESSAGE);
+    *row = 0;
+    if (!s)
+        return -EIO;
+    if (!dash)
+        return 0;
+    *number = strtoll(dash + 1, NULL, 10);
+    sqlite3_bind_text(s, 1, id, (int)(dash - id), SQLITE_STATIC);
+    int rc = sqlite3_step(s);
+    if (rc == SQLITE_ROW)
+        *row = sqlite3_column_int64(s, 0);
+    sqlite3_reset(s);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : history_sqlite_failed(store, rc);
+}
+
+static int keep_payload(struct history_store *store, const struct history_attempt *a, int64_t row,
+                        int64_t number)
+{
+    int64_t body = 0;
+    if (!a->payload)
+        return 0;
+    int code = insert_body(store, row, payload_size(a->payload), read_payload, a->payload, &body);
+    sqlite3_stmt *s = code == 0 ? history_statement(store, KEEP_PAYLOAD) : NULL;
+    if (!s)
+        return code ? code : -EIO;
+    sqlite3_bind_int64(s, 1, row);
+    sqlite3_bind_int64(s, 2, number);
+    bind_text(s, 3, a->target);
+    sqlite3_bind_int64(s, 4, body);
+    return history_run(store, s);
+}
+
+static int end_delivery(struct history_store *store, const struct history_attempt *a, int64_t row,
+                        int64_t number)
+{
+    sqlite3_stmt *s = history_statement(store, END_DELIVERY);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, row);
+    sqlite3_bind_int64(s, 2, number);
+    sqlite3_bind_int(s, 3, a->state);
+    sqlite3_bind_int(s, 4, a->status);
+    sqlite3_bind_int64(s, 5, a->number);
+    bind_text(s, 6, a->error);
+    if (a->state != HISTORY_WAITING)
+        sqlite3_bind_int64(s, 7, a->at_ms + a->ms);
+    int code = history_run(store, s);
+    return code == 0 ? keep_payload(store, a, row, number) : code;
+}
+
+static int insert_attempt(struct history_store *store, const struct history_attempt *a)
+{
+    int64_t row, number = 0;
+    int code = find_message(store, a->id, &row, &number);
+    if (code != 0 || row == 0)
+        return code;
+    sqlite3_stmt *s = history_statement(store, INSERT_ATTEMPT);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, row);
+    sqlite3_bind_int64(s, 2, number);
+    sqlite3_bind_int64(s, 3, a->number);
+    sqlite3_bind_int64(s, 4, a->at_ms);
+    sqlite3_bind_int64(s, 5, a->ms);
+    sqlite3_bind_int(s, 6, a->status);
+    bind_text(s, 7, a->error);
+    bind_text(s, 8, a->reply);
+    code = history_run(store, s);
+    return code == 0 ? end_delivery(store, a, row, number) : code;
+}
+
+int history_sqlite_write(struct history_store *store, const struct history_message *messages,
+                         const struct history_attempt *attempts)
+{
+    int code = execute(store, "BEGIN IMMEDIATE");
+    if (code != 0)
+        return code;
+    for (const struct history_message *m = messages; m && code == 0; m = m->next)
+        code = insert_message(store, m);
+    for (const struct history_attempt *a = attempts; a && code == 0; a = a->next)
+        code = insert_attempt(store, a);
+    if (code == 0)
+        code = execute(store, "COMMIT");
+    if (code != 0)
+        sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    return code;
+}
+
+/* ---- What is old ---- */
+
+static int64_t pragma(struct history_store *store, const char *sql)
+{
+    sqlite3_stmt *s = NULL;
+    int64_t value = 0;
+    if (sqlite3_prepare_v2(store->db, sql, -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW)
+        value = sqlite3_column_int64(s, 0);
+    sqlite3_finalize(s);
+    return value;
+}
+
+static int64_t bytes_used(struct history_store *store)
+{
+    return (pragma(store, "PRAGMA page_count") - pragma(store, "PRAGMA freelist_count")) *
+           pragma(store, "PRAGMA page_size");
+}
+
+int history_sqlite_size(struct history_store *store, struct history_size *size)
+{
+    sqlite3_stmt *s = history_statement(store, OLDEST);
+    *size = (struct history_size){.bytes = bytes_used(store)};
+    if (!s)
+        return -EIO;
+    int64_t first = 0;
+    if (sqlite3_step(s) == SQLITE_ROW) {
+        first = sqlite3_column_int64(s, 0);
+        size->oldest_ms = sqlite3_column_int64(s, 1);
+        /* They are numbered without gaps, and removed from the beginning. */
+        size->messages = pragma(store, "SELECT max(row) FROM messages") - first + 1;
+    }
+    sqlite3_reset(s);
+    return 0;
+}
+
+static int remove_to(struct history_store *store, int64_t row)
+{
+    static const char *const texts[] = {
+        "INSERT INTO subjects(subjects, rowid, subject) SELECT 'delete', row, subject FROM messages"
+        " WHERE row <= %lld AND subject IS NOT NULL",
+        "DELETE FROM attempts WHERE message <= %lld",
+        "DELETE FROM deliveries WHERE message <= %lld",
+        "DELETE FROM recipients WHERE message <= %lld",
+        "DELETE FROM bodies WHERE message <= %lld",
+        "DELETE FROM messages WHERE row <= %lld",
+    };
+    char text[256];
+    int code = execute(store, "BEGIN IMMEDIATE");
+    for (size_t i = 0; i < sizeof texts / sizeof *texts && code == 0; i++) {
+        snprintf(text, sizeof text, texts[i], (long long)row);
+        code = execute(store, text);
+    }
+    if (code == 0)
+        code = execute(store, "COMMIT");
+    if (code != 0)
+        sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    return code;
+}
+
+/* The last row of the oldest that are older than this; 0 as the time: of any age. */
+static int last_older(struct history_store *store, int64_t before_ms, int64_t *row)
+{
+    sqlite3_stmt *s = history_statement(store, OLDER);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, before_ms);
+    sqlite3_bind_int(s, 2, TIDY_MESSAGES);
+    int rc = sqlite3_step(s);
+    *row = rc == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
+    sqlite3_reset(s);
+    return rc == SQLITE_ROW ? 0 : history_sqlite_failed(store, rc);
+}
+
+int history_sqlite_tidy(struct history_store *store, int64_t keep_ms, uint64_t max_size, bool *more)
+{
+    sqlite3_stmt *s = history_statement(store, OLDEST);
+    int64_t row = 0, keep_from = clock_unix_ms() - keep_ms;
+    *more = false;
+    if (!s)
+        return -EIO;
+    bool aged = sqlite3_step(s) == SQLITE_ROW && sqlite3_column_int64(s, 1) < keep_from;
+    sqlite3_reset(s);
+    bool full = (uint64_t)bytes_used(store) > max_size;
+    if (!aged && !full)
+        return 0;
+    int code = last_older(store, full ? 0 : keep_from, &row);
+    if (code == 0 && row > 0) {
+        code = remove_to(store, row);
+        *more = code == 0;
+    }
+    return code;
+}

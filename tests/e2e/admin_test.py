@@ -1,0 +1,452 @@
+"""admin_test.py - health, metrics, the API, who may do what, and what is refused."""
+
+import http.client
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+import unittest
+
+from harness import Receiver, Server, mail, wait_until, MXHOOK
+
+RULES = 'return function(msg) return "%s/in" end'
+HASH = subprocess.run(["openssl", "passwd", "-6", "sesame"], capture_output=True, text=True).stdout.strip()
+
+
+class Unix(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=30)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(30)
+        self.sock.connect(self.path)
+
+
+class AdminTest(unittest.TestCase):
+    def serve(self, admin="", answer=lambda post: 200, more="", listen='"127.0.0.1:0"'):
+        self.receiver = Receiver(answer)
+        self.addCleanup(self.receiver.close)
+        self.server = Server({"10.lua": RULES % self.receiver.url}, start=False)
+        self.addCleanup(self.server.close)
+        self.socket = self.server.folder + "/admin.sock"
+        with open(self.server.config, "a") as file:
+            file.write('admin = { listen = { "unix:%s", %s }, %s }\ndeliver = { attempts = 1 }\n'
+                       'history = { subjects = true, bodies = "all" }\n%s\n' % (self.socket, listen, admin, more))
+        self.server.start()
+        self.addCleanup(lambda: self.server.process.poll() is None and self.assertEqual(self.server.stop(), 0))
+        self.port = int(re.search(r"admin-listening address=127.0.0.1:(\d+)", self.server.log()).group(1))
+        return self.server
+
+    def ask(self, path, body=None, headers=None, unix=True, method=None):
+        connection = Unix(self.socket) if unix else http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        self.addCleanup(connection.close)
+        headers = dict(headers or {})
+        if body is not None:
+            headers.setdefault("Content-Type", "application/json")
+            body = body if isinstance(body, (str, bytes)) else json.dumps(body)
+        connection.request(method or ("GET" if body is None else "POST"), path, body, headers)
+        response = connection.getresponse()
+        text = response.read()
+        self.headers = response.headers
+        connection.close()
+        return response.status, text.decode()
+
+    def json(self, path, *arguments, **named):
+        status, text = self.ask(path, *arguments, **named)
+        self.assertEqual(status, 200, text)
+        return json.loads(text)
+
+    def raw(self, request, unix=False):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as s:
+            s.sendall(request.encode("latin-1"))
+            answer = b""
+            while True:
+                try:
+                    more = s.recv(65536)
+                except ConnectionResetError:
+                    break
+                if not more:
+                    break
+                answer += more
+        return answer.decode("latin-1")
+
+    # ---- Health and metrics
+
+    def test_is_alive_and_ready(self):
+        self.serve()
+        self.assertEqual(self.ask("/livez"), (200, "ok\n"))
+        self.assertEqual(self.ask("/healthz"), (200, "ok\n"))
+        ready = self.json("/readyz")
+        self.assertTrue(ready["ready"])
+        self.assertEqual(self.server.command("health").stdout, "ok\n")
+
+    def test_is_not_ready_without_room(self):
+        self.serve(more='spool = { directory = "spool", min_free = 2 ^ 49 }')
+        def full():
+            status, text = self.ask("/readyz")
+            return status == 503 and json.loads(text)
+        checks = wait_until(full, "readyz to be 503")["checks"]
+        self.assertFalse(checks["spool"]["ok"])
+        self.assertTrue(checks["loop"]["ok"])
+        result = self.server.command("health")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("spool: no room", result.stdout)
+
+    def test_a_dead_destination_leaves_it_ready(self):
+        self.serve(answer=lambda post: 500)
+        self.server.send(mail())
+        self.receiver.wait_for(1)
+        self.assertTrue(self.json("/readyz")["ready"])
+
+    def test_counts(self):
+        self.serve()
+        self.server.send(mail())
+        self.receiver.wait_for(1)
+        def counted():
+            text = self.ask("/metrics")[1]
+            return text if '\nmxhook_spool_deliveries{state="waiting"} 0' in text and "_total{kind" in text else None
+        text = wait_until(counted, "a delivery to be counted")
+        for line in ('mxhook_messages_total{result="accepted"} 1', 'mxhook_recipients_total{verdict="deliver"} 1',
+                     'mxhook_attempts_total{origin="%s",result="2xx"} 1' % self.receiver.url,
+                     "mxhook_rules 1", "mxhook_ready 1", "mxhook_config_last_reload_successful 1",
+                     'mxhook_spool_deliveries{state="waiting"} 0', "mxhook_message_size_bytes_count 1",
+                     "process_open_fds"):
+            self.assertIn("\n" + line, text)
+        self.assertIn("text/plain; version=0.0.4", self.headers["Content-Type"])
+
+    @unittest.skipUnless(os.path.exists("/usr/bin/promtool"), "SKIPPED: no promtool here (package prometheus)")
+    def test_promtool_finds_nothing(self):
+        self.serve()
+        self.server.send(mail())
+        self.receiver.wait_for(1)
+        text = self.ask("/metrics")[1]
+        result = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+        self.assertEqual((result.returncode, result.stdout + result.stderr), (0, ""))
+
+    # ---- Hostile requests
+
+    def test_ambiguous_requests_are_refused_and_closed(self):
+        self.serve()
+        head = "POST /api/v1/reload HTTP/1.1\r\nContent-Type: application/json\r\nAuthorization: Bearer x\r\n"
+        for name, request in {
+            "two lengths": head + "Host: localhost\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+            "different lengths": head + "Host: localhost\r\nContent-Length: 2\r\nContent-Length: 30\r\n\r\n{}",
+            "length and encoding": head + "Host: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+            "two hosts": "GET /livez HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
+            "no host": "GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n",
+            "bad length": head + "Host: localhost\r\nContent-Length: 2x\r\n\r\n{}",
+        }.items():
+            with self.subTest(name):
+                answer = self.raw(request + "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                self.assertRegex(answer, r"^HTTP/1.1 400 ", name)
+                self.assertNotIn("HTTP/1.1 200", answer)
+
+    def test_after_a_body_the_connection_closes(self):
+        self.serve()
+        answer = self.raw("POST /api/v1/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                          "Sec-Fetch-Site: same-origin\r\nContent-Length: 2\r\n\r\n{}"
+                          "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.assertEqual(answer.count("HTTP/1.1 "), 1, answer)
+        self.assertIn("401", answer)
+
+    def test_only_our_hosts(self):
+        self.serve('hosts = { "mx.example.com" }')
+        for host, status in {"localhost": 200, "LOCALHOST:%d" % self.port: 200, "127.0.0.1:%d" % self.port: 200,
+                             "[::1]:8026": 200, "mx.example.com": 200, "MX.example.com:80": 200,
+                             "attacker.example": 421, "localhost.attacker.example": 421, "127.0.0.1.nip.example": 421,
+                             "mx.example.com.": 421, "2130706433": 200, "evil@localhost": 421, "[": 421}.items():
+            with self.subTest(host):
+                self.assertEqual(self.ask("/livez", headers={"Host": host}, unix=False)[0], status)
+
+    def test_changes_only_from_our_page_or_a_program(self):
+        self.serve('tokens = { script = { role = "operate", token = "0123456789abcdef" } }')
+        token = {"Authorization": "Bearer 0123456789abcdef"}
+        page = {"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1:%d" % self.port}
+        for headers, status in [(token, 200), ({**token, **page}, 200), ({**token, "Origin": "http://evil.example"}, 403),
+                                ({**token, "Sec-Fetch-Site": "cross-site"}, 403), ({**token, "Sec-Fetch-Site": "same-site"}, 403),
+                                ({**token, "Sec-Fetch-Site": "none"}, 403), ({**token, "Content-Type": "text/plain"}, 403),
+                                ({**token, "Content-Type": "application/x-www-form-urlencoded"}, 403),
+                                ({**token, "Content-Type": "application/jsonp"}, 403), ({}, 403), (page, 401)]:
+            with self.subTest(headers):
+                self.assertEqual(self.ask("/api/v1/reload", {}, headers, unix=False)[0], status)
+        self.assertEqual(self.ask("/api/v1/reload", headers=token, unix=False)[0], 405)
+
+    def test_other_sites_read_nothing(self):
+        self.serve()
+        self.assertEqual(self.ask("/api/v1/status", headers={"Sec-Fetch-Site": "cross-site"}, unix=False)[0], 403)
+        self.ask("/api/v1/status", unix=False)
+        self.assertNotIn("Access-Control-Allow-Origin", self.headers)
+        self.assertIn("default-src 'none'", self.headers["Content-Security-Policy"])
+        self.assertEqual(self.headers["X-Content-Type-Options"], "nosniff")
+
+    def test_encoded_paths_get_no_further(self):
+        self.serve('tokens = { view = { role = "view", token = "0123456789abcdef" } }')
+        token = {"Authorization": "Bearer 0123456789abcdef"}
+        for path, status in {"/%61pi/v1/payload?id=x": 403, "/api/v1/%70ayload?id=x": 403, "/api//v1/payload": 404,
+                             "/api/v1/payload/": 404, "/api/v1/../v1/payload": 404, "/api/v1/payload%00": 404,
+                             "/..%2f..%2fetc/passwd": 404, "/index.html%2f": 404, "//livez": 404}.items():
+            with self.subTest(path):
+                self.assertEqual(self.ask(path, headers=token, unix=False)[0], status)
+        self.assertEqual(self.ask("/%61pi/v1/status", unix=False)[0], 401)
+
+    def test_large_and_slow_requests_end(self):
+        self.serve()
+        self.assertRegex(self.raw("GET /%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % ("x" * 3000)), r"^HTTP/1.1 414")
+        self.assertRegex(self.raw("GET /livez HTTP/1.1\r\nHost: localhost\r\nX: %s\r\n\r\n" % ("x" * 60000)), r"^HTTP/1.1 4\d\d")
+        answer = self.raw("POST /api/v1/playground HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                          "Sec-Fetch-Site: same-origin\r\nContent-Length: %d\r\n\r\n" % (2 * 1024 * 1024 + 1))
+        self.assertRegex(answer, r"^HTTP/1.1 413")
+        self.assertEqual(self.ask("/api/v1/playground", " " * (2 * 1024 * 1024))[0], 400)  # not too large
+        begun = time.monotonic()
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as s:
+            s.sendall(b"GET /livez HTTP/1.1\r\n")
+            try:
+                while time.monotonic() - begun < 50:
+                    s.sendall(b"X: y\r\n")
+                    time.sleep(0.5)
+                self.fail("still taken after 50 s")
+            except OSError:
+                pass
+        self.assertEqual(self.ask("/livez")[0], 200)
+
+    def test_odd_methods(self):
+        self.serve()
+        for method in ("PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW"):
+            self.assertEqual(self.ask("/api/v1/status", method=method)[0], 405, method)
+        self.assertEqual(self.ask("/livez", method="HEAD"), (200, ""))
+
+    # ---- Who may
+
+    def test_roles(self):
+        self.serve('''users = { eve = { role = "view", password = "%s" }, rita = { role = "read", password = "%s" },
+                      olga = { role = "operate", password = "%s" } }''' % (HASH, HASH, HASH))
+        self.server.send(mail("A secret subject"))
+        message = self.wait_delivered()
+        page = {"Sec-Fetch-Site": "same-origin"}
+        self.assertEqual(self.ask("/api/v1/status", unix=False)[0], 401)
+        self.assertEqual(self.ask("/livez", unix=False)[0], 200)
+        self.assertEqual(self.ask("/metrics", unix=False)[0], 401)
+        payload = "/api/v1/payload?id=" + message["deliveries"][0]["id"]
+        for user, may_read, may_change in [("eve", 403, 403), ("rita", 200, 403), ("olga", 200, 200)]:
+            status, text = self.ask("/api/v1/login", {"user": user, "password": "sesame"}, page, unix=False)
+            self.assertEqual(status, 200, text)
+            cookie = self.headers["Set-Cookie"]
+            self.assertRegex(cookie, r"^mxhook=[0-9a-f]{32}; Path=/; HttpOnly; SameSite=Strict$")
+            headers = {**page, "Cookie": cookie.split(";")[0]}
+            self.assertEqual(self.ask(payload, headers=headers, unix=False)[0], may_read, user)
+            self.assertEqual(self.ask("/api/v1/reload", {}, headers, unix=False)[0], may_change, user)
+            history = self.ask("/api/v1/history", headers=headers, unix=False)[1]
+            self.assertEqual("A secret subject" in history, may_read == 200)
+            self.assertEqual(self.ask("/api/v1/logout", {}, headers, unix=False)[0], 200)
+            self.assertEqual(self.ask("/api/v1/status", headers=headers, unix=False)[0], 401)
+        self.assertTrue(self.server.logged("admin", "who=olga", "action=reload", "from=127.0.0.1"))
+
+    def test_wrong_passwords_cost_time(self):
+        self.serve('users = { olga = { role = "operate", password = "%s" } }' % HASH)
+        page = {"Sec-Fetch-Site": "same-origin"}
+        login = lambda password, user="olga": self.ask("/api/v1/login", {"user": user, "password": password}, page, unix=False)[0]
+        self.assertEqual(login("sesame"), 200)
+        self.assertEqual([login("wrong"), login("", "nobody"), login("x"), login("y"), login("z")], [401] * 5)
+        self.assertEqual(login("sesame"), 429)
+        self.assertEqual(self.ask("/livez", unix=False)[0], 200)
+
+    def test_who_may_connect_where(self):
+        self.serve()
+        self.assertEqual(os.stat(self.socket).st_mode & 0o777, 0o660)
+        self.assertEqual(self.server.stop(), 0)
+        self.assertFalse(os.path.exists(self.socket))
+        with open(self.server.config, "a") as file:
+            file.write('admin = { listen = { "0.0.0.0:0" } }\n')
+        result = self.server.command("check")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("others can reach 0.0.0.0: it needs admin.users or admin.tokens", result.stderr)
+
+    # ---- What it tells and does
+
+    def wait_delivered(self, state="delivered", count=1):
+        def there():
+            status, text = self.ask("/api/v1/history?state=" + state)
+            messages = json.loads(text).get("messages", []) if status == 200 else []
+            return messages if len(messages) >= count else None
+        return wait_until(there, "a message in the history")[0]
+
+    def test_history_and_story(self):
+        self.serve()
+        self.server.send(mail("Found by this"))
+        message = self.wait_delivered()
+        found = self.json("/api/v1/history?subject=by%20this")["messages"]
+        self.assertEqual([m["id"] for m in found], [message["id"]])
+        self.assertEqual(self.json("/api/v1/history?subject=by%20that")["messages"], [])
+        story = self.json("/api/v1/story?id=" + message["deliveries"][0]["id"])["messages"][0]
+        self.assertEqual(story["recipients"][0]["asked"][0]["rule"], "10.lua:1")
+        self.assertEqual(story["deliveries"][0]["made"][0]["status"], 200)
+        self.assertEqual(json.loads(self.ask("/api/v1/payload?id=" + message["deliveries"][0]["id"])[1])["subject"], "Found by this")
+        self.assertIn("Subject: Found by this", self.ask("/api/v1/message?id=" + message["id"])[1])
+        self.assertIn("attachment", self.headers["Content-Disposition"])
+        for path in ("/api/v1/history?limit=0", "/api/v1/history?limit=501", "/api/v1/history?since=x",
+                     "/api/v1/history?state=dead", "/api/v1/history?subject=ab", "/api/v1/story"):
+            self.assertEqual(self.ask(path)[0], 400, path)
+        self.assertEqual(self.ask("/api/v1/story?id=01knothing-1")[0], 404)
+
+    def test_failures_are_grouped_and_retried_as_they_were_shown(self):
+        answers = {"b": 500}
+        self.serve(answer=lambda post: answers.get("b", 200))
+        self.server.send(mail("one"))
+        self.server.send(mail("two"))
+        self.wait_delivered("failed", 2)
+        shown = wait_until(lambda: [g for g in [self.json("/api/v1/failures")] if g["count"] == 2], "2 failed")[0]
+        self.assertEqual(len(shown["groups"]), 1)
+        group = shown["groups"][0]
+        self.assertEqual((group["count"], group["status"], group["reason"]), (2, 500, "answered 500"))
+        self.server.send(mail("three"))  # fails after it was shown
+        self.wait_delivered("failed", 3)
+        answers.clear()
+        job = self.json("/api/v1/queue/retry", {"snapshot": shown["snapshot"], "group": 0})
+        self.assertEqual(job["count"], 2)
+        self.receiver.wait_for(5)
+        wait_until(lambda: self.json("/api/v1/jobs")["jobs"][-1]["ended"], "the end of the job")
+        time.sleep(0.5)
+        self.assertEqual(len(self.receiver.posts), 5)
+        self.assertEqual(self.json("/api/v1/failures")["count"], 1)
+        self.assertEqual(self.ask("/api/v1/queue/retry", {"snapshot": 999, "group": 0})[0], 409)
+
+    def test_a_drop_can_be_cancelled(self):
+        self.serve(answer=lambda post: 500)
+        self.server.send(mail("one"))
+        self.wait_delivered("failed")
+        shown = wait_until(lambda: [g for g in [self.json("/api/v1/failures")] if g["count"] == 1], "1 failed")[0]
+        job = self.json("/api/v1/queue/drop", {"snapshot": shown["snapshot"], "group": 0})
+        self.assertGreater(job["begins_in_ms"], 0)
+        self.assertTrue(self.json("/api/v1/jobs/cancel", {"job": job["job"]})["cancelled"])
+        self.assertEqual(self.json("/api/v1/failures")["count"], 1)
+        self.assertEqual(self.ask("/api/v1/jobs/cancel", {"job": job["job"]})[0], 409)
+
+    def test_queue_pages_by_cursor(self):
+        self.serve(answer=lambda post: 500)
+        for number in range(5):
+            self.server.send(mail(str(number)))
+        self.wait_delivered("failed", 5)
+        wait_until(lambda: self.json("/api/v1/failures")["count"] == 5, "5 failed")
+        seen, cursor = [], ""
+        while cursor is not None:
+            page = self.json("/api/v1/queue?state=failed&limit=2" + (cursor and "&cursor=" + cursor))
+            seen += [d["id"] for d in page["deliveries"]]
+            cursor = page["next"]
+        self.assertEqual((len(seen), len(set(seen))), (5, 5))
+        self.assertEqual(self.json("/api/v1/delivery?id=" + seen[0])["status"], 500)
+        self.assertEqual(self.ask("/api/v1/delivery?id=nothing")[0], 404)
+
+    def test_reload_tells_what_is_wrong(self):
+        self.serve()
+        self.assertEqual(self.server.command("reload").returncode, 0)
+        self.server.write_rule("20-bad.lua", "return {")
+        result = self.server.command("reload")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("20-bad.lua:1", result.stderr)
+        status = self.json("/api/v1/status")
+        self.assertFalse(status["reload"]["ok"])
+        self.assertIn("20-bad.lua:1", status["reload"]["text"])
+        self.assertIn("reload       FAILED", self.server.command("status").stdout)
+        self.assertIn("\nmxhook_config_last_reload_successful 0\n", self.ask("/metrics")[1])
+        os.remove(self.server.folder + "/rules.d/20-bad.lua")
+        self.assertEqual(self.server.command("reload").returncode, 0)
+        self.assertIn("is taken in", self.server.command("status").stdout)
+
+    def test_test_sends_a_message_through_the_rules(self):
+        self.serve()
+        answer = self.json("/api/v1/test", {"recipient": "hook@example.com"})
+        self.assertRegex(answer["reply"], "^250 ")
+        post = self.receiver.wait_for(1)[0]
+        self.assertEqual(post.json["subject"], "A test message from mxhook")
+        self.assertTrue(post.id.startswith(answer["id"]))
+        for wrong in ("", "nobody", "a@b\r\nX: y", "x" * 300 + "@example.com"):
+            self.assertEqual(self.ask("/api/v1/test", {"recipient": wrong})[0], 400)
+
+    def test_playground_tries_a_rule_that_is_not_saved(self):
+        self.serve()
+        message = mail("VIP").decode()
+        now = self.json("/api/v1/playground", {"message": message})
+        self.assertEqual(now["destinations"], [self.receiver.url + "/in"])
+        tried = self.json("/api/v1/playground", {"message": message, "file": "05-new.lua",
+                          "text": 'return function(msg) if msg.subject == "VIP" then return "https://vip.example/" end end'})
+        self.assertEqual((tried["rule"], tried["destinations"]), ("05-new.lua:1", ["https://vip.example/"]))
+        self.assertEqual(sorted(os.listdir(self.server.folder + "/rules.d")), ["10.lua"])
+        status, text = self.ask("/api/v1/playground", {"message": message, "file": "x.lua", "text": "return {"})
+        self.assertEqual(status, 422)
+        self.assertIn("x.lua:1", text)
+        self.assertEqual(self.ask("/api/v1/playground", {"message": message, "file": "../x.lua", "text": ""})[0], 400)
+        status, text = self.ask("/api/v1/playground", {"message": message, "file": "x.lua", "text": 'return os.execute("id")'})
+        self.assertEqual(status, 422)
+        self.assertEqual([n for n in os.listdir(self.server.folder + "/spool") if n.startswith("playground")], [])
+        self.assertEqual(self.ask("/api/v1/playground", "[1")[0], 400)
+
+    def test_watchers_see_mail_as_it_comes(self):
+        self.serve()
+        watcher = Unix(self.socket)
+        watcher.request("GET", "/api/v1/events")
+        stream = watcher.getresponse()
+        self.assertEqual(stream.getheader("Content-Type"), "text/event-stream")
+        line = stream.readline()
+        while not line.startswith(b"event: figures"):
+            line = stream.readline()
+        self.server.send(mail("Live"))
+        while not line.startswith(b"event: message"):
+            line = stream.readline()
+        self.assertEqual(json.loads(stream.readline()[6:])["subject"], "Live")
+        self.assertEqual(self.server.stop(), 0)  # while it watches
+        watcher.close()
+
+    def test_rules_destinations_setup(self):
+        self.serve(answer=lambda post: 503)
+        self.server.send(mail())
+        self.receiver.wait_for(1)
+        rules = self.json("/api/v1/rules")["files"]
+        self.assertEqual([f["name"] for f in rules], ["10.lua"])
+        self.assertIn("return function", rules[0]["text"])
+        self.assertEqual(rules[0]["answered"], 1)
+        self.json("/api/v1/destinations")
+        steps = {s["name"]: s["ok"] for s in self.json("/api/v1/setup")["steps"]}
+        self.assertFalse(steps["Domains"])  # example.com
+        self.assertTrue(steps["Rules"])
+
+    def test_without_an_admin_room_commands_say_so(self):
+        receiver = Receiver()
+        self.addCleanup(receiver.close)
+        server = Server({"10.lua": RULES % receiver.url})
+        self.addCleanup(server.close)
+        for command in ("reload", "health", "status"):
+            result = server.command(command)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("admin.listen is not set", result.stderr)
+        result = server.command("reload", "--pid", str(server.process.pid))
+        self.assertEqual(result.returncode, 0)
+        server.wait_logged("reloaded")
+
+
+class LogTest(unittest.TestCase):
+    LOG = """2026-11-26T20:00:00.000Z info received id=01m8craz6vxtp1ws-1 client=127.0.0.1 sender=bob@a.example recipients=1
+2026-11-26T20:00:00.001Z info received id=01m8craz6vxtp1wt-1 client=127.0.0.1 sender=eve@a.example recipients=1
+2026-11-26T20:00:00.002Z info accepted id=01m8craz6vxtp1ws-1 reply="250 2.0.0 Ok"
+2026-11-26T20:00:00.003Z info delivered id=01m8craz6vxtp1ws-1-1 url=https://a.example/in status=200
+2026-11-26T20:00:00.004Z info delivered id=01m8craz6vxtp1wt-1-1 url=https://b.example/in status=200
+"""
+
+    def run_log(self, *arguments):
+        return subprocess.run([MXHOOK, "log", *arguments], input=self.LOG, capture_output=True, text=True, timeout=30).stdout
+
+    def test_tells_a_story(self):
+        lines = self.LOG.splitlines(True)
+        bob = lines[0] + lines[2] + lines[3]
+        self.assertEqual(self.run_log("--id", "01m8craz6vxtp1ws"), bob)
+        self.assertEqual(self.run_log("01m8craz6vxtp1ws-1"), bob)
+        self.assertEqual(self.run_log("--sender", "bob@"), bob)
+        self.assertEqual(self.run_log("--destination", "b.example"), lines[4])
+        self.assertEqual(self.run_log("--id", "01m8craz6vxtp1w"), "")
+
+
+if __name__ == "__main__":
+    unittest.main()

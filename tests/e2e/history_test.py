@@ -1,0 +1,190 @@
+"""history_test.py - what happened is kept, found and sent again; and its loss stops no mail."""
+
+import json
+import os
+import smtplib
+import sqlite3
+import unittest
+
+from harness import Receiver, Server, mail, wait_until
+
+RULES = """
+local route = require "mxhook.route"
+return {
+  function(msg) if msg.envelope.recipient == "no@example.com" then return route.reject("no") end end,
+  function(msg) return "%s/in?token=secret" end,
+}
+"""
+
+
+class HistoryTest(unittest.TestCase):
+    def serve(self, config="", answer=lambda post: 200):
+        self.receiver = Receiver(answer)
+        self.addCleanup(self.receiver.close)
+        self.server = Server({"10.lua": RULES % self.receiver.url},
+                             'history = { %s }\ndeliver = { attempts = 1 }\n' % config)
+        self.addCleanup(self.server.close)
+        return self.server
+
+    def history(self, *arguments):
+        return self.server.command("history", *arguments)
+
+    def find(self, *arguments):
+        result = self.history("list", "--json", *arguments)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return json.loads(result.stdout)["messages"]
+
+    def wait_for(self, count, *arguments):
+        def there():
+            if not os.path.exists(self.server.folder + "/spool/history.db"):
+                return None
+            found = self.find(*arguments)
+            return found if len(found) >= count else None
+        return wait_until(there, "%d messages in the history" % count)
+
+    def test_tells_a_message_s_story(self):
+        server = self.serve("subjects = true")
+        server.send(mail("An invoice"))
+        message = self.wait_for(1, "--state", "delivered")[0]
+        self.assertEqual((message["result"], message["sender"], message["subject"]),
+                         ("accepted", "sender@client.test", "An invoice"))
+        self.assertEqual(message["recipients"], [{"address": "hook@example.com", "verdict": "deliver",
+                                                  "rule": "10.lua:5"}])
+        delivery = message["deliveries"][0]
+        self.assertEqual((delivery["state"], delivery["status"], delivery["attempts"], delivery["kept"]),
+                         ("delivered", 200, 1, False))
+        self.assertEqual(delivery["id"], self.receiver.posts[0].id)
+        story = self.history("story", delivery["id"]).stdout
+        for part in ("client       127.0.0.1", "10.lua:4", "no match", "10.lua:5", "250 2.0.0", "attempt 1"):
+            self.assertIn(part, story)
+        self.assertNotIn("secret", story)
+        connection = message["id"].rsplit("-", 1)[0]
+        self.assertIn("10.lua:5", self.history("story", connection).stdout)
+        self.assertEqual(len(self.find("--subject", "invoi")), 1)
+        self.assertEqual(len(self.find("--subject", "invoj")), 0)
+
+    def test_tells_of_what_was_refused_and_what_failed(self):
+        server = self.serve(answer=lambda post: 500)
+        with self.assertRaises(smtplib.SMTPDataError):
+            server.send(mail("x"), ["no@example.com"])
+        server.send(mail("x"))
+        failed = self.wait_for(1, "--state", "failed")
+        self.assertEqual(failed[0]["deliveries"][0]["error"], "answered 500")
+        self.assertIsNone(failed[0]["subject"])  # not kept by default
+        refused = self.find("--result", "rejected")
+        self.assertEqual(len(refused), 1)
+        self.assertEqual(refused[0]["reply"], "550 5.7.1 no")
+        self.assertEqual(len(self.find("--status", "500")), 1)
+
+    def test_sends_again_with_the_same_id_or_a_new_one(self):
+        server = self.serve('bodies = "all"')
+        for number in range(3):
+            server.send(mail("Number %d" % number))
+        self.wait_for(3, "--state", "delivered")
+        before = self.receiver.wait_for(3)[:]
+        result = self.history("replay", "--since", "1h", "--rate", "1000")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        again = self.receiver.posts[3:]
+        self.assertEqual(sorted(p.id for p in again), sorted(p.id for p in before))
+        self.assertEqual(sorted(p.body for p in again), sorted(p.body for p in before))
+        self.assertEqual({p.path for p in again}, {"/in?token=secret"})
+        result = self.history("replay", "--id", before[0].id.rsplit("-", 1)[0], "--new-id",
+                              "--to", self.receiver.url + "/other")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        last = self.receiver.posts[6]
+        self.assertEqual((last.path, last.body), ("/other", before[0].body))
+        self.assertNotIn(last.id, [p.id for p in before])
+        self.assertEqual(len(self.receiver.posts), 7)
+
+    def test_says_what_today_s_rules_would_do(self):
+        server = self.serve('bodies = "all"')
+        server.send(mail("To the old place"))
+        server.send(mail("Moves"), ["moves@example.com"])
+        self.wait_for(2, "--state", "delivered")
+        server.write_rule("05.lua", 'return function(msg) if msg.envelope.recipient == "moves@example.com" then '
+                                    'return "https://new.example/in" end end')
+        result = self.history("replay", "--since", "1h", "--through-rules", "--dry-run")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("moves@example.com deliver by 05.lua:1", result.stdout)
+        self.assertIn("  - %s/in\n  + https://new.example/in" % self.receiver.url, result.stdout)
+        self.assertNotIn("hook@example.com", result.stdout)
+        self.assertIn("1 would go elsewhere, 1 where they went", result.stderr)
+        self.assertEqual(len(self.receiver.posts), 2)
+
+    def test_keeps_the_payload_of_what_failed(self):
+        answers = [500, 200]
+        server = self.serve('bodies = "failed"', answer=lambda post: answers.pop(0) if answers else 200)
+        server.send(mail("Fails"))
+        failed = self.wait_for(1, "--state", "failed")[0]["deliveries"][0]
+        server.send(mail("Arrives"))
+        arrived = self.wait_for(1, "--state", "delivered")[0]["deliveries"][0]
+        self.assertEqual((failed["kept"], arrived["kept"]), (True, False))
+        payload = json.loads(self.history("payload", failed["id"]).stdout)
+        self.assertEqual(payload["subject"], "Fails")
+        self.assertEqual(self.history("payload", arrived["id"]).returncode, 1)
+        self.assertEqual(self.history("replay", "--state", "failed").returncode, 0)
+        self.assertEqual(self.receiver.posts[-1].json["subject"], "Fails")
+
+    def test_pages_by_cursor(self):
+        server = self.serve()
+        for _ in range(5):
+            server.send(mail())
+        self.wait_for(5)
+        seen, cursor = [], []
+        while True:
+            page = json.loads(self.history("list", "--json", "--limit", "2", *cursor).stdout)
+            seen += [m["id"] for m in page["messages"]]
+            if page["next"] is None:
+                break
+            cursor = ["--cursor", str(page["next"])]
+        self.assertEqual(len(seen), 5)
+        self.assertEqual(seen, sorted(seen, reverse=True))
+
+    def test_mail_goes_on_without_it(self):
+        server = self.serve()
+        server.stop()
+        path = server.folder + "/spool/history.db"
+        for name in (path, path + "-wal", path + "-shm"):
+            if os.path.exists(name):
+                os.remove(name)
+        os.mkdir(path)  # it cannot be opened
+        server.start()
+        server.send(mail())
+        self.receiver.wait_for(1)
+        self.assertTrue(server.logged("history-failed"))
+        self.assertEqual(server.stop(), 0)
+
+    def test_mail_goes_on_while_somebody_locks_it(self):
+        server = self.serve()
+        server.send(mail())
+        self.wait_for(1)
+        lock = sqlite3.connect(server.folder + "/spool/history.db", isolation_level=None)
+        lock.execute("BEGIN EXCLUSIVE")
+        for _ in range(3):
+            server.send(mail())
+        self.receiver.wait_for(4)
+        server.wait_logged("history-failed")
+        lock.execute("ROLLBACK")
+        server.send(mail())
+        server.wait_logged("history-recovered")
+        self.assertEqual(server.stop(), 0)
+
+    def test_nothing_is_kept_where_keep_is_0(self):
+        server = self.serve('keep = "0s"')
+        server.send(mail())
+        self.receiver.wait_for(1)
+        self.assertEqual(server.stop(), 0)
+        self.assertFalse(os.path.exists(server.folder + "/spool/history.db"))
+        self.assertEqual(self.history("list").returncode, 1)
+
+    def test_wrong_usage_is_told(self):
+        self.serve()
+        for arguments in (["replay"], ["list", "--sender", ""], ["list", "--subject", "ab"],
+                          ["list", "--since", "soon"], ["show"], ["list", "--status", "1000"]):
+            self.assertEqual(self.history(*arguments).returncode, 2, arguments)
+        self.assertEqual(self.history("show", "01k-1").returncode, 1)
+        self.assertEqual(self.history("list", "--state", "dead").returncode, 1)
+
+
+if __name__ == "__main__":
+    unittest.main()

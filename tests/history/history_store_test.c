@@ -1,0 +1,330 @@
+#include "records.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../test.h"
+#include "base/clock.h"
+#include "history/history.h"
+
+static char folder[64];
+static struct history_store *store;
+
+static int make_folder(void **state)
+{
+    (void)state;
+    struct error err = {""};
+    snprintf(folder, sizeof folder, "/tmp/mxhook-history-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(history_sqlite.open(folder, true, &store, &err), 0);
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    char command[128];
+    history_sqlite.close(store);
+    store = NULL;
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command);
+}
+
+static void put_message(struct history_message *m)
+{
+    assert_int_equal(history_sqlite.write(store, m, NULL), 0);
+    history_message_free(m);
+}
+
+static void put_attempt(struct history_attempt *a)
+{
+    assert_int_equal(history_sqlite.write(store, NULL, a), 0);
+    history_attempt_free(a);
+}
+
+static void put_messages(int from, int to)
+{
+    for (int i = from; i <= to; i++)
+        put_message(record_message(i, 1000000 + i * 1000));
+}
+
+/* ---- What is found ---- */
+
+static char found[4096]; /* the numbers, with spaces */
+
+static int note(void *context, const struct history_message *m)
+{
+    (void)context;
+    char number[24];
+    snprintf(number, sizeof number, "%lld ", strtoll(m->id + 3, NULL, 10));
+    strcat(found, number);
+    return 0;
+}
+
+static const char *find(struct history_filter filter)
+{
+    found[0] = 0;
+    assert_int_equal(history_sqlite.list(store, &filter, note, NULL), 0);
+    return found;
+}
+
+#define assert_finds(expected, ...)                                                                \
+    assert_string_equal(find((struct history_filter){__VA_ARGS__}), expected)
+
+static void lists_the_newest_first_and_goes_on_at_a_cursor(void **state)
+{
+    (void)state;
+    put_messages(1, 5);
+    assert_finds("5 4 3 2 1 ", 0);
+    assert_finds("5 4 ", .limit = 2);
+    assert_finds("3 2 ", .limit = 2, .before = 4);
+    assert_finds("", .before = 1);
+}
+
+static void finds_by_each_filter(void **state)
+{
+    (void)state;
+    put_messages(1, 20);
+    assert_finds("14 7 ", .sender = "rare@SEVEN.example");
+    assert_finds("14 7 ", .sender = "@Seven.Example");
+    assert_finds("", .sender = "@even.example");
+    assert_finds("4 ", .recipient = "team4@example.org");
+    assert_finds("20 18 ", .recipient = "@example.org", .limit = 2);
+    assert_finds("7 ", .subject = "umber 7,");
+    assert_finds("15 10 5 ", .subject = "invoice", .limit = 3, .before = 20);
+    assert_finds("", .subject = "\" OR 1");
+    assert_finds("3 ", .id = "01k0000000000003");
+    assert_finds("3 ", .id = "01k0000000000003-1");
+    assert_finds("", .id = "01k0000000000003-2");
+    assert_finds("7 ", .destination = "https://hook7.example/in");
+    assert_finds("7 ", .destination = "HTTPS://hook7.example");
+    assert_finds("", .destination = "https://hook77.example/in");
+    assert_finds("20 10 ", .result = "rejected");
+    assert_finds("19 18 ", .result = "accepted", .limit = 2);
+    assert_finds("3 2 ", .since_ms = 1002000, .until_ms = 1004000);
+    assert_finds("", .since_ms = 9000000);
+    assert_finds("7 ", .sender = "@seven.example", .destination = "https://hook7.example/in");
+    assert_finds("14 ", .sender = "@seven.example", .recipient = "@example.org");
+    assert_finds("7 ", .subject = "number", .id = "01k0000000000007");
+}
+
+static void an_unknown_word_is_an_error(void **state)
+{
+    (void)state;
+    struct history_filter result = {.result = "acepted"}, delivery = {.state = "dead"};
+    assert_int_equal(history_sqlite.list(store, &result, note, NULL), -EINVAL);
+    assert_int_equal(history_sqlite.list(store, &delivery, note, NULL), -EINVAL);
+}
+
+static void attempts_change_what_became_of_a_delivery(void **state)
+{
+    (void)state;
+    put_messages(1, 3);
+    assert_finds("3 2 1 ", .state = "waiting");
+    put_attempt(record_attempt(1, 1, 1, 500, HISTORY_WAITING));
+    assert_finds("1 ", .status = 500);
+    put_attempt(record_attempt(1, 1, 2, 500, HISTORY_FAILED));
+    put_attempt(record_attempt(3, 1, 1, 200, HISTORY_DELIVERED));
+    put_attempt(record_attempt(77, 1, 1, 200, HISTORY_DELIVERED)); /* nobody knows it */
+    assert_finds("1 ", .state = "failed");
+    assert_finds("2 ", .state = "waiting");
+    assert_finds("3 ", .state = "delivered");
+    assert_finds("3 ", .status = 200);
+}
+
+static int check_story(void *context, const struct history_message *m)
+{
+    (void)context;
+    assert_string_equal(m->sender, "user2@many.example");
+    assert_string_equal(m->recipients[1].address, "team2@example.org");
+    assert_string_equal(m->recipients[1].rule, "10-alias.lua:3");
+    assert_string_equal(m->deliveries[1].destination, "https://hook99.example/in");
+    assert_int_equal(m->deliveries[1].attempts, 2);
+    assert_int_equal(m->deliveries[1].state, HISTORY_DELIVERED);
+    return 17;
+}
+
+static int count_attempt(void *context, const struct history_attempt *a)
+{
+    int *n = context;
+    assert_int_equal(a->number, ++*n);
+    assert_int_equal(a->status, *n == 1 ? 500 : 200);
+    assert_string_equal(a->id, "01k0000000000002-1-2");
+    return 0;
+}
+
+static void a_message_has_its_whole_story(void **state)
+{
+    (void)state;
+    int n = 0;
+    put_messages(2, 2);
+    put_attempt(record_attempt(2, 2, 1, 500, HISTORY_WAITING));
+    put_attempt(record_attempt(2, 2, 2, 200, HISTORY_DELIVERED));
+    struct history_filter filter = {.id = "01k0000000000002"};
+    assert_int_equal(history_sqlite.list(store, &filter, check_story, NULL), 17);
+    struct history_message m = {.row = 1, .id = "01k0000000000002-1"};
+    assert_int_equal(history_sqlite.attempts(store, &m, 2, count_attempt, &n), 0);
+    assert_int_equal(n, 2);
+}
+
+/* ---- Bodies ---- */
+
+static int64_t bodies[3];
+
+static int note_bodies(void *context, const struct history_message *m)
+{
+    (void)context;
+    bodies[0] = m->body;
+    bodies[1] = m->deliveries[0].body;
+    bodies[2] = m->deliveries[1].body;
+    return 0;
+}
+
+static void keeps_a_shared_payload_once(void **state)
+{
+    (void)state;
+    struct history_message *m = record_message(2, 1000);
+    struct payload *payload = payload_new(spill_from_bytes("{}", 2), NULL);
+    m->data = spill_from_bytes("Subject: x\r\n", 12);
+    m->deliveries[0].payload = payload_ref(payload);
+    m->deliveries[1].payload = payload;
+    put_message(m);
+    assert_int_equal(history_sqlite.list(store, &(struct history_filter){0}, note_bodies, NULL), 0);
+    assert_true(bodies[0] > 0 && bodies[1] > 0 && bodies[0] != bodies[1]);
+    assert_int_equal(bodies[1], bodies[2]);
+    struct spill *bytes;
+    assert_int_equal(history_sqlite.body(store, bodies[0], &bytes), 0);
+    assert_int_equal(spill_size(bytes), 12);
+    assert_memory_equal(spill_memory(bytes), "Subject: x\r\n", 12);
+    spill_free(bytes);
+    assert_int_equal(history_sqlite.body(store, 12345, &bytes), -ENOENT);
+}
+
+static void a_destination_comes_back_as_it_was(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new();
+    struct destination to;
+    assert_int_equal(
+        history_target_read(arena,
+                            "url\thttps://a.example/x?k=1\nsecret\twhsec_x\nheader\tA: b c\n"
+                            "header\tT=env:TOKEN\ntimeout\t2500\n",
+                            &to),
+        0);
+    assert_string_equal(to.url, "https://a.example/x?k=1");
+    assert_string_equal(to.secret, "whsec_x");
+    assert_int_equal(to.header_count, 2);
+    assert_string_equal(to.headers[1], "T=env:TOKEN");
+    assert_int_equal(to.timeout_ms, 2500);
+    assert_int_equal(history_target_read(arena, "secret\tx\n", &to), -EINVAL);
+    arena_free(arena);
+}
+
+/* ---- What is old ---- */
+
+static void what_is_too_old_goes_with_all_that_belongs_to_it(void **state)
+{
+    (void)state;
+    bool more;
+    int64_t now = clock_unix_ms();
+    put_message(record_message(1, now - 10000));
+    put_message(record_message(2, now));
+    assert_int_equal(history_sqlite.tidy(store, 60000, 1 << 30, &more), 0);
+    assert_finds("2 1 ", 0);
+    assert_int_equal(history_sqlite.tidy(store, 5000, 1 << 30, &more), 0);
+    assert_finds("2 ", 0);
+    assert_finds("", .subject = "Order number 1,");
+    assert_finds("2 ", .subject = "number 2,");
+    assert_finds("2 ", .recipient = "hook@example.com");
+    struct history_size size;
+    assert_int_equal(history_sqlite.size(store, &size), 0);
+    assert_int_equal(size.messages, 1);
+    assert_int_equal(size.oldest_ms, now);
+}
+
+static void what_is_too_much_goes_oldest_first(void **state)
+{
+    (void)state;
+    bool more = true;
+    struct history_size size;
+    put_messages(1, 3000);
+    assert_int_equal(history_sqlite.size(store, &size), 0);
+    assert_int_equal(history_sqlite.tidy(store, INT64_MAX / 2, (uint64_t)size.bytes, &more), 0);
+    assert_false(more);
+    for (int i = 0; i < 10 && (i == 0 || more); i++)
+        assert_int_equal(history_sqlite.tidy(store, INT64_MAX / 2, (uint64_t)size.bytes - 1, &more),
+                         0);
+    assert_false(more);
+    assert_int_equal(history_sqlite.size(store, &size), 0);
+    assert_int_equal(size.messages, 1000);
+    assert_finds("3000 ", .limit = 1);
+    assert_finds("2001 ", .before = 2002);
+}
+
+/* ---- Trouble ---- */
+
+static void a_damaged_file_is_put_aside(void **state)
+{
+    (void)state;
+    char path[128], aside[160];
+    struct error err = {""};
+    put_messages(1, 5);
+    history_sqlite.close(store);
+    snprintf(path, sizeof path, "%s/history.db", folder);
+    snprintf(aside, sizeof aside, "%s.damaged", path);
+    FILE *file = fopen(path, "w");
+    for (int i = 0; i < 3000; i++)
+        fputs("not a database ", file);
+    fclose(file);
+    struct history_store *other;
+    assert_int_equal(history_sqlite.open(folder, false, &other, &err), -EBADMSG);
+    assert_int_equal(history_sqlite.open(folder, true, &store, &err), 0);
+    assert_int_equal(access(aside, F_OK), 0);
+    assert_finds("", 0);
+    put_messages(1, 1);
+    assert_finds("1 ", 0);
+}
+
+static void there_may_be_none_to_read(void **state)
+{
+    (void)state;
+    struct history_store *other;
+    struct error err = {""};
+    assert_int_equal(history_sqlite.open("/tmp/no-such-folder-of-mxhook", false, &other, &err),
+                     -ENOENT);
+}
+
+static void nobody_else_may_read_it(void **state)
+{
+    (void)state;
+    char path[128];
+    struct stat status;
+    snprintf(path, sizeof path, "%s/history.db", folder);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(lists_the_newest_first_and_goes_on_at_a_cursor),
+        TEST(finds_by_each_filter),
+        TEST(an_unknown_word_is_an_error),
+        TEST(attempts_change_what_became_of_a_delivery),
+        TEST(a_message_has_its_whole_story),
+        TEST(keeps_a_shared_payload_once),
+        cmocka_unit_test(a_destination_comes_back_as_it_was),
+        TEST(what_is_too_old_goes_with_all_that_belongs_to_it),
+        TEST(what_is_too_much_goes_oldest_first),
+        TEST(a_damaged_file_is_put_aside),
+        TEST(there_may_be_none_to_read),
+        TEST(nobody_else_may_read_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
