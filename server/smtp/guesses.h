@@ -3,9 +3,9 @@
  * answer for a while.
  *
  * Counted by network (/24 of IPv4, /64 of IPv6), and by user and network: so that hanging up, or
- * many addresses of one network, escape nothing, and nobody can lock a user out elsewhere. An attempt counts
- * from when it begins, so that many at once do not all get in before the first has failed. A count
- * is forgotten GUESSES_FORGET_MS after its last failure.
+ * many addresses of one network, escape nothing, and nobody can lock a user out elsewhere. An
+ * attempt counts from when it begins, so that many at once do not all get in before the first has
+ * failed. A count is forgotten GUESSES_FORGET_MS after its last failure.
  *
  * An address that logged in as a user within GUESSES_KNOWN_MS may fail as that user without delay:
  * a printer must not be locked out by strangers. Kept in memory: after a restart it counts as
