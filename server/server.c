@@ -144,7 +144,8 @@ check_recipient(void *context, struct ruleset *rules, const char *recipient,
 static bool has_room(void *context)
 {
     const struct server *server = context;
-    return server->transactions < server->config->smtp.max_waiting && !spool_is_away(server->spool);
+    size_t waiting = server->transactions - workers_resolving(server->workers);
+    return waiting < server->config->smtp.max_waiting && !spool_is_away(server->spool);
 }
 
 static bool has_storage(void *context)

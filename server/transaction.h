@@ -27,7 +27,7 @@ struct spill;
 struct reply {
     int code;          /* 250, 451, ... */
     char enhanced[12]; /* "2.0.0" (RFC 3463), or "" */
-    char text[460];    /* ASCII or UTF-8 without line ends */
+    char text[460];    /* ASCII or UTF-8; LF parts the lines of a refusal */
 };
 
 struct envelope {

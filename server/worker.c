@@ -28,6 +28,7 @@ struct workers {
     struct scan *scan;
     struct task_queue queue;
     struct loop_queue *answers;
+    atomic_size_t resolving;
     struct worker *threads;
     size_t started;
 };
@@ -182,8 +183,10 @@ static void answer_on_loop(struct task *task, void *context)
 static void checked(void *context)
 {
     struct job *job = context;
-    if (atomic_fetch_sub(&job->awaited, 1) == 1)
-        task_queue_push(&job->workers->queue, &job->task);
+    if (atomic_fetch_sub(&job->awaited, 1) > 1)
+        return;
+    atomic_fetch_sub(&job->workers->resolving, 1);
+    task_queue_push(&job->workers->queue, &job->task);
 }
 
 /* On the loop. */
@@ -207,6 +210,11 @@ static void begin_scan(struct job *job)
         scanned(job, scan_result_failed());
 }
 
+size_t workers_resolving(const struct workers *workers)
+{
+    return atomic_load(&workers->resolving);
+}
+
 void workers_submit(struct workers *workers, struct config *config, struct transaction *transaction,
                     bool lease, worker_done done, void *context)
 {
@@ -226,6 +234,7 @@ void workers_submit(struct workers *workers, struct config *config, struct trans
     job->commit.done = committed;
     job->commit.context = job;
     job->task.run = process;
+    atomic_fetch_add(&workers->resolving, 1);
     atomic_init(&job->awaited, 1);
     begin_scan(job);
     if (transaction->check)

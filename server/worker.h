@@ -22,6 +22,8 @@ struct workers;
 /* Starts `count` threads; worker N uses state N of a transaction's ruleset. */
 int workers_start(uv_loop_t *loop, size_t count, struct spool *spool, struct scan *scan,
                   struct workers **out, struct error *err);
+/* Of what is submitted, how many wait for DNS, or for the scanner. Any thread. */
+size_t workers_resolving(const struct workers *workers);
 /* Loop thread; the queue must be empty: nothing is under way. Joins and frees. Takes NULL. */
 void workers_stop(struct workers *workers);
 

@@ -63,7 +63,7 @@ local TYPES = {
   duration = "duration", durations = "list of durations", forward_tls = "word", integer = "number", level = "word", names = "list of names",
   listeners = "list of addresses or tables", networks = "list of networks", globs = "list of patterns", path = "path", paths = "list of paths", secret = "text, env:NAME or file:/path",
   conninfo = "conninfo", urls = "URL or list of URLs", texts = "list of strings", scan_failure = "word",
-  smarthost = "URL", string = "text", users = "table of names and hashes",
+  smarthost = "URL", string = "text", tls_version = "version", users = "table of names and hashes",
 }
 
 local DURATIONS = { { 86400e3, "d" }, { 3600e3, "h" }, { 60e3, "m" }, { 1000, "s" }, { 1, "ms" } }

@@ -296,6 +296,7 @@ end
 local LISTEN_TLS = { off = 0, starttls = 1, required = 2, implicit = 3 }
 local LISTEN_AUTH = { off = 0, offered = 1, required = 2 }
 local LISTEN_PROTOCOL = { smtp = 0, lmtp = 1 }
+local TLS_VERSION = { ["1.0"] = 0x301, ["1.1"] = 0x302, ["1.2"] = 0x303, ["1.3"] = 0x304 } -- RFC 8446 section 4.1.2
 local UNIX_PATH_MAX = 107 -- sockaddr_un
 
 -- A TCP address, or a path.
@@ -312,7 +313,7 @@ end
 -- What is left open (tls) is filled in by finish_listeners().
 local function listener(value)
   if type(value) ~= "table" then value = { address = value } end
-  local ok, why = check_keys(value, { "address", "tls", "auth", "protocol", "proxy" }, "a listener")
+  local ok, why = check_keys(value, { "address", "tls", "min_version", "auth", "auth_without_tls", "protocol", "proxy" }, "a listener")
   if not ok then return nil, why end
   if value.auth ~= nil and not LISTEN_AUTH[value.auth] then
     return nil, ('expected auth = "off", "offered" or "required", got %q'):format(tostring(value.auth))
@@ -323,8 +324,13 @@ local function listener(value)
   if value.protocol ~= nil and not LISTEN_PROTOCOL[value.protocol] then
     return nil, ('expected protocol = "smtp" or "lmtp", got %q'):format(tostring(value.protocol))
   end
-  if value.proxy ~= nil and type(value.proxy) ~= "boolean" then
-    return nil, ("expected proxy = true or false, got %q"):format(tostring(value.proxy))
+  if value.min_version ~= nil and not TLS_VERSION[value.min_version] then
+    return nil, ('expected min_version = "1.0", "1.1", "1.2" or "1.3", got %q'):format(tostring(value.min_version))
+  end
+  for _, name in ipairs { "proxy", "auth_without_tls" } do
+    if value[name] ~= nil and type(value[name]) ~= "boolean" then
+      return nil, ("expected %s = true or false, got %q"):format(name, tostring(value[name]))
+    end
   end
   local where
   where, why = listen_address(value.address)
@@ -333,7 +339,16 @@ local function listener(value)
     return nil, "LMTP must not be spoken on port 25 (RFC 2033 section 5)"
   end
   return { where = where, tls = value.tls, auth = value.auth or "off", protocol = value.protocol or "smtp",
-    proxy = value.proxy or false }
+    proxy = value.proxy or false, min_version = value.min_version, auth_without_tls = value.auth_without_tls or false }
+end
+
+function readers.tls_version(value)
+  if value == "1.2" or value == "1.3" then return value end
+  if TLS_VERSION[value] then
+    return nil, ('"1.2" or "1.3"; what is older belongs to a listener of its own: '
+      .. 'listen = { ..., { address = "192.168.1.1:2525", min_version = %q } }'):format(value)
+  end
+  return nil, 'expected "1.2" or "1.3"'
 end
 
 function readers.listeners(value)
@@ -529,8 +544,12 @@ local function finish_listeners(result)
     if tls ~= "off" and not certificates then
       return nil, ("tls = %q needs tls.certificates"):format(tls)
     end
-    if each.auth ~= "off" and tls == "off" then
-      return nil, ("auth = %q needs TLS on the same listener"):format(each.auth)
+    if each.min_version and tls == "off" then
+      return nil, ("min_version = %q needs TLS on the same listener"):format(each.min_version)
+    elseif each.auth_without_tls and each.auth == "off" then
+      return nil, 'auth_without_tls = true needs auth = "offered" or "required" on the same listener'
+    elseif each.auth ~= "off" and tls == "off" and not each.auth_without_tls then
+      return nil, ("auth = %q needs TLS on the same listener, or auth_without_tls = true"):format(each.auth)
     elseif each.auth ~= "off" and not result["smtp.users"] then
       return nil, ("auth = %q needs smtp.users"):format(each.auth)
     end
@@ -538,7 +557,8 @@ local function finish_listeners(result)
       return nil, "proxy = true needs access.proxies, the addresses of the proxies"
     end
     result.listen[index] = { host = each.where.host, port = each.where.port, tls = LISTEN_TLS[tls],
-      auth = LISTEN_AUTH[each.auth], protocol = LISTEN_PROTOCOL[each.protocol], proxy = each.proxy }
+      auth = LISTEN_AUTH[each.auth], protocol = LISTEN_PROTOCOL[each.protocol], proxy = each.proxy,
+      auth_without_tls = each.auth_without_tls, min_version = TLS_VERSION[each.min_version or result["tls.min_version"]] }
   end
   return true
 end

@@ -27,8 +27,8 @@ local function text_answer(action)
         if text ~= nil and type(text) ~= "string" then
             error(("route.%s: a text was expected, not a %s"):format(action, type(text)), 2)
         end
-        if text and text:find("[%z\r\n]") then
-            error(("route.%s: the text must be one line"):format(action), 2)
+        if text and text:find("[%z\r]") then
+            error(("route.%s: the text must have no NUL or CR; \\n parts lines of the reply"):format(action), 2)
         end
         return answer(action, text or "")
     end
@@ -46,7 +46,7 @@ function route.discard()
     return answer("discard")
 end
 
---- Refuse the message for good (550), with a text for the sender.
+--- Refuse the message for good (550), with a text for the sender; "\n" parts the lines of the reply.
 route.reject = text_answer("reject")
 
 --- Refuse the message for now (451), with a text for the sender.

@@ -9,6 +9,7 @@
 #include "../deliver/srs.h"
 #include "../mail/message.h"
 #include "../rules/ruleset.h"
+#include "../smtp/sockets.h"
 #include "../smtp/tls.h"
 #include "cli.h"
 
@@ -28,6 +29,28 @@ static const char help[] =
 static void warn(void *context, const char *text)
 {
     fprintf(stderr, "mxhook check: warning: %s: %s\n", (const char *)context, text);
+}
+
+/* What works, but hardly as it was meant. */
+static void check_logins(const struct config *config)
+{
+    const struct smtp_config *smtp = &config->smtp;
+    bool offered = false;
+    for (size_t i = 0; i < smtp->listen_count; i++) {
+        const struct listen_address *a = &smtp->listen[i];
+        char where[SOCKET_ADDRESS_SIZE], text[SOCKET_ADDRESS_SIZE + 80];
+        offered = offered || a->auth != LISTEN_AUTH_OFF;
+        socket_format_address(a, a->port, where);
+        snprintf(text, sizeof text, "listen: %s takes passwords in the clear (auth_without_tls)",
+                 where);
+        if (a->auth_without_tls)
+            warn(config->path, text);
+        snprintf(text, sizeof text, "listen: %s takes TLS older than 1.2 (min_version)", where);
+        if (a->min_version < 0x303)
+            warn(config->path, text);
+    }
+    if (smtp->user_count > 0 && !offered)
+        warn(config->path, "smtp.users: no listener offers AUTH: add auth = \"offered\" to one");
 }
 
 static int check_certificates(struct config *config)
@@ -208,6 +231,7 @@ int cli_check(int argc, char **argv)
     if (config_load(path, &config, &err) != 0)
         return cli_fail("check", &err);
     warn_domains(config);
+    check_logins(config);
     code = check_all(config);
     config_unref(config);
     return code;

@@ -42,9 +42,11 @@ struct listen_address {
     int port;       /* 0: the kernel picks one, which the log names */
     enum listen_tls tls; /* the rest: of smtp.listen only */
     enum listen_auth auth;
-    bool lmtp;      /* LMTP (RFC 2033), not SMTP */
-    bool proxy;     /* each connection begins with a PROXY header */
-    bool own_group; /* a Unix-domain socket's file is for its owner and group only */
+    int min_version;       /* of TLS, as on the wire: 0x303 is 1.2 */
+    bool auth_without_tls; /* in the clear too */
+    bool lmtp;             /* LMTP (RFC 2033), not SMTP */
+    bool proxy;            /* each connection begins with a PROXY header */
+    bool own_group;        /* a Unix-domain socket's file is for its owner and group only */
 };
 
 struct user {
@@ -75,6 +77,8 @@ struct smtp_config {
     size_t max_connections;     /* at once, over all listeners */
     size_t max_waiting;         /* messages that wait for workers or the spool */
     size_t max_errors;          /* bad commands in one session, then 421 */
+    uint64_t min_rate;          /* bytes a second of a message; 0: any */
+    int64_t stress_timeout_ms;  /* instead of the next two, while places are short */
     int64_t command_timeout_ms; /* RFC 5321 4.5.3.2.7 */
     int64_t data_timeout_ms;    /* between two pieces of DATA */
     int64_t message_timeout_ms; /* to the end of a message, from the greeting or the last message */
@@ -88,7 +92,7 @@ struct access_config {
     size_t xclient_count, proxy_count;
     int64_t proxy_timeout_ms;  /* for the PROXY header */
     int64_t greeting_pause_ms; /* in which a client must not talk; 0: none */
-    size_t connections_per_address, connections_per_network;
+    size_t connections_per_address, connections_per_network, connections_per_site;
     size_t messages_per_minute; /* of an address */
     size_t recipients_per_session;
 };

@@ -109,6 +109,8 @@ static void read_addresses(lua_State *L, const char *name, struct listen_address
         a->auth = (enum listen_auth)field(L, "auth");
         a->lmtp = field(L, "protocol");
         a->proxy = field(L, "proxy");
+        a->auth_without_tls = field(L, "auth_without_tls");
+        a->min_version = field(L, "min_version");
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
@@ -202,6 +204,8 @@ static void read_smtp(lua_State *L, struct smtp_config *smtp)
     read_addresses(L, "listen", &smtp->listen, &smtp->listen_count);
     read_users(L, smtp);
     read_texts(L, "domains", &smtp->domains, &smtp->domain_count);
+    smtp->min_rate = (uint64_t)number(L, "smtp.min_rate");
+    smtp->stress_timeout_ms = number(L, "smtp.stress_timeout");
     smtp->append_domain = text_or_null(L, "smtp.append_domain");
     smtp->max_size = (uint64_t)number(L, "smtp.max_size");
     smtp->max_recipients = (size_t)number(L, "smtp.max_recipients");
@@ -232,6 +236,7 @@ static void read_access(lua_State *L, struct access_config *access)
     access->proxy_timeout_ms = number(L, "access.proxy_timeout");
     access->greeting_pause_ms = number(L, "access.greeting_pause");
     access->connections_per_address = (size_t)number(L, "access.connections_per_address");
+    access->connections_per_site = (size_t)number(L, "access.connections_per_site");
     access->connections_per_network = (size_t)number(L, "access.connections_per_network");
     access->messages_per_minute = (size_t)number(L, "access.messages_per_minute");
     access->recipients_per_session = (size_t)number(L, "access.recipients_per_session");

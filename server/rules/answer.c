@@ -32,7 +32,7 @@ const char *answer_clean_text(lua_State *L, struct arena *arena, const char *tex
     if (!clean)
         luaL_error(L, "not enough memory");
     for (char *p = clean; *p; p++)
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
+        if (((unsigned char)*p < ' ' && *p != '\n') || *p == 0x7f)
             *p = ' ';
     return clean;
 }

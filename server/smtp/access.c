@@ -7,6 +7,7 @@ static const struct refusal denied = {554, "5.7.1", "takes no mail from your add
 static const struct refusal over_limit[] = {
     [LIMITS_ADDRESS] = {421, "4.7.0", "too many connections from your address, try again later"},
     [LIMITS_NETWORK] = {421, "4.7.0", "too many connections from your network, try again later"},
+    [LIMITS_SITE] = {421, "4.7.0", "too many connections from your site, try again later"},
     [LIMITS_NO_MEMORY] = {421, "4.3.2", "no resources, try again later"},
 };
 

@@ -157,6 +157,7 @@ static int take_listener(struct connection *c, const struct listen_address *list
 {
     session_set_listener(c->session, listener);
     c->tls = listener->tls;
+    c->min_version = listener->min_version;
     if (listener->proxy && !(c->proxy = proxy_reader_new()))
         return -ENOMEM;
     return c->tls == LISTEN_TLS_IMPLICIT && !c->config->tls.context ? -ENOMEM : 0;

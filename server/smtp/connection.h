@@ -16,11 +16,14 @@
 #include <uv.h>
 
 #include "access.h"
+#include "guesses.h"
 #include "listener.h"
 #include "stream.h"
 
 #define CONNECTION_WRITE_LIMIT (16u * 1024u) /* unread replies past which no input is used */
 #define CONNECTION_AUTH_MS     1000 /* after a wrong password; twice that after the next, and so on */
+#define CONNECTION_DELAY_MS    1000  /* after a refused recipient too many */
+#define CONNECTION_GRACE_MS    60000 /* of a message, in which smtp.min_rate does not count */
 #define CONNECTION_DRAIN_MS    10000 /* for the last replies to go out, at most */
 #define CONNECTION_LINGER_MS   2000  /* then, for the client to close */
 
@@ -33,6 +36,7 @@ struct connections {
     void *context; /* of the hooks */
     char *temporary_directory;
     struct limits *limits; /* of the clients' addresses */
+    struct guesses *guesses;
     struct connection *first;
     size_t count; /* those in the list: until closed, and answered */
     void (*left)(struct connections *connections); /* one is no more in the list */

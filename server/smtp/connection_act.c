@@ -40,12 +40,29 @@ static size_t refuse_early_talker(struct connection *c, size_t size)
     return size;
 }
 
+/* What the client does now: a command, or a message. */
+static void begin_request(struct connection *c)
+{
+    c->progress = session_progress(c->session);
+    c->began_ms = uv_now(c->timer.loop);
+    c->octets = 0;
+}
+
+static size_t talk(struct connection *c, const char *bytes, size_t size)
+{
+    size_t used = session_input(c->session, bytes, size);
+    c->octets += used;
+    if (c->progress != session_progress(c->session))
+        begin_request(c);
+    return used;
+}
+
 static size_t use(struct connection *c, const char *bytes, size_t size)
 {
     switch (c->wait) {
     case WAIT_PROXY: return take_proxy_header(c, bytes, size);
     case WAIT_GREETING: return refuse_early_talker(c, size);
-    default: return session_input(c->session, bytes, size);
+    default: return talk(c, bytes, size);
     }
 }
 
@@ -55,7 +72,8 @@ static void start_tls(struct connection *c)
 {
     if (stream_tls(&c->stream))
         return;
-    if (!c->config->tls.context || stream_start_tls(&c->stream, c->config->tls.context) != 0)
+    const struct tls_context *context = c->config->tls.context;
+    if (!context || stream_start_tls(&c->stream, context, c->min_version) != 0)
         connection_close(c, "out of memory");
 }
 
@@ -134,13 +152,38 @@ static void go_on_to_close(struct connection *c)
 
 /* ---- Time ---- */
 
-/* What is left until a message must be complete, or the session's own time-out where that is
- * less. */
+/* Postfix's stress mode: places are short, so nobody keeps one without using it. */
+static bool is_stressed(const struct connection *c)
+{
+    return c->owner->count * 4 >= c->config->smtp.max_connections * 3;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When, of the loop's clock, a command must be complete, however its bytes trickle in, or a message
+ * must have got further. */
+static uint64_t request_due(const struct connection *c, uint64_t patience_ms)
+{
+    uint64_t rate = c->config->smtp.min_rate;
+    if (!session_is_in_message(c->session))
+        return c->began_ms + patience_ms;
+    if (rate == 0)
+        return UINT64_MAX;
+    uint64_t grace_ms = is_stressed(c) ? patience_ms : CONNECTION_GRACE_MS;
+    return c->began_ms + grace_ms + c->octets * 1000 / rate;
+}
+
+/* What is left of all time-outs of a client that may talk. */
 static uint64_t client_ms(const struct connection *c)
 {
     uint64_t now = uv_now(c->timer.loop), wait_ms = (uint64_t)session_timeout_ms(c->session);
-    uint64_t left_ms = c->message_due > now ? c->message_due - now : 0;
-    return left_ms < wait_ms ? left_ms : wait_ms;
+    if (is_stressed(c))
+        wait_ms = least(wait_ms, (uint64_t)c->config->smtp.stress_timeout_ms);
+    uint64_t due = least(c->message_due, request_due(c, wait_ms));
+    return least(wait_ms, due > now ? due - now : 0);
 }
 
 /* False: as long as it takes. */
@@ -154,7 +197,12 @@ static bool time_limit(const struct connection *c, uint64_t *ms)
     case WAIT_CLIENT:
     case WAIT_STARTTLS:
     case WAIT_READER: *ms = client_ms(c); return true;
-    case WAIT_PENALTY: *ms = (uint64_t)CONNECTION_AUTH_MS << c->wrong_passwords; return true;
+    case WAIT_PENALTY:
+        *ms = c->login == LOGIN_REFUSED ? 0 : (uint64_t)CONNECTION_AUTH_MS << c->wrong_passwords;
+        if (*ms < (uint64_t)c->login_delay_ms)
+            *ms = (uint64_t)c->login_delay_ms;
+        return true;
+    case WAIT_DELAY: *ms = CONNECTION_DELAY_MS; return true;
     case WAIT_DRAIN: *ms = c->drain_ms; return true;
     case WAIT_LINGER: *ms = CONNECTION_LINGER_MS; return true;
     default: return false;
@@ -164,6 +212,8 @@ static bool time_limit(const struct connection *c, uint64_t *ms)
 /* It starts anew with what is waited for, and with each sign of life of a client that may talk. */
 static void set_timer(struct connection *c)
 {
+    if (c->wait != c->timed && (c->wait == WAIT_CLIENT || is_in_handshake(c)))
+        begin_request(c); /* what it waited for was ours */
     bool starts_anew =
         c->wait >= WAIT_HANDSHAKE && c->wait <= WAIT_READER && c->wait != WAIT_GREETING;
     uint64_t ms;
@@ -193,7 +243,11 @@ static void on_timer(uv_timer_t *timer)
     case WAIT_PENALTY:
         c->wrong_passwords++;
         c->wait = WAIT_CLIENT;
-        session_verified(c->session, false);
+        session_verified(c->session, c->login);
+        break;
+    case WAIT_DELAY:
+        c->wait = WAIT_CLIENT;
+        session_go_on(c->session);
         break;
     case WAIT_DRAIN:
     case WAIT_LINGER: connection_close(c, c->reason); break;

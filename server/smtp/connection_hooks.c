@@ -15,10 +15,18 @@ static void close_session(void *context)
     connection_end(context, "end of session");
 }
 
+/* One network has a share only: a quarter. */
+static bool has_share(const struct connection *c)
+{
+    size_t share = c->config->smtp.max_waiting / 4;
+    return !c->counted || limits_waiting(c->owner->limits, &c->address) < (share ? share : 1);
+}
+
 static bool has_room(void *context)
 {
-    struct connections *owner = ((struct connection *)context)->owner;
-    return !owner->hooks.has_room || owner->hooks.has_room(owner->context);
+    struct connection *c = context;
+    struct connections *owner = c->owner;
+    return has_share(c) && (!owner->hooks.has_room || owner->hooks.has_room(owner->context));
 }
 
 static bool has_storage(void *context)
@@ -91,6 +99,8 @@ static void on_answer(void *token, const struct reply *replies, size_t count)
 {
     struct connection *c = token;
     c->awaited--;
+    if (c->counted && c->owner)
+        limits_end_waiting(c->owner->limits, &c->address);
     if (c->wait == WAIT_ANSWER) {
         c->wait = WAIT_CLIENT;
         connection_await_message(c);
@@ -107,6 +117,8 @@ static void submit(void *context, struct transaction *transaction)
     struct connection *c = context;
     c->wait = WAIT_ANSWER;
     c->awaited++;
+    if (c->counted)
+        limits_begin_waiting(c->owner->limits, &c->address);
     c->owner->hooks.submit(c->owner->context, transaction, on_answer, c);
 }
 
@@ -114,19 +126,30 @@ static void on_verified(void *context, bool right)
 {
     struct connection *c = context;
     c->awaited--;
+    if (right && c->counted && c->owner)
+        guesses_right(c->owner->guesses, session_claimed(c->session), &c->address,
+                      (int64_t)uv_now(c->owner->loop));
     if (c->wait != WAIT_PASSWORD) {
         connection_free_if_over(c);
         return;
     }
+    c->login = LOGIN_WRONG;
     c->wait = right ? WAIT_CLIENT : WAIT_PENALTY;
     if (right)
-        session_verified(c->session, true);
+        session_verified(c->session, LOGIN_RIGHT);
     connection_act(c);
 }
 
 static void verify(void *context, const char *user, const char *password)
 {
     struct connection *c = context;
+    c->login_delay_ms = 0;
+    if (c->counted && !guesses_begin(c->owner->guesses, user, &c->address,
+                                     (int64_t)uv_now(c->owner->loop), &c->login_delay_ms)) {
+        c->login = LOGIN_REFUSED;
+        c->wait = WAIT_PENALTY;
+        return;
+    }
     int code = password_verify(c->owner->loop, c->config, user, password, on_verified, c);
     if (code != 0) {
         connection_close(c, uv_strerror(code));
@@ -134,6 +157,11 @@ static void verify(void *context, const char *user, const char *password)
     }
     c->wait = WAIT_PASSWORD;
     c->awaited++;
+}
+
+static void delay(void *context)
+{
+    ((struct connection *)context)->wait = WAIT_DELAY;
 }
 
 static void start_tls(void *context)
@@ -157,6 +185,7 @@ struct session *connection_make_session(struct connection *c, const struct conne
         .enter = enter,
         .start_tls = start_tls,
         .verify = verify,
+        .delay = delay,
         .submit = submit,
     };
     return session_new(c->config, &hooks, c, c->id, ip, connections->temporary_directory);

@@ -24,7 +24,8 @@ enum wait {
     WAIT_CHECK,     /* a recipient of its is looked up */
     WAIT_ANSWER,    /* its message is with submit() */
     WAIT_PASSWORD,  /* its password is with a thread */
-    WAIT_PENALTY,   /* it was wrong, and the client is told when the timer says so */
+    WAIT_PENALTY,   /* the timer: then the client is told that it was wrong */
+    WAIT_DELAY,     /* the timer: too many of its recipients were refused */
     WAIT_END,       /* the session is over: what follows is to begin */
     WAIT_DRAIN,     /* the last replies to go out */
     WAIT_LINGER,    /* the client to close */
@@ -41,11 +42,17 @@ struct connection {
     struct config *config;      /* the session's */
     struct proxy_reader *proxy; /* of the PROXY header; NULL: none is to come, or it is read */
     enum listen_tls tls;        /* the listener's */
+    int min_version;            /* the same */
     enum wait wait;
     enum wait timed;  /* what the timer was started for */
     bool acting;      /* inside connection_act() */
     unsigned awaited; /* answers of submit(), check_recipient() and threads that will come */
     unsigned wrong_passwords;
+    enum login_result login;   /* what it is told after the penalty */
+    int64_t login_delay_ms;    /* before that, as guesses.h has it */
+    uint64_t progress;         /* the session's, when what the client does now began */
+    uint64_t began_ms;         /* of the loop's clock */
+    uint64_t octets;           /* that came since */
     bool aborted;              /* leaves the list without waiting for answers */
     bool counted;              /* by the limits, until it leaves the list */
     uint64_t drain_ms;         /* for the last replies to go out */

@@ -226,8 +226,9 @@ static bool take_recipient(struct session *session, const char *address,
     case RECIPIENT_EXPIRED:
         session_refuse(session, 550, "5.1.1", "This rewritten sender has expired");
         break;
-    case RECIPIENT_WAIT: break;
+    case RECIPIENT_WAIT: return false;
     }
+    session_count_refused(session);
     return false;
 }
 
@@ -263,10 +264,10 @@ void session_recipient_checked(struct session *session, enum recipient_answer an
     session->checked = NULL;
     session->command = "RCPT";
     session->argument = address;
-    take_recipient(session, address, answer);
     bool any = session->transaction->envelope.recipient_count > 0;
-    if (session->state == STATE_CHECKING)
-        session->state = any ? STATE_RCPT : STATE_MAIL;
+    session->state = any ? STATE_RCPT : STATE_MAIL;
+    if (take_recipient(session, address, answer))
+        session->state = STATE_RCPT;
     session->command = session->argument = "";
     free(address);
     session_flush(session);
@@ -310,9 +311,10 @@ bool session_run_rcpt(struct session *session, const char *argument)
         session_refuse(session, 553, "5.6.7",
                        "Recipient address needs the parameter SMTPUTF8 in MAIL");
     else if (!recipient_domain_is_ours(&session->config->smtp, path.domain) &&
-             !recipient_may_be_bounce(&session->config->forward, path.address, path.domain))
+             !recipient_may_be_bounce(&session->config->forward, path.address, path.domain)) {
         session_refuse(session, 550, "5.7.1", "Relaying denied: no mail is taken for this domain");
-    else
+        session_count_refused(session);
+    } else
         return check_recipient(session, path.address);
     return false;
 }

@@ -49,7 +49,8 @@ static void announce(struct session *session)
     session_reply_more(session, 250, "ENHANCEDSTATUSCODES");
     if (session->tls_offer != LISTEN_TLS_OFF && !session->tls)
         session_reply_more(session, 250, "STARTTLS");
-    if (session->auth_offer != LISTEN_AUTH_OFF && session->tls && !session->user)
+    if (session->auth_offer != LISTEN_AUTH_OFF && (session->tls || session->auth_in_clear) &&
+        !session->user)
         session_reply_more(session, 250, "AUTH PLAIN LOGIN");
     if (session->trusted)
         session_reply_more(session, 250, "XCLIENT " XCLIENT_ATTRIBUTES);

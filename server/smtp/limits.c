@@ -7,12 +7,14 @@
 #define MINUTE_MS   60000 /* a message costs so much: a minute brings that, times the rate */
 #define V4_NETWORK  (96 + 24)
 #define V6_NETWORK  64
+#define V6_SITE     48
 #define ONE_ADDRESS 128
 
 struct entry {
     struct entry *older, *newer; /* among those without a connection */
     struct network key;
     size_t connections;
+    size_t waiting;     /* messages that are processed */
     int64_t debt;       /* what the messages of late have cost; time pays it off */
     int64_t counted_ms; /* when debt was that */
 };
@@ -161,34 +163,80 @@ static bool has_room(const struct entry *e, size_t limit)
     return !e || limit == 0 || e->connections < limit;
 }
 
+/* The address, its network and, of IPv6, its site; how many. */
+static size_t keys_of(const struct ip_address *address, struct network keys[3])
+{
+    keys[0] = network_of(address, ONE_ADDRESS);
+    keys[1] = network_around(address);
+    if (ip_address_is_v4(address))
+        return 2;
+    keys[2] = network_of(address, V6_SITE);
+    return 3;
+}
+
+/* What limits_enter() has made so far, where it cannot make all. */
+static void forget_unused(struct limits *limits, struct entry **entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (entries[i]->connections == 0 && entries[i]->debt == 0)
+            forget(limits, entries[i]);
+}
+
 enum limits_answer limits_enter(struct limits *limits, const struct access_config *access,
                                 const struct ip_address *address, int64_t now_ms)
 {
-    struct network one = network_of(address, ONE_ADDRESS), around = network_around(address);
+    static const enum limits_answer answers[] = {LIMITS_ADDRESS, LIMITS_NETWORK, LIMITS_SITE};
+    const size_t most[] = {access->connections_per_address, access->connections_per_network,
+                           access->connections_per_site};
+    struct network keys[3];
+    struct entry *entries[3];
+    size_t count = keys_of(address, keys);
     limits->rate = (int64_t)access->messages_per_minute;
     forget_idle(limits, now_ms);
-    if (!has_room(find(limits, &one), access->connections_per_address))
-        return LIMITS_ADDRESS;
-    if (!has_room(find(limits, &around), access->connections_per_network))
-        return LIMITS_NETWORK;
-    struct entry *a = find_or_add(limits, &one);
-    struct entry *n = a ? find_or_add(limits, &around) : NULL;
-    if (!n) {
-        if (a && a->connections == 0 && a->debt == 0)
-            forget(limits, a);
-        return LIMITS_NO_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        if (!has_room(find(limits, &keys[i]), most[i]))
+            return answers[i];
+    for (size_t i = 0; i < count; i++) {
+        entries[i] = find_or_add(limits, &keys[i]);
+        if (!entries[i]) {
+            forget_unused(limits, entries, i);
+            return LIMITS_NO_MEMORY;
+        }
     }
-    connect_entry(limits, a);
-    connect_entry(limits, n);
+    for (size_t i = 0; i < count; i++)
+        connect_entry(limits, entries[i]);
     return LIMITS_FINE;
 }
 
 void limits_leave(struct limits *limits, const struct ip_address *address, int64_t now_ms)
 {
-    struct network one = network_of(address, ONE_ADDRESS), around = network_around(address);
-    disconnect_entry(limits, find(limits, &one), now_ms);
-    disconnect_entry(limits, find(limits, &around), now_ms);
+    struct network keys[3];
+    size_t count = keys_of(address, keys);
+    for (size_t i = 0; i < count; i++)
+        disconnect_entry(limits, find(limits, &keys[i]), now_ms);
     forget_idle(limits, now_ms);
+}
+
+static struct entry *entry_around(struct limits *limits, const struct ip_address *address)
+{
+    struct network around = network_around(address);
+    return find(limits, &around);
+}
+
+void limits_begin_waiting(struct limits *limits, const struct ip_address *address)
+{
+    entry_around(limits, address)->waiting++;
+}
+
+void limits_end_waiting(struct limits *limits, const struct ip_address *address)
+{
+    entry_around(limits, address)->waiting--;
+}
+
+size_t limits_waiting(struct limits *limits, const struct ip_address *address)
+{
+    const struct entry *e = entry_around(limits, address);
+    return e ? e->waiting : 0;
 }
 
 bool limits_take_message(struct limits *limits, const struct access_config *access,

@@ -2,6 +2,7 @@
  * limits.h - how much each client address, and each network around one, has of us.
  *
  * network      what counts as one: /24 of IPv4, /64 of IPv6
+ * site         what a customer of a provider may have of networks: /48 of IPv6
  * entry        what is known of an address or a network
  *
  * Connections are counted while they are open. Messages are counted by a bucket that holds
@@ -28,6 +29,7 @@ enum limits_answer {
     LIMITS_FINE,
     LIMITS_ADDRESS, /* too many connections from the address */
     LIMITS_NETWORK, /* too many connections from its network */
+    LIMITS_SITE,    /* too many connections from its site */
     LIMITS_NO_MEMORY,
 };
 
@@ -44,7 +46,13 @@ void limits_leave(struct limits *limits, const struct ip_address *address, int64
 bool limits_take_message(struct limits *limits, const struct access_config *access,
                          const struct ip_address *address, int64_t now_ms);
 
-/* Entries, of both kinds. */
+/* A message of the address begins, or ends, to be processed (DNS included): how many its network
+ * has, limits_waiting() tells. For an address that has a connection. */
+void limits_begin_waiting(struct limits *limits, const struct ip_address *address);
+void limits_end_waiting(struct limits *limits, const struct ip_address *address);
+size_t limits_waiting(struct limits *limits, const struct ip_address *address);
+
+/* Entries, of all kinds. */
 size_t limits_count(const struct limits *limits);
 
 #endif

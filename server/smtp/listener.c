@@ -90,10 +90,12 @@ static struct listeners *make_listeners(uv_loop_t *loop, size_t capacity,
     struct listeners *l = calloc(1, sizeof *l + capacity * sizeof l->items[0]);
     char *directory = strdup(temporary_directory);
     struct limits *limits = limits_new();
-    if (!l || !directory || !limits) {
+    struct guesses *guesses = guesses_new();
+    if (!l || !directory || !limits || !guesses) {
         free(l);
         free(directory);
         limits_free(limits);
+        guesses_free(guesses);
         return NULL;
     }
     l->connections.loop = loop;
@@ -101,6 +103,7 @@ static struct listeners *make_listeners(uv_loop_t *loop, size_t capacity,
     l->connections.context = context;
     l->connections.temporary_directory = directory;
     l->connections.limits = limits;
+    l->connections.guesses = guesses;
     l->connections.left = on_connection_left;
     l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     uv_timer_init(loop, &l->pause);
@@ -303,6 +306,7 @@ static void free_if_over(struct listeners *l)
         l->idle(l->idle_context); /* may call listeners_free() */
     } else if (l->state == LISTENERS_FREEING) {
         limits_free(l->connections.limits);
+        guesses_free(l->connections.guesses);
         free(l->connections.temporary_directory);
         free(l);
     }

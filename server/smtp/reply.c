@@ -69,6 +69,17 @@ static void put_line(struct session *session, int code, char separator, const ch
     put_output(session, line, size + 2);
 }
 
+/* A rule's words may stand on several lines. */
+static void put_lines(struct session *session, int code, const char *enhanced, const char *text)
+{
+    char line[TEXT_MAX];
+    for (const char *end; (end = strchr(text, '\n')); text = end + 1) {
+        snprintf(line, sizeof line, "%.*s", (int)(end - text), text);
+        put_line(session, code, '-', enhanced, line);
+    }
+    put_line(session, code, ' ', enhanced, text);
+}
+
 static void log_refusal(const struct session *session, const struct reply *reply)
 {
     char text[sizeof *reply + 16];
@@ -86,7 +97,7 @@ static void put_refusal(struct session *session, int code, const char *enhanced,
     struct reply reply;
     reply_set(&reply, code, enhanced, "%s", "");
     vsnprintf(reply.text, sizeof reply.text, format, args);
-    put_line(session, code, ' ', enhanced, reply.text);
+    put_lines(session, code, enhanced, reply.text);
     log_refusal(session, &reply);
 }
 
@@ -130,6 +141,20 @@ void session_bad_command(struct session *session, int code, const char *enhanced
     va_start(args, format);
     put_refusal(session, code, enhanced, format, args);
     va_end(args);
+}
+
+/* A server that sends much has dead recipients too: so slower first, as Postfix does. */
+void session_count_refused(struct session *session)
+{
+    size_t free_ones = session->config->smtp.max_errors;
+    session->refused_recipients++;
+    if (session->refused_recipients >= 2 * free_ones) {
+        session_hang_up(session, "4.7.0", "too many recipients were refused");
+    } else if (session->refused_recipients > free_ones && session->hooks.delay) {
+        session->before_delay = session->state;
+        session->state = STATE_DELAYED;
+        session->hooks.delay(session->context);
+    }
 }
 
 void session_hang_up(struct session *session, const char *enhanced, const char *why)

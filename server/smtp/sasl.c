@@ -1,5 +1,6 @@
 /*
- * sasl.c - AUTH (RFC 4954): SASL with PLAIN (RFC 4616) and LOGIN, inside TLS only.
+ * sasl.c - AUTH (RFC 4954): SASL with PLAIN (RFC 4616) and LOGIN, inside TLS
+ * only, unless the listener says otherwise.
  *
  * Which of name and password is wrong is not said, and a name that does not exist takes as long.
  */
@@ -10,6 +11,7 @@
 #include <strings.h>
 
 #include "../base/log.h"
+#include "guesses.h"
 #include "session_private.h"
 
 /* What a line can hold. */
@@ -119,8 +121,8 @@ bool session_begin_sasl(struct session *session, const char *argument)
     const char *response = argument + length + strspn(argument + length, " ");
     bool plain = length == 5 && strncasecmp(argument, "PLAIN", 5) == 0;
     bool login = length == 5 && strncasecmp(argument, "LOGIN", 5) == 0;
-    if (!session->tls)
-        session_refuse(session, 538, "5.7.11", "Only inside TLS");
+    if (!session->tls && !session->auth_in_clear)
+        session_refuse(session, 538, "5.7.11", "Only inside TLS: STARTTLS first");
     else if (session->user)
         session_bad_command(session, 503, "5.5.1", "Authenticated already");
     else if (!plain && !login)
@@ -148,24 +150,47 @@ void session_sasl_line(struct session *session, char *line)
     session->command = "";
 }
 
-void session_verified(struct session *session, bool right)
+const char *session_claimed(const struct session *session)
+{
+    return session->claimed ? session->claimed : "";
+}
+
+static void refuse_login(struct session *session)
+{
+    log_limited(LOG_WARN, "authentication-failed", session->id,
+                LOG_TEXT("client", session->client_ip), LOG_TEXT("user", session->claimed));
+    session_refuse(session, 535, "5.7.8", "Authentication failed");
+    if (++session->sasl_failures >= SASL_MAX_FAILURES)
+        session_hang_up(session, "4.7.0", "too many authentication failures");
+}
+
+/* RFC 4954 section 6: the mechanism is fine, but not now. */
+static void refuse_guesser(struct session *session)
+{
+    log_limited(LOG_WARN, "authentication-refused", session->id,
+                LOG_TEXT("client", session->client_ip), LOG_TEXT("user", session->claimed));
+    session_refuse(session, 454, "4.7.0",
+                   "Too many failed logins from your network, try again in %d minutes",
+                   GUESSES_FORGET_MS / 60000);
+    session_hang_up(session, "4.7.0", "too many authentication failures");
+}
+
+void session_verified(struct session *session, enum login_result result)
 {
     if (session->state != STATE_VERIFYING)
         return;
     session->command = "AUTH";
     session->state = STATE_READY;
-    if (right) {
+    if (result == LOGIN_RIGHT) {
         session->user = session->claimed;
         session->claimed = NULL;
         log_info("authenticated", session->id, LOG_TEXT("client", session->client_ip),
                  LOG_TEXT("user", session->user));
         session_reply(session, 235, "2.7.0", "Authentication succeeded");
+    } else if (result == LOGIN_WRONG) {
+        refuse_login(session);
     } else {
-        log_limited(LOG_WARN, "authentication-failed", session->id,
-                    LOG_TEXT("client", session->client_ip), LOG_TEXT("user", session->claimed));
-        session_refuse(session, 535, "5.7.8", "Authentication failed");
-        if (++session->sasl_failures >= SASL_MAX_FAILURES)
-            session_hang_up(session, "4.7.0", "too many authentication failures");
+        refuse_guesser(session);
     }
     session->command = "";
     session_flush(session);

@@ -52,6 +52,7 @@ void session_set_listener(struct session *session, const struct listen_address *
     bool possible = session->hooks.start_tls && session->config->tls.context;
     session->tls_offer = possible ? listener->tls : LISTEN_TLS_OFF;
     session->auth_offer = session->hooks.verify ? listener->auth : LISTEN_AUTH_OFF;
+    session->auth_in_clear = listener->auth_without_tls;
     session->lmtp = listener->lmtp;
 }
 
@@ -104,6 +105,7 @@ static size_t read_line(struct session *session, const char *bytes, size_t size)
     enum line_result result = line_take(&session->line, bytes, size, &used);
     bool faulty = result != LINE_MORE && result != LINE_COMPLETE;
     session->command = "unknown";
+    session->progress += result != LINE_MORE;
     switch (result) {
     case LINE_MORE: break;
     case LINE_COMPLETE:
@@ -181,6 +183,7 @@ static void submit(struct session *session)
              LOG_NUMBER("recipients", transaction->envelope.recipient_count),
              LOG_NUMBER("size", spill_size(transaction->data)));
     session->state = STATE_WAITING;
+    session->progress++;
     session->hooks.submit(session->context, transaction);
 }
 
@@ -299,7 +302,18 @@ void session_answer(struct session *session, const struct reply *replies, size_t
     session_flush(session);
 }
 
-static bool is_in_message(const struct session *session)
+void session_go_on(struct session *session)
+{
+    if (session->state == STATE_DELAYED)
+        session->state = session->before_delay;
+}
+
+uint64_t session_progress(const struct session *session)
+{
+    return session->progress;
+}
+
+bool session_is_in_message(const struct session *session)
 {
     return session->state == STATE_DATA || session->state == STATE_CHUNK;
 }
@@ -308,22 +322,23 @@ int64_t session_timeout_ms(const struct session *session)
 {
     if (session->state >= STATE_WAITING)
         return 0;
-    return is_in_message(session) ? session->config->smtp.data_timeout_ms
-                                  : session->config->smtp.command_timeout_ms;
+    return session_is_in_message(session) ? session->config->smtp.data_timeout_ms
+                                          : session->config->smtp.command_timeout_ms;
 }
 
 void session_timed_out(struct session *session)
 {
     if (session->state >= STATE_WAITING)
         return;
-    session->command = is_in_message(session) ? "DATA" : "";
+    session->command = session_is_in_message(session) ? "DATA" : "";
     session_hang_up(session, "4.4.2", "timeout");
     session_flush(session);
 }
 
 void session_shut_down(struct session *session)
 {
-    if (is_in_message(session) || session->state == STATE_CHUNKS || session->state == STATE_WAITING)
+    if (session_is_in_message(session) || session->state == STATE_CHUNKS ||
+        session->state == STATE_WAITING)
         session->shutting_down = true;
     else if (session->state < STATE_CLOSING) {
         session->command = "";

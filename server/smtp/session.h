@@ -42,6 +42,12 @@ enum recipient_answer {
     RECIPIENT_EXPIRED, /* it is one, of too long ago */
 };
 
+enum login_result {
+    LOGIN_RIGHT,
+    LOGIN_WRONG,
+    LOGIN_REFUSED, /* too many failed from there: the password was not looked at */
+};
+
 struct session_hooks {
     /* Sends bytes to the client; they are copied or sent before it returns. The replies to one
      * piece of input come together, but for very many. False: so much waits to be sent that no more
@@ -72,6 +78,9 @@ struct session_hooks {
     /* Is this the user's password? Both are copied. session_verified() must be called once, later.
      * NULL: AUTH is not offered. */
     void (*verify)(void *context, const char *user, const char *password);
+    /* NULL, or told that the client has lost the right to be answered at once: session_go_on() is to
+     * be called later; the replies so far may go out. */
+    void (*delay)(void *context);
     /* NULL, or told that the client is at another address, or at an unknown one (""): a trusted one
      * says so. What it is to be told as the last thing; NULL: it may stay. */
     const struct refusal *(*enter)(void *context, const char *client_ip);
@@ -109,19 +118,31 @@ size_t session_input(struct session *session, const char *bytes, size_t size);
 /* TLS is up: after start_tls(), or before session_start(). The client has to greet again. */
 void session_tls_started(struct session *session);
 
+/* The user that verify() was asked about; "": none. */
+const char *session_claimed(const struct session *session);
+
 /* The answer to verify(). After a wrong password it should come late, so that guessing is slow. */
-void session_verified(struct session *session, bool right);
+void session_verified(struct session *session, enum login_result result);
+
+/* What delay() asked for is over. */
+void session_go_on(struct session *session);
 
 /* The answer to check_recipient() that was to come: not RECIPIENT_WAIT. */
 void session_recipient_checked(struct session *session, enum recipient_answer answer);
 
-/* True from submit() until session_answer(), from verify() until session_verified(), and while a
- * recipient is checked: reading from the client should pause. */
+/* True from submit() until session_answer(), from verify() until session_verified(), while a
+ * recipient is checked, and from delay() until session_go_on(): reading from the client should pause. */
 bool session_is_waiting(const struct session *session);
 
 /* The answer to the end of DATA: one reply for all recipients, or (LMTP only) one for each of the
  * transaction's recipients, in their order. */
 void session_answer(struct session *session, const struct reply *replies, size_t count);
+
+/* Grows with each line, and with each beginning and end of a message: what the client was to do is
+ * done, and the next thing begins. */
+uint64_t session_progress(const struct session *session);
+/* A message is coming in. */
+bool session_is_in_message(const struct session *session);
 
 /* How long the client may be silent now, in ms (RFC 5321 section 4.5.3.2); 0: no limit. */
 int64_t session_timeout_ms(const struct session *session);

@@ -37,6 +37,7 @@ enum session_state {
     STATE_WAITING,   /* the message is with submit(), its answer is to come */
     STATE_VERIFYING, /* a password is with verify() */
     STATE_CHECKING,  /* a recipient is with check_recipient() */
+    STATE_DELAYED,   /* as `before_delay`, but the client has to wait */
     STATE_CLOSING,   /* to be closed once the replies are handed to send() */
     STATE_CLOSED,
 };
@@ -93,6 +94,7 @@ struct session {
     enum session_state state;
     enum listen_tls tls_offer;
     enum listen_auth auth_offer;
+    bool auth_in_clear; /* without TLS too */
     bool lmtp;
     bool trusted; /* may say XCLIENT */
     enum sasl_step sasl_step;
@@ -108,6 +110,9 @@ struct session {
     size_t recipients; /* of all transactions */
     char *checked;     /* the recipient whose check is to be answered; NULL: none */
     size_t errors;
+    size_t refused_recipients;
+    enum session_state before_delay;
+    uint64_t progress;
 
     struct expected expected;        /* of the transaction, until its answer */
     struct transaction *transaction; /* from MAIL to submit(), else NULL */
@@ -190,6 +195,8 @@ void session_refuse(struct session *session, int code, const char *enhanced, con
 /* The same for what could not be read; 421 instead once there were too many of them. */
 void session_bad_command(struct session *session, int code, const char *enhanced,
                          const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* A recipient was refused: after too many the client has to wait, then to go. */
+void session_count_refused(struct session *session);
 /* 421 and STATE_CLOSING. */
 void session_hang_up(struct session *session, const char *enhanced, const char *why);
 /* Hands the replies to send(), then closes if that is the state. The last thing that a function of

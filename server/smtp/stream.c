@@ -205,9 +205,9 @@ static void put_into_tls(struct stream *stream, const char *bytes, size_t size)
         broken(stream, UV_ENOMEM);
 }
 
-int stream_start_tls(struct stream *stream, const struct tls_context *context)
+int stream_start_tls(struct stream *stream, const struct tls_context *context, int min_version)
 {
-    stream->tls = tls_new(context);
+    stream->tls = tls_new(context, min_version);
     if (!stream->tls)
         return -ENOMEM;
     size_t size = stream->content_size;

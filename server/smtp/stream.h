@@ -68,8 +68,8 @@ void stream_init(struct stream *stream, uv_loop_t *loop, int family, char *buffe
 int stream_open(struct stream *stream, int fd);
 
 /* What comes from here on, with what is not used yet, is TLS, and what is written after the
- * handshake too. 0 or -ENOMEM. */
-int stream_start_tls(struct stream *stream, const struct tls_context *context);
+ * handshake too. For min_version see tls_new(). 0 or -ENOMEM. */
+int stream_start_tls(struct stream *stream, const struct tls_context *context, int min_version);
 /* NULL where TLS is not on; otherwise for tls_is_open() and what describes it. */
 const struct tls *stream_tls(const struct stream *stream);
 

@@ -15,6 +15,7 @@
 /* One certificate with its key: what a handshake is made with. The first one's answers clients
  * until they have named the server. */
 struct tls_context {
+    char name[256]; /* of the first one: the certificates of clients that name no server; or "" */
     size_t count;
     SSL_CTX *contexts[];
 };
@@ -50,7 +51,7 @@ static SSL_CTX *new_context(void)
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (!ctx)
         return NULL;
-    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    SSL_CTX_set_dh_auto(ctx, 1); /* DHE for TLS 1.2, as strong as the key */
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);         /* an idle connection keeps none */
@@ -70,6 +71,53 @@ static int load_certificate(SSL_CTX *ctx, const struct certificate_files *files,
     return 0;
 }
 
+static int key_type(const SSL_CTX *ctx)
+{
+    const EVP_PKEY *key = SSL_CTX_get0_privatekey(ctx);
+    return key ? EVP_PKEY_get_base_id(key) : 0;
+}
+
+static bool is_for(const SSL_CTX *ctx, const char *name)
+{
+    return X509_check_host(SSL_CTX_get0_certificate(ctx), name, 0, 0, NULL) == 1;
+}
+
+/* Adds to the one that was chosen for this name those with other types of key. */
+static void add_others(SSL *ssl, const struct tls_context *context, size_t chosen, const char *name)
+{
+    for (size_t i = 0; i < context->count; i++) {
+        SSL_CTX *other = context->contexts[i];
+        STACK_OF(X509) *chain = NULL;
+        bool is_new = i != chosen && key_type(other) != key_type(context->contexts[chosen]);
+        for (size_t before = 0; before < i && is_new; before++) /* the first of a type counts */
+            is_new = key_type(context->contexts[before]) != key_type(other) ||
+                     !is_for(context->contexts[before], name);
+        if (!is_new || !is_for(other, name))
+            continue;
+        SSL_CTX_get0_chain_certs(other, &chain);
+        if (SSL_use_cert_and_key(ssl, SSL_CTX_get0_certificate(other),
+                                 SSL_CTX_get0_privatekey(other), chain, 1) != 1)
+            ERR_clear_error(); /* the chosen one does as well */
+    }
+}
+
+/* The first name that a certificate is for, of its extension; false: it has none. */
+static bool first_name(const X509 *certificate, char name[256])
+{
+    bool found = false;
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    for (int i = 0; i < sk_GENERAL_NAME_num(names) && !found; i++) {
+        const GENERAL_NAME *each = sk_GENERAL_NAME_value(names, i);
+        if (each->type != GEN_DNS || ASN1_STRING_length(each->d.dNSName) >= 256)
+            continue;
+        snprintf(name, 256, "%.*s", ASN1_STRING_length(each->d.dNSName),
+                 (const char *)ASN1_STRING_get0_data(each->d.dNSName));
+        found = true;
+    }
+    GENERAL_NAMES_free(names);
+    return found;
+}
+
 /* By the names that the certificates are for; the client's own name for us, RFC 6066 section 3. */
 static int choose_certificate(SSL *ssl, int *alert, void *argument)
 {
@@ -77,9 +125,9 @@ static int choose_certificate(SSL *ssl, int *alert, void *argument)
     const struct tls_context *context = argument;
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     for (size_t i = 0; name && i < context->count; i++) {
-        X509 *certificate = SSL_CTX_get0_certificate(context->contexts[i]);
-        if (X509_check_host(certificate, name, 0, 0, NULL) == 1) {
+        if (is_for(context->contexts[i], name)) {
             SSL_set_SSL_CTX(ssl, context->contexts[i]);
+            add_others(ssl, context, i, name);
             return SSL_TLSEXT_ERR_OK;
         }
     }
@@ -107,6 +155,8 @@ int tls_load(struct config *config, struct error *err)
         free_context(context);
         return code;
     }
+    if (!first_name(SSL_CTX_get0_certificate(context->contexts[0]), context->name))
+        *context->name = 0;
     SSL_CTX_set_tlsext_servername_callback(context->contexts[0], choose_certificate);
     SSL_CTX_set_tlsext_servername_arg(context->contexts[0], context);
     tls->context = context;
@@ -154,7 +204,16 @@ void tls_warn(const struct config *config, void (*warn)(void *context, const cha
 
 /* ---- Stream ---- */
 
-struct tls *tls_new(const struct tls_context *context)
+static void set_versions(SSL *ssl, int min_version)
+{
+    SSL_set_min_proto_version(ssl, min_version);
+    if (min_version >= TLS1_2_VERSION)
+        return;
+    SSL_set_security_level(ssl, 0); /* SHA-1 in the handshake */
+    SSL_set_cipher_list(ssl, "DEFAULT");
+}
+
+struct tls *tls_new(const struct tls_context *context, int min_version)
 {
     struct tls *tls = calloc(1, sizeof *tls);
     if (!tls)
@@ -170,6 +229,9 @@ struct tls *tls_new(const struct tls_context *context)
         ERR_clear_error();
         return NULL;
     }
+    set_versions(tls->ssl, min_version);
+    if (*context->name)
+        add_others(tls->ssl, context, 0, context->name);
     BIO_set_mem_eof_return(tls->in, -1); /* empty: more will come */
     SSL_set_bio(tls->ssl, tls->in, tls->out);
     SSL_set_accept_state(tls->ssl);

@@ -7,8 +7,9 @@
  *           comes out of tls_take(); content goes in by tls_write() and what is for the socket
  * comes out of tls_output()
  *
- * TLS 1.2 and later. The first certificate is for clients that name no server, or one that no
- * certificate is for. Sessions are resumed by tickets, which this process alone can read, and no
+ * The first certificate is for clients that name no server, or one that no certificate is for. Where
+ * others are for the same name with a key of another type (RSA, ECDSA), all of them are offered, and
+ * the client's abilities decide. Sessions are resumed by tickets, which this process alone can read, and no
  * longer after a reload. Clients are not asked for certificates.
  *
  * A context is used by any thread, a stream by one at a time.
@@ -37,8 +38,10 @@ int tls_load(struct config *config, struct error *err);
 void tls_warn(const struct config *config, void (*warn)(void *context, const char *text),
               void *context);
 
-/* NULL: no memory. */
-struct tls *tls_new(const struct tls_context *context);
+/* `min_version` is the oldest that is taken, as on the wire (0x303: TLS 1.2). What is older than 1.2
+ * needs ciphers and signatures that OpenSSL has turned off: they are on for this stream alone. NULL:
+ * no memory. */
+struct tls *tls_new(const struct tls_context *context, int min_version);
 void tls_free(struct tls *tls); /* takes NULL */
 
 /* Keeps a copy of what came from the client. 0 or -ENOMEM. */

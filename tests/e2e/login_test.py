@@ -83,7 +83,7 @@ class Login(harness.TestCase):
         _, mx = self.start()
         client = self.client(mx, tls=False)
         self.assertFalse(client.has_extn("auth"))
-        self.assertEqual(client.docmd("AUTH PLAIN", encoded("\0printer\0secret")), (538, b"5.7.11 Only inside TLS"))
+        self.assertEqual(client.docmd("AUTH PLAIN", encoded("\0printer\0secret")), (538, b"5.7.11 Only inside TLS: STARTTLS first"))
         self.assertNotIn(encoded("\0printer\0secret"), mx.log())
         self.assertNotIn("secret", mx.log())
 
@@ -93,6 +93,17 @@ class Login(harness.TestCase):
         self.assertFalse(client.has_extn("auth"))
         self.assertEqual(client.docmd("AUTH PLAIN", encoded("\0printer\0secret")),
                          (503, b"5.5.1 AUTH is not offered here"))
+
+    def test_in_the_clear(self):
+        """Where the listener says so, and `check` warns of it."""
+        mx = self.server({"all.lua": 'return function() return "null" end'},
+                         'listen = { { address = "127.0.0.1:0", auth = "required", auth_without_tls = true } }\n'
+                         'smtp = { users = { printer = "%s" } }' % hashed("secret"))
+        with mx.smtp() as client:
+            client.ehlo()
+            self.assertTrue(client.has_extn("auth"))
+            self.assertEqual(client.docmd("AUTH PLAIN", encoded("\0printer\0secret"))[0], 235)
+            self.assertEqual(client.docmd("MAIL FROM:<a@client.test>")[0], 250)
 
     def test_required(self):
         _, mx = self.start("required")
@@ -125,6 +136,22 @@ class Login(harness.TestCase):
         client = self.client(mx)
         client.putcmd("AUTH PLAIN", encoded("\0printer\0wrong"))
         self.assertEqual(mx.stop(), 0)
+
+    def test_guesses_over_many_connections(self):
+        """All at once: ten get their answer, late; the rest is refused unasked. Who logged in from there is not."""
+        receiver = self.receiver()
+        mx = self.server({"all.lua": RULES % receiver.url}, config("offered") + "access = { unlimited = {} }")
+        self.client(mx).login("printer", "secret")
+        clients = [self.client(mx) for _ in range(11)]
+        for client in clients:
+            client.putcmd("AUTH PLAIN", encoded("\0nobody\0secret"))
+        refused = clients[-1].getreply()
+        self.assertEqual(refused, (454, b"4.7.0 Too many failed logins from your network, try again in 15 minutes"))
+        self.assertEqual(clients[-1].getreply()[0], 421)
+        self.assertEqual(clients[0].getreply()[0], 535)
+        self.client(mx).login("printer", "secret")
+        self.assertEqual(self.client(mx).docmd("AUTH PLAIN", encoded("\0printer\0wrong"))[0], 535)
+        self.assertEqual(self.client(mx).docmd("AUTH PLAIN", encoded("\0max@example.com\0x"))[0], 454)
 
     def test_malformed(self):
         _, mx = self.start()

@@ -89,6 +89,38 @@ class Check(harness.TestCase):
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         self.assertIn("1 rule", result.stdout)
 
+    def test_both_forms_of_a_domain(self):
+        mx = self.server({"10.lua": "return function(msg) end"},
+                         'domains = { "Bücher.example", "*.xn--mnchen-3ya.example", "[192.0.2.1]", "plain.example" }', start=False)
+        result = mx.command("check")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertIn("domain xn--bcher-kva.example is bücher.example\n", result.stdout)
+        self.assertIn("domain *.xn--mnchen-3ya.example is *.münchen.example\n", result.stdout)
+        self.assertNotIn("plain.example", result.stdout)
+        for domain, expected in (("\u202e.example", "cannot be an internationalized domain"),
+                                 ("[192.0.2.999]", "expected an address literal"), ("[2001:db8::1]", "expected an address literal")):
+            mx = self.server({}, 'domains = { "%s" }' % domain, start=False)
+            self.assertRegex(mx.command("check").stderr, r"mxhook\.lua:\d+: domains: .*" + expected)
+
+    def test_warnings(self):
+        """What works, but hardly as it was meant."""
+        user = 'smtp = { users = { printer = "$6$mxhook$x" } }\n'
+        for lines, expected in (
+                (user, "smtp.users: no listener offers AUTH"),
+                (user + 'listen = { { address = "127.0.0.1:0", auth = "offered", auth_without_tls = true } }',
+                 "listen: 127.0.0.1:0 takes passwords in the clear")):
+            mx = self.server({"10.lua": "return function(msg) end"}, lines, start=False)
+            result = mx.command("check")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn(expected, result.stderr)
+        for lines, expected in (
+                ('listen = { { address = "127.0.0.1:0", auth_without_tls = true } }', "auth_without_tls = true needs auth"),
+                ('listen = { { address = "127.0.0.1:0", min_version = "1.0" } }', 'min_version = "1.0" needs TLS'),
+                ('listen = { { address = "127.0.0.1:0", min_version = "0.9" } }', 'expected min_version = "1.0"'),
+                ('tls = { min_version = "1.0" }', "belongs to a listener of its own")):
+            mx = self.server({}, lines, start=False)
+            self.assertIn(expected, mx.command("check").stderr)
+
     def test_every_error_has_file_and_line(self):
         mx = self.server({"10.lua": "return 5", "20.lua": "\nreturn function("}, start=False)
         result = mx.command("check")

@@ -24,11 +24,10 @@ class Certificates:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="mxhook-tls-")
 
-    def make(self, file, names, days=30, subject=None):
+    def make(self, file, names, days=30, subject=None, key=("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")):
         path = os.path.join(self.folder, file)
         subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-             "-nodes", "-subj", "/CN=" + (subject or names[0]), "-days", str(days),
+            ["openssl", "req", "-x509", "-newkey", *key, "-nodes", "-subj", "/CN=" + (subject or names[0]), "-days", str(days),
              "-addext", "subjectAltName=" + ",".join("DNS:" + name for name in names),
              "-keyout", path + ".key", "-out", path + ".pem"],
             check=True, capture_output=True)
@@ -153,6 +152,49 @@ class Tls(harness.TestCase):
             client.starttls(context=context())
             client.ehlo()
             self.assertEqual(client.docmd("MAIL FROM:<a@client.test>")[0], 250)
+
+    def test_rsa_and_ecdsa(self):
+        """Of one name: each client gets the certificate that it can use, whether it names the server or not."""
+        certificates.make("rsa", ["mx.test"], key=("rsa:2048",))
+        certificates.make("other-rsa", ["other.test"], key=("rsa:2048",))
+        _, mx = self.start(files=("mx", "rsa", "other", "other-rsa"))
+        for version in ("-tls1_2", "-tls1_3"):
+            for name in ("mx.test", "other.test", None):
+                named = ["-servername", name] if name else ["-noservername"]
+                for signature, key in (("rsa_pss_rsae_sha256", "RSA"), ("ecdsa_secp256r1_sha256", "ECDSA")):
+                    done = subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % mx.port, "-starttls", "smtp",
+                                           version, "-sigalgs", signature, *named], input=b"QUIT\n",
+                                          capture_output=True, timeout=PATIENCE)
+                    with self.subTest(version=version, name=name, key=key):
+                        self.assertRegex(done.stdout, b"Peer signature type: (RSA|rsa|ECDSA|ecdsa)", done.stderr[-300:])
+                        self.assertIn(key.lower(), re.search(rb"Peer signature type: (\S+)", done.stdout)[1].decode().lower())
+                        self.assertIn(b"CN = " + (name or "mx.test").encode(), done.stdout)
+
+    def test_dhe(self):
+        certificates.make("rsa", ["mx.test"], key=("rsa:2048",))
+        _, mx = self.start(files=("rsa",))
+        done = s_client(mx.port, "-tls1_2", "-cipher", "DHE-RSA-AES256-GCM-SHA384")
+        self.assertEqual(done.returncode, 0, done.stderr[-500:])
+        self.assertRegex(mx.log(), "cipher=DHE-RSA-AES256-GCM-SHA384")
+
+    def test_old_versions_on_a_listener_of_their_own(self):
+        listen = ('listen = { "127.0.0.1:0", { address = "127.0.0.1:0", tls = "starttls", min_version = "1.0" } }\n'
+                  'tls = { certificates = { %s } }' % certificates.entry("mx"))
+        receiver = self.receiver()
+        mx = self.server({"all.lua": RULES["all.lua"] % receiver.url}, listen)
+        new, old = (int(port) for port in re.findall(r" listening .*?address=\S*?:(\d+)", mx.log()))
+        weak = ("-cipher", "DEFAULT:@SECLEVEL=0")
+        for port, version, works in ((new, "-tls1", False), (new, "-tls1_1", False), (new, "-tls1_2", True),
+                                     (old, "-tls1", True), (old, "-tls1_1", True), (old, "-tls1_2", True),
+                                     (old, "-tls1_3", True)):
+            done = s_client(port, version, *weak)
+            with self.subTest(port=port, version=version):
+                self.assertEqual(done.returncode == 0, works, done.stderr[-500:])
+
+    def test_min_version(self):
+        _, mx = self.start(more="tls.min_version = '1.3'")
+        self.assertNotEqual(s_client(mx.port, "-tls1_2").returncode, 0)
+        self.assertEqual(s_client(mx.port, "-tls1_3").returncode, 0)
 
     def test_off(self):
         _, mx = self.start(tls="off")

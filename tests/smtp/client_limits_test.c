@@ -47,6 +47,30 @@ static bool take(const char *text, int64_t now_ms)
     return limits_take_message(limits, &access, &ip, now_ms);
 }
 
+/* A /48 has many /64. */
+static void connections_of_a_site(void **state)
+{
+    (void)state;
+    access.connections_per_network = 2;
+    access.connections_per_site = 3;
+    assert_int_equal(enter("2001:db8:1:1::1"), LIMITS_FINE);
+    assert_int_equal(enter("2001:db8:1:1::2"), LIMITS_FINE);
+    assert_int_equal(enter("2001:db8:1:1::3"), LIMITS_NETWORK);
+    assert_int_equal(enter("2001:db8:1:2::1"), LIMITS_FINE);
+    assert_int_equal(enter("2001:db8:1:3::1"), LIMITS_SITE);
+    assert_int_equal(enter("2001:db8:2:1::1"), LIMITS_FINE);
+    leave("2001:db8:1:2::1", 0);
+    assert_int_equal(enter("2001:db8:1:3::1"), LIMITS_FINE);
+    leave("2001:db8:1:3::1", 0);
+    leave("2001:db8:1:1::1", 0);
+    leave("2001:db8:1:1::2", 0);
+    leave("2001:db8:2:1::1", 0);
+    assert_int_equal(limits_count(limits), 0);
+    for (int i = 0; i < 5; i++) /* IPv4 has no site */
+        assert_int_equal(enter(i % 2 ? "192.0.2.1" : "192.0.3.1"),
+                         i < 4 ? LIMITS_FINE : LIMITS_NETWORK);
+}
+
 static void connections_of_an_address(void **state)
 {
     (void)state;
@@ -175,6 +199,7 @@ static void a_reload_changes_the_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(connections_of_a_site),
         TEST(connections_of_an_address),
         TEST(connections_of_a_network),
         TEST(no_limit),

@@ -109,6 +109,15 @@ static void input_stops_at_a_submitted_message(void **state)
     say_and_expect("NOOP\r\n", "");
 }
 
+static void a_refusal_of_two_lines(void **state)
+{
+    (void)state;
+    begin_data();
+    peer_say(&peer, ".\r\n");
+    peer_answer(&peer, 550, "5.7.1", "Not for me,\nask\rsomebody else");
+    peer_expect(&peer, "550-5.7.1 Not for me,\r\n550 5.7.1 ask somebody else\r\n");
+}
+
 static void an_answer_from_inside_submit(void **state)
 {
     (void)state;
@@ -242,7 +251,7 @@ static void answers_cannot_break_the_line(void **state)
     begin_data();
     say_and_expect(".\r\n", "");
     peer_answer(&peer, 550, "5.7.1", "no\r\n250 \t\x01 \x7f \xe2\x82\xac\xff.");
-    peer_expect(&peer, "550 5.7.1 no  250      ??.\r\n");
+    peer_expect(&peer, "550-5.7.1 no \r\n550 5.7.1 250      ??.\r\n");
 
     say_and_expect("MAIL FROM:<> SMTPUTF8\r\nRCPT TO:<user@example.com>\r\nDATA\r\n",
                    TRANSACTION_REPLY);
@@ -440,6 +449,7 @@ int main(void)
         TEST(transaction_holds_what_was_said),
         TEST(ids_count_transactions),
         TEST(input_stops_at_a_submitted_message),
+        TEST(a_refusal_of_two_lines),
         TEST(an_answer_from_inside_submit),
         TEST(one_send_for_one_piece),
         TEST(very_many_replies),
