@@ -400,3 +400,13 @@ int confine_check(const struct config *config, struct error *err)
     int code = visit_files(config, check_file, err);
     return code == 0 ? check_file(err, "rules.directory", config->rules.directory) : code;
 }
+
+void confine_io_uring(void)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    if (!filter)
+        return;
+    if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0) == 0)
+        seccomp_load(filter);
+    seccomp_release(filter);
+}
