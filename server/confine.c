@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
+#include <uv.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -399,4 +400,17 @@ int confine_check(const struct config *config, struct error *err)
         return 0;
     int code = visit_files(config, check_file, err);
     return code == 0 ? check_file(err, "rules.directory", config->rules.directory) : code;
+}
+
+#define LIBUV_WITH_IO_URING 0x012d00 /* 1.45 */
+
+void confine_io_uring(void)
+{
+    scmp_filter_ctx filter =
+        uv_version() >= LIBUV_WITH_IO_URING ? seccomp_init(SCMP_ACT_ALLOW) : NULL;
+    if (!filter)
+        return;
+    if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0) == 0)
+        seccomp_load(filter);
+    seccomp_release(filter);
 }

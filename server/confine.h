@@ -23,6 +23,11 @@
  * cannot be opened. */
 int confine_process(const struct config *config, struct error *err);
 
+/* Before the first loop: no ring of io_uring(7) can be made. libuv from 1.45 on makes one with each loop, and aborts
+ * where it is denied afterwards, as confine_process() does. Sets no_new_privs. Nothing with an older libuv, or a
+ * kernel without seccomp. */
+void confine_io_uring(void);
+
 /* Can a process that has confined itself go on with this configuration? Else -EACCES, and `err` names
  * the option and the file that is out of reach. Any thread. */
 int confine_check(const struct config *config, struct error *err);

@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "../confine.h"
 #include "../server.h"
 #include "cli.h"
 
@@ -23,5 +24,6 @@ int cli_run(int argc, char **argv)
         code = cli_operand(argc, argv, NULL, NULL);
     if (code >= 0)
         return code;
+    confine_io_uring();
     return server_run(path);
 }
