@@ -162,7 +162,7 @@ static bool rewrite_again(const char *key, const struct address *a, char *local,
     char host[SRS_SIZE];
     const char *hash_end = strchr(skip_tag(a->local, '1') + 1, '=');
     const char *host_end = hash_end ? strchr(hash_end + 1, '=') : NULL;
-    if (!host_end)
+    if (!host_end || host_end == hash_end + 1 || !host_end[1]) /* nobody has made that */
         return false;
     snprintf(host, sizeof host, "%.*s", (int)(host_end - hash_end - 1), hash_end + 1);
     return wrap(key, host, host_end + 1, local, size);

@@ -388,10 +388,11 @@ static int add_angle(struct scan *scan, const char *text, size_t size)
 /* "<a@b> Ann": the name stands behind. */
 static int name_behind(struct scan *scan)
 {
-    struct mailbox *last = &scan->reader->items[scan->reader->count - 1];
+    size_t count = scan->reader->count;
+    struct mailbox *last = count > 0 ? &scan->reader->items[count - 1] : NULL;
     const char *name;
     int status = 0;
-    if (scan->angles && scan->reader->count > 0 && !last->name &&
+    if (scan->angles && last && !last->name &&
         !memchr(scan->bare.size ? scan->bare.bytes : "", '@', scan->bare.size)) {
         status = keep_name(scan, scan->phrase.size ? &scan->phrase : &scan->comment, &name);
         if (status == 0)

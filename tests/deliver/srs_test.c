@@ -74,6 +74,7 @@ static void senders_go_there_and_back(void **state)
     assert_comes_back("x@[192.0.2.1]");
     assert_comes_back("srs@a.example");
     assert_comes_back("SRS0@a.example");
+    assert_comes_back("SRS1=hash==rest@a.example"); /* it only looks like one */
 }
 
 /* RFC 5321 section 4.1.2: what is no dot-string is quoted, and what need not be is not. */
