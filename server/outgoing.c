@@ -50,7 +50,10 @@ static int prepare_original(struct outgoing *o)
     o->original = new_body(o, "mail");
     if (!o->original)
         return -ENOMEM;
-    int code = original_write(o->message, o->config->hostname, o->original, &changed);
+    struct receiver receiver = {.hostname = o->config->hostname,
+                                .scans = o->config->scan.url_count > 0,
+                                .scan = o->transaction->envelope.scan};
+    int code = original_write(o->message, &receiver, o->original, &changed);
     if (code != 0 || !changed || !original_is_binary(o->message))
         return code;
     for (size_t i = 0; i < o->transaction->envelope.recipient_count; i++)
@@ -112,7 +115,7 @@ static void discard_body(struct spill *spill)
 static int render_payload(const struct outgoing *o, size_t index, bool mail, struct spill *tail,
                           struct payload **out)
 {
-    char suffix[24];
+    char suffix[32];
     snprintf(suffix, sizeof suffix, "%s%zu", mail ? "mail" : "", index + 1);
     struct spill *head = new_body(o, suffix);
     int code = !head  ? -ENOMEM
