@@ -67,6 +67,22 @@ int delivery_set_destination(struct delivery *delivery, const struct destination
     return 0;
 }
 
+int delivery_replace_payload(struct delivery *delivery, struct spill *copy, int code)
+{
+    if (code == 0)
+        code = spill_sync(copy);
+    struct payload *payload = code == 0 ? payload_new(copy, NULL) : NULL;
+    if (!payload) {
+        if (copy)
+            spill_unlink(copy);
+        spill_free(copy);
+        return code ? code : -ENOMEM;
+    }
+    payload_free(delivery->payload);
+    delivery->payload = payload;
+    return 0;
+}
+
 const char *delivery_origin(const struct delivery *delivery)
 {
     return delivery->via ? delivery->via : delivery->destination.url;

@@ -56,18 +56,7 @@ static int copy_payload(struct move *m, struct delivery *d)
         n = payload_read(d->payload, at, buffer, sizeof buffer);
         code = n > 0 ? spill_write(copy, buffer, (size_t)n) : (int)n;
     }
-    if (code == 0)
-        code = spill_sync(copy);
-    struct payload *payload = code == 0 ? payload_new(copy, NULL) : NULL;
-    if (!payload) {
-        if (copy)
-            spill_unlink(copy);
-        spill_free(copy);
-        return code ? code : -ENOMEM;
-    }
-    payload_free(d->payload);
-    d->payload = payload;
-    return 0;
+    return delivery_replace_payload(d, copy, code);
 }
 
 /* Without what the one store knew of it. */

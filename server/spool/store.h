@@ -40,6 +40,11 @@ struct payload_stored {
     unsigned uploaded;  /* PostgreSQL: the connection by which its files went up; 0: none */
 };
 
+/* Puts a copy of what the delivery carries in its place, whole and synced; `code` other than 0: it
+ * could not be written. Takes the copy over (NULL: no memory), and removes it where it is of no use.
+ * 0 or a negative errno. */
+int delivery_replace_payload(struct delivery *delivery, struct spill *copy, int code);
+
 struct store_work {
     struct commit *commits; /* apply() sets the status of each */
     struct delivery *ends;  /* linked by next; left in it: those that could not be stored */

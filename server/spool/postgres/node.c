@@ -19,6 +19,7 @@
 #define NODES_MAX    256
 #define HOLDS_MAX    10000
 #define RELEASE_PAGE "1000"
+#define ORPHANS_MS   60000 /* a group that was sent again may name a node that is removed by now */
 
 struct peer {
     int id;
@@ -280,15 +281,17 @@ static void node_main(void *argument)
 {
     struct node *node = argument;
     task_name_thread("mxhook-node");
-    bool first = true;
+    int64_t orphans_ms =
+        0; /* when they are next looked for: at once, of a cluster that went down */
     uv_mutex_lock(&node->mutex);
     while (!node->stopping) {
         uv_mutex_unlock(&node->mutex);
         int64_t began = clock_monotonic_ms();
         pulse(node);
-        if (first && node->pg.connection && !node->pg.unanswered)
-            release_orphans(node); /* of a cluster that went down as a whole */
-        first = false;
+        if (began >= orphans_ms && node->pg.connection && !node->pg.unanswered) {
+            release_orphans(node);
+            orphans_ms = began + ORPHANS_MS;
+        }
         int64_t left = NODE_BEAT_MS - (clock_monotonic_ms() - began);
         uv_mutex_lock(&node->mutex);
         if (!node->stopping && left > 0)

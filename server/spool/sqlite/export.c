@@ -108,18 +108,7 @@ static int copy_payload(struct export *x, struct delivery *d, bool *from_failed)
     snprintf(name, sizeof name, "%s.payload", d->id);
     struct spill *copy = spill_new(db_bodies(x->to), name);
     int code = copy ? copy_bytes(d->payload, put_to_spill, copy, from_failed) : -ENOMEM;
-    if (code == 0)
-        code = spill_sync(copy);
-    struct payload *payload = code == 0 ? payload_new(copy, NULL) : NULL;
-    if (!payload) {
-        if (copy)
-            spill_unlink(copy);
-        spill_free(copy);
-        return code ? code : -ENOMEM;
-    }
-    payload_free(d->payload);
-    d->payload = payload;
-    return 0;
+    return delivery_replace_payload(d, copy, code);
 }
 
 static int end_group(struct export *x)
