@@ -82,9 +82,12 @@ static int end_body(struct outgoing *o, struct spill *body)
 static int prepare_original(struct outgoing *o)
 {
     bool changed = false;
+    struct receiver receiver = {.hostname = o->config->hostname,
+                                .scans = o->config->scan.url_count > 0,
+                                .scan = o->transaction->envelope.scan};
     int code = new_body(o, "mail", spill_size(o->message->data), &o->original);
     if (code == 0)
-        code = original_write(o->message, o->config->hostname, o->original, &changed);
+        code = original_write(o->message, &receiver, o->original, &changed);
     if (code == 0)
         o->size += spill_size(o->original);
     if (code != 0 || !changed || !original_is_binary(o->message))
@@ -131,6 +134,8 @@ static int write_head(const struct outgoing *o, size_t index, struct spill *head
         return payload_write_head(&verdict->headers, head);
     struct header_list headers = {0};
     struct receiver receiver = ruleset_receiver(t->rules, o->config->hostname);
+    receiver.scans = o->config->scan.url_count > 0;
+    receiver.scan = t->envelope.scan;
     struct arena *arena = arena_new();
     int code = arena ? payload_headers(o->message, &t->envelope, t->envelope.recipients[index],
                                        &receiver, arena, &headers)
@@ -167,7 +172,7 @@ static void discard_body(struct spill *spill)
 static int render_payload(struct outgoing *o, size_t index, bool mail, struct spill *tail,
                           struct payload **out)
 {
-    char suffix[24];
+    char suffix[32];
     snprintf(suffix, sizeof suffix, "%s%zu", mail ? "mail" : "", index + 1);
     struct spill *head;
     int code = new_body(o, suffix, 0, &head);

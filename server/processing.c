@@ -11,6 +11,7 @@
 #include "mail/payload.h"
 #include "outcome.h"
 #include "rules/ruleset.h"
+#include "scan/policy.h"
 
 static void count_auth(const struct auth_result *auth)
 {
@@ -43,6 +44,16 @@ static bool is_refused(const struct processing *p)
     return t->auth && policy_refuses(&p->config->auth, &t->envelope, t->auth, &t->reply);
 }
 
+static bool is_refused_by_scan(struct processing *p)
+{
+    struct transaction *t = p->transaction;
+    t->envelope.scan = p->scan;
+    if (!p->scan)
+        return false;
+    scan_log(t->id, p->scan);
+    return scan_refuses(&p->config->scan, p->scan, &t->reply);
+}
+
 static bool is_too_large(const struct processing *p)
 {
     if (p->message->too_large)
@@ -51,13 +62,21 @@ static bool is_too_large(const struct processing *p)
     return p->message->too_large;
 }
 
+struct receiver processing_receiver(const struct processing *p)
+{
+    struct receiver receiver = ruleset_receiver(p->transaction->rules, p->config->hostname);
+    receiver.scans = p->config->scan.url_count > 0;
+    receiver.scan = p->scan;
+    return receiver;
+}
+
 static int run_rules_for(struct processing *p, size_t state, size_t index)
 {
     struct transaction *t = p->transaction;
     struct header_list headers = {0};
     struct rules_input input = {
         p->message, t, t->envelope.recipients[index], &headers, p->trace, p->trace_context, 0};
-    struct receiver receiver = ruleset_receiver(t->rules, p->config->hostname);
+    struct receiver receiver = processing_receiver(p);
     int code = payload_headers(p->message, &t->envelope, input.recipient, &receiver,
                                p->message->arena, &headers);
     for (size_t i = 0; i < index; i++)
@@ -111,6 +130,8 @@ int processing_decide(struct processing *p, size_t state, bool *store)
     int code = authenticate(p);
     if (code != 0 || is_refused(p))
         return code;
+    if (is_refused_by_scan(p))
+        return 0;
     p->at = "parse";
     if (!p->message)
         code = message_parse(t->data, t->received_ms / 1000, &p->message, &err);
@@ -145,6 +166,7 @@ void processing_end(struct processing *p)
     outgoing_free(&p->outgoing);
     message_free(p->message);
     auth_result_free(p->auth);
+    t->envelope.scan = NULL;
     t->auth = NULL;
     t->envelope.received_spf = t->envelope.authentication_results = NULL;
     t->envelope.client_name = NULL;

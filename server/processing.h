@@ -1,5 +1,5 @@
 /*
- * processing.h - a message's way through the rooms: who sent it, its parts, its rules, the reply, and what is
+ * processing.h - a message's way through the rooms: who sent it, what a scanner said, its parts, its rules, the reply, and what is
  * rendered of it.
  *
  * The one place that knows the order. Workers lead each message along it (worker.h), and `mxhook route`, `test` and
@@ -12,8 +12,10 @@
 #include "auth/result.h"
 #include "config/config.h"
 #include "mail/message.h"
+#include "mail/provenance.h"
 #include "outgoing.h"
 #include "rules/verdict.h"
+#include "scan/result.h"
 #include "transaction.h"
 
 struct processing {
@@ -28,6 +30,7 @@ struct processing {
     size_t recipient; /* whose rules are asked now: its index */
 
     struct auth_result *auth;  /* what the transaction's check found; NULL: there was none */
+    struct scan_result *scan;  /* the caller's: what a scanner said; NULL: not asked */
     struct message *message;   /* parsed on the way, unless it is there already */
     struct verdict **verdicts; /* one for each recipient; NULL: refused before any rule was asked */
     struct outgoing outgoing;
@@ -37,6 +40,9 @@ struct processing {
 /* Up to the reply, which is set. `state` is this thread's in the transaction's rules. *store: something is to be
  * rendered and stored before the reply is true. 0 or a negative errno. */
 int processing_decide(struct processing *processing, size_t state, bool *store);
+
+/* This server, as the fields of its message have it. */
+struct receiver processing_receiver(const struct processing *processing);
 
 /* Renders: what is to be stored is in outgoing.deliveries. 0 or a negative errno. */
 int processing_render(struct processing *processing);

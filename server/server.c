@@ -25,6 +25,7 @@
 #include "mail/message.h"
 #include "reload.h"
 #include "rules/ruleset.h"
+#include "scan/scan.h"
 #include "service.h"
 #include "smtp/listener.h"
 #include "smtp/sockets.h"
@@ -53,6 +54,7 @@ struct server {
     struct spool *spool;
     struct deliver *deliver;
     struct auth *auth;
+    struct scan *scan;
     struct workers *workers;
     struct listeners *listeners;
     struct reload *reload;
@@ -408,6 +410,7 @@ static void close_all(struct server *server)
     listeners_free(server->listeners);
     auth_stop(server->auth); /* its thread hands over to the workers' */
     workers_stop(server->workers);
+    scan_free(server->scan);
     deliver_free(server->deliver);
     spool_close(server->spool);
     reload_free(server->reload);
@@ -496,8 +499,10 @@ static int start_parts(struct server *server, struct error *err)
     if (code == 0)
         code = deliver_new(&server->loop, config, server->spool, &server->deliver, err);
     if (code == 0)
-        code = workers_start(&server->loop, server->worker_count, server->spool, &server->workers,
-                             err);
+        code = scan_new(&server->loop, &server->scan);
+    if (code == 0)
+        code = workers_start(&server->loop, server->worker_count, server->spool, server->scan,
+                             &server->workers, err);
     if (code == 0)
         code = reload_new(&server->loop, reloaded, told_of_reload, server, &server->reload);
     if (code == 0)

@@ -21,6 +21,7 @@ struct auth_check;
 struct auth_result;
 struct reservation;
 struct ruleset;
+struct scan_result;
 struct spill;
 
 struct reply {
@@ -43,6 +44,8 @@ struct envelope {
     /* Who the client really was, as values of Received-SPF and Authentication-Results; NULL: not
      * checked. The result's. */
     const char *received_spf, *authentication_results;
+    const struct scan_result
+        *scan; /* scan/result.h: what a scanner said; NULL: not asked. The job's. */
     const char
         *client_name; /* its confirmed reverse name; NULL: none, or not looked up. The result's. */
 };

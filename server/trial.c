@@ -38,6 +38,7 @@ void trial_free(struct trial *trial)
     if (trial->processing.transaction)
         processing_end(&trial->processing);
     transaction_free(trial->processing.transaction);
+    scan_result_free(trial->asked);
     free(trial);
 }
 
@@ -123,7 +124,7 @@ static int add_auth(struct trial *trial, struct auth_result *auth, const char *h
     return code;
 }
 
-static int run(struct trial *trial, struct ruleset *ruleset, const struct trial_envelope *envelope)
+static int run(struct trial *trial, struct spill *data, const struct trial_envelope *envelope)
 {
     static const struct verdict refused = {.kind = VERDICT_REJECT, .text = "", .rule = ""};
     struct processing *p = &trial->processing;
@@ -131,7 +132,14 @@ static int run(struct trial *trial, struct ruleset *ruleset, const struct trial_
     int code = fill_envelope(trial, envelope);
     if (code == 0 && envelope->auth)
         code = add_auth(trial, envelope->auth, p->config->hostname);
-    struct receiver receiver = ruleset_receiver(ruleset, p->config->hostname);
+    p->scan = envelope->scan;
+    if (code == 0 && envelope->ask_scan) {
+        p->transaction->data = data; /* lent */
+        trial->asked = p->scan = envelope->ask_scan(p->config, p->transaction);
+        p->transaction->data = NULL;
+    }
+    p->transaction->envelope.scan = p->scan;
+    struct receiver receiver = processing_receiver(p);
     if (code == 0)
         code = payload_headers(p->message, &p->transaction->envelope, trial_recipient(trial),
                                &receiver, p->message->arena, &trial->before);
@@ -172,7 +180,7 @@ int trial_run(struct config *config, struct ruleset *ruleset, struct spill *data
     trial->processing.config = config;
     int code = begin(trial, ruleset, data, err);
     if (code == 0)
-        code = run(trial, ruleset, envelope);
+        code = run(trial, data, envelope);
     if (code != 0) {
         trial_free(trial);
         return error_set(err, code, "%s", strerror(-code));

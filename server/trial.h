@@ -20,6 +20,7 @@ struct trial {
     struct processing processing;  /* reply: in its transaction; deliveries can be rendered */
     struct header_list before;     /* what the rules were shown */
     struct trial_step *steps;      /* each rule that was asked, in order */
+    struct scan_result *asked;     /* by ask_scan */
     const struct verdict *verdict; /* a reject without a rule where none was asked */
 };
 
@@ -31,6 +32,10 @@ struct trial_envelope {
     /* What authentication found; NULL: nothing was checked. Domains that are "" become those that a
      * check would ask for; it must outlive the trial. */
     struct auth_result *auth;
+    struct scan_result *scan; /* what a scanner said; NULL: not asked. It must outlive the trial. */
+    /* NULL, or asks one instead, of the transaction with its data; the result is the trial's. */
+    struct scan_result *(*ask_scan)(const struct config *config,
+                                    const struct transaction *transaction);
 };
 
 /* With state 0 of the ruleset. `config`, `ruleset` and `data` must outlive the trial. *out is freed by trial_free().

@@ -1,6 +1,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "outcome.h"
 #include "processing.h"
 #include "rules/ruleset.h"
+#include "scan/scan.h"
 #include "base/task.h"
 
 struct worker {
@@ -23,6 +25,7 @@ struct worker {
 
 struct workers {
     struct spool *spool;
+    struct scan *scan;
     struct task_queue queue;
     struct loop_queue *answers;
     struct worker *threads;
@@ -42,6 +45,7 @@ struct job {
     struct processing processing;   /* its config is a reference */
     struct history_message *record; /* for the history; NULL: none */
     struct asked *asked;            /* of each recipient; NULL: nobody wants to know */
+    atomic_int awaited; /* what is still to come before a worker can go on: checks, a scanner */
     struct commit commit;
     worker_done done;
     void *context;
@@ -167,16 +171,40 @@ static void answer_on_loop(struct task *task, void *context)
     worker_done done = job->done;
     void *done_context = job->context;
     processing_end(&job->processing);
+    scan_result_free(job->processing.scan);
     config_unref(job->processing.config);
     free(job);
     done(done_context, t, leased);
 }
 
-/* On the thread of the auth room, mostly: every answer of DNS is there, or time is up. */
+/* On the thread of the auth room, mostly, where every answer of DNS is there, or time is up; or on the loop. The last
+ * one that was waited for hands over. */
 static void checked(void *context)
 {
     struct job *job = context;
-    task_queue_push(&job->workers->queue, &job->task);
+    if (atomic_fetch_sub(&job->awaited, 1) == 1)
+        task_queue_push(&job->workers->queue, &job->task);
+}
+
+/* On the loop. */
+static void scanned(void *context, struct scan_result *result)
+{
+    struct job *job = context;
+    job->processing.scan = result;
+    checked(job);
+}
+
+/* While the checks wait for DNS. */
+static void begin_scan(struct job *job)
+{
+    struct processing *p = &job->processing;
+    const struct transaction *t = p->transaction;
+    const char *client_name = t->check ? auth_client_name(t->check) : NULL;
+    if (!scan_is_wanted(p->config, t))
+        return;
+    atomic_fetch_add(&job->awaited, 1);
+    if (scan_start(job->workers->scan, p->config, t, client_name, scanned, job) != 0)
+        scanned(job, scan_result_failed());
 }
 
 void workers_submit(struct workers *workers, struct config *config, struct transaction *transaction,
@@ -198,6 +226,8 @@ void workers_submit(struct workers *workers, struct config *config, struct trans
     job->commit.done = committed;
     job->commit.context = job;
     job->task.run = process;
+    atomic_init(&job->awaited, 1);
+    begin_scan(job);
     if (transaction->check)
         auth_finish(transaction->check, transaction->data, checked, job);
     else
@@ -278,8 +308,8 @@ static int start_threads(struct workers *workers, size_t count)
     return code;
 }
 
-int workers_start(uv_loop_t *loop, size_t count, struct spool *spool, struct workers **out,
-                  struct error *err)
+int workers_start(uv_loop_t *loop, size_t count, struct spool *spool, struct scan *scan,
+                  struct workers **out, struct error *err)
 {
     struct workers *workers = calloc(1, sizeof *workers);
     if (!workers)
@@ -290,6 +320,7 @@ int workers_start(uv_loop_t *loop, size_t count, struct spool *spool, struct wor
         return error_set(err, code, "workers: %s", uv_strerror(code));
     }
     workers->spool = spool;
+    workers->scan = scan;
     workers->threads = calloc(count, sizeof *workers->threads);
     code = workers->threads ? loop_queue_new(loop, NULL, &workers->answers) : -ENOMEM;
     if (code == 0)

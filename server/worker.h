@@ -13,14 +13,15 @@
 #include <uv.h>
 
 #include "config/config.h"
+#include "scan/scan.h"
 #include "spool/spool.h"
 #include "transaction.h"
 
 struct workers;
 
 /* Starts `count` threads; worker N uses state N of a transaction's ruleset. */
-int workers_start(uv_loop_t *loop, size_t count, struct spool *spool, struct workers **out,
-                  struct error *err);
+int workers_start(uv_loop_t *loop, size_t count, struct spool *spool, struct scan *scan,
+                  struct workers **out, struct error *err);
 /* Loop thread; the queue must be empty: nothing is under way. Joins and frees. Takes NULL. */
 void workers_stop(struct workers *workers);
 

@@ -12,6 +12,7 @@
 --   size                      int, bytes
 --   timestamp                 timestamp, of the Date header
 --   tls                       bool
+--   scan                      a map: score, required, action, symbols (name: { score, options }), spam, virus, error
 
 local compile = require "mxhook.cel.compile"
 local rule = require "mxhook.rule"
@@ -111,7 +112,25 @@ function helpers.dkim(msg)
     return word(signatures and signatures[1])
 end
 
+-- Of a message that was not scanned: no score, no action, no symbols.
+function helpers.scan(msg)
+    local scan, symbols = msg.scan, {}
+    if not scan or scan.error then
+        return values.map { "score", 0, "required", 0, "action", "", "spam", false, "virus", "", "symbols", values.map {},
+                            "error", scan and scan.error or "" }
+    end
+    for name, symbol in raw_metatable(scan.symbols).__pairs(scan.symbols) do -- a userdata
+        local options = {}
+        for i = 1, #symbol.options do options[i] = symbol.options[i] end
+        symbols[#symbols + 1] = name
+        symbols[#symbols + 1] = values.map { "score", symbol.score, "options", values.list(options) }
+    end
+    return values.map { "score", scan.score, "required", scan.required, "action", scan.action, "spam", scan.spam,
+                        "virus", scan.virus or "", "symbols", values.map(symbols), "error", "" }
+end
+
 local variables = {
+    scan = { code = "H.scan(V)", type = "map" },
     subject = { code = "V.subject", type = "string" },
     body = { code = "H.body(V)", type = "string" },
     text = { code = '(V.text or "")', type = "string" },

@@ -115,6 +115,30 @@ function readers.durations(value, option)
   return list_of(value, readers.duration, 'expected a list of durations, such as { "10s", "1m" }', option)
 end
 
+local function origin(value)
+  if type(value) ~= "string" or not value:find("^https?://[^%s/?#]+[^%s?#]*$") or #value > 2000 then
+    return nil, ('expected a URL such as "http://127.0.0.1:11333", got "%s"'):format(tostring(value))
+  end
+  return value
+end
+
+-- One, or a list that may be empty.
+function readers.urls(value)
+  if type(value) == "string" then value = { value } end
+  if type(value) == "table" and next(value) == nil then return {} end
+  return list_of(value, origin, 'expected a URL such as "http://127.0.0.1:11333", or a list of them')
+end
+
+function readers.texts(value)
+  if type(value) == "table" and next(value) == nil then return {} end
+  return list_of(value, readers.string, "expected a list of strings")
+end
+
+function readers.scan_failure(value)
+  if value ~= "accept" and value ~= "defer" then return nil, 'expected "accept" or "defer"' end
+  return value == "defer"
+end
+
 -- May be empty.
 function readers.paths(value)
   if type(value) == "table" and next(value) == nil then return {} end

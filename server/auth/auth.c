@@ -106,6 +106,11 @@ void auth_check_free(struct auth_check *check)
         check_unref(check);
 }
 
+const char *auth_client_name(struct auth_check *check)
+{
+    return atomic_load(&check->client_name);
+}
+
 void auth_finish(struct auth_check *check, const struct spill *data, void (*done)(void *context),
                  void *context)
 {

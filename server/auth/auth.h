@@ -39,6 +39,9 @@ int auth_begin(struct auth *auth, const struct config *config, const struct enve
 /* Drops it, in whatever state, but not between auth_finish() and done(). Any thread; takes NULL. */
 void auth_check_free(struct auth_check *check);
 
+/* The client's confirmed name, valid as long as the check; NULL: none, or not known yet. Any thread. */
+const char *auth_client_name(struct auth_check *check);
+
 /* The message is there; `data` must stay as it is until the check is freed. done() is called once,
  * at the latest auth.timeout later, on this room's thread or from inside auth_finish(): it should
  * only hand over. */

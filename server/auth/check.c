@@ -168,6 +168,8 @@ static void step_iprev(struct auth_check *check)
     if (code == -ENOMEM)
         check->iprev = (struct iprev_result){AUTH_TEMPERROR, NULL, "out of memory"};
     check->iprev_done = code != -EAGAIN;
+    if (code == 0)
+        atomic_store(&check->client_name, check->iprev.name);
 }
 
 static void step_dnsbl(struct auth_check *check, struct dnsbl_query *query)

@@ -62,6 +62,7 @@ struct auth_check {
     bool spf_done;
     struct iprev_result iprev;
     bool iprev_done;
+    _Atomic(const char *) client_name; /* of it, once it is done: for the other threads */
     struct dnsbl_query *dnsbl;
     size_t dnsbl_count;
     bool finishing; /* the message is there */

@@ -5,6 +5,7 @@
 
 #include "../config/config.h"
 #include "../rules/ruleset.h"
+#include "../scan/result.h"
 #include "../base/spill.h"
 
 /* Loads rules: of `directory` with the limits that are the configuration's defaults where it is
@@ -18,5 +19,8 @@ int cli_read_message(const char *file, struct spill **out, struct error *err);
 
 /* To stdout, and a newline. 0 or a negative errno. */
 int cli_print_spill(const struct spill *out);
+
+/* Asks the configured scanner, as the server would for this message, and waits for it. For scan_result_free(). */
+struct scan_result *cli_scan(const struct config *config, const struct transaction *transaction);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../rules/core.h"
+#include "../rules/dictionary.h"
 #include "../rules/state.h"
 #include "../trial.h"
 
@@ -161,9 +162,9 @@ static struct iprev_result read_iprev(lua_State *L)
 }
 
 /* NULL: no memory. */
-static const char **read_codes(lua_State *L, struct arena *arena, size_t *count)
+static const char **read_texts(lua_State *L, const char *name, struct arena *arena, size_t *count)
 {
-    lua_getfield(L, -1, "codes");
+    lua_getfield(L, -1, name);
     *count = lua_objlen(L, -1);
     const char **codes = arena_alloc(arena, *count * sizeof *codes);
     for (size_t i = 0; codes && i < *count; i++) {
@@ -189,7 +190,7 @@ static bool read_dnsbl(lua_State *L, struct auth_result *auth)
         lua_getfield(L, -1, "listed");
         list->listed = lua_toboolean(L, -1);
         lua_pop(L, 1);
-        list->codes = read_codes(L, auth->arena, &list->code_count);
+        list->codes = read_texts(L, "codes", auth->arena, &list->code_count);
         lua_pop(L, 1);
         if (!list->codes)
             return false;
@@ -233,6 +234,45 @@ static struct auth_result *read_auth(lua_State *L)
     return NULL;
 }
 
+/* lua/mxhook/test/scan.lua has checked and completed the table on top, and it stays there. */
+static struct scan_result *read_scan(lua_State *L)
+{
+    struct scan_result *scan = scan_result_new();
+    if (!scan)
+        return NULL;
+    lua_getfield(L, -1, "symbols");
+    size_t count = lua_objlen(L, -1);
+    scan->symbols = arena_alloc(scan->arena, (count + 1) * sizeof *scan->symbols);
+    for (size_t i = 0; scan->symbols && i < count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        struct scan_symbol *symbol = &scan->symbols[scan->symbol_count++];
+        *symbol = (struct scan_symbol){.name = auth_text(L, "name")};
+        lua_getfield(L, -1, "score");
+        symbol->score = lua_tonumber(L, -1);
+        lua_pop(L, 1);
+        symbol->options = read_texts(L, "options", scan->arena, &symbol->option_count);
+        if (!symbol->options)
+            break;
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    lua_getfield(L, -1, "score");
+    scan->score = lua_tonumber(L, -1);
+    lua_getfield(L, -2, "required");
+    scan->required = lua_tonumber(L, -1);
+    lua_getfield(L, -3, "spam");
+    scan->spam = lua_toboolean(L, -1);
+    lua_pop(L, 3);
+    scan->action = auth_text(L, "action");
+    scan->virus = auth_text(L, "virus");
+    scan->error = auth_text(L, "error");
+    scan->message = auth_text(L, "message");
+    if (scan->symbol_count == count && scan_result_write_fields(scan) == 0)
+        return scan;
+    scan_result_free(scan);
+    return NULL;
+}
+
 /* try(bytes of a message, envelope) -> what came of it */
 static int runner_try(lua_State *L)
 {
@@ -246,11 +286,19 @@ static int runner_try(lua_State *L)
                                       .client_name = optional_field(L, 2, "client_name"),
                                       .helo = optional_field(L, 2, "helo"),
                                       .user = optional_field(L, 2, "user")};
+    lua_getfield(L, 2, "at");
+    ruleset_fix_time(runner->ruleset, (int64_t)lua_tonumber(L, -1) * 1000); /* nil: 0 */
     lua_getfield(L, 2, "tls");
     envelope.tls = lua_toboolean(L, -1);
     lua_getfield(L, 2, "auth");
     if (!lua_isnil(L, -1) && !(envelope.auth = read_auth(L)))
         return luaL_error(L, "not enough memory");
+    lua_pop(L, 1);
+    lua_getfield(L, 2, "scan");
+    if (!lua_isnil(L, -1) && !(envelope.scan = read_scan(L))) {
+        auth_result_free(envelope.auth);
+        return luaL_error(L, "not enough memory");
+    }
     struct trial *trial = NULL;
     struct error err = {""};
     struct spill *data = spill_from_bytes(bytes, size);
@@ -261,9 +309,50 @@ static int runner_try(lua_State *L)
     trial_free(trial);
     spill_free(data);
     auth_result_free(envelope.auth);
+    scan_result_free(envelope.scan);
     if (code != 0)
         return luaL_error(L, "%s", code == -ENOMEM ? "not enough memory" : err.text);
     return 1;
+}
+
+/* limited(milliseconds, f, handler) -> as xpcall(f, handler): f is stopped when its time is over */
+static int runner_limited(lua_State *L)
+{
+    struct state *state = state_of(L);
+    state_begin(state, (int64_t)luaL_checknumber(L, 1));
+    lua_settop(L, 3);
+    lua_insert(L, 2); /* the handler below the function */
+    int status = lua_pcall(L, 0, 0, 2);
+    state_lift(state);
+    lua_pushboolean(L, status == 0);
+    lua_insert(L, 3);
+    return lua_gettop(L) - 2;
+}
+
+/* fresh(): what rules remember is forgotten, and their clock runs */
+static int runner_fresh(lua_State *L)
+{
+    struct runner *runner = lua_touserdata(L, lua_upvalueindex(1));
+    dictionary_clear();
+    ruleset_fix_time(runner->ruleset, 0);
+    return 0;
+}
+
+/* unreached() -> a line for each rule, and key of an alias, that answered nothing */
+static int runner_unreached(lua_State *L)
+{
+    static char text[65536]; /* one thread, one runner at a time */
+    struct runner *runner = lua_touserdata(L, lua_upvalueindex(1));
+    ruleset_unreached(runner->ruleset, text, sizeof text);
+    lua_pushstring(L, text);
+    return 1;
+}
+
+static void set_function(lua_State *L, struct runner *runner, const char *name, lua_CFunction f)
+{
+    lua_pushlightuserdata(L, runner);
+    lua_pushcclosure(L, f, 1);
+    lua_setfield(L, -2, name);
 }
 
 /* nftw() hands no context on: the state that collects the names. One thread, one walk at a time. */
@@ -302,8 +391,14 @@ static int run_tests(lua_State *L)
     lua_setfield(L, -2, "junit");
     lua_pushboolean(L, options->tap);
     lua_setfield(L, -2, "tap");
-    lua_pushlightuserdata(L, runner);
-    lua_pushcclosure(L, runner_try, 1);
+    lua_pushnumber(L, (lua_Number)options->timeout_ms);
+    lua_setfield(L, -2, "timeout_ms");
+    lua_newtable(L);
+    set_function(L, runner, "try", runner_try);
+    set_function(L, runner, "limited", runner_limited);
+    set_function(L, runner, "fresh", runner_fresh);
+    set_function(L, runner, "unreached", runner_unreached);
+    ruleset_track(runner->ruleset);
     lua_call(L, 3, 1);
     runner->code = (int)lua_tointeger(L, -1);
     return 0;

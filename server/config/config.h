@@ -198,6 +198,21 @@ struct auth_config {
     int64_t timeout_ms; /* of all look-ups of a message, after its end */
 };
 
+/* Spam and viruses, by rspamd (scan/scan.h). */
+struct scan_config {
+    char **urls; /* none: nothing is scanned */
+    size_t url_count;
+    int64_t timeout_ms; /* of a message, for all of the URLs */
+    bool defer;         /* what could not be scanned; else it is accepted */
+    bool refuse;        /* rspamd's reject, soft reject and greylist are obeyed */
+    bool headers;       /* the fields that it asks to add and to remove are */
+    bool all;           /* also who logged in, and access.unlimited */
+    uint64_t max_size;  /* bytes of a message; larger ones are not scanned */
+    char *password;     /* NULL: none; it may be a reference (deliver/reference.h) */
+    char **virus_symbols;
+    size_t virus_symbol_count;
+};
+
 /* How the process confines itself (confine.h). */
 struct confine_config {
     bool enabled;
@@ -250,6 +265,7 @@ struct config {
     struct auth_config auth;
     struct tls_config tls;
     struct confine_config confine;
+    struct scan_config scan;
 };
 
 /* Reads and checks the file. On success *out is one reference; else a negative errno, and `err` says

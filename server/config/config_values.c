@@ -379,6 +379,21 @@ static void read_auth(lua_State *L, struct auth_config *auth)
     auth->timeout_ms = number(L, "auth.timeout");
 }
 
+static void read_scan(lua_State *L, struct scan_config *scan)
+{
+    read_texts(L, "scan.rspamd", &scan->urls, &scan->url_count);
+    scan->timeout_ms = number(L, "scan.timeout");
+    lua_getfield(L, 1, "scan.on_failure");
+    scan->defer = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    scan->refuse = boolean(L, "scan.refuse");
+    scan->headers = boolean(L, "scan.headers");
+    scan->all = boolean(L, "scan.all");
+    scan->max_size = (uint64_t)number(L, "scan.max_size");
+    scan->password = text_or_null(L, "scan.password");
+    read_texts(L, "scan.virus_symbols", &scan->virus_symbols, &scan->virus_symbol_count);
+}
+
 int config_read_values(lua_State *L)
 {
     struct config *config = lua_touserdata(L, 2);
@@ -407,6 +422,7 @@ int config_read_values(lua_State *L)
     read_dns(L, &config->dns);
     read_auth(L, &config->auth);
     read_tls(L, &config->tls);
+    read_scan(L, &config->scan);
     config->confine.enabled = boolean(L, "confine.enabled");
     read_texts(L, "confine.read", &config->confine.read, &config->confine.read_count);
     read_texts(L, "confine.write", &config->confine.write, &config->confine.write_count);

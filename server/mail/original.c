@@ -94,9 +94,10 @@ static int write_bytes(struct writer *w, const char *bytes, size_t size)
 
 struct filter {
     struct writer *writer;
-    const char *hostname;
+    const struct receiver *receiver;
     struct header_reader header;
-    bool holding; /* an Authentication-Results, until it is known whose */
+    bool dropping; /* a field that is the scanner's */
+    bool holding;  /* an Authentication-Results, until it is known whose */
     struct buffer field;
 };
 
@@ -108,7 +109,7 @@ static int release_field(struct filter *f)
     f->holding = false;
     bool whole =
         f->field.size <= FIELD_MAX && field_next(f->field.bytes, f->field.size, &at, &field);
-    bool kept = whole && !provenance_claims(field.value, field.value_size, f->hostname);
+    bool kept = whole && !provenance_claims(field.value, field.value_size, f->receiver->hostname);
     int code = kept ? write_bytes(f->writer, f->field.bytes, f->field.size) : 0;
     f->field.size = 0;
     return code;
@@ -123,6 +124,14 @@ static bool begins_results(const struct line *line)
            field_is(&field, name);
 }
 
+static bool begins_scanners(const struct line *line, const struct receiver *receiver)
+{
+    struct field field;
+    size_t at = 0;
+    return field_next(line->bytes, line->size, &at, &field) &&
+           provenance_is_scanners(field.name, field.name_size, receiver);
+}
+
 /* A line, or a fragment of one. What is too long to be held is not held: it is left out then. */
 static int filter_header_line(struct filter *f, const struct line *line)
 {
@@ -134,7 +143,11 @@ static int filter_header_line(struct filter *f, const struct line *line)
             code = release_field(f);
         if (kind == HEADER_FIELD)
             f->holding = begins_results(line);
+        if (kind != HEADER_MORE)
+            f->dropping = kind == HEADER_FIELD && begins_scanners(line, f->receiver);
     }
+    if (f->dropping)
+        return code;
     if (code != 0 || !f->holding)
         return code ? code : write_bytes(f->writer, line->bytes, line->size);
     if (f->field.size > FIELD_MAX)
@@ -161,11 +174,11 @@ static int write_lines(struct filter *f, struct lines *lines)
     return code == 0 ? flush(f->writer) : code;
 }
 
-int original_write(const struct message *message, const char *hostname, struct spill *out,
-                   bool *changed)
+int original_write(const struct message *message, const struct receiver *receiver,
+                   struct spill *out, bool *changed)
 {
     struct writer *writer = malloc(sizeof *writer);
-    struct filter filter = {.writer = writer, .hostname = hostname};
+    struct filter filter = {.writer = writer, .receiver = receiver};
     struct lines lines;
     int code = writer ? lines_open(&lines, message->data) : -ENOMEM;
     header_reader_init(&filter.header, 0, true);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../scan/result.h"
 #include "payload.h"
 
 /* --- What is added --- */
@@ -79,6 +80,9 @@ int provenance_fields(const struct envelope *envelope, const char *recipient, co
         status = add(out, arena, "Authentication-Results", "%s", envelope->authentication_results);
     else if (status == 0)
         status = add(out, arena, "Authentication-Results", "%s; none", hostname);
+    const struct header_list *scanned = envelope->scan ? &envelope->scan->fields : NULL;
+    for (size_t i = 0; scanned && i < scanned->count && status == 0; i++)
+        status = add(out, arena, scanned->items[i].name, "%s", scanned->items[i].value);
     return status;
 }
 

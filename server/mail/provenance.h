@@ -15,6 +15,10 @@ struct receiver {
     const char *hostname;
     char *const *reserved; /* globs over names, in any case */
     size_t reserved_count;
+    bool
+        scans; /* a scanner is asked: X-Spam-Status, X-Spam-Score, X-Spam-Action and X-Virus are ours */
+    const struct scan_result
+        *scan; /* what it said, and which fields it asks to remove; NULL: not asked */
 };
 
 /* Does this value of an Authentication-Results, raw or decoded, name `hostname` as who added it (RFC
@@ -27,7 +31,10 @@ bool provenance_claims(const char *value, size_t size, const char *hostname);
  * comment, as the receiver, or as what an earlier client called itself), or one of the list? */
 bool provenance_is_reserved(const struct header *header, const struct receiver *receiver);
 
-/* Appends X-Forwarding-Service, Received-SPF, Delivered-To and Authentication-Results. New strings
+/* Is a field of that name the scanner's to set, or to remove? */
+bool provenance_is_scanners(const char *name, size_t size, const struct receiver *receiver);
+
+/* Appends X-Forwarding-Service, Received-SPF, Delivered-To, Authentication-Results and a scanner's fields. New strings
  * are in `arena`. 0 or -ENOMEM. */
 int provenance_fields(const struct envelope *envelope, const char *recipient, const char *hostname,
                       struct arena *arena, struct header_list *out);

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "../base/ascii.h"
+#include "../scan/result.h"
 #include "buffer.h"
 #include "provenance.h"
 #include "words.h"
@@ -197,6 +198,24 @@ static bool is_listed(const char *name, const struct receiver *receiver)
     return false;
 }
 
+static bool is_name(const char *name, size_t size, const char *other)
+{
+    return strlen(other) == size && strncasecmp(name, other, size) == 0;
+}
+
+bool provenance_is_scanners(const char *name, size_t size, const struct receiver *receiver)
+{
+    static const char *const names[] = {"X-Spam-Status", "X-Spam-Score", "X-Spam-Action",
+                                        "X-Virus"};
+    for (size_t i = 0; receiver->scans && i < sizeof names / sizeof *names; i++)
+        if (is_name(name, size, names[i]))
+            return true;
+    for (size_t i = 0; receiver->scan && i < receiver->scan->removed_count; i++)
+        if (is_name(name, size, receiver->scan->removed[i]))
+            return true;
+    return false;
+}
+
 bool provenance_is_reserved(const struct header *header, const struct receiver *receiver)
 {
     static const char *const ours[] = {"X-Forwarding-Service", "Delivered-To"};
@@ -209,5 +228,6 @@ bool provenance_is_reserved(const struct header *header, const struct receiver *
     if (strcasecmp(header->name, "Received-SPF") == 0 &&
         spf_names_host(header->value, header->value_size, receiver->hostname))
         return true;
-    return is_listed(header->name, receiver);
+    return provenance_is_scanners(header->name, strlen(header->name), receiver) ||
+           is_listed(header->name, receiver);
 }

@@ -9,6 +9,7 @@
 
 #include "handle.h"
 #include "msg_auth.h"
+#include "msg_scan.h"
 #include "msg_automatic.h"
 #include "msg_envelope.h"
 #include "msg_headers.h"
@@ -208,7 +209,7 @@ static const char *const field_names[] = {
     "subject", "text",       "html",       "from",     "to",        "cc",
     "date",    "timestamp",  "message_id", "size",     "headers",   "attachments",
     "inlines", "envelope",   "auth",       "received", "automatic", "automatic_reason",
-    "bounce",  "reply_text", "repairs",    NULL};
+    "bounce",  "reply_text", "scan",       "repairs",  NULL};
 static void (*const field_push[])(lua_State *L, struct run *run) = {push_subject,
                                                                     push_plain_text,
                                                                     push_html,
@@ -229,6 +230,7 @@ static void (*const field_push[])(lua_State *L, struct run *run) = {push_subject
                                                                     msg_push_automatic_reason,
                                                                     msg_push_bounce,
                                                                     push_reply_text,
+                                                                    msg_push_scan,
                                                                     push_repairs};
 
 static int msg_index(lua_State *L)

@@ -13,7 +13,9 @@ static void write_spill(struct spill *data, const char *expected, size_t size, b
     struct spill *out = spill_new("/tmp", NULL);
     bool changed;
     assert_int_equal(message_parse(data, RECEIVED_SECONDS, &message, NULL), 0);
-    assert_int_equal(original_write(message, "mx.example.com", out, &changed), 0);
+    assert_int_equal(
+        original_write(message, &(struct receiver){.hostname = "mx.example.com"}, out, &changed),
+        0);
     assert_int_equal(spill_size(out), size);
     char *bytes = malloc(size + 1);
     assert_int_equal(spill_read(out, 0, bytes, size), size);

@@ -1,0 +1,413 @@
+#include "scan.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../base/spill.h"
+#include "../deliver/multi.h"
+#include "../deliver/reference.h"
+#include "rspamd_answer.h"
+
+/* A scanner: what is remembered of one URL. */
+struct origin {
+    struct origin *next;
+    unsigned failures; /* in a row */
+    int64_t until_ms;  /* while it is not asked: when it is tried again, monotonic */
+    char url[];
+};
+
+struct scan {
+    uv_loop_t *loop;
+    struct multi *multi;
+    struct origin *origins;
+    struct request *idle; /* handles at rest: making one anew costs more than asking */
+    size_t turn;          /* which URL begins */
+};
+
+/* A message on its way. */
+struct request {
+    struct transfer transfer; /* first */
+    struct request *next;
+    struct scan *scan;
+    CURL *easy;
+    struct curl_slist *headers;
+    const struct config *config;
+    const struct transaction *transaction;
+    void (*done)(void *context, struct scan_result *result);
+    void *context;
+    struct origin *origin;
+    size_t first, tried; /* URLs */
+    int64_t begun_ms;
+    uint64_t offset;
+    char *body;
+    size_t size;
+    bool too_large;
+    uv_timer_t soon; /* for an end without any transfer */
+    char why[200];
+};
+
+static void try_next(struct request *r);
+
+/* ---- Origins ---- */
+
+static struct origin *origin_of(struct scan *scan, const char *url)
+{
+    struct origin *o = scan->origins;
+    while (o && strcmp(o->url, url) != 0)
+        o = o->next;
+    if (o)
+        return o;
+    o = calloc(1, sizeof *o + strlen(url) + 1);
+    if (!o)
+        return NULL;
+    strcpy(o->url, url);
+    o->next = scan->origins;
+    return scan->origins = o;
+}
+
+/* One that is tried again counts as silent until it has answered. */
+static bool origin_is_asked(struct origin *o, int64_t now_ms)
+{
+    if (o->failures < SCAN_FAILURES)
+        return true;
+    if (now_ms < o->until_ms)
+        return false;
+    o->until_ms = now_ms + SCAN_PAUSE_MS;
+    return true;
+}
+
+static void origin_note(struct origin *o, const char *error)
+{
+    if (!error && o->failures >= SCAN_FAILURES)
+        log_info("scanner", NULL, LOG_TEXT("url", o->url), LOG_TEXT("result", "answers again"));
+    o->failures = error ? o->failures + 1 : 0;
+    if (error && o->failures >= SCAN_FAILURES)
+        o->until_ms = clock_monotonic_ms() + SCAN_PAUSE_MS;
+    if (error && o->failures == SCAN_FAILURES)
+        log_warn("scanner", NULL, LOG_TEXT("url", o->url),
+                 LOG_TEXT("result", "is not asked until it answers"), LOG_TEXT("error", error));
+}
+
+/* ---- Requests at rest ---- */
+
+static size_t on_read(char *buffer, size_t size, size_t count, void *context)
+{
+    struct request *r = context;
+    ssize_t got = spill_read(r->transaction->data, r->offset, buffer, size * count);
+    if (got < 0)
+        return CURL_READFUNC_ABORT;
+    r->offset += (uint64_t)got;
+    return (size_t)got;
+}
+
+static int on_seek(void *context, curl_off_t offset, int origin)
+{
+    struct request *r = context;
+    if (origin != SEEK_SET || offset < 0)
+        return CURL_SEEKFUNC_CANTSEEK;
+    r->offset = (uint64_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *context)
+{
+    struct request *r = context;
+    size_t n = size * count;
+    r->too_large = r->size + n > RSPAMD_ANSWER_MAX;
+    char *grown = r->too_large ? NULL : realloc(r->body, r->size + n);
+    if (!grown)
+        return 0;
+    memcpy(grown + r->size, bytes, n);
+    r->body = grown;
+    r->size += n;
+    return n;
+}
+
+static void on_end(struct transfer *transfer, CURLcode rc);
+
+static void set_lasting_options(struct request *r)
+{
+    CURL *easy = r->easy;
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, &r->transfer);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1l);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0l);
+    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* whatever the environment says */
+    curl_easy_setopt(easy, CURLOPT_POST, 1l);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+    curl_easy_setopt(easy, CURLOPT_READDATA, r);
+    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
+    curl_easy_setopt(easy, CURLOPT_SEEKDATA, r);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, r);
+}
+
+static void free_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static struct request *request_take(struct scan *scan)
+{
+    struct request *r = scan->idle;
+    if (r) {
+        scan->idle = r->next;
+        return r;
+    }
+    r = calloc(1, sizeof *r);
+    if (r && !(r->easy = curl_easy_init())) {
+        free(r);
+        r = NULL;
+    }
+    if (!r)
+        return NULL;
+    r->scan = scan;
+    r->transfer.finished = on_end;
+    uv_timer_init(scan->loop, &r->soon);
+    r->soon.data = r;
+    set_lasting_options(r);
+    return r;
+}
+
+static void request_rest(struct request *r)
+{
+    for (struct curl_slist *h = r->headers; h; h = h->next)
+        OPENSSL_cleanse(h->data, strlen(h->data)); /* a password may be among them */
+    curl_slist_free_all(r->headers);
+    free(r->body);
+    r->headers = NULL;
+    r->body = NULL;
+    r->size = 0;
+    r->next = r->scan->idle;
+    r->scan->idle = r;
+}
+
+/* ---- What is said of the message ---- */
+
+static bool add_header(struct request *r, const char *name, const char *value)
+{
+    char line[1100];
+    if (!value || !*value)
+        return true;
+    snprintf(line, sizeof line, "%s: %s", name, value);
+    for (char *c = line; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
+    struct curl_slist *longer = curl_slist_append(r->headers, line);
+    OPENSSL_cleanse(line, sizeof line);
+    r->headers = longer ? longer : r->headers;
+    return longer;
+}
+
+static bool add_password(struct request *r)
+{
+    char buffer[REFERENCE_SIZE];
+    const char *value;
+    struct error err = {""};
+    if (!r->config->scan.password)
+        return true;
+    bool read = reference_read(r->config->scan.password, buffer, &value, &err) == 0;
+    if (!read)
+        log_limited(LOG_WARN, "scanner", r->transaction->id, LOG_TEXT("error", err.text));
+    bool added = !read || add_header(r, "Password", value);
+    OPENSSL_cleanse(buffer, sizeof buffer);
+    return added;
+}
+
+/* rspamd's protocol: https://docs.rspamd.com/developers/protocol */
+static bool add_headers(struct request *r, const char *client_name)
+{
+    const struct envelope *e = &r->transaction->envelope;
+    char sender[300];
+    snprintf(sender, sizeof sender, "<%s>", e->sender ? e->sender : "");
+    bool added = add_header(r, "Queue-Id", r->transaction->id) &&
+                 add_header(r, "IP", e->client_ip) && add_header(r, "Helo", e->helo) &&
+                 add_header(r, "Hostname", client_name) && add_header(r, "From", sender) &&
+                 add_header(r, "User", e->user) &&
+                 add_header(r, "TLS-Version", e->tls ? "TLS" : NULL) &&
+                 add_header(r, "MTA-Name", r->config->hostname) && add_password(r);
+    for (size_t i = 0; added && i < e->recipient_count; i++)
+        added = add_header(r, "Rcpt", e->recipients[i]);
+    struct curl_slist *longer = added ? curl_slist_append(r->headers, "Expect:") : NULL;
+    r->headers = longer ? longer : r->headers;
+    return longer;
+}
+
+/* ---- The end ---- */
+
+static void finish(struct request *r, struct scan_result *result)
+{
+    void (*done)(void *context, struct scan_result *result) = r->done;
+    void *context = r->context;
+    request_rest(r);
+    done(context, result);
+}
+
+/* No scanner has answered. */
+static void fail(struct request *r)
+{
+    struct scan_result *result = scan_result_new();
+    if (result)
+        result->error =
+            arena_strdup(result->arena, *r->why ? r->why : "the scanner does not answer");
+    if (!result || !result->error) {
+        scan_result_free(result);
+        result = scan_result_failed();
+    }
+    finish(r, result);
+}
+
+/* NULL: it has answered. */
+static const char *judge(struct request *r, CURLcode rc, struct scan_result *result)
+{
+    long status = 0;
+    curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (r->too_large)
+        return "the answer is too large";
+    if (rc != CURLE_OK)
+        return curl_easy_strerror(rc);
+    if (status == 401 || status == 403)
+        return "the scanner refuses the password";
+    if (status != 200)
+        return "the scanner answers with an error";
+    if (!result)
+        return "out of memory";
+    return rspamd_answer_read(&r->config->scan, r->body ? r->body : "", r->size, result) == 0
+               ? NULL
+               : "the answer cannot be read";
+}
+
+static void on_end(struct transfer *transfer, CURLcode rc)
+{
+    struct request *r = (struct request *)transfer;
+    struct scan_result *result = scan_result_new();
+    multi_remove(r->scan->multi, r->easy);
+    const char *error = judge(r, rc, result);
+    origin_note(r->origin, error);
+    if (!error) {
+        finish(r, result);
+        return;
+    }
+    scan_result_free(result);
+    snprintf(r->why, sizeof r->why, "%s", error);
+    try_next(r);
+}
+
+/* ---- Asking ---- */
+
+static void on_soon(uv_timer_t *timer)
+{
+    fail(timer->data);
+}
+
+static int64_t time_left(const struct request *r)
+{
+    return r->config->scan.timeout_ms - (clock_monotonic_ms() - r->begun_ms);
+}
+
+static bool ask(struct request *r)
+{
+    char url[2100];
+    r->offset = r->size = 0;
+    r->too_large = false;
+    size_t size = strlen(r->origin->url);
+    snprintf(url, sizeof url, "%s%scheckv2", r->origin->url,
+             size > 0 && r->origin->url[size - 1] == '/' ? "" : "/");
+    curl_easy_setopt(r->easy, CURLOPT_URL, url);
+    curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers);
+    curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                     (curl_off_t)spill_size(r->transaction->data));
+    curl_easy_setopt(r->easy, CURLOPT_TIMEOUT_MS, (long)time_left(r));
+    return multi_add(r->scan->multi, r->easy) == 0;
+}
+
+/* The next URL that is asked at all; else it ends, though never before scan_start() has. */
+static void try_next(struct request *r)
+{
+    const struct scan_config *config = &r->config->scan;
+    while (r->tried < config->url_count && time_left(r) > 0) {
+        size_t index = (r->first + r->tried++) % config->url_count;
+        r->origin = origin_of(r->scan, config->urls[index]);
+        if (r->origin && origin_is_asked(r->origin, clock_monotonic_ms()) && ask(r))
+            return;
+    }
+    uv_timer_start(&r->soon, on_soon, 0, 0);
+}
+
+int scan_start(struct scan *scan, const struct config *config,
+               const struct transaction *transaction, const char *client_name,
+               void (*done)(void *context, struct scan_result *result), void *context)
+{
+    struct request *r = request_take(scan);
+    if (!r)
+        return -ENOMEM;
+    r->config = config;
+    r->transaction = transaction;
+    r->done = done;
+    r->context = context;
+    r->begun_ms = clock_monotonic_ms();
+    r->first = scan->turn++;
+    r->tried = 0;
+    *r->why = 0;
+    if (!add_headers(r, client_name)) {
+        request_rest(r);
+        return -ENOMEM;
+    }
+    try_next(r);
+    return 0;
+}
+
+bool scan_is_wanted(const struct config *config, const struct transaction *transaction)
+{
+    const struct envelope *e = &transaction->envelope;
+    struct ip_address address;
+    if (config->scan.url_count == 0 || spill_size(transaction->data) > config->scan.max_size)
+        return false;
+    if (config->scan.all)
+        return true;
+    return !e->user &&
+           (ip_address_parse(e->client_ip, &address) != 0 ||
+            networks_match(config->access.unlimited, config->access.unlimited_count, &address) < 0);
+}
+
+/* ---- Life ---- */
+
+int scan_new(uv_loop_t *loop, struct scan **out)
+{
+    struct scan *scan = calloc(1, sizeof *scan);
+    if (!scan)
+        return -ENOMEM;
+    scan->loop = loop;
+    int code = multi_new(loop, &scan->multi);
+    if (code != 0) {
+        free(scan);
+        return code;
+    }
+    *out = scan;
+    return 0;
+}
+
+void scan_free(struct scan *scan)
+{
+    if (!scan)
+        return;
+    while (scan->idle) {
+        struct request *r = scan->idle;
+        scan->idle = r->next;
+        curl_easy_cleanup(r->easy);
+        uv_close((uv_handle_t *)&r->soon, free_closed);
+    }
+    while (scan->origins) {
+        struct origin *o = scan->origins;
+        scan->origins = o->next;
+        free(o);
+    }
+    multi_free(scan->multi);
+    free(scan);
+}

@@ -1,0 +1,285 @@
+"""Spam and viruses: what rspamd is asked, what becomes of its answer, and of none."""
+
+import os
+import smtplib
+import socket
+import subprocess
+import time
+import unittest
+
+import harness
+import rspamd
+from harness import MXHOOK, mail
+from mailserver import MailServer
+from rspamd import GTUBE, answer
+
+
+def gtube(**named):
+    return mail(**named) + GTUBE + b"\r\n"
+
+
+class TestCase(harness.TestCase):
+    def setUp(self):
+        self.web = self.receiver()
+
+    def scanner(self, reply):
+        scanner = rspamd.Scanner(reply if callable(reply) else lambda headers, body: reply)
+        self.addCleanup(scanner.close)
+        return scanner
+
+    def scanned(self, urls, more="", rules=None, config=""):
+        urls = "{ %s }" % ", ".join('"%s"' % url for url in ([urls] if isinstance(urls, str) else urls))
+        return self.server(rules or {"10.lua": "return function() return %r end" % self.web.url},
+                           "scan = { rspamd = %s, all = true, %s }\n%s" % (urls, more, config))
+
+    def headers(self, count=1):
+        return self.web.wait_for(count)[count - 1].json["headers"]
+
+    def refusal(self, mx, message, **named):
+        with self.assertRaises(smtplib.SMTPDataError) as raised:
+            mx.send(message, **named)
+        return raised.exception.smtp_code, raised.exception.smtp_error.decode()
+
+
+@unittest.skipUnless(rspamd.PROGRAM, "rspamd is not installed")
+class Real(TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.rspamd = rspamd.Rspamd()
+        cls.addClassCleanup(cls.rspamd.close)
+
+    def test_gtube_is_tagged(self):
+        mx = self.scanned(self.rspamd.url)
+        mx.send(gtube())
+        headers = self.headers()
+        self.assertEqual(headers["X-Spam-Action"], "reject")
+        self.assertRegex(headers["X-Spam-Status"], r'^Yes, score=\S+ required=\S+ action="reject" tests=\[.*GTUBE')
+        mx.wait_logged("scan", "action=reject", "score=")
+
+    def test_gtube_is_refused(self):
+        mx = self.scanned(self.rspamd.url, "refuse = true")
+        code, text = self.refusal(mx, gtube())
+        self.assertEqual((code, text[:5]), (550, "5.7.1"))
+        mx.send(mail())
+        self.assertEqual(self.headers()["X-Spam-Action"], "no action")
+
+    def test_gtube_is_routed(self):
+        rules = {"10.lua": """return {
+            function(msg) if msg.scan.symbols.GTUBE then return "%s/quarantine" end end,
+            route.cel { when = "scan.action == 'no action' && scan.score < 1.0 && !('GTUBE' in scan.symbols)",
+                        to = "%s/clean" } }""" % (self.web.url, self.web.url)}
+        mx = self.scanned(self.rspamd.url, rules=rules)
+        mx.send(gtube())
+        mx.send(mail(message_id="2@client.test"))
+        self.assertEqual(sorted(post.path for post in self.web.wait_for(2)), ["/clean", "/quarantine"])
+
+    def test_route_asks_it(self):
+        mx = self.scanned(self.rspamd.url, "refuse = true")
+        path = os.path.join(mx.folder, "gtube.eml")
+        with open(path, "wb") as file:
+            file.write(gtube())
+        run = subprocess.run([MXHOOK, "route", "--config", mx.config, "--scan", path], capture_output=True, text=True,
+                             timeout=60)
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("550 5.7.1", run.stdout + run.stderr)
+
+
+class Asked(TestCase):
+    """What is sent, and what is made of an answer."""
+
+    def test_what_it_is_told(self):
+        scanner = self.scanner(answer())
+        os.environ["MXHOOK_TEST_SCAN"] = "secret word"
+        self.addCleanup(os.environ.pop, "MXHOOK_TEST_SCAN")
+        mx = self.scanned(scanner.url, 'password = "env:MXHOOK_TEST_SCAN"')
+        mx.send(mail(), ["hook@example.com", "second@example.com"])
+        self.web.wait_for(2)
+        (path, headers, body), = scanner.requests
+        self.assertEqual(path, "/checkv2")
+        self.assertEqual(body, mail())
+        self.assertEqual(headers.get_all("Rcpt"), ["hook@example.com", "second@example.com"])
+        for name, value in (("IP", "127.0.0.1"), ("Helo", "client.test"), ("From", "<sender@client.test>"),
+                            ("Password", "secret word"), ("MTA-Name", "mx.test")):
+            self.assertEqual(headers[name], value)
+        self.assertTrue(mx.logged("received", headers["Queue-Id"]))
+        self.assertNotIn("secret word", mx.log())
+
+    def test_a_connection_is_kept(self):
+        scanner = self.scanner(answer())
+        mx = self.scanned(scanner.url)
+        for number in range(5):
+            mx.send(mail(message_id="%d@client.test" % number))
+        self.assertEqual(len(scanner.requests), 5)
+        self.assertEqual(len(scanner.connections), 1)
+
+    def test_a_message_in_a_file(self):
+        """It goes out as it came, read from its file, also where a kept connection has died meanwhile."""
+        scanner = self.scanner(answer())
+        mx = self.scanned(scanner.url)
+        large = mail() + b"A line of text.\r\n" * 300000
+        for _ in range(2):
+            mx.send(large)
+            self.assertEqual(scanner.requests[-1][2], large)
+
+    def test_who_is_not_asked_for(self):
+        scanner = self.scanner(answer())
+        mx = self.server({"10.lua": "return function(msg) return msg.scan == nil and %r or %r end"
+                          % (self.web.url + "/nil", self.web.url + "/asked")},
+                         'scan = { rspamd = "%s" }\n' % scanner.url)  # 127.0.0.1 is in access.unlimited
+        mx.send(mail())
+        self.assertEqual(self.web.wait_for(1)[0].path, "/nil")
+        self.assertEqual(scanner.requests, [])
+        mx = self.server({"10.lua": "return function(msg) return %r end" % self.web.url},
+                         'scan = { rspamd = "%s" }\naccess = { unlimited = {} }' % scanner.url)
+        mx.send(mail())
+        self.web.wait_for(2)
+        self.assertEqual(len(scanner.requests), 1)
+
+    def test_on_both_sides_of_max_size(self):
+        scanner = self.scanner(answer())
+        mx = self.scanned(scanner.url, "max_size = 2000")
+        padding = 2000 - len(mail()) - 2
+        mx.send(mail() + b"x" * padding + b"\r\n")
+        mx.send(mail() + b"x" * (padding + 1) + b"\r\n")
+        self.web.wait_for(2)
+        self.assertEqual([len(body) for _, _, body in scanner.requests], [2000])
+
+    def test_the_fields_cannot_be_forged(self):
+        scanner = self.scanner(answer(7, "add header", {"A_TEST": 3, "B_TEST": 4}))
+        mails = MailServer()
+        self.addCleanup(mails.close)
+        mx = self.scanned(scanner.url, rules={"10.lua": 'return function() return "%s, boss@example.net" end' % self.web.url},
+                          config='forward = { smarthost = "smtp://127.0.0.1:%d" }' % mails.port)
+        mx.send(b"X-Spam-Status: No\r\nx-spam-score:\r\n -100\r\nX-Virus: none\r\nX-Spam-Other: kept\r\n" + mail())
+        headers = self.headers()
+        self.assertEqual({name: value for name, value in headers.items() if name.lower().startswith(("x-spam", "x-virus"))}, {
+            "X-Spam-Status": 'Yes, score=7.00 required=15.00 action="add header" tests=[A_TEST,B_TEST]',
+            "X-Spam-Score": "7.00", "X-Spam-Action": "add header", "X-Spam-Other": "kept"})
+        harness.wait_until(lambda: mails.messages, "the forwarded message")
+        data = mails.messages[0].data.decode()
+        self.assertIn("X-Spam-Status: Yes, score=7.00", data)
+        self.assertNotIn("-100", data)
+        self.assertNotIn("X-Virus", data)
+        self.assertIn("X-Spam-Other: kept", data)
+
+    def test_a_virus(self):
+        scanner = self.scanner(answer(20, "reject", {"CLAM_VIRUS": {"score": 20, "options": ["Eicar-Test-Signature"]}}))
+        mx = self.scanned(scanner.url, rules={"10.lua": "return function(msg) return msg.scan.virus and %r end" % self.web.url})
+        mx.send(mail())
+        self.assertEqual(self.headers()["X-Virus"], "Eicar-Test-Signature")
+
+    def test_the_fields_that_rspamd_asks_for(self):
+        milter = {"add_headers": {"X-Rspamd": {"value": "a\r\nb", "order": 0}, "X-Two": [{"value": "1"}, "2"], "bad name": "x"},
+                  "remove_headers": {"X-Old": 0}}
+        scanner = self.scanner(answer(milter=milter))
+        for headers, expected in (("true", ("a  b", ["1", "2"], None)), ("false", (None, None, "there"))):
+            mx = self.scanned(scanner.url, "headers = " + headers)
+            count = len(self.web.posts) + 1
+            mx.send(b"X-Old: there\r\n" + mail())
+            got = self.headers(count)
+            self.assertEqual((got.get("X-Rspamd"), got.get("X-Two"), got.get("X-Old")), expected)
+            self.assertNotIn("bad name", got)
+
+    def test_refuse(self):
+        for action, message, expected in (("reject", "No spam, please\u00a0", (550, "5.7.1 No spam, please?")),
+                                          ("reject", "", (550, "5.7.1 Refused as spam or a virus")),
+                                          ("soft reject", "", (451, "4.7.1 Try again later")),
+                                          ("greylist", "Greylisted", (451, "4.7.1 Greylisted"))):
+            scanner = self.scanner(answer(20, action, messages={"smtp_message": message} if message else {}))
+            mx = self.scanned(scanner.url, "refuse = true")
+            self.assertEqual(self.refusal(mx, mail()), expected)
+            mx.stop()
+        for action in ("add header", "rewrite subject", "no action"):
+            mx = self.scanned(self.scanner(answer(10, action)).url, "refuse = true")
+            mx.send(mail())
+            mx.stop()
+        self.assertEqual(len(self.web.wait_for(3)), 3)
+
+
+class Faults(TestCase):
+    def dead(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return "http://127.0.0.1:%d" % probe.getsockname()[1]
+
+    FAULTS = {
+        "slow": lambda headers, body: time.sleep(2),
+        "closes": lambda headers, body: None,
+        "garbage": lambda headers, body: b"\xff\x00garbage",
+        "half": lambda headers, body: b'{"score": 1',
+        "no action": lambda headers, body: b"{}",
+        "another action": lambda headers, body: answer(1, "explode"),
+        "no number": lambda headers, body: b'{"action": "reject", "score": "a lot", "required_score": 15}',
+        "a list": lambda headers, body: b"[1]",
+        "deep": lambda headers, body: b"[" * 100000,
+        "10 MB": lambda headers, body: b'{"x": "' + b"x" * 10000000 + b'"}',
+        "an error": lambda headers, body: (500, b"no"),
+        "wrong password": lambda headers, body: (403, b"{}"),
+        "redirect": lambda headers, body: (302, b""),
+    }
+
+    def test_accept(self):
+        for name, reply in self.FAULTS.items():
+            with self.subTest(name):
+                mx = self.scanned(self.scanner(reply).url, 'timeout = "300ms"',
+                                  {"10.lua": "return function(msg) return msg.scan.error and %r end" % self.web.url})
+                before = len(self.web.posts)
+                mx.send(mail())
+                self.web.wait_for(before + 1)
+                self.assertNotIn("X-Spam-Status", self.web.posts[-1].json["headers"])
+                mx.wait_logged("scan", "error=")
+                self.assertEqual(mx.stop(), 0)
+
+    def test_defer(self):
+        mx = self.scanned(self.dead(), 'on_failure = "defer"')
+        self.assertEqual(self.refusal(mx, mail()), (451, "4.7.1 The message cannot be scanned now, try again later"))
+
+    def test_texts_that_would_forge(self):
+        scanner = self.scanner(answer(1, "no action", {"X]\r\nSubject: y": 1, "": 2, "OK": 1, "A b": 3},
+                                      messages={"smtp_message": "x\r\n250 OK"}))
+        mx = self.scanned(scanner.url)
+        mx.send(mail())
+        self.assertIn("tests=[OK]", self.headers()["X-Spam-Status"])
+
+    def test_breaker(self):
+        """After three failures it is not asked, and said so once."""
+        scanner = self.scanner((500, b"no"))
+        mx = self.scanned(scanner.url)
+        for number in range(8):
+            mx.send(mail(message_id="%d@client.test" % number))
+        self.assertEqual(len(scanner.requests), 3)
+        self.assertEqual(len(mx.logged("scanner", "is not asked until it answers")), 1)
+        self.assertEqual(len(mx.logged("scan", "error=")), 8)
+
+    def test_another_url_is_tried(self):
+        scanner = self.scanner(answer())
+        mx = self.scanned([self.dead(), scanner.url])
+        for number in range(8):
+            mx.send(mail(message_id="%d@client.test" % number))
+        self.assertEqual(len(scanner.requests), 8)
+        self.assertEqual(len(mx.logged("scanner", "is not asked")), 1)
+
+    def test_urls_take_turns(self):
+        scanners = [self.scanner(answer()) for _ in range(2)]
+        mx = self.scanned([scanner.url for scanner in scanners])
+        for number in range(6):
+            mx.send(mail(message_id="%d@client.test" % number))
+        self.assertEqual([len(scanner.requests) for scanner in scanners], [3, 3])
+
+    def test_stop_waits_for_it(self):
+        mx = self.scanned(self.scanner(lambda headers, body: time.sleep(1) or answer()).url)
+        client = mx.smtp()
+        self.addCleanup(client.close)
+        client.ehlo()
+        client.mail("a@client.test")
+        client.rcpt("hook@example.com")
+        client.docmd("DATA")
+        client.send(mail() + b".\r\n")
+        time.sleep(0.3)
+        mx.process.terminate()
+        self.assertEqual(client.getreply()[0], 250)
+        self.assertEqual(mx.process.wait(60), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
