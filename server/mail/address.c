@@ -388,12 +388,13 @@ static int add_angle(struct scan *scan, const char *text, size_t size)
 /* "<a@b> Ann": the name stands behind. */
 static int name_behind(struct scan *scan)
 {
-    size_t count = scan->reader->count;
-    struct mailbox *last = count > 0 ? &scan->reader->items[count - 1] : NULL;
+    struct address_reader *reader = scan->reader;
     const char *name;
     int status = 0;
-    if (scan->angles && last && !last->name &&
-        !memchr(scan->bare.size ? scan->bare.bytes : "", '@', scan->bare.size)) {
+    if (!scan->angles || reader->count == 0)
+        return 0;
+    struct mailbox *last = &reader->items[reader->count - 1];
+    if (!last->name && !scan->at_sign) {
         status = keep_name(scan, scan->phrase.size ? &scan->phrase : &scan->comment, &name);
         if (status == 0)
             last->name = name;

@@ -143,6 +143,14 @@ static void test_bounce(void **state)
     check(*state, "From: a@b.example\n\nText\n", "a@b.example", "same(msg.bounce, nil)");
 }
 
+static void test_repairs(void **state)
+{
+    check(*state, "From: a@b.example\n\nx\n", "a@b.example", "same(#msg.repairs, 0)");
+    check(*state, "From x\nFrom: a@b.example\nstray line\nX: y\n\nx\n", "a@b.example",
+          "same(msg.repairs[1], 'mbox-line') same(msg.repairs[2], 'stray-lines')\n"
+          "same(#msg.repairs, 2)");
+}
+
 static void test_reply_text(void **state)
 {
     static const struct {
@@ -203,6 +211,7 @@ int main(void)
         RULES_TEST(test_time_of_receipt),
         RULES_TEST(test_automatic),
         RULES_TEST(test_bounce),
+        RULES_TEST(test_repairs),
         RULES_TEST(test_reply_text),
         RULES_TEST(test_encoding),
     };
