@@ -10,8 +10,9 @@
 #include "http.h"
 #include "reference.h"
 #include "sign.h"
+#include "traceparent.h"
 
-#define OWN_HEADERS 5
+#define OWN_HEADERS 6
 
 enum post_state { POST_PREPARING, POST_SENDING, POST_CANCELLED };
 
@@ -34,6 +35,7 @@ struct post {
     int code;         /* of preparing */
     struct error why; /* it is not 0 */
     char id_header[ID_SIZE + 16], timestamp_header[48];
+    char trace_header[TRACEPARENT_SIZE];
     char signature_header[SIGN_SIZE + 24];
     const char *headers[]; /* OWN_HEADERS and the destination's */
 };
@@ -65,6 +67,16 @@ static void fail(struct post *a, bool hopeless, const char *why)
     on_done(&a->request, &result);
 }
 
+/* Does the rule say which trace it is of? */
+static bool sets_trace(const struct destination *destination)
+{
+    for (size_t i = 0; i < destination->header_count; i++)
+        if (strncasecmp(destination->headers[i], "traceparent", 11) == 0 &&
+            strchr(":=", destination->headers[i][11]))
+            return true;
+    return false;
+}
+
 static void put_headers(struct post *a)
 {
     const struct destination *destination = &a->delivery->destination;
@@ -76,6 +88,10 @@ static void put_headers(struct post *a)
     a->headers[n++] = "user-agent: mxhook/" MXHOOK_VERSION;
     a->headers[n++] = a->id_header;
     a->headers[n++] = a->timestamp_header;
+    if (!sets_trace(destination)) {
+        traceparent_write(a->trace_header, a->id, a->delivery->attempts + 1);
+        a->headers[n++] = a->trace_header;
+    }
     if (a->secret)
         a->headers[n++] = a->signature_header;
     for (size_t i = 0; i < destination->header_count; i++)
