@@ -2,7 +2,7 @@
 -- regular expressions, then wildcards. Upper and lower case are the same.
 
 -- A rule sees only environment variables that begin with MXHOOK_.
-local webhook = env("MXHOOK_DEMO_URL", "http://127.0.0.1:8025/mail")
+local webhook = env("MXHOOK_DEMO_URL", "http://127.0.0.1:8080/mail")
 
 return alias {
     ["hook@example.com"] = webhook,

@@ -1,6 +1,6 @@
 -- `mxhook test` runs this beside the rules: the real loader, the real parser, the same limits.
 
-local webhook = os.getenv "MXHOOK_DEMO_URL" or "http://127.0.0.1:8025/mail"
+local webhook = os.getenv "MXHOOK_DEMO_URL" or "http://127.0.0.1:8080/mail"
 
 describe("aliases", function()
     it("send the demo's address to the webhook", function()

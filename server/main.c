@@ -17,6 +17,8 @@ static const struct command commands[] = {
     {"run", "take mail in and deliver it", cli_run},
     {"check", "check the configuration and the rules, start nothing", cli_check},
     {"config", "print an example configuration that documents every option", cli_config},
+    {"init", "write a configuration, rules and tests to begin with", cli_init},
+    {"import", "turn another service's aliases and rules into rules", cli_import},
     {"log", "follow the log of a message, a sender or a destination", cli_log},
     {"payload", "print the JSON that a webhook is sent for a message", cli_payload},
     {"health", "say whether the server is ready, for a container or a script", cli_health},

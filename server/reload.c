@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "confine.h"
 #include "service.h"
 #include "smtp/tls.h"
 
@@ -57,6 +58,8 @@ static void load(uv_work_t *work)
     struct load *load = &((struct reload *)work)->load;
     load->code = config_load(load->current->path, &load->config, &load->err);
     if (load->code == 0)
+        load->code = confine_check(load->config, &load->err);
+    if (load->code == 0)
         load->code = tls_load(load->config, &load->err);
     if (load->code == 0)
         load->code = srs_load(load->config, load->current->spool.directory, SRS_MAKE, &load->err);
@@ -93,6 +96,20 @@ static bool same_dns(const struct dns_config *a, const struct dns_config *b)
            a->query_timeout_ms == b->query_timeout_ms && a->cache_size == b->cache_size;
 }
 
+static bool same_texts(char *const *a, size_t a_count, char *const *b, size_t b_count)
+{
+    bool same = a_count == b_count;
+    for (size_t i = 0; same && i < a_count; i++)
+        same = strcmp(a[i], b[i]) == 0;
+    return same;
+}
+
+static bool same_confinement(const struct confine_config *a, const struct confine_config *b)
+{
+    return a->enabled == b->enabled && same_texts(a->read, a->read_count, b->read, b->read_count) &&
+           same_texts(a->write, a->write_count, b->write, b->write_count);
+}
+
 static void keep(const char *option)
 {
     log_warn("reload", NULL, LOG_TEXT("option", option),
@@ -113,6 +130,8 @@ static void keep_what_needs_restart(const struct config *current, struct config 
         keep("dns.resolvers, dns.query_timeout, dns.cache_size");
     if (strcmp(current->spool.directory, next->spool.directory) != 0)
         keep("spool.directory");
+    if (!same_confinement(&current->confine, &next->confine))
+        keep("confine.enabled, confine.read, confine.write");
     if (current->rules.workers != next->rules.workers) {
         keep("rules.workers");
         next->rules.workers = current->rules.workers;

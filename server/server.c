@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "config/config.h"
+#include "confine.h"
 #include "deliver/deliver.h"
 #include "deliver/notice.h"
 #include "deliver/observe.h"
@@ -141,7 +142,7 @@ check_recipient(void *context, struct ruleset *rules, const char *recipient,
 static bool has_room(void *context)
 {
     const struct server *server = context;
-    return server->transactions < server->config->smtp.max_waiting;
+    return server->transactions < server->config->smtp.max_waiting && !spool_is_away(server->spool);
 }
 
 static bool has_storage(void *context)
@@ -534,6 +535,8 @@ static int start(struct server *server, const char *config_path, struct error *e
     code = service_open_sockets(server->config, &server->sockets, err);
     if (code == 0)
         code = service_drop_privileges(server->config, err);
+    if (code == 0)
+        code = confine_process(server->config, err);
     if (code == 0)
         code = tls_load(server->config, err);
     if (code != 0)

@@ -4,6 +4,7 @@
 --       ["sales@example.com"] = "https://crm.example/hook",                   -- exact; sales+x too
 --       ["/^inv-(\\d+)@example\\.com$/"] = "https://books.example/in/$1",     -- regular expression
 --       ["*@example.com"] = "https://all.example/a, https://all.example/b",   -- wildcard
+--       ["in-(*)@example.com"] = "https://in.example/$1",                     -- wildcard with a group
 --       ["noreply@example.com"] = "null",                                     -- dropped
 --   }
 --
@@ -11,55 +12,28 @@
 -- longest first), then wildcards (the one with most characters first). Upper and lower case are the same.
 
 local core = require "mxhook.core"
+local groups = require "mxhook.groups"
 local rule = require "mxhook.rule"
 
-local ipairs, next, pairs, pcall, setmetatable, tonumber, type = ipairs, next, pairs, pcall, setmetatable, tonumber, type
-local insert, sort, raw_metatable = table.insert, table.sort, debug.getmetatable
+local ipairs, next, pcall, setmetatable, tonumber, tostring, type = ipairs, next, pcall, setmetatable, tonumber, tostring,
+    type
+local insert, sort = table.insert, table.sort
 
 local regex = core.regex
 
 local alias = {}
 
--- What a sender wrote must not change a destination's shape. In a URL it stays within its path segment
--- or value; in an address within the local part, where all but atoms and dots (RFC 5322 section 3.2.3)
--- is encoded the same way.
-local NO_URL_TEXT, NO_LOCAL_PART = "[^%w%-._~]", "[^%w!#$%%&'*+/=?^_`{|}~.\128-\255-]"
-
-local function percent_encode(text, characters)
-    return (text:gsub(characters, function(char) return ("%%%02X"):format(char:byte()) end))
-end
-
--- A pattern's $1 to $9 stand for groups, in any string of its destinations: group(digit) gives them.
-local function substitute(value, group)
-    if type(value) == "string" then
-        return (value:gsub("[^,]+", function(destination)
-            local encoded = destination:find("://", 1, true) and NO_URL_TEXT or NO_LOCAL_PART
-            return (destination:gsub("%$(%d)", function(digit)
-                return percent_encode(group(digit), encoded)
-            end))
-        end))
-    end
-    if type(value) ~= "table" then return value end
-    local copy = {}
-    for key, item in next, value do copy[key] = substitute(item, group) end
-    return setmetatable(copy, raw_metatable(value)) -- an answer of route's stays one
-end
-
--- The numbers that stand after a $ in the value's strings, as a set.
-local function digits(value, into)
-    into = into or {}
-    if type(value) == "string" then
-        for digit in value:gmatch("%$(%d)") do into[tonumber(digit)] = true end
-    elseif type(value) == "table" then
-        for _, item in next, value do digits(item, into) end
-    end
-    return into
-end
-
 local function compile(key, pattern, flags)
     local ok, code = pcall(regex.compile, pattern, flags)
     if not ok then rule.fail(key, ("alias key '%s': %s"):format(key, code)) end
     return code
+end
+
+local function add_pattern(list, key, text, code, value)
+    local count, names = groups.of { code }
+    local wrong = groups.check(value, count, names)
+    if wrong then rule.fail(key, ("alias key '%s': %s"):format(key, wrong)) end
+    insert(list, { key = key, text = text, code = code, value = value, groups = groups.any(value), names = names })
 end
 
 -- Adds what the key is to `found`, by kind.
@@ -70,20 +44,17 @@ function add.regex(found, key, value)
     if not pattern then
         rule.fail(key, ("alias key '%s': a regular expression ends with '/'"):format(key))
     end
-    local code, wanted = compile(key, pattern, flags .. "i"), digits(value)
-    for digit in pairs(wanted) do
-        if digit > code:groups() then
-            rule.fail(key, ("alias key '%s': $%d in its destination, but the pattern has %d "
-                .. "group(s)"):format(key, digit, code:groups()))
-        end
+    if not (pattern:find("^%^") or pattern:find("^\\A")) or not (pattern:find("%$$") or pattern:find("\\[zZ]$")) then
+        rule.warn(key, ("alias key '%s' matches anywhere in an address: /^...$/ is the whole of it"):format(key))
     end
-    insert(found.regexes,
-        { text = pattern, code = code, value = value, groups = next(wanted) ~= nil })
+    add_pattern(found.regexes, key, pattern, compile(key, pattern, flags .. "i"), value)
 end
 
 function add.wildcard(found, key, value)
-    local pattern = "^\\Q" .. core.fold_address(key):gsub("%*", "\\E.*\\Q") .. "\\E$"
-    insert(found.wildcards, { text = key, code = compile(key, pattern, "is"), value = value })
+    -- "(*)" captures, "*" does not
+    local pattern = core.fold_address(key):gsub("%(%*%)", "\0"):gsub("%*", "\\E.*\\Q"):gsub("%z", "\\E(.*)\\Q")
+    pattern = "^\\Q" .. pattern .. "\\E$"
+    add_pattern(found.wildcards, key, key, compile(key, pattern, "is"), value)
 end
 
 function add.exact(found, key, value)
@@ -95,6 +66,10 @@ function add.exact(found, key, value)
     end
     if found.exact[address] ~= nil then
         rule.fail(key, ("alias key '%s' stands twice, in upper and lower case"):format(key))
+    end
+    if groups.any(value) then
+        rule.fail(key, ("alias key '%s': a group in its destination, but the key is one address: a pattern has groups, "
+            .. "as \"/^inv-(.*)@example\\.com$/\" and \"inv-(*)@example.com\""):format(key))
     end
     found.exact[address] = value
 end
@@ -112,7 +87,7 @@ local function read(entries)
             rule.fail(nil, ("alias: keys are addresses, not a %s: write [\"sales@example.com\"] = "
                 .. "\"https://…\""):format(type(key)))
         end
-        rule.check_answer(key, ("alias key '%s'"):format(key), substitute(value, function() return "1" end))
+        rule.check_answer(key, ("alias key '%s'"):format(key), groups.substitute(value, function() return "1" end))
         local kind = key:sub(1, 1) == "/" and "regex" or key:find("*", 1, true) and "wildcard"
             or "exact"
         add[kind](found, key, value)
@@ -122,39 +97,20 @@ local function read(entries)
     return found
 end
 
-local function match_regex(regexes, address)
-    for _, entry in ipairs(regexes) do
-        local groups = { entry.code:exec(address) }
-        if groups[1] then return entry, groups end
+local function match_pattern(entries, address)
+    for _, entry in ipairs(entries) do
+        local matched = { entry.code:exec(address) }
+        if matched[1] then return entry, matched end
     end
-end
-
--- Is a segment of a URL's path "." or ".."? "/tenants/$1/new" with ".." for $1 is "/new", and no encoding keeps
--- every server from taking it so.
-local function has_dot_segment(value)
-    if type(value) == "string" then
-        for destination in value:gmatch("[^,]+") do
-            local path = destination:match("://[^/?#]*([^?#]*)") or ""
-            for segment in path:gmatch("[^/]+") do
-                segment = segment:gsub("%%2[eE]", ".")
-                if segment == "." or segment == ".." then return true end
-            end
-        end
-    elseif type(value) == "table" then
-        for _, item in next, value do
-            if has_dot_segment(item) then return true end
-        end
-    end
-    return false
 end
 
 -- Nil where a group would change the destination's shape after all: then the key does not serve the address.
-local function expand(entry, groups)
+local function expand(entry, matched)
     if not entry.groups then return entry.value end
-    local value = substitute(entry.value, function(digit)
-        return groups[tonumber(digit) + 2] or ""
+    local value = groups.substitute(entry.value, function(name)
+        return matched[(tonumber(name) or entry.names[name]) + 2] or ""
     end)
-    if has_dot_segment(value) then return nil end
+    if groups.has_dot_segment(value) then return nil end
     return value
 end
 
@@ -165,10 +121,10 @@ local function find(found, recipient)
     local plain, host = address:match("^([^+]+)%+.*(@[^@]*)$")
     value = plain and found.exact[plain .. host]
     if value then return value end
-    local entry, groups = match_regex(found.regexes, address)
-    if entry then return expand(entry, groups) end
-    entry = match_regex(found.wildcards, address)
-    return entry and entry.value
+    local entry, matched = match_pattern(found.regexes, address)
+    if entry then return expand(entry, matched) end
+    entry, matched = match_pattern(found.wildcards, address)
+    return entry and expand(entry, matched)
 end
 
 -- What RCPT may look up without asking: all but patterns.
@@ -181,15 +137,42 @@ local function named(found)
         patterns = #found.regexes > 0 or #found.wildcards > #domains }
 end
 
+-- The same of a source: a file's addresses can be looked up, a database is asked.
+local function named_by(kind, source, patterns)
+    if kind ~= "file" then return { patterns = true } end
+    return { file = source, patterns = #patterns.regexes + #patterns.wildcards > 0 }
+end
+
 -- A rule of what find(recipient) gives.
-local function new_rule(find_value, count, recipients)
-    return rule.new {
+local function new_rule(find_value, count, recipients, exact)
+    local parts = {
+        exact = exact,
         recipients = recipients,
         source = rule.where(),
         aliases = count,
         serves = function(recipient) return find_value(recipient) ~= nil end,
         answer = function(msg) return find_value(msg.envelope.recipient) end,
     }
+    return rule.new(parts), parts
+end
+
+-- The key that answers for a recipient: for tests, which tell what none of them reached.
+local function key_for(found, recipient)
+    local address = core.fold_address(recipient)
+    if found.exact[address] ~= nil then return address end
+    local plain, host = address:match("^([^+]+)%+.*(@[^@]*)$")
+    if plain and found.exact[plain .. host] then return plain .. host end
+    local entry = match_pattern(found.regexes, address) or match_pattern(found.wildcards, address)
+    return entry and entry.key
+end
+
+local function keys_of(found)
+    local keys = {}
+    for address in next, found.exact do insert(keys, address) end
+    for _, list in ipairs { found.regexes, found.wildcards } do
+        for _, entry in ipairs(list) do insert(keys, entry.key) end
+    end
+    return keys
 end
 
 local function from_table(_, entries)
@@ -198,18 +181,54 @@ local function from_table(_, entries)
     end
     local found, count = read(entries), 0
     for _ in next, entries do count = count + 1 end
-    return new_rule(function(recipient) return find(found, recipient) end, count, named(found))
+    local new, parts = new_rule(function(recipient) return find(found, recipient) end, count, named(found), found.exact)
+    parts.keys = keys_of(found)
+    parts.key_of = function(msg) return key_for(found, msg.envelope.recipient) end
+    return new
 end
 
--- Without "+tag", then the whole domain.
-local function find_around(source, address)
+-- The wildcards and regular expressions of a file; what is wrong with one names the file's line.
+local function read_patterns(source, path)
+    local found = { regexes = {}, wildcards = {} }
+    for _, row in ipairs(source.patterns and source:patterns() or {}) do
+        local key, value, line = row[1], row[2], row[3]
+        local ok, wrong = pcall(function()
+            rule.check_answer(nil, ("'%s'"):format(key), groups.substitute(value, function() return "1" end))
+            add[key:sub(1, 1) == "/" and "regex" or "wildcard"](found, key, value)
+        end)
+        if not ok then
+            rule.fail(nil, ("alias.file: %s:%d: %s"):format(path, line, (tostring(wrong):gsub("^[^:]+:%d+: ", ""))))
+        end
+    end
+    sort(found.regexes, by_length)
+    sort(found.wildcards, by_length)
+    return found
+end
+
+-- The longest wildcard: of the patterns, or "*@host", which the source looks up.
+local function find_wildcard(source, patterns, address, host)
+    local entry, matched = match_pattern(patterns.wildcards, address)
+    local plain = "*" .. host
+    if entry and #entry.text > #plain then return expand(entry, matched) end
+    local value = source:find(plain)
+    if value then return value end
+    return entry and expand(entry, matched)
+end
+
+-- Without "+tag", then patterns, then the whole domain.
+local function find_around(source, patterns, address)
     local name, host = address:match("^(.*)(@[^@]*)$")
     if not name then return nil end
     local plain = name:match("^([^+]+)%+")
-    return plain and source:find(plain .. host) or source:find("*" .. host)
+    local value = plain and source:find(plain .. host)
+    if value then return value end
+    local entry, matched = match_pattern(patterns.regexes, address)
+    if entry then return expand(entry, matched) end
+    return find_wildcard(source, patterns, address, host)
 end
 
--- Addresses kept elsewhere, their domains in either form (A-labels, or U-labels in lower case): exact, then without "+tag", then "*@host".
+-- Addresses kept elsewhere, their domains in either form (A-labels, or U-labels in lower case): exact, then without
+-- "+tag", then regular expressions, then wildcards.
 local function from_source(kind)
     return function(path)
         if type(path) ~= "string" then
@@ -217,18 +236,22 @@ local function from_source(kind)
         end
         local ok, source = pcall(core.aliases[kind], path)
         if not ok then rule.fail(nil, ("alias.%s: %s"):format(kind, source)) end
-        return new_rule(function(recipient)
+        local patterns = read_patterns(kind == "file" and source or {}, path)
+        local new = new_rule(function(recipient)
             local address = core.fold_address(recipient)
             local value = source:find(address)
             local other = value == nil and core.unfold_address(address)
             if other and other ~= address then value = source:find(other) end
             if value then return value end
-            return find_around(source, address) or other ~= address and find_around(source, other) or nil
-        end, kind == "file" and source:count() or 0, kind == "file" and { file = source } or { patterns = true })
+            return find_around(source, patterns, address) or other ~= address and find_around(source, patterns, other)
+                or nil
+        end, kind == "file" and source:count() or 0, named_by(kind, source, patterns))
+        return new
     end
 end
 
---- alias.file("aliases.csv"): lines of address,destination; one table in memory for all workers.
+--- alias.file("aliases.csv"): lines of address,destination; one table in memory for all workers. An address may be a
+-- wildcard or a regular expression, as a key of alias {} may.
 alias.file = from_source "file"
 
 --- alias.sqlite("aliases.db"): CREATE TABLE aliases (address TEXT PRIMARY KEY COLLATE NOCASE, destination TEXT

@@ -173,12 +173,20 @@ function config.load(path, text, machine)
       complain(line_of_key(lines, "forward", name:match("[^%.]+$"), line), name, why)
     end
   end
+  if #errors == 0 and result["deliver.proxy"] and result["deliver.deny_private"] then
+    complain(line_of_key(lines, "deliver", "deny_private", line_of("deliver", assigned)), "deliver.deny_private",
+      "not together with deliver.proxy: only the proxy learns the address; deny it there")
+  end
   if #errors > 0 then return nil, in_order(errors) end
 
   for _, option in ipairs(options) do
     local value = result[option.name]
     if option.type == "path" and value then
       result[option.name] = absolute(value, path)
+    elseif option.type == "paths" and value then
+      local list = {}
+      for index, item in ipairs(value) do list[index] = absolute(item, path) end
+      result[option.name] = list
     elseif option.type == "certificates" and value then
       local files = {}
       for _, pair in ipairs(value) do

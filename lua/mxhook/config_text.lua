@@ -61,7 +61,8 @@ local TYPES = {
   bodies = "word", log_format = "word", boolean = "true or false", bytes = "size", certificates = "list of tables",
   destination = "URL or table", dnsbl = "list of DNS zones", domain = "domain", domains = "list of domains",
   duration = "duration", durations = "list of durations", forward_tls = "word", integer = "number", level = "word", names = "list of names",
-  listeners = "list of addresses or tables", networks = "list of networks", globs = "list of patterns", path = "path", secret = "text, env:NAME or file:/path",
+  listeners = "list of addresses or tables", networks = "list of networks", globs = "list of patterns", path = "path", paths = "list of paths", secret = "text, env:NAME or file:/path",
+  conninfo = "conninfo",
   smarthost = "URL", string = "text", users = "table of names and hashes",
 }
 

@@ -1,7 +1,9 @@
 --- Loads the rule files into one Lua state. C (server/rules/ruleset.c) calls load().
 
+local core = require "mxhook.core"
 local rule = require "mxhook.rule"
 local sandbox = require "mxhook.sandbox"
+local twice = require "mxhook.twice"
 
 local error, ipairs, load, next, pcall, tostring, type = error, ipairs, load, next, pcall, tostring, type
 local concat, insert, getinfo = table.concat, table.insert, debug.getinfo
@@ -15,11 +17,12 @@ local EXPECTED = "a rule, or a list of rules, was expected; a rule is a function
 local function add(rules, value)
     local parts = rule.parts(value)
     local info = not parts and getinfo(value, "S")
+    local known = parts or { source = ("%s:%d"):format(info.source:gsub("^[@=]", ""), info.linedefined) }
     insert(rules.functions, parts and parts.answer or value)
-    insert(rules.names, parts and parts.source
-        or ("%s:%d"):format(info.source:gsub("^[@=]", ""), info.linedefined))
+    insert(rules.names, known.source)
     insert(rules.serves, parts and parts.serves or false)
     insert(rules.recipients, parts and parts.recipients)
+    insert(rules.parts, known)
     rules.aliases = rules.aliases + (parts and parts.aliases or 0)
 end
 
@@ -82,10 +85,26 @@ local function locate(directory, name, text)
     return directory .. "/" .. text
 end
 
---- All rules in order, as lists of functions, names and serves, the recipients that aliases name, and the
--- number of aliases; or nil and a line for each bad file.
+-- An address that two aliases have: the later is never asked, where the first does not answer by route.also().
+local function warn_of_hidden(rules)
+    local first = {}
+    for _, parts in ipairs(rules.parts) do
+        for address, value in next, parts.exact or {} do
+            if first[address] then
+                rule.warn_at(parts.source, ("'%s' is answered by %s before: this one is never asked"):format(address,
+                    first[address]))
+            elseif not core.is_also(value) then
+                first[address] = parts.source
+            end
+        end
+    end
+end
+
+--- All rules in order, as lists of functions, names and serves, the recipients that
+-- aliases name, the number of aliases, and a text with a line for each
+-- warning; or nil and a line for each bad file.
 function loader.load(sources, options)
-    local rules = { functions = {}, names = {}, serves = {}, recipients = {}, aliases = 0 }
+    local rules = { functions = {}, names = {}, serves = {}, recipients = {}, parts = {}, aliases = 0 }
     local libraries, errors = {}, {}
     for _, source in ipairs(sources) do
         local library = source.name:match("^lib/(.+)%.lua$")
@@ -101,6 +120,11 @@ function loader.load(sources, options)
                 ok = not wrong
                 value = wrong and ("%s:%d: %s"):format(source.name, rule.return_line(source.text), wrong)
             end
+            local key, line = twice(source.text)
+            if ok and key then
+                ok, value = false, ("%s:%d: the key '%s' stands twice in one table: the first is lost"):format(source.name,
+                    line, key)
+            end
             rule.end_file(source.name)
             if not ok then
                 insert(errors, locate(options.directory, source.name, value))
@@ -108,7 +132,9 @@ function loader.load(sources, options)
         end
     end
     if #errors > 0 then return nil, concat(errors, "\n") end
-    return rules.functions, rules.names, rules.serves, rules.recipients, rules.aliases
+    warn_of_hidden(rules)
+    rule.set_all(rules.parts)
+    return rules.functions, rules.names, rules.serves, rules.recipients, rules.aliases, concat(rule.take_warnings(), "\n")
 end
 
 return loader

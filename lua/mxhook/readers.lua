@@ -42,6 +42,13 @@ function readers.secret(value)
   return value
 end
 
+function readers.conninfo(value)
+  if type(value) ~= "string" or value == "" or value:find("[%z\1-\31\127]") then
+    return nil, 'expected a connection to PostgreSQL, such as "host=db dbname=mxhook"'
+  end
+  return value
+end
+
 function readers.path(value)
   if type(value) ~= "string" or value == "" or value:find("%z") then
     return nil, "expected a path"
@@ -113,6 +120,12 @@ end
 
 function readers.durations(value, option)
   return list_of(value, readers.duration, 'expected a list of durations, such as { "10s", "1m" }', option)
+end
+
+-- May be empty.
+function readers.paths(value)
+  if type(value) == "table" and next(value) == nil then return {} end
+  return list_of(value, readers.path, 'expected a list of folders, such as { "/srv/mail/lists" }')
 end
 
 local function glob(value)

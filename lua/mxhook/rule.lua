@@ -7,7 +7,8 @@
 local core = require "mxhook.core"
 local nearest = require "mxhook.nearest"
 
-local error, setmetatable, getinfo = error, setmetatable, debug.getinfo
+local error, ipairs, setmetatable, getinfo = error, ipairs, setmetatable, debug.getinfo
+local concat, insert, sort = table.concat, table.insert, table.sort
 
 local rule = {}
 
@@ -21,10 +22,54 @@ function rule.new(parts)
     return new
 end
 
+-- The parts of every rule, in order, and what answered while tests ask: by rule, and by key of its aliases.
+local all, reached = {}, {}
+
+--- The loader's.
+function rule.set_all(parts) all = parts end
+
+--- From now on it is noted which of the functions, those of set_all()'s rules, answer.
+function rule.track(functions)
+    reached = {}
+    for i, ask in ipairs(functions) do
+        local parts = all[i]
+        functions[i] = function(msg)
+            local answer = ask(msg)
+            if answer then
+                reached[parts] = reached[parts] or {}
+                local key = parts.key_of and parts.key_of(msg)
+                if key then reached[parts][key] = true end
+            end
+            return answer
+        end
+    end
+end
+
+--- Rules and keys that have not answered since rule.track(), a line each.
+function rule.unreached()
+    local lines = {}
+    for _, parts in ipairs(all) do
+        local keys = reached[parts]
+        if not keys then
+            insert(lines, parts.source)
+        else
+            local names = {}
+            for _, key in ipairs(parts.keys or {}) do
+                if not keys[key] then insert(names, key) end
+            end
+            sort(names)
+            for _, key in ipairs(names) do insert(lines, parts.source .. " " .. key) end
+        end
+    end
+    return concat(lines, "\n")
+end
+
 --- What rule.new() was given, or nil where `value` is not a rule that a constructor made.
 function rule.parts(value)
     return parts_of[value]
 end
+
+local warnings = {}
 
 -- The files that are being loaded, by name, and the one whose chunk runs.
 local sources, current = {}, nil
@@ -78,6 +123,23 @@ function rule.fail(key, text)
     local name, line = caller()
     if key and sources[name] then line = line_of(sources[name], key) or line end
     error(("%s:%d: %s"):format(name or "?", line or 0, text), 0)
+end
+
+--- Warns of what loads but is hardly meant: "10-alias.lua:4: text", as rule.fail() would say.
+function rule.warn(key, text)
+    local name, line = caller()
+    if key and sources[name] then line = line_of(sources[name], key) or line end
+    insert(warnings, ("%s:%d: %s"):format(name or "?", line or 0, text))
+end
+
+--- The same, where the place is known: "10-alias.lua:3".
+function rule.warn_at(place, text) insert(warnings, place .. ": " .. text) end
+
+--- The warnings since the last call, in the order in which they came.
+function rule.take_warnings()
+    local taken = warnings
+    warnings = {}
+    return taken
 end
 
 --- Checks an answer that a rule will give; raises as rule.fail().

@@ -110,6 +110,9 @@ function headers:iter() end
 ---@field timeout number?     # seconds, of an attempt
 ---@field attempts integer?   # the first included
 ---@field schedule string[]?  # pauses before the second, third, ... attempt
+---@field rate string?        # "10/s", "600/m", "1000/h": of all to this URL without its query
+---@field max_in_flight integer?  # the same, at once
+---@field max_body integer|string?  # bytes, or "5 MB": a larger payload fails without being sent
 ---@field ca_file string?     # PEM
 ---@field client_cert string?
 ---@field client_key string?

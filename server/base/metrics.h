@@ -66,6 +66,8 @@ enum metric_buckets {
         "What the spool could not do")                                                             \
     ROW(ATTEMPTS_TOTAL, COUNTER, "attempts_total", "origin", "result", 120, NONE,                  \
         "Attempts to deliver by what came of them")                                                \
+    ROW(REQUESTS_REPEATED_TOTAL, COUNTER, "requests_repeated_total", "origin", NULL, 40, NONE,     \
+        "Requests that were sent again, since a kept connection had ended")                        \
     ROW(ATTEMPT_DURATION, HISTOGRAM, "attempt_duration_seconds", "kind", NULL, 4, ATTEMPT,         \
         "From the beginning of an attempt to its end")                                             \
     ROW(DELIVERIES_TOTAL, COUNTER, "deliveries_total", "kind", "result", 16, NONE,                 \

@@ -13,6 +13,8 @@ enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 /* argv[0] is the sub-command's name. Each returns an exit code. */
 int cli_check(int argc, char **argv);
 int cli_config(int argc, char **argv);
+int cli_import(int argc, char **argv);
+int cli_init(int argc, char **argv);
 int cli_payload(int argc, char **argv);
 int cli_health(int argc, char **argv);
 int cli_history(int argc, char **argv);

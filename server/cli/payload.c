@@ -34,7 +34,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 
 static const char *first_address(const struct mailbox_list *list)
 {
-    return list->count > 0 ? list->items[0].email : "";
+    return list->count > 0 && list->items[0].email ? list->items[0].email : "";
 }
 
 static int render(const struct message *message, const struct arguments *arguments,

@@ -70,6 +70,18 @@ static void push_destination(lua_State *L, const struct destination *to)
         lua_pushinteger(L, to->attempts);
         lua_setfield(L, -2, "attempts");
     }
+    if (to->rate > 0) {
+        lua_pushfstring(L, "%f/h", to->rate * 3600);
+        lua_setfield(L, -2, "rate");
+    }
+    if (to->max_in_flight) {
+        lua_pushinteger(L, (lua_Integer)to->max_in_flight);
+        lua_setfield(L, -2, "max_in_flight");
+    }
+    if (to->max_body) {
+        lua_pushnumber(L, (lua_Number)to->max_body);
+        lua_setfield(L, -2, "max_body");
+    }
     if (to->header_count) {
         lua_newtable(L);
         for (size_t i = 0; i < to->header_count; i++) {

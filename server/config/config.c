@@ -40,6 +40,7 @@ void config_unref(struct config *config)
 {
     if (!config || atomic_fetch_sub(&((struct counted_config *)config)->references, 1) > 1)
         return;
+    wipe(config->spool.postgres);
     wipe(config->forward.password);
     wipe(config->forward.srs_key);
     wipe(config->forward.srs_secret);

@@ -107,6 +107,9 @@ struct rules_config {
 
 struct spool_config {
     char *directory;
+    char
+        *postgres; /* libpq's conninfo: the store that nodes share; NULL: SQLite in the directory */
+    bool migrate;  /* bring its tables up to date at start */
     int64_t keep_failed_ms; /* failed deliveries are removed after that */
     int64_t max_age_ms;     /* a delivery that has waited longer is given up */
     uint64_t max_size;      /* bytes of all that is in it; 0: no limit */
@@ -143,6 +146,7 @@ struct deliver_config {
     char *ca_file;                        /* NULL: the system's */
     char *source_address;                 /* to connect from; NULL: the system picks */
     char *proxy;                          /* as curl's --proxy; NULL: none */
+    int64_t connection_age_ms;            /* a kept connection is not used again after that */
     bool deny_private;         /* no connections to loopback, private, link-local, ... addresses */
     unsigned breaker_failures; /* in a row, that open an origin's breaker */
     int64_t breaker_pause_ms;  /* before the first probe; it doubles with each that fails */
@@ -161,6 +165,7 @@ struct forward_config {
     char *smarthost;       /* "smtp://host:port" or "smtps://host:port"; NULL: straight to the MX */
     char *user, *password; /* NULL: none; the password may be a reference (deliver/reference.h) */
     enum forward_tls tls;
+    bool tls_fallback;  /* in clear where opportunistic TLS fails in its handshake */
     char *helo;         /* NULL: the hostname */
     int64_t timeout_ms; /* for one reply */
     struct retry_config retry;
@@ -191,6 +196,13 @@ struct auth_config {
     size_t dnsbl_count;
     bool enforce;       /* DMARC's reject is obeyed */
     int64_t timeout_ms; /* of all look-ups of a message, after its end */
+};
+
+/* How the process confines itself (confine.h). */
+struct confine_config {
+    bool enabled;
+    char **read, **write; /* folders that may be read, and written, besides */
+    size_t read_count, write_count;
 };
 
 /* What somebody may do in the admin room: each what those before may, too. */
@@ -238,6 +250,7 @@ struct config {
     struct dns_config dns;
     struct auth_config auth;
     struct tls_config tls;
+    struct confine_config confine;
 };
 
 /* Reads and checks the file. On success *out is one reference; else a negative errno, and `err` says

@@ -83,6 +83,14 @@ static int field(lua_State *L, const char *name)
     return value;
 }
 
+static void read_texts(lua_State *L, const char *name, char ***out, size_t *count)
+{
+    *out = list(L, name, sizeof **out, count);
+    for (size_t i = 0; i < *count; i++)
+        (*out)[i] = copy(L, item(L, i));
+    lua_pop(L, 1);
+}
+
 /* Of tables as readers.lua makes them. */
 static void read_addresses(lua_State *L, const char *name, struct listen_address **out,
                            size_t *count)
@@ -193,10 +201,7 @@ static void read_smtp(lua_State *L, struct smtp_config *smtp)
 {
     read_addresses(L, "listen", &smtp->listen, &smtp->listen_count);
     read_users(L, smtp);
-    smtp->domains = list(L, "domains", sizeof *smtp->domains, &smtp->domain_count);
-    for (size_t i = 0; i < smtp->domain_count; i++)
-        smtp->domains[i] = copy(L, item(L, i));
-    lua_pop(L, 1);
+    read_texts(L, "domains", &smtp->domains, &smtp->domain_count);
     smtp->append_domain = text_or_null(L, "smtp.append_domain");
     smtp->max_size = (uint64_t)number(L, "smtp.max_size");
     smtp->max_recipients = (size_t)number(L, "smtp.max_recipients");
@@ -262,11 +267,8 @@ static void read_rules(lua_State *L, struct rules_config *rules)
     rules->memory_limit = (size_t)number(L, "rules.memory_limit");
     rules->text_limit = (size_t)number(L, "rules.text_limit");
     rules->unsafe = boolean(L, "rules.unsafe");
-    rules->reserved_headers =
-        list(L, "rules.reserved_headers", sizeof(char *), &rules->reserved_header_count);
-    for (size_t i = 0; i < rules->reserved_header_count; i++)
-        rules->reserved_headers[i] = copy(L, item(L, i));
-    lua_pop(L, 1);
+    read_texts(L, "rules.reserved_headers", &rules->reserved_headers,
+               &rules->reserved_header_count);
 }
 
 static int64_t milliseconds(lua_State *L, size_t index)
@@ -309,6 +311,7 @@ static void read_deliver(lua_State *L, struct deliver_config *deliver)
     deliver->ca_file = text_or_null(L, "deliver.ca_file");
     deliver->source_address = text_or_null(L, "deliver.source_address");
     deliver->proxy = text_or_null(L, "deliver.proxy");
+    deliver->connection_age_ms = number(L, "deliver.connection_age");
     deliver->deny_private = boolean(L, "deliver.deny_private");
     deliver->breaker_failures = (unsigned)number(L, "deliver.breaker_failures");
     deliver->breaker_pause_ms = number(L, "deliver.breaker_pause");
@@ -339,6 +342,7 @@ static void read_forward(lua_State *L, struct config *config)
     forward->user = text_or_null(L, "forward.user");
     forward->password = text_or_null(L, "forward.password");
     forward->tls = (enum forward_tls)number(L, "forward.tls");
+    forward->tls_fallback = boolean(L, "forward.tls_fallback");
     forward->helo = text_or_null(L, "forward.helo");
     forward->timeout_ms = number(L, "forward.timeout");
     read_retry(L, "forward.attempts", "forward.schedule", &forward->retry);
@@ -388,6 +392,8 @@ int config_read_values(lua_State *L)
     read_access(L, &config->access);
     read_rules(L, &config->rules);
     config->spool.directory = text_or_null(L, "spool.directory");
+    config->spool.postgres = text_or_null(L, "spool.postgres");
+    config->spool.migrate = boolean(L, "spool.migrate");
     config->spool.keep_failed_ms = number(L, "spool.keep_failed");
     config->spool.max_age_ms = number(L, "spool.max_age");
     config->spool.max_size = (uint64_t)number(L, "spool.max_size");
@@ -402,5 +408,8 @@ int config_read_values(lua_State *L)
     read_dns(L, &config->dns);
     read_auth(L, &config->auth);
     read_tls(L, &config->tls);
+    config->confine.enabled = boolean(L, "confine.enabled");
+    read_texts(L, "confine.read", &config->confine.read, &config->confine.read_count);
+    read_texts(L, "confine.write", &config->confine.write, &config->confine.write_count);
     return 0;
 }

@@ -21,7 +21,10 @@ struct destination {
     unsigned attempts;          /* the first included; 0: the configuration's */
     const int64_t *schedule_ms; /* pauses before the second, third, ... attempt; the last repeats */
     size_t schedule_count;      /* 0: the configuration's */
-    const char *ca_file;        /* PEM, to trust instead of the configuration's; NULL */
+    double rate;          /* requests a second, of all to this URL without its query; 0: no limit */
+    size_t max_in_flight; /* the same, at once; 0: the configuration's */
+    uint64_t max_body;    /* bytes of a payload: a larger one fails without being sent; 0: none */
+    const char *ca_file;  /* PEM, to trust instead of the configuration's; NULL */
     const char
         *client_cert; /* PEM, for TLS that asks for one, key included or in client_key; NULL */
     const char *client_key; /* PEM; NULL */

@@ -1,6 +1,10 @@
 #include "curl_hooks.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "private.h"
@@ -31,6 +35,23 @@ curl_socket_t sockets_out_open(void *context, curlsocktype purpose, struct curl_
     else
         sockets->opened++;
     return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+bool sockets_out_may_use(struct sockets_out *sockets, const char *address)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+    char text[INET6_ADDRSTRLEN];
+    if (!sockets->deny_private || !address)
+        return true;
+    snprintf(text, sizeof text, "%.*s", (int)strcspn(address, "%"), address); /* without its zone */
+    bool is4 = inet_pton(AF_INET, text, &in.sin_addr) == 1;
+    bool is6 = !is4 && inet_pton(AF_INET6, text, &in6.sin6_addr) == 1;
+    if ((is4 && !private_address((struct sockaddr *)&in)) ||
+        (is6 && !private_address((struct sockaddr *)&in6)))
+        return true;
+    sockets->denied++;
+    return false;
 }
 
 bool sockets_out_are_denied(const struct sockets_out *sockets)

@@ -29,6 +29,9 @@ struct sockets_out {
 /* CURLOPT_OPENSOCKETFUNCTION; CURLOPT_OPENSOCKETDATA is the sockets. Here the address is known that
  * is really connected to, whatever a name resolved to before. */
 curl_socket_t sockets_out_open(void *sockets, curlsocktype purpose, struct curl_sockaddr *address);
+/* Whether a connection to this address, in text, may carry a request: it may have been made before
+ * addresses were denied. Counts as denied if not. */
+bool sockets_out_may_use(struct sockets_out *sockets, const char *address);
 /* No address that was tried is public. */
 bool sockets_out_are_denied(const struct sockets_out *sockets);
 /* Memory or descriptors are short here: also by `rc`, the end of the transfer. */

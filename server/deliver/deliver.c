@@ -240,10 +240,12 @@ static void attempt_ended(void *context, struct delivery *delivery,
     pump(d);
 }
 
-/* Begins it, or gives it back to the spool for want of memory. */
+/* Begins it, or gives it back to the spool: for want of memory, or where it may be another node's. */
 static void begin(struct deliver *d, struct flight *flight)
 {
-    flight->attempt = attempt_start(d->senders, d->config, flight->delivery, attempt_ended, flight);
+    if (spool_may_attempt(d->spool, flight->delivery))
+        flight->attempt =
+            attempt_start(d->senders, d->config, flight->delivery, attempt_ended, flight);
     if (!flight->attempt) {
         schedule_cancel(d->schedule, &flight->job);
         spool_release(d->spool, flight->delivery);
@@ -285,7 +287,9 @@ bool deliver_has_room(const struct deliver *d)
 static bool take_one(struct deliver *d, struct delivery *delivery)
 {
     struct job_terms terms = {.url = delivery_origin(delivery),
-                              .bytes = payload_memory(delivery->payload)};
+                              .bytes = payload_memory(delivery->payload),
+                              .rate = delivery->destination.rate,
+                              .max_in_flight = delivery->destination.max_in_flight};
     struct flight *flight = d->state == DELIVER_RUNNING ? malloc(sizeof *flight) : NULL;
     if (!flight)
         return false;

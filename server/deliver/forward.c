@@ -95,6 +95,7 @@ static void fill_request(struct forward *f)
     r->to = f->to;
     r->payload = payload_ref(f->delivery->payload);
     r->tls = forward->tls;
+    r->tls_fallback = forward->tls_fallback;
     r->ca_file = deliver->ca_file;
     r->source_address = deliver->source_address;
     r->deny_private = deliver->deny_private;

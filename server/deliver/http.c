@@ -70,6 +70,15 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 
 /* ---- Handles ---- */
 
+/* Before the request goes out, on a new connection or a kept one: which may be older than a
+ * configuration that denies its address. */
+static int on_connected(void *context, char *remote, char *local, int remote_port, int local_port)
+{
+    struct http_handle *h = context;
+    (void)local, (void)remote_port, (void)local_port;
+    return sockets_out_may_use(&h->sockets, remote) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
 static void set_lasting_options(struct http_handle *h)
 {
     CURL *easy = h->easy;
@@ -82,6 +91,9 @@ static void set_lasting_options(struct http_handle *h)
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0l);
     curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* whatever the environment says */
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, h);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_CONNECTION_S);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, sockets_out_open);
@@ -219,7 +231,7 @@ static void begin_anew(struct http_handle *h)
 {
     const struct http_route *route = &h->request->route;
     h->body = (struct body_out){.payload = h->request->payload};
-    h->sockets = (struct sockets_out){.deny_private = route->deny_private && !route->proxy};
+    h->sockets = (struct sockets_out){.deny_private = route->deny_private};
     h->header_bytes = h->body_bytes = 0;
     h->wait = (struct wait_asked){0};
     h->result.reply_size = 0;
@@ -243,6 +255,8 @@ static int set_request(struct http_handle *h, struct http_request *request)
     bool may_multiplex = strncasecmp(request->url, "https:", 6) == 0;
     curl_easy_setopt(h->easy, CURLOPT_PIPEWAIT, may_multiplex ? 1l : 0l);
     curl_easy_setopt(h->easy, CURLOPT_FRESH_CONNECT, 0l);
+    curl_easy_setopt(h->easy, CURLOPT_MAXLIFETIME_CONN,
+                     (long)((request->route.connection_age_ms + 999) / 1000));
     int code = set_route(h, &request->route);
     return code == 0 ? set_headers(h, request) : code;
 }

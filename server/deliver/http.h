@@ -30,7 +30,8 @@ struct http_request {
         const char *ca_file;    /* NULL: the system's */
         const char *client_cert, *client_key;
         const char *source_address, *proxy;
-        bool deny_private;
+        bool deny_private;         /* never with a proxy, which would know the address, not we */
+        int64_t connection_age_ms; /* an older connection is not used again */
     } route;
     /* Called once, never within http_send(). The request is the caller's again. */
     void (*done)(struct http_request *request, const struct attempt_result *result);

@@ -32,6 +32,8 @@ void observe_attempt(const struct delivery *delivery, const struct attempt_resul
     origin_of(delivery_origin(delivery), origin);
     metric_add(METRIC_ATTEMPTS_TOTAL, 1, origin, result_name(result));
     metric_observe(METRIC_ATTEMPT_DURATION, (double)result->elapsed_ms / 1000, kind);
+    if (result->repeated)
+        metric_add(METRIC_REQUESTS_REPEATED_TOTAL, 1, origin);
     if (history_is_on() && !result->starved)
         history_note_attempt(history_attempt_new(delivery, state));
     if (state == HISTORY_WAITING)

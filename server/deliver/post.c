@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "../base/clock.h"
 #include "http.h"
@@ -31,6 +32,7 @@ struct post {
     /* The destination's headers that are references: copies, then the lines that are sent. */
     char **references;
     size_t reference_count;
+    char *empties; /* those without a value, as libcurl wants them: each "Name;" and a NUL */
     int64_t timestamp;
     int code;         /* of preparing */
     struct error why; /* it is not 0 */
@@ -48,6 +50,7 @@ static void post_free(struct post *a)
     for (size_t i = 0; i < a->reference_count; i++)
         reference_free_header(a->references[i]);
     free(a->references);
+    free(a->empties);
     free(a);
 }
 
@@ -67,36 +70,58 @@ static void fail(struct post *a, bool hopeless, const char *why)
     on_done(&a->request, &result);
 }
 
-/* Does the rule say which trace it is of? */
-static bool sets_trace(const struct destination *destination)
+/* libcurl takes "Name:" for an order to leave the header out. */
+static bool is_empty(const char *line)
 {
+    const char *colon = strchr(line, ':');
+    return colon && colon[1 + strspn(colon + 1, " ")] == 0;
+}
+
+static bool has_header(const struct destination *destination, const char *name)
+{
+    size_t size = strlen(name);
     for (size_t i = 0; i < destination->header_count; i++)
-        if (strncasecmp(destination->headers[i], "traceparent", 11) == 0 &&
-            strchr(":=", destination->headers[i][11]))
+        if (strncasecmp(destination->headers[i], name, size) == 0 &&
+            strchr(":=", destination->headers[i][size]))
             return true;
     return false;
 }
 
+/* The destination's own; `room`: in a->empties. */
+static const char *header_line(const char *line, char **room)
+{
+    if (!is_empty(line))
+        return line;
+    char *copy = *room;
+    *room += sprintf(copy, "%.*s;", (int)strcspn(line, ":"), line) + 1;
+    return copy;
+}
+
 static void put_headers(struct post *a)
 {
+    char *room = a->empties;
     const struct destination *destination = &a->delivery->destination;
     size_t n = 0, references = 0;
     snprintf(a->id_header, sizeof a->id_header, "webhook-id: %s", a->id);
     snprintf(a->timestamp_header, sizeof a->timestamp_header, "webhook-timestamp: %lld",
              (long long)a->timestamp);
     a->headers[n++] = "content-type: application/json";
-    a->headers[n++] = "user-agent: mxhook/" MXHOOK_VERSION;
+    if (!has_header(destination, "user-agent"))
+        a->headers[n++] = "user-agent: mxhook/" MXHOOK_VERSION;
     a->headers[n++] = a->id_header;
     a->headers[n++] = a->timestamp_header;
-    if (!sets_trace(destination)) {
+    if (!has_header(destination, "traceparent")) {
         traceparent_write(a->trace_header, a->id, a->delivery->attempts + 1);
         a->headers[n++] = a->trace_header;
     }
     if (a->secret)
         a->headers[n++] = a->signature_header;
-    for (size_t i = 0; i < destination->header_count; i++)
-        a->headers[n++] = reference_of_header(destination->headers[i]) ? a->references[references++]
-                                                                       : destination->headers[i];
+    for (size_t i = 0; i < destination->header_count; i++) {
+        const char *line = destination->headers[i];
+        if (reference_of_header(line))
+            line = a->references[references++];
+        a->headers[n++] = header_line(line, &room);
+    }
     a->request.headers = a->headers;
     a->request.header_count = n;
 }
@@ -121,6 +146,7 @@ static int send_it(struct post *a)
         .source_address = config->source_address,
         .proxy = config->proxy,
         .deny_private = config->deny_private,
+        .connection_age_ms = config->connection_age_ms,
     };
     a->request.done = on_done;
     return http_send(a->http, &a->request);
@@ -186,10 +212,21 @@ static bool can_prepare_here(const struct post *a)
            (!reference_blocks(a->secret) && payload_memory(payload) == payload_size(payload));
 }
 
+static int check_size(struct post *a)
+{
+    uint64_t size = payload_size(a->request.payload), most = a->delivery->destination.max_body;
+    if (most == 0 || size <= most)
+        return 0;
+    return error_set(&a->why, -EINVAL,
+                     "its payload has %llu bytes, more than max_body (%llu): not sent",
+                     (unsigned long long)size, (unsigned long long)most);
+}
+
 /* What cannot be prepared is not sent: it goes to the thread too, whose end tells. */
 static int begin(uv_loop_t *loop, struct post *a)
 {
-    if (can_prepare_here(a)) {
+    a->code = check_size(a);
+    if (a->code == 0 && can_prepare_here(a)) {
         prepare(a);
         if (a->code == 0)
             return send_it(a);
@@ -197,6 +234,16 @@ static int begin(uv_loop_t *loop, struct post *a)
     a->state = POST_PREPARING;
     a->work.data = a;
     return uv_queue_work(loop, &a->work, prepare_in_thread, prepared);
+}
+
+/* As much as all names together: a value that is referred to may turn out to be empty. */
+static int make_room(struct post *a, const struct destination *from)
+{
+    size_t size = 1;
+    for (size_t i = 0; i < from->header_count; i++)
+        size += strcspn(from->headers[i], ":=") + 2;
+    a->empties = from->header_count ? malloc(size) : NULL;
+    return a->empties || !from->header_count ? 0 : -ENOMEM;
 }
 
 /* The delivery may go while a thread works with its secret and headers. */
@@ -246,7 +293,8 @@ struct attempt *post_start(struct senders *senders, struct config *config,
     a->timestamp = clock_unix_ms() / 1000;
     memcpy(a->id, delivery->id, sizeof a->id);
     a->request.payload = payload_ref(delivery->payload);
-    if (copy_secrets(a, &delivery->destination) == 0 && begin(senders->loop, a) == 0)
+    if (make_room(a, &delivery->destination) == 0 && copy_secrets(a, &delivery->destination) == 0 &&
+        begin(senders->loop, a) == 0)
         return &a->attempt;
     post_free(a);
     return NULL;

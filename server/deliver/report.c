@@ -10,6 +10,9 @@ static void log_mail(const struct delivery *delivery, const struct attempt_resul
                      enum outcome outcome, int64_t pause_ms)
 {
     const char *to = delivery->destination.url;
+    if (result->in_clear)
+        log_warn("tls-failed", delivery->id, LOG_TEXT("to", to), LOG_TEXT("server", result->server),
+                 LOG_TEXT("then", "tried in clear (forward.tls_fallback)"));
     if (outcome == OUTCOME_DELIVERED)
         log_info("delivered", delivery->id, LOG_TEXT("to", to),
                  LOG_TEXT("sender", delivery->mail_from), LOG_TEXT("server", result->server),

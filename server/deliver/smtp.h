@@ -31,6 +31,7 @@ struct smtp_request {
     const char *from, *to;   /* "" is the null sender (RFC 5321 section 4.5.5) */
     struct payload *payload; /* CRLF at the end of each line, no other CR or LF; not dot-stuffed */
     enum forward_tls tls;    /* of smtp:// */
+    bool tls_fallback;       /* once more in clear, where opportunistic TLS fails */
     const char *user, *password;          /* NULL: no AUTH */
     const char *ca_file, *source_address; /* NULL: the system's */
     bool deny_private;

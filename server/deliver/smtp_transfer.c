@@ -21,6 +21,7 @@ struct exchange {
     struct smtp_dialogue dialogue;
     struct body_out body;
     struct sockets_out sockets;
+    bool in_clear;   /* its TLS failed, and it goes without */
     bool needs_utf8; /* SMTPUTF8, for an address that is not ASCII */
     char error[CURL_ERROR_SIZE];
     char server_ip[64];
@@ -140,14 +141,19 @@ static void set_limits(struct exchange *t)
     curl_easy_setopt(t->easy, CURLOPT_MAXCONNECTS, 1l);
 }
 
+static bool is_implicit(const struct smtp_request *r)
+{
+    return strncmp(r->url, "smtps:", 6) == 0;
+}
+
 static void set_tls(struct exchange *t)
 {
     static const long use[] = {[FORWARD_TLS_OPPORTUNISTIC] = CURLUSESSL_TRY,
                                [FORWARD_TLS_VERIFIED] = CURLUSESSL_ALL,
                                [FORWARD_TLS_OFF] = CURLUSESSL_NONE};
     const struct smtp_request *r = t->request;
-    bool verified = r->tls == FORWARD_TLS_VERIFIED || strncmp(r->url, "smtps:", 6) == 0;
-    curl_easy_setopt(t->easy, CURLOPT_USE_SSL, use[r->tls]);
+    bool verified = r->tls == FORWARD_TLS_VERIFIED || is_implicit(r);
+    curl_easy_setopt(t->easy, CURLOPT_USE_SSL, t->in_clear ? CURLUSESSL_NONE : use[r->tls]);
     curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYPEER, verified ? 1l : 0l);
     curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYHOST, verified ? 2l : 0l);
 }
@@ -164,6 +170,8 @@ static CURLcode set_route(struct exchange *t, struct curl_slist *connect_to)
         rc = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
     if (rc == CURLE_OK)
         rc = curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* whatever the environment says */
+    if (rc == CURLE_OK)
+        rc = curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
     snprintf(source, sizeof source, "host!%s", r->source_address ? r->source_address : "");
     if (rc == CURLE_OK && r->source_address)
         rc = curl_easy_setopt(easy, CURLOPT_INTERFACE, source);
@@ -288,26 +296,55 @@ static void fill(struct exchange *t, CURLcode rc)
     name_server(t, result->server);
 }
 
+static CURLcode exchange(struct exchange *t)
+{
+    set_callbacks(t);
+    set_limits(t);
+    set_tls(t);
+    CURLcode rc = perform(t);
+    fill(t, rc);
+    if (rc != CURLE_OK) /* libcurl may keep its connection, where replies to this may still come */
+        carrier_close(t->carrier);
+    return rc;
+}
+
+/* It broke inside the handshake of TLS that nobody insists on. */
+static bool may_fall_back(const struct exchange *t, CURLcode rc)
+{
+    const struct smtp_request *r = t->request;
+    return rc == CURLE_SSL_CONNECT_ERROR && r->tls == FORWARD_TLS_OPPORTUNISTIC &&
+           r->tls_fallback && !is_implicit(r) && !atomic_load(&r->cancelled);
+}
+
+static bool begin_anew(struct exchange *t)
+{
+    struct carrier *carrier = t->carrier;
+    struct smtp_request *request = t->request;
+    if (!carrier->easy && !(carrier->easy = curl_easy_init()))
+        return false;
+    *t = (struct exchange){.carrier = carrier,
+                           .easy = carrier->easy,
+                           .request = request,
+                           .body = {.payload = request->payload},
+                           .sockets = {.deny_private = request->deny_private}};
+    request->result = (struct attempt_result){.protocol = PROTOCOL_SMTP};
+    return true;
+}
+
 void smtp_transfer(struct carrier *carrier, struct smtp_request *request)
 {
     int64_t started_ms = clock_monotonic_ms();
-    request->result = (struct attempt_result){.protocol = PROTOCOL_SMTP};
-    if (!carrier->easy && !(carrier->easy = curl_easy_init())) {
+    struct exchange t = {.carrier = carrier, .request = request};
+    if (!begin_anew(&t)) {
+        request->result = (struct attempt_result){.protocol = PROTOCOL_SMTP};
         request->result.ours = request->result.starved = true;
         return;
     }
-    struct exchange t = {.carrier = carrier,
-                         .easy = carrier->easy,
-                         .request = request,
-                         .body = {.payload = request->payload},
-                         .sockets = {.deny_private = request->deny_private}};
-    set_callbacks(&t);
-    set_limits(&t);
-    set_tls(&t);
-    CURLcode rc = perform(&t);
-    fill(&t, rc);
-    if (rc != CURLE_OK) /* libcurl may keep its connection, where replies to this may still come */
-        carrier_close(carrier);
+    if (may_fall_back(&t, exchange(&t)) && begin_anew(&t)) {
+        t.in_clear = true;
+        (void)exchange(&t);
+        request->result.in_clear = true;
+    }
     request->result.elapsed_ms = clock_monotonic_ms() - started_ms;
 }
 

@@ -1,5 +1,17 @@
 /*
  * address.h - lists of addresses (RFC 5322 section 3.4) as plain mailboxes.
+ *
+ * What is read beyond the RFC, since mail has it: commas, brackets, colons and "@" in names without
+ * quotes ("Doe, John <a@b>" is one mailbox), "mailto:", local parts with odd dots, semicolons for
+ * commas, a mailbox or a whole list inside an encoded word or quotes, addresses without a comma
+ * between. One that cannot be read costs no other.
+ *
+ * A mailbox without an address that somebody could answer to keeps its name; its email is NULL.
+ *
+ * This is all that decides which addresses a field shows. Who checks a message's From reads every
+ * From field of it with one reader (address_read() for each, then address_finish()): the list holds
+ * each address that the payload, a rule or a mail program could show for it, and address_domain()
+ * says whose it is. The payload's `from` is address_first() of that list.
  */
 #ifndef MXHOOK_MAIL_ADDRESS_H
 #define MXHOOK_MAIL_ADDRESS_H
@@ -9,7 +21,7 @@
 #include "../base/arena.h"
 #include "message.h"
 
-#define ADDRESSES_MAX 200000u /* of one list; those after are not read */
+#define ADDRESSES_MAX 40000u /* of one list; those after are not read */
 
 /* A list while it is read, field after field. All zero: empty. */
 struct address_reader {
@@ -23,5 +35,11 @@ int address_read(struct address_reader *reader, struct arena *arena, const char 
 
 /* The list, its array in `arena`; the reader is empty then, also after -ENOMEM. */
 int address_finish(struct address_reader *reader, struct arena *arena, struct mailbox_list *list);
+
+/* The first mailbox that has an email, or else the first; NULL where there is none. */
+const struct mailbox *address_first(const struct mailbox_list *list);
+
+/* What stands behind an email's last "@"; NULL where there is no email, or nothing there. */
+const char *address_domain(const struct mailbox *mailbox);
 
 #endif

@@ -218,20 +218,68 @@ static int newlines_end(struct newlines *newlines)
 }
 
 struct conversion {
+    const struct message *message;
+    const struct part *part;
     struct charset_converter charset;
+    bool undecided; /* nothing is declared, and it was ASCII so far */
     struct newlines newlines;
 };
+
+static int look(void *evidence, const char *bytes, size_t size)
+{
+    struct charset_evidence *e = evidence;
+    charset_look(e, bytes, size);
+    return e->multibyte ? -ECANCELED : 0;
+}
+
+/* Looks at the whole part, so that it does not depend on where the first pieces are cut. */
+static int decide(struct conversion *conversion)
+{
+    struct charset_evidence evidence = {0};
+    int status = part_read_content(conversion->message, conversion->part, look, &evidence);
+    if (status < 0 && status != -ECANCELED)
+        return status;
+    conversion->undecided = false;
+    return charset_open(&conversion->charset, charset_of_evidence(&evidence));
+}
+
+/* How many of these bytes are the same in every charset that it can be. */
+static size_t plain_size(const char *bytes, size_t size)
+{
+    size_t plain = utf8_valid_size(bytes, size);
+    const char *escape = memchr(bytes, 0x1B, plain);
+    plain = escape ? (size_t)(escape - bytes) : plain;
+    for (size_t i = 0; i < plain; i++)
+        if ((unsigned char)bytes[i] >= 0x80)
+            return i;
+    return plain;
+}
 
 static int convert(void *context, const char *bytes, size_t size)
 {
     struct conversion *conversion = context;
+    int status = 0;
+    if (conversion->undecided) {
+        size_t plain = plain_size(bytes, size);
+        if (plain > 0)
+            status = newlines_write(&conversion->newlines, bytes, plain);
+        if (status == 0 && plain < size)
+            status = decide(conversion);
+        bytes += plain;
+        size -= plain;
+    }
+    if (status < 0 || size == 0)
+        return status;
     return charset_write(&conversion->charset, bytes, size, newlines_write, &conversion->newlines);
 }
 
 int part_read_text(const struct message *message, const struct part *part, bytes_sink sink,
                    void *context)
 {
-    struct conversion conversion = {.newlines = {sink, context, false}};
+    struct conversion conversion = {.message = message,
+                                    .part = part,
+                                    .undecided = !charset_is_known(part->charset),
+                                    .newlines = {sink, context, false}};
     int status = charset_open(&conversion.charset, part->charset);
     if (status < 0)
         return status;

@@ -19,8 +19,6 @@
 void message_init(void)
 {
     g_mime_init();
-    GMimeParserOptions *options = g_mime_parser_options_get_default();
-    g_mime_parser_options_set_allow_addresses_without_domain(options, TRUE);
 }
 
 /* Nothing to unfold or decode. */
@@ -28,7 +26,7 @@ static bool is_simple(const char *value, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         unsigned char c = (unsigned char)value[i];
-        if (c >= 0x80 || c == '\r' || c == '\n' ||
+        if (c >= 0x80 || c == '\r' || c == '\n' || c == 0x1B ||
             (c == '=' && i + 1 < size && value[i + 1] == '?'))
             return false;
     }

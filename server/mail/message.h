@@ -30,7 +30,7 @@
 
 struct mailbox {
     const char *name;  /* decoded; NULL where there is none */
-    const char *email; /* "user@host"; as written, never converted */
+    const char *email; /* "user@host"; as written, never converted; NULL where there is none */
 };
 
 struct mailbox_list {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "address.h"
 #include "json.h"
 
 /* --- Head --- */
@@ -114,13 +115,15 @@ static void write_mailbox(struct json *json, const char *name, const char *email
 static void write_addresses(struct json *json, const struct message *message)
 {
     const struct mailbox none = {0};
-    const struct mailbox *from = message->from.count ? &message->from.items[0] : &none;
+    const struct mailbox *from = address_first(&message->from);
     json_key(json, "to");
     json_begin_array(json);
     for (size_t i = 0; i < message->to.count; i++)
-        write_mailbox(json, message->to.items[i].name, message->to.items[i].email);
+        write_mailbox(json, message->to.items[i].name,
+                      message->to.items[i].email ? message->to.items[i].email : "");
     json_end_array(json);
     json_key(json, "from");
+    from = from ? from : &none;
     write_mailbox(json, from->name, from->email);
 }
 

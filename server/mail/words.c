@@ -38,9 +38,9 @@ static const char *closing(const char *text, const char *end, bool base64)
     return doubtful;
 }
 
-/* Past the last "?=": no word ends behind it. So looking for a word's end never fails far away, and
+/* So looking for a word's end never fails far away, and
  * a field of nothing but beginnings costs no more than any other. */
-static const char *words_end(const char *begin, const char *end)
+const char *words_end(const char *begin, const char *end)
 {
     for (const char *at = end; at > begin && (at = memrchr(begin, '=', (size_t)(at - begin)));)
         if (at > begin && at[-1] == '?')
@@ -180,8 +180,8 @@ static int decode_run(struct buffer *to, const char **at, const char *end)
     return status;
 }
 
-/* Text that is no word: unfolded, and UTF-8 or what it is taken for. */
-static int append_plain(struct buffer *to, const char *raw, size_t size)
+/* Text that is no word: unfolded, and UTF-8 or in the charset that it is taken for. */
+static int append_plain(struct buffer *to, const char *raw, size_t size, const char *guess)
 {
     struct buffer unfolded = {0};
     int status = 0;
@@ -197,8 +197,7 @@ static int append_plain(struct buffer *to, const char *raw, size_t size)
         size = unfolded.size;
     }
     if (status == 0 && size > 0)
-        status = utf8_valid_size(raw, size) == size ? buffer_append(to, raw, size)
-                                                    : charset_append(to, NULL, raw, size);
+        status = guess ? charset_append(to, guess, raw, size) : buffer_append(to, raw, size);
     buffer_free(&unfolded);
     return status;
 }
@@ -213,7 +212,20 @@ static const char *next_word(const char *at, const char *end, struct word *word)
     return NULL;
 }
 
+const char *words_skip(const char *at, const char *end, const char *last)
+{
+    struct word word;
+    return *at == '=' && last - at > 2 && at[1] == '?' && end >= last && word_read(at, last, &word)
+               ? word.end
+               : NULL;
+}
+
 int words_decode(struct buffer *to, const char *raw, size_t size)
+{
+    return words_decode_as(to, raw, size, charset_guess(raw, size));
+}
+
+int words_decode_as(struct buffer *to, const char *raw, size_t size, const char *guess)
 {
     if (size == 0)
         return 0;
@@ -223,7 +235,7 @@ int words_decode(struct buffer *to, const char *raw, size_t size)
         struct word word;
         const char *begin = next_word(at, last, &word);
         const char *stop = begin ? begin : end;
-        status = append_plain(to, at, (size_t)(stop - at));
+        status = append_plain(to, at, (size_t)(stop - at), guess);
         at = stop;
         if (begin && status == 0)
             status = decode_run(to, &at, last);
@@ -304,7 +316,7 @@ int words_decode_addresses(struct buffer *to, const char *raw, size_t size)
 {
     struct buffer plain = {0};
     struct address_text state = {OUTSIDE, 0};
-    int status = append_plain(&plain, raw, size);
+    int status = append_plain(&plain, raw, size, charset_guess(raw, size));
     if (plain.size == 0)
         return status;
     const char *at = plain.bytes, *end = at + plain.size, *last = words_end(at, end);

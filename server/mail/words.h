@@ -25,4 +25,12 @@ int words_decode(struct buffer *to, const char *raw, size_t size);
  * name is not taken for the field's own. NUL becomes U+FFFD. */
 int words_decode_addresses(struct buffer *to, const char *raw, size_t size);
 
+/* The same as words_decode() for a piece of a field: `guess` is charset_guess() of the whole. */
+int words_decode_as(struct buffer *to, const char *raw, size_t size, const char *guess);
+
+/* Past the last "?=", or `begin`: no word ends behind it. */
+const char *words_end(const char *begin, const char *end);
+/* Past the word that begins at `at`, or NULL; `last` is words_end() of the text. */
+const char *words_skip(const char *at, const char *end, const char *last);
+
 #endif

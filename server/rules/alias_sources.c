@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 
+#include "../base/log.h"
 #include "alias_table.h"
 #include "state.h"
 
@@ -11,6 +12,7 @@
 #define SQLITE_TYPE "mxhook.alias.sqlite"
 
 #define SQLITE_BUSY_MS         50
+#define SQLITE_LOAD_BUSY_MS    10000
 #define SQLITE_STEPS_PER_CHECK 1000
 
 static const char aliases_query[] = "SELECT destination FROM aliases WHERE address = ?1";
@@ -69,9 +71,55 @@ static int file_count(lua_State *L)
     return 1;
 }
 
+/* object:patterns() -> {{key, destinations, line}, ...} */
+static int file_patterns(lua_State *L)
+{
+    struct alias_table **table = luaL_checkudata(L, 1, FILE_TYPE);
+    const char *key, *value;
+    size_t line;
+    lua_newtable(L);
+    for (size_t i = 0; (key = alias_table_pattern(*table, i, &value, &line)); i++) {
+        lua_createtable(L, 3, 0);
+        lua_pushstring(L, key);
+        lua_rawseti(L, -2, 1);
+        lua_pushstring(L, value);
+        lua_rawseti(L, -2, 2);
+        lua_pushnumber(L, (lua_Number)line);
+        lua_rawseti(L, -2, 3);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    return 1;
+}
+
 static int stop_when_over(void *state)
 {
     return state_is_over(state);
+}
+
+static int wrong_database(lua_State *L, const char *path, sqlite3 *db)
+{
+    int code = sqlite3_errcode(db) & 0xff;
+    if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
+        return luaL_error(L, "%s: %s, for longer than %d s", path, sqlite3_errmsg(db),
+                          SQLITE_LOAD_BUSY_MS / 1000);
+    return luaL_error(L,
+                      "%s: %s: a table was expected as of CREATE TABLE aliases (address TEXT "
+                      "PRIMARY KEY COLLATE NOCASE, destination TEXT NOT NULL)",
+                      path, sqlite3_errmsg(db));
+}
+
+/* While rules load, somebody's long transaction is waited for: a reload that fails for it, or a start,
+ * is worse than a late one. */
+static int wait_for_lock(void *context, int times)
+{
+    const char *path = context;
+    if (times == 0)
+        log_warn("aliases-locked", NULL, LOG_TEXT("path", path),
+                 LOG_NUMBER("waiting_at_most_s", SQLITE_LOAD_BUSY_MS / 1000));
+    if (times >= SQLITE_LOAD_BUSY_MS / SQLITE_BUSY_MS)
+        return 0;
+    sqlite3_sleep(SQLITE_BUSY_MS);
+    return 1;
 }
 
 /* sqlite(path) -> object. Each state has a connection of its own, since one is used by one thread.
@@ -86,11 +134,9 @@ static int open_sqlite(lua_State *L)
     lua_setmetatable(L, -2);
     if (sqlite3_open_v2(path, &database->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) !=
             SQLITE_OK ||
+        sqlite3_busy_handler(database->db, wait_for_lock, path) != SQLITE_OK ||
         sqlite3_prepare_v2(database->db, aliases_query, -1, &database->query, NULL) != SQLITE_OK)
-        return luaL_error(L,
-                          "%s: %s: a table was expected as of CREATE TABLE aliases (address TEXT "
-                          "PRIMARY KEY COLLATE NOCASE, destination TEXT NOT NULL)",
-                          path, sqlite3_errmsg(database->db));
+        return wrong_database(L, path, database->db);
     sqlite3_busy_timeout(database->db, SQLITE_BUSY_MS);
     sqlite3_progress_handler(database->db, SQLITE_STEPS_PER_CHECK, stop_when_over, state_of(L));
     return 1;
@@ -135,6 +181,8 @@ static void make_type(lua_State *L, const char *type, const luaL_Reg *methods)
     luaL_newmetatable(L, type);
     lua_pushvalue(L, -1);
     lua_setfield(L, -2, "__index");
+    lua_pushliteral(L, "aliases");
+    lua_setfield(L, -2, "__metatable");
     luaL_register(L, NULL, methods);
     lua_pop(L, 1);
 }
@@ -142,7 +190,7 @@ static void make_type(lua_State *L, const char *type, const luaL_Reg *methods)
 int alias_sources_open(lua_State *L)
 {
     static const luaL_Reg file_methods[] = {
-        {"find", find_in_file}, {"count", file_count}, {NULL, NULL}};
+        {"find", find_in_file}, {"count", file_count}, {"patterns", file_patterns}, {NULL, NULL}};
     static const luaL_Reg sqlite_methods[] = {
         {"find", find_in_sqlite}, {"__gc", close_sqlite}, {NULL, NULL}};
     static const luaL_Reg functions[] = {

@@ -19,7 +19,15 @@ struct alias_table {
     char *text;      /* the file; key and value of a line end with NUL */
     uint32_t *slots; /* offset of a key and one; 0: empty. Linear probing. */
     size_t mask;     /* slots, a power of two, less one */
-    size_t count;
+    size_t count;    /* of all lines */
+    struct pattern *patterns;
+    size_t pattern_count;
+};
+
+/* A line whose key is a wildcard or a regular expression. */
+struct pattern {
+    uint32_t key; /* its offset; the value stands behind it */
+    size_t line;
 };
 
 /* What reading found wrong. */
@@ -52,6 +60,17 @@ const char *alias_table_find(const struct alias_table *table, const char *addres
 size_t alias_table_count(const struct alias_table *table)
 {
     return table->count;
+}
+
+const char *alias_table_pattern(const struct alias_table *table, size_t index, const char **value,
+                                size_t *line)
+{
+    if (index >= table->pattern_count)
+        return NULL;
+    const char *key = table->text + table->patterns[index].key;
+    *value = key + strlen(key) + 1;
+    *line = table->patterns[index].line;
+    return key;
 }
 
 static void add_fault(struct faults *faults, size_t line, const char *what)
@@ -95,9 +114,17 @@ static char *trim(char *text, char *end)
     return text + strspn(text, " \t");
 }
 
-/* One address, or *@host */
+/* A regular expression, or a wildcard but for *@host, which is looked up. */
+static bool is_pattern(const char *key)
+{
+    return *key == '/' || strchr(key + (strncmp(key, "*@", 2) == 0), '*');
+}
+
+/* One address, *@host, or a pattern, which whoever compiles it checks. */
 static bool is_key(const char *key)
 {
+    if (is_pattern(key))
+        return true;
     const char *at = strchr(key, '@');
     return at && at != key && at[1] && !strchr(at + 1, '@') && !strpbrk(key, " \t");
 }
@@ -119,7 +146,8 @@ static const char *check_value(const char *value)
             return "a destination that is too long";
         memcpy(one, value, size);
         one[size] = '\0';
-        if (strcasecmp(one, "null") != 0 && answer_check_target(one, size, NULL) != 0)
+        if (!strchr(one, '$') && strcasecmp(one, "null") != 0 &&
+            answer_check_target(one, size, NULL) != 0)
             return "not a destination: URLs, e-mail addresses, or null, were expected after the "
                    "first comma";
         value = *end ? end + 1 : end;
@@ -137,6 +165,26 @@ static void insert(struct alias_table *table, const char *key, struct faults *fa
             return;
         }
     table->slots[slot] = (uint32_t)(key - table->text) + 1;
+    table->count++;
+}
+
+static void add_pattern(struct alias_table *table, const char *key, struct faults *faults,
+                        size_t line)
+{
+    size_t count = table->pattern_count;
+    if (count == ALIAS_TABLE_MAX_PATTERNS) {
+        add_fault(faults, line, "more than 10000 wildcards and regular expressions");
+        return;
+    }
+    if ((count & (count - 1)) == 0) {
+        struct pattern *grown = realloc(table->patterns, (count ? count * 2 : 1) * sizeof *grown);
+        if (!grown) {
+            add_fault(faults, line, "not enough memory");
+            return;
+        }
+        table->patterns = grown;
+    }
+    table->patterns[table->pattern_count++] = (struct pattern){(uint32_t)(key - table->text), line};
     table->count++;
 }
 
@@ -166,15 +214,21 @@ static void read_line(struct alias_table *table, char *text, struct faults *faul
         add_fault(faults, line, wrong);
         return;
     }
-    for (char *p = key; *p; p++)
+    for (char *p = key; *p && *key != '/'; p++) /* \D is not \d */
         *p = (char)tolower((unsigned char)*p);
     memmove(key + strlen(key) + 1, value, strlen(value) + 1);
-    insert(table, key, faults, line);
+    if (is_pattern(key))
+        add_pattern(table, key, faults, line);
+    else
+        insert(table, key, faults, line);
 }
 
 static void read_lines(struct alias_table *table, size_t size, struct faults *faults)
 {
+    static const char bom[] = "\xEF\xBB\xBF"; /* as spreadsheets write it */
     char *text = table->text, *end = text + size;
+    if (size >= sizeof bom - 1 && memcmp(text, bom, sizeof bom - 1) == 0)
+        text += sizeof bom - 1;
     for (size_t line = 1; text < end; line++) {
         char *newline = memchr(text, '\n', (size_t)(end - text));
         char *stop = newline ? newline : end;
@@ -223,6 +277,7 @@ static void table_free(struct alias_table *table)
     free(table->path);
     free(table->text);
     free(table->slots);
+    free(table->patterns);
     free(table);
 }
 

@@ -5,7 +5,9 @@
  * index of line offsets is hashed by key. A table never changes; a reload reads the file again.
  *
  * A line is `address,destination[,destination]...`; a field may stand in double quotes (RFC 4180);
- * empty lines and those that begin with '#' are skipped. The address may be `*@host`.
+ * empty lines and those that begin with '#' are skipped, and so is a byte order mark. The address may
+ * be `*@host`, another wildcard, or a regular expression between slashes (in quotes, where it holds a
+ * comma): these two are handed out as they stand, since a Lua state compiles them.
  */
 #ifndef MXHOOK_RULES_ALIAS_TABLE_H
 #define MXHOOK_RULES_ALIAS_TABLE_H
@@ -16,8 +18,9 @@
 
 #include "../base/error.h"
 
-#define ALIAS_TABLE_MAX_SIZE UINT32_MAX /* bytes of a file */
-#define ALIAS_TABLE_ERRORS   5          /* malformed lines that are told of */
+#define ALIAS_TABLE_MAX_SIZE     UINT32_MAX /* bytes of a file */
+#define ALIAS_TABLE_MAX_PATTERNS 10000      /* wildcards and regular expressions of a file */
+#define ALIAS_TABLE_ERRORS       5          /* malformed lines that are told of */
 
 struct alias_table;
 
@@ -38,6 +41,11 @@ int alias_tables_get(struct alias_tables *tables, const char *path, struct alias
 /* The destinations of an address in lower case, as they stand in the file; NULL: none. Any thread.
  */
 const char *alias_table_find(const struct alias_table *table, const char *address, size_t size);
+/* The wildcards (lower case) and regular expressions, by index from 0, in the order of the file; NULL:
+ * no more. *value: as alias_table_find() gives it. Any thread. */
+const char *alias_table_pattern(const struct alias_table *table, size_t index, const char **value,
+                                size_t *line);
+/* Lines that have an alias, of all kinds. */
 size_t alias_table_count(const struct alias_table *table);
 
 #endif

@@ -24,6 +24,9 @@
 #define ANSWER_MAX_FIELD        8192 /* bytes of a destination's header or secret */
 #define ANSWER_MAX_TIMEOUT_MS   3600000
 #define ANSWER_MAX_ATTEMPTS     100
+#define ANSWER_MAX_RATE         1000000 /* requests a second */
+#define ANSWER_MAX_IN_FLIGHT    10000
+#define ANSWER_MAX_BODY         (1ll << 40)    /* bytes of a payload */
 #define ANSWER_MAX_PAUSE_MS     (30 * 86400e3) /* between two attempts */
 
 enum answer_kind {

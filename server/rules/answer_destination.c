@@ -134,6 +134,67 @@ static int read_schedule(lua_State *L, struct destination *to, struct verdict *v
     return 0;
 }
 
+/* "10/s", "600/m", "1000/h" */
+static int read_rate(lua_State *L, struct destination *to, struct verdict *verdict,
+                     struct error *why)
+{
+    (void)verdict;
+    char *end = "";
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    double count = isdigit((unsigned char)*text) ? strtod(text, &end) : 0;
+    double seconds = strcmp(end, "/s") == 0   ? 1
+                     : strcmp(end, "/m") == 0 ? 60
+                     : strcmp(end, "/h") == 0 ? 3600
+                                              : 0;
+    if (!(seconds > 0 && count > 0 && count / seconds <= ANSWER_MAX_RATE &&
+          count / seconds >= 1.0 / 86400))
+        return error_set(why, -EINVAL,
+                         "rate: \"10/s\", \"600/m\" or \"1000/h\" was expected, from one a day to "
+                         "%d/s",
+                         ANSWER_MAX_RATE);
+    to->rate = count / seconds;
+    return 0;
+}
+
+static int read_max_in_flight(lua_State *L, struct destination *to, struct verdict *verdict,
+                              struct error *why)
+{
+    (void)verdict;
+    double most = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : NAN;
+    if (!(most >= 1 && most <= ANSWER_MAX_IN_FLIGHT) || most != floor(most))
+        return error_set(why, -EINVAL, "max_in_flight: a whole number from 1 to %d was expected",
+                         ANSWER_MAX_IN_FLIGHT);
+    to->max_in_flight = (size_t)most;
+    return 0;
+}
+
+/* Bytes, or "100 kB", "2.5 MB", "1 MiB". */
+static int read_max_body(lua_State *L, struct destination *to, struct verdict *verdict,
+                         struct error *why)
+{
+    static const struct {
+        const char *unit;
+        double bytes;
+    } units[] = {{"", 1},       {"B", 1},    {"kB", 1e3},         {"KB", 1e3},
+                 {"KiB", 1024}, {"MB", 1e6}, {"MiB", 1024 * 1024}};
+    (void)verdict;
+    double bytes = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
+    if (lua_type(L, -1) == LUA_TSTRING) {
+        char *end;
+        double number = strtod(lua_tostring(L, -1), &end);
+        end += strspn(end, " ");
+        for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+            if (strcmp(end, units[i].unit) == 0)
+                bytes = number * units[i].bytes;
+    }
+    if (!(bytes >= 1 && bytes <= (double)ANSWER_MAX_BODY))
+        return error_set(why, -EINVAL,
+                         "max_body: bytes, or a size such as \"100 kB\" or \"5 MB\", "
+                         "were expected");
+    to->max_body = (uint64_t)bytes;
+    return 0;
+}
+
 static int read_path(lua_State *L, const char *what, const char **path, struct verdict *verdict,
                      struct error *why)
 {
@@ -270,10 +331,18 @@ static int read_headers(lua_State *L, struct destination *to, struct verdict *ve
 static const struct field {
     const char *name;
     int (*read)(lua_State *L, struct destination *to, struct verdict *verdict, struct error *why);
-} destination_fields[] = {
-    {"url", read_url},         {"secret", read_secret},           {"headers", read_headers},
-    {"timeout", read_timeout}, {"attempts", read_attempts},       {"schedule", read_schedule},
-    {"ca_file", read_ca_file}, {"client_cert", read_client_cert}, {"client_key", read_client_key}};
+} destination_fields[] = {{"url", read_url},
+                          {"secret", read_secret},
+                          {"headers", read_headers},
+                          {"timeout", read_timeout},
+                          {"attempts", read_attempts},
+                          {"schedule", read_schedule},
+                          {"rate", read_rate},
+                          {"max_in_flight", read_max_in_flight},
+                          {"max_body", read_max_body},
+                          {"ca_file", read_ca_file},
+                          {"client_cert", read_client_cert},
+                          {"client_key", read_client_key}};
 #define FIELD_COUNT (sizeof destination_fields / sizeof *destination_fields)
 
 static const struct field *find_field(lua_State *L)
@@ -289,12 +358,15 @@ static const struct field *find_field(lua_State *L)
 /* What an e-mail cannot have: they would be promises that nobody keeps. */
 static int check_mail_fields(const struct destination *to, struct error *why)
 {
-    const char *name = to->secret         ? "secret"
-                       : to->header_count ? "headers"
-                       : to->ca_file      ? "ca_file"
-                       : to->client_cert  ? "client_cert"
-                       : to->client_key   ? "client_key"
-                                          : NULL;
+    const char *name = to->secret          ? "secret"
+                       : to->header_count  ? "headers"
+                       : to->rate > 0      ? "rate"
+                       : to->max_in_flight ? "max_in_flight"
+                       : to->max_body      ? "max_body"
+                       : to->ca_file       ? "ca_file"
+                       : to->client_cert   ? "client_cert"
+                       : to->client_key    ? "client_key"
+                                           : NULL;
     if (!name)
         return 0;
     return error_set(why, -EINVAL,
@@ -311,7 +383,8 @@ static int read_table(lua_State *L, int index, struct destination *to, struct ve
         if (!field)
             return error_set(why, -EINVAL,
                              "a destination has no field '%.40s'; it has url, secret, headers, "
-                             "timeout, attempts, schedule, ca_file, client_cert, client_key",
+                             "timeout, attempts, schedule, rate, max_in_flight, max_body, ca_file, "
+                             "client_cert, client_key",
                              lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2)
                                                             : luaL_typename(L, -2));
         int top = lua_gettop(L);

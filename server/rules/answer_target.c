@@ -55,11 +55,14 @@ static bool is_host(const char *text, size_t size)
     return text[0] != '.' && text[0] != '-';
 }
 
-/* RFC 3986 section 3.2: [userinfo "@"] host [":" port] */
+/* RFC 3986 section 3.2: [userinfo "@"] host [":" port]. Readers differ on which of several "@" ends the
+ * userinfo, and so on the host. */
 static const char *check_authority(const char *text, size_t size)
 {
     const char *at = memrchr(text, '@', size);
     const char *host = at ? at + 1 : text;
+    if (at && memchr(text, '@', (size_t)(at - text)))
+        return "it has more than one '@': write those of a user or password as %40";
     size -= (size_t)(host - text);
     const char *bracket = memchr(host, ']', size);
     const char *after = bracket ? bracket : host;

@@ -18,6 +18,7 @@
 #include "msg.h"
 #include "pattern.h"
 #include "regex.h"
+#include "ruleset.h"
 #include "state.h"
 #include "zone.h"
 
@@ -26,6 +27,11 @@ static int core_log(lua_State *L)
 {
     const char *text = luaL_checkstring(L, 1);
     const struct state *state = state_of(L);
+    if (state->run && state->run->input->trace) { /* in a trial it stands among the answers */
+        lua_pushfstring(L, "log: %s", text);
+        state->run->input->trace(state->run->input->trace_context, state->run->rule,
+                                 lua_tostring(L, -1));
+    }
     log_info("rule", state->log_id, LOG_TEXT("rule", state->run ? state->run->rule : "load"),
              LOG_TEXT("text", text));
     return 0;
@@ -81,6 +87,16 @@ static int core_format_double(lua_State *L)
     return 1;
 }
 
+/* core.is_also(value): did route.also() make it? */
+static int core_is_also(lua_State *L)
+{
+    struct error why = {""};
+    luaL_checkany(L, 1);
+    lua_settop(L, 1);
+    lua_pushboolean(L, answer_read(L, 1, NULL, &why) == ANSWER_ALSO);
+    return 1;
+}
+
 /* core.now() -> Unix time in seconds, whole */
 static int core_now(lua_State *L)
 {
@@ -121,6 +137,7 @@ void core_open(lua_State *L)
                                          {"zone_offset", zone_offset},
                                          {"format_double", core_format_double},
                                          {"check", core_check},
+                                         {"is_also", core_is_also},
                                          {"now", core_now},
                                          {"encode_base64", core_encode_base64},
                                          {"find", pattern_find},

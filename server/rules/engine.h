@@ -36,6 +36,7 @@ struct ruleset {
     size_t state_count;
     size_t rule_count;
     char **names;       /* of the rules, "10-alias.lua:3" */
+    char *warnings;     /* of loading, a line each; NULL: no memory for them */
     size_t alias_count; /* keys of all aliases */
     bool only_aliases;
     struct alias_tables aliases; /* shared by the states */

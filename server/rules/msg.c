@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../base/embedded.h"
+#include "../mail/address.h"
 
 #include "handle.h"
 #include "msg_auth.h"
@@ -121,8 +122,7 @@ static void push_html(lua_State *L, struct run *run)
 
 static void push_from(lua_State *L, struct run *run)
 {
-    const struct mailbox_list *from = &run->input->message->from;
-    push_mailbox(L, from->count ? &from->items[0] : NULL, "msg.from");
+    push_mailbox(L, address_first(&run->input->message->from), "msg.from");
 }
 
 static void push_to(lua_State *L, struct run *run)

@@ -69,7 +69,7 @@ static bool keep_recipients(lua_State *L, struct ruleset *ruleset)
     return code == 0;
 }
 
-/* loader.load(sources, options) -> rules, names, serves, recipients, aliases; or nil, errors */
+/* loader.load(sources, options) -> rules, names, serves, recipients, aliases, warnings; or nil, errors */
 static int load_rules(lua_State *L)
 {
     struct load *load = lua_touserdata(L, 1);
@@ -80,12 +80,15 @@ static int load_rules(lua_State *L)
     lua_getfield(L, -1, "load");
     push_sources(L, load->ruleset);
     push_options(L, load->ruleset);
-    lua_call(L, 2, 5);
-    if (lua_isnil(L, -5)) {
+    lua_call(L, 2, 6);
+    if (lua_isnil(L, -6)) {
         load->failed = true;
-        error_set(load->err, 0, "%s", lua_tostring(L, -4));
+        error_set(load->err, 0, "%s", lua_tostring(L, -5));
         return 0;
     }
+    if (!load->ruleset->warnings)
+        load->ruleset->warnings = strdup(lua_tostring(L, -1));
+    lua_pop(L, 1);
     load->aliases = (size_t)lua_tonumber(L, -1);
     lua_pop(L, 1);
     if (!keep_recipients(L, load->ruleset))
@@ -199,6 +202,7 @@ void ruleset_unref(struct ruleset *ruleset)
     for (size_t i = 0; ruleset->names && ruleset->names[i]; i++)
         free(ruleset->names[i]);
     free(ruleset->names);
+    free(ruleset->warnings);
     recipients_free(&ruleset->recipients);
     alias_tables_destroy(&ruleset->aliases);
     sources_free(ruleset);
@@ -208,6 +212,11 @@ void ruleset_unref(struct ruleset *ruleset)
         free(ruleset->config.reserved_headers[i]);
     free(ruleset->config.reserved_headers);
     free(ruleset);
+}
+
+const char *ruleset_warnings(const struct ruleset *ruleset)
+{
+    return ruleset->warnings ? ruleset->warnings : "";
 }
 
 size_t ruleset_count(const struct ruleset *ruleset)

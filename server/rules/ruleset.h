@@ -33,6 +33,10 @@ void ruleset_unref(struct ruleset *ruleset);          /* any thread; takes NULL 
 /* How many rules there are, for the log. */
 size_t ruleset_count(const struct ruleset *ruleset);
 
+/* What loads but is hardly meant, a line each, "10-alias.lua:4: ...": for `mxhook check`. Lives as long
+ * as the ruleset. Any thread. */
+const char *ruleset_warnings(const struct ruleset *ruleset);
+
 /* "3 rules, 12 aliases"; compared to `before` (NULL: not) also "; added: 20-vip.lua:4; removed:
  * ...": for the log of a reload, and for `mxhook check`. A rule is known by its file and line. Any
  * thread. */
@@ -53,13 +57,22 @@ enum ruleset_lookup ruleset_look_up(const struct ruleset *ruleset, const char *r
 /* The same, asking every alias. Bounded by the rules' limits. The thread that owns `state`. */
 bool ruleset_accepts(struct ruleset *ruleset, size_t state, const char *recipient);
 
+/* For tests of rules, of state 0. Rules see this Unix time; 0: the machine's. */
+void ruleset_fix_time(struct ruleset *ruleset, int64_t unix_ms);
+/* Rules and keys of aliases are counted from now on. */
+void ruleset_track(struct ruleset *ruleset);
+/* Those that answered nothing since, a line each: "10-alias.lua:3", "10-alias.lua:3 sales@example.com".
+ * Into `text`, cut where it is too small. */
+void ruleset_unreached(struct ruleset *ruleset, char *text, size_t size);
+
 /* What the rules are shown of a message for one recipient. */
 struct rules_input {
     const struct message *message;
     struct transaction *transaction; /* its reservations change, no more */
     const char *recipient;
     const struct header_list *headers; /* from payload_headers(); copied, not changed */
-    /* NULL, or told of every rule that was asked, and in words what it answered. */
+    /* NULL, or told of every rule that was asked, and in words what it answered; and before it of what
+     * it logged: "log: ..." */
     void (*trace)(void *context, const char *rule, const char *answer);
     void *trace_context;
 };

@@ -204,6 +204,16 @@ bool spool_is_full(const struct spool *spool)
     return spool->ops->accepts(spool->store) == -ENOSPC;
 }
 
+bool spool_is_away(const struct spool *spool)
+{
+    return spool->ops->accepts(spool->store) == -EAGAIN;
+}
+
+bool spool_may_attempt(const struct spool *spool, const struct delivery *delivery)
+{
+    return !spool->ops->may_attempt || spool->ops->may_attempt(spool->store, delivery);
+}
+
 struct spill *spool_new_body(const struct spool *spool, const char *name)
 {
     return spool->ops->new_body(spool->store, name);

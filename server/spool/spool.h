@@ -118,6 +118,13 @@ void spool_configure(struct spool *spool, const struct spool_config *config);
  * -ENOSPC. Looked at each second. Any thread. */
 bool spool_is_full(const struct spool *spool);
 
+/* The store cannot be reached for now: a commit would be refused with -EAGAIN. Any thread. */
+bool spool_is_away(const struct spool *spool);
+
+/* May an attempt of this one begin? No: its lease may be another node's by now; it is to be
+ * released. Any thread. */
+bool spool_may_attempt(const struct spool *spool, const struct delivery *delivery);
+
 struct commit {
     struct task task;                    /* the spool's */
     struct commit *next;                 /* the spool's */

@@ -2,6 +2,5 @@
 
 const struct store_ops *store_ops_of(const struct spool_config *config)
 {
-    (void)config;
-    return &sqlite_ops;
+    return config->postgres ? &postgres_ops : &sqlite_ops;
 }

@@ -25,7 +25,10 @@ struct stored {
     int64_t row, payload_row;
     uint64_t origin, lane; /* origin_key(), lane_key() of delivery_origin() */
     unsigned attempts;     /* as the row says */
-    bool attempted;        /* there were some, also such as cost none of them */
+    bool attempted;        /* attempts of it may be stored, also such as cost none of them */
+    int64_t tail_row;      /* PostgreSQL: of its payload's tail; 0: none */
+    bool shared;           /* PostgreSQL: others may have its payload or tail */
+    int node;              /* PostgreSQL: the node whose lease it is; 0: not leased */
     enum ending ending;
     int64_t ahead_ms; /* clock_ahead_ms() when it was handed in: what due_ms was reckoned by */
 };
@@ -34,6 +37,7 @@ struct stored {
 struct payload_stored {
     uint64_t insertion; /* which one set the rest */
     int64_t row, last;  /* rows of the first and the last delivery that have this payload */
+    unsigned uploaded;  /* PostgreSQL: the connection by which its files went up; 0: none */
 };
 
 struct store_work {
@@ -69,6 +73,8 @@ struct store_ops {
     void (*configure)(struct store *store, const struct spool_config *config);
     void (*on_give_up)(struct store *store, const struct give_up_hook *hook);
     int (*accepts)(const struct store *store); /* 0, -ENOSPC or -EAGAIN: for new mail */
+    /* NULL: always. */
+    bool (*may_attempt)(const struct store *store, const struct delivery *delivery);
     struct spill *(*new_body)(const struct store *store, const char *name);
     const char *(*scratch)(const struct store *store);
 
@@ -103,7 +109,7 @@ struct store {
     const struct store_ops *ops;
 };
 
-extern const struct store_ops sqlite_ops;
+extern const struct store_ops sqlite_ops, postgres_ops;
 
 /* The kind that the configuration names. */
 const struct store_ops *store_ops_of(const struct spool_config *config);

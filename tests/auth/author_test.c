@@ -82,12 +82,12 @@ static void encoded(void **state)
     assert_author("=?utf-8?q?ceo=40bank.test?=", "bank.test|");
     assert_author("=?utf-8?b?Y2VvQGJhbmsudGVzdA==?=", "bank.test|");
     assert_author("=?utf-8?q?=3Cceo=40bank.test=3E?=", "bank.test|");
-    assert_author("<=?utf-8?q?ceo=40bank.test?=>", "bank.test|" UNREADABLE);
+    assert_author("<=?utf-8?q?ceo=40bank.test?=>", "bank.test|");
     assert_author("ceo@=?utf-8?q?bank.test?=", "bank.test|" UNREADABLE);
-    assert_author("ceo=?utf-8?q?=40bank?=.test", "bank.test|" UNREADABLE);
+    assert_author("ceo=?utf-8?q?=40bank?=.test", "bank.test|");
     assert_author("=?utf-8?q?ceo=40bank.test?=, x@evil.test", "bank.test,evil.test|");
     assert_author("x@evil.test, =?utf-8?q?ceo=40bank.test?=", "evil.test,bank.test|");
-    assert_author("=?utf-8?q?ceo=40bank.test=2C?= x@evil.test", "bank.test,evil.test|" UNREADABLE);
+    assert_author("=?utf-8?q?ceo=40bank.test=2C?= x@evil.test", "bank.test,evil.test|");
     assert_author("=?utf-8?q?ceo=40bank.test?= <x@evil.test>", "evil.test|"); /* a name */
     assert_author("=?utf-8?q?CEO_=3Cceo=40bank.test=3E?= <x@evil.test>", "evil.test|");
     assert_author("=?utf-8?q?M=C3=BCller?= <a@bank.test>", "bank.test|");
@@ -113,7 +113,7 @@ static void what_cannot_be_read(void **state)
     assert_author("ceo@bank..test", "bank.test|" NO_DOMAIN);
     assert_author("ceo@.bank.test", "bank.test|" NO_DOMAIN);
     assert_author("ceo@bank.test..", "bank.test|" NO_DOMAIN);
-    assert_author("ceo@ba\x01nk.test", "ba,bank.test|" NO_DOMAIN);
+    assert_author("ceo@ba\x01nk.test", "bank.test|" NO_DOMAIN);
     assert_author("ceo@bank.test\x01", "bank.test|" NO_DOMAIN);
     assert_author("ceo@bank.test\xe2\x80\x8b", "bank.test|");
     assert_author("ceo@\xc2\xa0"
@@ -147,7 +147,7 @@ static void fields(void **state)
                   "evil.test,bank.test|more than one From");
     assert_header("From:\r\n ceo@bank.test\r\nFrom:\r\n\r\n", "bank.test|more than one From");
     static const char nul[] = "From: ceo@ba\0nk.test\r\n\r\n";
-    assert_author_of(nul, sizeof nul - 1, "bank.test|" NO_DOMAIN);
+    assert_author_of(nul, sizeof nul - 1, "ba,bank.test|" NO_DOMAIN);
 }
 
 /* On both sides of the limit. */

@@ -237,6 +237,13 @@ class Messages(unittest.TestCase):
                 self.assertRegex(r.dmarc, r"^dmarc=(fail \(p=reject\)|permerror \(p=reject, .*\)) header\.from=good\.test$"
                                  if "8.test" not in sender else "^dmarc=permerror")
 
+    def test_lines_that_are_no_fields_hide_no_from(self):
+        for lines in (b"From x@evil.test Mon Nov 23 10:00:00 2026\r\n", b">From x\r\n", b">>From x\r\n", b" folded\r\n",
+                      b"Subject: x\r\nno field\r\n"):
+            with self.subTest(lines):
+                r = check(self.nsd.port, lines + mail("ceo@good.test"), ip="198.51.100.1", sender="x@evil.test")
+                self.assertEqual(r.verdict, "refuse", r.results)
+
     def test_what_shows_no_other_domain_is_not_refused(self):
         for sender, result in (("a@good.test, b@good.test", "pass"), ("Doe, John <ann@good.test>", "pass"),
                                ("ann@good.test, foo", "pass"), ("ann@good.test., b@GOOD.test", "pass"),

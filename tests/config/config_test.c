@@ -192,6 +192,8 @@ static void every_option_but_domains_has_a_default(void **state)
     assert_int_equal(c->rules.time_limit_ms, 100);
     assert_int_equal(c->rules.memory_limit, 64 * 1024 * 1024);
     assert_false(c->rules.unsafe);
+    assert_true(c->confine.enabled);
+    assert_int_equal(c->confine.read_count, 0);
     assert_int_equal(c->rules.reserved_header_count, 2);
     assert_string_equal(c->rules.reserved_headers[1], "Delivered-To");
     assert_string_equal(c->rules.directory, "/tmp/rules.d");
@@ -232,6 +234,7 @@ static void reads_what_is_given(void **state)
         "user = 'mail'\n"
         "smtp = { max_size = '1.5 MiB', command_timeout = '90s' }\n"
         "rules = { directory = '/r', workers = 3, unsafe = true, reserved_headers = { 'X-*' } }\n"
+        "confine = { enabled = false, read = { '/r', 'lists' } }\n"
         "spool = { directory = 'spool' }\n"
         "deliver = { schedule = { '1s', '2m', '3h', '1d' }, ca_file = 'ca' }\n");
     assert_string_equal(c->hostname, "mx.a.example");
@@ -243,6 +246,9 @@ static void reads_what_is_given(void **state)
     assert_string_equal(c->rules.directory, "/r");
     assert_int_equal(c->rules.workers, 3);
     assert_true(c->rules.unsafe);
+    assert_false(c->confine.enabled);
+    assert_string_equal(c->confine.read[0], "/r");
+    assert_string_equal(c->confine.read[1], "/tmp/lists");
     assert_int_equal(c->rules.reserved_header_count, 1);
     assert_string_equal(c->rules.reserved_headers[0], "X-*");
     assert_string_equal(c->spool.directory, "/tmp/spool");
@@ -411,6 +417,19 @@ static void assert_secrets(const char *rules, const char *expected)
     config_unref(c);
 }
 
+static void a_proxy_and_denied_addresses_exclude_each_other(void **state)
+{
+    struct config *c;
+    (void)state;
+    assert_error("domains = { 'a.example' }\ndeliver = {\n  proxy = 'http://127.0.0.1:3128',\n"
+                 "  deny_private = true }\n",
+                 "4: deliver.deny_private: not together with deliver.proxy: only the proxy learns "
+                 "the address; deny it there");
+    c = loaded("domains = { 'a.example' }\ndeliver = { proxy = 'http://127.0.0.1:3128' }\n");
+    assert_false(c->deliver.deny_private);
+    config_unref(c);
+}
+
 static void secrets_stand_beside_the_rules(void **state)
 {
     char working[1024], expected[1100];
@@ -442,6 +461,7 @@ int main(void)
         cmocka_unit_test(every_option_but_domains_has_a_default),
         cmocka_unit_test(access_options),
         cmocka_unit_test(secrets_stand_beside_the_rules),
+        cmocka_unit_test(a_proxy_and_denied_addresses_exclude_each_other),
         cmocka_unit_test(a_destination_is_a_url_or_a_table),
         cmocka_unit_test(a_wrong_destination_says_what_was_expected),
         cmocka_unit_test(auth_options),

@@ -141,6 +141,60 @@ static void what_is_no_url_fails_at_once(void **state)
     assert_int_equal(bench_query(rig->bench, STATE("attempts")), 1);
 }
 
+static void headers_of_a_destination_go_out_as_they_are(void **state)
+{
+    struct rig *rig = *state;
+    const char *headers[] = {"User-Agent: theirs/1", "X-Empty: ", "X-Full: a", "X-Nothing:"};
+    START(rig, "", {.bytes = OK});
+    struct delivery *d = bench_delivery("m-1", rig->url, "x");
+    struct destination to = {.url = rig->url, .headers = headers, .header_count = 4};
+    assert_int_equal(delivery_set_destination(d, &to), 0);
+    rig_post_delivery(rig, d);
+    rig_run_until(rig, COUNT, 0);
+    const char *head = receiver_request(rig->receiver, 0)->head;
+    assert_string_equal(rig_header(rig, 0, "user-agent"), "theirs/1");
+    assert_null(strstr(head, "mxhook/"));
+    assert_string_equal(rig_header(rig, 0, "x-empty"), "");
+    assert_string_equal(rig_header(rig, 0, "x-nothing"), "");
+    assert_string_equal(rig_header(rig, 0, "x-full"), "a");
+}
+
+static void check_max_body(struct rig *rig, uint64_t most, const char *sql, int expected)
+{
+    struct delivery *d = bench_delivery("m-1", rig->url, "0123456789");
+    d->destination.max_body = most;
+    rig_post_delivery(rig, d);
+    rig_run_until(rig, sql, expected);
+}
+
+static void a_body_that_is_too_large_fails_without_being_sent(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "", {.bytes = OK});
+    check_max_body(rig, 10, COUNT, 0);
+    assert_int_equal(receiver_count(rig->receiver), 1);
+    check_max_body(rig, 9, FAILED, 1);
+    rig_check_error(rig, "its payload has 10 bytes, more than max_body (9): not sent");
+    assert_int_equal(receiver_count(rig->receiver), 1);
+}
+
+static void a_destination_s_limits_are_kept(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "", {.bytes = OK, .delay_ms = 20});
+    for (int i = 0; i < 12; i++) {
+        struct delivery *d = bench_delivery("m-1", rig->url, "x");
+        d->destination.max_in_flight = 2;
+        d->destination.rate = i < 6 ? 0 : 10;
+        rig_post_delivery(rig, d);
+    }
+    rig_run_until(rig, COUNT, 0);
+    assert_in_range(receiver_most_at_once(rig->receiver), 1, 2);
+    assert_true(receiver_request(rig->receiver, 11)->at_ms -
+                    receiver_request(rig->receiver, 0)->at_ms >=
+                500);
+}
+
 /* ---- Connections and limits ---- */
 
 static void connections_are_kept(void **state)
@@ -299,6 +353,9 @@ int main(void)
         RIG_TEST(a_retry_after_far_away_is_bounded),
         RIG_TEST(the_reply_s_first_bytes_are_kept),
         RIG_TEST(what_is_no_url_fails_at_once),
+        RIG_TEST(headers_of_a_destination_go_out_as_they_are),
+        RIG_TEST(a_body_that_is_too_large_fails_without_being_sent),
+        RIG_TEST(a_destination_s_limits_are_kept),
         RIG_TEST(connections_are_kept),
         RIG_TEST(an_origin_has_no_more_requests_than_its_limit),
         RIG_TEST(all_have_no_more_requests_than_the_limit),

@@ -51,6 +51,14 @@ void rig_start_with(struct rig *rig, const char *deliver_options, const struct a
     rig_start(rig, deliver_options);
 }
 
+void rig_configure(struct rig *rig, const char *deliver_options)
+{
+    struct config *config = make_config(rig, deliver_options);
+    deliver_configure(rig->deliver, config);
+    config_unref(rig->config);
+    rig->config = config;
+}
+
 void rig_stop(struct rig *rig)
 {
     deliver_free(rig->deliver);

@@ -42,6 +42,8 @@ void rig_start_with(struct rig *rig, const char *deliver_options, const struct a
 #define START(rig, options, ...)                                                                   \
     static const struct answer answers[] = {__VA_ARGS__};                                          \
     rig_start_with(rig, options, answers, sizeof answers / sizeof *answers)
+/* Another configuration, as after a reload. */
+void rig_configure(struct rig *rig, const char *deliver_options);
 void rig_stop(struct rig *rig); /* deliver; the receiver and the spool stay */
 
 /* Runs the loop until the query gives that number; ten seconds at most, then the test fails. */

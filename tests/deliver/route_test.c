@@ -23,10 +23,12 @@ static void the_environment_s_proxy_is_not_used(void **state)
 {
     struct rig *rig = *state;
     setenv("http_proxy", "http://127.0.0.1:9", 1);
+    setenv("ALL_PROXY", "http://127.0.0.1:9", 1);
     START(rig, "", {.bytes = OK});
     rig_post(rig, "m-1", rig->url);
     rig_run_until(rig, COUNT, 0);
     unsetenv("http_proxy");
+    unsetenv("ALL_PROXY");
 }
 
 static void a_proxy_of_the_configuration_is_used(void **state)
@@ -37,9 +39,11 @@ static void a_proxy_of_the_configuration_is_used(void **state)
     rig->receiver = receiver_start(answers, 1);
     snprintf(options, sizeof options, "proxy = 'http://127.0.0.1:%d'",
              receiver_port(rig->receiver));
+    setenv("NO_PROXY", "*", 1); /* goes round none that the configuration names */
     rig_start(rig, options);
     rig_post(rig, "m-1", "http://nowhere.invalid/x");
     rig_run_until(rig, COUNT, 0);
+    unsetenv("NO_PROXY");
     assert_ptr_equal(strstr(receiver_request(rig->receiver, 0)->head,
                             "POST http://nowhere.invalid/x HTTP/1.1\r\n"),
                      receiver_request(rig->receiver, 0)->head);
@@ -54,11 +58,42 @@ static void the_source_address_is_as_configured(void **state)
     assert_string_equal(receiver_request(rig->receiver, 0)->from, "127.0.0.9");
 }
 
+/* It was made when that was allowed. */
+static void a_kept_connection_is_not_used_once_its_address_is_denied(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "", {.bytes = OK});
+    rig_post(rig, "m-1", rig->url);
+    rig_run_until(rig, COUNT, 0);
+    rig_configure(rig, "deny_private = true");
+    rig_post(rig, "m-2", rig->url);
+    rig_run_until(rig, FAILED, 1);
+    rig_check_error(rig, "its address is not public (deny_private)");
+    assert_int_equal(receiver_count(rig->receiver), 1);
+}
+
+static void a_connection_that_is_too_old_is_not_used_again(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "connection_age = '1s'", {.bytes = OK});
+    for (int i = 0; i < 2; i++) {
+        rig_post(rig, "m-1", rig->url);
+        rig_run_until(rig, COUNT, 0);
+    }
+    assert_int_equal(receiver_connections(rig->receiver), 1);
+    rig_run_for(rig, 2100); /* libcurl counts whole seconds */
+    rig_post(rig, "m-2", rig->url);
+    rig_run_until(rig, COUNT, 0);
+    assert_int_equal(receiver_connections(rig->receiver), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_TEST(a_private_address_is_refused_where_the_configuration_says_so),
         RIG_TEST(the_environment_s_proxy_is_not_used),
+        RIG_TEST(a_kept_connection_is_not_used_once_its_address_is_denied),
+        RIG_TEST(a_connection_that_is_too_old_is_not_used_again),
         RIG_TEST(a_proxy_of_the_configuration_is_used),
         RIG_TEST(the_source_address_is_as_configured),
     };

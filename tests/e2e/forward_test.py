@@ -312,6 +312,33 @@ class Tls(Forwarding):
     def ca(self):
         return 'deliver = { ca_file = "%s" }\n' % self.certificate
 
+    class BrokenTls:
+        """STARTTLS is offered, and its handshake never succeeds."""
+
+        @staticmethod
+        def wrap_socket(connection, server_side):
+            connection.recv(65536)
+            connection.sendall(b"this is no TLS\r\n")
+            raise OSError("no handshake")
+
+    def test_a_handshake_that_fails_is_followed_by_one_try_in_clear(self):
+        mails = self.mail_server(tls=self.BrokenTls)
+        mx = self.forwarder(mails)
+        mx.send(mail())
+        self.assertFalse(self.message(mails).tls)
+        mx.wait_logged("tls-failed", "forward.tls_fallback")
+        mx.wait_logged("delivered", "attempt=1")
+        self.assertEqual(mails.connections, 2)
+
+    def test_no_try_in_clear_where_that_is_off_or_tls_is_verified(self):
+        for option in ("tls_fallback = false", 'tls = "verified"'):
+            mails = self.mail_server(tls=self.BrokenTls)
+            mx = self.forwarder(mails, forward="attempts = 1, " + option)
+            mx.send(mail())
+            mx.wait_logged("undelivered")
+            self.assertEqual(mails.messages, [])
+            self.assertFalse(mx.logged("tls-failed"))
+
     def test_opportunistic(self):
         mails = self.mail_server(tls=self.tls)
         self.forwarder(mails).send(mail())

@@ -181,6 +181,10 @@ class Tls(harness.TestCase):
         return {"10.lua": "return function(msg) return { url = '%s/', attempts = 1, %s } end"
                           % (receiver.url, text)}
 
+    def confine(self):
+        """Rules name files that the configuration does not."""
+        return "confine = { read = { '%s' } }\n" % self.folder
+
     def test_an_unknown_authority_is_refused(self):
         receiver = self.tls_receiver()
         mx = self.server(self.destination(receiver))
@@ -190,7 +194,7 @@ class Tls(harness.TestCase):
 
     def test_a_destination_has_its_own_authority(self):
         receiver = self.tls_receiver()
-        mx = self.server(self.destination(receiver, ca_file=self.path("server.pem")))
+        mx = self.server(self.destination(receiver, ca_file=self.path("server.pem")), self.confine())
         mx.send(harness.mail())
         receiver.wait_for(1)
 
@@ -198,13 +202,13 @@ class Tls(harness.TestCase):
         receiver = self.tls_receiver(ask_for_client=True)
         mx = self.server(self.destination(receiver, ca_file=self.path("server.pem"),
                                           client_cert=self.path("client.pem"),
-                                          client_key=self.path("client.key")))
+                                          client_key=self.path("client.key")), self.confine())
         mx.send(harness.mail())
         receiver.wait_for(1)
 
     def test_without_one_it_fails(self):
         receiver = self.tls_receiver(ask_for_client=True)
-        mx = self.server(self.destination(receiver, ca_file=self.path("server.pem")))
+        mx = self.server(self.destination(receiver, ca_file=self.path("server.pem")), self.confine())
         mx.send(harness.mail())
         mx.wait_logged("undelivered")
         self.assertEqual(receiver.posts, [])

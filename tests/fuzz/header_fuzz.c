@@ -30,9 +30,6 @@ static void check_value(const char *value, size_t size)
     char type[64], token[16];
     EXPECT(words_decode(&text, value, size) == 0);
     check_text(&text);
-    EXPECT(words_decode_addresses(&text, value, size) == 0);
-    EXPECT(text.size == 0 || !memchr(text.bytes, 0, text.size));
-    check_text(&text);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         params_text(value, size, names[i], &text);
         check_text(&text);

@@ -45,10 +45,16 @@ static void test_charsets(void **state)
     assert_text("Content-Type: text/plain; charset=iso-8859-15\r\n", "\xA4", "€");
     assert_text("Content-Type: text/plain; charset=utf-8\r\n", "\xE9", "\xEF\xBF\xBD");
     assert_text("Content-Type: text/plain; charset=\"us-ascii\" (comment)\r\n", "\xC3\xA9", "é");
-    assert_text("Content-Type: text/plain; charset=us-ascii\r\n", "\xE9", "\xEF\xBF\xBD");
+    assert_text("Content-Type: text/plain; charset=us-ascii\r\n", "\xE9", "é");
     assert_text("Content-Type: text/plain; charset=iso-8859-1 (comment)\r\n", "\xE9", "é");
     assert_text("", "\xC3\xA9", "é");
     assert_text("", "\xC3\xA9 \xE9", "é \xEF\xBF\xBD");
+    assert_text("", "\xE9 \xC3\xA9", "\xEF\xBF\xBD é"); /* for the whole part */
+    assert_text("", "\xE9\xC3", "éÃ");
+    assert_text("", "\x93\xE9\x94", "“é”");
+    assert_text("", "\x1b$BF|K\\\x1b(B", "日本");
+    assert_text("", "\x1b$BF|K\\\x1b(B\xE9", "\x1b$BF|K\\\x1b(Bé"); /* not of 7 bits */
+    assert_text("Content-Type: text/plain; charset=utf-8\r\n", "\x1b$B", "\x1b$B");
     assert_text("Content-Type: text/plain; charset=utf-7\r\n", "+IKw-", "€");
 }
 
@@ -69,7 +75,7 @@ static void test_left_as_text(void **state)
     (void)state;
     assert_text("", "begin 644 a.txt\r\n#86)C\r\n`\r\nend\r\n", "begin 644 a.txt\n#86)C\n`\nend\n");
     assert_text("", "=ybegin line=128 size=3 name=a\r\n\x8B\r\n=yend size=3\r\n",
-                "=ybegin line=128 size=3 name=a\n\xEF\xBF\xBD\n=yend size=3\n");
+                "=ybegin line=128 size=3 name=a\n‹\n=yend size=3\n");
 }
 
 /* In a file and larger than any buffer: what comes out is what went in, in pieces no larger than

@@ -63,16 +63,17 @@ static void test_header_values(void **state)
     assert_payload("Received-By: a\r\n\r\n", "\"Received-By\":\"a\"");
     assert_payload("X: a\r\n\tb\r\n\r\n", "\"X\":\"a\\tb\"");
     assert_payload("X: =?utf-8?q?=C3=A9?=\r\n\r\n", "\"X\":\"é\"");
-    assert_payload("X: caf\xE9\r\n\r\n", "\"X\":\"caf\xEF\xBF\xBD\"");
+    assert_payload("X: caf\xE9\r\n\r\n", "\"X\":\"café\"");
     assert_payload("X:\r\n\r\n", "\"X\":\"\"");
-    assert_payload("X-\xFF: a\r\n\r\n", "\"X-\xEF\xBF\xBD\":\"a\"");
+    assert_payload("X-\xFF: a\r\n\r\n", "\"X-ÿ\":\"a\"");
 }
 
 /* Names that are alike once they are valid UTF-8: one key, or a parser would lose one of two. */
 static void test_names_made_alike(void **state)
 {
     (void)state;
-    assert_payload("X-\xFF: a\r\nX-\xFE: b\r\n\r\n", "\"X-\xEF\xBF\xBD\":[\"a\",\"b\"]");
+    assert_payload("X-\xC3\xA9\xFF: a\r\nX-\xC3\xA9\xFE: b\r\n\r\n",
+                   "\"X-é\xEF\xBF\xBD\":[\"a\",\"b\"]");
     assert_payload("X-\xC3\xA9: a\r\n\r\n", "\"X-\xC3\xA9\":\"a\"");
 }
 

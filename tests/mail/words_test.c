@@ -77,7 +77,7 @@ static void test_raw_8bit(void **state)
 {
     (void)state;
     assert_words("caf\xC3\xA9", "café");
-    assert_words("caf\xE9", "caf\xEF\xBF\xBD");
+    assert_words("caf\xE9", "café"); /* windows-1252 */
     assert_words("\xE9 =?utf-8?q?=C3=A9?= \xC3\xA9", "\xEF\xBF\xBD é é");
 }
 

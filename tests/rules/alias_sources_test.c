@@ -4,6 +4,8 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+#include <uv.h>
 
 static void assert_route(struct fixture *f, const char *recipient, const char *goes_to)
 {
@@ -46,6 +48,69 @@ static void test_file(void **state)
                   "none@example.com,null");
     fixture_rule(f, "return alias.file('aliases.csv')");
     assert_routes(f);
+}
+
+static void test_file_has_patterns_as_a_table_has(void **state)
+{
+    struct fixture *f = *state;
+    fixture_rules(f, "aliases.csv",
+                  "\xEF\xBB\xBF"
+                  "a@example.com,https://a.example/\n"
+                  "*@example.com,https://all.example/\n"
+                  "In-(*)@example.com,https://in.example/$1\n"
+                  "\"/^inv-(\\d{1,3})@example\\.com$/\",https://books.example/$1\n"
+                  "/^x\\D@example\\.com$/,https://d.example/\n"
+                  "*@*.example,https://wild.example/\n");
+    fixture_rule(f, "return alias.file('aliases.csv')");
+    assert_route(f, "a@example.com", "https://a.example/"); /* behind the byte order mark */
+    assert_route(f, "b@example.com", "https://all.example/");
+    assert_route(f, "in-7@example.com", "https://in.example/7");
+    assert_route(f, "inv-77@example.com", "https://books.example/77");
+    assert_route(f, "inv-7777@example.com", "https://all.example/");
+    assert_route(f, "XY@example.com", "https://d.example/");
+    assert_route(f, "a@b.example", "https://wild.example/");
+    assert_route(f, "a@b.org", NULL);
+    fixture_rules(f, "aliases.csv", "a@b,null\n/(/,null\n");
+    fixture_rules(f, "10.lua", "\nreturn alias.file('aliases.csv')");
+    assert_non_null(
+        strstr(fixture_load_error(f), "10.lua:2: alias.file: aliases.csv:2: alias key '/(/'"));
+    fixture_rules(f, "aliases.csv", "(*)@b,https://a.example/$2\n");
+    assert_non_null(
+        strstr(fixture_load_error(f), "aliases.csv:1: alias key '(*)@b': $2 in its destination"));
+    fixture_rules(f, "aliases.csv", "\n*@b*,x$1\n");
+    assert_non_null(strstr(fixture_load_error(f), "aliases.csv:2: "));
+}
+
+static void unlock_later(void *argument)
+{
+    usleep(300000);
+    sqlite3_exec(argument, "COMMIT", NULL, NULL, NULL);
+}
+
+/* A transaction under way when rules load is waited for. */
+static void test_locked_database_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    sqlite3 *db;
+    uv_thread_t thread;
+    snprintf(path, sizeof path, "%s/aliases.db", f->directory);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db,
+                     "CREATE TABLE aliases (address TEXT PRIMARY KEY COLLATE NOCASE, destination "
+                     "TEXT NOT NULL); INSERT INTO aliases VALUES ('a@b.example', 'null'); "
+                     "BEGIN EXCLUSIVE",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    assert_int_equal(uv_thread_create(&thread, unlock_later, db), 0);
+    fixture_rules(f, "10.lua", "return alias.sqlite('aliases.db')");
+    fixture_load(f);
+    assert_logged(f, "warn aliases-locked");
+    uv_thread_join(&thread);
+    sqlite3_close(db);
+    fixture_run(f, "a@b.example");
+    assert_kind(f, VERDICT_DISCARD);
 }
 
 static void test_sqlite(void **state)
@@ -115,6 +180,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RULES_TEST(test_file),
+        RULES_TEST(test_file_has_patterns_as_a_table_has),
+        RULES_TEST(test_locked_database_is_waited_for),
         RULES_TEST(test_sqlite),
         RULES_TEST(test_malformed_lines_are_told_with_numbers),
         RULES_TEST(test_not_by_a_message),

@@ -156,6 +156,50 @@ static void test_catastrophic_key_is_no_match(void **state)
     assert_logged(f, "warn regex-gave-up id=test-1");
 }
 
+static void test_groups_by_number_and_name(void **state)
+{
+    static const char *const rows[][3] = {
+        {"['/^(?<t>\\\\w+)-(\\\\d+)@h$/'] = 'https://${t}.example/$2/${2}0/$1x'", "blue-7@h",
+         "https://blue.example/7/70/bluex"},
+        {"['in-(*)-*@h'] = 'https://a.example/$1'", "in-a-b-c@h", "https://a.example/a-b"},
+        {"['(*)@(*).h'] = 'https://a.example/$2/$1'", "joe@blue.h", "https://a.example/blue/joe"},
+        {"['/^(.*)@h$/'] = '$1@h.example'", "$1${1}@h", "$1${1}@h.example"},
+        {"['a@h'] = 'https://a.example/?$filter=x'", "a@h", "https://a.example/?$filter=x"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[300];
+        snprintf(text, sizeof text, "return alias { %s }", rows[i][0]);
+        fixture_rule(*state, text);
+        fixture_run(*state, rows[i][1]);
+        assert_goes_to(*state, rows[i][2]);
+    }
+}
+
+static void assert_warns(struct fixture *f, const char *expected)
+{
+    fixture_load(f);
+    if (strcmp(ruleset_warnings(f->ruleset), expected) != 0)
+        fail_msg("'%s', not '%s'", ruleset_warnings(f->ruleset), expected);
+}
+
+static void test_what_is_hardly_meant_is_warned_of(void **state)
+{
+    struct fixture *f = *state;
+    fixture_rules(f, "10.lua",
+                  "return alias {\n ['a@b'] = 'null',\n ['/sales/'] = 'null',\n"
+                  " ['/^x@b$/'] = 'null',\n ['/\\\\Ax@b\\\\z/'] = 'null' }");
+    assert_warns(
+        f,
+        "10.lua:3: alias key '/sales/' matches anywhere in an address: /^...$/ is the whole of it");
+    fixture_rules(f, "10.lua",
+                  "return alias { ['a@b'] = 'null', ['c@b'] = route.also 'https://c.example' }");
+    fixture_rules(f, "20.lua",
+                  "return alias {\n ['A@b'] = 'https://a.example', ['c@b'] = 'null' }");
+    assert_warns(f, "20.lua:1: 'a@b' is answered by 10.lua:1 before: this one is never asked");
+    fixture_rules(f, "20.lua", "return {}");
+    assert_warns(f, "");
+}
+
 struct wrong {
     const char *entry, *error;
 };
@@ -179,7 +223,22 @@ static void test_wrong_keys_are_errors_of_loading(void **state)
         {"['a@b'] = 'boss@[192.0.2.1]'", "a domain was expected after '@'"},
         {"['a@b'] = {url = 'https://a.example', retries = 3}", "no field 'retries'"},
         {"'https://a.example'", "keys are addresses, not a number"},
-        {"['a@b'] = 'null', ['A@B'] = 'null'", "stands twice, in upper and lower case"},
+        {"['a@b'] = 'null', [('A@B')] = 'null'", "stands twice, in upper and lower case"},
+        {"['a@b'] = 'null',\n['x@b'] = 'null', -- ['a@b'] = 1\n[\"a@b\"] = 'null'",
+         "10.lua:5: the key 'a@b' stands twice in one table"},
+        {"['/(a)/'] = 'https://a.example/$10'",
+         "$10: groups are $1 to $9; where a digit follows, write ${1}"},
+        {"['/(a)/'] = 'https://a.example/$0'",
+         "$0 in its destination, but the pattern has 1 group(s)"},
+        {"['/(?<n>a)/'] = 'https://a.example/${m}'",
+         "${m} in its destination, but the pattern has 1 group(s), named n"},
+        {"['/(?<n>a)/'] = 'https://a.example/$n'", "$n: write ${n}; a dollar sign itself is %24"},
+        {"['/(?<n>a)/'] = 'https://a.example/${n'", "must be percent-encoded"},
+        {"['a@b'] = 'https://a.example/$1'",
+         "a group in its destination, but the key is one address"},
+        {"['*@b'] = 'https://a.example/$1'",
+         "$1 in its destination, but the pattern has 0 group(s)"},
+        {"['(*)@b'] = {url = 'https://a.example/$2'}", "$2 in its destination"},
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -204,6 +263,8 @@ int main(void)
         RULES_TEST(test_groups_cannot_change_an_address),
         RULES_TEST(test_refused_only_where_aliases_serve_alone),
         RULES_TEST(test_catastrophic_key_is_no_match),
+        RULES_TEST(test_groups_by_number_and_name),
+        RULES_TEST(test_what_is_hardly_meant_is_warned_of),
         RULES_TEST(test_wrong_keys_are_errors_of_loading),
     };
     return RUN_TESTS(tests);

@@ -117,6 +117,24 @@ static void test_what_is_not_an_answer(void **state)
         {"{url = 'https://a.example', attempts = 0}", VERDICT_DEFER, "attempts: a whole number"},
         {"{url = 'https://a.example', attempts = 101}", VERDICT_DEFER, "attempts: a whole number"},
         {"{url = 'https://a.example', attempts = 1.5}", VERDICT_DEFER, "attempts: a whole number"},
+        {"{url = 'https://a.example', rate = 10}", VERDICT_DEFER, "1000/h\\\" was expected"},
+        {"{url = 'https://a.example', rate = '10'}", VERDICT_DEFER, "1000/h\\\" was expected"},
+        {"{url = 'https://a.example', rate = '0/s'}", VERDICT_DEFER, "1000/h\\\" was expected"},
+        {"{url = 'https://a.example', rate = '-1/s'}", VERDICT_DEFER, "1000/h\\\" was expected"},
+        {"{url = 'https://a.example', rate = '10/d'}", VERDICT_DEFER, "1000/h\\\" was expected"},
+        {"{url = 'https://a.example', rate = '1000001/s'}", VERDICT_DEFER, "to 1000000/s"},
+        {"{url = 'https://a.example', rate = '0.04/h'}", VERDICT_DEFER, "one a day"},
+        {"{url = 'https://a.example', max_in_flight = 0}", VERDICT_DEFER, "max_in_flight: a whole"},
+        {"{url = 'https://a.example', max_in_flight = 10001}", VERDICT_DEFER, "from 1 to 10000"},
+        {"{url = 'https://a.example', max_in_flight = 2.5}", VERDICT_DEFER, "a whole number"},
+        {"{url = 'https://a.example', max_body = 0}", VERDICT_DEFER, "max_body: bytes"},
+        {"{url = 'https://a.example', max_body = '5 XB'}", VERDICT_DEFER, "max_body: bytes"},
+        {"{url = 'https://a.example', max_body = {}}", VERDICT_DEFER, "max_body: bytes"},
+        {"{url = 'boss@example.net', rate = '1/s'}", VERDICT_DEFER, "rate: only a URL"},
+        {"{url = 'boss@example.net', max_in_flight = 1}", VERDICT_DEFER, "max_in_flight: only"},
+        {"{url = 'boss@example.net', max_body = 1}", VERDICT_DEFER, "max_body: only a URL"},
+        {"'http://a@b@host.example/'", VERDICT_DEFER, "more than one '@'"},
+        {"'https://u:p@ss@host.example'", VERDICT_DEFER, "write those of a user or password"},
         {"{url = 'https://a.example', schedule = '5s'}", VERDICT_DEFER, "schedule: a list"},
         {"{url = 'https://a.example', schedule = {}}", VERDICT_DEFER, "schedule: a list"},
         {"{url = 'https://a.example', schedule = {'5'}}", VERDICT_DEFER, "durations such as"},
@@ -270,6 +288,16 @@ static void test_limits_have_two_sides(void **state)
     fixture_body(*state, "return {url = 'https://a.example', timeout = 3600, attempts = 100}");
     assert_kind(*state, VERDICT_DELIVER);
     fixture_body(*state, "return {url = 'https://a.example', timeout = 0.001, attempts = 1}");
+    assert_kind(*state, VERDICT_DELIVER);
+    fixture_body(*state, "return {url = 'https://u:p%40ss@a.example', rate = '600/m', "
+                         "max_in_flight = 10000, max_body = '2.5 MB'}");
+    assert_kind(*state, VERDICT_DELIVER);
+    const struct destination *to = ((struct fixture *)*state)->verdict->destinations;
+    assert_true(to->rate == 10);
+    assert_int_equal(to->max_in_flight, 10000);
+    assert_int_equal(to->max_body, 2500000);
+    fixture_body(*state, "return {url = 'https://a.example', rate = '1000000/s', "
+                         "max_in_flight = 1, max_body = 1}");
     assert_kind(*state, VERDICT_DELIVER);
 }
 

@@ -196,7 +196,8 @@ static void test_wrong_tables(void **state)
         const char *rule, *error;
     } wrong[] = {
         {"route.regex { subjct = 'x', to = 'null' }",
-         "route.regex: there is no 'subjct'; there is recipient, sender, subject, body, to (did "
+         "route.regex: there is no 'subjct'; there is recipient, sender, subject, body, from, cc, "
+         "headers, all, any, to (did "
          "you "
          "mean 'subject'?)"},
         {"route.regex { subject = '(', to = 'null' }",
@@ -205,6 +206,15 @@ static void test_wrong_tables(void **state)
          "subject: a pattern was expected, not a number"},
         {"route.regex { to = 'null' }", "it names no field"},
         {"route.regex { subject = 'x' }", "route.regex: `to` is missing"},
+        {"route.regex { all = {}, to = 'null' }", "route.regex: all: it names no field"},
+        {"route.regex { all = { x = 'a' }, to = 'null' }", "route.regex: all: there is no 'x'"},
+        {"route.regex { headers = 'x', to = 'null' }",
+         "headers: a table {name = pattern} was expected"},
+        {"route.regex { headers = {['x'] = '('}, to = 'null' }",
+         "route.regex: headers: x: regular"},
+        {"route.regex { subject = '(a)', to = 'https://a.example/$2' }",
+         "route.regex: to: $2 in its destination, but the pattern has 1 group(s)"},
+        {"route.regex { subject = 'a', to = 'https://a.example/${n}' }", "${n} in its destination"},
         {"route.regex 'x'", "a table was expected, not a string"},
         {"route.cel { when = 'true' }", "route.cel: `to` is missing"},
         {"route.cel { when = 7, to = 'null' }", "when: an expression was expected, not a number"},
@@ -222,6 +232,61 @@ static void test_wrong_tables(void **state)
     }
 }
 
+static void test_regex_of_all_fields(void **state)
+{
+    static const struct condition conditions[] = {
+        {"from = '^Ada <ada@'", true},
+        {"from = 'bob'", false},
+        {"cc = '.'", false},
+        {"any = { to = '<other@example.com>' }", true},
+        {"any = { to = 'nobody', subject = 'Finance' }", true},
+        {"all = { to = 'nobody', subject = 'Finance' }", false},
+        {"all = { to = 'user@', subject = 'Finance', body = '123456' }", true},
+        {"all = { subject = 'Finance' }, sender = 'nobody'", false},
+        {"all = { subject = 'Finance' }, sender = 'nobody', any = { from = 'ada' }", true},
+        {"headers = { ['x-priority'] = '^1$' }", true},
+        {"headers = { ['X-Priority'] = '^2$', ['X-None'] = '.' }", false},
+        {"recipient = '^user@example.com$'", true},
+    };
+    struct fixture *f = *state;
+    fixture_message(f, message);
+    for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++) {
+        char text[256];
+        snprintf(text, sizeof text, "return route.regex { %s, to = 'null' }", conditions[i].text);
+        fixture_rules(f, "10.lua", text);
+        fixture_load(f);
+        fixture_run(f, "User@Example.COM");
+        if ((f->verdict->kind == VERDICT_DISCARD) != conditions[i].matches)
+            fail_msg("%s: %s", conditions[i].text, f->log);
+    }
+}
+
+static void test_regex_groups_in_its_destination(void **state)
+{
+    static const char *const rows[][2] = {
+        {"subject = '(\\\\w+) (report)', to = 'https://a.example/$2/$1'",
+         "https://a.example/report/Finance"},
+        {"all = { from = '<(?<who>[^@]+)@', subject = '^(.*)$' }, to = "
+         "'https://a.example/${who}?s=$1'",
+         "https://a.example/ada?s=Finance%20report"},
+        {"subject = '(x)|report', to = 'https://a.example/$1/'", "https://a.example//"},
+        {"body = '(\\\\d+)', to = {url = 'https://a.example/', headers = {['X-Code'] = '$1'}}",
+         "https://a.example/"},
+    };
+    struct fixture *f = *state;
+    fixture_message(f, message);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[256];
+        snprintf(text, sizeof text, "return route.regex { %s }", rows[i][0]);
+        fixture_rule(f, text);
+        assert_goes_to(f, rows[i][1]);
+    }
+    assert_string_equal(f->verdict->destinations[0].headers[0], "X-Code: 123456");
+    fixture_rule(f, "return route.regex { body = 'code( )is', subject = 'Finance', to = "
+                    "'https://a.example/t/$1' }");
+    assert_goes_to(f, "https://a.example/t/");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +296,8 @@ int main(void)
         RULES_TEST(test_cel_raises_when_it_must),
         RULES_TEST(test_regex),
         RULES_TEST(test_wrong_tables),
+        RULES_TEST(test_regex_of_all_fields),
+        RULES_TEST(test_regex_groups_in_its_destination),
     };
     return RUN_TESTS(tests);
 }

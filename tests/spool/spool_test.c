@@ -31,8 +31,20 @@ static void a_claim_brings_back_all_that_was_stored(void **state)
     struct bench *bench = *state;
     const char *headers[] = {"Authorization: Bearer x", "X-Tenant: 7"};
     int64_t pauses[] = {5000, 60000, 86400000};
-    struct destination destination = {URL,    "whsec_abc", headers, 2,    1500, 9,
-                                      pauses, 3,           "/ca",   "/c", "/k"};
+    struct destination destination = {.url = URL,
+                                      .secret = "whsec_abc",
+                                      .headers = headers,
+                                      .header_count = 2,
+                                      .timeout_ms = 1500,
+                                      .attempts = 9,
+                                      .schedule_ms = pauses,
+                                      .schedule_count = 3,
+                                      .rate = 0.25,
+                                      .max_in_flight = 7,
+                                      .max_body = 5000000000,
+                                      .ca_file = "/ca",
+                                      .client_cert = "/c",
+                                      .client_key = "/k"};
     struct delivery *d = bench_delivery("m-1", URL, "{\"n\":1}");
     assert_int_equal(delivery_set_destination(d, &destination), 0);
     int64_t created = d->created_ms;
@@ -50,6 +62,9 @@ static void a_claim_brings_back_all_that_was_stored(void **state)
     assert_int_equal(d->destination.attempts, 9);
     assert_int_equal(d->destination.schedule_count, 3);
     assert_memory_equal(d->destination.schedule_ms, pauses, sizeof pauses);
+    assert_true(d->destination.rate == 0.25);
+    assert_int_equal(d->destination.max_in_flight, 7);
+    assert_int_equal(d->destination.max_body, 5000000000);
     assert_string_equal(d->destination.ca_file, "/ca");
     assert_string_equal(d->destination.client_cert, "/c");
     assert_string_equal(d->destination.client_key, "/k");

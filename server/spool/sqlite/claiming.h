@@ -2,7 +2,7 @@
 #ifndef MXHOOK_SPOOL_CLAIMING_H
 #define MXHOOK_SPOOL_CLAIMING_H
 
-#include "leases.h"
+#include "../leases.h"
 #include "db.h"
 
 /* Fills in what the claim asks for. */

@@ -10,7 +10,7 @@
 #define DELIVERY_COLUMNS                                                                           \
     "row, payload, origin, due, attempts, created, id, url, secret, headers, timeout_ms, "         \
     "attempts_max, sender, recipient, last_status, last_error, schedule, ca_file, client_cert, "   \
-    "client_key, mail_from, via, about"
+    "client_key, mail_from, via, about, rate, max_in_flight, max_body"
 
 /* What struct queue_filter says. */
 #define FILTER "(NOT ?1 OR due IS NULL) AND (?2 IS NULL OR instr(url, ?2) > 0) AND created >= ?3"
@@ -25,7 +25,7 @@ static const char *const sql[STATEMENT_COUNT] = {
     [MARK_UNDO] = "ROLLBACK TO mark",
     [INSERT_DELIVERY] = "INSERT INTO delivery (" DELIVERY_COLUMNS ", lane) "
                         "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,"
-                        "?19,?20,?21,?22,?23,?24)",
+                        "?19,?20,?21,?22,?23,?24,?25,?26,?27)",
     [INSERT_PAYLOAD] = "INSERT INTO payload (row, last, tail, file, bytes) VALUES (?1,?2,?3,?4,?5)",
     [INSERT_TAIL] = "INSERT INTO tail (row, last, file, bytes) VALUES (?1,?2,?3,?4)",
     [DELETE_DELIVERY] = "DELETE FROM delivery WHERE row = ?1",

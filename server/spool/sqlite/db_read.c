@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../columns.h"
 #include "db_private.h"
 
 const char *db_column_text(sqlite3_stmt *s, int column)
@@ -23,48 +24,6 @@ static const char *copy_text(struct arena *arena, sqlite3_stmt *s, int column,
     return copy;
 }
 
-static size_t count_lines(const char *text)
-{
-    size_t count = 0;
-    for (; (text = strchr(text, '\n')); text++)
-        count++;
-    return count;
-}
-
-static int split_headers(struct arena *arena, const char *text, struct destination *destination)
-{
-    destination->header_count = text ? count_lines(text) : 0;
-    if (destination->header_count == 0)
-        return 0;
-    destination->headers =
-        arena_alloc(arena, destination->header_count * sizeof *destination->headers);
-    for (size_t i = 0; destination->headers && i < destination->header_count; i++) {
-        size_t size = strcspn(text, "\n");
-        if (!(destination->headers[i] = arena_strndup(arena, text, size)))
-            return -ENOMEM;
-        text += size + 1;
-    }
-    return destination->headers ? 0 : -ENOMEM;
-}
-
-static int split_schedule(struct arena *arena, const char *text, struct destination *destination)
-{
-    size_t count = text ? 1 : 0;
-    for (const char *p = text; p && (p = strchr(p, ',')); p++)
-        count++;
-    int64_t *pauses = count ? arena_alloc(arena, count * sizeof *pauses) : NULL;
-    if (count && !pauses)
-        return -ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        char *end;
-        pauses[i] = strtoll(text, &end, 10);
-        text = end + (*end == ',');
-    }
-    destination->schedule_ms = pauses;
-    destination->schedule_count = count;
-    return 0;
-}
-
 struct delivery *db_read_delivery(sqlite3_stmt *s)
 {
     const char *id = db_column_text(s, 6);
@@ -81,7 +40,7 @@ struct delivery *db_read_delivery(sqlite3_stmt *s)
     d->created_ms = sqlite3_column_int64(s, 5);
     d->destination.url = copy_text(d->arena, s, 7, "", &failed);
     d->destination.secret = copy_text(d->arena, s, 8, NULL, &failed);
-    failed |= split_headers(d->arena, db_column_text(s, 9), &d->destination) != 0;
+    failed |= destination_split_headers(d->arena, db_column_text(s, 9), &d->destination) != 0;
     d->destination.timeout_ms = sqlite3_column_int64(s, 10);
     d->destination.attempts = (unsigned)sqlite3_column_int64(s, 11);
     d->sender = copy_text(d->arena, s, 12, "", &failed);
@@ -89,13 +48,16 @@ struct delivery *db_read_delivery(sqlite3_stmt *s)
     d->last_status = sqlite3_column_int(s, 14);
     d->last_error = copy_text(d->arena, s, 15, "", &failed);
     d->stored->attempted = d->attempts > 0 || d->last_status != 0 || *d->last_error;
-    failed |= split_schedule(d->arena, db_column_text(s, 16), &d->destination) != 0;
+    failed |= destination_split_schedule(d->arena, db_column_text(s, 16), &d->destination) != 0;
     d->destination.ca_file = copy_text(d->arena, s, 17, NULL, &failed);
     d->destination.client_cert = copy_text(d->arena, s, 18, NULL, &failed);
     d->destination.client_key = copy_text(d->arena, s, 19, NULL, &failed);
     d->mail_from = copy_text(d->arena, s, 20, NULL, &failed);
     d->via = copy_text(d->arena, s, 21, NULL, &failed);
     d->about = copy_text(d->arena, s, 22, NULL, &failed);
+    d->destination.rate = sqlite3_column_double(s, 23);
+    d->destination.max_in_flight = (size_t)sqlite3_column_int64(s, 24);
+    d->destination.max_body = (uint64_t)sqlite3_column_int64(s, 25);
     if (!failed)
         return d;
     delivery_free(d);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../columns.h"
 #include "../origin.h"
 #include "db_private.h"
 
@@ -84,22 +85,6 @@ static int insert_payload(struct db *db, const struct delivery *deliveries,
     return code;
 }
 
-/* The headers on a line each; they hold no control characters. NULL: none, or no memory. */
-static char *join_headers(const struct destination *destination)
-{
-    size_t size = 1;
-    for (size_t i = 0; i < destination->header_count; i++)
-        size += strlen(destination->headers[i]) + 1;
-    char *text = malloc(size), *end = text;
-    for (size_t i = 0; text && i < destination->header_count; i++) {
-        end = stpcpy(end, destination->headers[i]);
-        *end++ = '\n';
-    }
-    if (text)
-        *end = 0;
-    return text;
-}
-
 static void bind_delivery(sqlite3_stmt *s, const struct delivery *d)
 {
     sqlite3_bind_int64(s, 1, d->stored->row);
@@ -123,17 +108,10 @@ static void bind_delivery(sqlite3_stmt *s, const struct delivery *d)
     bind_text(s, 21, d->mail_from);
     bind_text(s, 22, d->via);
     bind_text(s, 23, d->about);
-    sqlite3_bind_int64(s, 24, (int64_t)d->stored->lane);
-}
-
-/* "5000,60000"; NULL: none, or no memory. */
-static char *join_schedule(const struct destination *destination)
-{
-    const size_t each = 21; /* of any 64-bit number, and a comma */
-    char *text = malloc(destination->schedule_count * each + 1), *end = text;
-    for (size_t i = 0; text && i < destination->schedule_count; i++)
-        end += sprintf(end, "%s%lld", i ? "," : "", (long long)destination->schedule_ms[i]);
-    return text;
+    sqlite3_bind_double(s, 24, d->destination.rate);
+    sqlite3_bind_int64(s, 25, (int64_t)d->destination.max_in_flight);
+    sqlite3_bind_int64(s, 26, (int64_t)d->destination.max_body);
+    sqlite3_bind_int64(s, 27, (int64_t)d->stored->lane);
 }
 
 static int insert_delivery(struct db *db, const struct delivery *d)
@@ -142,8 +120,8 @@ static int insert_delivery(struct db *db, const struct delivery *d)
     if (!s)
         return -EIO;
     const struct destination *to = &d->destination;
-    char *headers = to->header_count ? join_headers(to) : NULL;
-    char *schedule = to->schedule_count ? join_schedule(to) : NULL;
+    char *headers = to->header_count ? destination_join_headers(to) : NULL;
+    char *schedule = to->schedule_count ? destination_join_schedule(to) : NULL;
     int code = -ENOMEM;
     if ((headers || !to->header_count) && (schedule || !to->schedule_count)) {
         bind_delivery(s, d);

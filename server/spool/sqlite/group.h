@@ -7,7 +7,7 @@
 #ifndef MXHOOK_SPOOL_GROUP_H
 #define MXHOOK_SPOOL_GROUP_H
 
-#include "leases.h"
+#include "../leases.h"
 #include "db.h"
 
 /* Stores them (either may be NULL), and takes the leases that the commits ask for. 0: the commits'

@@ -79,6 +79,15 @@ static const char *const migrations[] = {
     "  until INTEGER NOT NULL,"
     "  failures INTEGER NOT NULL,"
     "  PRIMARY KEY (origin, lane)) WITHOUT ROWID;",
+    /* 3: limits of a destination's own, 0: none; destinations that an operator has paused */
+    "ALTER TABLE delivery ADD COLUMN rate REAL NOT NULL DEFAULT 0;" /* requests a second */
+    "ALTER TABLE delivery ADD COLUMN max_in_flight INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE delivery ADD COLUMN max_body INTEGER NOT NULL DEFAULT 0;" /* bytes */
+    "CREATE TABLE paused ("
+    "  lane INTEGER PRIMARY KEY,"
+    "  url TEXT NOT NULL,"
+    "  reason TEXT NOT NULL,"
+    "  at INTEGER NOT NULL);", /* Unix time in ms */
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))

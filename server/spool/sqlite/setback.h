@@ -10,7 +10,7 @@
 #ifndef MXHOOK_SPOOL_SETBACK_H
 #define MXHOOK_SPOOL_SETBACK_H
 
-#include "leases.h"
+#include "../leases.h"
 #include "db.h"
 
 struct setback {

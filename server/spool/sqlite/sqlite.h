@@ -5,7 +5,7 @@
 
 #include "../store.h"
 #include "db.h"
-#include "leases.h"
+#include "../leases.h"
 #include "setback.h"
 #include "upkeep.h"
 

@@ -5,7 +5,7 @@
 #ifndef MXHOOK_SPOOL_UPKEEP_H
 #define MXHOOK_SPOOL_UPKEEP_H
 
-#include "leases.h"
+#include "../leases.h"
 #include "../spool.h"
 #include "db.h"
 

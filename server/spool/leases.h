@@ -11,8 +11,8 @@
 
 #include <stdbool.h>
 
-#include "../../base/map.h"
-#include "../store.h"
+#include "../base/map.h"
+#include "store.h"
 
 #define NEVER INT64_MAX
 

@@ -1,0 +1,112 @@
+#include "blob.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "values.h"
+
+#define PIECE  65536
+#define PIECES 32 /* at once, up or down: 2 MiB */
+
+/* What a later commit waits for includes these, so they need not wait themselves. */
+static void do_not_wait(struct pg *pg)
+{
+    pg_add(pg, "SELECT set_config('synchronous_commit', 'off', true)", 0, NULL, NULL, NULL, false);
+}
+
+static int put_pieces(struct pg *pg, int64_t blob, int first, const char *bytes, size_t size)
+{
+    struct values params = {0};
+    values_number(&params, PARAM_INT8, blob);
+    int n = values_array(&params, PARAM_INT4), piece = values_array(&params, PARAM_BYTES);
+    for (size_t at = 0; at < size; at += PIECE) {
+        values_add_number(&params, n, first++);
+        values_add_bytes(&params, piece, bytes + at, size - at < PIECE ? size - at : PIECE);
+    }
+    pg_begin(pg);
+    do_not_wait(pg);
+    int code = values_send(&params, pg,
+                           "INSERT INTO chunk (blob, n, bytes) SELECT $1, u.n, u.bytes "
+                           "FROM unnest($2, $3) u(n, bytes) ON CONFLICT (blob, n) DO NOTHING",
+                           false);
+    return code == 0 ? pg_end(pg, PG_ANSWER_MS, NULL, NULL) : code;
+}
+
+static int note_staged(struct pg *pg, int64_t blob, int owner)
+{
+    struct values params = {0};
+    values_number(&params, PARAM_INT8, blob);
+    values_number(&params, PARAM_INT4, owner);
+    pg_begin(pg);
+    do_not_wait(pg);
+    int code = values_send(&params, pg,
+                           "INSERT INTO staged (blob, owner) VALUES ($1, $2) "
+                           "ON CONFLICT (blob) DO UPDATE SET owner = $2",
+                           false);
+    return code == 0 ? pg_end(pg, PG_ANSWER_MS, NULL, NULL) : code;
+}
+
+int blob_put(struct pg *pg, int64_t blob, int owner, const struct spill *spill)
+{
+    char *buffer = malloc((size_t)PIECES * PIECE);
+    uint64_t offset = 0, size = spill_size(spill);
+    int code = buffer ? note_staged(pg, blob, owner) : -ENOMEM;
+    while (code == 0 && offset < size) {
+        size_t filled = 0;
+        ssize_t n = 1;
+        while (filled < (size_t)PIECES * PIECE && n > 0) {
+            n = spill_read(spill, offset + filled, buffer + filled,
+                           (size_t)PIECES * PIECE - filled);
+            filled += n > 0 ? (size_t)n : 0;
+        }
+        code = n < 0         ? (int)n
+               : filled == 0 ? -EIO
+                             : put_pieces(pg, blob, (int)(offset / PIECE), buffer, filled);
+        offset += filled;
+    }
+    free(buffer);
+    return code;
+}
+
+struct download {
+    struct spill *spill;
+    int count, code;
+};
+
+static void write_pieces(void *context, int number, PGresult *result)
+{
+    struct download *d = context;
+    (void)number;
+    d->count = PQntuples(result);
+    for (int i = 0; i < d->count && d->code == 0; i++)
+        d->code =
+            spill_write(d->spill, PQgetvalue(result, i, 0), (size_t)PQgetlength(result, i, 0));
+}
+
+int blob_get(struct pg *pg, int64_t blob, uint64_t size, const char *directory, struct spill **out)
+{
+    struct download d = {.spill = spill_new(directory, NULL)};
+    int code = d.spill ? 0 : -ENOMEM;
+    for (int first = 0; code == 0 && spill_size(d.spill) < size; first += PIECES) {
+        struct values params = {0};
+        values_number(&params, PARAM_INT8, blob);
+        values_number(&params, PARAM_INT4, first);
+        values_number(&params, PARAM_INT4, PIECES);
+        pg_begin(pg);
+        code = values_send(&params, pg,
+                           "SELECT bytes FROM chunk WHERE blob = $1 AND n >= $2 "
+                           "ORDER BY n LIMIT $3",
+                           true);
+        if (code == 0)
+            code = pg_end(pg, PG_ANSWER_MS, write_pieces, &d);
+        if (code == 0)
+            code = d.code ? d.code : d.count == 0 ? -EBADMSG : 0;
+    }
+    if (code == 0 && spill_size(d.spill) != size)
+        code = -EBADMSG;
+    if (code == 0)
+        *out = d.spill;
+    else
+        spill_free(d.spill);
+    return code;
+}

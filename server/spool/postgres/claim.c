@@ -1,0 +1,294 @@
+/* What is due that no node has in hand: which lanes, by a walk over an index; then so many of each. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../base/clock.h"
+#include "../../base/log.h"
+#include "values.h"
+#include "rows.h"
+
+#define WALK_LANES "10000" /* in one walk; the next goes on there */
+#define WALK_MS    1000    /* between two walks, or WALK_SHARE times what the last one took */
+#define WALK_SHARE 50
+#define HOLDS_MAX  10000
+
+/* ---- The walk ---- */
+
+static void read_lanes(void *context, int number, PGresult *result)
+{
+    struct pg_store *s = context;
+    int64_t now = clock_monotonic_ms();
+    (void)number;
+    int count = PQntuples(result);
+    struct lane_next *lanes = malloc(((size_t)count + 1) * sizeof *lanes);
+    if (!lanes)
+        return;
+    for (int i = 0; i < count; i++)
+        lanes[i] = (struct lane_next){pg_number(result, i, 0), pg_number(result, i, 1),
+                                      now + pg_number(result, i, 2)};
+    free(s->lanes);
+    s->lanes = lanes;
+    s->lane_count = (size_t)count;
+}
+
+/* A loose index scan: one seek for each lane, however much waits in it. */
+int pg_store_walk(struct pg_store *s)
+{
+    struct values params = {0};
+    int64_t began = clock_monotonic_ms();
+    if (began < s->walk_due_ms)
+        return 0;
+    values_number(&params, PARAM_INT8, s->walk_after);
+    pg_begin(&s->pg);
+    int code = values_send(
+        &params, &s->pg,
+        "WITH RECURSIVE o AS ((SELECT lane, origin, due FROM delivery WHERE due IS NOT NULL "
+        "AND owner IS NULL AND lane > $1 ORDER BY lane, due LIMIT 1) UNION ALL "
+        "SELECT n.* FROM o, LATERAL (SELECT lane, origin, due FROM delivery WHERE due IS NOT NULL "
+        "AND owner IS NULL AND lane > o.lane ORDER BY lane, due LIMIT 1) n) "
+        "SELECT lane, origin, due - " NOW_MS " FROM o LIMIT " WALK_LANES,
+        false);
+    if (code == 0)
+        code = pg_end(&s->pg, PG_ANSWER_MS, read_lanes, s);
+    if (code != 0)
+        return code;
+    int64_t now = clock_monotonic_ms(), pause = (now - began) * WALK_SHARE;
+    s->walk_due_ms = now + (pause > WALK_MS ? pause : WALK_MS);
+    s->walk_after =
+        s->lane_count == strtoul(WALK_LANES, NULL, 10) ? s->lanes[s->lane_count - 1].lane : -1;
+    return 0;
+}
+
+/* ---- Holds ---- */
+
+/* Wall clock here, since that is what a hold says. */
+static int64_t held_until(const struct pg_store *s, const struct lane_next *lane)
+{
+    const struct lane_due *known = leases_lane(&s->leases, (uint64_t)lane->lane);
+    const struct origin_due *origin = map_get(&s->leases.origins, (uint64_t)lane->origin);
+    int64_t until = origin ? origin->hold.until_ms : 0;
+    return known && known->hold.until_ms > until ? known->hold.until_ms : until;
+}
+
+static int64_t other_holds(const struct node_hold *holds, int count, const struct lane_next *lane)
+{
+    int64_t until = 0;
+    for (int i = 0; i < count; i++)
+        if (holds[i].origin == lane->origin &&
+            (holds[i].lane == 0 || holds[i].lane == lane->lane) && holds[i].until_ms > until)
+            until = holds[i].until_ms;
+    return until;
+}
+
+/* ---- Choosing ---- */
+
+struct choice {
+    struct pg_store *s;
+    struct claim *claim;
+    struct values wanted;
+    struct node_hold *holds;
+    int hold_count;
+    size_t lanes, rows; /* wanted */
+    int64_t now_ms;     /* monotonic */
+    struct delivery *first, **end;
+    bool failed;
+};
+
+static size_t room_of(size_t leased, size_t most, size_t probation)
+{
+    if (probation && (!most || probation < most))
+        most = probation;
+    return !most ? SIZE_MAX : most > leased ? most - leased : 0;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* So many of a lane as the limits, those of the whole cluster included, leave room for. */
+static size_t room_in(const struct choice *c, const struct lane_next *next)
+{
+    const struct lane_due *lane = leases_lane(&c->s->leases, (uint64_t)next->lane);
+    const struct origin_due *origin = map_get(&c->s->leases.origins, (uint64_t)next->origin);
+    size_t nodes = (size_t)node_live(c->s->node), per_origin = c->claim->per_origin / nodes;
+    size_t room = room_of(origin ? origin->leased : 0, per_origin ? per_origin : 1,
+                          origin ? origin->hold.most : 0);
+    room = smaller(
+        room, room_of(lane ? lane->leased : 0, c->claim->per_lane, lane ? lane->hold.most : 0));
+    return smaller(room, c->claim->limit - c->rows);
+}
+
+static void note_due(struct choice *c, int64_t monotonic_ms)
+{
+    int64_t due = monotonic_ms + clock_ahead_ms();
+    if (due < c->claim->next_due_ms)
+        c->claim->next_due_ms = due;
+}
+
+static void choose(struct choice *c)
+{
+    for (size_t i = 0; i < c->s->lane_count; i++) {
+        struct lane_next *next = &c->s->lanes[i];
+        int64_t until = held_until(c->s, next) - clock_ahead_ms(), due = next->due_ms;
+        int64_t others = other_holds(c->holds, c->hold_count, next);
+        due = until > due ? until : due;
+        due = others > due ? others : due;
+        if (due > c->now_ms) {
+            note_due(c, due);
+            continue;
+        }
+        size_t room = room_in(c, next);
+        if (room == 0) {
+            c->claim->more = true;
+            continue;
+        }
+        values_add_number(&c->wanted, 0, next->lane);
+        values_add_number(&c->wanted, 1, (int64_t)room);
+        c->rows += room;
+        c->lanes++;
+        next->due_ms = c->now_ms + WALK_MS; /* until the next walk knows better */
+    }
+}
+
+/* ---- Claiming ---- */
+
+static void read_claimed(void *context, int number, PGresult *result)
+{
+    struct choice *c = context;
+    (void)number;
+    for (int i = 0; i < PQntuples(result); i++) {
+        struct delivery *d = rows_read(result, i);
+        if (!d) {
+            c->failed = true;
+            continue;
+        }
+        d->state = DELIVERY_LEASED;
+        *c->end = d;
+        c->end = &d->next;
+    }
+}
+
+static int claim_rows(struct choice *c)
+{
+    values_number(&c->wanted, PARAM_INT4, node_id(c->s->node));
+    pg_begin(&c->s->pg);
+    int code = values_send(
+        &c->wanted, &c->s->pg,
+        "WITH c AS (SELECT x.row FROM unnest($1, $2) w(lane, n), LATERAL (SELECT row FROM delivery "
+        "WHERE lane = w.lane AND owner IS NULL AND due IS NOT NULL AND due <= " NOW_MS
+        " ORDER BY due LIMIT w.n FOR UPDATE SKIP LOCKED) x) "
+        "UPDATE delivery d SET owner = $3 FROM c WHERE d.row = c.row RETURNING " ROW_COLUMNS,
+        false);
+    return code == 0 ? pg_end(&c->s->pg, PG_ANSWER_MS, read_claimed, c) : code;
+}
+
+/* Marks as failed what cannot be read, which would be claimed again and again. */
+static void fail_unreadable(struct pg_store *s, const struct delivery *d, const char *reason)
+{
+    struct values params = {0};
+    log_error("spool-unreadable", d->id, LOG_NUMBER("row", d->stored->row),
+              LOG_TEXT("error", reason));
+    values_number(&params, PARAM_INT8, d->stored->row);
+    values_text(&params, reason);
+    pg_begin(&s->pg);
+    if (values_send(&params, &s->pg,
+                    "UPDATE delivery SET due = NULL, owner = NULL, last_error = $2 WHERE row = $1",
+                    false) == 0)
+        (void)pg_end(&s->pg, PG_ANSWER_MS, NULL, NULL);
+}
+
+static void release(struct pg_store *s, struct delivery *deliveries)
+{
+    struct values params = {0};
+    values_array(&params, PARAM_INT8);
+    for (struct delivery *d = deliveries; d; d = d->next)
+        values_add_number(&params, 0, d->stored->row);
+    values_number(&params, PARAM_INT4, node_id(s->node));
+    pg_begin(&s->pg);
+    if (values_send(&params, &s->pg,
+                    "UPDATE delivery SET owner = NULL WHERE row = ANY($1) AND owner = $2",
+                    false) == 0)
+        (void)pg_end(&s->pg, PG_ANSWER_MS, NULL, NULL);
+    for (struct delivery *next; deliveries; deliveries = next) {
+        next = deliveries->next;
+        delivery_free(deliveries);
+    }
+}
+
+/* Hands over what was claimed as far as memory goes; the rest is released. */
+static void hand_over(struct choice *c, const char *reason)
+{
+    struct claim *claim = c->claim;
+    struct delivery **end = &claim->deliveries, *back = NULL;
+    for (struct delivery *d = c->first, *next; d; d = next) {
+        next = d->next;
+        d->next = NULL;
+        if (!d->payload) {
+            fail_unreadable(c->s, d, reason);
+            delivery_free(d);
+        } else if (claim->bytes == 0 || leases_take(&c->s->leases, d->stored->row,
+                                                    d->stored->origin, d->stored->lane) != 0) {
+            d->next = back;
+            back = d;
+        } else {
+            uint64_t size = payload_memory(d->payload);
+            claim->bytes = claim->bytes > size ? claim->bytes - size : 0;
+            claim->limit--;
+            *end = d;
+            end = &d->next;
+        }
+    }
+    claim->more |= back != NULL;
+    if (back)
+        release(c->s, back);
+}
+
+static int run(struct choice *c)
+{
+    const char *reason = "";
+    int code = pg_store_connect(c->s);
+    if (code == 0)
+        code = pg_store_walk(c->s);
+    if (code != 0)
+        return code;
+    choose(c);
+    if (c->lanes == 0)
+        return 0;
+    code = claim_rows(c);
+    if (code == 0 && c->first)
+        code = rows_load_payloads(&c->s->pg, c->first, c->s->scratch, &reason);
+    if (code == 0)
+        hand_over(c, reason);
+    else if (c->first)
+        release(c->s, c->first); /* or at this node's death */
+    return code;
+}
+
+void pg_store_claim(struct store *store, struct claim *claim)
+{
+    struct pg_store *s = (struct pg_store *)store;
+    struct choice choice = {.s = s, .claim = claim, .now_ms = clock_monotonic_ms()};
+    claim->deliveries = NULL;
+    claim->more = false;
+    claim->next_due_ms = INT64_MAX;
+    if (claim->limit == 0 || !node_is_sure(s->node)) {
+        note_due(&choice, choice.now_ms + WALK_MS);
+        return;
+    }
+    choice.end = &choice.first;
+    values_array(&choice.wanted, PARAM_INT8);
+    values_array(&choice.wanted, PARAM_INT4);
+    choice.holds = malloc(HOLDS_MAX * sizeof *choice.holds);
+    choice.hold_count = choice.holds ? node_holds(s->node, choice.holds, HOLDS_MAX) : 0;
+    int code = run(&choice);
+    if (code == -EINPROGRESS)
+        pg_store_set_aside(s);
+    if (code != 0) {
+        pg_store_note(s, code);
+        note_due(&choice, choice.now_ms + WALK_MS);
+    }
+    values_free(&choice.wanted);
+    free(choice.holds);
+}

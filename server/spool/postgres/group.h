@@ -1,0 +1,17 @@
+/*
+ * group.h - the statements of a group, in one batch. Done twice, they do no harm. The spool's thread.
+ */
+#ifndef MXHOOK_SPOOL_PG_GROUP_H
+#define MXHOOK_SPOOL_PG_GROUP_H
+
+#include "postgres.h"
+
+/* Gives numbers to the commits' deliveries, and to the notices of ends, that have none yet. 0 or as
+ * pg_end(). */
+int group_number(struct pg_store *s, struct commit *commits, struct delivery *ends);
+/* Sends what stands in files, so that the group can name it. 0 or as pg_end(). */
+int group_upload(struct pg_store *s, struct commit *commits);
+/* Sends the group and waits for its end. As pg_end(). */
+int group_send(struct pg_store *s, struct commit *commits, struct delivery *ends);
+
+#endif

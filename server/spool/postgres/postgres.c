@@ -1,0 +1,209 @@
+/* The store that many nodes share: its functions in one table, and how it is opened. */
+#include "postgres.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../../base/clock.h"
+#include "../../base/log.h"
+#include "values.h"
+#include "schema.h"
+#include "secret.h"
+
+/* ---- Opening and closing ---- */
+
+static void configure(struct store *store, const struct spool_config *config)
+{
+    struct pg_store *s = (struct pg_store *)store;
+    atomic_store(&s->keep_failed_ms, config->keep_failed_ms);
+    atomic_store(&s->max_age_ms, config->max_age_ms);
+    atomic_store(&s->max_size, config->max_size);
+}
+
+static void close_store(struct store *store)
+{
+    struct pg_store *s = (struct pg_store *)store;
+    node_stop(s->node);
+    pg_close(&s->pg);
+    pg_close(&s->stuck);
+    leases_free(&s->leases);
+    for (struct delivery *d = s->doubtful, *next; d; d = next) {
+        next = d->next;
+        delivery_free(d);
+    }
+    free(s->lanes);
+    free(s->scratch);
+    free(s->conninfo);
+    free(s);
+}
+
+static struct pg_store *new_store(const struct spool_config *config)
+{
+    struct pg_store *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->store.ops = &postgres_ops;
+    s->conninfo = strdup(config->postgres);
+    s->scratch = strdup(config->directory);
+    s->pg.conninfo = s->stuck.conninfo = s->conninfo;
+    s->walk_after = -1;
+    configure(&s->store, config);
+    if (s->conninfo && s->scratch)
+        return s;
+    close_store(&s->store);
+    return NULL;
+}
+
+static int connect_first(struct pg_store *s, struct error *err)
+{
+    int code = pg_open(&s->pg);
+    s->connects++;
+    return code == 0 ? 0 : error_set(err, code, "spool.postgres: %s", s->pg.error);
+}
+
+/* Files of large messages pass through it; nothing stays. */
+static int make_scratch(const char *directory, struct error *err)
+{
+    if (mkdir(directory, 0700) == 0 || errno == EEXIST)
+        return 0;
+    return error_set(err, -errno, "%s: cannot make the folder: %s", directory, strerror(errno));
+}
+
+static int open_store(const struct spool_config *config, struct store **out, struct error *err)
+{
+    struct pg_store *s = new_store(config);
+    if (!s)
+        return error_set(err, -ENOMEM, "spool: out of memory");
+    int code = make_scratch(config->directory, err);
+    if (code == 0)
+        code = connect_first(s, err);
+    if (code == 0)
+        code = config->migrate ? schema_migrate(&s->pg, err) : schema_check(&s->pg, err);
+    if (code == 0)
+        code = secret_share(&s->pg, "srs.key", s->scratch, err);
+    if (code == 0)
+        code = node_start(s->conninfo, &s->node, err);
+    if (code != 0) {
+        close_store(&s->store);
+        return code;
+    }
+    s->leases_node = node_id(s->node);
+    *out = &s->store;
+    return 0;
+}
+
+static int visit(const struct spool_config *config, struct store **out, struct error *err)
+{
+    struct pg_store *s = new_store(config);
+    if (!s)
+        return error_set(err, -ENOMEM, "queue: out of memory");
+    int code = connect_first(s, err);
+    if (code == 0)
+        code = schema_check(&s->pg, err);
+    if (code == 0)
+        *out = &s->store;
+    else
+        close_store(&s->store);
+    return code;
+}
+
+/* ---- Holds ---- */
+
+static int send_hold(struct pg_store *s, const struct hold *hold)
+{
+    const struct held *held = &hold->held;
+    struct values params = {0};
+    values_number(&params, PARAM_INT8, (int64_t)hold->origin);
+    values_number(&params, PARAM_INT8, (int64_t)hold->lane);
+    if (held->until_ms == 0 && held->most == 0)
+        return values_send(&params, &s->pg, "DELETE FROM held WHERE origin = $1 AND lane = $2",
+                           false);
+    values_text(&params, held->origin);
+    values_number(&params, PARAM_INT8, held->until_ms - clock_unix_ms());
+    values_number(&params, PARAM_INT4, held->most);
+    values_number(&params, PARAM_INT4, held->failures);
+    values_number(&params, PARAM_INT4, node_id(s->node));
+    return values_send(
+        &params, &s->pg,
+        "INSERT INTO held (origin, lane, name, until, most, failures, node) "
+        "VALUES ($1, $2, $3, " NOW_MS " + $4, $5, $6, $7) "
+        "ON CONFLICT (origin, lane) DO UPDATE SET name = $3, until = excluded.until, "
+        "most = $5, failures = $6, node = $7",
+        false);
+}
+
+/* Others read it at their next beat: it is no harm where it cannot be written. */
+static void hold_back(struct store *store, const struct hold *hold)
+{
+    struct pg_store *s = (struct pg_store *)store;
+    leases_hold(&s->leases, hold);
+    if (pg_store_connect(s) != 0)
+        return;
+    pg_begin(&s->pg);
+    int code = send_hold(s, hold);
+    if (code == 0)
+        code = pg_end(&s->pg, PG_ANSWER_MS, NULL, NULL);
+    if (code == -EINPROGRESS)
+        pg_store_set_aside(s);
+}
+
+/* ---- Small ones ---- */
+
+static void on_give_up(struct store *store, const struct give_up_hook *hook)
+{
+    atomic_store(&((struct pg_store *)store)->hook, hook);
+}
+
+static int accepts(const struct store *store)
+{
+    return atomic_load(&((const struct pg_store *)store)->accepts);
+}
+
+static bool may_attempt(const struct store *store, const struct delivery *delivery)
+{
+    const struct pg_store *s = (const struct pg_store *)store;
+    return node_is_sure(s->node) && delivery->stored->node == node_id(s->node);
+}
+
+/* A large one is sent in pieces when it is committed: its file needs no name. */
+static struct spill *new_body(const struct store *store, const char *name)
+{
+    (void)name;
+    return spill_new(((const struct pg_store *)store)->scratch, NULL);
+}
+
+static const char *scratch(const struct store *store)
+{
+    return ((const struct pg_store *)store)->scratch;
+}
+
+static const char *last_error(const struct store *store)
+{
+    return ((const struct pg_store *)store)->pg.error;
+}
+
+const struct store_ops postgres_ops = {
+    .name = "postgres",
+    .open = open_store,
+    .visit = visit,
+    .close = close_store,
+    .configure = configure,
+    .on_give_up = on_give_up,
+    .accepts = accepts,
+    .may_attempt = may_attempt,
+    .new_body = new_body,
+    .scratch = scratch,
+    .apply = pg_store_apply,
+    .claim = pg_store_claim,
+    .hold = hold_back,
+    .tidy = pg_store_tidy,
+    .list = pg_store_list,
+    .show = pg_store_show,
+    .attempts = pg_store_attempts,
+    .origins = pg_store_origins,
+    .change = pg_store_change,
+    .change_all = pg_store_change_all,
+    .error = last_error,
+};

@@ -1,0 +1,91 @@
+/*
+ * postgres.h - the store that many nodes share, as its files see it.
+ *
+ * node         a running mxhook, with a number that is never used again (node.h)
+ * group        commits and ends of attempts that go in one batch (apply.c)
+ * lane_next    a lane that has something due that no node has in hand, as the last walk saw it
+ *
+ * The spool's thread has one connection, the node's pulse another: so commits that wait for a
+ * standby do not make a node look dead. Times in tables are the database's; what is sent and read
+ * is relative to its now, so clocks of nodes may differ.
+ */
+#ifndef MXHOOK_SPOOL_POSTGRES_H
+#define MXHOOK_SPOOL_POSTGRES_H
+
+#include "../leases.h"
+#include "../store.h"
+#include "node.h"
+#include "pg.h"
+
+#define NOW_MS "(extract(epoch FROM clock_timestamp()) * 1000)::int8"
+
+struct lane_next {
+    int64_t lane, origin, due_ms; /* due: on the monotonic clock */
+};
+
+/* Numbers for rows: the rest of a block. */
+struct row_block {
+    int64_t next, end;
+    int64_t since_ms; /* monotonic; it is dropped after a minute */
+};
+
+struct pg_store {
+    struct store store;
+    struct pg pg;
+    struct pg stuck; /* a connection whose batch was given up: kept, lest they pile up */
+    char *conninfo, *scratch;
+    struct node *node;
+    struct leases leases;
+    struct row_block rows;
+    uint64_t insertions;
+    unsigned connects; /* counts connections */
+    bool doubt; /* a batch since the last that was sure: the next one must commit something */
+    struct delivery *doubtful; /* refused, but perhaps stored: to be removed; linked by next */
+    struct lane_next *lanes;   /* of the last walk */
+    size_t lane_count;
+    int64_t walk_after;               /* lane where the next walk begins; -1: at the first */
+    int64_t walk_due_ms;              /* monotonic */
+    int64_t tidy_due_ms, room_due_ms; /* the same */
+    int64_t retry_ms;                 /* no connection is tried before; monotonic */
+    int leases_node;                  /* the node number that the leases belong to */
+    int64_t failing_ms;               /* since when nothing works; monotonic; 0: it does */
+    bool in_trouble;                  /* the store is away: said once */
+    _Atomic int64_t keep_failed_ms, max_age_ms;
+    _Atomic uint64_t max_size;
+    _Atomic(const struct give_up_hook *) hook;
+    atomic_int accepts; /* 0, -EAGAIN or -ENOSPC */
+};
+
+#define AWAY_MS       25000 /* so long a group of commits is sent again before it is refused */
+#define AWAY_NOTE_MS  2000
+#define AWAY_STILL_MS 2000 /* the same while the store is known to be away */
+
+/* A connection to use now: 0, or -EAGAIN. */
+int pg_store_connect(struct pg_store *s);
+/* After -EINPROGRESS: puts the connection aside. */
+void pg_store_set_aside(struct pg_store *s);
+/* Notes whether the store works. Away for AWAY_NOTE_MS it is away for new mail too; that is logged,
+ * and that it is there again. A connection that is lost and made again is no more than a moment. */
+void pg_store_note(struct pg_store *s, int code);
+
+/* Looks which lanes have something due, where it is time to. 0 or as pg_end(). */
+int pg_store_walk(struct pg_store *s);
+
+void pg_store_apply(struct store *store, struct store_work *work);
+void pg_store_claim(struct store *store, struct claim *claim);
+void pg_store_hold(struct store *store, const struct hold *hold);
+bool pg_store_tidy(struct store *store);
+
+int pg_store_list(struct store *store, const struct queue_filter *filter,
+                  int (*each)(void *context, const struct delivery *delivery), void *context);
+int pg_store_show(struct store *store, const char *id, struct delivery **out, const char **reason);
+int pg_store_attempts(struct store *store, const struct delivery *delivery,
+                      int (*each)(void *context, const struct queue_attempt *attempt),
+                      void *context);
+int pg_store_origins(struct store *store,
+                     int (*each)(void *context, const struct queue_origin *origin), void *context);
+int pg_store_change(struct store *store, enum store_change what, const char *id);
+int64_t pg_store_change_all(struct store *store, enum store_change what,
+                            const struct queue_filter *filter);
+
+#endif

@@ -1,0 +1,293 @@
+/* What `mxhook queue` sees and changes. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../base/clock.h"
+#include "../origin.h"
+#include "group.h"
+#include "values.h"
+#include "rows.h"
+#include "stubs.h"
+
+#define PAGE 500
+
+/* What struct queue_filter says: $1 to $3. */
+#define FILTER                                                                                     \
+    "(NOT ($1 = 1) OR d.due IS NULL) AND ($2::text IS NULL OR strpos(d.url, $2) > 0) "             \
+    "AND ($3 = 0 OR d.created >= " NOW_MS " - $3)"
+
+static void add_filter(struct values *params, const struct queue_filter *filter)
+{
+    values_number(params, PARAM_INT4, filter->failed_only);
+    values_text(params, filter->destination);
+    values_number(params, PARAM_INT8, filter->since_ms ? clock_unix_ms() - filter->since_ms : 0);
+}
+
+/* ---- Lists ---- */
+
+struct page {
+    int (*each)(void *context, const struct delivery *delivery);
+    void *context;
+    int64_t after;
+    int count, code;
+};
+
+static void read_page(void *context, int number, PGresult *result)
+{
+    struct page *page = context;
+    (void)number;
+    page->count = PQntuples(result);
+    for (int i = 0; i < page->count && page->code == 0; i++) {
+        struct delivery *d = rows_read(result, i);
+        page->code = d ? page->each(page->context, d) : -ENOMEM;
+        page->after = pg_number(result, i, 0);
+        delivery_free(d);
+    }
+}
+
+int pg_store_list(struct store *store, const struct queue_filter *filter,
+                  int (*each)(void *context, const struct delivery *delivery), void *context)
+{
+    struct pg_store *s = (struct pg_store *)store;
+    struct page page = {.each = each, .context = context, .count = PAGE};
+    int code = 0;
+    while (code == 0 && page.code == 0 && page.count == PAGE) {
+        struct values params = {0};
+        add_filter(&params, filter);
+        values_number(&params, PARAM_INT8, page.after);
+        values_number(&params, PARAM_INT4, PAGE);
+        pg_begin(&s->pg);
+        code = values_send(&params, &s->pg,
+                           "SELECT " ROW_COLUMNS " FROM delivery d WHERE " FILTER
+                           " AND d.row > $4 ORDER BY d.row LIMIT $5",
+                           false);
+        if (code == 0)
+            code = pg_end(&s->pg, PG_ANSWER_MS, read_page, &page);
+    }
+    return code == 0 ? page.code : code;
+}
+
+static void read_one(void *context, int number, PGresult *result)
+{
+    (void)number;
+    if (PQntuples(result) > 0)
+        *(struct delivery **)context = rows_read(result, 0);
+}
+
+int pg_store_show(struct store *store, const char *id, struct delivery **out, const char **reason)
+{
+    struct pg_store *s = (struct pg_store *)store;
+    struct values params = {0};
+    struct delivery *d = NULL;
+    values_text(&params, id);
+    pg_begin(&s->pg);
+    int code = values_send(&params, &s->pg,
+                           "SELECT " ROW_COLUMNS " FROM delivery d WHERE d.id = $1", false);
+    if (code == 0)
+        code = pg_end(&s->pg, PG_ANSWER_MS, read_one, &d);
+    if (code == 0 && !d)
+        return -ENOENT;
+    if (code == 0)
+        code = rows_load_payloads(&s->pg, d, s->scratch, reason);
+    if (code == 0 && !d->payload)
+        code = -EBADMSG;
+    if (code == 0)
+        *out = d;
+    else
+        delivery_free(d);
+    return code;
+}
+
+struct attempts {
+    int (*each)(void *context, const struct queue_attempt *attempt);
+    void *context;
+    int code;
+};
+
+static void read_attempts(void *context, int number, PGresult *result)
+{
+    struct attempts *a = context;
+    (void)number;
+    for (int i = 0; i < PQntuples(result) && a->code == 0; i++) {
+        size_t size = 0;
+        unsigned char *reply =
+            PQgetisnull(result, i, 4)
+                ? NULL
+                : PQunescapeBytea((unsigned char *)PQgetvalue(result, i, 4), &size);
+        struct queue_attempt attempt = {.at_ms = pg_number(result, i, 0),
+                                        .ms = pg_number(result, i, 1),
+                                        .status = (int)pg_number(result, i, 2),
+                                        .error = PQgetvalue(result, i, 3),
+                                        .reply = reply,
+                                        .reply_size = size};
+        a->code = a->each(a->context, &attempt);
+        PQfreemem(reply);
+    }
+}
+
+int pg_store_attempts(struct store *store, const struct delivery *delivery,
+                      int (*each)(void *context, const struct queue_attempt *attempt),
+                      void *context)
+{
+    struct pg_store *s = (struct pg_store *)store;
+    struct attempts attempts = {each, context, 0};
+    struct values params = {0};
+    values_number(&params, PARAM_INT8, delivery->stored->row);
+    pg_begin(&s->pg);
+    int code = values_send(&params, &s->pg,
+                           "SELECT at, ms, status, error, reply FROM attempt WHERE delivery = $1 "
+                           "ORDER BY at",
+                           false);
+    if (code == 0)
+        code = pg_end(&s->pg, PG_ANSWER_MS, read_attempts, &attempts);
+    return code == 0 ? attempts.code : code;
+}
+
+struct origins {
+    int (*each)(void *context, const struct queue_origin *origin);
+    void *context;
+    int code;
+};
+
+static void read_origins(void *context, int number, PGresult *result)
+{
+    struct origins *o = context;
+    int64_t now = clock_unix_ms();
+    (void)number;
+    for (int i = 0; i < PQntuples(result) && o->code == 0; i++) {
+        char name[ORIGIN_SIZE];
+        origin_of(PQgetvalue(result, i, 2), name);
+        struct queue_origin origin = {
+            .name = name,
+            .waiting = pg_number(result, i, 0),
+            .next_due_ms = now + pg_number(result, i, 1),
+            .held_until_ms = PQgetisnull(result, i, 3) ? 0 : now + pg_number(result, i, 3),
+            .failures = (unsigned)pg_number(result, i, 4),
+            .held_lanes = pg_number(result, i, 5),
+        };
+        o->code = o->each(o->context, &origin);
+    }
+}
+
+int pg_store_origins(struct store *store,
+                     int (*each)(void *context, const struct queue_origin *origin), void *context)
+{
+    struct pg_store *s = (struct pg_store *)store;
+    struct origins origins = {each, context, 0};
+    pg_begin(&s->pg);
+    pg_add(&s->pg,
+           "SELECT w.count, w.due - " NOW_MS ", coalesce(h.name, (SELECT coalesce(via, url) FROM "
+           "delivery WHERE row = w.row), ''), h.until - " NOW_MS ", coalesce(h.failures, 0), "
+           "(SELECT count(*) FROM held l WHERE l.origin = w.origin AND l.lane <> 0) "
+           "FROM (SELECT origin, count(*), min(due) AS due, max(row) AS row FROM delivery "
+           "WHERE due IS NOT NULL GROUP BY origin) w "
+           "LEFT JOIN held h ON h.origin = w.origin AND h.lane = 0 ORDER BY w.count DESC",
+           0, NULL, NULL, NULL, false);
+    int code = pg_end(&s->pg, PG_ANSWER_MS, read_origins, &origins);
+    return code == 0 ? origins.code : code;
+}
+
+/* ---- Changes ---- */
+
+static void read_count(void *context, int number, PGresult *result)
+{
+    (void)number;
+    *(int *)context = (int)strtol(PQcmdTuples(result), NULL, 10);
+}
+
+static int retry_one(struct pg_store *s, const char *id)
+{
+    struct values params = {0};
+    int count = 0;
+    values_text(&params, id);
+    pg_begin(&s->pg);
+    int code = values_send(&params, &s->pg,
+                           "UPDATE delivery SET due = " NOW_MS ", attempts = 0, last_status = 0, "
+                           "last_error = NULL WHERE id = $1",
+                           false);
+    if (code == 0)
+        code = pg_end(&s->pg, PG_ANSWER_MS, read_count, &count);
+    return code == 0 && count == 0 ? -ENOENT : code;
+}
+
+static int drop_found(struct pg_store *s, struct values *params, const char *where, int *count,
+                      int64_t *last)
+{
+    struct delivery *stubs = NULL;
+    int code = stubs_find(s, params, where, &stubs, count);
+    if (code == 0 && *count > 0)
+        code = group_send(s, NULL, stubs);
+    for (const struct delivery *d = stubs; d; d = d->next)
+        *last = d->stored->row;
+    stubs_free(stubs);
+    return code;
+}
+
+int pg_store_change(struct store *store, enum store_change what, const char *id)
+{
+    struct pg_store *s = (struct pg_store *)store;
+    struct values params = {0};
+    int count = 0;
+    int64_t last;
+    if (what == CHANGE_RETRY)
+        return retry_one(s, id);
+    values_text(&params, id);
+    int code = drop_found(s, &params, "WHERE d.id = $1", &count, &last);
+    return code == 0 && count == 0 ? -ENOENT : code;
+}
+
+struct retried {
+    int count;
+    int64_t last;
+};
+
+static void read_retried(void *context, int number, PGresult *result)
+{
+    struct retried *retried = context;
+    (void)number;
+    retried->count = PQntuples(result);
+    for (int i = 0; i < retried->count; i++)
+        if (pg_number(result, i, 0) > retried->last)
+            retried->last = pg_number(result, i, 0);
+}
+
+static int retry_page(struct pg_store *s, struct values *params, int *count, int64_t *last)
+{
+    struct retried retried = {0, *last};
+    pg_begin(&s->pg);
+    int code = values_send(params, &s->pg,
+                           "UPDATE delivery SET due = " NOW_MS ", attempts = 0, last_status = 0, "
+                           "last_error = NULL WHERE row IN "
+                           "(SELECT row FROM delivery d WHERE " FILTER
+                           " AND d.row > $4 ORDER BY d.row LIMIT $5 FOR UPDATE) RETURNING row",
+                           false);
+    if (code == 0)
+        code = pg_end(&s->pg, PG_ANSWER_MS, read_retried, &retried);
+    *count = retried.count;
+    *last = retried.last;
+    return code;
+}
+
+int64_t pg_store_change_all(struct store *store, enum store_change what,
+                            const struct queue_filter *filter)
+{
+    struct pg_store *s = (struct pg_store *)store;
+    int64_t done = 0, last = 0;
+    int count = PAGE;
+    while (count == PAGE) {
+        struct values params = {0};
+        add_filter(&params, filter);
+        values_number(&params, PARAM_INT8, last);
+        values_number(&params, PARAM_INT4, PAGE);
+        int code =
+            what == CHANGE_RETRY
+                ? retry_page(s, &params, &count, &last)
+                : drop_found(s, &params, "WHERE " FILTER " AND d.row > $4 ORDER BY d.row LIMIT $5",
+                             &count, &last);
+        if (code != 0)
+            return code;
+        done += count;
+    }
+    return done;
+}

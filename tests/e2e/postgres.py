@@ -1,0 +1,170 @@
+"""postgres.py - PostgreSQL servers of a test's own: a primary, and standbys that are synchronous.
+
+Each is made by initdb in a folder of its own, listens on 127.0.0.1 only, on a port that the kernel
+picked, and ends with the test. PostgreSQL refuses to run as root: then it runs as the user postgres.
+"""
+
+import glob
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+PATIENCE = float(os.environ.get("MXHOOK_PATIENCE", 60))
+SETTINGS = {
+    "listen_addresses": "'127.0.0.1'", "unix_socket_directories": "''", "fsync": "on",
+    "shared_buffers": "'64MB'", "max_connections": "60", "autovacuum_naptime": "'5s'",
+    "wal_keep_size": "'256MB'", "max_wal_senders": "10", "hot_standby": "on", "synchronous_commit": "on",
+    "wal_sender_timeout": "'5s'", "wal_receiver_timeout": "'5s'", "wal_retrieve_retry_interval": "'200ms'",
+    "log_min_messages": "warning",
+}
+
+
+def binaries():
+    """The folder of initdb and postgres; None where there is no PostgreSQL of 15 or later."""
+    found = glob.glob("/usr/lib/postgresql/*/bin/initdb")
+    versions = sorted((int(path.split("/")[4]), os.path.dirname(path)) for path in found if path.split("/")[4].isdigit())
+    return versions[-1][1] if versions and versions[-1][0] >= 15 else None
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def as_postgres():
+    """What subprocess needs to run as somebody whom PostgreSQL takes."""
+    if os.getuid() != 0:
+        return {}
+    user = pwd.getpwnam("postgres")
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+class Postgres:
+    """One server. `of`: the primary that it is a standby of, named `name` there."""
+
+    def __init__(self, of=None, name="standby", settings=None, port=None):
+        self.bin, self.process, self.name = binaries(), None, name
+        self.folder = tempfile.mkdtemp(prefix="mxhook-pg-")
+        os.chmod(self.folder, 0o755)
+        if os.getuid() == 0:
+            shutil.chown(self.folder, "postgres", "postgres")
+        self.data, self.port = os.path.join(self.folder, "data"), port or free_port()
+        if of:
+            self.run("pg_basebackup", "-h", "127.0.0.1", "-p", str(of.port), "-U", "postgres", "-D", self.data, "-c", "fast",
+                     "-X", "stream")
+            self.follow(of)
+        else:
+            self.run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+            with open(os.path.join(self.data, "pg_hba.conf"), "a") as hba:
+                hba.write("host replication all 127.0.0.1/32 trust\n")
+        self.settings = dict(SETTINGS, **(settings or {}))
+        self.start()
+
+    def run(self, program, *arguments):
+        done = subprocess.run([os.path.join(self.bin, program), *arguments], capture_output=True, text=True, cwd="/",
+                              timeout=PATIENCE * 2, **as_postgres())
+        if done.returncode != 0:
+            raise AssertionError("%s: %s%s" % (program, done.stdout, done.stderr))
+
+    def follow(self, primary):
+        self.write("standby.signal", "")
+        self.write("postgresql.auto.conf", "primary_conninfo = 'host=127.0.0.1 port=%d user=postgres application_name=%s'\n"
+                   "synchronous_standby_names = '*'\n" % (primary.port, self.name))
+
+    def write(self, name, text):
+        path = os.path.join(self.data, name)
+        with open(path, "w") as file:
+            file.write(text)
+        if os.getuid() == 0:
+            shutil.chown(path, "postgres", "postgres")
+
+    def start(self):
+        options = [part for key, value in self.settings.items() for part in ("-c", "%s=%s" % (key, value.strip("'")))]
+        with open(os.path.join(self.folder, "log"), "a") as log:
+            self.process = subprocess.Popen([os.path.join(self.bin, "postgres"), "-D", self.data, "-p", str(self.port), *options],
+                                            stdout=log, stderr=log, cwd="/", start_new_session=True, **as_postgres())
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            if self.try_sql("SELECT 1") == "1":
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise AssertionError("PostgreSQL did not start:\n" + self.log())
+
+    def log(self):
+        with open(os.path.join(self.folder, "log")) as file:
+            return file.read()
+
+    def try_sql(self, sql, database="postgres", seconds=10):
+        """What psql prints; None where it failed."""
+        try:
+            done = subprocess.run([os.path.join(self.bin, "psql"), "-XAtq", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres",
+                                   "-d", database, "-c", sql], capture_output=True, text=True, timeout=seconds, cwd="/")
+        except subprocess.TimeoutExpired:
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    def sql(self, sql, database="postgres"):
+        answer = self.try_sql(sql, database, PATIENCE)
+        if answer is None:
+            raise AssertionError("psql failed: " + sql)
+        return answer
+
+    def synchronous(self, names):
+        """From now on commits wait for a standby of these names ('' for none)."""
+        self.sql("ALTER SYSTEM SET synchronous_standby_names = '%s'" % names)
+        self.sql("SELECT pg_reload_conf()")
+
+    def wait_for_standby(self):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            if self.try_sql("SELECT count(*) > 0 FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')") == "t":
+                return
+            time.sleep(0.1)
+        raise AssertionError("no synchronous standby:\n" + self.log())
+
+    def promote(self):
+        self.run("pg_ctl", "promote", "-D", self.data, "-w", "-t", "30")
+
+    def processes(self):
+        """The server's own and its children's numbers."""
+        with open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid)) as file:
+            return [self.process.pid] + [int(pid) for pid in file.read().split()]
+
+    def send_signal(self, number):
+        for pid in self.processes():
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
+
+    def kill(self):
+        """kill -9, all of it."""
+        self.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self, number=signal.SIGINT):
+        if self.process.poll() is None:
+            self.send_signal(signal.SIGCONT)
+            self.process.send_signal(number)
+            self.process.wait(PATIENCE)
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            try:
+                self.stop(signal.SIGQUIT)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def conninfo(self, *others):
+        servers = (self,) + others
+        return "host=%s port=%s user=postgres dbname=postgres" % (
+            ",".join("127.0.0.1" for _ in servers), ",".join(str(server.port) for server in servers))
