@@ -123,6 +123,9 @@ static int visit_files(const struct config *config, visit each, void *context)
         code = visit_reference(each, context, "forward.password", config->forward.password);
     if (code == 0)
         code = visit_reference(each, context, "forward.srs_key", config->forward.srs_key);
+    for (size_t i = 0; i < config->admin.login_count && code == 0; i++)
+        if (config->admin.logins[i].token)
+            code = visit_reference(each, context, "admin.tokens", config->admin.logins[i].secret);
     return code;
 }
 
@@ -184,14 +187,14 @@ static int allow_system(struct making *making)
     return code;
 }
 
-static int allow_sockets(struct making *making, const struct smtp_config *smtp)
+static int allow_sockets(struct making *making, const struct listen_address *listen, size_t count)
 {
     char folder[PATH_MAX];
     int code = 0;
-    for (size_t i = 0; i < smtp->listen_count && code == 0; i++) {
-        if (*smtp->listen[i].host != '/')
+    for (size_t i = 0; i < count && code == 0; i++) {
+        if (*listen[i].host != '/')
             continue;
-        folder_of(smtp->listen[i].host, folder);
+        folder_of(listen[i].host, folder);
         code = allow(making, &(struct folder){folder, SOCKET, true});
     }
     return code;
@@ -204,7 +207,9 @@ static int allow_all(struct making *making, const struct config *config)
     if (code == 0)
         code = allow(making, &(struct folder){config->spool.directory, WRITE, true});
     if (code == 0)
-        code = allow_sockets(making, &config->smtp);
+        code = allow_sockets(making, config->smtp.listen, config->smtp.listen_count);
+    if (code == 0)
+        code = allow_sockets(making, config->admin.listen, config->admin.listen_count);
     if (code == 0)
         code = allow(making, &(struct folder){config->rules.directory, READ, true});
     if (code == 0)
