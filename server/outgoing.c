@@ -112,7 +112,7 @@ static void discard_body(struct spill *spill)
 static int render_payload(const struct outgoing *o, size_t index, bool mail, struct spill *tail,
                           struct payload **out)
 {
-    char suffix[24];
+    char suffix[32];
     snprintf(suffix, sizeof suffix, "%s%zu", mail ? "mail" : "", index + 1);
     struct spill *head = new_body(o, suffix);
     int code = !head  ? -ENOMEM

@@ -15,7 +15,7 @@ local next, pairs, ipairs, pcall, load, require = next, pairs, ipairs, pcall, lo
 local tostring, tonumber, rawget, rawset, collectgarbage = tostring, tonumber, rawget, rawset, collectgarbage
 local concat, find, sub, format = table.concat, string.find, string.sub, string.format
 local running, create, native_resume = coroutine.running, coroutine.create, coroutine.resume
-local gmatch, raw_metatable, main = string.gmatch, debug.getmetatable, _G
+local gmatch, gsub, raw_metatable, main = string.gmatch, string.gsub, debug.getmetatable, _G
 
 -- An iterator that keeps its table to itself: the values of pairs() would hand it out.
 local function each_of(library)
@@ -229,7 +229,7 @@ strings.__metatable = false
 
 local function log(...)
     local pieces = {}
-    for i = 1, select("#", ...) do pieces[i] = tostring((select(i, ...))) end
+    for i = 1, select("#", ...) do pieces[i] = gsub(tostring((select(i, ...))), "%z", "\\x00") end
     core.log(concat(pieces, " "))
 end
 

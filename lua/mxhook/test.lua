@@ -1,17 +1,31 @@
---- `mxhook test`: describe, it, before_each, after_each, luassert's assert, and route(message).
+--- `mxhook test`: describe, it, pending, setup, teardown, before_each, after_each, finally, luassert's assert, and
+-- route(message).
 --
--- Called by server/rules/runner.c with the files, the options and try(bytes, envelope), which runs the real
--- parser and the real rules in C.
+-- Called by server/cli/runner.c with the files, the options and what is done in C: try(bytes, envelope), which runs the
+-- real parser and the real rules; limited(ms, f, handler), an xpcall with a time limit; fresh(), before each test, so
+-- that none finds what another left in the store; and unreached().
 
 local assert_words = require "luassert"
 local build = require "mxhook.test.message"
 local nearest = require "mxhook.nearest"
 local read_auth = require "mxhook.test.auth"
 local report = require "mxhook.test.report"
+local parse_timestamp = require "mxhook.cel.time".parse_timestamp
+
+-- What the test that runs has routed, for people when it fails; and what it wants done when it ends.
+local running
+
+-- A test that ends the program would end it green.
+function os.exit() error("os.exit: a test ends where its function does", 2) end
+
+local function noted(result)
+    if running then running.results[#running.results + 1] = result end
+    return result
+end
 
 -- Blocks in which tests stand, and the tests of one file in order.
 local function new_block(name, parent)
-    return { name = name, parent = parent, before = {}, after = {} }
+    return { name = name, parent = parent, before = {}, after = {}, setup = {}, teardown = {}, left = 0 }
 end
 
 local function full_name(block, name)
@@ -54,7 +68,7 @@ local function read_file(path, folder)
     return bytes
 end
 
-local envelope_names = { "sender", "recipient", "client_ip", "client_name", "helo", "tls", "user", "auth" }
+local envelope_names = { "sender", "recipient", "client_ip", "client_name", "helo", "tls", "user", "auth", "at" }
 
 -- A copy of the envelope, its `auth` complete; where it is wrong, the test's own line is to blame.
 local function checked(envelope)
@@ -65,6 +79,12 @@ local function checked(envelope)
             error(("route: an envelope has no '%s'%s"):format(tostring(key),
                 nearest(tostring(key), envelope_names, " (did you mean '%s'?)")), 3)
         end
+    end
+    if copy.at ~= nil then
+        local ok, time = pcall(parse_timestamp, tostring(copy.at), 1)
+        if not ok then error(('route: at: a time as "2026-03-01T09:00:00+01:00" was expected, not %s'):format(
+            tostring(copy.at)), 3) end
+        copy.at = time.seconds
     end
     if copy.auth ~= nil then
         local ok, auth = pcall(read_auth, copy.auth)
@@ -82,11 +102,11 @@ local function make_route(try, folder)
         end
         if type(message) == "string" then
             local bytes = read_file(message, folder)
-            return as_result(try(bytes, checked(envelope or {})))
+            return noted(as_result(try(bytes, checked(envelope or {}))))
         end
         local bytes, of_message = build(message)
         for key, value in pairs(envelope or {}) do of_message[key] = value end
-        return as_result(try(bytes, checked(of_message)))
+        return noted(as_result(try(bytes, checked(of_message))))
     end
 end
 
@@ -94,31 +114,46 @@ end
 local function words(tests, try, folder)
     local block = new_block()
     local env = { assert = assert_words, route = make_route(try, folder) }
+    local function outside(name)
+        if running then error(name .. ": inside of a test: it would never run", 3) end
+    end
     function env.describe(name, body)
+        outside "describe"
         block = new_block(name, block)
         body()
         block = block.parent
     end
     env.context = env.describe
     function env.it(name, body)
+        outside "it"
         tests[#tests + 1] = { name = full_name(block, name), body = body, block = block }
     end
-    env.spec = env.it
+    env.spec, env.test = env.it, env.it
+    -- in a test: it ends here, skipped; outside: one that is still to be written
     function env.pending(name)
+        if running then error({ pending = tostring(name or "pending") }, 0) end
         tests[#tests + 1] = { name = full_name(block, name), block = block }
     end
-    function env.before_each(body) table.insert(block.before, body) end
-    function env.after_each(body) table.insert(block.after, body) end
+    function env.finally(body)
+        if not running then error("finally: it is for the test that runs", 2) end
+        table.insert(running.finally, body)
+    end
+    for name, list in pairs { before_each = "before", after_each = "after", setup = "setup", teardown = "teardown" } do
+        env[name] = function(body)
+            outside(name)
+            table.insert(block[list], body)
+        end
+    end
     return setmetatable(env, { __index = _G })
 end
 
-local function collect(path, try)
+local function collect(path, runner, options)
     local tests = {}
     local chunk, wrong = loadfile(path)
     if not chunk then return { { name = path, broken = wrong, file = path } } end
-    setfenv(chunk, words(tests, try, path:match("^.*/") or ""))
-    local ok, failure = xpcall(chunk, debug.traceback)
-    if not ok then tests[#tests + 1] = { name = path, broken = failure } end
+    setfenv(chunk, words(tests, runner.try, path:match("^.*/") or ""))
+    local ok, failure = runner.limited(options.timeout_ms, chunk, debug.traceback)
+    if not ok then tests[#tests + 1] = { name = path, broken = tostring(failure) } end
     for _, test in ipairs(tests) do test.file = path end
     return tests
 end
@@ -139,6 +174,7 @@ end
 -- The line of the test file that failed stands in the traceback; the runner's own frames say nothing.
 local function handler(file)
     return function(failure)
+        if type(failure) == "table" and failure.pending then return failure end
         local where
         for level = 2, 30 do
             local info = debug.getinfo(level, "Sl")
@@ -152,35 +188,109 @@ local function handler(file)
     end
 end
 
-local function run(test)
+-- The logs of what the test routed, below its failure.
+local function logs_of(results)
+    local lines = {}
+    for _, result in ipairs(results) do
+        for _, step in ipairs(result.steps) do
+            if step.answer:find("^log: ") then table.insert(lines, step.rule .. " " .. step.answer) end
+        end
+    end
+    return #lines > 0 and table.concat(lines, "\n") or nil
+end
+
+-- Blocks of the test, the outer first.
+local function blocks_of(block)
+    local list = {}
+    while block do
+        table.insert(list, 1, block)
+        block = block.parent
+    end
+    return list
+end
+
+-- Runs each part; the failure of the first that fails, with whether it was pending.
+local function run_parts(test, runner, options, parts)
+    local failure
+    for _, part in ipairs(parts) do
+        if not (failure and part.needs_all) then
+            local ok, wrong = runner.limited(options.timeout_ms, part.f, handler(test.file))
+            if not ok then failure = failure or wrong end
+        end
+    end
+    return failure
+end
+
+local function set_up(test, runner, options)
+    for _, block in ipairs(blocks_of(test.block)) do
+        if not block.is_set_up then
+            block.is_set_up = true
+            local parts = {}
+            for _, f in ipairs(block.setup) do table.insert(parts, { f = f, needs_all = true }) end
+            block.failure = run_parts(test, runner, options, parts)
+        end
+        if block.failure then return block.failure end
+    end
+end
+
+-- After the last test of a block
+local function tear_down(test, runner, options)
+    local failure
+    local blocks = blocks_of(test.block)
+    for i = #blocks, 1, -1 do
+        local block = blocks[i]
+        block.left = block.left - 1
+        if block.left == 0 and block.is_set_up then
+            local parts = {}
+            for _, f in ipairs(block.teardown) do table.insert(parts, { f = f }) end
+            failure = failure or run_parts(test, runner, options, parts)
+        end
+    end
+    return failure
+end
+
+local function run(test, runner, options)
     if test.broken then return "failed", { text = test.broken } end
-    if not test.body then return "skipped" end
-    local ok, failure = xpcall(function()
-        run_hooks(test.block, "before")
-        test.body()
-    end, handler(test.file))
-    local cleaned, other = xpcall(function() run_hooks(test.block, "after") end, handler(test.file))
-    if ok and cleaned then return "passed" end
-    return "failed", failure or other
+    if not test.body then
+        tear_down(test, runner, options)
+        return "skipped"
+    end
+    runner.fresh()
+    local failure = set_up(test, runner, options)
+    running = { results = {}, finally = {} }
+    if not failure then
+        failure = run_parts(test, runner, options, {
+            { f = function() run_hooks(test.block, "before") end, needs_all = true }, { f = test.body, needs_all = true },
+            { f = function() for _, f in ipairs(running.finally) do f() end end },
+            { f = function() run_hooks(test.block, "after") end } })
+    end
+    local logs = logs_of(running.results)
+    running = nil
+    failure = tear_down(test, runner, options) or failure
+    if not failure then return "passed" end
+    if failure.pending then return "skipped" end
+    if logs then failure.text = failure.text .. "\n" .. logs end
+    return "failed", failure
 end
 
 --- Runs every test in `paths`; 0 where all pass, 1 where one fails, 2 where there is none.
-return function(paths, options, try)
+return function(paths, options, runner)
     local tests = {}
     table.sort(paths)
     for _, path in ipairs(paths) do
-        for _, test in ipairs(collect(path, try)) do
+        for _, test in ipairs(collect(path, runner, options)) do
             if not options.filter or test.broken or test.name:find(options.filter, 1, true) then
                 tests[#tests + 1] = test
+                for _, block in ipairs(blocks_of(test.block)) do block.left = block.left + 1 end
             end
         end
     end
     local output = report.new(options, #tests)
     for number, test in ipairs(tests) do
         local started = os.clock()
-        test.state, test.failure = run(test)
+        test.state, test.failure = run(test, runner, options)
         test.seconds = os.clock() - started
         output.test(number, test)
     end
-    return output.finish(tests)
+    return output.finish(tests, not options.filter and runner.unreached() or nil)
 end

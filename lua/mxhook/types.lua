@@ -141,7 +141,26 @@ function route.reject(text) end
 ---@param text string?
 ---@return mxhook.Answer
 function route.defer(text) end
----@param rule { recipient: string?, sender: string?, subject: string?, body: string?, to: mxhook.Destinations }
+---The text as it can stand in a URL's path segment or query value.
+---@param text string|number
+---@return string
+function route.encode(text) end
+---The text in base64; up to 64 KiB.
+---@param text string
+---@return string
+function route.encode_base64(text) end
+
+---@class mxhook.Patterns
+---@field recipient string?
+---@field sender string?
+---@field subject string?
+---@field from string?
+---@field to string?         # of the To field
+---@field cc string?
+---@field body string?
+---@field headers table<string, string>?
+
+---@param rule { recipient: string?, sender: string?, subject: string?, from: string?, cc: string?, body: string?, headers: table<string, string>?, all: mxhook.Patterns?, any: mxhook.Patterns?, to: mxhook.Destinations }
 ---@return mxhook.Rule
 function route.regex(rule) end
 ---@param rule { when: string, to: mxhook.Destinations }
@@ -186,6 +205,11 @@ function store.set(key, value, seconds) end
 function store.add(key, amount, seconds) end
 ---@param key string
 function store.delete(key) end
+---A reservation: kept when the message is answered 250, released otherwise.
+---@param key string
+---@param seconds number
+---@return boolean  # true: no message with that key was taken before
+function store.once(key, seconds) end
 
 ---@class mxhook.TestResult
 ---@field destinations string[]
@@ -212,6 +236,7 @@ function store.delete(key) end
 ---@field tls boolean?
 ---@field user string?
 ---@field auth mxhook.TestAuth?
+---@field at string?         # the time that rules see, "2026-03-01T09:00:00+01:00"
 
 ---@class mxhook.TestMessage
 ---@field from string?

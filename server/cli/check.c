@@ -1,10 +1,9 @@
-#include <dirent.h>
+#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "../base/domain.h"
 #include "../deliver/srs.h"
@@ -17,7 +16,11 @@ static const char help[] =
     "Usage: mxhook check [--config FILE]\n"
     "Reads the configuration and loads the rules as `run` would, and starts nothing.\n"
     "Every error is printed with file and line; then the exit code is 1. Certificates that have\n"
-    "expired, soon will, or do not fit the hostname are only warned of.\n\n"
+    "expired, soon will, or do not fit the hostname are only warned of, as are an empty folder of\n"
+    "rules, domains of the examples, and addresses that mxhook.socket does not hold.\n"
+    "Root looks with the rights of the service: of `user` in the configuration, or of the user "
+    "mxhook\n"
+    "where the file is " CLI_CONFIG_PATH ".\n\n"
     "  -c, --config FILE  the configuration (default " CLI_CONFIG_PATH ")\n"
     "  -h, --help         this text\n\n"
     "See also: mxhook config, which prints an example with every option.\n";
@@ -59,49 +62,6 @@ static void warn_domains(const struct config *config)
                         config->path, placeholders[j]);
 }
 
-static bool in_group(const struct passwd *user, gid_t group)
-{
-    gid_t groups[256];
-    int count = sizeof groups / sizeof *groups;
-    if (getgrouplist(user->pw_name, user->pw_gid, groups, &count) < 0)
-        return true; /* in more than fit: then nothing is known */
-    for (int i = 0; i < count; i++)
-        if (groups[i] == group)
-            return true;
-    return false;
-}
-
-/* Does the mode let the user read it, and enter it where it is a folder? */
-static bool can_read(const struct passwd *user, const struct stat *status)
-{
-    mode_t wanted = S_ISDIR(status->st_mode) ? 5 : 4;
-    int shift = status->st_uid == user->pw_uid ? 6 : in_group(user, status->st_gid) ? 3 : 0;
-    return user->pw_uid == 0 || (status->st_mode >> shift & wanted) == wanted;
-}
-
-/* `run` reads the rules as the user that it becomes; who runs `check` may be root. */
-static void warn_unreadable(const struct config *config)
-{
-    const char *directory = config->rules.directory;
-    const struct passwd *user = config->user ? getpwnam(config->user) : NULL;
-    struct dirent **entries;
-    struct stat status;
-    char path[4096];
-    int count = user ? scandir(directory, &entries, NULL, alphasort) : 0;
-    for (int i = 0; i < count; i++) {
-        const char *name = entries[i]->d_name, *end = strrchr(name, '.');
-        bool rules =
-            strcmp(name, ".") == 0 || strcmp(name, "lib") == 0 || (end && strcmp(end, ".lua") == 0);
-        snprintf(path, sizeof path, "%s/%s", directory, name);
-        if (rules && stat(path, &status) == 0 && !can_read(user, &status))
-            fprintf(stderr, "mxhook check: warning: %s: user %s cannot read it\n", path,
-                    user->pw_name);
-        free(entries[i]);
-    }
-    if (count > 0)
-        free(entries);
-}
-
 /* What clients may write, and what DNS is asked for. */
 static void show_domains(const struct config *config)
 {
@@ -127,12 +87,111 @@ static int check_rules(const struct config *config)
     if (ruleset_count(rules) == 0)
         warn((void *)config->rules.directory,
              "there are no rules and no aliases: all mail is refused");
-    warn_unreadable(config);
     char rules_text[1024];
     ruleset_describe(rules, NULL, rules_text, sizeof rules_text);
     printf("%s: ok\n%s: ok, %s\n", config->path, config->rules.directory, rules_text);
     ruleset_unref(rules);
     return CLI_OK;
+}
+
+/* The server makes its folder, and what it needs in it, by itself. */
+static int check_spool(const struct config *config)
+{
+    struct error err = {""};
+    const char *directory = config->spool.directory;
+    if (access(directory, R_OK | W_OK | X_OK) == 0 || errno == ENOENT)
+        return CLI_OK;
+    error_set(&err, -errno, "%s: spool.directory: %s: %s", config->path, directory,
+              strerror(errno));
+    return cli_fail("check", &err);
+}
+
+/* ---- What the service will find ---- */
+
+/* Root's files would look fine to root. *user is left as it was where no service is known. */
+static int become_service(const struct config *config, const char **user, struct error *err)
+{
+    const char *name = config->user ? config->user : "mxhook";
+    if (geteuid() != 0 || (!config->user && strcmp(config->path, CLI_CONFIG_PATH) != 0))
+        return 0;
+    errno = 0;
+    const struct passwd *entry = getpwnam(name);
+    if (!entry)
+        return config->user ? error_set(err, -ENOENT, "user: %s: no such user", name) : 0;
+    if (initgroups(name, entry->pw_gid) != 0 || setgid(entry->pw_gid) != 0 ||
+        setuid(entry->pw_uid) != 0)
+        return error_set(err, -errno, "user: cannot become %s: %s", name, strerror(errno));
+    *user = name;
+    return 0;
+}
+
+static bool listens_on(const struct config *config, const char *address)
+{
+    char text[sizeof config->smtp.listen->host + 16];
+    for (size_t i = 0; i < config->smtp.listen_count; i++) {
+        const struct listen_address *a = &config->smtp.listen[i];
+        if (*a->host == '/')
+            snprintf(text, sizeof text, "%s", a->host);
+        else
+            snprintf(text, sizeof text, strchr(a->host, ':') ? "[%s]:%d" : "%s:%d", a->host,
+                     a->port);
+        if (strcmp(text, address) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The service does not start with a socket that `listen` does not name. */
+static int check_socket_unit(const struct config *config)
+{
+    char line[300], text[400];
+    int code = CLI_OK;
+    FILE *show = popen("systemctl show --property=Listen mxhook.socket 2>/dev/null", "re");
+    while (show && fgets(line, sizeof line, show)) {
+        char *address = strncmp(line, "Listen=", 7) == 0 ? line + 7 : line;
+        char *end = strstr(address, " (Stream)");
+        if (!end)
+            continue;
+        *end = 0;
+        if (listens_on(config, address))
+            continue;
+        snprintf(
+            text, sizeof text,
+            "mxhook.socket listens on %s, which `listen` does not name: the service will not start",
+            address);
+        fprintf(stderr, "mxhook check: %s: %s\n", config->path, text);
+        code = CLI_FAILED;
+    }
+    if (show)
+        pclose(show);
+    return code;
+}
+
+static int check_all(struct config *config)
+{
+    struct error err = {""};
+    const char *user = NULL;
+    int code = CLI_OK;
+    bool is_service = strcmp(config->path, CLI_CONFIG_PATH) == 0;
+    if (is_service && check_socket_unit(config) != CLI_OK)
+        code = CLI_FAILED;
+    if (become_service(config, &user, &err) != 0)
+        return cli_fail("check", &err);
+    if (user && access(config->path, R_OK) != 0) {
+        error_set(&err, -errno, "%s: cannot be read by %s: %s", config->path, user,
+                  strerror(errno));
+        code = cli_fail("check", &err);
+    }
+    if (check_certificates(config) != CLI_OK || check_spool(config) != CLI_OK)
+        code = CLI_FAILED;
+    if (srs_load(config, config->spool.directory, SRS_LOOK, &err) != 0)
+        code = cli_fail("check", &err);
+    show_domains(config);
+    if (check_rules(config) != CLI_OK)
+        code = CLI_FAILED;
+    if (user)
+        printf("checked with the rights of the user %s\n", user);
+    return code;
 }
 
 int cli_check(int argc, char **argv)
@@ -149,12 +208,7 @@ int cli_check(int argc, char **argv)
     if (config_load(path, &config, &err) != 0)
         return cli_fail("check", &err);
     warn_domains(config);
-    code = check_certificates(config);
-    if (srs_load(config, config->spool.directory, SRS_LOOK, &err) != 0)
-        code = cli_fail("check", &err);
-    show_domains(config);
-    int rules_code = check_rules(config);
-    code = code == CLI_OK ? rules_code : code;
+    code = check_all(config);
     config_unref(config);
     return code;
 }

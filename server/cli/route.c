@@ -8,13 +8,16 @@
 #include "../rules/answer.h"
 #include "../trial.h"
 #include "cli.h"
+#include "compare.h"
 #include "pretty.h"
 #include "rules.h"
 
 static const char help[] =
     "Usage: mxhook route [OPTION]... FILE.eml\n"
+    "       mxhook route [OPTION]... --from PATH --against DIR\n"
     "Shows which rules see this message, what each answers, and where it goes. Nothing is sent.\n"
-    "FILE may be '-': standard input.\n\n"
+    "FILE may be '-': standard input. With --against, many messages go through two folders of\n"
+    "rules, and what differs is shown: what a reload would change.\n\n"
     "      --rcpt ADDRESS      of RCPT TO, as often as needed (default: the first address of To)\n"
     "      --sender ADDRESS    of MAIL FROM (default: the first address of From)\n"
     "      --client-ip IP      of the client (default: 127.0.0.1)\n"
@@ -25,15 +28,18 @@ static const char help[] =
     "      --dnsbl ZONE        of a blocklist that has the client, as often as needed\n"
     "      --rules DIR         the rules of this folder, with default limits; no configuration\n"
     "      --json              a line of JSON for each recipient\n"
+    "      --from PATH         a folder of messages, with what is below it, or an mbox\n"
+    "      --against DIR       the other rules\n"
     "  -c, --config FILE       the configuration (default " CLI_CONFIG_PATH ")\n"
     "  -h, --help              this text\n\n"
-    "Exit code: 0 where every recipient is accepted, 1 where one is not.\n";
+    "Exit code: 0 where every recipient is accepted, 1 where one is not; of --against, 0 where\n"
+    "nothing differs, 1 where something does.\n";
 
 #define MAX_RECIPIENTS 100
 #define MAX_LISTS      16
 
 struct arguments {
-    const char *config, *rules, *file;
+    const char *config, *rules, *file, *from, *against;
     const char *recipients[MAX_RECIPIENTS];
     size_t recipient_count;
     struct trial_envelope envelope;
@@ -121,11 +127,19 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
         {.name = "dmarc", .read = read_dmarc},
         {.name = "dnsbl", .read = read_list},
         {.name = "rules", .text = &arguments->rules},
+        {.name = "from", .text = &arguments->from},
+        {.name = "against", .text = &arguments->against},
         {.name = "json", .flag = &arguments->json},
         CLI_CONFIG_OPTION(&arguments->config),
         {0}};
     int code = cli_options(argc, argv, help, options, arguments);
-    return code < 0 ? cli_operand(argc, argv, "FILE", &arguments->file) : code;
+    if (code >= 0)
+        return code;
+    if (!arguments->from != !arguments->against) {
+        fputs("mxhook route: --from and --against go together\n", stderr);
+        return CLI_USAGE;
+    }
+    return cli_operand(argc, argv, arguments->from ? NULL : "FILE", &arguments->file);
 }
 
 /* Is this very field, name and value, in the other list? */
@@ -294,6 +308,31 @@ static int route_all(const struct arguments *arguments)
     return code;
 }
 
+/* The other rules have the same limits and secrets. */
+static int compare_all(const struct arguments *arguments)
+{
+    struct config *config = NULL;
+    struct error err = {""};
+    struct compare compare = {.recipients = arguments->recipients,
+                              .recipient_count = arguments->recipient_count};
+    int code = cli_load_rules(arguments->rules, arguments->config, &config, &compare.rules, &err);
+    if (code == 0) {
+        struct rules_config other = config->rules;
+        other.directory = (char *)arguments->against;
+        compare.config = config;
+        code = ruleset_load(&other, 1, &compare.others, &err);
+    }
+    if (code == 0)
+        code = compare_run(&compare, arguments->from, &err);
+    if (code == 0)
+        printf("%zu messages, %zu outcomes, %zu differ\n", compare.messages, compare.outcomes,
+               compare.different);
+    ruleset_unref(compare.rules);
+    ruleset_unref(compare.others);
+    config_unref(config);
+    return code != 0 ? cli_fail("route", &err) : compare.different > 0 ? CLI_FAILED : CLI_OK;
+}
+
 int cli_route(int argc, char **argv)
 {
     struct arguments arguments = {.config = CLI_CONFIG_PATH};
@@ -301,7 +340,7 @@ int cli_route(int argc, char **argv)
     if (code < 0) {
         message_init();
         log_set_level(LOG_WARN);
-        code = route_all(&arguments);
+        code = arguments.against ? compare_all(&arguments) : route_all(&arguments);
     }
     auth_result_free(arguments.envelope.auth);
     return code;

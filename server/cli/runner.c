@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../rules/core.h"
+#include "../rules/dictionary.h"
 #include "../rules/state.h"
 #include "../trial.h"
 
@@ -246,6 +247,8 @@ static int runner_try(lua_State *L)
                                       .client_name = optional_field(L, 2, "client_name"),
                                       .helo = optional_field(L, 2, "helo"),
                                       .user = optional_field(L, 2, "user")};
+    lua_getfield(L, 2, "at");
+    ruleset_fix_time(runner->ruleset, (int64_t)lua_tonumber(L, -1) * 1000); /* nil: 0 */
     lua_getfield(L, 2, "tls");
     envelope.tls = lua_toboolean(L, -1);
     lua_getfield(L, 2, "auth");
@@ -264,6 +267,46 @@ static int runner_try(lua_State *L)
     if (code != 0)
         return luaL_error(L, "%s", code == -ENOMEM ? "not enough memory" : err.text);
     return 1;
+}
+
+/* limited(milliseconds, f, handler) -> as xpcall(f, handler): f is stopped when its time is over */
+static int runner_limited(lua_State *L)
+{
+    struct state *state = state_of(L);
+    state_begin(state, (int64_t)luaL_checknumber(L, 1));
+    lua_settop(L, 3);
+    lua_insert(L, 2); /* the handler below the function */
+    int status = lua_pcall(L, 0, 0, 2);
+    state_lift(state);
+    lua_pushboolean(L, status == 0);
+    lua_insert(L, 3);
+    return lua_gettop(L) - 2;
+}
+
+/* fresh(): what rules remember is forgotten, and their clock runs */
+static int runner_fresh(lua_State *L)
+{
+    struct runner *runner = lua_touserdata(L, lua_upvalueindex(1));
+    dictionary_clear();
+    ruleset_fix_time(runner->ruleset, 0);
+    return 0;
+}
+
+/* unreached() -> a line for each rule, and key of an alias, that answered nothing */
+static int runner_unreached(lua_State *L)
+{
+    static char text[65536]; /* one thread, one runner at a time */
+    struct runner *runner = lua_touserdata(L, lua_upvalueindex(1));
+    ruleset_unreached(runner->ruleset, text, sizeof text);
+    lua_pushstring(L, text);
+    return 1;
+}
+
+static void set_function(lua_State *L, struct runner *runner, const char *name, lua_CFunction f)
+{
+    lua_pushlightuserdata(L, runner);
+    lua_pushcclosure(L, f, 1);
+    lua_setfield(L, -2, name);
 }
 
 /* nftw() hands no context on: the state that collects the names. One thread, one walk at a time. */
@@ -302,8 +345,14 @@ static int run_tests(lua_State *L)
     lua_setfield(L, -2, "junit");
     lua_pushboolean(L, options->tap);
     lua_setfield(L, -2, "tap");
-    lua_pushlightuserdata(L, runner);
-    lua_pushcclosure(L, runner_try, 1);
+    lua_pushnumber(L, (lua_Number)options->timeout_ms);
+    lua_setfield(L, -2, "timeout_ms");
+    lua_newtable(L);
+    set_function(L, runner, "try", runner_try);
+    set_function(L, runner, "limited", runner_limited);
+    set_function(L, runner, "fresh", runner_fresh);
+    set_function(L, runner, "unreached", runner_unreached);
+    ruleset_track(runner->ruleset);
     lua_call(L, 3, 1);
     runner->code = (int)lua_tointeger(L, -1);
     return 0;

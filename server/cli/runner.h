@@ -14,6 +14,7 @@ struct runner_options {
     const char *filter; /* NULL: all */
     const char *junit;  /* a file; NULL: none */
     bool tap;
+    int64_t timeout_ms;       /* of each test */
     const char *const *paths; /* files, and folders to look through */
     size_t path_count;
 };

@@ -1,9 +1,13 @@
+#include <ftw.h>
 #include <getopt.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "../base/log.h"
 #include "cli.h"
@@ -22,6 +26,8 @@ static const char help[] =
     "      end)\n"
     "    end)\n\n"
     "      --filter TEXT  only tests whose full name holds TEXT\n"
+    "      --timeout SECS how long a test may take (default 10)\n"
+    "      --watch        runs them again whenever a file of the rules or tests changes\n"
     "      --tap          TAP on stdout\n"
     "      --junit FILE   also JUnit XML in FILE\n"
     "      --rules DIR    the rules of this folder, with default limits; no configuration\n"
@@ -29,14 +35,19 @@ static const char help[] =
     "  -h, --help         this text\n\n"
     "Exit code: 0 where all pass, 1 where one fails, 2 where there is none.\n";
 
+#define WATCH_PAUSE_US 300000
+
 struct arguments {
-    const char *config, *rules;
+    const char *config, *rules, *timeout;
+    bool watch;
     struct runner_options options;
 };
 
 static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
     const struct cli_option options[] = {{.name = "filter", .text = &arguments->options.filter},
+                                         {.name = "timeout", .text = &arguments->timeout},
+                                         {.name = "watch", .flag = &arguments->watch},
                                          {.name = "tap", .flag = &arguments->options.tap},
                                          {.name = "junit", .text = &arguments->options.junit},
                                          {.name = "rules", .text = &arguments->rules},
@@ -48,28 +59,94 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
     return code;
 }
 
-int cli_test(int argc, char **argv)
+/* Seconds as a number above 0; the default where none are given. */
+static int read_timeout(struct arguments *arguments)
 {
-    struct arguments arguments = {.config = CLI_CONFIG_PATH};
+    char *end = "";
+    double seconds = arguments->timeout ? strtod(arguments->timeout, &end) : 10;
+    if (!(seconds > 0 && seconds <= 86400) || *end) {
+        fprintf(stderr,
+                "mxhook test: --timeout: seconds from 0.001 to 86400 were expected, not '%s'\n",
+                arguments->timeout);
+        return CLI_USAGE;
+    }
+    arguments->options.timeout_ms = (int64_t)ceil(seconds * 1000);
+    return CLI_OK;
+}
+
+static int run_once(struct arguments *arguments)
+{
     struct config *config = NULL;
     struct ruleset *rules = NULL;
     struct error err = {""};
-    int code = parse_arguments(argc, argv, &arguments);
-    if (code >= 0)
-        return code;
-    message_init();
-    log_set_level(LOG_WARN);
-    if (cli_load_rules(arguments.rules, arguments.config, &config, &rules, &err) != 0) {
+    struct runner_options options = arguments->options;
+    if (cli_load_rules(arguments->rules, arguments->config, &config, &rules, &err) != 0) {
         config_unref(config);
         return cli_fail("test", &err);
     }
     const char *directory = config->rules.directory;
-    if (arguments.options.path_count == 0) {
-        arguments.options.paths = &directory;
-        arguments.options.path_count = 1;
+    if (options.path_count == 0) {
+        options.paths = &directory;
+        options.path_count = 1;
     }
-    code = runner_run(config, rules, &arguments.options, &err);
+    int code = runner_run(config, rules, &options, &err);
     ruleset_unref(rules);
     config_unref(config);
     return code < 0 ? cli_fail("test", &err) : code;
+}
+
+/* ---- Watching ---- */
+
+static uint64_t seen; /* nftw() hands no context on */
+
+static int look_at(const char *path, const struct stat *status, int type, struct FTW *ftw)
+{
+    (void)path, (void)type, (void)ftw;
+    uint64_t values[] = {(uint64_t)status->st_ino, (uint64_t)status->st_size,
+                         (uint64_t)status->st_mtim.tv_sec, (uint64_t)status->st_mtim.tv_nsec};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        seen = (seen ^ values[i]) * 0x100000001b3u;
+    return 0;
+}
+
+/* Changes with any file below these paths. */
+static uint64_t fingerprint(const struct arguments *arguments, const char *rules)
+{
+    seen = 0xcbf29ce484222325u;
+    nftw(rules, look_at, 16, FTW_PHYS);
+    for (size_t i = 0; i < arguments->options.path_count; i++)
+        nftw(arguments->options.paths[i], look_at, 16, FTW_PHYS);
+    return seen;
+}
+
+/* Until it is interrupted. */
+static int watch(struct arguments *arguments)
+{
+    struct config *config = NULL;
+    struct error err = {""};
+    int code = arguments->rules ? config_defaults(arguments->rules, &config, &err)
+                                : config_load(arguments->config, &config, &err);
+    if (code != 0)
+        return cli_fail("test", &err);
+    for (;;) {
+        uint64_t before = fingerprint(arguments, config->rules.directory);
+        run_once(arguments);
+        fflush(stdout);
+        while (fingerprint(arguments, config->rules.directory) == before)
+            usleep(WATCH_PAUSE_US);
+        puts("");
+    }
+}
+
+int cli_test(int argc, char **argv)
+{
+    struct arguments arguments = {.config = CLI_CONFIG_PATH};
+    int code = parse_arguments(argc, argv, &arguments);
+    if (code < 0 && read_timeout(&arguments) != CLI_OK)
+        code = CLI_USAGE;
+    if (code >= 0)
+        return code;
+    message_init();
+    log_set_level(LOG_WARN);
+    return arguments.watch ? watch(&arguments) : run_once(&arguments);
 }

@@ -119,7 +119,12 @@ static void schedule(struct channel *channel)
 void channel_ask(struct channel *channel, const char *name, int type, ares_callback done,
                  void *context)
 {
+    /* ares_query_dnsrec(), which newer versions would rather have, hands over what it has parsed. The bytes are what
+     * answer.c reads, strictly, and Debian 12 has nothing else. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     ares_query(channel->ares, name, ns_c_in, type, done, context);
+#pragma GCC diagnostic pop
     schedule(channel);
 }
 
@@ -151,6 +156,10 @@ static int open_ares(struct channel *channel, const struct dns_config *config, s
     };
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ |
                ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
+#if ARES_VERSION >= 0x011f00 /* 1.31: it would cache answers by itself; cache.c does */
+    options.qcache_max_ttl = 0;
+    mask |= ARES_OPT_QUERY_CACHE;
+#endif
     int status = ares_init_options(&channel->ares, &options, mask);
     if (status != ARES_SUCCESS)
         return error_set(err, status == ARES_ENOMEM ? -ENOMEM : -EINVAL, "DNS: %s",

@@ -111,12 +111,10 @@ static void question_free(struct question *q)
 
 /* Any of them may forget another, or ask the next question. Without an answer, for want of memory,
  * whoever waits runs into a time limit of its own. */
-static void call_waiters(struct dns_waiter *waiters, struct answer *answer)
+static void call_waiters(struct question *q, struct answer *answer)
 {
-    if (waiters)
-        waiters->link = &waiters;
-    while (waiters) {
-        struct dns_waiter *waiter = waiters;
+    while (q->waiters) {
+        struct dns_waiter *waiter = q->waiters;
         dns_forget(waiter);
         if (answer)
             waiter->done(waiter, answer_ref(answer));
@@ -149,9 +147,9 @@ static void on_answer(void *argument, int status, int timeouts, unsigned char *m
         q->settled = true;
         return;
     }
-    struct dns_waiter *waiters = q->waiters;
-    question_free(q);
-    call_waiters(waiters, answer);
+    map_take(&dns->questions, key_of(q)); /* who asks from here on asks anew */
+    call_waiters(q, answer);
+    free(q);
     answer_unref(answer);
 }
 

@@ -4,7 +4,7 @@
  * answer       any Lua value; which ones mean what stands in mxhook-rules(7). Nothing in it is trusted
  *
  * To add a kind of destination: answer_target.c. To add a field of a destination table: a row
- * in its table there, and a field in destination.h.
+ * in the table of answer_destination.c, and a field in destination.h.
  */
 #ifndef MXHOOK_RULES_ANSWER_H
 #define MXHOOK_RULES_ANSWER_H

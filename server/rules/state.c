@@ -227,6 +227,13 @@ static int collect(lua_State *L)
     return 0;
 }
 
+void state_lift(struct state *state)
+{
+    lua_sethook(state->L, NULL, 0, 0);
+    state->deadline_us = 0;
+    state->stop = STATE_RUNNING;
+}
+
 void state_end(struct state *state)
 {
     lua_sethook(state->L, NULL, 0, 0);

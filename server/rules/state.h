@@ -80,6 +80,9 @@ void state_begin(struct state *state, int64_t time_limit_ms);
  * memory that there can be. */
 void state_end(struct state *state);
 
+/* Lifts the limits that state_begin() set, from within Lua: the runner of tests gives each its own. */
+void state_lift(struct state *state);
+
 /* For C functions that Lua calls: raises where the run is over its limits. */
 void state_check(lua_State *L);
 /* The same without raising: true where the run is over its time. */

@@ -301,7 +301,8 @@ class Check(harness.TestCase):
 
     def test_good(self):
         ran = self.check(("mx", "other"))
-        self.assertEqual((ran.returncode, ran.stderr), (0, ""))
+        warnings = [line for line in ran.stderr.splitlines() if "placeholder" not in line]
+        self.assertEqual((ran.returncode, warnings), (0, []))
 
     def test_mismatched(self):
         ran = self.check(("other",))

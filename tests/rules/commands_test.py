@@ -178,6 +178,184 @@ class Test(Commands):
         self.assertEqual(suite[2].get("name"), "sales fail here")
 
 
+RULE = "return function(msg) return %s end"
+
+RUNNER_RULES = """local store = require "mxhook.store"
+return {
+  function(msg)
+    log("at", msg.received, os.time(), "nul\\0here")
+    if os.date("!%H:%M", msg.received) == "08:00" then return "https://at.example/" .. os.date("!%Y") end
+  end,
+  function(msg)
+    if msg.subject == "once" and not store.once(msg.message_id or "none", 60) then return route.discard() end
+    if msg.subject == "count" then return "https://count.example/" .. store.add("n") end
+    if msg.subject == "put off" then store.once("none", 60) return route.defer() end
+  end,
+  function(msg) if msg.subject == "never" then return "null" end end,
+  alias { ["a@example.com"] = "https://a.example/", ["b@example.com"] = "https://b.example/" } }
+"""
+
+RUNNER_TESTS = """
+local order = {}
+describe("order", function()
+  setup(function() order[#order + 1] = "setup" end)
+  teardown(function() order[#order + 1] = "teardown" end)
+  before_each(function() order[#order + 1] = "before" end)
+  after_each(function() order[#order + 1] = "after" end)
+  it("one", function() finally(function() order[#order + 1] = "finally" end) order[#order + 1] = "one" end)
+  it("two", function() order[#order + 1] = "two" end)
+end)
+it("was kept", function()
+  assert.equal("setup before one finally after before two after teardown", table.concat(order, " "))
+end)
+it("has a clock", function()
+  local result = route { to = "a@example.com", at = "2026-03-01T09:00:00+01:00" }
+  assert.same({ "https://at.example/2026" }, result.destinations)
+  assert.same({ "https://a.example/" }, route { to = "a@example.com" }.destinations)
+  assert.has_error(function() route { to = "a@example.com", at = "noon" } end)
+end)
+for i = 1, 2 do
+  it("has a store of its own " .. i, function()
+    assert.same({ "https://count.example/1" }, route { to = "a@example.com", subject = "count" }.destinations)
+    assert.same({ "https://a.example/" }, route { to = "a@example.com", subject = "once" }.destinations)
+    assert.same({}, route { to = "a@example.com", subject = "once" }.destinations)
+  end)
+end
+it("puts off and takes", function()
+  assert.equal(451, route { to = "a@example.com", subject = "put off" }.reply.code)
+  assert.same({ "https://a.example/" }, route { to = "a@example.com", subject = "once" }.destinations)
+end)
+it("refuses line ends", function()
+  assert.has_error(function() route { to = "a@example.com", headers = { ["X-A"] = "a\\r\\nX-B: b" } } end)
+  assert.has_error(function() route { to = "a@example.com", subject = "a\\0b" } end)
+end)
+it("is pending", function() pending("later") end)
+pending("is to be written")
+"""
+
+FAILING = {
+    "it in it": ('it("a", function() it("b", function() end) end)', "it: inside of a test: it would never run"),
+    "exit": ('it("a", function() os.exit(0) end)', "os.exit: a test ends where its function does"),
+    "exit outside": ('os.exit(0)', "os.exit"),
+    "endless": ('it("a", function() while true do pcall(function() while true do end end) end end)',
+                "went over the time limit of 300 ms"),
+    "endless outside": ('while true do end', "went over the time limit of 300 ms"),
+    "logs": ('it("a", function() route { to = "a@example.com" } error("no") end)', "log: at "),
+    "setup": ('setup(function() error("not set up") end) it("a", function() end)', "not set up"),
+    "teardown": ('teardown(function() error("not torn down") end) it("a", function() end)', "not torn down"),
+    "finally": ('it("a", function() finally(function() error("not at last") end) end)', "not at last"),
+}
+
+
+class Runner(Commands):
+    def setUp(self):
+        super().setUp()
+        self.write("10.lua", RUNNER_RULES)
+
+    def test_words(self):
+        self.write("10_test.lua", RUNNER_TESTS)
+        done = self.run_tests()
+        text = done.stdout.decode()
+        self.assertEqual(done.returncode, 0, text)
+        self.assertTrue(text.endswith("8 passed, 0 failed, 2 skipped\n"), text)
+        self.assertIn("not reached: 1 rule(s), 1 alias(es): 10.lua:12, 10.lua:13 b@example.com\n", text)
+
+    def test_what_fails(self):
+        for name, (test, expected) in FAILING.items():
+            with self.subTest(name):
+                self.write("10_test.lua", test)
+                done = self.run_tests("--timeout", "0.3")
+                self.assertEqual(done.returncode, 1, done)
+                self.assertIn(expected, done.stdout.decode())
+        self.assertEqual(self.run_tests("--timeout", "0").returncode, 2)
+        self.assertEqual(self.run_tests("--timeout", "x").returncode, 2)
+
+    def test_logs_in_route(self):
+        text = self.route().stdout.decode()
+        self.assertRegex(text, r"10\.lua:3 +log: at \d+ \d+ nul\\+x00here")
+
+    def test_watch(self):
+        self.write("10_test.lua", 'it("a", function() end)')
+        with subprocess.Popen([MXHOOK, "test", "--watch", "--rules", self.rules], stdout=subprocess.PIPE) as watching:
+            self.addCleanup(watching.kill)
+            lines = iter(watching.stdout.readline, b"")
+            self.assertIn(b"ok      a\n", lines)
+            self.write("10_test.lua", 'it("changed", function() end)')
+            self.assertIn(b"ok      changed\n", lines)
+            watching.kill()
+
+
+class Against(Commands):
+    """mxhook route --from --against: only what differs is told."""
+
+    def setUp(self):
+        super().setUp()
+        self.other = self.folder / "other"
+        self.other.mkdir()
+        self.write("10.lua", RULE % "'https://a.example/'")
+        self.mails = self.folder / "mails"
+        (self.mails / "below").mkdir(parents=True)
+        for number, path in enumerate(["1.eml", "2.eml", "below/3.eml"]):
+            (self.mails / path).write_bytes(MAIL.replace(b"Hello", b"Hello %d" % number))
+
+    def against(self, rule, *arguments, source=None):
+        (self.other / "10.lua").write_text(rule)
+        done = mxhook("route", "--rules", self.rules, "--against", self.other, "--from", source or self.mails, *arguments)
+        return done.returncode, done.stdout.decode()
+
+    def test_the_same(self):
+        self.assertEqual(self.against(RULE % "'https://a.example/'"), (0, "3 messages, 3 outcomes, 0 differ\n"))
+
+    def test_what_differs(self):
+        code, text = self.against(RULE % "msg.subject == 'Hello 1' and 'https://u:p@b.example/' or 'https://a.example/'")
+        self.assertEqual(code, 1)
+        self.assertEqual(text, "%s/2.eml  sales@example.com\n  - 250 https://a.example/\n  + 250 https://b.example/\n"
+                               "3 messages, 3 outcomes, 1 differ\n" % self.mails)
+        code, text = self.against(RULE % "route.reject('No')", "--rcpt", "a@b.example", "--rcpt", "c@d.example")
+        self.assertEqual(text.count("  + 550 5.7.1 No\n"), 6)
+        self.assertTrue(text.endswith("3 messages, 6 outcomes, 6 differ\n"))
+        code, text = self.against("return function(msg) msg.headers['X-A'] = 'b' return 'https://a.example/' end")
+        self.assertIn("  + 250 https://a.example/ [X-A: b]\n", text)
+
+    def test_mbox(self):
+        box = self.folder / "box"
+        box.write_bytes(b"".join(b"From a@b Mon Mar  2 09:00:00 2026\n" + MAIL.replace(b"\r", b"") + b"\n" for _ in range(3)))
+        self.assertEqual(self.against(RULE % "'https://a.example/'", source=box), (0, "3 messages, 3 outcomes, 0 differ\n"))
+
+    def test_the_store_begins_empty(self):
+        rule = RULE % "'https://a.example/' .. require('mxhook.store').add('n')"
+        self.write("10.lua", rule)
+        self.assertEqual(self.against(rule)[0], 0)
+
+    def test_what_is_wrong(self):
+        self.assertEqual(mxhook("route", "--rules", self.rules, "--from", self.mails).returncode, 2)
+        self.assertEqual(self.against("syntax error")[0], 1)
+        self.assertEqual(self.against("return {}", source=self.folder / "none")[0], 1)
+
+
+class Check(Commands):
+    def check(self, config=""):
+        path = self.folder / "mxhook.lua"
+        path.write_text(config or 'domains = { "a.example" }')
+        return mxhook("check", "--config", path)
+
+    def test_warnings(self):
+        done = self.check()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(b"there are no rules and no aliases", done.stderr)
+        self.write("10.lua", 'return alias {\n ["/sales/"] = "null",\n ["a@a.example"] = "null" }')
+        self.write("20.lua", 'return alias { ["a@a.example"] = "https://a.example" }')
+        done = self.check('domains = { "example.com" }\nuser = "nobody"')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(b"rules.d/10.lua:2: alias key '/sales/' matches anywhere", done.stderr)
+        self.assertIn(b"rules.d/20.lua:1: 'a@a.example' is answered by 10.lua:1 before", done.stderr)
+        self.assertIn(b"domains: example.com is still the placeholder", done.stderr)
+        self.assertNotIn(b"no rules", done.stderr)
+        self.assertNotIn(b"10.lua: user nobody cannot read it", done.stderr)
+        (self.rules / "10.lua").chmod(0o600)
+        self.assertIn(b"10.lua: user nobody cannot read it", self.check('domains = { "a.example" }\nuser = "nobody"').stderr)
+
+
 AUTH_TESTS = """
 it("is spam by SPF", function()
     local result = route { to = "a@example.com", auth = { spf = "fail" } }

@@ -110,6 +110,7 @@ local function trim(text)
   return type(text) == "string" and text:match("^%s*(.-)%s*$") or nil
 end
 
+local URL = "^https?://[%w%-._~:/?#%[%]@!$&'()*+;=%%]+$"
 local ADDRESS = "^[^%s@,]+@[%w%-._\128-\255]+$"
 
 -- What `forward` names, as rules write it; or nil and what is wrong.
@@ -124,7 +125,7 @@ local function destination(forward)
   local parts = {}
   for part in forward:gmatch("[^,]+") do
     part = trim(part)
-    if not part:find("^https?://[^%s]+$") and not part:find(ADDRESS) then
+    if not part:find(URL) and not part:find(ADDRESS) then
       return nil, ("'%s' is no URL and no e-mail address"):format(part)
     end
     parts[#parts + 1] = part

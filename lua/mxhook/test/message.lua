@@ -4,7 +4,7 @@
 --     date = ..., headers = { ["X-Tag"] = "a", ["X-List"] = { "a", "b" } },
 --     attachments = { { name = "a.pdf", type = "application/pdf", content = "..." } },
 --     envelope = { sender = ..., recipient = ..., client_ip = ..., helo = ..., tls = ..., user = ... },
---     auth = { spf = "fail", ... } }
+--     auth = { spf = "fail", ... }, at = "2026-03-01T09:00:00+01:00" }
 --
 -- All may be missing. `sender` and `recipient` may stand outside of `envelope` too, and what stands in it is also
 -- route()'s second argument; auth.lua says more of `auth`.
@@ -12,7 +12,7 @@
 local nearest = require "mxhook.nearest"
 
 local names, known = {}, {}
-for name in ("from to cc subject text html date headers attachments envelope sender recipient auth")
+for name in ("from to cc subject text html date headers attachments envelope sender recipient auth at")
     :gmatch("%a+") do
     names[#names + 1], known[name] = name, true
 end
@@ -97,11 +97,19 @@ return function(message)
         end
     end
     local lines = {}
+    local function check(name, value)
+        if tostring(value):find("[%z\r\n]") then
+            error(("route: %s: a value cannot hold CR, LF or NUL, in real mail neither"):format(name), 4)
+        end
+        return value
+    end
     local function add(name, value)
+        if value ~= nil then check(name, value) end
         if value ~= nil then lines[#lines + 1] = name .. ": " .. encoded(tostring(value)) end
     end
     local function list(value) return type(value) == "table" and table.concat(value, ", ") or value end
     local from, to = list(message.from) or "sender@sender.example", list(message.to)
+    for name, value in pairs { from = from, to = to or "", cc = list(message.cc) or "" } do check(name, value) end
     lines[#lines + 1] = "From: " .. from
     if to then lines[#lines + 1] = "To: " .. to end
     if message.cc then lines[#lines + 1] = "Cc: " .. list(message.cc) end
@@ -116,5 +124,6 @@ return function(message)
     envelope.sender = envelope.sender or message.sender or address_of(from)
     envelope.recipient = envelope.recipient or message.recipient or address_of(to)
     envelope.auth = envelope.auth or message.auth
+    envelope.at = envelope.at or message.at
     return table.concat(lines, "\r\n") .. "\r\n" .. body_of(message), envelope
 end

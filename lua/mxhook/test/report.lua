@@ -18,7 +18,20 @@ function plain.test(_, test)
     if test.failure then io.write(indent(reason(test.failure), "        "), "\n") end
 end
 
-function plain.finish(counts)
+-- Rules, and keys of aliases by rule: "10-alias.lua:3 sales@example.com".
+local function write_unreached(unreached)
+    local rules, keys = {}, {}
+    for line in unreached:gmatch("[^\n]+") do table.insert(line:find(" ", 1, true) and keys or rules, line) end
+    if #rules + #keys == 0 then
+        io.write "every rule and alias was reached\n"
+    else
+        io.write(("not reached: %d rule(s), %d alias(es): %s\n"):format(#rules, #keys,
+            table.concat(rules, ", ") .. (#rules > 0 and #keys > 0 and ", " or "") .. table.concat(keys, ", ")))
+    end
+end
+
+function plain.finish(counts, unreached)
+    if unreached then write_unreached(unreached) end
     io.write(("%d passed, %d failed, %d skipped\n"):format(counts.passed, counts.failed, counts.skipped))
 end
 
@@ -65,10 +78,10 @@ function report.new(options, total)
     local format = options.tap and tap or plain
     format.start(total)
     local output = { test = format.test }
-    function output.finish(tests)
+    function output.finish(tests, unreached)
         local counts = { passed = 0, failed = 0, skipped = 0 }
         for _, test in ipairs(tests) do counts[test.state] = counts[test.state] + 1 end
-        format.finish(counts)
+        format.finish(counts, #tests > 0 and unreached or nil)
         if options.junit then write_junit(options.junit, tests, counts) end
         if #tests == 0 then
             io.stderr:write "mxhook test: there is no test\n"

@@ -1,0 +1,52 @@
+"""mxhook init: what it writes works as it is, and nothing that is there is touched."""
+
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+MXHOOK = os.environ["MXHOOK"]
+
+
+def mxhook(*arguments):
+    return subprocess.run([MXHOOK, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+
+
+class Init(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name) / "try"
+
+    def test_what_it_writes_checks_and_passes_its_tests(self):
+        done = mxhook("init", "--domain", "Mail.Example.net", "--webhook", "https://h.example/?q=x&y=%41", self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        config = self.folder / "mxhook.lua"
+        for command in ("check", "test"):
+            done = mxhook(command, "--config", config)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("1 passed, 0 failed", done.stdout)
+
+    def test_keeps_what_is_there(self):
+        self.folder.mkdir()
+        (self.folder / "mxhook.lua").write_text('domains = { "own.example" }\n')
+        done = mxhook("init", str(self.folder) + "/")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("kept     %s/mxhook.lua" % self.folder, done.stdout)
+        self.assertEqual((self.folder / "mxhook.lua").read_text(), 'domains = { "own.example" }\n')
+        self.assertTrue((self.folder / "rules.d/10-aliases.lua").exists())
+
+    def test_says_what_is_wrong(self):
+        for arguments, why in ((("--domain", "a b"), "expected a domain"), (("--webhook", "ftp://x"), "expected a URL"),
+                               (("--domain", 'x"]'), "expected a domain")):
+            done = mxhook("init", *arguments, self.folder)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(why, done.stderr)
+            self.assertFalse(self.folder.exists())
+        self.assertIn("No such file or directory", mxhook("init", self.folder / "a/b").stderr)
+        self.assertEqual(mxhook("init").returncode, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

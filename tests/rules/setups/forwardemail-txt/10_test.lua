@@ -1,0 +1,6 @@
+it("knows all four", function()
+    assert.same({ "me@home.example" }, route { to = "hello@me.example" }.destinations)
+    assert.same({ "team+info@home.example" }, route { to = "Info@me.example" }.destinations)
+    assert.same({ "https://app.example/a.b" }, route { to = "app-a.b@me.example" }.destinations)
+    assert.same({ "me@home.example" }, route { to = "else@me.example" }.destinations)
+end)

@@ -1,0 +1,5 @@
+it("sees the subject", function()
+    assert.same({ "https://fin.example/" }, route { to = "ann@shop.example", subject = "the finance report" }.destinations)
+    assert.same({ "https://all.example/" }, route { to = "Richard@shop.example", subject = "finance" }.destinations)
+    assert.same({ "https://all.example/" }, route { to = "ann@shop.example", subject = "news" }.destinations)
+end)

@@ -1,0 +1,13 @@
+it("finds its ticket", function()
+    assert.same({ "https://desk.example/tickets/77" }, route { to = "ticket+77@in.example" }.destinations)
+    assert.same({ "https://desk.example/tickets/new" }, route { to = "ticket@in.example" }.destinations)
+end)
+it("leaves programs out", function()
+    assert.same({}, route { to = "ticket+1@in.example", headers = { ["Auto-Submitted"] = "auto-replied" } }.destinations)
+    assert.same({}, route { to = "ticket+1@in.example", sender = "" }.destinations)
+end)
+it("takes a message once", function()
+    local message = { to = "ticket+1@in.example", headers = { ["Message-ID"] = "<a@b.example>" } }
+    assert.equal(1, #route(message).destinations)
+    assert.equal(0, #route(message).destinations)
+end)
