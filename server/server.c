@@ -229,6 +229,7 @@ static void reloaded(void *context, struct config *config, struct ruleset *rules
     ruleset_unref(server->rules);
     server->rules = rules;
     log_set_level(config->log_level);
+    log_set_format(config->log_format);
     log_set_limit(config->log_limit);
     tls_warn(config, log_certificate, NULL);
     spool_configure(server->spool, &config->spool);
@@ -532,6 +533,7 @@ static int start(struct server *server, const char *config_path, struct error *e
     if (code != 0)
         return code;
     log_set_level(server->config->log_level);
+    log_set_format(server->config->log_format);
     log_set_limit(server->config->log_limit);
     /* Ports below 1024 need privileges, threads and files must not have them: so in this order.
      * Keys too are read as the user that will read them again at a reload. */

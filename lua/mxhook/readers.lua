@@ -91,6 +91,13 @@ function readers.level(value)
   return nil, "expected debug, info, warn or error"
 end
 
+function readers.log_format(value)
+  for number, name in ipairs { "auto", "text", "json", "journal" } do
+    if value == name then return number - 1 end
+  end
+  return nil, 'expected "auto", "text", "json" or "journal"'
+end
+
 function readers.bodies(value)
   for number, name in ipairs { "none", "failed", "all" } do
     if value == name then return number - 1 end

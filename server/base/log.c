@@ -8,14 +8,16 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "printable.h"
+#include "log_format.h"
 #include "metrics.h"
+#include "printable.h"
 
 /* A line is cut past this, so that a client's 64 KiB of nonsense does not fill the log. A traceback
  * of a rule still fits. */
 #define LINE_SIZE 4096
 
 static _Atomic int threshold = LOG_INFO;
+static _Atomic int format = LOG_FORMAT_TEXT;
 
 static _Atomic unsigned lines_per_second = 100;
 static struct log_limit
@@ -189,24 +191,51 @@ void log_write(enum log_level level, const char *event, const char *id,
     write_line(level, event, id, fields);
 }
 
+/* Where the journal does not take it, stderr has it. */
+static bool write_journal(const struct line *line, size_t text, enum log_level level,
+                          const char *event, const char *id, const struct log_field *fields)
+{
+    char bytes[LINE_SIZE + 1024], message[LINE_SIZE];
+    snprintf(message, sizeof message, "%.*s", (int)(line->size - text), line->text + text);
+    size_t size = log_format_journal(bytes, sizeof bytes, message, level, event, id, fields);
+    return log_send_journal(bytes, size);
+}
+
 static void write_line(enum log_level level, const char *event, const char *id,
                        const struct log_field *fields)
 {
     static const char *const names[] = {"debug ", "info ", "warn ", "error "};
     struct line line;
+    int how = atomic_load_explicit(&format, memory_order_relaxed);
     line.size = 0;
     put_time(&line);
-    put(&line, names[level], strlen(names[level]));
-    put(&line, event, strlen(event));
-    struct log_field id_field = LOG_TEXT("id", id);
-    if (id)
-        put_field(&line, &id_field);
-    for (; fields->key; fields++)
-        put_field(&line, fields);
-    line.text[line.size++] = '\n';
+    if (how == LOG_FORMAT_JSON) {
+        char time[32];
+        snprintf(time, sizeof time, "%.*s", (int)line.size - 1, line.text);
+        line.size = log_format_json(line.text, sizeof line.text, time, level, event, id, fields);
+    } else {
+        size_t text = line.size;
+        put(&line, names[level], strlen(names[level]));
+        put(&line, event, strlen(event));
+        struct log_field id_field = LOG_TEXT("id", id);
+        if (id)
+            put_field(&line, &id_field);
+        for (const struct log_field *field = fields; field->key; field++)
+            put_field(&line, field);
+        if (how == LOG_FORMAT_JOURNAL && write_journal(&line, text, level, event, id, fields))
+            return;
+        line.text[line.size++] = '\n';
+    }
     /* A log that cannot be written must not stop mail: there is nobody left to tell. */
     ssize_t ignored = write(STDERR_FILENO, line.text, line.size);
     (void)ignored;
+}
+
+void log_set_format(enum log_format wanted)
+{
+    if (wanted == LOG_FORMAT_AUTO)
+        wanted = log_stderr_is_journal() ? LOG_FORMAT_JOURNAL : LOG_FORMAT_TEXT;
+    atomic_store(&format, (int)wanted);
 }
 
 void log_set_level(enum log_level level)

@@ -17,6 +17,13 @@
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
+enum log_format {
+    LOG_FORMAT_AUTO, /* journal where stderr is the journal's, else text */
+    LOG_FORMAT_TEXT,
+    LOG_FORMAT_JSON,
+    LOG_FORMAT_JOURNAL, /* to systemd's journal, with fields of their own; stderr where it is not there */
+};
+
 struct log_field {
     const char *key;  /* NULL ends the list */
     const char *text; /* NULL: the field is the number */
@@ -70,5 +77,8 @@ void log_set_limit(unsigned lines);
 
 /* Events below `level` are dropped. Default LOG_INFO. Any thread. */
 void log_set_level(enum log_level level);
+
+/* Default LOG_FORMAT_TEXT. Any thread. */
+void log_set_format(enum log_format format);
 
 #endif

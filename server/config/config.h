@@ -255,6 +255,7 @@ struct config {
     char *hostname;      /* in the greeting, and the authserv-id (RFC 8601) */
     char *user;          /* to become when started as root; NULL: none */
     enum log_level log_level;
+    enum log_format log_format;
     unsigned log_limit; /* lines in a second, of log_limited(); 0: any number */
     int64_t shutdown_timeout_ms;
     struct smtp_config smtp;

@@ -405,6 +405,7 @@ int config_read_values(lua_State *L)
     config->hostname = text_or_null(L, "hostname");
     config->user = text_or_null(L, "user");
     config->log_limit = (unsigned)number(L, "log_limit");
+    config->log_format = (enum log_format)number(L, "log_format");
     config->log_level = (enum log_level)number(L, "log_level");
     config->shutdown_timeout_ms = number(L, "shutdown_timeout");
     read_smtp(L, &config->smtp);

@@ -11,8 +11,9 @@
 #include "http.h"
 #include "reference.h"
 #include "sign.h"
+#include "traceparent.h"
 
-#define OWN_HEADERS 5
+#define OWN_HEADERS 6
 
 enum post_state { POST_PREPARING, POST_SENDING, POST_CANCELLED };
 
@@ -36,6 +37,7 @@ struct post {
     int code;         /* of preparing */
     struct error why; /* it is not 0 */
     char id_header[ID_SIZE + 16], timestamp_header[48];
+    char trace_header[TRACEPARENT_SIZE];
     char signature_header[SIGN_SIZE + 24];
     const char *headers[]; /* OWN_HEADERS and the destination's */
 };
@@ -108,6 +110,10 @@ static void put_headers(struct post *a)
         a->headers[n++] = "user-agent: mxhook/" MXHOOK_VERSION;
     a->headers[n++] = a->id_header;
     a->headers[n++] = a->timestamp_header;
+    if (!has_header(destination, "traceparent")) {
+        traceparent_write(a->trace_header, a->id, a->delivery->attempts + 1);
+        a->headers[n++] = a->trace_header;
+    }
     if (a->secret)
         a->headers[n++] = a->signature_header;
     for (size_t i = 0; i < destination->header_count; i++) {

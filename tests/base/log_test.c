@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "base/log_format.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,9 +139,50 @@ static void counts_what_is_over_the_limit(void **state)
     log_set_limit(100);
 }
 
+static void json_is_flat_and_valid(void **state)
+{
+    (void)state;
+    log_set_format(LOG_FORMAT_JSON);
+    CAPTURE(log_warn("accepted", "01k-1", LOG_NUMBER("size", -5), LOG_TEXT("from", "a\"\n\xff")));
+    log_set_format(LOG_FORMAT_TEXT);
+    assert_int_equal(strncmp(written, "{\"time\":\"20", 11), 0);
+    assert_string_equal(strstr(written, ",\"level\""),
+                        ",\"level\":\"warn\",\"event\":\"accepted\",\"id\":\"01k-1\",\"size\":-5,"
+                        "\"from\":\"a\\\"\\u000a\\u00ff\"}\n");
+}
+
+static void a_json_line_that_is_cut_is_whole(void **state)
+{
+    (void)state;
+    char longer[5000];
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = 0;
+    log_set_format(LOG_FORMAT_JSON);
+    CAPTURE(log_info("e", NULL, LOG_NUMBER("n", 1), LOG_TEXT("long", longer)));
+    log_set_format(LOG_FORMAT_TEXT);
+    assert_non_null(strstr(written, ",\"event\":\"e\",\"n\":1,\"cut\":true}\n"));
+}
+
+static void the_journal_gets_fields(void **state)
+{
+    (void)state;
+    char bytes[1024];
+    const struct log_field fields[] = {
+        LOG_TEXT("url", "https://a.example/in"), LOG_NUMBER("ms", 3), {0, 0, 0}};
+    size_t size = log_format_journal(bytes, sizeof bytes, "warn retry id=01k-2-1", LOG_WARN,
+                                     "retry", "01k-2-1", fields);
+    bytes[size] = 0;
+    assert_string_equal(bytes, "PRIORITY=4\nSYSLOG_IDENTIFIER=mxhook\nMXHOOK_EVENT=retry\n"
+                               "MXHOOK_ID=01k-2-1\nMXHOOK_MESSAGE=01k-2\n"
+                               "MXHOOK_ORIGIN=https://a.example\nMESSAGE=warn retry id=01k-2-1\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(json_is_flat_and_valid),
+        cmocka_unit_test(a_json_line_that_is_cut_is_whole),
+        cmocka_unit_test(the_journal_gets_fields),
         cmocka_unit_test(writes_fields_in_order),
         cmocka_unit_test(begins_with_the_time_in_utc),
         cmocka_unit_test(quotes_so_that_no_line_can_be_forged),

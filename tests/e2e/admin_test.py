@@ -292,6 +292,17 @@ class AdminTest(unittest.TestCase):
             self.assertEqual(self.ask(path)[0], 400, path)
         self.assertEqual(self.ask("/api/v1/story?id=01knothing-1")[0], 404)
 
+    def test_each_attempt_is_a_span_of_the_message_s_trace(self):
+        answers = [500, 200]
+        self.serve(answer=lambda post: answers.pop(0) if answers else 200, more='deliver = { attempts = 2, schedule = { "10ms" } }')
+        self.server.send(mail("one"))
+        first, second = [p.headers["traceparent"] for p in self.receiver.wait_for(2)]
+        self.assertRegex(first, "^00-[0-9a-f]{32}-[0-9a-f]{16}-01$")
+        self.assertEqual(first[:36], second[:36])
+        self.assertNotEqual(first, second)
+        self.server.send(mail("two"))
+        self.assertNotEqual(self.receiver.wait_for(3)[2].headers["traceparent"][:36], first[:36])
+
     def test_failures_are_grouped_and_retried_as_they_were_shown(self):
         answers = {"b": 500}
         self.serve(answer=lambda post: answers.get("b", 200))

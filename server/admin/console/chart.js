@@ -11,7 +11,7 @@ export function chart(title, series, seconds) {
   const lines = series.map((one) => svg("polyline", { class: one.kind, points: one.values.map((v, i) => x(i).toFixed(1) + "," + y(v).toFixed(1)).join(" ") }));
   const last = series.map((one) => one.name + " " + (one.values.at(-1) || 0)).join(", ");
   return h("div", {},
-    svg("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title + ": now " + last + " a second", preserveAspectRatio: "none" },
+    svg("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title + ": now " + last + " a second" },
       svg("line", { class: "axis", x1: LEFT, x2: WIDTH, y1: y(0), y2: y(0) }), svg("line", { class: "axis", x1: LEFT, x2: WIDTH, y1: y(most), y2: y(most) }),
       svg("text", { x: 0, y: y(most) + 8 }, most), svg("text", { x: 0, y: y(0) }, "0"),
       svg("text", { x: LEFT, y: HEIGHT - 4 }, seconds / 60 + " min ago"), svg("text", { x: WIDTH - 24, y: HEIGHT - 4 }, "now"), lines),

@@ -53,7 +53,7 @@ export function number(value) {
 export function ago(time) {
   if (!time) return h("span", { class: "muted" }, "–");
   const seconds = (Date.parse(time) - Date.now()) / 1000, distance = Math.abs(seconds);
-  const [size, unit] = distance < 90 ? [1, "s"] : distance < 5400 ? [60, " min"] : distance < 129600 ? [3600, " h"] : [86400, " days"];
+  const [size, unit] = distance < 90 ? [1, " s"] : distance < 5400 ? [60, " min"] : distance < 129600 ? [3600, " h"] : [86400, " days"];
   const text = Math.round(distance / size) + unit;
   return h("time", { datetime: time, title: time }, seconds > 1 ? "in " + text : text + " ago");
 }
@@ -71,9 +71,11 @@ export function bytes(count) {
   return (unit ? count.toFixed(1) : count) + " " + units[unit];
 }
 
+let tables = 0; // regions have names of their own
+
 export function table(columns, rows, empty) {
   if (!rows.length) return h("div", { class: "empty" }, empty || "Nothing.");
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" }, h("table", {},
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": columns[0][0] + ", table " + ++tables }, h("table", {},
     h("thead", {}, h("tr", {}, columns.map(([title, kind]) => h("th", { scope: "col", class: kind }, title)))),
     h("tbody", {}, rows)));
 }

@@ -32,7 +32,7 @@ function reloadCard(status) {
 function heldCard(status) {
   if (!status.held.length) return null;
   return h("div", { class: "card" }, h("h2", {}, "Held destinations"),
-    table([["Destination"], ["Waiting", "number"], ["Failures in a row", "number"], ["Next probe"], [""]], status.held.map((one) =>
+    table([["Destination"], ["Waiting", "number"], ["Failures in a row", "number"], ["Next probe"], ["State"]], status.held.map((one) =>
       h("tr", {}, h("td", {}, h("a", { href: "#/destinations" }, one.origin)), h("td", { class: "number" }, number(one.waiting)),
         h("td", { class: "number" }, number(one.failures)), h("td", { class: "time" }, ago(one.until)), h("td", {}, tag("held", "warn"))))));
 }
@@ -54,7 +54,7 @@ function failuresCard(shown, role, redraw) {
   const may = role === "operate";
   return h("div", { class: "card" }, h("h2", {}, "Failed, by cause"),
     h("p", { class: "muted small" }, number(shown.count), " deliveries as of now. A button acts on those that are counted here, not on what fails later."),
-    table([["Destination"], ["Cause"], ["First", "optional"], ["Last"], ["Count", "number"], [""]], shown.groups.map((one) =>
+    table([["Destination"], ["Cause"], ["First", "optional"], ["Last"], ["Count", "number"], ["Action"]], shown.groups.map((one) =>
       h("tr", {}, h("td", {}, one.destination), h("td", {}, h("a", { href: "#/message/" + encodeURIComponent(one.example) }, one.reason || "unknown")),
         h("td", { class: "time optional" }, ago(one.first)), h("td", { class: "time" }, ago(one.last)), h("td", { class: "number" }, number(one.count)),
         h("td", {}, may && h("div", { class: "bar" },
