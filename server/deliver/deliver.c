@@ -220,8 +220,7 @@ static void attempt_ended(void *context, struct delivery *delivery,
     struct deliver *d = flight->deliver;
     struct job_end end = {.verdict = verdict_of(result),
                           .asked_ms = result->retry_after_ms,
-                          .elapsed_ms = result->elapsed_ms,
-                          .strained = result->protocol == PROTOCOL_HTTP && result->status == 503};
+                          .elapsed_ms = result->elapsed_ms};
     bool was_low = schedule_room(d->schedule).low;
     int64_t pause_ms;
     leave_list(flight);

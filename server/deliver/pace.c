@@ -91,12 +91,6 @@ void pace_slow_down(struct pace *pace, int64_t begun_ms, int64_t asked_ms, int64
         pace->next_ms = (double)pace->until_ms;
 }
 
-void pace_strained(struct pace *pace, int64_t begun_ms, int64_t now_ms)
-{
-    if (pace->took > 0 && is_news(pace, begun_ms))
-        lower(pace, now_ms, now_ms);
-}
-
 bool pace_rest(struct pace *pace, int64_t now_ms)
 {
     if (pace->slowed_ms != 0 && now_ms - pace->slowed_ms > PACE_FORGET_MS &&

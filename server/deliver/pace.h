@@ -38,9 +38,6 @@ void pace_took(struct pace *pace, int64_t now_ms);
 /* One that began at `begun_ms` was answered by flow control, that asks for a pause of `asked_ms`
  * (0: of no certain length). */
 void pace_slow_down(struct pace *pace, int64_t begun_ms, int64_t asked_ms, int64_t now_ms);
-/* One was answered by a 503 without Retry-After: the rate is lowered, and nothing held; where it has
- * taken nothing at all, it is not too fast, but down. */
-void pace_strained(struct pace *pace, int64_t begun_ms, int64_t now_ms);
 double pace_rate(const struct pace *pace); /* that holds now; 0: none */
 /* Forgets a rate that has not been needed for long. True where nothing is to be remembered. */
 bool pace_rest(struct pace *pace, int64_t now_ms);

@@ -499,9 +499,7 @@ static void note_end(struct schedule *s, struct lane *lane, const struct job *jo
         slow_down(s, lane, job, end, now_ms);
         return;
     }
-    if (end->strained)
-        pace_strained(&lane->pace, job->begun_ms, now_ms);
-    else if (verdict != VERDICT_FAILING)
+    if (verdict != VERDICT_FAILING)
         pace_took(&lane->pace, now_ms);
     if (verdict == VERDICT_FAILING)
         failing(s, lane, now_ms);

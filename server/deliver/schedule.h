@@ -76,7 +76,6 @@ struct job_end {
     enum verdict verdict;
     int64_t asked_ms;   /* the pause that the receiver asked for; 0: none */
     int64_t elapsed_ms; /* of the attempt */
-    bool strained;      /* a 503 without Retry-After */
     int64_t opens_ms;   /* out: its lane is held by flow control until then; 0: it is not */
     int64_t outage_ms;  /* out: its origin has not been reached for so long; 0: it was */
 };

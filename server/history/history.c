@@ -15,7 +15,7 @@
 
 #define NOTES_MAX  20000                /* that wait to be written */
 #define BYTES_MAX  (64ll * 1024 * 1024) /* of their bodies */
-#define BATCH_NS   (200 * 1000000ull)   /* notes are collected for so long */
+#define BATCH_NS   (1000 * 1000000ull)  /* notes are collected for so long */
 #define TIDY_MS    60000
 #define FREE_TIMES 2 /* of spool.min_free: with less room than that nothing is written */
 

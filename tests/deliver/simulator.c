@@ -186,8 +186,7 @@ static void settle(struct sim *sim, struct mail *mail, struct attempt_result *re
     struct sim_receiver *r = &sim->receivers[mail->receiver];
     struct job_end end = {.verdict = verdict_of(result),
                           .asked_ms = result->retry_after_ms,
-                          .elapsed_ms = r->takes_ms,
-                          .strained = result->status == 503};
+                          .elapsed_ms = r->takes_ms};
     schedule_ended(sim->schedule, &mail->job, &end, sim->now_ms);
     mail->attempts += verdict_costs(end.verdict, PROTOCOL_HTTP);
     struct retry_terms terms = {

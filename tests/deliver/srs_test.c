@@ -276,7 +276,7 @@ static struct config *loaded(const char *directory, const char *key, enum srs_mo
     struct config *c;
     struct error err = {""};
     assert_int_equal(config_defaults("/none", &c, &err), 0);
-    c->forward.srs_key = key ? strdup(key) : NULL;
+    c->forward.srs_key = key ? arena_strdup(c->arena, key) : NULL;
     assert_int_equal(srs_load(c, directory, mode, &err), expected);
     return c;
 }

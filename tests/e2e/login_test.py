@@ -143,8 +143,10 @@ class Login(harness.TestCase):
         mx = self.server({"all.lua": RULES % receiver.url}, config("offered") + "access = { unlimited = {} }")
         self.client(mx).login("printer", "secret")
         clients = [self.client(mx) for _ in range(11)]
-        for client in clients:
+        for client in clients[:-1]:
             client.putcmd("AUTH PLAIN", encoded("\0nobody\0secret"))
+        harness.wait_until(lambda: len(mx.logged("authentication-failed")) == 10, "ten refusals")
+        clients[-1].putcmd("AUTH PLAIN", encoded("\0nobody\0secret"))
         refused = clients[-1].getreply()
         self.assertEqual(refused, (454, b"4.7.0 Too many failed logins from your network, try again in 15 minutes"))
         self.assertEqual(clients[-1].getreply()[0], 421)

@@ -106,7 +106,8 @@ class Crash(harness.TestCase):
         self.mx = self.server({"10-all.lua": RULES % {"url": self.sink.url}}, """
             shutdown_timeout = "5s"
             forward = { smarthost = "smtp://127.0.0.1:%d", srs = false, schedule = { "20ms" }, attempts = 1000 }
-            deliver = { schedule = { "20ms", "100ms" }, attempts = 1000, breaker_failures = 100000 }
+            deliver = { schedule = { "20ms", "100ms" }, unreachable_schedule = { "20ms", "100ms" }, attempts = 1000,
+                        breaker_failures = 100000 }
             """ % self.mails.port, start=False)
         self.acknowledged = {}  # message-id -> (recipients, digest of the text)
         self.kills = collections.Counter()
