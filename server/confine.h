@@ -18,7 +18,7 @@
 #include "base/error.h"
 #include "config/config.h"
 
-/* Once, before the first thread, and after privileges are given up (no_new_privs is set then). Makes
+/* Once, before the first thread, and after privileges are dropped (no_new_privs is set then). Makes
  * the spool's folder where there is none. Logs `confined`. 0, or a negative errno where a folder
  * cannot be opened. */
 int confine_process(const struct config *config, struct error *err);

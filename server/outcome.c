@@ -65,7 +65,7 @@ static void log_left_out(const struct transaction *t, struct verdict *const *ver
     }
 }
 
-/* One reply stands for all recipients: one that is put off puts all off, since the sender will send
+/* One reply stands for all recipients: one that is deferred defers all, since the sender will send
  * to all of them again; else one that is taken makes it 250. */
 static void decide_for_all(struct transaction *t, struct verdict *const *verdicts, bool *store)
 {

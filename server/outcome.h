@@ -15,10 +15,10 @@
  * is. *store: something is. 0 or -ENOMEM. */
 int outcome_decide(struct transaction *transaction, struct verdict *const *verdicts, bool *store);
 
-/* Nothing of it was done: all recipients are put off. `code` is a negative errno. */
+/* Nothing of it was done: all recipients are deferred. `code` is a negative errno. */
 void outcome_fail(struct transaction *transaction, int code);
 
-/* What was to be stored was not: puts off those recipients, which in SMTP are all. */
+/* What was to be stored was not: defers those recipients, which in SMTP are all. */
 void outcome_fail_stored(struct transaction *transaction, struct verdict *const *verdicts,
                          int code);
 

@@ -4,7 +4,7 @@
  *
  * JSON         for URLs: a head for each recipient, a tail that all recipients share
  * mail         for e-mail addresses: a head (the trace fields) for each recipient, and the
- * message's own bytes, which all recipients share
+ *              message's own bytes, which all recipients share
  *
  * Workers only.
  */

@@ -89,7 +89,7 @@ static int change_user(const char *name, struct error *err)
                                  CAPNG_INIT_SUPP_GRP | CAPNG_CLEAR_BOUNDING | CAPNG_CLEAR_AMBIENT);
     if (failed != 0)
         return error_set(err, -EPERM, "user: cannot become %s (capng_change_id: %d)", name, failed);
-    /* setuid(0) working would mean that nothing was given up. */
+    /* setuid(0) working would mean that nothing was dropped. */
     if (setuid(0) == 0 || geteuid() != uid || getegid() != gid)
         return error_set(err, -EPERM, "user: did not become %s", name);
     return 0;

@@ -1,6 +1,6 @@
 /*
  * service.h - the process as a service: what it inherits from systemd and tells it, and the
- * privileges that it gives up.
+ * privileges that it drops.
  *
  * Where nothing of that is asked for (no LISTEN_FDS, NOTIFY_SOCKET or WATCHDOG_USEC in the
  * environment) each of these does nothing. Loop thread only.
@@ -22,7 +22,7 @@ struct listen_socket; /* smtp/sockets.h */
 int service_open_sockets(const struct config *config, struct listen_socket **sockets,
                          struct error *err);
 
-/* Becomes config->user, if that is set, and gives up every capability: from here on nothing needs
+/* Becomes config->user, if that is set, and drops every capability: from here on nothing needs
  * one. Before the first thread is started, since capabilities are a thread's own. */
 int service_drop_privileges(const struct config *config, struct error *err);
 

@@ -8,7 +8,7 @@
 --   store.once(key, seconds)         -- true where no message with that key was taken (answered 250) before
 --
 -- set, add and delete take effect at once, whatever becomes of the message. once() is a reservation, kept when the
--- message is answered 250 and released otherwise: so what is put off and sent again is not taken for a repeat. It is
+-- message is answered 250 and released otherwise: so what is deferred and sent again is not taken for a repeat. It is
 -- true for every recipient of the message that took it, and true for another message while the first is undecided.
 -- Its keys are apart from the others'.
 --

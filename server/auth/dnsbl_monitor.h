@@ -1,12 +1,12 @@
 /*
  * dnsbl_monitor.h - which blocklists answer.
  *
- * A list whose servers are silent would hold up every message until its look-ups time out. So after
- * some failures in a row nobody asks it any more, but for this: every few seconds the entry that
- * each list must have (127.0.0.2, RFC 5782 section 5), until that is answered. What happens to a
+ * A list whose servers do not answer would delay every message until its look-ups time out. So after
+ * some failures in a row it is skipped, and probed every few seconds: for the entry that each list
+ * must have (127.0.0.2, RFC 5782 section 5), until that is answered. What happens to a
  * list is logged once.
  *
- * All functions: the loop's thread.
+ * All functions: the auth room's thread (auth.c).
  */
 #ifndef MXHOOK_AUTH_DNSBL_MONITOR_H
 #define MXHOOK_AUTH_DNSBL_MONITOR_H

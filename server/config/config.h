@@ -146,7 +146,7 @@ struct deliver_config {
     int64_t timeout_ms;                   /* of a whole attempt */
     int64_t first_byte_timeout_ms;        /* from the request's last byte to the answer's first */
     int64_t idle_timeout_ms;              /* without a byte in either direction */
-    const struct destination *on_failure; /* told of what has failed for good; NULL: nobody */
+    const struct destination *on_failure; /* gets the notices of failure; NULL: none */
     char *ca_file;                        /* NULL: the system's */
     char *source_address;                 /* to connect from; NULL: the system picks */
     char *proxy;                          /* as curl's --proxy; NULL: none */

@@ -1,5 +1,5 @@
 /*
- * A request is a libcurl easy handle, taken from those at rest: making one anew costs more than the
+ * A request is a libcurl easy handle, taken from the idle ones: making one anew costs more than the
  * request. Connections are libcurl's to keep.
  */
 #include "http.h"

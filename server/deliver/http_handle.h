@@ -1,7 +1,7 @@
 /*
  * http_handle.h - a libcurl handle and the request that it carries, for the http*.c files alone.
  *
- * handle       sends one request after the other; at rest between them
+ * handle       sends one request after the other; idle between them
  * fresh        it sends its request for the second time, on a new connection
  * answering    the reply's first line has come; 1xx are none (RFC 9110 section 15.2)
  * answered     its status and headers have come, its body may not have
@@ -22,7 +22,7 @@ enum http_phase { HTTP_CONNECTING, HTTP_SENDING, HTTP_WAITING, HTTP_RECEIVING };
 
 struct http_handle {
     struct transfer transfer; /* first */
-    struct http_handle *next; /* among those at rest */
+    struct http_handle *next; /* among the idle ones */
     CURL *easy;
     struct http *http;
     struct http_request *request;

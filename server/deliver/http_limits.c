@@ -1,9 +1,9 @@
 /*
- * How long a request may stand still: until it has a connection, from one byte to the next, and
+ * How long a request may be idle: until it has a connection, from one byte to the next, and
  * from its last byte to the answer's first. libcurl bounds the whole.
  *
  * libcurl bounds the making of a connection too, but not the wait for one: requests that wait
- * whether another's connection can be shared (CURLOPT_PIPEWAIT) would be let go one by one, each
+ * whether another's connection can be shared (CURLOPT_PIPEWAIT) would be started one by one, each
  * with that limit anew, when the receiver does not answer.
  *
  * The timer runs to where a limit would strike if nothing moved any more, and looks then.

@@ -5,14 +5,14 @@
  * job          a delivery in hand: ready, or under way
  * origin       scheme, host and port: connections are counted by it, and what did not reach it
  * lane         an origin and a path without query: a destination. Its answers count by it
- * open         an origin, or a lane, whose breaker (breaker.h) keeps requests back: of an origin
+ * open         an origin, or a lane, whose breaker (breaker.h) holds requests: of an origin
  *              that was not reached, of a lane that answered 5xx or not at all
  * pace         how fast a lane is sent to, and until when it is held (pace.h)
  * share        as many slots, and as much room in hand, as an origin may have while others want some
  *
  * deliver.c joins it with the spool and the network: what is put in is taken out with
  * schedule_next(), and comes back with schedule_ended(). Whatever must wait for longer is handed out
- * by schedule_returned(), for the spool to keep; schedule_change() says what it is to hold back.
+ * by schedule_returned(), for the spool to keep; schedule_change() says what it is to hold.
  *
  * To add a reason to wait: lane_next() or origin_may() in schedule.c; what it is told from, result to
  * verdict, is verdict.h's.

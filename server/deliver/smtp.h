@@ -6,7 +6,7 @@
  *
  * libcurl waits for the reply to the end of DATA without giving its caller a chance to do anything
  * else (docs/TODO of curl, "More non-blocking"), and for the one to QUIT: on the loop that would
- * hold everything up for minutes. So each request that is under way has a thread of its own, which
+ * block everything for minutes. So each request that is under way has a thread of its own, which
  * keeps its connection for the next request, and ends when it has had none for a while.
  *
  * Functions are called on the loop's thread; nothing blocks but smtp_free().

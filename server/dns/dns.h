@@ -5,7 +5,7 @@
  * question     a name and a type of record; asked by several at once, it goes out once
  * waiter       who wants the answer to a question
  * breaker      while no resolver answers at all, every question fails at once, but for a probe each
- *              second; so a dead resolver holds nobody up
+ *              second; so a dead resolver delays nothing
  *
  * A name whose own servers are dead does not open the breaker: what counts is whether a resolver
  * answers for the root.

@@ -35,7 +35,7 @@ struct history_size {
 
 struct history_ops {
     const char *name;
-    /* `write`: makes it where there is none, and one that is damaged is put aside for a new one. -ENOENT where
+    /* `write`: makes it where there is none, and one that is damaged is renamed (".damaged") and made anew. -ENOENT where
      * there is none to read. */
     int (*open)(const char *directory, bool write, struct history_store **out, struct error *err);
     void (*close)(struct history_store *store);

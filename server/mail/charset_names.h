@@ -35,7 +35,7 @@ struct charset {
     enum charset_kind kind;
     const char *iconv;  /* what iconv calls it */
     const char *labels; /* in lower case, letters and digits only */
-    const char *patch;  /* where the standard differs from iconv: charset_tables.c */
+    const char *patch;  /* where the standard differs from iconv: patch() in charset_names.c */
 };
 
 /* NULL: not in the list, or it declares nothing. */

@@ -53,7 +53,7 @@ static struct content read_content(lua_State *L, struct run *run, const struct p
 }
 
 /* Counting a large attachment takes longer than a rule may: so it is done once in a run, and the
- * rule's clock stands still meanwhile. The message's own size bounds it. */
+ * rule's clock is stopped meanwhile. The message's own size bounds it. */
 static uint64_t part_size(lua_State *L, struct run *run, size_t index)
 {
     const struct message *message = run->input->message;

@@ -3,7 +3,7 @@
  *
  * run          what happens between state_begin() and state_end(): limited in time, and in memory
  * limit        time and memory; a run that goes over one is stopped by a Lua error that no pcall of
- *              the rule can hold up
+ *              the rule can outlast
  * grace        memory past the limit in which the error can still be raised with a traceback
  *
  * How it stops a run: a count hook looks at the clock every STATE_HOOK_COUNT instructions (the JIT

@@ -18,7 +18,7 @@
 struct origin {
     struct origin *next;
     unsigned failures; /* in a row */
-    int64_t until_ms;  /* while it is not asked: when it is tried again, monotonic */
+    int64_t until_ms;  /* while it is skipped: when it is tried again, monotonic */
     char url[];
 };
 
@@ -26,7 +26,7 @@ struct scan {
     uv_loop_t *loop;
     struct multi *multi;
     struct origin *origins;
-    struct request *idle; /* handles at rest: making one anew costs more than asking */
+    struct request *idle; /* handles: making one anew costs more than asking */
     size_t turn;          /* which URL begins */
 };
 
@@ -94,7 +94,7 @@ static void origin_note(struct origin *o, const char *error)
                  LOG_TEXT("result", "is not asked until it answers"), LOG_TEXT("error", error));
 }
 
-/* ---- Requests at rest ---- */
+/* ---- Idle requests ---- */
 
 static size_t on_read(char *buffer, size_t size, size_t count, void *context)
 {

@@ -33,7 +33,7 @@ struct guesses *guesses_new(void);          /* NULL: no memory */
 void guesses_free(struct guesses *guesses); /* takes NULL */
 
 /* An attempt begins. False: it is to be refused without looking at the password. Else *delay_ms is
- * how long the answer is to be held back where it is wrong. */
+ * how long the answer is to be delayed where it is wrong. */
 bool guesses_begin(struct guesses *guesses, const char *user, const struct ip_address *address,
                    int64_t now_ms, int64_t *delay_ms);
 /* The password was right: what this attempt counted for is taken back. */

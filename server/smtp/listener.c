@@ -42,7 +42,7 @@ struct listeners {
     enum listeners_state state;
     void (*idle)(void *context);
     void *idle_context;
-    int spare; /* a descriptor to give up when none is left; -1: it is lost for now */
+    int spare; /* a descriptor to close when none is left; -1: it is lost for now */
     uv_timer_t pause;
     size_t open_handles;
     size_t count;

@@ -144,9 +144,9 @@ uint64_t session_progress(const struct session *session);
 /* A message is coming in. */
 bool session_is_in_message(const struct session *session);
 
-/* How long the client may be silent now, in ms (RFC 5321 section 4.5.3.2); 0: no limit. */
+/* How long the client may be idle now, in ms (RFC 5321 section 4.5.3.2); 0: no limit. */
 int64_t session_timeout_ms(const struct session *session);
-/* It was silent for that long: 421 and close. */
+/* It was idle for that long: 421 and close. */
 void session_timed_out(struct session *session);
 /* The server stops: 421 and close, at once or after the message that is under way. */
 void session_shut_down(struct session *session);

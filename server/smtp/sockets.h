@@ -1,5 +1,5 @@
 /*
- * sockets.h - the sockets that listen, made before the process gives up its privileges.
+ * sockets.h - the sockets that listen, made before the process drops its privileges.
  *
  * inherited: given by the process that started this one (systemd's socket activation), bound and
  * perhaps listening already. Clients that connect to one wait in the kernel's queue while no mxhook

@@ -18,7 +18,7 @@ void origin_of(const char *url, char origin[ORIGIN_SIZE]);
 void host_of(const char *url, char host[ORIGIN_SIZE]);
 
 /* Numbers that stand for a URL's origin, and for its lane: the origin and the path without query,
- * which is what may be held back while the rest of its origin is not. Both are stored, so they
+ * which is what may be held while the rest of its origin is not. Both are stored, so they
  * never change from one version of mxhook to the next without a migration; they are not negative
  * as an int64_t. Two that share a number share their limits. Any thread. */
 uint64_t origin_key(const char *url);

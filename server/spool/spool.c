@@ -71,7 +71,7 @@ static void free_deliveries(struct delivery *deliveries)
     }
 }
 
-/* At the end of the process ends that could not be stored are given up: the attempts will be made
+/* At the end of the process ends that could not be stored are dropped: the attempts will be made
  * again, which at least once allows. */
 static void keep_ends(struct spool *spool, struct delivery *ends)
 {

@@ -8,7 +8,7 @@
  * lease        a delivery that is in hand is leased: no claim brings it again. A lease is not
  *              stored as such, so nothing has to be put back after a crash
  * origin       scheme, host and port of a destination (origin.h): claims take turns by it
- * lane         an origin and a path: what may be held back while the rest of its origin is not
+ * lane         an origin and a path: what may be held while the rest of its origin is not
  * hold         says until when nothing of an origin, or of a lane, is claimed
  * store        who keeps it all: SQLite in a folder, or PostgreSQL (store.h)
  *
@@ -22,7 +22,7 @@
  * `most` are leased at once (1: a probe), until it is released by a hold of zeros.
  *
  * Where to start: what a store must do, store.h; the thread, spool.c; SQLite's tables,
- * sqlite/schema.c; who has what in hand there, sqlite/leases.h.
+ * sqlite/schema.c; who has what in hand there, leases.h.
  */
 #ifndef MXHOOK_SPOOL_H
 #define MXHOOK_SPOOL_H

@@ -31,7 +31,7 @@ static const char help[] =
     "      --recipient ADDRESS  (default: hook@bench.example)\n"
     "      --run HEX            of the Message-IDs, BENCH-RUN-NUMBER@bench.example\n"
     "      --acknowledged FILE  writes the number of each message that was answered 250\n"
-    "      --retry MS           sends again what was put off or whose connection broke, after "
+    "      --retry MS           sends again what was deferred or whose connection broke, after "
     "this\n"
     "      --deadline SECONDS   ends then, whatever is left (default: 300)\n"
     "  -h, --help               this text\n";

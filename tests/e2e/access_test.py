@@ -53,7 +53,7 @@ class AccessTest(harness.TestCase):
         self.assertEqual(len(receiver.wait_for(2)), 2)
 
     def test_too_much_is_waiting(self):
-        """What is under way is bounded: while the only worker is busy, MAIL is put off."""
+        """What is under way is bounded: while the only worker is busy, MAIL is deferred."""
         receiver = self.receiver()
         slow = "return function() local t = 0 while t < 2e8 do t = t + 1 end return '%s' end" % receiver.url
         server = self.server({"10-slow.lua": slow}, """

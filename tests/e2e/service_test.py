@@ -217,7 +217,7 @@ class Sockets(TestCase):
 
 
 class Client(threading.Thread):
-    """Sends message after message, each on a connection of its own, until told to stop; what is put off
+    """Sends message after message, each on a connection of its own, until told to stop; what is deferred
     is sent again."""
 
     def __init__(self, name, port):

@@ -162,7 +162,7 @@ class Damage(harness.TestCase):
         self.assertEqual(self.mx.stop(), 0)
 
     def test_damaged_while_it_runs(self):
-        """New mail is put off, the log says what to do and does not fill up, and the server stays."""
+        """New mail is deferred, the log says what to do and does not fill up, and the server stays."""
         self.mx.start()
         for page in range(1, os.path.getsize(self.db) // PAGE):
             self.overwrite(page)

@@ -319,7 +319,7 @@ int mkostemp(char *template, int flags)
     return strikes(OPEN) ? -1 : NEXT(mkostemp)(template, flags);
 }
 
-/* Pipes and eventfds do not fail as files and sockets do: they are left alone. */
+/* Pipes and eventfds do not fail as files and sockets do: they are skipped. */
 static bool fd_strikes(int fd, enum kind file, enum kind sock)
 {
     struct stat st;

@@ -111,7 +111,7 @@ class Run:
             raise AssertionError("it does not start again:\n" + self.mx.log())
 
     def send(self, name, recipients, text="Hello", subject="A subject", tls=False):
-        """As a mail server does: again, as long as it is put off."""
+        """As a mail server does: again, as long as it is deferred."""
         message = harness.mail(subject=subject, message_id=name, text=text)
         for _ in range(8):
             try:

@@ -111,7 +111,7 @@ static void test_once(void **state)
     assert_once(f, "user@example.com", true);
     assert_once(f, "other@example.com", true); /* a recipient of the same message */
     next_message(f, 451);
-    assert_once(f, "user@example.com", true); /* put off, and sent again */
+    assert_once(f, "user@example.com", true); /* deferred, and sent again */
     next_message(f, 0);
     assert_once(f, "user@example.com", true); /* broken off */
     next_message(f, 250);

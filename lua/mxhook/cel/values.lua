@@ -82,7 +82,7 @@ function values.map(entries, pos)
     return map
 end
 
---- The map's value of that key, or nil. A map with a `lookup` is asked by it (see mail.lua).
+--- The map's value of that key, or nil. A map with a `lookup` is asked by it (cel.lua makes such).
 function values.map_get(map, key)
     local lookup = rawget(map, "lookup")
     if lookup then return lookup(key) end

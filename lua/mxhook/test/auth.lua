@@ -113,7 +113,7 @@ local function read_lists(value)
     return list
 end
 
---- The same, complete and checked, for server/rules/runner.c. Raises what is wrong.
+--- The same, complete and checked, for server/cli/runner.c. Raises what is wrong.
 return function(auth)
     check_table(auth, "auth", { "spf", "dkim", "dmarc", "iprev", "dnsbl" })
     return {

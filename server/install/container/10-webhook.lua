@@ -1,4 +1,4 @@
--- Everything goes to one URL, MXHOOK_WEBHOOK, signed where MXHOOK_SECRET is set. Without a URL it is put off, so that nothing
+-- Everything goes to one URL, MXHOOK_WEBHOOK, signed where MXHOOK_SECRET is set. Without a URL it is deferred, so that nothing
 -- is lost to a mistake.
 local url, secret = env("MXHOOK_WEBHOOK"), env("MXHOOK_SECRET")
 

@@ -41,7 +41,7 @@ void pg_store_note(struct pg_store *s, int code)
 }
 
 /* A server process whose client goes away while it waits for a standby stays all the same: so one
- * connection of that kind is kept, and while it waits no further one is given up. */
+ * connection of that kind is kept, and while it waits no further one is left behind. */
 void pg_store_set_aside(struct pg_store *s)
 {
     if (!s->pg.connection || !s->pg.unanswered || s->stuck.connection)

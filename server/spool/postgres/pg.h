@@ -59,7 +59,7 @@ int pg_end(struct pg *pg, int timeout_ms, void (*each)(void *context, int number
 /* One statement without values, as a batch of its own. */
 int pg_run(struct pg *pg, const char *sql);
 
-/* Looks, without waiting, whether a batch that was given up has been answered. True: the connection
+/* Looks, without waiting, whether a batch that timed out has been answered. True: the connection
  * may be used again, or is gone. */
 bool pg_drain(struct pg *pg);
 

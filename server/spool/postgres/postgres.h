@@ -32,7 +32,7 @@ struct row_block {
 struct pg_store {
     struct store store;
     struct pg pg;
-    struct pg stuck; /* a connection whose batch was given up: kept, lest they pile up */
+    struct pg stuck; /* a connection whose batch timed out: kept, lest they pile up */
     char *conninfo, *scratch;
     struct node *node;
     struct leases leases;
@@ -62,7 +62,7 @@ struct pg_store {
 
 /* A connection to use now: 0, or -EAGAIN. */
 int pg_store_connect(struct pg_store *s);
-/* After -EINPROGRESS: puts the connection aside. */
+/* After -EINPROGRESS: keeps the connection until its batch is answered (`stuck`). */
 void pg_store_set_aside(struct pg_store *s);
 /* Notes whether the store works. Away for AWAY_NOTE_MS it is away for new mail too; that is logged,
  * and that it is there again. A connection that is lost and made again is no more than a moment. */

@@ -16,8 +16,8 @@ struct upkeep {
         measure_due;   /* bytes when it was last measured, and accepted since; uv_hrtime() */
     uint64_t look_due; /* uv_hrtime() of the next look for what is too old */
     int64_t aged_row;  /* where that look goes on */
-    _Atomic(const struct give_up_hook *) hook; /* NULL: nobody is told of what is given up */
-    atomic_bool full; /* new mail is put off: said once; read by any thread */
+    _Atomic(const struct give_up_hook *) hook; /* called for what is given up; NULL: none */
+    atomic_bool full; /* new mail is deferred: said once; read by any thread */
 };
 
 /* Sets the four limits, at first and later. Any thread. */
