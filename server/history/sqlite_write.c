@@ -362,8 +362,8 @@ int history_sqlite_size(struct history_store *store, struct history_size *size)
 static int remove_to(struct history_store *store, int64_t row)
 {
     static const char *const texts[] = {
-        "INSERT INTO subjects(subjects, rowid, subject) SELECT 'delete', row, subject FROM messages"
-        " WHERE row <= %lld AND subject IS NOT NULL",
+        ("INSERT INTO subjects(subjects, rowid, subject) SELECT 'delete', row, subject"
+         " FROM messages WHERE row <= %lld AND subject IS NOT NULL"),
         "DELETE FROM attempts WHERE message <= %lld",
         "DELETE FROM deliveries WHERE message <= %lld",
         "DELETE FROM recipients WHERE message <= %lld",

@@ -48,28 +48,30 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct lookups lookups = {0};
     struct head head;
     struct auth_result result = {.arena = arena};
-    const char *domain, *reason;
+    struct author author;
     EXPECT(spill && arena && head_read(spill, &head) == 0);
-    EXPECT(dmarc_from(&head, arena, &domain, &reason) == 0);
-    EXPECT((domain == NULL) == (reason != NULL));
+    EXPECT(author_read(&head, arena, &author) == 0);
+    EXPECT(author.count <= AUTHOR_DOMAINS_MAX);
+    EXPECT(author.count > 0 || author.flaw);
+    EXPECT(!author.more || author.flaw);
+    const char *domain = author.count ? author.domains[0] : NULL;
     int code = signatures_ask(&head, &lookups);
     EXPECT(code == 0 || code == -EAGAIN);
-    if (domain)
-        dmarc_ask(dmarc, domain, &lookups);
+    code = dmarc_ask(dmarc, &author, &lookups);
+    EXPECT(code == 0 || code == -EAGAIN);
     answer_all(&lookups, record);
     EXPECT(signatures_verify(signatures, spill, &head, &lookups, arena, &result.dkim,
                              &result.dkim_count) == 0);
     EXPECT(result.dkim_count <= SIGNATURES_MAX + 1);
     result.spf = (struct spf_result){.code = AUTH_PASS, .domain = domain ? domain : ""};
-    result.dmarc = (struct dmarc_result){.domain = "", .reason = reason};
-    struct dmarc_input input = {.domain = domain,
+    struct dmarc_input input = {.author = &author,
                                 .spf = &result.spf,
                                 .dkim = result.dkim,
                                 .dkim_count = result.dkim_count,
                                 .spf_on = true,
                                 .dkim_on = true};
-    if (domain)
-        EXPECT(dmarc_check(dmarc, &input, &lookups, &result.dmarc, &result.refuse) == 0);
+    EXPECT(dmarc_check(dmarc, &input, &lookups, &result.dmarc, &result.refuse) == 0);
+    EXPECT(!author.flaw || result.dmarc.code == AUTH_PERMERROR);
     struct format_input format = {"mx.example", "192.0.2.1", domain ? domain : "\x01(\"\\"};
     EXPECT(format_result(&result, &format) == 0);
     expect_clean(result.received_spf);
