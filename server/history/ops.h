@@ -35,8 +35,8 @@ struct history_size {
 
 struct history_ops {
     const char *name;
-    /* `write`: makes it where there is none, and one that is damaged is renamed (".damaged") and made anew. -ENOENT where
-     * there is none to read. */
+    /* `write`: makes it where there is none; one that is damaged is renamed (".damaged") and made anew. -ENOENT
+     * where there is none to read. */
     int (*open)(const char *directory, bool write, struct history_store **out, struct error *err);
     void (*close)(struct history_store *store);
     /* All or nothing; the caller keeps the records. 0 or a negative errno (error() says more). */

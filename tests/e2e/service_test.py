@@ -285,7 +285,7 @@ class Restart(TestCase):
         ids = [post.id for post in sink.posts]
         figures = {"restarts": self.RESTARTS, "accepted": len(accepted),
                    "refused": sum(c.refused for c in clients), "lost": len(lost),
-                   "put off (4xx)": sum(c.put_off for c in clients),
+                   "deferred (4xx)": sum(c.put_off for c in clients),
                    "broken off": sum(c.broken for c in clients),
                    "posted twice": len(ids) - len(set(ids))}
         print(figures, file=sys.stderr)
