@@ -78,9 +78,22 @@ static size_t write_held(struct transfer *transfer, char c, bool *again, char *o
     return 0;
 }
 
+/* How much of a line, up to its end or its next "=", is text as it stands: without what is held. */
+static size_t literal_size(const char *bytes, size_t size)
+{
+    const char *equals = memchr(bytes, '=', size);
+    size_t end = equals ? (size_t)(equals - bytes) : size;
+    size_t least = end > sizeof((struct transfer *)0)->held
+                       ? end - sizeof((struct transfer *)0)->held
+                       : 0; /* so that blanks without end are not walked again and again */
+    while (end > least && is_special(bytes[end - 1]))
+        end--;
+    return end;
+}
+
 static size_t write_quoted(struct transfer *transfer, const char *bytes, size_t size, char *out)
 {
-    size_t total = 0;
+    size_t total = 0, line = 0; /* line: where the one at hand ends */
     for (size_t at = 0; at < size;) {
         bool again;
         if (transfer->held_size > 0) {
@@ -88,17 +101,23 @@ static size_t write_quoted(struct transfer *transfer, const char *bytes, size_t 
             at += !again;
             continue;
         }
-        char c = bytes[at];
-        if (c == '=' && size - at > 2 && hex_byte(bytes + at + 1, bytes + size) >= 0) {
+        if (at >= line) {
+            const char *newline = memchr(bytes + at, '\n', size - at);
+            line = newline ? (size_t)(newline - bytes) : size;
+        }
+        size_t literal = at < line ? literal_size(bytes + at, line - at) : 0;
+        if (literal > 0) {
+            memmove(out + total, bytes + at, literal);
+            total += literal;
+            at += literal;
+        } else if (bytes[at] == '=' && size - at > 2 &&
+                   hex_byte(bytes + at + 1, bytes + size) >= 0) {
             out[total++] = (char)hex_byte(bytes + at + 1, bytes + size);
             at += 3;
-        } else if (!is_special(c) || c == '\n' ||
-                   (is_blank(c) && size - at > 1 && !is_special(bytes[at + 1]))) {
-            out[total++] = c;
-            at++;
+        } else if (bytes[at] == '\n') {
+            out[total++] = bytes[at++];
         } else {
-            transfer->held[transfer->held_size++] = c;
-            at++;
+            transfer->held[transfer->held_size++] = bytes[at++];
         }
     }
     return total;

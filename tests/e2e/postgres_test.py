@@ -201,7 +201,7 @@ class PostgresTest(harness.TestCase):
         status[0] = 200
         count = len(receiver.posts)
         cluster.start()
-        self.assertEqual(cluster.command("queue", "retry", "--all-failed").stdout, "10\n")
+        self.assertEqual(cluster.command("queue", "retry", "--all-failed").stdout, "10 due now\n")
         receiver.wait_for(count + 10)
         self.assertEqual(sorted(post.id for post in receiver.posts[count:]), before)
         self.assertEqual({post.id: post.body for post in receiver.posts[count:]}, bodies)

@@ -70,6 +70,7 @@ void fixture_rules(struct fixture *f, const char *name, const char *text)
 /* The log goes to stderr: it is caught there. */
 static int log_begin(void)
 {
+    log_set_limit(0); /* a fast machine runs more than a hundred rules that fail in a second */
     int saved = dup(STDERR_FILENO);
     int file = open("/tmp", O_TMPFILE | O_RDWR, 0600);
     assert_true(saved >= 0 && file >= 0);
