@@ -50,6 +50,7 @@ static bool is_refused_by_scan(struct processing *p)
     t->envelope.scan = p->scan;
     if (!p->scan)
         return false;
+    metric_add(METRIC_SCANS_TOTAL, 1, p->scan->error ? "error" : p->scan->action);
     scan_log(t->id, p->scan);
     return scan_refuses(&p->config->scan, p->scan, &t->reply);
 }

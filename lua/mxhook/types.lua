@@ -74,6 +74,19 @@ function headers:iter() end
 ---@field iprev mxhook.Iprev?
 ---@field dnsbl table<string, mxhook.Dnsbl?>  # by zone; nil where the configuration does not name it
 
+---@class mxhook.Symbol
+---@field score number
+---@field options string[]  # what it found
+
+---@class mxhook.Scan        # of a scanner that did not answer only error is there
+---@field score number?
+---@field required number?   # so much and more is what the scanner would reject
+---@field action "no action"|"greylist"|"add header"|"rewrite subject"|"soft reject"|"reject"|nil
+---@field symbols table<string, mxhook.Symbol?>?  # by name; nil: not found
+---@field spam boolean?      # the action is "add header", "rewrite subject" or "reject"
+---@field virus string?
+---@field error string?      # why it did not answer
+
 ---@class mxhook.Message
 ---@field subject string
 ---@field text string?

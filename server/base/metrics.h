@@ -56,6 +56,8 @@ enum metric_buckets {
     ROW(WORKERS_BUSY, GAUGE, "workers_busy", NULL, NULL, 1, NONE, "Those that have a message now") \
     ROW(AUTH_RESULTS_TOTAL, COUNTER, "auth_results_total", "check", "result", 64, NONE,            \
         "Results of SPF, DKIM and DMARC")                                                          \
+    ROW(SCANS_TOTAL, COUNTER, "scans_total", "result", NULL, 8, NONE,                              \
+        "Messages that a scanner was asked for: its action, or \"error\"")                         \
     ROW(RULES_DURATION, HISTOGRAM, "rules_duration_seconds", NULL, NULL, 1, ACCEPT,                \
         "All rules for one recipient")                                                             \
     ROW(RULE_ERRORS_TOTAL, COUNTER, "rule_errors_total", "file", "kind", 100, NONE,                \

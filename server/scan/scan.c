@@ -14,6 +14,10 @@
 #include "../deliver/reference.h"
 #include "rspamd_answer.h"
 
+/* libcurl's own bound is four times the transfers under way: after a burst it would close all but a few. */
+#define IDLE_CONNECTIONS 64
+#define RECEIVE_BUFFER   8192l /* bytes, of each connection; an answer seldom has more */
+
 /* A scanner: what is remembered of one URL. */
 struct origin {
     struct origin *next;
@@ -139,6 +143,8 @@ static void set_lasting_options(struct request *r)
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0l);
     curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* whatever the environment says */
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
     curl_easy_setopt(easy, CURLOPT_POST, 1l);
     curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
     curl_easy_setopt(easy, CURLOPT_READDATA, r);
@@ -311,6 +317,14 @@ static int64_t time_left(const struct request *r)
     return r->config->scan.timeout_ms - (clock_monotonic_ms() - r->begun_ms);
 }
 
+/* What lies in memory goes out together with the request's head, in one write; a file is read as it is sent. */
+static void set_body(struct request *r)
+{
+    const struct spill *data = r->transaction->data;
+    curl_easy_setopt(r->easy, CURLOPT_POSTFIELDS, spill_memory(data));
+    curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)spill_size(data));
+}
+
 static bool ask(struct request *r)
 {
     char url[2100];
@@ -321,8 +335,7 @@ static bool ask(struct request *r)
              size > 0 && r->origin->url[size - 1] == '/' ? "" : "/");
     curl_easy_setopt(r->easy, CURLOPT_URL, url);
     curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers);
-    curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                     (curl_off_t)spill_size(r->transaction->data));
+    set_body(r);
     curl_easy_setopt(r->easy, CURLOPT_TIMEOUT_MS, (long)time_left(r));
     return multi_add(r->scan->multi, r->easy) == 0;
 }
@@ -389,6 +402,7 @@ int scan_new(uv_loop_t *loop, struct scan **out)
         free(scan);
         return code;
     }
+    multi_keep(scan->multi, IDLE_CONNECTIONS);
     *out = scan;
     return 0;
 }

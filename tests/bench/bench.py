@@ -59,6 +59,7 @@ examples:
                         help="measure this build of mxhook too (may be given again)")
     parser.add_argument("--only", metavar="TEXT", help="only the servers whose name contains this")
     parser.add_argument("--no-auth", action="store_true", help="leave out mxhook with SPF, DKIM and DMARC on")
+    parser.add_argument("--scan", action="store_true", help="measure it too with a scanner that answers at once")
     parser.add_argument("--json", metavar="FILE", help="write every round's figures there")
     parser.add_argument("--pipelining", action="store_true", help="clients send MAIL, RCPT and DATA in one write")
     parser.add_argument("--tls", choices=["starttls", "implicit"], help="clients use it; mxhook only")
@@ -88,7 +89,7 @@ class Receiver:
     """receiver.c, running."""
 
     def __init__(self, tools, log):
-        self.process = servers.Process([os.path.join(tools, "receiver")], log)
+        self.process = servers.Process([os.path.join(tools, "receiver"), "--scanner", servers.SCANNER], log)
         self.port = servers.wait_until(lambda: self.process.check() or self.listens_on(log), "the receiver")
         self.url = "http://127.0.0.1:%d/mail" % self.port
 
@@ -204,6 +205,8 @@ def contestants_of(opts):
     found = [servers.Mxhook("mxhook", mxhook, tls=opts.tls)]
     if not opts.no_auth:
         found.append(servers.Mxhook("mxhook, SPF DKIM DMARC on", mxhook, auth=True, tls=opts.tls))
+    if opts.scan:
+        found.append(servers.Mxhook("mxhook, scanned", mxhook, tls=opts.tls, scan=True))
     found += [servers.Mxhook(path, path, tls=opts.tls) for path in opts.against]
     for peer in (kind() for kind in servers.PEERS) if opts.peers else ():
         why = peer.missing()

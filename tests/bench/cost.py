@@ -33,6 +33,8 @@ class Receiver(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.arrived = threading.Semaphore(0)
+        with open(servers.SCANNER, "rb") as file:
+            self.scan_answer = file.read()
         threading.Thread(target=self.serve_forever, daemon=True).start()
         self.url = "http://127.0.0.1:%d/mail" % self.server_port
 
@@ -42,10 +44,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         self.rfile.read(int(self.headers["content-length"]))
+        scans = self.path == "/checkv2"
+        answer = self.server.scan_answer if scans else b""
         self.send_response(200)
-        self.send_header("content-length", "0")
+        self.send_header("content-length", str(len(answer)))
         self.end_headers()
-        self.server.arrived.release()
+        self.wfile.write(answer)
+        if not scans:
+            self.server.arrived.release()
 
     def log_message(self, *_):
         pass
@@ -54,8 +60,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Counted(servers.Mxhook):
     """mxhook under callgrind, with one worker and without the checks of the sender."""
 
-    def __init__(self, binary, out):
-        super().__init__("mxhook", binary)
+    def __init__(self, binary, out, scan):
+        super().__init__("mxhook", binary, scan=scan)
         self.out = out
 
     def command(self):
@@ -65,11 +71,11 @@ class Counted(servers.Mxhook):
         return ["valgrind", "--quiet", "--tool=callgrind", "--callgrind-out-file=" + self.out, binary, *arguments], extra
 
 
-def run(binary, messages, folder):
+def run(binary, messages, folder, scan):
     """The lines of callgrind's report of a run."""
     receiver = Receiver()
     out = os.path.join(folder, "out")
-    server = Counted(binary, out)
+    server = Counted(binary, out, scan)
     server.start(os.path.join(folder, "server"), receiver.url)
     try:
         with smtplib.SMTP("127.0.0.1", server.port, timeout=servers.PATIENCE) as client:
@@ -121,20 +127,33 @@ def counts(lines):
     return total
 
 
-def measure(binary):
+def measure(binary, scan=False):
     """Instructions of one message, by room."""
     result = []
     for messages in (SHORT, LONG):
         with tempfile.TemporaryDirectory(prefix="mxhook-cost-") as folder:
-            result.append(counts(run(binary, messages, folder)))
+            result.append(counts(run(binary, messages, folder, scan)))
     short, long = result
     return {room: (long[room] - short[room]) / (LONG - SHORT) for room in long}
+
+
+def count_scan(binary):
+    without, scanned = measure(binary), measure(binary, scan=True)
+    for room in sorted(scanned, key=lambda room: without.get(room, 0) - scanned[room]):
+        print("%+9.0f  %s" % (scanned[room] - without.get(room, 0), room))
+    print("%+9.0f  instructions for a message of 5 KB that is scanned, beside %.0f" % (
+        sum(scanned.values()) - sum(without.values()), sum(without.values())))
+    return 0
 
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench --cost", description=__doc__.split("\n\n")[0])
     parser.add_argument("binary", nargs="?", default=os.environ.get("MXHOOK"))
-    binary = os.path.abspath(parser.parse_args().binary)
+    parser.add_argument("--scan", action="store_true", help="count what a scanner that answers at once adds")
+    opts = parser.parse_args()
+    binary = os.path.abspath(opts.binary)
+    if opts.scan:
+        return count_scan(binary)
     with open(FIGURE) as file:
         figure = json.load(file)
     rooms = measure(binary)

@@ -2,7 +2,9 @@
  * The receiving web server of scripts/bench: answers 200 to each POST as fast as one thread can, and counts which of
  * the load generator's messages arrived, by the BENCH-RUN-NUMBER of their Message-ID (load.h).
  *
- *   receiver [--port PORT] [--status CODE]   prints the port (default: one that is free) when it listens
+ *   receiver [--port PORT] [--status CODE] [--scanner FILE]
+ *                                            prints the port (default: one that is free) when it listens
+ *   POST /checkv2                            is answered with that file, as a scanner would, and not counted
  *   GET /reset?run=HEX                       begins to count anew, for this run
  *   GET /stats                               what was counted, as JSON; last: CLOCK_MONOTONIC of the last POST
  *   GET /ids                                 the numbers that arrived, a line each
@@ -49,6 +51,8 @@ static struct {
 } counts;
 
 static int status = 200;
+static char scan_answer[16384];
+static size_t scan_answer_size;
 static char input[256 * 1024]; /* all clients' in turn: what is read is used at once */
 
 static void on_closed(uv_handle_t *handle)
@@ -153,7 +157,9 @@ static void end_request(struct client *client)
     const char *run = strstr(client->head, "run=");
     client->part = HEAD;
     client->head_size = 0;
-    if (client->is_post) {
+    if (client->is_post && path && !strncmp(path, " /checkv2 ", 10)) {
+        answer(client, 200, scan_answer, scan_answer_size);
+    } else if (client->is_post) {
         count_post(client);
         answer(client, status, "{}", 2);
     } else if (path && !strncmp(path, " /stats", 7)) {
@@ -318,16 +324,26 @@ static void on_connection(uv_stream_t *listener, int result)
         hang_up(client);
 }
 
+static bool read_scan_answer(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    scan_answer_size = file ? fread(scan_answer, 1, sizeof scan_answer, file) : 0;
+    if (file)
+        fclose(file);
+    return scan_answer_size > 0;
+}
+
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"port", 1, NULL, 'p'}, {"status", 1, NULL, 's'}, {0}};
+    static const struct option options[] = {
+        {"port", 1, NULL, 'p'}, {"status", 1, NULL, 's'}, {"scanner", 1, NULL, 'a'}, {0}};
     int option, port = 0;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'p')
             port = atoi(optarg);
         else if (option == 's')
             status = atoi(optarg);
-        else
+        else if (option != 'a' || !read_scan_answer(optarg))
             return 2;
     }
     signal(SIGPIPE, SIG_IGN);

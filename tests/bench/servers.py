@@ -15,6 +15,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 INSTALLED = os.path.join(ROOT, "build/bench")
+SCANNER = os.path.join(HERE, "scanner.json")  # what a scanner answers
 PATIENCE = 60  # seconds, for what should take a moment
 
 sys.path.insert(0, os.path.join(ROOT, "tests/auth"))
@@ -109,8 +110,8 @@ class Server:
 class Mxhook(Server):
     stores = True
 
-    def __init__(self, name, binary, auth=False, tls=None):
-        self.name, self.binary, self.auth, self.tls = name, os.path.abspath(binary), auth, tls
+    def __init__(self, name, binary, auth=False, tls=None, scan=False):
+        self.name, self.binary, self.auth, self.tls, self.scan = name, os.path.abspath(binary), auth, tls, scan
 
     def start(self, folder, url):
         # A name server of the test, asked once: mxhook's cache has the answers from then on.
@@ -139,6 +140,8 @@ class Mxhook(Server):
         with open(config, "w") as file:
             file.write('hostname = "mx.test"\ndomains = { "bench.example" }\nlisten = { %s }\n'
                        'spool = { directory = "spool" }\nauth = %s\n' % (listen, auth))
+            if self.scan:  # the receiver answers as a scanner too, at once
+                file.write('scan = { rspamd = "%s", all = true }\n' % self.url.rsplit("/", 1)[0])
             if self.tls:
                 file.write('tls = { certificates = { { certificate = "mx.pem", key = "mx.key" } } }\n')
         return [self.binary, "run", "--config", config], {}

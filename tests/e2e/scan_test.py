@@ -1,9 +1,11 @@
 """Spam and viruses: what rspamd is asked, what becomes of its answer, and of none."""
 
 import os
+import re
 import smtplib
 import socket
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -233,6 +235,25 @@ class Faults(TestCase):
     def test_defer(self):
         mx = self.scanned(self.dead(), 'on_failure = "defer"')
         self.assertEqual(self.refusal(mx, mail()), (451, "4.7.1 The message cannot be scanned now, try again later"))
+
+    def test_scans_are_counted(self):
+        """By the scanner's action; all that failed together; what was not asked not at all."""
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = os.path.join(folder.name, "admin")
+        replies = [answer(), answer(9, "add header"), answer(), b"{}"]
+        scanner = self.scanner(lambda headers, body: replies.pop(0))
+        mx = self.scanned(scanner.url, "max_size = 2000", config='admin = { listen = { "unix:%s" } }' % path)
+        for number in range(4):
+            mx.send(mail(message_id="%d@client.test" % number))
+        mx.send(mail(message_id="large@client.test") + (b"x" * 900 + b"\r\n") * 3)
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.settimeout(30)
+            admin.connect(path)
+            admin.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            text = admin.makefile("rb").read().decode()
+        self.assertEqual(sorted(re.findall(r'(?m)^mxhook_scans_total\{result="([^"]*)"\} (\d+)', text)),
+                         [("add header", "1"), ("error", "1"), ("no action", "2")])
 
     def test_texts_that_would_forge(self):
         scanner = self.scanner(answer(1, "no action", {"X]\r\nSubject: y": 1, "": 2, "OK": 1, "A b": 3},
