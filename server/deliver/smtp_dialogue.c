@@ -73,17 +73,25 @@ void smtp_note_line(struct smtp_dialogue *d, const char *bytes, size_t size)
         d->code = code;
 }
 
+void smtp_name_command(const struct smtp_dialogue *d, char text[SMTP_COMMAND_SIZE])
+{
+    static const char *const names[] = {[SMTP_EHLO] = "EHLO",
+                                        [SMTP_STARTTLS] = "STARTTLS",
+                                        [SMTP_AUTH] = "AUTH",
+                                        [SMTP_MAIL] = "MAIL FROM",
+                                        [SMTP_RCPT] = "RCPT TO",
+                                        [SMTP_DATA] = "DATA",
+                                        [SMTP_END_OF_DATA] = "end of DATA"};
+    *text = 0;
+    if (names[d->phase])
+        snprintf(text, SMTP_COMMAND_SIZE, " (in reply to %s)", names[d->phase]);
+}
+
 void smtp_describe(const struct smtp_dialogue *d, char *text, size_t size)
 {
-    static const char *const names[] = {[SMTP_CONNECT] = "",
-                                        [SMTP_EHLO] = " (in reply to EHLO)",
-                                        [SMTP_STARTTLS] = " (in reply to STARTTLS)",
-                                        [SMTP_AUTH] = " (in reply to AUTH)",
-                                        [SMTP_MAIL] = " (in reply to MAIL FROM)",
-                                        [SMTP_RCPT] = " (in reply to RCPT TO)",
-                                        [SMTP_DATA] = " (in reply to DATA)",
-                                        [SMTP_END_OF_DATA] = " (in reply to end of DATA)"};
-    const char *name = d->code ? names[d->phase] : "";
+    char name[SMTP_COMMAND_SIZE] = "";
+    if (d->code)
+        smtp_name_command(d, name);
     size_t room = size - 1 - strlen(name), used = 0;
     for (size_t i = 0; i < d->size && used < room; i++) {
         unsigned char c = (unsigned char)d->text[i];

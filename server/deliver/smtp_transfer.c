@@ -291,7 +291,11 @@ static void fill(struct exchange *t, CURLcode rc)
         result->reply_size = d->size;
         smtp_describe(d, result->error, sizeof result->error);
     } else {
-        snprintf(result->error, sizeof result->error, "%s", why_not(t, rc));
+        char command[SMTP_COMMAND_SIZE] = "";
+        if (rc != CURLE_OK && d->code == 0 && !t->body.error) /* it has not been answered */
+            smtp_name_command(d, command);
+        snprintf(result->error, sizeof result->error, "%.*s%s",
+                 (int)(sizeof result->error - sizeof command), why_not(t, rc), command);
     }
     name_server(t, result->server);
 }

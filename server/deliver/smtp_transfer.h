@@ -49,6 +49,9 @@ struct smtp_dialogue {
 void smtp_note_command(struct smtp_dialogue *dialogue, const char *bytes, size_t size);
 /* A line of a reply, its line end included. */
 void smtp_note_line(struct smtp_dialogue *dialogue, const char *bytes, size_t size);
+#define SMTP_COMMAND_SIZE 40
+/* " (in reply to RCPT TO)", the command that went out last; "": none has. */
+void smtp_name_command(const struct smtp_dialogue *dialogue, char text[SMTP_COMMAND_SIZE]);
 /* "550 5.1.1 No such user (in reply to RCPT TO)" without control characters. */
 void smtp_describe(const struct smtp_dialogue *dialogue, char *text, size_t size);
 

@@ -96,6 +96,14 @@ class Arrives(Forwarding):
         self.assertEqual(mails.messages, [])
         self.assertNotIn("MAIL", [command for command, _ in mails.commands])
 
+    def test_a_server_that_drops_names_the_command(self):
+        for command, name in (("MAIL", "MAIL FROM"), ("RCPT", "RCPT TO"), ("DATA", "DATA")):
+            with self.subTest(command):
+                mails = self.mail_server(lambda asked, argument, session: CLOSE if asked == command else None)
+                mx = self.forwarder(mails)
+                mx.send(mail())
+                self.assertIn("(in reply to %s)" % name, mx.wait_logged("retry")[0])
+
     def test_no_line_end_but_crlf_goes_out(self):
         mails = self.mail_server()
         mx = self.forwarder(mails)
