@@ -8,7 +8,7 @@
 -- A string is a table that says just `result`. What is missing is "none"; domains that are missing are those
 -- of the message. A blocklist that is named has the client, with the code 127.0.0.2.
 
-local nearest = require "mxhook.nearest"
+local check_one_of = require "mxhook.test.one_of"
 
 -- RFC 8601 section 2.7; none is what everything may be.
 local results = {
@@ -24,14 +24,6 @@ local fields = {
     iprev = { "result", "reason" },
 }
 local policies = { "none", "quarantine", "reject" }
-
-local function check_one_of(value, names, where)
-    for _, name in ipairs(names) do
-        if value == name then return end
-    end
-    error(("%s: one of %s was expected, not '%s'%s"):format(where, table.concat(names, ", "), tostring(value),
-        nearest(tostring(value), names, "; did you mean '%s'?")), 0)
-end
 
 local function check_table(value, where, names)
     if type(value) ~= "table" then

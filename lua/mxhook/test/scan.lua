@@ -6,21 +6,13 @@
 -- What is missing is that of a harmless message: score 0, required 15, "no action", no symbols. `spam` follows from the
 -- action.
 
-local nearest = require "mxhook.nearest"
+local check_one_of = require "mxhook.test.one_of"
 
 local fields = { "score", "required", "action", "symbols", "spam", "virus", "error", "message" }
 local types = { score = "number", required = "number", action = "string", symbols = "table", spam = "boolean",
     virus = "string", error = "string", message = "string" }
 local actions = { "no action", "greylist", "add header", "rewrite subject", "soft reject", "reject" }
 local spam = { ["add header"] = true, ["rewrite subject"] = true, reject = true }
-
-local function check_one_of(value, names, where)
-    for _, name in ipairs(names) do
-        if value == name then return end
-    end
-    error(("%s: one of %s was expected, not '%s'%s"):format(where, table.concat(names, ", "), tostring(value),
-        nearest(tostring(value), names, "; did you mean '%s'?")), 0)
-end
 
 local function expect(value, kind, where)
     if type(value) ~= kind then error(("%s: a %s was expected, not a %s"):format(where, kind, type(value)), 0) end
