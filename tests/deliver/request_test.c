@@ -39,7 +39,7 @@ static void a_kept_connection_that_ends_costs_no_attempt(void **state)
     START(rig, "", {.bytes = OK}, {.bytes = "", .read_only = 300000, .close = true}, {.bytes = OK});
     rig_post(rig, "m-0", rig->url);
     rig_run_until(rig, COUNT, 0);
-    struct payload *payload = rig_large_payload(rig, 9000000);
+    struct payload *payload = rig_large_payload(rig, 4000000);
     char *expected = bench_body(payload);
     size_t size = (size_t)payload_size(payload);
     struct delivery *d = bench_delivery_of("m-1", rig->url, payload);
