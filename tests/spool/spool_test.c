@@ -619,21 +619,26 @@ static void what_is_lost_fails_and_can_be_retried(void **state)
     assert_string_equal(claim.deliveries->id, "m-2");
     assert_null(claim.deliveries->next);
     spool_delivered(bench->spool, claim.deliveries);
-    bench_wait_query(
-        bench,
-        "SELECT count(*) FROM delivery WHERE id = 'm-1' AND due IS NULL AND last_error LIKE '%payload%'",
-        1);
+    bench_wait_query(bench,
+                     "SELECT count(*) FROM delivery WHERE id = 'm-1' AND due IS NULL AND "
+                     "last_error LIKE '%payload%'",
+                     1);
     move_files(bench, false);
     struct queue *queue;
     struct error err;
     assert_int_equal(queue_open(&bench->config, &queue, &err), 0);
-    bench->changes = 0;
     assert_int_equal(queue_retry(queue, "m-1", &err), 0);
     queue_close(queue);
-    bench_wait(bench, &bench->changes);
-    struct delivery *d = bench_claim_one(bench);
-    assert_string_equal(d->id, "m-1");
-    spool_delivered(bench->spool, d);
+    claim.deliveries = NULL;
+    for (int look = 0; !claim.deliveries && look < 3;
+         look++) { /* a change may be of what was before */
+        bench_wait(bench, &bench->changes);
+        bench->changes = 0;
+        bench_claim(bench, &claim, 10, 10);
+    }
+    assert_non_null(claim.deliveries);
+    assert_string_equal(claim.deliveries->id, "m-1");
+    spool_delivered(bench->spool, claim.deliveries);
 }
 
 /* Without descriptors nothing is lost: it is tried again after a pause, and then claimed. */
