@@ -99,6 +99,7 @@ class Judge:
         failed = self.copy.make(build, seconds=3600)
         if failed:
             sys.exit("mutate: it does not build as it is:\n" + failed)
+        self.copy.read_tests(build)
 
     def code_of(self, path):
         """The machine code (or LuaJIT's input) of a file, without what only debuggers read."""

@@ -92,6 +92,9 @@ class Tree:
     def configure(self, build, *options, **environment):
         command = ["cmake", "-G", "Ninja", "-S", self.folder, "-B", self.build_folder(build), *BUILDS.get(build, ()), *options]
         subprocess.run(command, env={**self.environment, **environment}, check=True, stdout=subprocess.DEVNULL)
+
+    def read_tests(self, build):
+        """Once it is built: ctest leaves out the commands of programs that are not there."""
         out = subprocess.run(["ctest", "--test-dir", self.build_folder(build), "--show-only=json-v1"], check=True,
                              env=self.environment, capture_output=True, text=True).stdout
         self.tests[build] = {test.name: test for test in map(read_test, json.loads(out)["tests"]) if test}
