@@ -57,7 +57,7 @@ def all_changes(paths, possible, folder):
     for path in paths:
         if not path.startswith(("server/", "lua/")) or not path.endswith((".c", ".lua")) or not path.startswith(folder):
             continue
-        text = tree.read(tree.ROOT, path).decode()
+        text = tree.read(path).decode()
         code = set(possible.get(path, ()))
         found += [c for c in changes.of_file(path, text) if path.endswith(".lua") or c.line in code]
     return found
@@ -147,7 +147,7 @@ class Judge:
 
     def judge(self, change):
         """{"outcome", "by", "run"}"""
-        text = tree.read(tree.ROOT, change.path).decode()
+        text = tree.read(change.path).decode()
         targets = self.copy.objects("plain", change.path)
         self.copy.make("plain", targets)
         before = self.code_of(change.path)
@@ -275,7 +275,7 @@ def table(title, entries, group):
 
 def show(entry):
     change = changes.Change(*entry["change"])
-    text = tree.read(tree.ROOT, change.path).decode()
+    text = tree.read(change.path).decode()
     why = entry["outcome"] if entry["outcome"] != "survived" else "survived %d tests%s" % (
         entry["tests"], ", %d more left out for time" % entry["left out"] if entry["left out"] else "")
     print("%s:%d %s: %s" % (change.path, change.line, change.kind, why))
@@ -293,8 +293,7 @@ def report(entries):
 
 def main():
     options = arguments()
-    os.makedirs(tree.HOME, exist_ok=True)
-    paths = tree.sources()
+    paths, lock = tree.take_base()
     copy = tree.Tree(0)
     copy.refresh(paths)
     found = reach.get(copy, paths, options.jobs, options.near)
@@ -304,6 +303,7 @@ def main():
             print("%s:%d %s -> %r" % (change.path, change.line, change.kind, change.new))
         return
     report(try_all(options, found, paths, picked))
+    lock.close()
 
 
 if __name__ == "__main__":
