@@ -58,7 +58,8 @@ static void check_kept_connection(struct rig *rig, size_t tail_size)
 static void a_kept_connection_that_ends_costs_no_attempt(void **state)
 {
     struct rig *rig = *state;
-    START(rig, "", {.bytes = OK}, {.bytes = "", .read_only = 300000, .close = true}, {.bytes = OK});
+    START(rig, "timeout = '60s'", {.bytes = OK}, {.bytes = "", .read_only = 300000, .close = true},
+          {.bytes = OK});
     check_kept_connection(rig, 4000000);
 }
 
@@ -66,7 +67,7 @@ static void a_kept_connection_that_ends_costs_no_attempt(void **state)
 static void a_kept_connection_that_ends_after_the_body_costs_none(void **state)
 {
     struct rig *rig = *state;
-    START(rig, "", {.bytes = OK}, {.bytes = "", .close = true}, {.bytes = OK});
+    START(rig, "timeout = '60s'", {.bytes = OK}, {.bytes = "", .close = true}, {.bytes = OK});
     check_kept_connection(rig, 1000);
 }
 

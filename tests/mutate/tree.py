@@ -60,16 +60,22 @@ def wanted_of(paths):
     return set(paths)
 
 
-def take_base():
-    """The files of the tree, which are in BASE from now on. One run at a time."""
+def take_base(same):
+    """The files of the tree, which are in BASE from now on; or (`same`) those that the run before had. One run at a time."""
     os.makedirs(HOME, exist_ok=True)
     lock = open(os.path.join(HOME, "lock"), "w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         sys.exit("mutate: another one is at work in " + HOME)
+    names = BASE + ".json"
+    if same and os.path.exists(names):
+        with open(names) as file:
+            return tuple(json.load(file)), lock
     paths = tuple(listed())
     copy(paths, ROOT, BASE)
+    with open(names, "w") as file:
+        json.dump(paths, file)
     return paths, lock
 
 
@@ -120,10 +126,13 @@ class Tree:
         subprocess.run(command, env={**self.environment, **environment}, check=True, stdout=subprocess.DEVNULL)
 
     def read_tests(self, build):
-        """Once it is built: ctest leaves out the commands of programs that are not there."""
+        """ctest leaves out the commands of programs that are not built: they are those of the plain build, which is."""
         out = subprocess.run(["ctest", "--test-dir", self.build_folder(build), "--show-only=json-v1"], check=True,
                              env=self.environment, capture_output=True, text=True).stdout
-        self.tests[build] = {test.name: test for test in map(read_test, json.loads(out)["tests"]) if test}
+        self.tests[build] = {name: test._replace(command=[word.replace(self.build_folder("plain"), self.build_folder(build))
+                                                          for word in test.command])
+                             for name, test in self.tests.get("plain", {}).items()}
+        self.tests[build].update({test.name: test for test in map(read_test, json.loads(out)["tests"]) if test})
 
     def make(self, build, targets=(), seconds=1200):
         """None where it was built, else what the compiler says."""
