@@ -6,6 +6,7 @@
 
 #include "../test.h"
 #include "fixture.h"
+#include "waiting.h"
 
 /* The linker sends every call of malloc() and the like here (see CMakeLists.txt). */
 static bool armed;
