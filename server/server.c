@@ -1,7 +1,10 @@
 #include "server.h"
 
+#include <curl/curl.h>
 #include <errno.h>
+#include <luajit.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,6 +235,8 @@ static void reloaded(void *context, struct config *config, struct ruleset *rules
     log_set_format(config->log_format);
     log_set_limit(config->log_limit);
     tls_warn(config, log_certificate, NULL);
+    tls_count(config);
+    metrics_limit_origins(config->metrics_max_origins);
     spool_configure(server->spool, &config->spool);
     history_configure(&config->history);
     deliver_configure(server->deliver, config);
@@ -339,7 +344,14 @@ static bool storage_is_full(void *context)
     return !has_storage(context);
 }
 
-static const struct admin_hooks admin_hooks = {admin_reload, admin_submit, storage_is_full};
+static bool storage_is_away(void *context)
+{
+    const struct server *server = context;
+    return spool_is_away(server->spool);
+}
+
+static const struct admin_hooks admin_hooks = {admin_reload, admin_submit, storage_is_full,
+                                               storage_is_away};
 
 /* ---- Stop ---- */
 
@@ -548,6 +560,8 @@ static int start(struct server *server, const char *config_path, struct error *e
     if (code != 0)
         return code;
     tls_warn(server->config, log_certificate, NULL);
+    tls_count(server->config);
+    metrics_limit_origins(server->config->metrics_max_origins);
     message_init();
     server->worker_count = server->config->rules.workers;
     code = ruleset_load(&server->config->rules, server->worker_count, &server->rules, err);
@@ -567,10 +581,14 @@ static int start(struct server *server, const char *config_path, struct error *e
 
 static void set_first_metrics(const struct server *server)
 {
-    metric_set(METRIC_BUILD_INFO, 1, MXHOOK_VERSION);
+    char libraries[256];
+    snprintf(libraries, sizeof libraries, "libuv/%s %s SQLite/%s %s", uv_version_string(),
+             LUAJIT_VERSION, sqlite3_libversion(), curl_version());
+    metric_set(METRIC_BUILD_INFO, 1, MXHOOK_VERSION, libraries);
     metric_set(METRIC_READY, 1);
     metric_set(METRIC_WORKERS, (double)server->worker_count);
     metric_set(METRIC_RULES, (double)ruleset_count(server->rules));
+    metric_set(METRIC_ALIASES, (double)ruleset_alias_count(server->rules));
     metric_set(METRIC_CONFIG_RELOAD_SUCCESSFUL, 1);
     metric_set(METRIC_CONFIG_RELOAD_TIMESTAMP, (double)clock_unix_ms() / 1000);
 }

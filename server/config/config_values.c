@@ -423,6 +423,7 @@ int config_read_values(lua_State *L)
     config->history.bodies = (enum history_bodies)number(L, "history.bodies");
     config->history.subjects = boolean(L, "history.subjects");
     read_admin(L, &config->admin);
+    config->metrics_max_origins = (unsigned)number(L, "metrics.max_origins");
     read_deliver(L, &config->deliver);
     read_forward(L, config);
     read_dns(L, &config->dns);
