@@ -150,6 +150,9 @@ void readers_take(struct request *request);
 /* Jobs are to go on. */
 void readers_tick(struct admin *admin);
 
+/* admit.c. Before the body: may it go on? False: the answer is there already. */
+bool request_admit(struct request *request, const char *method);
+
 /* answer.c. A text, or JSON {"error": ...}. */
 void answer_error(struct request *request, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
