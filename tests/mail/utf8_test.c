@@ -17,6 +17,24 @@ static void test_valid_size(void **state)
     assert_int_equal(utf8_valid_size(BYTES("ab\xE2\x82")), 2); /* cut */
 }
 
+/* What is not ASCII stands at each place of a word, valid or not. */
+static void test_every_place(void **state)
+{
+    (void)state;
+    for (size_t place = 0; place < 17; place++) {
+        for (size_t size = place + 1; size < 20; size++) {
+            char text[20];
+            memset(text, 'x', sizeof text);
+            text[place] = '\xFF';
+            assert_int_equal(utf8_valid_size(text, size), place);
+            text[place] = '\xC3';
+            assert_int_equal(utf8_valid_size(text, size), place);
+            text[place + 1] = '\xA9';
+            assert_int_equal(utf8_valid_size(text, size), size == place + 1 ? place : size);
+        }
+    }
+}
+
 /* Each case is written whole, and in pieces cut at every place: with the same result. */
 static void assert_cleaned(const char *bytes, size_t size, const char *expected)
 {
@@ -58,6 +76,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_valid_size),
+        cmocka_unit_test(test_every_place),
         cmocka_unit_test(test_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
