@@ -18,6 +18,7 @@
 struct look {
     struct json *json;
     int64_t waiting, oldest_ms, now_ms;
+    struct pauses pauses;
 };
 
 static int write_held(void *context, const struct queue_origin *o)
@@ -48,9 +49,12 @@ static void write_queue(struct request *request, struct json *json)
     if (queue_open(&request->config->spool, &queue, NULL) == 0) {
         queue_origins(queue, write_held, &look, NULL);
         queue_totals(queue, &totals, NULL);
+        (void)queue_pauses(queue, true, &look.pauses, NULL);
     }
     queue_close(queue);
     json_end_array(json);
+    pauses_write(json, "paused", &look.pauses);
+    pauses_free(&look.pauses);
     json_pair_number(json, "waiting", look.waiting);
     json_pair_number(json, "failed", totals.failed);
     json_key(json, "oldest_waiting");
