@@ -157,6 +157,8 @@ static int start(struct server *server, const char *config_path, struct error *e
     if (code != 0)
         return code;
     tls_warn(server->config, server_log_certificate, NULL);
+    tls_count(server->config);
+    metrics_limit_origins(server->config->metrics_max_origins);
     message_init();
     server->worker_count = server->config->rules.workers;
     code = ruleset_load(&server->config->rules, server->worker_count, &server->rules, err);
