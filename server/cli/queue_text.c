@@ -4,10 +4,12 @@
 
 #include "queue.h"
 
-const char *queue_state(enum delivery_state state)
+const char *queue_state(const struct delivery *d, const struct pauses *pauses)
 {
     static const char *const names[] = {"waiting", "in-flight", "failed"};
-    return names[state];
+    if (d->state == DELIVERY_WAITING && pauses_find_url(pauses, delivery_origin(d)))
+        return "paused";
+    return names[d->state];
 }
 
 const char *queue_time(int64_t unix_ms, char text[TIME_SIZE])

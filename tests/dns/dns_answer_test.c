@@ -133,6 +133,92 @@ static void every_cut_is_read_without_harm(void **state)
     }
 }
 
+/* A record of each type but for its header, of which there are many. */
+static void append(unsigned char *to, size_t *size, unsigned type, const void *data,
+                   size_t data_size)
+{
+    const unsigned char head[] = {0xC0, 0x0C, 0, (unsigned char)type,     0, 1, 0, 0,
+                                  0,    60,   0, (unsigned char)data_size};
+    memcpy(to + *size, head, sizeof head);
+    memcpy(to + *size + sizeof head, data, data_size);
+    *size += sizeof head + data_size;
+}
+
+static void many_texts_are_kept_apart(void **state)
+{
+    (void)state;
+    unsigned char bytes[400];
+    size_t size = 0;
+    append(bytes, &size, 16, "\x03one", 4);
+    append(bytes, &size, 16, "\x02tw\x01o", 5);
+    append(bytes, &size, 16, "\0", 1);
+    append(bytes, &size, 16, "\x01t\x01h\x03ree", 8);
+    struct dns_answer *a = parse(RECORD_TXT, 0, 4, 0, bytes, size);
+    static const char *const texts[] = {"one", "two", "", "three"};
+    assert_int_equal(a->status, DNS_RECORDS);
+    assert_int_equal(a->count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_string_equal(a->records[i].data, texts[i]);
+        assert_int_equal(a->records[i].size, strlen(texts[i]));
+    }
+    dns_answer_unref(a);
+}
+
+static void many_addresses_and_names_are_kept_apart(void **state)
+{
+    (void)state;
+    unsigned char bytes[400];
+    size_t size = 0;
+    append(bytes, &size, 1, "\xc0\0\x02\x01", 4);
+    append(bytes, &size, 1, "\xc0\0\x02\x02", 4);
+    append(bytes, &size, 1, "\xc0\0\x02\x03", 4);
+    struct dns_answer *a = parse(RECORD_A, 0, 3, 0, bytes, size);
+    assert_int_equal(a->count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(a->records[i].size, 4);
+        assert_int_equal(((const unsigned char *)a->records[i].data)[3], i + 1);
+    }
+    dns_answer_unref(a);
+    size = 0;
+    append(bytes, &size, 12,
+           "\x03one\x07"
+           "example",
+           13);
+    append(bytes, &size, 12,
+           "\x03two\x07"
+           "example",
+           13);
+    append(bytes, &size, 12, "\x01z", 3);
+    a = parse(RECORD_PTR, 0, 3, 0, bytes, size);
+    assert_int_equal(a->count, 3);
+    assert_string_equal(a->records[0].data, "one.example");
+    assert_string_equal(a->records[1].data, "two.example");
+    assert_string_equal(a->records[2].data, "z");
+    dns_answer_unref(a);
+}
+
+/* As many as a message has room for: TXT of any length between, each whole. */
+static void as_many_texts_as_there_is_room_for(void **state)
+{
+    (void)state;
+    unsigned char bytes[480], text[40];
+    for (size_t length = 0; length < sizeof text - 1; length++) {
+        size_t size = 0, count = 0;
+        text[0] = (unsigned char)length;
+        for (; size + 13 + length <= sizeof bytes; count++) {
+            memset(text + 1, 'a' + (int)(count % 26), length);
+            append(bytes, &size, 16, text, 1 + length);
+        }
+        struct dns_answer *a = parse(RECORD_TXT, 0, (unsigned)count, 0, bytes, size);
+        assert_int_equal(a->count, count);
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(a->records[i].size, length);
+            assert_int_equal(strspn(a->records[i].data, (char[]){(char)('a' + i % 26), 0}), length);
+        }
+        dns_answer_unref(a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +231,9 @@ int main(void)
         cmocka_unit_test(none_is_kept_as_long_as_the_zone_says),
         cmocka_unit_test(other_codes_are_failures),
         cmocka_unit_test(every_cut_is_read_without_harm),
+        cmocka_unit_test(many_texts_are_kept_apart),
+        cmocka_unit_test(many_addresses_and_names_are_kept_apart),
+        cmocka_unit_test(as_many_texts_as_there_is_room_for),
     };
     return RUN_TESTS(tests);
 }

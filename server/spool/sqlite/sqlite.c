@@ -229,5 +229,9 @@ const struct store_ops sqlite_ops = {
     .origins = origins,
     .change = sqlite_change,
     .change_all = sqlite_change_all,
+    .pauses = sqlite_pauses,
+    .pause = sqlite_pause,
+    .resume = sqlite_resume,
+    .heed = sqlite_heed,
     .error = error,
 };

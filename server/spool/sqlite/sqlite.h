@@ -27,4 +27,9 @@ int sqlite_change(struct store *store, enum store_change what, const char *id);
 int64_t sqlite_change_all(struct store *store, enum store_change what,
                           const struct queue_filter *filter);
 
+int sqlite_pauses(struct store *store, bool counted, struct pauses *pauses);
+int sqlite_pause(struct store *store, const struct pause *pause);
+int sqlite_resume(struct store *store, uint64_t origin, uint64_t lane);
+void sqlite_heed(struct store *store, const struct pauses *pauses);
+
 #endif
