@@ -63,7 +63,8 @@ static size_t at_most(size_t value, size_t most)
 /* Requests at once. */
 static size_t slots_of_origin(const struct schedule *s)
 {
-    return at_most(s->config->max_per_origin, share_of(s->config->max_in_flight, s->active));
+    size_t of_node = at_least(s->config->max_per_origin / s->nodes, 1);
+    return at_most(of_node, share_of(s->config->max_in_flight, s->active));
 }
 
 static size_t origin_hand_max(const struct schedule *s)
@@ -234,6 +235,8 @@ static void set_terms(struct schedule *s, struct lane *lane, const struct job_te
 static bool is_held(const struct lane *lane, int64_t now_ms)
 {
     const struct breaker *way = &lane->origin->breaker;
+    if (lane->paused)
+        return true;
     if (way->state == BREAKER_OPEN || lane->breaker.state == BREAKER_OPEN)
         return true;
     if (way->state == BREAKER_PROBING && lane->origin->in_hand > 0)
@@ -269,6 +272,17 @@ enum put schedule_put(struct schedule *s, struct job *job, const struct job_term
     while ((surplus = lanes_surplus(&s->lanes)))
         forget(s, surplus);
     return PUT_READY;
+}
+
+void schedule_probe(struct schedule *s, const char *url, enum change_scope scope, int64_t pause_ms,
+                    unsigned failures)
+{
+    struct lane *lane = lanes_get(&s->lanes, url);
+    struct breaker *breaker = !lane                  ? NULL
+                              : scope == CHANGE_LANE ? &lane->breaker
+                                                     : &lane->origin->breaker;
+    if (breaker && breaker->state == BREAKER_CLOSED)
+        *breaker = (struct breaker){BREAKER_PROBING, failures, pause_ms, 0};
 }
 
 static void out_of_hand(struct schedule *s, struct job *job)
@@ -321,6 +335,14 @@ static void return_origin(struct schedule *s, struct origin *origin)
 {
     for (struct lane *lane = s->lanes.oldest; lane; lane = lane->newer)
         if (lane->origin == origin)
+            return_ready(s, lane);
+}
+
+void schedule_pauses(struct schedule *s, const struct pauses *pauses)
+{
+    lanes_pause(&s->lanes, pauses);
+    for (struct lane *lane = s->lanes.oldest; lane; lane = lane->newer)
+        if (lane->paused)
             return_ready(s, lane);
 }
 

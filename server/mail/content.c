@@ -3,6 +3,7 @@
 #include <gmime/gmime.h>
 #include <string.h>
 
+#include "../base/ascii.h"
 #include "charset.h"
 #include "message.h"
 #include "transfer.h"
@@ -158,10 +159,7 @@ static size_t plain_size(const char *bytes, size_t size)
     size_t plain = utf8_valid_size(bytes, size);
     const char *escape = memchr(bytes, 0x1B, plain);
     plain = escape ? (size_t)(escape - bytes) : plain;
-    for (size_t i = 0; i < plain; i++)
-        if ((unsigned char)bytes[i] >= 0x80)
-            return i;
-    return plain;
+    return ascii_size(bytes, plain);
 }
 
 static int convert(void *context, const char *bytes, size_t size)
@@ -182,8 +180,8 @@ static int convert(void *context, const char *bytes, size_t size)
     return charset_write(&conversion->charset, bytes, size, newlines_write, &conversion->newlines);
 }
 
-int part_read_text(const struct message *message, const struct part *part, bytes_sink sink,
-                   void *context)
+static int read_text(const struct message *message, const struct part *part, bytes_sink sink,
+                     void *context)
 {
     struct conversion conversion = {.message = message,
                                     .part = part,
@@ -220,7 +218,7 @@ int message_read_text(const struct message *message, enum part_role role, bytes_
         if (!first)
             status = sink(context, "\n", 1);
         if (status == 0)
-            status = part_read_text(message, &message->parts[i], sink, context);
+            status = read_text(message, &message->parts[i], sink, context);
         first = false;
     }
     return status;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../base/ascii.h"
 #include "../base/path.h"
 #include "answer.h"
 
@@ -101,7 +102,7 @@ static bool has_dot_segment(const char *path)
     return false;
 }
 
-int answer_check_url(const char *url, size_t size, struct error *why)
+static int check_url(const char *url, size_t size, struct error *why)
 {
     if (size > ANSWER_MAX_URL)
         return error_set(why, -EINVAL, "a URL of %zu bytes; the limit is %d", size, ANSWER_MAX_URL);
@@ -130,10 +131,9 @@ static int check_domain(const char *address, const char *domain, struct error *w
     if (*domain == '[')
         return error_set(why, -EINVAL, "'%.80s': a domain was expected after '@', not an address",
                          address);
-    for (const char *p = domain; *p; p++)
-        if ((unsigned char)*p >= 0x80)
-            return error_set(why, -EINVAL, "'%.80s': write its domain in its ASCII form (xn--...)",
-                             address);
+    if (!is_ascii(domain))
+        return error_set(why, -EINVAL, "'%.80s': write its domain in its ASCII form (xn--...)",
+                         address);
     return 0;
 }
 
@@ -159,5 +159,5 @@ int answer_check_target(const char *text, size_t size, struct error *why)
         return error_set(why, -EINVAL, "an empty destination");
     if (strlen(text) == size && strchr(text, '@') && !strstr(text, "://"))
         return check_address(text, size, why);
-    return answer_check_url(text, size, why);
+    return check_url(text, size, why);
 }

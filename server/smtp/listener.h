@@ -33,11 +33,12 @@ struct listener_hooks {
         void (*done)(void *token, enum recipient_answer answer), void *token);
     /* NULL, or told of a new transaction whose MAIL is accepted; it stays the session's. */
     void (*begin)(void *context, struct transaction *transaction);
-    /* Takes over a transaction; `done(token, replies, count)` must be called once, from inside or
-     * later, on the loop's thread, even if the client is gone by then. For replies and count see
-     * session_answer(). */
+    /* Takes over a transaction; `done(token, replies, count, digest)` must be called once, from
+     * inside or later, on the loop's thread, even if the client is gone by then. For replies and
+     * count see session_answer(); digest is the transaction's. */
     void (*submit)(void *context, struct transaction *transaction,
-                   void (*done)(void *token, const struct reply *replies, size_t count),
+                   void (*done)(void *token, const struct reply *replies, size_t count,
+                                uint64_t digest),
                    void *token);
     /* NULL, or false while so many transactions are with submit() that no more should begin. */
     bool (*has_room)(void *context);
@@ -52,9 +53,6 @@ struct listener_hooks {
 int listeners_open(uv_loop_t *loop, const struct config *config, struct listen_socket *sockets,
                    const struct listener_hooks *hooks, void *context,
                    const char *temporary_directory, struct listeners **out, struct error *err);
-
-/* The real port of config->smtp.listen[index]. */
-int listeners_port(const struct listeners *listeners, size_t index);
 
 /* Stops accepting, shuts sessions down as session_shut_down() says, and calls idle() once no
  * connection is left: none that a client is on, and none whose done() is still to come. idle() is

@@ -15,6 +15,7 @@
 #ifndef MXHOOK_SPOOL_STORE_H
 #define MXHOOK_SPOOL_STORE_H
 
+#include "pauses.h"
 #include "queue.h"
 #include "spool.h"
 
@@ -30,6 +31,9 @@ struct stored {
     bool shared;           /* PostgreSQL: others may have its payload or tail */
     int node;              /* PostgreSQL: the node whose lease it is; 0: not leased */
     enum ending ending;
+    int64_t probe_ms; /* PostgreSQL: it is a probe of what was held for so long; 0: it is none */
+    bool probe_lane;  /* of its lane, not of its origin */
+    unsigned probe_failures;
     int64_t ahead_ms; /* clock_ahead_ms() when it was handed in: what due_ms was reckoned by */
 };
 
@@ -107,6 +111,7 @@ struct store_ops {
                     int (*each)(void *context, const struct queue_attempt *attempt), void *context);
     int (*origins)(struct store *store,
                    int (*each)(void *context, const struct queue_origin *origin), void *context);
+    int (*totals)(struct store *store, struct queue_totals *totals);
     /* NULL: there is one node only. */
     int (*nodes)(struct store *store, int (*each)(void *context, const struct queue_node *node),
                  void *context);
@@ -115,6 +120,15 @@ struct store_ops {
     /* Of all that a filter finds; how many. */
     int64_t (*change_all)(struct store *store, enum store_change what,
                           const struct queue_filter *filter);
+
+    /* The destinations that are paused (pauses.h). Adds them to a set that is empty; `counted`: with
+     * how much waits for each. */
+    int (*pauses)(struct store *store, bool counted, struct pauses *pauses);
+    int (*pause)(struct store *store, const struct pause *pause); /* or gives it another reason */
+    int (*resume)(struct store *store, uint64_t origin, uint64_t lane); /* -ENOENT */
+    /* Claims nothing of these from now on; borrowed until the next call. For a server. */
+    void (*heed)(struct store *store, const struct pauses *pauses);
+
     const char *(*error)(const struct store *store); /* what failed last */
 };
 

@@ -44,7 +44,7 @@ static int clear(void **state)
     return 0;
 }
 
-static struct answer *answer_for(const struct lookup *lookup)
+static struct dns_answer *answer_for(const struct lookup *lookup)
 {
     struct record records[32];
     size_t count = 0;
@@ -52,7 +52,7 @@ static struct answer *answer_for(const struct lookup *lookup)
         if (zone[i].type == lookup->type && strcmp(zone[i].name, lookup->name) == 0)
             records[count++] =
                 (struct record){lookup->type == RECORD_A ? 4 : strlen(zone[i].text), zone[i].text};
-    return answer_make(records, count, 60);
+    return dns_answer_make(records, count, 60);
 }
 
 static enum auth_code check_from(const char *ip, const char *sender, char reason[200])

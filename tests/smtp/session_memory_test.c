@@ -7,6 +7,7 @@
 #include "../test.h"
 #include "fixture.h"
 #include "smtp/session_private.h"
+#include "waiting.h"
 
 /* The linker sends every call of malloc() and the like here (see CMakeLists.txt). */
 static bool armed;

@@ -90,16 +90,29 @@ static const char *const sql[STATEMENT_COUNT] = {
     [ORIGINS] =
         "SELECT w.count, w.due, ifnull(h.name, (SELECT ifnull(via, url) FROM delivery WHERE row = "
         "w.row)), ifnull(h.until, 0), ifnull(h.failures, 0), "
-        "(SELECT count(*) FROM held l WHERE l.origin = w.origin AND l.lane <> 0) "
-        "FROM (SELECT origin, count(*) AS count, min(due) AS due, max(row) AS row "
+        "(SELECT count(*) FROM held l WHERE l.origin = w.origin AND l.lane <> 0), "
+        "(SELECT created FROM delivery WHERE row = w.first) "
+        "FROM (SELECT origin, count(*) AS count, min(due) AS due, max(row) AS row, min(row) AS "
+        "first "
         "FROM delivery INDEXED BY delivery_due WHERE due IS NOT NULL GROUP BY origin) w "
         "LEFT JOIN held h ON h.origin = w.origin AND h.lane = 0 ORDER BY w.count DESC",
+    [COUNT_FAILED] = "SELECT count(*) FROM delivery INDEXED BY delivery_failed WHERE due IS NULL",
     /* ?2: the id that its name begins with. Where a delivery of that message is left the file is
      * too, even if no row names it: an index that is damaged must not cost a payload. */
     [HAS_FILE] = "SELECT EXISTS (SELECT 1 FROM payload WHERE file = ?1) "
                  "OR EXISTS (SELECT 1 FROM tail WHERE file = ?1) "
                  "OR EXISTS (SELECT 1 FROM delivery WHERE id = ?2) "
                  "OR EXISTS (SELECT 1 FROM delivery WHERE id > ?2 || '-' AND id < ?2 || '.')",
+    [PAUSES] = "SELECT origin, lane, name, reason, since, 0 FROM paused LIMIT ?1",
+    [PAUSES_COUNTED] = "SELECT origin, lane, name, reason, since, CASE WHEN lane = 0 THEN "
+                       "(SELECT count(*) FROM delivery d INDEXED BY delivery_due "
+                       "WHERE d.due IS NOT NULL AND d.origin = p.origin) ELSE "
+                       "(SELECT count(*) FROM delivery d INDEXED BY delivery_due WHERE d.due IS "
+                       "NOT NULL AND d.origin = p.origin AND d.lane = p.lane) END "
+                       "FROM paused p LIMIT ?1",
+    [PAUSE] = "INSERT INTO paused (origin, lane, name, reason, since) VALUES (?1,?2,?3,?4,?5) "
+              "ON CONFLICT (origin, lane) DO UPDATE SET reason = ?4",
+    [RESUME] = "DELETE FROM paused WHERE origin = ?1 AND lane = ?2",
     [LAST_ROW] = "SELECT max((SELECT ifnull(max(row), 0) FROM delivery), "
                  "(SELECT ifnull(max(row), 0) FROM payload), "
                  "(SELECT ifnull(max(row), 0) FROM tail))",
@@ -216,16 +229,6 @@ int db_commit(struct db *db)
     if (code == 0)
         db_end_removals(db, NULL, true);
     return code;
-}
-
-int db_shrink(struct db *db, uint64_t used_max, uint64_t unused_min)
-{
-    uint64_t used = 0, unused = 0;
-    int code = db_used(db, &used, &unused);
-    if (code != 0 || used > used_max || unused < unused_min)
-        return code;
-    int rc = sqlite3_exec(db->sqlite, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
-    return rc == SQLITE_OK ? 0 : db_failed(db, rc);
 }
 
 void db_undo(struct db *db)

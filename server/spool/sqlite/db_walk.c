@@ -171,6 +171,11 @@ int db_newest(struct db *db, int64_t *created_ms)
     return read_number(db, NEWEST, created_ms);
 }
 
+int db_count_failed(struct db *db, int64_t *count)
+{
+    return read_number(db, COUNT_FAILED, count);
+}
+
 int db_used(struct db *db, uint64_t *used, uint64_t *unused)
 {
     int64_t pages = 0, free_pages = 0;
@@ -180,6 +185,16 @@ int db_used(struct db *db, uint64_t *used, uint64_t *unused)
     *used = (uint64_t)(pages - free_pages) * DB_PAGE_SIZE;
     *unused = (uint64_t)free_pages * DB_PAGE_SIZE;
     return code;
+}
+
+int db_shrink(struct db *db, uint64_t used_max, uint64_t unused_min)
+{
+    uint64_t used = 0, unused = 0;
+    int code = db_used(db, &used, &unused);
+    if (code != 0 || used > used_max || unused < unused_min)
+        return code;
+    int rc = sqlite3_exec(db->sqlite, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
+    return rc == SQLITE_OK ? 0 : db_failed(db, rc);
 }
 
 int db_attempts(struct db *db, int64_t row,
@@ -221,6 +236,7 @@ int db_origins(struct db *db, int (*each)(void *context, const struct queue_orig
             .held_until_ms = sqlite3_column_int64(s, 3),
             .failures = (unsigned)sqlite3_column_int64(s, 4),
             .held_lanes = sqlite3_column_int64(s, 5),
+            .oldest_ms = sqlite3_column_int64(s, 6),
         };
         code = each(context, &origin);
     }
