@@ -68,6 +68,8 @@ static int new_body(const struct outgoing *o, const char *suffix, uint64_t expec
         return -ENOMEM;
     spill_bound(*out, o->in_memory < OUTGOING_MEMORY ? SPILL_THRESHOLD : 0,
                 size_limit(o) - o->size);
+    if (o->spool)
+        spill_keep_free(*out, o->config->spool.min_free);
     return 0;
 }
 

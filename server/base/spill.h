@@ -15,6 +15,8 @@
 
 #define SPILL_THRESHOLD (256u * 1024u) /* bytes in memory before the file is made */
 
+#define SPILL_ROOM_STEP (1u << 20) /* bytes of a file between two looks at what the disk has left */
+
 /* What the names of files begin with that are unlinked at once; a crash may leave one. */
 #define SPILL_PREFIX "spill-"
 
@@ -45,6 +47,10 @@ int spill_write(struct spill *spill, const void *bytes, size_t size);
 /* From now on it goes to its file past `memory` bytes, instead of SPILL_THRESHOLD, and takes no more than
  * `total`: then spill_write() returns -EFBIG. Before anything is written. */
 void spill_bound(struct spill *spill, uint64_t memory, uint64_t total);
+
+/* From now on spill_write() returns -ENOSPC where the file system would be left with fewer free bytes than
+ * `min_free`: asked when the file is made, and each SPILL_ROOM_STEP bytes of it. */
+void spill_keep_free(struct spill *spill, uint64_t min_free);
 
 /* Removes a named file from its folder, for one that is not wanted after all; nothing where there is
  * none. The bytes stay readable until spill_free(). */
