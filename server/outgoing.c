@@ -78,6 +78,7 @@ static int end_body(struct outgoing *o, struct spill *body)
 {
     o->size += spill_size(body);
     o->in_memory += spill_memory(body) ? spill_size(body) : 0;
+    spill_trim(body);
     return spill_sync(body);
 }
 

@@ -208,6 +208,16 @@ void spill_keep_free(struct spill *spill, uint64_t min_free)
     spill->min_free = min_free;
 }
 
+void spill_trim(struct spill *spill)
+{
+    char *trimmed =
+        spill->bytes && spill->size > 0 ? realloc(spill->bytes, (size_t)spill->size) : NULL;
+    if (!trimmed)
+        return;
+    spill->bytes = trimmed;
+    spill->capacity = (size_t)spill->size;
+}
+
 int spill_sync(struct spill *spill)
 {
     if (spill->fd < 0)

@@ -56,6 +56,9 @@ void spill_keep_free(struct spill *spill, uint64_t min_free);
  * none. The bytes stay readable until spill_free(). */
 void spill_unlink(struct spill *spill);
 
+/* It is complete: gives back what memory it has to spare. */
+void spill_trim(struct spill *spill);
+
 /* Makes the file's bytes and its name durable; 0 at once where there is no file. */
 int spill_sync(struct spill *spill);
 
