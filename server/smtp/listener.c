@@ -159,11 +159,6 @@ int listeners_open(uv_loop_t *loop, const struct config *config, struct listen_s
     return 0;
 }
 
-int listeners_port(const struct listeners *l, size_t index)
-{
-    return l->items[index].port;
-}
-
 /* Accepting. */
 
 static const struct refusal too_many = {421, "4.3.2", "too many connections, try again later"};
