@@ -47,6 +47,8 @@ class Client:
                 self.begin()
                 for _ in range(self.random.randrange(1, 25)):
                     self.random.choice(self.ACTIONS)(self)
+        except TimeoutError:
+            raise
         except (Gone, OSError, ValueError):
             pass  # ValueError: Python's ssl, of what is no TLS any more
         finally:
