@@ -106,7 +106,7 @@ class Driver(harness.TestCase):
         return (status, {"retry-after": "0"}) if status in (429, 503) else status
 
     def answer_http2(self, request):
-        action = 200 if self.over else random.choice([200, 200, 200, 500, ("reset", 7), ("reset", 2), ("goaway", None, 200),
+        action = 200 if self.over else random.choice([200] * 8 + [500, ("reset", 7), ("reset", 2), ("goaway", None, 200),
                                                       ("goaway", 0, None), ("close",)])
         self.note(request.id, request.body, action == 200 or action == ("goaway", None, 200))
         return action
