@@ -121,6 +121,9 @@ void http_run(struct admin *admin); /* until admin->ended */
 void request_suspend(struct request *request);
 void request_resume(struct request *request);
 
+/* admit.c. Before the body: may it go on? False: the answer is there already. */
+bool request_admit(struct request *request, const char *method);
+
 /* answer.c. A text, or JSON {"error": ...}. */
 void answer_error(struct request *request, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

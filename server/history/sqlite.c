@@ -117,6 +117,12 @@ sqlite3_stmt *history_statement(struct history_store *store, enum history_statem
     return *statement;
 }
 
+int history_execute(struct history_store *store, const char *sql)
+{
+    int rc = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? 0 : history_sqlite_failed(store, rc);
+}
+
 int history_run(struct history_store *store, sqlite3_stmt *statement)
 {
     int rc = sqlite3_step(statement);

@@ -1,0 +1,19 @@
+/*
+ * runner_facts.h - for runner.c: what a test says that was found of a message's sender, and by the scanner.
+ *
+ * lua/mxhook/test/auth.lua and scan.lua have checked and completed the tables: a field is a string, or nil where the
+ * struct has NULL. Strings are the table's, which must stay where it is as long as what is returned.
+ */
+#ifndef MXHOOK_CLI_RUNNER_FACTS_H
+#define MXHOOK_CLI_RUNNER_FACTS_H
+
+#include <lua.h>
+
+#include "../auth/result.h"
+#include "../scan/result.h"
+
+/* The table on top. NULL: no memory. The caller frees. */
+struct auth_result *runner_read_auth(lua_State *L);
+struct scan_result *runner_read_scan(lua_State *L);
+
+#endif
