@@ -24,7 +24,6 @@
 #include "deliver/srs.h"
 #include "history/history.h"
 #include "mail/message.h"
-#include "reload.h"
 #include "rules/ruleset.h"
 #include "scan/scan.h"
 #include "server_parts.h"
@@ -34,143 +33,6 @@
 #include "smtp/tls.h"
 #include "spool/spool.h"
 #include "worker.h"
-
-static void stop(struct server *server);
-static void close_all(struct server *server);
-
-/* ---- Reload ---- */
-
-static void log_certificate(void *context, const char *text)
-{
-    (void)context;
-    log_warn("certificate", NULL, LOG_TEXT("warning", text));
-}
-
-static void reloaded(void *context, struct config *config, struct ruleset *rules)
-{
-    struct server *server = context;
-    struct config *old = server->config;
-    uv_mutex_lock(&server->config_lock);
-    server->config = config;
-    uv_mutex_unlock(&server->config_lock);
-    config_unref(old);
-    ruleset_unref(server->rules);
-    server->rules = rules;
-    log_set_level(config->log_level);
-    log_set_format(config->log_format);
-    log_set_limit(config->log_limit);
-    tls_warn(config, log_certificate, NULL);
-    spool_configure(server->spool, &config->spool);
-    history_configure(&config->history);
-    deliver_configure(server->deliver, config);
-    admin_configure(server->admin, config);
-}
-
-static void told_of_reload(void *context, bool fine, const char *text)
-{
-    struct server *server = context;
-    admin_reloaded(server->admin, fine, text);
-}
-
-/* Asked for by SIGHUP or in the admin room. */
-void server_reload(struct server *server)
-{
-    service_reloading();
-    reload_request(server->reload, server->config, server->rules);
-}
-
-static void on_hangup(uv_signal_t *handle, int number)
-{
-    (void)number;
-    struct server *server = handle->data;
-    if (server->state != SERVER_RUNNING)
-        return;
-    server_reload(server);
-}
-
-/* ---- Stop ---- */
-
-static void on_terminate(uv_signal_t *handle, int number)
-{
-    struct server *server = handle->data;
-    if (server->state != SERVER_RUNNING) {
-        log_warn("stopped", NULL, LOG_TEXT("how", "at once, by a second signal"));
-        _exit(EXIT_FAILURE);
-    }
-    log_info("stopping", NULL, LOG_TEXT("signal", number == SIGINT ? "SIGINT" : "SIGTERM"),
-             LOG_NUMBER("transactions", server->transactions));
-    stop(server);
-}
-
-static void all_sessions_done(void *context)
-{
-    struct server *server = context;
-    if (server->state != SERVER_FINISHING_SESSIONS)
-        return;
-    server->state = SERVER_FINISHING_TRANSACTIONS;
-    server_finish_transactions(server);
-}
-
-static void all_deliveries_done(void *context)
-{
-    close_all(context);
-}
-
-/* Goes on once the workers have nothing of ours: what a transaction owns is in use there until
- * then. */
-void server_finish_transactions(struct server *server)
-{
-    if (server->transactions > 0 || server->questions > 0)
-        return;
-    if (server->state == SERVER_FINISHING_TRANSACTIONS) {
-        server->state = SERVER_FINISHING_DELIVERIES;
-        deliver_stop(server->deliver, all_deliveries_done, server);
-    } else if (server->state == SERVER_BREAKING_OFF) {
-        close_all(server);
-    }
-}
-
-static void on_stop_timer(uv_timer_t *timer)
-{
-    struct server *server = timer->data;
-    log_warn("stopping", NULL, LOG_TEXT("how", "time is up"),
-             LOG_NUMBER("transactions", (int64_t)server->transactions));
-    server->state = SERVER_BREAKING_OFF;
-    server_finish_transactions(server);
-}
-
-static void stop(struct server *server)
-{
-    server->state = SERVER_FINISHING_SESSIONS;
-    metric_set(METRIC_READY, 0);
-    service_stopping(server->config->shutdown_timeout_ms);
-    uv_timer_start(&server->stop_timer, on_stop_timer,
-                   (uint64_t)server->config->shutdown_timeout_ms, 0);
-    listeners_stop(server->listeners, all_sessions_done, server);
-}
-
-/* Closes every handle; the loop then ends by itself. The order is the line's, from its front. */
-static void close_all(struct server *server)
-{
-    if (server->state == SERVER_CLOSING)
-        return;
-    server->state = SERVER_CLOSING;
-    admin_stop(server->admin);
-    listeners_free(server->listeners);
-    auth_stop(server->auth); /* its thread hands over to the workers' */
-    workers_stop(server->workers);
-    scan_free(server->scan);
-    deliver_free(server->deliver);
-    spool_close(server->spool);
-    reload_free(server->reload);
-    uv_close((uv_handle_t *)&server->hangup, NULL);
-    uv_close((uv_handle_t *)&server->terminate, NULL);
-    uv_close((uv_handle_t *)&server->interrupt, NULL);
-    uv_close((uv_handle_t *)&server->stop_timer, NULL);
-    uv_close((uv_handle_t *)&server->watchdog, NULL);
-}
-
-/* ---- Start ---- */
 
 static void spool_changed(void *context)
 {
@@ -199,12 +61,12 @@ static void start_signal(struct server *server, uv_signal_t *handle, uv_signal_c
     uv_signal_start(handle, callback, number);
 }
 
-/* The handles that close_all() closes in any case. */
+/* The handles that server_close_all() closes in any case. */
 static void start_handles(struct server *server)
 {
-    start_signal(server, &server->hangup, on_hangup, SIGHUP);
-    start_signal(server, &server->terminate, on_terminate, SIGTERM);
-    start_signal(server, &server->interrupt, on_terminate, SIGINT);
+    start_signal(server, &server->hangup, server_on_hangup, SIGHUP);
+    start_signal(server, &server->terminate, server_on_terminate, SIGTERM);
+    start_signal(server, &server->interrupt, server_on_terminate, SIGINT);
     server->stop_timer.data = server;
     uv_timer_init(&server->loop, &server->stop_timer);
     service_watch(&server->loop, &server->watchdog);
@@ -250,7 +112,7 @@ static int start_parts(struct server *server, struct error *err)
         code = workers_start(&server->loop, server->worker_count, server->spool, server->scan,
                              &server->workers, err);
     if (code == 0)
-        code = reload_new(&server->loop, reloaded, told_of_reload, server, &server->reload);
+        code = server_make_reload(server);
     if (code == 0)
         code =
             listeners_open(&server->loop, config, server->sockets, &server_listener_hooks, server,
@@ -292,7 +154,7 @@ static int start(struct server *server, const char *config_path, struct error *e
         code = tls_load(server->config, err);
     if (code != 0)
         return code;
-    tls_warn(server->config, log_certificate, NULL);
+    tls_warn(server->config, server_log_certificate, NULL);
     message_init();
     server->worker_count = server->config->rules.workers;
     code = ruleset_load(&server->config->rules, server->worker_count, &server->rules, err);
@@ -306,7 +168,7 @@ static int start(struct server *server, const char *config_path, struct error *e
         return 0;
     if (!*err->text)
         error_set(err, code, "%s", uv_strerror(code));
-    close_all(server);
+    server_close_all(server);
     return code;
 }
 

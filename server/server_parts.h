@@ -1,5 +1,5 @@
 /*
- * server_parts.h - inside the server: shared by server.c, which starts and stops it, server_mail.c and server_admin.c.
+ * server_parts.h - inside the server: shared by server.c, which starts it, and the server_*.c.
  *
  * All on the loop, unless it says otherwise.
  */
@@ -46,11 +46,20 @@ struct server {
     size_t questions;    /* about recipients; the same */
 };
 
+/* server_reload.c. Makes server->reload; 0 or a negative errno. */
+int server_make_reload(struct server *server);
 /* Begins a reload; what came of it goes to the log, to systemd and to the admin room. */
 void server_reload(struct server *server);
+void server_on_hangup(uv_signal_t *handle, int number);
+/* Of tls_warn(). */
+void server_log_certificate(void *context, const char *text);
 
+/* server_stop.c. SIGTERM and SIGINT. */
+void server_on_terminate(uv_signal_t *handle, int number);
 /* Goes on with a stop once the workers have nothing of ours. To be called whenever one has come back. */
 void server_finish_transactions(struct server *server);
+/* Closes every handle; the loop then ends by itself. For a start that failed, too. */
+void server_close_all(struct server *server);
 
 /* server_mail.c. The context is the server. */
 extern const struct listener_hooks server_listener_hooks;

@@ -204,6 +204,10 @@ void api_queue(struct request *request);
 void api_delivery(struct request *request);
 void api_delivery_payload(struct request *request);
 void api_destinations(struct request *request);
+void api_pause(struct request *request);
+void api_resume(struct request *request);
+/* A field of the object that is being written: what is paused. */
+void pauses_write(struct json *json, const char *key, const struct pauses *pauses);
 void api_rules(struct request *request);
 void api_playground(struct request *request);
 

@@ -28,10 +28,14 @@ struct replay {
     size_t in_flight, delivered, failed;
 };
 
-/* All pages of a list. each() has the replay as its context, or reaches it from there: it notes the message's row as
+/* history_find.c. All pages of a list. each() has the replay as its context, or reaches it from there: it notes the message's row as
  * `cursor` and counts it in `page`. Its error, or the store's. */
 int replay_walk(struct replay *replay, const struct history_filter *filter,
                 int (*each)(void *context, const struct history_message *message), void *context);
+
+/* Collects the deliveries that are to be sent, newest first. 0, or a negative errno. */
+int replay_find(struct replay *replay, const struct history_filter *filter);
+void replay_free(struct replay *replay); /* the items, not the struct */
 
 /* history_rules.c: prints what would go elsewhere. 0, or a negative errno; `err` is set where it is the rules'. */
 int replay_through_rules(struct replay *replay, const struct history_filter *filter,

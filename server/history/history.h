@@ -26,11 +26,6 @@ void history_configure(const struct history_config *config);
 /* Writes what was noted, and ends the thread. Nobody notes any more. */
 void history_stop(void);
 
-/* Is anything kept? Before it is copied in vain. Any thread. */
-bool history_is_on(void);
-enum history_bodies history_bodies(void);
-bool history_subjects(void);
-
 /* Both take the record over; NULL (no memory for it): nothing. Any thread. */
 void history_note_message(struct history_message *message);
 void history_note_attempt(struct history_attempt *attempt);

@@ -35,7 +35,9 @@ struct history_store {
     char error[256];
 };
 
-/* Reset, without bindings; NULL: see the error. */
+/* sqlite_statements.c.
+ *
+ * Reset, without bindings; NULL: see the error. */
 sqlite3_stmt *history_statement(struct history_store *store, enum history_statement which);
 /* Notes the error; returns a negative errno. */
 int history_sqlite_failed(struct history_store *store, int rc);

@@ -250,9 +250,3 @@ const struct mailbox *address_first(const struct mailbox_list *list)
             return &list->items[i];
     return list->count > 0 ? &list->items[0] : NULL;
 }
-
-const char *address_domain(const struct mailbox *mailbox)
-{
-    const char *at = mailbox->email ? strrchr(mailbox->email, '@') : NULL;
-    return at && at[1] ? at + 1 : NULL;
-}

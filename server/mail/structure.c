@@ -16,29 +16,6 @@
 #define CONTENT_FIELD_MAX (64u << 10) /* bytes of one; what is behind them is not read */
 #define CONTENT_MAX       (4 * CONTENT_FIELD_MAX)
 
-bool structure_find_boundary(const struct structure_scan *scan, size_t *level, bool *close)
-{
-    const struct line *line = &scan->line;
-    if (!line->begins || line->size < 3 || line->size >= LINES_WINDOW ||
-        memcmp(line->bytes, "--", 2) != 0)
-        return false;
-    const char *text = line->bytes + 2;
-    size_t size = line->size - 2;
-    while (size > 0 && is_space(text[size - 1]))
-        size--;
-    for (size_t i = scan->depth; i-- > 0;) {
-        const struct level *l = &scan->levels[i];
-        bool longer = size == l->boundary_size + 2 && memcmp(text + size - 2, "--", 2) == 0;
-        if ((size == l->boundary_size || longer) &&
-            memcmp(text, l->boundary, l->boundary_size) == 0) {
-            *level = i;
-            *close = longer;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* --- Header blocks --- */
 
 static bool is_content_field(const struct line *line)
@@ -140,12 +117,6 @@ static int keep_header(struct structure_scan *scan, const struct header_reader *
     found->repairs |= reader->mbox ? REPAIR_MBOX_LINE : 0;
     return get_bytes(scan, reader->begin, reader->end, HEADER_MAX_BYTES, &found->header,
                      &found->header_size, &found->header_memory);
-}
-
-int structure_read_fields(struct structure_scan *scan, size_t which, struct part_header *header)
-{
-    return part_header_read(scan->content.size ? scan->content.bytes : "", scan->content.size,
-                            which, scan->arena, header);
 }
 
 static int read_entity(struct structure_scan *scan, struct entity *entity)

@@ -47,7 +47,9 @@ bool structure_find_boundary(const struct structure_scan *scan, size_t *level, b
 /* Reads the Content-* fields of the last header block; `which` of its Content-Type fields counts. */
 int structure_read_fields(struct structure_scan *scan, size_t which, struct part_header *header);
 
-/* Of several Content-Type fields the one counts whose boundary comes; else the first. A boundary with
+/* structure_boundary.c.
+ *
+ * Of several Content-Type fields the one counts whose boundary comes; else the first. A boundary with
  * other dashes than were declared is that which stands there; where none was declared, the body's
  * first line is one if it comes again as the end. */
 int structure_settle_boundary(struct structure_scan *scan, struct entity *entity);

@@ -101,7 +101,7 @@ static bool has_dot_segment(const char *path)
     return false;
 }
 
-int answer_check_url(const char *url, size_t size, struct error *why)
+static int check_url(const char *url, size_t size, struct error *why)
 {
     if (size > ANSWER_MAX_URL)
         return error_set(why, -EINVAL, "a URL of %zu bytes; the limit is %d", size, ANSWER_MAX_URL);
@@ -159,5 +159,5 @@ int answer_check_target(const char *text, size_t size, struct error *why)
         return error_set(why, -EINVAL, "an empty destination");
     if (strlen(text) == size && strchr(text, '@') && !strstr(text, "://"))
         return check_address(text, size, why);
-    return answer_check_url(text, size, why);
+    return check_url(text, size, why);
 }

@@ -222,6 +222,43 @@ static bool hold(const char *key, size_t size, int64_t expires_ms, bool *no_memo
     return !*no_memory;
 }
 
+static bool is_taken(const struct transaction *t, const struct reservation *held)
+{
+    for (size_t i = 0; i < held->recipient_count; i++) {
+        const struct reply *reply = t->replies ? &t->replies[held->recipients[i]] : &t->reply;
+        if (reply->code / 100 != 2)
+            return false;
+    }
+    return true;
+}
+
+/* Under the lock. */
+static void settle(const struct reservation *held, bool taken)
+{
+    struct entry *entry = entries_find(held->key, held->key_size);
+    struct entry value = {.is_number = true, .expires_ms = held->expires_ms};
+    if (taken && entry)
+        entry->holders = 0;
+    else if (taken && held->expires_ms > clock_monotonic_ms())
+        entries_put(held->key, held->key_size, &value); /* it had to make room meanwhile */
+    else if (entry && entry->holders > 0 && --entry->holders == 0)
+        entries_drop(entry);
+}
+
+/* Keeps or releases what the transaction reserved, by its replies: a key is kept where every
+ * recipient that took it was answered 2xx. */
+static void settle_all(struct transaction *t)
+{
+    while (t->reservations) {
+        struct reservation *held = t->reservations;
+        t->reservations = held->next;
+        entries_lock();
+        settle(held, is_taken(t, held));
+        entries_unlock();
+        free_reservation(held);
+    }
+}
+
 /* store.once(key, seconds) -> true where no message before it was taken with that key */
 static int dictionary_once(lua_State *L)
 {
@@ -247,47 +284,12 @@ static int dictionary_once(lua_State *L)
         }
         held->next = t->reservations;
         t->reservations = held;
-        t->settle = dictionary_settle;
+        t->settle = settle_all;
     }
     if (!held || !add_recipient(held, recipient_of(run->input)))
         return luaL_error(L, "not enough memory");
     lua_pushboolean(L, taken);
     return 1;
-}
-
-static bool is_taken(const struct transaction *t, const struct reservation *held)
-{
-    for (size_t i = 0; i < held->recipient_count; i++) {
-        const struct reply *reply = t->replies ? &t->replies[held->recipients[i]] : &t->reply;
-        if (reply->code / 100 != 2)
-            return false;
-    }
-    return true;
-}
-
-/* Under the lock. */
-static void settle(const struct reservation *held, bool taken)
-{
-    struct entry *entry = entries_find(held->key, held->key_size);
-    struct entry value = {.is_number = true, .expires_ms = held->expires_ms};
-    if (taken && entry)
-        entry->holders = 0;
-    else if (taken && held->expires_ms > clock_monotonic_ms())
-        entries_put(held->key, held->key_size, &value); /* it had to make room meanwhile */
-    else if (entry && entry->holders > 0 && --entry->holders == 0)
-        entries_drop(entry);
-}
-
-void dictionary_settle(struct transaction *t)
-{
-    while (t->reservations) {
-        struct reservation *held = t->reservations;
-        t->reservations = held->next;
-        entries_lock();
-        settle(held, is_taken(t, held));
-        entries_unlock();
-        free_reservation(held);
-    }
 }
 
 int dictionary_open(lua_State *L)

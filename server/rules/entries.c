@@ -127,11 +127,3 @@ void dictionary_clear(void)
         entries_drop(entries.oldest);
     entries_unlock();
 }
-
-size_t dictionary_bytes(void)
-{
-    entries_lock();
-    size_t bytes = entries.bytes;
-    entries_unlock();
-    return bytes;
-}

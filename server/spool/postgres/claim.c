@@ -131,6 +131,8 @@ static void choose(struct choice *c)
 {
     for (size_t i = 0; i < c->s->lane_count; i++) {
         struct lane_next *next = &c->s->lanes[i];
+        if (pauses_find(c->s->leases.pauses, (uint64_t)next->origin, (uint64_t)next->lane))
+            continue;
         int64_t until = held_until(c->s, next) - clock_ahead_ms(), due = next->due_ms;
         int64_t others = other_holds(c->holds, c->hold_count, next);
         due = until > due ? until : due;
@@ -192,9 +194,11 @@ static void fail_unreadable(struct pg_store *s, const struct delivery *d, const 
               LOG_TEXT("error", reason));
     values_number(&params, PARAM_INT8, d->stored->row);
     values_text(&params, reason);
+    values_number(&params, PARAM_INT4, node_id(s->node));
     pg_begin(&s->pg);
     if (values_send(&params, &s->pg,
-                    "UPDATE delivery SET due = NULL, owner = NULL, last_error = $2 WHERE row = $1",
+                    "UPDATE delivery SET due = NULL, owner = NULL, last_error = $2 "
+                    "WHERE row = $1 AND owner = $3",
                     false) == 0)
         (void)pg_end(&s->pg, PG_ANSWER_MS, NULL, NULL);
 }

@@ -43,7 +43,8 @@ struct pg {
 int pg_open(struct pg *pg);
 void pg_close(struct pg *pg);
 
-/* Statements of a batch. `values` in binary (values.h); results in text, or in binary. An error
+/* Statements of a batch. While an earlier one that timed out is unanswered nothing is sent, and
+ * pg_end() says -EAGAIN. `values` in binary (values.h); results in text, or in binary. An error
  * stands in pg->error and comes out at pg_end(). */
 void pg_begin(struct pg *pg);
 void pg_add(struct pg *pg, const char *sql, int count, const char *const *values,
@@ -55,9 +56,6 @@ void pg_add(struct pg *pg, const char *sql, int count, const char *const *values
  * says that something is wrong with it (pg->state, pg->error). */
 int pg_end(struct pg *pg, int timeout_ms, void (*each)(void *context, int number, PGresult *result),
            void *context);
-
-/* One statement without values, as a batch of its own. */
-int pg_run(struct pg *pg, const char *sql);
 
 /* Looks, without waiting, whether a batch that timed out has been answered. True: the connection
  * may be used again, or is gone. */

@@ -19,6 +19,14 @@
 
 #define NOW_MS "(extract(epoch FROM clock_timestamp()) * 1000)::int8"
 
+/* Removes chunks that nobody will name any more, but for those that somebody did all the same: of a
+ * group that was stored, and had sent them again. */
+#define STAGED_SWEEP(whose)                                                                        \
+    "WITH gone AS (DELETE FROM staged WHERE " whose " RETURNING blob) "                            \
+    "DELETE FROM chunk c WHERE blob IN (SELECT blob FROM gone) "                                   \
+    "AND NOT EXISTS (SELECT 1 FROM payload p WHERE p.row = c.blob) "                               \
+    "AND NOT EXISTS (SELECT 1 FROM tail t WHERE t.row = -c.blob)"
+
 struct lane_next {
     int64_t lane, origin, due_ms; /* due: on the monotonic clock */
 };
@@ -89,5 +97,10 @@ int pg_store_nodes(struct store *store, int (*each)(void *context, const struct 
 int pg_store_change(struct store *store, enum store_change what, const char *id);
 int64_t pg_store_change_all(struct store *store, enum store_change what,
                             const struct queue_filter *filter);
+
+int pg_store_pauses(struct store *store, bool counted, struct pauses *pauses);
+int pg_store_pause(struct store *store, const struct pause *pause);
+int pg_store_resume(struct store *store, uint64_t origin, uint64_t lane);
+void pg_store_heed(struct store *store, const struct pauses *pauses);
 
 #endif

@@ -164,6 +164,18 @@ static void reconcile(struct pg_store *s)
     values_free(&owned.rows);
 }
 
+/* Chunks of groups that were refused in the end. None goes up while this runs. */
+static void remove_staged(struct pg_store *s)
+{
+    struct values params = {0};
+    if (s->stuck.connection)
+        return;
+    values_number(&params, PARAM_INT4, node_id(s->node));
+    pg_begin(&s->pg);
+    if (values_send(&params, &s->pg, STAGED_SWEEP("owner = $1"), false) == 0)
+        (void)pg_end(&s->pg, PG_ANSWER_MS, NULL, NULL);
+}
+
 /* ---- Room ---- */
 
 static void read_size(void *context, int number, PGresult *result)
@@ -205,8 +217,9 @@ static void note_death(struct pg_store *s)
     int id = node_id(s->node);
     if (id == s->leases_node)
         return;
+    const struct pauses *pauses = s->leases.pauses;
     leases_free(&s->leases);
-    s->leases = (struct leases){0};
+    s->leases = (struct leases){.pauses = pauses};
     s->leases_node = id;
 }
 
@@ -214,7 +227,9 @@ static bool any_due(const struct pg_store *s)
 {
     int64_t now = clock_monotonic_ms();
     for (size_t i = 0; i < s->lane_count; i++)
-        if (s->lanes[i].due_ms <= now)
+        if (s->lanes[i].due_ms <= now &&
+            !pauses_find(s->leases.pauses, (uint64_t)s->lanes[i].origin,
+                         (uint64_t)s->lanes[i].lane))
             return true;
     return false;
 }
@@ -270,6 +285,7 @@ bool pg_store_tidy(struct store *store)
         bool more = fail_aged(s, &due);
         more |= remove_failed(s);
         reconcile(s);
+        remove_staged(s);
         s->tidy_due_ms = more ? now : now + LOOK_MS;
     }
     code = pg_store_walk(s);
