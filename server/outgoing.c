@@ -133,25 +133,13 @@ static int render_tail(struct outgoing *o, struct spill **tail)
     return code == 0 ? end_body(o, *tail) : code;
 }
 
-/* A list of headers that no rule changed is made when it is needed, for one recipient at a time. */
 static int write_head(const struct outgoing *o, size_t index, struct spill *head)
 {
-    const struct transaction *t = o->transaction;
     const struct verdict *verdict = o->verdicts[index];
     if (verdict->reshaped || !o->spool)
         return payload_write_head(&verdict->headers, head);
-    struct header_list headers = {0};
-    struct receiver receiver = ruleset_receiver(t->rules, o->config->hostname);
-    add_scan(o, &receiver);
-    struct arena *arena = arena_new();
-    int code = arena ? payload_headers(o->message, &t->envelope, t->envelope.recipients[index],
-                                       &receiver, arena, &headers)
-                     : -ENOMEM;
-    if (code == 0)
-        code = payload_write_head(&headers, head);
-    header_list_free(&headers);
-    arena_free(arena);
-    return code;
+    provenance_address(o->headers, o->transaction->envelope.recipients[index]);
+    return payload_write_head(o->headers, head);
 }
 
 static int write_json(const struct outgoing *o, size_t index, struct spill *tail,

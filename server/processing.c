@@ -74,21 +74,15 @@ struct receiver processing_receiver(const struct processing *p)
 static int run_rules_for(struct processing *p, size_t state, size_t index)
 {
     struct transaction *t = p->transaction;
-    struct header_list headers = {0};
     struct rules_input input = {
-        p->message, t, t->envelope.recipients[index], &headers, p->trace, p->trace_context, 0};
-    struct receiver receiver = processing_receiver(p);
-    int code = payload_headers(p->message, &t->envelope, input.recipient, &receiver,
-                               p->message->arena, &headers);
+        p->message, t, t->envelope.recipients[index], &p->headers, p->trace, p->trace_context, 0};
+    provenance_address(&p->headers, input.recipient);
     for (size_t i = 0; i < index; i++)
         input.reshaped_before += p->verdicts[i]->reshaped_bytes;
-    if (code == 0)
-        code = ruleset_run(t->rules, state, &input, &p->verdicts[index]);
+    int code = ruleset_run(t->rules, state, &input, &p->verdicts[index]);
     const struct verdict *verdict = code == 0 ? p->verdicts[index] : NULL;
     if (verdict && p->spool && (!verdict->reshaped || verdict->kind != VERDICT_DELIVER))
-        header_list_free(
-            &p->verdicts[index]->headers); /* outgoing.c makes it again, or needs none */
-    header_list_free(&headers);
+        header_list_free(&p->verdicts[index]->headers); /* outgoing.c has it in p->headers */
     return code;
 }
 
@@ -109,10 +103,12 @@ static int reverse_bounce(struct processing *p, const char *recipient, struct ve
 static int run_rules(struct processing *p, size_t state)
 {
     const struct envelope *envelope = &p->transaction->envelope;
+    struct receiver receiver = processing_receiver(p);
     p->verdicts = calloc(envelope->recipient_count, sizeof *p->verdicts);
     if (!p->verdicts)
         return -ENOMEM;
-    int code = 0;
+    int code = payload_headers(p->message, envelope, envelope->recipients[0], &receiver,
+                               p->message->arena, &p->headers);
     for (size_t i = 0; i < envelope->recipient_count && code == 0; i++) {
         p->recipient = i;
         code = reverse_bounce(p, envelope->recipients[i], &p->verdicts[i]);
@@ -149,6 +145,7 @@ int processing_decide(struct processing *p, size_t state, bool *store)
                                     .transaction = t,
                                     .message = p->message,
                                     .verdicts = p->verdicts,
+                                    .headers = &p->headers,
                                     .spool = p->spool,
                                     .directory = p->directory};
     code = outgoing_check(&p->outgoing);
@@ -167,6 +164,7 @@ void processing_end(struct processing *p)
         verdict_free(p->verdicts[i]);
     free(p->verdicts);
     outgoing_free(&p->outgoing);
+    header_list_free(&p->headers);
     message_free(p->message);
     auth_result_free(p->auth);
     t->envelope.scan = NULL;

@@ -209,7 +209,8 @@ int server_run(const char *config_path)
     uv_mutex_init(&server->config_lock);
     server->give_up = (struct give_up_hook){notice_of_given_up, server};
     signal(SIGPIPE, SIG_IGN);
-    umask(077); /* mail is nobody else's business */
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* figures under a lock, of which nobody asks */
+    umask(077);                                 /* mail is nobody else's business */
     int code = start(server, config_path, &err);
     if (code != 0) {
         log_lines("not-started", err.text);

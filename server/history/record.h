@@ -51,7 +51,7 @@ struct history_delivery {
 struct history_message {
     struct arena *arena;
     struct history_message *next; /* the queue's */
-    int64_t row;                  /* read: the cursor */
+    int64_t row;                  /* its cursor, once it is stored or read; 0: not yet */
     char id[ID_SIZE];
     int64_t at_ms; /* Unix time of the end of its data */
     int64_t ms;    /* from there to the reply */
@@ -74,6 +74,8 @@ struct history_attempt {
     struct arena *arena;
     struct history_attempt *next; /* the queue's */
     char id[ID_SIZE];             /* the delivery's */
+    struct history_message
+        *message; /* the store's own, while it writes: it is stored together with it */
     unsigned number;
     int64_t at_ms, ms; /* when it began, how long it took */
     int status;
