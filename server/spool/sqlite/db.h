@@ -84,6 +84,7 @@ int db_list(struct db *db, const struct queue_filter *filter,
             int (*each)(void *context, const struct delivery *delivery), void *context);
 int db_attempts(struct db *db, int64_t row,
                 int (*each)(void *context, const struct queue_attempt *attempt), void *context);
+int db_count_failed(struct db *db, int64_t *count);
 int db_origins(struct db *db, int (*each)(void *context, const struct queue_origin *origin),
                void *context);
 /* Up to `size` of what the filter finds past the row `after`, in order; returns how many. */
