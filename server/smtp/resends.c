@@ -216,6 +216,11 @@ struct receipt *receipt_new(struct resends *resends, const struct receipt_terms 
     return receipt;
 }
 
+size_t resends_lost(const struct resends *resends)
+{
+    return resends->lost;
+}
+
 void resends_free(struct resends *resends)
 {
     if (!resends)

@@ -60,4 +60,6 @@ struct receipt *receipt_new(struct resends *resends, const struct receipt_terms 
 void receipt_confirm(struct resends *resends, struct receipt *receipt);              /* frees it */
 void receipt_lose(struct resends *resends, struct receipt *receipt, int64_t now_ms); /* keeps it */
 
+size_t resends_lost(const struct resends *resends); /* how many are remembered */
+
 #endif

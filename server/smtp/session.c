@@ -81,7 +81,6 @@ void session_tls_started(struct session *session)
         session->state = STATE_GREETED;
 }
 
-/* It is over by our reply. */
 static void forget_transaction(struct session *session)
 {
     transaction_free(session->transaction);
@@ -155,6 +154,8 @@ static enum data_failure keep_data(struct session *session, const char *bytes, s
 bool session_begin_data(struct session *session)
 {
     session->transaction->data = spill_new(session->temporary_directory, NULL);
+    if (session->transaction->data)
+        spill_keep_free(session->transaction->data, session->config->spool.min_free);
     data_scanner_init(&session->scanner);
     session->data_failure = DATA_FINE;
     return session->transaction->data;

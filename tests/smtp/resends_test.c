@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/spill.h"
-#include "smtp/resends.c" /* its struct, to count what it remembers */
+#include "smtp/resends.h"
 
 static bool unread; /* what is_unread() says */
 
@@ -68,7 +68,7 @@ static void the_same_message_is_a_resend_for_an_hour(void **state)
     assert_true(is_resend(resends, &first, 2));
     assert_true(is_resend(resends, &first, RESENDS_KEEP_MS)); /* the reply may be lost again */
     assert_false(is_resend(resends, &first, RESENDS_KEEP_MS + 1));
-    assert_int_equal(resends->lost, 0);
+    assert_int_equal(resends_lost(resends), 0);
     resends_free(resends);
 }
 
@@ -160,7 +160,7 @@ static void what_is_remembered_is_bounded(void **state)
         snprintf(sender, sizeof sender, "%d@client.test", i);
         receipt_lose(resends, answer(resends, &mail, 250), 1);
     }
-    assert_in_range(resends->lost, 1, RESENDS_MAX);
+    assert_in_range(resends_lost(resends), 1, RESENDS_MAX);
     assert_true(is_resend(resends, &mail, 2));
     strcpy(sender, "0@client.test");
     assert_false(is_resend(resends, &mail, 2));
@@ -191,7 +191,7 @@ static void large_messages_too(void **state)
         assert_true(resend_answer(t));
         transaction_free(t);
     }
-    assert_int_equal(resends->lost, 2);
+    assert_int_equal(resends_lost(resends), 2);
     resends_free(resends);
 }
 

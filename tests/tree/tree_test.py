@@ -18,13 +18,14 @@ BUILD = Path(os.environ["BUILD"]) / "server"
 FUNCTION_LINES = 60
 
 
-def objects():
-    return sorted(str(path) for path in BUILD.rglob("*.c.o"))
-
-
 def source_of(name):
     """build/server/mail/CMakeFiles/mx_mail.dir/date.c.o -> mail/date.c"""
     return re.sub(r"CMakeFiles/[^/]*\.dir/", "", os.path.relpath(name, BUILD))[:-2]
+
+
+def objects():
+    """Not those that a folder which is built in for long still has of sources that are gone."""
+    return sorted(str(path) for path in BUILD.rglob("*.c.o") if (SERVER / source_of(path)).is_file())
 
 
 def symbols():
