@@ -6,7 +6,7 @@
  * mail         for e-mail addresses: a head (the trace fields) for each recipient, and the
  *              message's own bytes, which all recipients share
  *
- * Workers only.
+ * Any thread that may block; in a server, workers.
  */
 #ifndef MXHOOK_OUTGOING_H
 #define MXHOOK_OUTGOING_H

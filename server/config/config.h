@@ -4,7 +4,7 @@
  * The options, their types, defaults, limits and explanations stand in lua/mxhook/options.lua, and
  * nowhere else: `mxhook config` prints an example made from that table. To add an option: a row
  * there, a field here, a line in config_values.c. A new type of option also has a reader in
- * lua/mxhook/readers.lua, and its words in config_text.lua.
+ * lua/mxhook/readers.lua, its words in config_text.lua, and a function in option.h.
  *
  * A config never changes once loaded. It is counted: a session keeps the one it began with while a
  * reload brings the next.

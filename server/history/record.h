@@ -37,8 +37,8 @@ struct history_delivery {
     const char *recipient;
     const char *destination; /* a URL as others may see it (redact.h), or an address */
     const char *origin;
-    const char *
-        target; /* how it was sent, secrets included (history_target_read()); only where bodies are kept */
+    const char
+        *target; /* how it was sent, secrets included (target.h); only where bodies are kept */
     struct payload *payload; /* a reference, on the way to the store; NULL: not kept */
     enum history_state state;
     int status; /* of the last attempt; 0: none came */
@@ -93,8 +93,5 @@ void history_message_free(struct history_message *record); /* takes NULL */
 struct history_attempt *history_attempt_new(const struct delivery *delivery,
                                             enum history_state state);
 void history_attempt_free(struct history_attempt *attempt); /* takes NULL */
-
-/* How a delivery was sent, of its `target`; in the arena. 0, -ENOMEM, or -EINVAL where it is none. */
-int history_target_read(struct arena *arena, const char *target, struct destination *to);
 
 #endif

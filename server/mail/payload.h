@@ -20,7 +20,7 @@ int payload_headers(const struct message *message, const struct envelope *envelo
                     const char *recipient, const struct receiver *receiver, struct arena *arena,
                     struct header_list *out);
 
-/* Both append to `out`: 0, or a negative errno (-ENOSPC where the disk is full). Workers only. */
+/* Both append to `out`: 0, or a negative errno (-ENOSPC where the disk is full). Any thread but the loop. */
 int payload_write_head(const struct header_list *headers, struct spill *out);
 int payload_write_tail(const struct message *message, const struct envelope *envelope,
                        struct spill *out);

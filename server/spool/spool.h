@@ -5,8 +5,9 @@
  * payload      the bytes to POST: a head and, where it stands apart, a tail. Counted; the
  *              deliveries of one recipient share a payload, the recipients of one message a tail
  * commit       the deliveries of one message, stored all or none
- * lease        a delivery that is in hand is leased: no claim brings it again. A lease is not
- *              stored as such, so nothing has to be put back after a crash
+ * lease        a delivery that is in hand is leased: no claim brings it again. In a folder leases
+ *              are in memory only, so nothing has to be put back after a crash; in PostgreSQL they
+ *              are rows of a node, which others take over when it is gone
  * origin       scheme, host and port of a destination (origin.h): claims take turns by it
  * lane         an origin and a path: what may be held while the rest of its origin is not
  * hold         says until when nothing of an origin, or of a lane, is claimed
@@ -22,7 +23,7 @@
  * `most` are leased at once (1: a probe), until it is released by a hold of zeros.
  *
  * Where to start: what a store must do, store.h; the thread, spool.c; SQLite's tables,
- * sqlite/schema.c; who has what in hand there, leases.h.
+ * sqlite/schema.c, and PostgreSQL's, postgres/schema.c; who has what in hand, leases.h.
  */
 #ifndef MXHOOK_SPOOL_H
 #define MXHOOK_SPOOL_H

@@ -1,7 +1,7 @@
 /*
  * store.h - what the spool's thread and `mxhook queue` want done, and who can do it.
  *
- * store_ops    the functions of one kind of store; each kind has a folder (sqlite/)
+ * store_ops    the functions of one kind of store; each kind has a folder (sqlite/, postgres/)
  * work         commits and ends of attempts that were taken up together: one transaction
  * end          a delivery whose attempt has ended, and how (stored->ending)
  *
