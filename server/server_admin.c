@@ -87,4 +87,11 @@ static bool storage_is_full(void *context)
     return !server_has_storage(context);
 }
 
-const struct admin_hooks server_admin_hooks = {admin_reload, admin_submit, storage_is_full};
+static bool storage_is_away(void *context)
+{
+    const struct server *server = context;
+    return spool_is_away(server->spool);
+}
+
+const struct admin_hooks server_admin_hooks = {admin_reload, admin_submit, storage_is_full,
+                                               storage_is_away};

@@ -125,7 +125,6 @@ static void enter_list(struct connection *c, struct connections *owner)
         c->next->previous = c;
     owner->first = c;
     owner->count++;
-    metric_add(METRIC_SMTP_CONNECTIONS, 1);
 }
 
 static struct connection *make_connection(struct connections *connections, int family,
@@ -192,7 +191,7 @@ static void start(struct connection *c, const char *ip)
 }
 
 int connection_open(struct connections *connections, int fd, const struct sockaddr *peer,
-                    const struct listen_address *listener, struct config *config,
+                    const struct listen_address *listener, const char *name, struct config *config,
                     const struct refusal **refusal)
 {
     char ip[46];
@@ -210,6 +209,8 @@ int connection_open(struct connections *connections, int fd, const struct sockad
             limits_leave(connections->limits, &address, (int64_t)uv_now(connections->loop));
         return -ENOMEM;
     }
+    c->listener = name;
+    metric_add(METRIC_SMTP_CONNECTIONS, 1, name);
     c->address = address;
     c->counted = counted;
     int code = take_listener(c, listener);
@@ -246,7 +247,7 @@ static void leave_list(struct connection *c)
     if (c->next)
         c->next->previous = c->previous;
     owner->count--;
-    metric_add(METRIC_SMTP_CONNECTIONS, -1);
+    metric_add(METRIC_SMTP_CONNECTIONS, -1, c->listener);
     if (c->counted)
         limits_leave(owner->limits, &c->address, (int64_t)uv_now(owner->loop));
     owner->left(owner);

@@ -1,5 +1,6 @@
 /* connection_act.c - what a connection does, by what it waits for. */
 #include "../base/log.h"
+#include "../base/metrics.h"
 #include "connection_private.h"
 
 static const struct refusal early_talker = {554, "5.5.1", "you talked before the greeting"};
@@ -86,6 +87,7 @@ static void note_tls_is_open(struct connection *c)
     log_limited(LOG_INFO, "tls", c->id, LOG_TEXT("version", tls_version(tls)),
                 LOG_TEXT("cipher", tls_cipher(tls)), LOG_TEXT("name", tls_server_name(tls)),
                 LOG_TEXT("resumed", tls_is_resumed(tls) ? "yes" : "no"));
+    metric_add(METRIC_TLS_HANDSHAKES_TOTAL, 1, tls_is_resumed(tls) ? "resumed" : "done");
     c->wait = WAIT_CLIENT;
     session_tls_started(c->session);
     if (greets)
@@ -129,6 +131,8 @@ static void heed_end_of_stream(struct connection *c)
     if (state == STREAM_BROKEN) {
         connection_close(c, c->wait < WAIT_END ? stream_reason(&c->stream) : c->reason);
     } else if (state == STREAM_TLS_FAILED && c->wait < WAIT_END) {
+        if (is_in_handshake(c))
+            metric_add(METRIC_TLS_HANDSHAKES_TOTAL, 1, "failed");
         log_limited(LOG_INFO, "tls-failed", c->id, LOG_TEXT("client", session_client(c->session)),
                     LOG_TEXT("reason", stream_reason(&c->stream)));
         connection_end(c, "TLS failed");

@@ -72,6 +72,7 @@ struct connection {
     bool counted;              /* by the limits, until it leaves the list */
     uint64_t drain_ms;         /* for the last replies to go out */
     uint64_t message_due;      /* of the loop's clock: by then a message must be complete */
+    const char *listener;      /* its name */
     const char *reason;        /* why it ends, for the log */
     struct ip_address address; /* the client's */
     char id[ID_SIZE];

@@ -194,7 +194,8 @@ static void take_client(struct listeners *l, const struct listener *listener, in
     if (l->connections.count >= config->smtp.max_connections)
         refusal = &too_many;
     else {
-        int code = connection_open(&l->connections, fd, peer, &listener->address, config, &refusal);
+        int code = connection_open(&l->connections, fd, peer, &listener->address, listener->name,
+                                   config, &refusal);
         if (code != 0 && !refusal)
             refusal = &no_resources;
     }
