@@ -123,6 +123,8 @@ static int visit_files(const struct config *config, visit each, void *context)
         code = visit_reference(each, context, "forward.password", config->forward.password);
     if (code == 0)
         code = visit_reference(each, context, "forward.srs_key", config->forward.srs_key);
+    if (code == 0)
+        code = visit_reference(each, context, "forward.dkim", config->forward.dkim_key);
     for (size_t i = 0; i < config->admin.login_count && code == 0; i++)
         if (config->admin.logins[i].token)
             code = visit_reference(each, context, "admin.tokens", config->admin.logins[i].secret);

@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
 #include "base/domain.h"
+#include "deliver/forward_sign.h"
 #include "deliver/srs.h"
 #include "mail/original.h"
 #include "mail/payload.h"
@@ -150,10 +152,25 @@ static int write_json(const struct outgoing *o, size_t index, struct spill *tail
                               : code;
 }
 
+/* Once for all to whom it goes, since no field that is for one of them is signed. Mail that cannot be
+ * signed goes without: a receiver may like it less, but it is not lost. */
+static void make_signature(struct outgoing *o)
+{
+    struct error err = {""};
+    if (!o->original || !o->config->forward.dkim_domain || o->signature)
+        return;
+    if (forward_sign(&o->config->forward, o->transaction->id, o->original, &o->signature, &err) !=
+        0)
+        log_limited(LOG_ERROR, "not-signed", o->transaction->id, LOG_TEXT("error", err.text));
+}
+
 static int write_trace(const struct outgoing *o, size_t index, struct spill *head)
 {
-    return trace_write(o->transaction, o->transaction->envelope.recipients[index],
-                       o->config->hostname, head);
+    int code = trace_write(o->transaction, o->transaction->envelope.recipients[index],
+                           o->config->hostname, head);
+    if (code == 0 && o->signature)
+        code = spill_write(head, o->signature, strlen(o->signature));
+    return code;
 }
 
 static void discard_body(struct spill *spill)
@@ -264,6 +281,7 @@ int outgoing_make(struct outgoing *o)
     struct spill *tail = NULL;
     unsigned number = 0;
     int code = o->original ? spill_sync(o->original) : 0;
+    make_signature(o);
     if (code == 0)
         code = render_tail(o, &tail);
     for (size_t i = 0; i < o->transaction->envelope.recipient_count && code == 0; i++) {
@@ -286,4 +304,5 @@ void outgoing_free(struct outgoing *o)
     if (o->original && !o->kept)
         spill_unlink(o->original);
     spill_free(o->original);
+    free(o->signature);
 }

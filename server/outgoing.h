@@ -35,6 +35,7 @@ struct outgoing {
     struct delivery *deliveries; /* out: linked by next */
     struct spill *original;   /* outgoing's own: the message as it is forwarded; NULL: to nobody */
     bool kept;                /* outgoing's own: deliveries have it */
+    char *signature;          /* the same: DKIM's field of ours; NULL: none */
     uint64_t size, in_memory; /* outgoing's own: of what was rendered so far */
 };
 

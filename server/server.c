@@ -23,6 +23,7 @@
 #include "deliver/deliver.h"
 #include "deliver/notice.h"
 #include "deliver/observe.h"
+#include "deliver/forward_sign.h"
 #include "deliver/srs.h"
 #include "history/history.h"
 #include "mail/message.h"
@@ -106,6 +107,8 @@ static int start_parts(struct server *server, struct error *err)
         spool_on_give_up(server->spool, &server->give_up);
     if (code == 0)
         code = srs_load(config, config->spool.directory, SRS_MAKE, err);
+    if (code == 0)
+        code = forward_sign_check(&config->forward, err);
     if (code == 0)
         code = deliver_new(&server->loop, config, server->spool, &server->deliver, err);
     if (code == 0)

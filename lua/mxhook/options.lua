@@ -304,6 +304,10 @@ return {
     "read at start and SIGHUP." },
   { "forward.srs_valid", "duration", default = "21d", min = 86400e3, max = 365 * 86400e3,
     "How long a bounce to a rewritten sender is taken, in whole days." },
+  { "forward.dkim", "dkim", example = { domain = "example.com", selector = "mx1", key = "/etc/mxhook/dkim.key" },
+    "Signs what is forwarded (RFC 6376, by libopendkim), beside the signatures that it came with. key is the file of a",
+    "private key in PEM, or file:/path, or env:NAME, read for each message; its public half is the TXT record",
+    "SELECTOR._domainkey.DOMAIN. Where it cannot be read, the mail goes unsigned and the log says so." },
 
   { "dns.resolvers", "addresses", example = { "127.0.0.1:53" },
     "Recursive DNS servers to ask, instead of those in /etc/resolv.conf: address:port." },

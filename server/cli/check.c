@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "../base/domain.h"
+#include "../deliver/forward_sign.h"
 #include "../deliver/srs.h"
 #include "../mail/message.h"
 #include "../rules/ruleset.h"
@@ -208,6 +209,8 @@ static int check_all(struct config *config)
     if (check_certificates(config) != CLI_OK || check_spool(config) != CLI_OK)
         code = CLI_FAILED;
     if (srs_load(config, config->spool.directory, SRS_LOOK, &err) != 0)
+        code = cli_fail("check", &err);
+    if (forward_sign_check(&config->forward, &err) != 0)
         code = cli_fail("check", &err);
     show_domains(config);
     if (check_rules(config) != CLI_OK)

@@ -179,6 +179,8 @@ struct forward_config {
     char *srs_key;    /* NULL: in a file of the spool; it may be a reference */
     char *srs_secret; /* once srs_load() has read it; NULL: nothing is rewritten */
     int64_t srs_valid_ms;
+    char *dkim_domain, *dkim_selector; /* NULL: what is forwarded is not signed by us */
+    char *dkim_key;                    /* a reference */
 };
 
 struct dns_config {

@@ -211,6 +211,19 @@ static const char *default_srs_domain(const struct config *config)
     return config->hostname;
 }
 
+/* The list has domain, selector and key; or nothing. */
+static void read_forward_dkim(lua_State *L, struct forward_config *forward)
+{
+    size_t count;
+    char **texts = option_list(L, "forward.dkim", sizeof *texts, &count);
+    if (texts && count == 3) {
+        forward->dkim_domain = option_copy(L, option_item(L, 0));
+        forward->dkim_selector = option_copy(L, option_item(L, 1));
+        forward->dkim_key = option_copy(L, option_item(L, 2));
+    }
+    lua_pop(L, 1);
+}
+
 /* After what its defaults are taken from. */
 static void read_forward(lua_State *L, struct config *config)
 {
@@ -230,6 +243,7 @@ static void read_forward(lua_State *L, struct config *config)
         forward->srs_domain = option_copy(L, default_srs_domain(config));
     forward->srs_key = option_text(L, "forward.srs_key");
     forward->srs_valid_ms = option_number(L, "forward.srs_valid");
+    read_forward_dkim(L, forward);
 }
 
 /* The list has a zone's name, "refuse" or "", the next zone's, and so on. */
