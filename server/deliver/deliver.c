@@ -256,6 +256,7 @@ static void begin(struct deliver *d, struct flight *flight)
         ask_in(d, WAKE_AGAIN_MS);
         return;
     }
+    observe_begin(flight->delivery);
     flight->next = d->flights;
     flight->link = &d->flights;
     if (d->flights)

@@ -111,6 +111,7 @@ struct store_ops {
                     int (*each)(void *context, const struct queue_attempt *attempt), void *context);
     int (*origins)(struct store *store,
                    int (*each)(void *context, const struct queue_origin *origin), void *context);
+    int (*totals)(struct store *store, struct queue_totals *totals);
     /* NULL: there is one node only. */
     int (*nodes)(struct store *store, int (*each)(void *context, const struct queue_node *node),
                  void *context);

@@ -210,6 +210,7 @@ const struct store_ops postgres_ops = {
     .show = pg_store_show,
     .attempts = pg_store_attempts,
     .origins = pg_store_origins,
+    .totals = pg_store_totals,
     .nodes = pg_store_nodes,
     .change = pg_store_change,
     .change_all = pg_store_change_all,

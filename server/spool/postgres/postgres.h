@@ -95,6 +95,7 @@ int pg_store_attempts(struct store *store, const struct delivery *delivery,
                       void *context);
 int pg_store_origins(struct store *store,
                      int (*each)(void *context, const struct queue_origin *origin), void *context);
+int pg_store_totals(struct store *store, struct queue_totals *totals);
 int pg_store_nodes(struct store *store, int (*each)(void *context, const struct queue_node *node),
                    void *context);
 int pg_store_change(struct store *store, enum store_change what, const char *id);
