@@ -174,6 +174,12 @@ return {
     "instead of in spool.directory. Several hosts are tried in turn. A password belongs in a passfile (passfile=...)." },
   { "spool.migrate", "boolean", default = false,
     "With spool.postgres: makes its tables, or brings them up to date, at start. Else `mxhook store migrate` does." },
+  { "spool.commit_timeout", "duration", default = "25s", min = 1000, max = 300e3,
+    "With spool.postgres: so long a message waits for the database, while this cannot be reached or its standby does not",
+    "answer, before its sender is told 451. While it is known to be away mail is deferred at once." },
+  { "spool.old_transaction", "duration", default = "5m", min = 1000, max = 86400e3,
+    "With spool.postgres: a transaction there that has been open for longer is warned of, since nothing that was deleted",
+    "after it began can be cleared away." },
   { "spool.keep_failed", "duration", default = "30d", min = 1000, max = 3650 * 86400e3,
     "How long failed deliveries are kept, for `mxhook queue retry`, before they are removed." },
 

@@ -98,6 +98,9 @@ enum metric_buckets {
         "Deliveries in the spool")                                                                 \
     ROW(SPOOL_OLDEST, GAUGE, "spool_oldest_waiting_seconds", NULL, NULL, 1, NONE,                  \
         "Since when the oldest one waits")                                                         \
+    ROW(SPOOL_OLDEST_TRANSACTION, GAUGE, "spool_oldest_transaction_seconds", NULL, NULL, 1, NONE,  \
+        "PostgreSQL: how long the oldest transaction of another has been open, which keeps what "  \
+        "was deleted since from being cleared away")                                               \
     ROW(SPOOL_OVERDUE, GAUGE, "spool_overdue_seconds", NULL, NULL, 1, NONE,                        \
         "By how much the server itself is late with the next one of an origin that is not held")   \
     ROW(SPOOL_MAX, GAUGE, "spool_max_bytes", NULL, NULL, 1, NONE, "spool.max_size; 0: no limit")   \

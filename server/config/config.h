@@ -114,10 +114,12 @@ struct spool_config {
     char
         *postgres; /* libpq's conninfo: the store that nodes share; NULL: SQLite in the directory */
     bool migrate;  /* bring its tables up to date at start */
-    int64_t keep_failed_ms; /* failed deliveries are removed after that */
-    int64_t max_age_ms;     /* a delivery that has waited longer is given up */
-    uint64_t max_size;      /* bytes of all that is in it; 0: no limit */
-    uint64_t min_free;      /* bytes of the file system that new mail must leave */
+    int64_t old_transaction_ms; /* one that is open for longer in PostgreSQL is warned of */
+    int64_t commit_timeout_ms;  /* so long a commit is tried in PostgreSQL */
+    int64_t keep_failed_ms;     /* failed deliveries are removed after that */
+    int64_t max_age_ms;         /* a delivery that has waited longer is given up */
+    uint64_t max_size;          /* bytes of all that is in it; 0: no limit */
+    uint64_t min_free;          /* bytes of the file system that new mail must leave */
 };
 
 enum history_bodies { HISTORY_BODIES_NONE, HISTORY_BODIES_FAILED, HISTORY_BODIES_ALL };

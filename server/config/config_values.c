@@ -300,6 +300,8 @@ int config_read_values(lua_State *L)
     config->spool.directory = option_text(L, "spool.directory");
     config->spool.postgres = option_text(L, "spool.postgres");
     config->spool.migrate = option_flag(L, "spool.migrate");
+    config->spool.old_transaction_ms = option_number(L, "spool.old_transaction");
+    config->spool.commit_timeout_ms = option_number(L, "spool.commit_timeout");
     config->spool.keep_failed_ms = option_number(L, "spool.keep_failed");
     config->spool.max_age_ms = option_number(L, "spool.max_age");
     config->spool.max_size = (uint64_t)option_number(L, "spool.max_size");

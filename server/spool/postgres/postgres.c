@@ -11,6 +11,7 @@
 #include "holds.h"
 #include "schema.h"
 #include "secret.h"
+#include "cleaning.h"
 
 /* ---- Opening and closing ---- */
 
@@ -19,12 +20,16 @@ static void configure(struct store *store, const struct spool_config *config)
     struct pg_store *s = (struct pg_store *)store;
     atomic_store(&s->keep_failed_ms, config->keep_failed_ms);
     atomic_store(&s->max_age_ms, config->max_age_ms);
+    atomic_store(&s->commit_timeout_ms, config->commit_timeout_ms);
+    if (s->cleaning)
+        cleaning_configure(s->cleaning, config->old_transaction_ms);
     atomic_store(&s->max_size, config->max_size);
 }
 
 static void close_store(struct store *store)
 {
     struct pg_store *s = (struct pg_store *)store;
+    cleaning_stop(s->cleaning);
     node_stop(s->node);
     pg_close(&s->pg);
     pg_close(&s->stuck);
@@ -85,6 +90,8 @@ static int open_store(const struct spool_config *config, struct store **out, str
         code = secret_share(&s->pg, "srs.key", s->scratch, err);
     if (code == 0)
         code = node_start(s->conninfo, &s->node, err);
+    if (code == 0)
+        code = cleaning_start(s->conninfo, s->node, config->old_transaction_ms, &s->cleaning, err);
     if (code != 0) {
         close_store(&s->store);
         return code;
