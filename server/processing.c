@@ -76,7 +76,8 @@ static int run_rules_for(struct processing *p, size_t state, size_t index)
     struct transaction *t = p->transaction;
     struct header_list headers = {0};
     struct rules_input input = {
-        p->message, t, t->envelope.recipients[index], &headers, p->trace, p->trace_context, 0};
+        p->message,       t, t->envelope.recipients[index], &headers, p->trace, p->trace_context, 0,
+        .trial = p->trial};
     struct receiver receiver = processing_receiver(p);
     int code = payload_headers(p->message, &t->envelope, input.recipient, &receiver,
                                p->message->arena, &headers);
@@ -116,7 +117,7 @@ static int run_rules(struct processing *p, size_t state)
         code = reverse_bounce(p, envelope->recipients[i], &p->verdicts[i]);
         if (code == 0 && !p->verdicts[i])
             code = run_rules_for(p, state, i);
-        if (code == 0)
+        if (code == 0 && !p->trial)
             metric_add(METRIC_RECIPIENTS_TOTAL, 1, verdict_name(p->verdicts[i]->kind));
     }
     return code;
