@@ -15,7 +15,8 @@ static const char help[] =
     "admin room (admin.listen), it waits and prints what came of it: what is wrong, with file and "
     "line, and\n"
     "exit code 1, while the server runs on with what it had.\n\n"
-    "      --pid PID      where there is no admin room, or it does not answer: sends SIGHUP; the outcome is in the log\n"
+    "      --pid PID      where there is no admin room, or it does not answer: sends SIGHUP; the "
+    "outcome is in the log\n"
     "  -c, --config FILE  the configuration (default " CLI_CONFIG_PATH ")\n"
     "  -h, --help         this text\n";
 

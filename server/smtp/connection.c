@@ -7,6 +7,7 @@
 
 #include "../base/log.h"
 #include "../base/metrics.h"
+#include "../base/spill.h"
 #include "connection_private.h"
 
 static const struct refusal not_a_proxy = {0, "", "only access.proxies may connect here"};
@@ -263,6 +264,7 @@ void connection_free_if_over(struct connection *c)
     stream_free(&c->stream); /* before the session's config, whose certificates it uses */
     proxy_reader_free(c->proxy);
     session_free(c->session);
+    spill_free(c->data);
     free(c);
 }
 
@@ -282,6 +284,7 @@ void connection_close(struct connection *c, const char *reason)
 {
     if (c->wait == WAIT_CLOSED)
         return;
+    connection_lose(c);
     log_limited(LOG_INFO, "disconnect", c->id, LOG_TEXT("reason", reason));
     c->wait = WAIT_CLOSED;
     stream_close(&c->stream, on_gone);

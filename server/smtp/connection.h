@@ -18,6 +18,7 @@
 #include "access.h"
 #include "known_logins.h"
 #include "listener.h"
+#include "resends.h"
 #include "stream.h"
 
 #define CONNECTION_WRITE_LIMIT (16u * 1024u) /* unread replies past which no input is used */
@@ -38,6 +39,7 @@ struct connections {
     struct limits *limits; /* of the clients' addresses */
     struct guesses *guesses;
     struct known_logins *known_logins;
+    struct resends *resends;
     struct connection *first;
     size_t count; /* those in the list: until closed, and answered */
     void (*left)(struct connections *connections); /* one is no more in the list */

@@ -150,7 +150,7 @@ static void go_on_to_close(struct connection *c)
     }
     if (c->wait == WAIT_DRAIN && stream_is_finished(&c->stream))
         c->wait = WAIT_LINGER;
-    if (c->wait == WAIT_LINGER && stream_is_at_end(&c->stream))
+    if (c->wait == WAIT_LINGER && stream_is_at_end(&c->stream) && !connection_awaits_receipt(c))
         connection_close(c, c->reason);
 }
 
@@ -267,6 +267,7 @@ void connection_act(struct connection *c)
     if (c->acting || c->wait == WAIT_CLOSED)
         return;
     c->acting = true;
+    connection_confirm(c);
     use_input(c);
     if (wants_input(c))
         stream_read(&c->stream);

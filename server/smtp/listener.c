@@ -88,6 +88,7 @@ static void free_memory(struct listeners *l)
 {
     limits_free(l->connections.limits);
     guesses_free(l->connections.guesses);
+    resends_free(l->connections.resends);
     free(l->connections.temporary_directory);
     free(l);
 }
@@ -102,7 +103,9 @@ static struct listeners *make_listeners(uv_loop_t *loop, const struct config *co
     l->connections.temporary_directory = strdup(temporary_directory);
     l->connections.limits = limits_new();
     l->connections.guesses = guesses_new();
-    if (l->connections.temporary_directory && l->connections.limits && l->connections.guesses)
+    l->connections.resends = resends_new();
+    if (l->connections.temporary_directory && l->connections.limits && l->connections.guesses &&
+        l->connections.resends)
         l->connections.known_logins =
             known_logins_open(loop, l->connections.guesses, config->spool.directory);
     if (!l->connections.known_logins) {

@@ -31,6 +31,9 @@ struct stored {
     bool shared;           /* PostgreSQL: others may have its payload or tail */
     int node;              /* PostgreSQL: the node whose lease it is; 0: not leased */
     enum ending ending;
+    int64_t probe_ms; /* PostgreSQL: it is a probe of what was held for so long; 0: it is none */
+    bool probe_lane;  /* of its lane, not of its origin */
+    unsigned probe_failures;
     int64_t ahead_ms; /* clock_ahead_ms() when it was handed in: what due_ms was reckoned by */
 };
 

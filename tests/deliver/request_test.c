@@ -33,13 +33,11 @@ static void a_large_body_arrives_whole_each_time(void **state)
 
 /* A connection that was kept ends while the next request goes out on it: that is nobody's failure, and all of the
  * body goes out again on a new one. */
-static void a_kept_connection_that_ends_costs_no_attempt(void **state)
+static void check_kept_connection(struct rig *rig, size_t tail_size)
 {
-    struct rig *rig = *state;
-    START(rig, "", {.bytes = OK}, {.bytes = "", .read_only = 300000, .close = true}, {.bytes = OK});
     rig_post(rig, "m-0", rig->url);
     rig_run_until(rig, COUNT, 0);
-    struct payload *payload = rig_large_payload(rig, 4000000);
+    struct payload *payload = rig_large_payload(rig, tail_size);
     char *expected = bench_body(payload);
     size_t size = (size_t)payload_size(payload);
     struct delivery *d = bench_delivery_of("m-1", rig->url, payload);
@@ -55,6 +53,22 @@ static void a_kept_connection_that_ends_costs_no_attempt(void **state)
     assert_memory_equal(r->body, expected, size);
     assert_string_equal(rig_header(rig, 2, "webhook-id"), "m-1");
     free(expected);
+}
+
+static void a_kept_connection_that_ends_costs_no_attempt(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "timeout = '60s'", {.bytes = OK}, {.bytes = "", .read_only = 300000, .close = true},
+          {.bytes = OK});
+    check_kept_connection(rig, 4000000);
+}
+
+/* It ends when all of the body was read: libcurl sees to that, and reads the body from its beginning. */
+static void a_kept_connection_that_ends_after_the_body_costs_none(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "timeout = '60s'", {.bytes = OK}, {.bytes = "", .close = true}, {.bytes = OK});
+    check_kept_connection(rig, 1000);
 }
 
 static void the_signature_is_that_of_standard_webhooks(void **state)
@@ -194,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RIG_TEST(a_large_body_arrives_whole_each_time),
         RIG_TEST(a_kept_connection_that_ends_costs_no_attempt),
+        RIG_TEST(a_kept_connection_that_ends_after_the_body_costs_none),
         RIG_TEST(the_signature_is_that_of_standard_webhooks),
         RIG_TEST(a_secret_may_stand_in_a_file_or_the_environment),
         RIG_TEST(a_secret_that_cannot_sign_fails_it),

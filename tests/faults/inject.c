@@ -12,7 +12,8 @@
  *                              the call of that kind at that site (in hex; 0: wherever) fails, for
  * the so-many-th time that it is reached; ERRNO is a number, or one of kill   the process is killed
  * before the call after  ... after it torn   ... after half of what it was to write
- *   MXHOOK_INJECT_FIRED=FILE   made when that happens, with the call stack
+ *   MXHOOK_INJECT_FIRED=FILE   gets the call stack when that happens; made at the start, since the process may have
+ *                              confined itself by then
  *
  * The kind `disk` stands for all that change a file, whatever it is.
  */
@@ -78,7 +79,7 @@ static struct {
     int error;
 } fault;
 
-static int sites_fd = -1;
+static int sites_fd = -1, fired_fd = -1;
 static _Atomic uint64_t sites[SITES_MAX]; /* open addressing: those that were written down */
 static _Atomic long reached;              /* calls that fit the fault */
 static bool ready;
@@ -183,15 +184,12 @@ static bool strikes(enum kind kind)
             write_stack(sites_fd, kinds[kind], site, from, depth);
         if (fault.on && fits(kind) && (fault.site == 0 || fault.site == site))
             strike = atomic_fetch_add(&reached, 1) + 1 == fault.occurrence;
-        const char *fired = strike ? getenv("MXHOOK_INJECT_FIRED") : NULL;
-        if (fired) {
-            int fd = (int)syscall(SYS_openat, AT_FDCWD, fired, O_WRONLY | O_CREAT | O_APPEND, 0600);
+        if (strike && fired_fd >= 0) {
             if (depth == 0) {
                 depth = backtrace(stack, DEPTH + 2) - 2;
                 site = site_of(from, depth) ^ (uint64_t)kind << 56;
             }
-            write_stack(fd, kinds[kind], site, from, depth);
-            syscall(SYS_close, fd);
+            write_stack(fired_fd, kinds[kind], site, from, depth);
         }
         if (strike && fault.action == KILL)
             die();
@@ -493,16 +491,21 @@ static void read_fault(const char *text)
     fault.on = true;
 }
 
+static int open_log(const char *path)
+{
+    int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+    return path ? (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0600) : -1;
+}
+
 __attribute__((constructor)) static void begin(void)
 {
     void *stack[4];
     inside = true;
     find_malloc();
     backtrace(stack, 4); /* it loads libgcc when first called */
-    const char *path = getenv("MXHOOK_INJECT_SITES"), *text = getenv("MXHOOK_INJECT");
-    if (path)
-        sites_fd = (int)syscall(SYS_openat, AT_FDCWD, path,
-                                O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    const char *text = getenv("MXHOOK_INJECT");
+    sites_fd = open_log(getenv("MXHOOK_INJECT_SITES"));
+    fired_fd = open_log(getenv("MXHOOK_INJECT_FIRED"));
     if (text)
         read_fault(text);
     inside = false;

@@ -39,11 +39,12 @@ def arguments():
     parser.add_argument("--count", type=int, default=40, metavar="N", help="how many (default: 40)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="copies of the tree at work at once (default: 1)")
     parser.add_argument("--bound", type=int, default=180, metavar="SECONDS", help="of tests for one change (default: 180)")
-    parser.add_argument("--slowest", type=int, default=60, metavar="SECONDS", help="tests that take longer are left out (default: 60)")
+    parser.add_argument("--slowest", type=int, default=120, metavar="SECONDS", help="tests that take longer are left out (default: 120)")
     parser.add_argument("--kind", choices=changes.KINDS, help="this kind of change only")
     parser.add_argument("--at", metavar="FILE:LINE", help="every change of this line, instead of random ones")
     parser.add_argument("--near", action="store_true", help="take the newest coverage there is, moved along with the lines, and "
                         "measure only tests that are new or changed")
+    parser.add_argument("--same", action="store_true", help="the tree as the last run saw it, whatever has changed since")
     parser.add_argument("--no-sanitizers", action="store_true", help="the plain build only")
     parser.add_argument("--list", action="store_true", help="print the changes, and try none")
     return parser.parse_args()
@@ -57,7 +58,7 @@ def all_changes(paths, possible, folder):
     for path in paths:
         if not path.startswith(("server/", "lua/")) or not path.endswith((".c", ".lua")) or not path.startswith(folder):
             continue
-        text = tree.read(tree.ROOT, path).decode()
+        text = tree.read(path).decode()
         code = set(possible.get(path, ()))
         found += [c for c in changes.of_file(path, text) if path.endswith(".lua") or c.line in code]
     return found
@@ -91,14 +92,13 @@ class Judge:
         self.builds = ["plain"] if options.no_sanitizers else ["plain", "sanitized"]
         for build in self.builds:
             self.copy.configure(build)
-        self.make_all("plain")
-        self.ready, self.failing = {"plain"}, {}
-
-    def make_all(self, build):
-        reach.say("mutate: building %s in %s" % (build, self.copy.folder))
-        failed = self.copy.make(build, seconds=3600)
+        reach.say("mutate: building in " + self.copy.folder)
+        failed = self.copy.make("plain", seconds=3600)
         if failed:
             sys.exit("mutate: it does not build as it is:\n" + failed)
+        for build in self.builds:  # the programs of the others are made when they are wanted
+            self.copy.read_tests(build)
+        self.failing = {}
 
     def code_of(self, path):
         """The machine code (or LuaJIT's input) of a file, without what only debuggers read."""
@@ -118,7 +118,7 @@ class Judge:
             tests = [(one["seconds"], name) for name, one in self.map["tests"].items()
                      if one["ok"] and line in self.reached(name, change.path)]
             if tests:
-                return [name for seconds, name in sorted(tests) if seconds <= self.options.slowest]
+                return [name for _, name in sorted(tests)]
         return []
 
     def reached(self, name, path):
@@ -146,7 +146,7 @@ class Judge:
 
     def judge(self, change):
         """{"outcome", "by", "run"}"""
-        text = tree.read(tree.ROOT, change.path).decode()
+        text = tree.read(change.path).decode()
         targets = self.copy.objects("plain", change.path)
         self.copy.make("plain", targets)
         before = self.code_of(change.path)
@@ -169,21 +169,13 @@ class Judge:
             spent, bound = 0, self.options.bound if build == "plain" else self.options.bound // 2
             for name in tests:
                 cost = self.map["tests"][name]["seconds"] * (3 if build == "sanitized" else 1)
-                if spent and spent + cost > bound:
+                if (spent and spent + cost > bound) or self.map["tests"][name]["seconds"] > self.options.slowest:
                     left_out += build == "plain"
                     continue
                 spent += cost
-                if build not in self.ready:
-                    self.prepare(build, change, text)
                 if self.notices(build, name) and self.confirmed(build, name, change, text):
                     return {"outcome": "noticed", "by": name + ("" if build == "plain" else " (sanitized)")}
-        return {"outcome": "survived", "tests": len(tests), "left out": left_out}
-
-    def prepare(self, build, change, text):
-        tree.put(self.copy.folder, change.path, text.encode())
-        self.make_all(build)
-        self.ready.add(build)
-        tree.put(self.copy.folder, change.path, changes.applied(text, change).encode())
+        return {"outcome": "survived", "tests": len(tests), "left out": left_out, "builds": self.builds}
 
     def confirmed(self, build, name, change, text):
         """A test that fails in this build without the change, too, has not noticed it."""
@@ -274,7 +266,7 @@ def table(title, entries, group):
 
 def show(entry):
     change = changes.Change(*entry["change"])
-    text = tree.read(tree.ROOT, change.path).decode()
+    text = tree.read(change.path).decode()
     why = entry["outcome"] if entry["outcome"] != "survived" else "survived %d tests%s" % (
         entry["tests"], ", %d more left out for time" % entry["left out"] if entry["left out"] else "")
     print("%s:%d %s: %s" % (change.path, change.line, change.kind, why))
@@ -292,8 +284,7 @@ def report(entries):
 
 def main():
     options = arguments()
-    os.makedirs(tree.HOME, exist_ok=True)
-    paths = tree.sources()
+    paths, lock = tree.take_base(options.same)
     copy = tree.Tree(0)
     copy.refresh(paths)
     found = reach.get(copy, paths, options.jobs, options.near)
@@ -303,6 +294,7 @@ def main():
             print("%s:%d %s -> %r" % (change.path, change.line, change.kind, change.new))
         return
     report(try_all(options, found, paths, picked))
+    lock.close()
 
 
 if __name__ == "__main__":

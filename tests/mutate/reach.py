@@ -39,6 +39,7 @@ def build(copy):
     failed = copy.make("coverage", seconds=3600)
     if failed:
         sys.exit("mutate: the coverage build fails:\n" + failed)
+    copy.read_tests("coverage")
 
 
 def lines_of_c(copy, raws, programs, folder):
@@ -98,7 +99,7 @@ def moved(old, new):
 
 def carried(before, paths):
     """A map of an older tree, with its line numbers as they are now; and the tests whose own files have changed."""
-    now = {path: tree.read(tree.ROOT, path).decode(errors="replace").splitlines() for path in paths}
+    now = {path: tree.read(path).decode(errors="replace").splitlines() for path in paths}
     where = {path: moved(lines, now[path]) for path, lines in before["sources"].items()
              if path in now and lines != now[path] and path.startswith(("server/", "lua/"))}
 
@@ -137,7 +138,7 @@ def get(copy, paths, jobs, near):
             for name, lines in possible.items():
                 found["possible"][name] = sorted(set(found["possible"].get(name, ())) | set(lines))
     found["tests"] = {name: one for name, one in found["tests"].items() if name in copy.tests["coverage"]}
-    found["sources"] = {p: tree.read(tree.ROOT, p).decode(errors="replace").splitlines() for p in paths
+    found["sources"] = {p: tree.read(p).decode(errors="replace").splitlines() for p in paths
                         if p.startswith(("server/", "lua/", "tests/")) and p.endswith((".c", ".h", ".lua", ".py", ".txt"))}
     with gzip.open(path + ".part", "wt") as file:
         json.dump(found, file)

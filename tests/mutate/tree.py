@@ -1,50 +1,90 @@
 """tree.py - a copy of the tree, built, with its tests."""
 
 import collections
+import fcntl
+import functools
 import hashlib
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HOME = os.path.join(ROOT, "build", "mutate")
+BASE = os.path.join(HOME, "base")  # the tree as it was when this run began: what is edited meanwhile changes nothing
 BUILDS = {"plain": (), "sanitized": ("-DMXHOOK_SANITIZE=address,undefined",)}
 
 Test = collections.namedtuple("Test", "name command folder environment timeout")
 
 
-def sources():
-    """Every file of the tree, as it is now, committed or not."""
+def listed():
+    """Every file of the tree, committed or not."""
     out = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
                          capture_output=True, text=True).stdout
     return sorted(path for path in set(out.split("\0")) if path and os.path.isfile(os.path.join(ROOT, path)))
 
 
-def read(folder, path):
+def read(path, folder=BASE):
     with open(os.path.join(folder, path), "rb") as file:
         return file.read()
+
+
+def put(folder, path, content, like=BASE):
+    """Only where it differs: what is not touched is not built again."""
+    full = os.path.join(folder, path)
+    if os.path.isfile(full) and read(path, folder) == content:
+        return
+    os.makedirs(os.path.dirname(full), exist_ok=True)
+    with open(full, "wb") as file:
+        file.write(content)
+    shutil.copymode(os.path.join(like, path), full)
+
+
+def copy(paths, source, target):
+    """Makes `target` a copy of these files of `source`, and of no others in the folders that are built from."""
+    for path in paths:
+        put(target, path, read(path, source), source)
+    for folder in ("server", "lua", "tests", "rules.d"):
+        for parent, _, names in os.walk(os.path.join(target, folder)):
+            for name in names:
+                full = os.path.join(parent, name)
+                if os.path.relpath(full, target) not in wanted_of(paths) and "node_modules" not in full:
+                    os.remove(full)
+
+
+@functools.lru_cache(1)
+def wanted_of(paths):
+    return set(paths)
+
+
+def take_base(same):
+    """The files of the tree, which are in BASE from now on; or (`same`) those that the run before had. One run at a time."""
+    os.makedirs(HOME, exist_ok=True)
+    lock = open(os.path.join(HOME, "lock"), "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        sys.exit("mutate: another one is at work in " + HOME)
+    names = BASE + ".json"
+    if same and os.path.exists(names):
+        with open(names) as file:
+            return tuple(json.load(file)), lock
+    paths = tuple(listed())
+    copy(paths, ROOT, BASE)
+    with open(names, "w") as file:
+        json.dump(paths, file)
+    return paths, lock
 
 
 def key(paths):
     """Names the tree by what is in it."""
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(path.encode() + b"\0" + hashlib.sha256(read(ROOT, path)).digest())
+        digest.update(path.encode() + b"\0" + hashlib.sha256(read(path)).digest())
     return digest.hexdigest()[:16]
-
-
-def put(folder, path, content):
-    """Only where it differs: what is not touched is not built again."""
-    full = os.path.join(folder, path)
-    if os.path.isfile(full) and read(folder, path) == content:
-        return
-    os.makedirs(os.path.dirname(full), exist_ok=True)
-    with open(full, "wb") as file:
-        file.write(content)
-    shutil.copymode(os.path.join(ROOT, path), full)
 
 
 def run_bounded(command, seconds, **keywords):
@@ -73,15 +113,7 @@ class Tree:
         self.tests = {}
 
     def refresh(self, paths):
-        for path in paths:
-            put(self.folder, path, read(ROOT, path))
-        wanted = set(paths)
-        for folder in ("server", "lua", "tests", "rules.d"):
-            for parent, _, names in os.walk(os.path.join(self.folder, folder)):
-                for name in names:
-                    full = os.path.join(parent, name)
-                    if os.path.relpath(full, self.folder) not in wanted and "node_modules" not in full:
-                        os.remove(full)
+        copy(paths, BASE, self.folder)
         modules = os.path.join(self.folder, "tests/console/node_modules")
         if os.path.isdir(os.path.join(ROOT, "tests/console/node_modules")) and not os.path.lexists(modules):
             os.symlink(os.path.join(ROOT, "tests/console/node_modules"), modules)
@@ -92,9 +124,15 @@ class Tree:
     def configure(self, build, *options, **environment):
         command = ["cmake", "-G", "Ninja", "-S", self.folder, "-B", self.build_folder(build), *BUILDS.get(build, ()), *options]
         subprocess.run(command, env={**self.environment, **environment}, check=True, stdout=subprocess.DEVNULL)
+
+    def read_tests(self, build):
+        """ctest leaves out the commands of programs that are not built: they are those of the plain build, which is."""
         out = subprocess.run(["ctest", "--test-dir", self.build_folder(build), "--show-only=json-v1"], check=True,
                              env=self.environment, capture_output=True, text=True).stdout
-        self.tests[build] = {test.name: test for test in map(read_test, json.loads(out)["tests"]) if test}
+        self.tests[build] = {name: test._replace(command=[word.replace(self.build_folder("plain"), self.build_folder(build))
+                                                          for word in test.command])
+                             for name, test in self.tests.get("plain", {}).items()}
+        self.tests[build].update({test.name: test for test in map(read_test, json.loads(out)["tests"]) if test})
 
     def make(self, build, targets=(), seconds=1200):
         """None where it was built, else what the compiler says."""

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "spool/sqlite/export.h"
 
@@ -120,6 +122,34 @@ static void an_empty_spool(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* The new folder's disk is full: an error that names the folder, and the old spool as it was. */
+static void a_full_disk_is_an_error(void **state)
+{
+    struct bench *bench = *state;
+    struct export_report report = {.lose = no_loss};
+    struct error err = {""};
+    struct rlimit limit;
+    char to[80], command[200];
+    store(bench, 1);
+    bench_close(bench);
+    snprintf(to, sizeof to, "%.50s-saved", bench->directory);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    for (rlim_t most = 100000; most < 300000; most += 60000) {
+        limit.rlim_cur = most;
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        int code = spool_export(&bench->config, to, &report, &err);
+        limit.rlim_cur = RLIM_INFINITY;
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        assert_true(code < 0);
+        assert_non_null(strstr(err.text, to));
+        snprintf(command, sizeof command, "rm -r %.60s", to);
+        assert_int_equal(system(command), 0);
+    }
+    bench_open(bench);
+    assert_int_equal(bench_query(bench, "SELECT count(*) FROM delivery"), MAILS);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_set_up, bench_tear_down)
 
 int main(void)
@@ -128,6 +158,7 @@ int main(void)
         TEST(one_delivery_of_each_payload),
         TEST(several_deliveries_of_each_payload),
         TEST(an_empty_spool),
+        TEST(a_full_disk_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
