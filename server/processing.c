@@ -74,8 +74,14 @@ struct receiver processing_receiver(const struct processing *p)
 static int run_rules_for(struct processing *p, size_t state, size_t index)
 {
     struct transaction *t = p->transaction;
-    struct rules_input input = {
-        p->message, t, t->envelope.recipients[index], &p->headers, p->trace, p->trace_context, 0};
+    struct rules_input input = {p->message,
+                                t,
+                                t->envelope.recipients[index],
+                                &p->headers,
+                                p->trace,
+                                p->trace_context,
+                                0,
+                                .trial = p->trial};
     provenance_address(&p->headers, input.recipient);
     for (size_t i = 0; i < index; i++)
         input.reshaped_before += p->verdicts[i]->reshaped_bytes;
@@ -114,7 +120,7 @@ static int run_rules(struct processing *p, size_t state)
         code = reverse_bounce(p, envelope->recipients[i], &p->verdicts[i]);
         if (code == 0 && !p->verdicts[i])
             code = run_rules_for(p, state, i);
-        if (code == 0)
+        if (code == 0 && !p->trial)
             metric_add(METRIC_RECIPIENTS_TOTAL, 1, verdict_name(p->verdicts[i]->kind));
     }
     return code;

@@ -26,6 +26,7 @@ struct processing {
     /* NULL, or told of every rule that was asked, and in words what it answered. */
     void (*trace)(void *context, const char *rule, const char *answer);
     void *trace_context;
+    bool trial; /* nothing comes of it (trial.h) */
 
     size_t recipient; /* whose rules are asked now: its index */
 

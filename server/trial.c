@@ -168,6 +168,7 @@ static int begin(struct trial *trial, struct ruleset *ruleset, struct spill *dat
     p->directory = spill_temporary_directory();
     p->trace = add_step;
     p->trace_context = trial;
+    p->trial = true;
     return message_parse(data, p->transaction->received_ms / 1000, &p->message, err);
 }
 

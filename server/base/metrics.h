@@ -86,6 +86,8 @@ enum metric_buckets {
         "Requests that were sent again, since a kept connection had ended")                        \
     ROW(ATTEMPT_DURATION, HISTOGRAM, "attempt_duration_seconds", "kind", NULL, 4, ATTEMPT,         \
         "From the beginning of an attempt to its end")                                             \
+    ROW(ATTEMPT_SECONDS_TOTAL, TIME, "attempt_seconds_total", "origin", NULL, 1002, NONE,          \
+        "Time that attempts took")                                                                 \
     ROW(DELIVERIES_TOTAL, COUNTER, "deliveries_total", "kind", "result", 16, NONE,                 \
         "Deliveries that ended: delivered, or failed for good")                                    \
     ROW(DELIVERY_LATENCY, HISTOGRAM, "delivery_latency_seconds", "kind", NULL, 4, LATENCY,         \
@@ -160,8 +162,13 @@ void metric_observe_labelled(enum metric metric, double value, const char *const
 
 /* The value of a counter or gauge now; 0 where that series is not there. */
 double metric_value(enum metric metric, const char *value, const char *value2);
-/* Of all its series together. */
+/* Of all its series together; a histogram's is that of its values, and metric_observations() says how many. */
 double metric_sum(enum metric metric);
+int64_t metric_observations(enum metric metric);
+
+/* Calls each() for every series of a metric with one label. */
+void metric_each(enum metric metric, void (*each)(void *context, const char *value, double number),
+                 void *context);
 
 /* So many origins have series of their own, 1 to METRIC_ORIGINS_MAX; more are "other". Those that have them keep them.
  * Any thread. */

@@ -150,6 +150,27 @@ struct history_message *history_message_new(const struct transaction *t,
     return NULL;
 }
 
+struct history_message *history_sent_again(const struct delivery *d)
+{
+    struct arena *arena = arena_new();
+    struct history_message *m = arena ? arena_alloc(arena, sizeof *m) : NULL;
+    if (!m) {
+        arena_free(arena);
+        return NULL;
+    }
+    *m = (struct history_message){.arena = arena, .at_ms = d->created_ms};
+    snprintf(m->id, sizeof m->id, "%.*s", (int)(strrchr(d->id, '-') - d->id), d->id);
+    m->sender = copy(arena, d->sender);
+    m->recipients = arena_alloc(arena, sizeof *m->recipients);
+    if (m->recipients)
+        m->recipients[m->recipient_count++] =
+            (struct history_recipient){.address = copy(arena, d->recipient)};
+    if (m->recipients && fill_deliveries(m, d))
+        return m;
+    history_message_free(m);
+    return NULL;
+}
+
 void history_message_asked(struct history_message *m, size_t recipient, const char *asked)
 {
     char *copied = m && asked ? arena_strdup(m->arena, asked) : NULL;

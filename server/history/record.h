@@ -87,6 +87,10 @@ struct history_attempt {
     struct payload *payload; /* ... payload; else NULL */
 };
 
+/* Of a delivery that an operator has sent again, as a message of its own that has this one delivery; its id is the
+ * delivery's parent. The reply is the caller's to set. NULL: no memory. */
+struct history_message *history_sent_again(const struct delivery *delivery);
+
 void history_message_free(struct history_message *record); /* takes NULL */
 
 /* The attempt is counted in delivery->attempts, and its last_* are set. NULL: no memory. */

@@ -74,11 +74,12 @@ struct rules_input {
     struct transaction *transaction; /* its reservations change, no more */
     const char *recipient;
     const struct header_list *headers; /* from payload_headers(); copied, not changed */
-    /* NULL, or told of every rule that was asked, and in words what it answered; and before it of what
-     * it logged: "log: ..." */
+    /* NULL, or told of every rule that was asked, and in words what it answered ("error: ...": it failed);
+     * and before it of what it logged: "log: ..." */
     void (*trace)(void *context, const char *rule, const char *answer);
     void *trace_context;
     size_t reshaped_before; /* bytes of headers that were set for the recipients before */
+    bool trial;             /* nothing comes of it: it counts in no metric, and is no line of the log */
 };
 
 /* Runs the rules for one recipient. Never fails but for -ENOMEM: a rule that raises, returns what

@@ -40,7 +40,7 @@ static void count_time(struct pass *pass, const char *rule)
         memcmp(pass->timed, rule, file_size(rule)) == 0)
         return;
     int64_t now_us = clock_monotonic_us();
-    if (pass->timed) {
+    if (pass->timed && !pass->input->trial) {
         snprintf(file, sizeof file, "%.*s", (int)file_size(pass->timed), pass->timed);
         metric_add(METRIC_RULE_SECONDS_TOTAL, now_us - pass->since_us, file);
     }
@@ -125,10 +125,22 @@ static void count_failure(const struct pass *pass, const char *text)
                                                             : "error");
 }
 
+/* The first line: a traceback is for the log. */
+static void trace_error(const struct pass *pass, const char *text)
+{
+    char line[1024];
+    if (!pass->input->trace)
+        return;
+    snprintf(line, sizeof line, "error: %.*s", (int)strcspn(text, "\n"), text);
+    pass->input->trace(pass->input->trace_context, pass->run.rule, line);
+}
+
 static void fail(struct pass *pass, const char *text)
 {
     struct verdict *verdict = pass->run.verdict;
-    count_failure(pass, text);
+    if (!pass->input->trial)
+        count_failure(pass, text);
+    trace_error(pass, text);
     log_limited(LOG_ERROR, "rule-failed", pass->input->transaction->id,
                 LOG_TEXT("rule", pass->run.rule), LOG_TEXT("recipient", pass->input->recipient),
                 LOG_TEXT("error", text));
@@ -153,6 +165,8 @@ static void conclude(struct pass *pass)
         verdict->destination_count = 0;
     else if (verdict->destination_count > 0)
         verdict->kind = VERDICT_DELIVER;
+    if (pass->input->trial)
+        return;
     log_info("ruled", pass->input->transaction->id, LOG_TEXT("recipient", pass->input->recipient),
              LOG_TEXT("verdict", verdict_name(verdict->kind)), LOG_TEXT("rule", verdict->rule),
              LOG_NUMBER("destinations", verdict->destination_count));
@@ -208,8 +222,10 @@ int ruleset_run(struct ruleset *ruleset, size_t index, const struct rules_input 
     conclude(&pass);
     if (verdict->reshaped) /* its list is kept until it is rendered */
         verdict->reshaped_bytes += verdict->headers.count * sizeof *verdict->headers.items;
-    count_answer(verdict);
-    metric_observe(METRIC_RULES_DURATION, (double)(clock_monotonic_us() - began_us) / 1e6);
+    if (!input->trial) {
+        count_answer(verdict);
+        metric_observe(METRIC_RULES_DURATION, (double)(clock_monotonic_us() - began_us) / 1e6);
+    }
     state->log_id = NULL;
     state_end(state);
     renew_if_full(ruleset, index);
