@@ -130,6 +130,18 @@ static void test_methods_at_their_limits(void **state)
         "!'abc'.endsWith('ab') && dyn('abc').endsWith('bc') && dyn('abc').startsWith('ab') && "
         "dyn('abc').contains('b')",
         "dyn('abc').endsWith('') && !dyn('abc').startsWith('b')",
+        "'%s %% %s'.format(['a', 1]) == 'a % 1' && ''.format([]) == '' && '%s'.format(['a', "
+        "'unused']) == 'a'",
+        "'%d %d %x %X %o %b'.format([10, -10, 255, 255, 8, 5]) == '10 -10 ff FF 10 101' && "
+        "'%b%b'.format([true, false]) == '10'",
+        "'%x'.format(['a\\u00e9']) == '61c3a9' && '%X'.format([b'\\x0f']) == '0F' && "
+        "'%x'.format([-255]) == '-ff' && '%x'.format([0]) == '0'",
+        "'%f'.format([1.5]) == '1.500000' && '%.0f'.format([2.4]) == '2' && '%.1f'.format([0.25]) "
+        "== '0.2' && '%.30f'.format([0.5]) == '0.500000000000000000000000000000'",
+        "'%e'.format([1234.5]) == '1.234500e+03' && '%.2e'.format([1]) == '1.00e+00'",
+        "'%s'.format([[1, 'a', null, true]]) == '[1, a, null, true]' && '%s'.format([[]]) == '[]'",
+        "'%s'.format([{'b': 1, 'a': [2]}]) == '{a: [2], b: 1}' && '%s'.format([{}]) == '{}' && "
+        "'%s'.format([b'ab']) == 'ab'",
     };
     static const struct {
         const char *expression, *says;
@@ -143,6 +155,17 @@ static void test_methods_at_their_limits(void **state)
         {"subject.substring(0, 6) == ''", "substring: index out of range"},
         {"subject.substring(2, 1) == ''", "substring: it would end before it starts"},
         {"dyn([1]).join() == ''", "join"},
+        {"'%s%s'.format([subject]) == ''", "format: more verbs than values"},
+        {"'%s'.format([]) == ''", "format: more verbs than values"},
+        {"'%.31f'.format([1.0]) == ''", "format: unknown verb '%.31f'"},
+        {"'%5s'.format([subject]) == ''", "format: unknown verb '%5s'"},
+        {"'%q'.format([subject]) == ''", "format: unknown verb '%q'"},
+        {"'%'.format([subject]) == ''", "format: unknown verb '%'"},
+        {"'%d'.format([subject]) == ''", "format: %d of string"},
+        {"'%f'.format([subject]) == ''", "format: %f of string"},
+        {"'%o'.format([subject]) == ''", "format: %o of string"},
+        {"'%x'.format([1.5]) == ''", "format: %x of double"},
+        {"'%b'.format(['1']) == ''", "format: %b of string"},
         {"dyn(1).join() == ''", "join"},
         {"dyn(subject).join() == ''", "join"},
     };
