@@ -610,6 +610,7 @@ static void words_of_a_listener(void **state)
         {"protocol = 'http'", "expected protocol = \"smtp\" or \"lmtp\", got \"http\""},
         {"min_version = '1.4'", "expected min_version = "},
         {"min_version = 1.2", "expected min_version = "},
+        {"min_version = '1.3'", "needs TLS on the same listener"},
         {"proxy = true", "needs access.proxies"},
         {"proxy = 1", "expected proxy = true or false, got \"1\""},
         {"proxy = 'yes'", "expected proxy = true or false"},
@@ -624,9 +625,9 @@ static void words_of_a_listener(void **state)
         snprintf(line, sizeof line, "listen = { { address = '127.0.0.1:0', %s } }", wrong[i][0]);
         assert_line(line, wrong[i][1]);
     }
-    static const char *const right[] = {
-        "tls = 'off'",   "auth = 'off'",        "protocol = 'smtp'",       "protocol = 'lmtp'",
-        "proxy = false", "min_version = '1.3'", "auth_without_tls = false"};
+    static const char *const right[] = {"tls = 'off'",       "auth = 'off'",
+                                        "protocol = 'smtp'", "protocol = 'lmtp'",
+                                        "proxy = false",     "auth_without_tls = false"};
     for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
         snprintf(line, sizeof line, "listen = { { address = '127.0.0.1:0', %s } }", right[i]);
         assert_line(line, NULL);
