@@ -68,6 +68,8 @@ static int new_body(const struct outgoing *o, const char *suffix, uint64_t expec
         return -ENOMEM;
     spill_bound(*out, o->in_memory < OUTGOING_MEMORY ? SPILL_THRESHOLD : 0,
                 size_limit(o) - o->size);
+    if (o->spool)
+        spill_keep_free(*out, o->config->spool.min_free);
     return 0;
 }
 
@@ -76,6 +78,7 @@ static int end_body(struct outgoing *o, struct spill *body)
 {
     o->size += spill_size(body);
     o->in_memory += spill_memory(body) ? spill_size(body) : 0;
+    spill_trim(body);
     return spill_sync(body);
 }
 

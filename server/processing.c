@@ -84,8 +84,10 @@ static int run_rules_for(struct processing *p, size_t state, size_t index)
         input.reshaped_before += p->verdicts[i]->reshaped_bytes;
     if (code == 0)
         code = ruleset_run(t->rules, state, &input, &p->verdicts[index]);
-    if (code == 0 && p->spool && !p->verdicts[index]->reshaped) /* outgoing.c makes it again */
-        header_list_free(&p->verdicts[index]->headers);
+    const struct verdict *verdict = code == 0 ? p->verdicts[index] : NULL;
+    if (verdict && p->spool && (!verdict->reshaped || verdict->kind != VERDICT_DELIVER))
+        header_list_free(
+            &p->verdicts[index]->headers); /* outgoing.c makes it again, or needs none */
     header_list_free(&headers);
     return code;
 }

@@ -206,6 +206,8 @@ int ruleset_run(struct ruleset *ruleset, size_t index, const struct rules_input 
     else if (pass.also)
         name_rule(verdict, pass.also);
     conclude(&pass);
+    if (verdict->reshaped) /* its list is kept until it is rendered */
+        verdict->reshaped_bytes += verdict->headers.count * sizeof *verdict->headers.items;
     count_answer(verdict);
     metric_observe(METRIC_RULES_DURATION, (double)(clock_monotonic_us() - began_us) / 1e6);
     state->log_id = NULL;

@@ -32,7 +32,7 @@ struct verdict {
     size_t destination_count;
     struct header_list headers; /* as reshaped, for the payload's head */
     bool reshaped;              /* a rule changed them */
-    size_t reshaped_bytes;      /* of all values that rules have set */
+    size_t reshaped_bytes;      /* of all values that rules have set, and of the list */
 };
 
 /* "deliver", "no_match", ...: as the log and the metrics say it. */
