@@ -76,9 +76,12 @@ static int run_rules_for(struct processing *p, size_t state, size_t index)
     struct transaction *t = p->transaction;
     struct header_list headers = {0};
     struct rules_input input = {
-        p->message, t, t->envelope.recipients[index], &headers, p->trace, p->trace_context, 0};
+        p->message,   t, t->envelope.recipients[index], &headers, p->trace, p->trace_context, 0,
+        &p->questions};
     struct receiver receiver = processing_receiver(p);
-    int code = payload_headers(p->message, &t->envelope, input.recipient, &receiver,
+    int code = 0;
+    if (!p->verdicts[index]) /* else its rules go on */
+        code = payload_headers(p->message, &t->envelope, input.recipient, &receiver,
                                p->message->arena, &headers);
     for (size_t i = 0; i < index; i++)
         input.reshaped_before += p->verdicts[i]->reshaped_bytes;
@@ -107,14 +110,19 @@ static int reverse_bounce(struct processing *p, const char *recipient, struct ve
 static int run_rules(struct processing *p, size_t state)
 {
     const struct envelope *envelope = &p->transaction->envelope;
-    p->verdicts = calloc(envelope->recipient_count, sizeof *p->verdicts);
+    if (!p->verdicts)
+        p->verdicts = calloc(envelope->recipient_count, sizeof *p->verdicts);
     if (!p->verdicts)
         return -ENOMEM;
     int code = 0;
-    for (size_t i = 0; i < envelope->recipient_count && code == 0; i++) {
+    for (size_t i = p->recipient; i < envelope->recipient_count && code == 0; i++) {
+        bool reversed = false;
         p->recipient = i;
-        code = reverse_bounce(p, envelope->recipients[i], &p->verdicts[i]);
-        if (code == 0 && !p->verdicts[i])
+        if (!p->verdicts[i]) {
+            code = reverse_bounce(p, envelope->recipients[i], &p->verdicts[i]);
+            reversed = p->verdicts[i];
+        }
+        if (code == 0 && !reversed)
             code = run_rules_for(p, state, i);
         if (code == 0)
             metric_add(METRIC_RECIPIENTS_TOTAL, 1, verdict_name(p->verdicts[i]->kind));
@@ -122,11 +130,12 @@ static int run_rules(struct processing *p, size_t state)
     return code;
 }
 
-int processing_decide(struct processing *p, size_t state, bool *store)
+/* *on: the rules are to be asked. */
+static int begin(struct processing *p, bool *on)
 {
     struct transaction *t = p->transaction;
     struct error err = {""};
-    *store = false;
+    p->begun = true;
     p->at = "auth";
     int code = authenticate(p);
     if (code != 0 || is_refused(p))
@@ -136,7 +145,17 @@ int processing_decide(struct processing *p, size_t state, bool *store)
     p->at = "parse";
     if (!p->message)
         code = message_parse(t->data, t->received_ms / 1000, &p->message, &err);
-    if (code != 0 || is_too_large(p))
+    *on = code == 0 && !is_too_large(p);
+    return code;
+}
+
+int processing_decide(struct processing *p, size_t state, bool *store)
+{
+    struct transaction *t = p->transaction;
+    bool on = p->begun;
+    *store = false;
+    int code = p->begun ? 0 : begin(p, &on);
+    if (!on)
         return code;
     p->at = "rules";
     code = run_rules(p, state);
@@ -164,6 +183,7 @@ void processing_end(struct processing *p)
     for (size_t i = 0; p->verdicts && i < t->envelope.recipient_count; i++)
         verdict_free(p->verdicts[i]);
     free(p->verdicts);
+    questions_free(&p->questions);
     outgoing_free(&p->outgoing);
     message_free(p->message);
     auth_result_free(p->auth);

@@ -22,6 +22,7 @@
 #include "deliver/observe.h"
 #include "deliver/srs.h"
 #include "history/history.h"
+#include "lookup/lookup.h"
 #include "mail/message.h"
 #include "reload.h"
 #include "rules/ruleset.h"
@@ -91,11 +92,14 @@ struct waiting_recipient {
     void *token;
 };
 
-static void recipient_asked(void *context, bool accepted)
+static void recipient_asked(void *context, enum ruleset_lookup answer)
 {
+    static const enum recipient_answer answers[] = {[RULESET_YES] = RECIPIENT_OK,
+                                                    [RULESET_NO] = RECIPIENT_UNKNOWN,
+                                                    [RULESET_UNKNOWN] = RECIPIENT_LATER};
     struct waiting_recipient *waiting = context;
     struct server *server = waiting->server;
-    waiting->done(waiting->token, accepted ? RECIPIENT_OK : RECIPIENT_UNKNOWN);
+    waiting->done(waiting->token, answers[answer]);
     free(waiting);
     server->questions--;
     finish_transactions(server);
@@ -136,6 +140,7 @@ check_recipient(void *context, struct ruleset *rules, const char *recipient,
     switch (ruleset_look_up(rules, recipient)) {
     case RULESET_YES: return RECIPIENT_OK;
     case RULESET_NO: return RECIPIENT_UNKNOWN;
+    case RULESET_UNKNOWN: return RECIPIENT_LATER;
     case RULESET_ASK: break;
     }
     return ask_worker(server, rules, recipient, done, token);
@@ -222,6 +227,9 @@ static void reloaded(void *context, struct config *config, struct ruleset *rules
 {
     struct server *server = context;
     struct config *old = server->config;
+    struct error err = {""};
+    if (lookup_configure(config, &err) != 0) /* before the rules that name its sources */
+        log_error("lookup", NULL, LOG_TEXT("error", err.text));
     uv_mutex_lock(&server->config_lock);
     server->config = config;
     uv_mutex_unlock(&server->config_lock);
@@ -412,6 +420,7 @@ static void close_all(struct server *server)
     listeners_free(server->listeners);
     auth_stop(server->auth); /* its thread hands over to the workers' */
     workers_stop(server->workers);
+    lookup_stop();
     scan_free(server->scan);
     deliver_free(server->deliver);
     spool_close(server->spool);
@@ -500,6 +509,8 @@ static int start_parts(struct server *server, struct error *err)
         code = srs_load(config, config->spool.directory, SRS_MAKE, err);
     if (code == 0)
         code = deliver_new(&server->loop, config, server->spool, &server->deliver, err);
+    if (code == 0)
+        code = lookup_configure(config, err);
     if (code == 0)
         code = scan_new(&server->loop, &server->scan);
     if (code == 0)

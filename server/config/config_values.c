@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "config_destination.h"
+#include "config_sources.h"
 
 /* What is missing here is a mistake of ours, and is raised as a Lua error; so is running out of
  * memory. The table of values is at index 1, the config at index 2. */
@@ -411,6 +412,7 @@ int config_read_values(lua_State *L)
     read_smtp(L, &config->smtp);
     read_access(L, &config->access);
     read_rules(L, &config->rules);
+    config_read_sources(L, config);
     config->spool.directory = text_or_null(L, "spool.directory");
     config->spool.postgres = text_or_null(L, "spool.postgres");
     config->spool.migrate = boolean(L, "spool.migrate");

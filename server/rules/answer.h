@@ -29,6 +29,8 @@
 #define ANSWER_MAX_BODY         (1ll << 40)    /* bytes of a payload */
 #define ANSWER_MAX_PAUSE_MS     (30 * 86400e3) /* between two attempts */
 
+struct rules_config;
+
 enum answer_kind {
     ANSWER_NONE,  /* no match: the next rule */
     ANSWER_FINAL, /* it decides */
@@ -60,6 +62,10 @@ int answer_check_reference(lua_State *L, const char *what, const char *text, str
 int answer_check_url(const char *url, size_t size, struct error *why);
 /* The same, or an e-mail address. `text` ends with a NUL. */
 int answer_check_target(const char *text, size_t size, struct error *why);
+
+/* The same, or "NAME:https://..." with the name of a profile. */
+int answer_check_named(const struct rules_config *config, const char *text, size_t size,
+                       struct error *why);
 
 /* A copy in the arena: valid UTF-8, without control characters, at most `max` bytes. */
 const char *answer_clean_text(lua_State *L, struct arena *arena, const char *text, size_t size,

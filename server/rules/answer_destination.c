@@ -10,6 +10,9 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "../config/config.h"
+#include "state.h"
+
 static const char *copy(lua_State *L, struct verdict *verdict, const char *text)
 {
     const char *kept = arena_strdup(verdict->arena, text);
@@ -43,7 +46,7 @@ static int read_url(lua_State *L, struct destination *to, struct verdict *verdic
         return error_set(why, -EINVAL, "url: a string was expected, not a %s",
                          luaL_typename(L, -1));
     const char *url = lua_tolstring(L, -1, &size);
-    if (answer_check_target(url, size, why) != 0)
+    if (answer_check_named(state_of(L)->config, url, size, why) != 0)
         return -EINVAL;
     to->url = verdict ? copy(L, verdict, url) : url;
     return 0;
@@ -375,6 +378,52 @@ static int check_mail_fields(const struct destination *to, struct error *why)
                      name, to->url);
 }
 
+/* Those of the profile whose name the destination has not. */
+static void add_headers(lua_State *L, struct destination *to, const struct destination *profile,
+                        struct arena *arena)
+{
+    size_t own = to->header_count, most = own + profile->header_count;
+    const char **headers = arena_alloc(arena, (most + 1) * sizeof *headers);
+    if (!headers)
+        luaL_error(L, "not enough memory");
+    for (size_t i = 0; i < own; i++)
+        headers[i] = to->headers[i];
+    for (size_t i = 0; i < profile->header_count; i++) {
+        size_t size = strcspn(profile->headers[i], ":="), j = 0;
+        while (j < own && (strncasecmp(headers[j], profile->headers[i], size) != 0 ||
+                           strcspn(headers[j], ":=") != size))
+            j++;
+        if (j == own)
+            headers[to->header_count++] = profile->headers[i];
+    }
+    to->headers = headers;
+}
+
+/* "crm:https://..." becomes the URL, with what the profile says and the destination does not. */
+static void add_profile(lua_State *L, struct destination *to, struct verdict *verdict)
+{
+    const struct rules_config *config = state_of(L)->config;
+    struct destination copy;
+    const char *rest;
+    const struct profile *profile =
+        config ? profile_named(config->profiles, config->profile_count, to->url, &rest) : NULL;
+    if (!profile)
+        return;
+    to->url = rest;
+    if (!verdict)
+        return;
+    if (destination_copy(verdict->arena, &profile->to, &copy) != 0)
+        luaL_error(L, "not enough memory");
+    to->secret = to->secret ? to->secret : copy.secret;
+    to->timeout_ms = to->timeout_ms ? to->timeout_ms : copy.timeout_ms;
+    to->attempts = to->attempts ? to->attempts : copy.attempts;
+    if (to->schedule_count == 0) {
+        to->schedule_ms = copy.schedule_ms;
+        to->schedule_count = copy.schedule_count;
+    }
+    add_headers(L, to, &copy, verdict->arena);
+}
+
 static int read_table(lua_State *L, int index, struct destination *to, struct verdict *verdict,
                       struct error *why)
 {
@@ -394,6 +443,7 @@ static int read_table(lua_State *L, int index, struct destination *to, struct ve
     }
     if (!to->url)
         return error_set(why, -EINVAL, "a destination without a url");
+    add_profile(L, to, verdict);
     return destination_is_mail(to) ? check_mail_fields(to, why) : 0;
 }
 
@@ -426,9 +476,10 @@ int answer_read_destination(lua_State *L, int index, struct verdict *verdict, st
             return 1;
         if (strlen(text) != size)
             return error_set(why, -EINVAL, "a destination that holds NUL");
-        if (answer_check_target(text, size, why) != 0)
+        if (answer_check_named(state_of(L)->config, text, size, why) != 0)
             return -EINVAL;
         to.url = verdict ? copy(L, verdict, text) : text;
+        add_profile(L, &to, verdict);
     }
     if (verdict)
         keep_destination(L, verdict, &to);
