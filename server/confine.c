@@ -4,8 +4,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/landlock.h>
-#include <seccomp.h>
-#include <uv.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "confine_calls.h"
 
 #define ABI_MIN     2 /* what is older cannot let files be linked and renamed between folders */
 #define FOLDERS_MAX 256
@@ -189,6 +188,9 @@ static int allow_system(struct making *making)
         {"/run/NetworkManager", READ, true},
         {"/run/secrets", READ, true},
         {"/proc/self", READ, true},
+#ifdef MXHOOK_SANITIZED
+        {"/proc/self/exe", READ, true}, /* reports and suppressions name functions by it */
+#endif
         {"/dev/null", READ | LANDLOCK_ACCESS_FS_WRITE_FILE, true},
         {"/dev/random", READ, true},
         {"/dev/urandom", READ, true},
@@ -262,101 +264,6 @@ static int use_landlock(const struct config *config, char *what, size_t size, st
     return code;
 }
 
-/* ---- System calls ---- */
-
-/* Programs are run, processes watched, and the machine changed by these; nothing of ours needs one. */
-static const char *const denied[] = {
-    "execve",
-    "execveat",
-    "ptrace",
-    "process_vm_readv",
-    "process_vm_writev",
-    "kcmp",
-    "pidfd_getfd",
-    "mount",
-    "umount2",
-    "pivot_root",
-    "chroot",
-    "move_mount",
-    "open_tree",
-    "fsopen",
-    "fsmount",
-    "fsconfig",
-    "fspick",
-    "mount_setattr",
-    "setns",
-    "unshare",
-    "swapon",
-    "swapoff",
-    "quotactl",
-    "bpf",
-    "perf_event_open",
-    "userfaultfd",
-    "io_uring_setup",
-    "io_uring_enter",
-    "io_uring_register",
-    "add_key",
-    "request_key",
-    "keyctl",
-    "init_module",
-    "finit_module",
-    "delete_module",
-    "kexec_load",
-    "kexec_file_load",
-    "reboot",
-    "acct",
-    "syslog",
-    "open_by_handle_at",
-    "name_to_handle_at",
-    "settimeofday",
-    "clock_settime",
-    "clock_adjtime",
-    "adjtimex",
-    "sethostname",
-    "setdomainname",
-    "iopl",
-    "ioperm",
-    "modify_ldt",
-    "vhangup",
-    "nfsservctl",
-    "lookup_dcookie",
-    "personality",
-};
-
-/* LeakSanitizer stops the other threads by ptrace(2). */
-static bool is_needed(const char *name)
-{
-#ifdef MXHOOK_SANITIZED
-    return strcmp(name, "ptrace") == 0;
-#else
-    (void)name;
-    return false;
-#endif
-}
-
-static int use_seccomp(char *what, size_t size)
-{
-    int count = 0, code = 0;
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-    if (!filter)
-        return -ENOMEM;
-    for (size_t i = 0; i < sizeof denied / sizeof *denied && code == 0; i++) {
-        int number = seccomp_syscall_resolve_name(denied[i]);
-        if (number == __NR_SCMP_ERROR || is_needed(denied[i]))
-            continue; /* this architecture, or this version of the library, has none of that name */
-        code = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), number, 0);
-        count += code == 0;
-    }
-    if (code == 0)
-        code = seccomp_load(filter);
-    seccomp_release(filter);
-    if (code != 0)
-        snprintf(what, size, "none: %s", strerror(-code));
-    else
-        snprintf(what, size, "%d system calls denied", count);
-    return code == -ENOMEM ? code : 0;
-}
-
 /* ---- The whole ---- */
 
 static const char *why_not(const struct config *config)
@@ -377,7 +284,7 @@ int confine_process(const struct config *config, struct error *err)
     int code = use_landlock(config, landlock, sizeof landlock, err);
     if (code != 0)
         return code;
-    code = use_seccomp(seccomp, sizeof seccomp);
+    code = confine_calls(seccomp, sizeof seccomp);
     if (code != 0)
         return error_set(err, code, "confine: out of memory");
     log_info("confined", NULL, LOG_TEXT("landlock", landlock), LOG_TEXT("seccomp", seccomp));
@@ -417,17 +324,4 @@ int confine_check(const struct config *config, struct error *err)
         return 0;
     int code = visit_files(config, check_file, err);
     return code == 0 ? check_file(err, "rules.directory", config->rules.directory) : code;
-}
-
-#define LIBUV_WITH_IO_URING 0x012d00 /* 1.45 */
-
-void confine_io_uring(void)
-{
-    scmp_filter_ctx filter =
-        uv_version() >= LIBUV_WITH_IO_URING ? seccomp_init(SCMP_ACT_ALLOW) : NULL;
-    if (!filter)
-        return;
-    if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0) == 0)
-        seccomp_load(filter);
-    seccomp_release(filter);
 }

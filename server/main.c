@@ -25,6 +25,7 @@ static const struct command commands[] = {
     {"history", "list what was accepted, refused, delivered and failed, and send it again",
      cli_history},
     {"queue", "list, show, retry, drop or save what waits or has failed", cli_queue},
+    {"destination", "pause and resume what goes to a URL", cli_destination},
     {"store", "make PostgreSQL's tables, move a spool into it or out of it", cli_store},
     {"nodes", "list the nodes that share a spool in PostgreSQL", cli_nodes},
     {"reload", "load configuration and rules again, and say what came of it", cli_reload},
@@ -44,7 +45,7 @@ static void print_help(FILE *out)
           "Takes mail in over SMTP, asks Lua rules where it goes, and posts it as JSON.\n\n",
           out);
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+        fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].summary);
     fputs("\nEach has --help. Exit codes: 0 done, 1 failed or found errors, 2 wrong usage.\n", out);
 }
 

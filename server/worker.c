@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "history/history.h"
+#include "history/keep.h"
 #include "history/note.h"
 #include "lookup/lookup.h"
 #include "outcome.h"

@@ -168,13 +168,20 @@ void api_delivery_payload(struct request *request)
 
 /* ---- By destination ---- */
 
+struct destinations {
+    struct json *json;
+    struct pauses pauses;
+};
+
 static int write_origin(void *context, const struct queue_origin *o)
 {
+    struct destinations *destinations = context;
     static const char *const results[] = {"2xx",     "3xx",     "4xx", "429", "5xx",
                                           "timeout", "connect", "tls", "dns", "other"};
-    struct json *json = context;
+    struct json *json = destinations->json;
     json_begin_object(json);
     json_pair(json, "origin", o->name);
+    json_pair_boolean(json, "paused", pauses_exact(&destinations->pauses, origin_key(o->name), 0));
     json_pair_number(json, "waiting", o->waiting);
     json_key(json, "next_due");
     history_json_time(json, o->next_due_ms);
@@ -195,13 +202,17 @@ void api_destinations(struct request *request)
 {
     struct queue *queue = request_queue(request);
     struct json *json = queue ? answer_json(request) : NULL;
+    struct destinations destinations = {.json = json};
     if (json) {
+        (void)queue_pauses(queue, true, &destinations.pauses, NULL);
         json_begin_object(json);
         json_key(json, "destinations");
         json_begin_array(json);
-        queue_origins(queue, write_origin, json, NULL);
+        queue_origins(queue, write_origin, &destinations, NULL);
         json_end_array(json);
+        pauses_write(json, "paused", &destinations.pauses);
         json_end_object(json);
     }
+    pauses_free(&destinations.pauses);
     queue_close(queue);
 }

@@ -18,6 +18,7 @@
 struct look {
     struct json *json;
     int64_t waiting, failed, held, oldest_ms, now_ms;
+    struct pauses pauses;
 };
 
 static int write_held(void *context, const struct queue_origin *o)
@@ -65,9 +66,12 @@ static void write_queue(struct request *request, struct json *json)
         queue_list(queue, &failed, count, &look, NULL);
         if (look.waiting > 0)
             queue_list(queue, &any, note_oldest, &look, NULL);
+        (void)queue_pauses(queue, true, &look.pauses, NULL);
     }
     queue_close(queue);
     json_end_array(json);
+    pauses_write(json, "paused", &look.pauses);
+    pauses_free(&look.pauses);
     json_pair_number(json, "waiting", look.waiting);
     json_pair_number(json, "failed", look.failed);
     json_key(json, "oldest_waiting");

@@ -121,6 +121,9 @@ void http_run(struct admin *admin); /* until admin->ended */
 void request_suspend(struct request *request);
 void request_resume(struct request *request);
 
+/* admit.c. Before the body: may it go on? False: the answer is there already. */
+bool request_admit(struct request *request, const char *method);
+
 /* answer.c. A text, or JSON {"error": ...}. */
 void answer_error(struct request *request, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -201,6 +204,10 @@ void api_queue(struct request *request);
 void api_delivery(struct request *request);
 void api_delivery_payload(struct request *request);
 void api_destinations(struct request *request);
+void api_pause(struct request *request);
+void api_resume(struct request *request);
+/* A field of the object that is being written: what is paused. */
+void pauses_write(struct json *json, const char *key, const struct pauses *pauses);
 void api_rules(struct request *request);
 void api_playground(struct request *request);
 

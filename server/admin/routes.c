@@ -30,6 +30,8 @@ static const struct route routes[] = {
 
     {"/api/v1/queue/retry", true, ADMIN_OPERATE, jobs_retry},
     {"/api/v1/queue/drop", true, ADMIN_OPERATE, jobs_drop},
+    {"/api/v1/destinations/pause", true, ADMIN_OPERATE, api_pause},
+    {"/api/v1/destinations/resume", true, ADMIN_OPERATE, api_resume},
     {"/api/v1/jobs/cancel", true, ADMIN_OPERATE, jobs_cancel},
     {"/api/v1/reload", true, ADMIN_OPERATE, api_reload},
     {"/api/v1/test", true, ADMIN_OPERATE, api_test},

@@ -1,6 +1,8 @@
 #include "author.h"
 
 #include <errno.h>
+#include <glib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../base/ascii.h"
@@ -11,6 +13,8 @@
 
 #define NO_DOMAIN  "From has an address whose domain cannot be looked up"
 #define UNREADABLE "From has an address that cannot be read"
+
+#define DOMAIN_MAX (4 * DNS_NAME_MAX) /* bytes of what may be one */
 
 /* --- Domains --- */
 
@@ -28,68 +32,129 @@ static bool is_known(const struct author *author, const char *domain)
     return false;
 }
 
-/* What a reader may take for a domain in something that is none: its letters, digits and single
- * dots, and what is beyond ASCII where `wide`. */
-static void tidy(const char *text, size_t size, bool wide, char *out, size_t capacity)
+/* Of a name that can be looked up, beyond ASCII where `wide`. */
+static bool is_name_char(unsigned char c, bool wide)
 {
-    size_t used = 0;
-    for (size_t i = 0; i < size && used < capacity - 1; i++) {
-        unsigned char c = (unsigned char)text[i];
-        bool counts = (wide && c >= 0x80) || c == '-' || c == '_' || (c >= '0' && c <= '9') ||
-                      ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-        if (counts || (c == '.' && used > 0 && out[used - 1] != '.'))
-            out[used++] = (char)c;
-    }
-    while (used > 0 && out[used - 1] == '.')
-        used--;
-    out[used] = 0;
+    return (wide && c >= 0x80) || c == '-' || c == '_' || c == '.' || (c >= '0' && c <= '9') ||
+           ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
 }
 
-/* How much of what follows an "@" is a domain; 0: there is none. */
-static size_t domain_size(const char *text)
+/* 1: it is a name that can be looked up, and is one of the author's now; 0: it is none. -ENOMEM. */
+static int add_name(struct author *author, struct arena *arena, const char *text, const char *flaw)
 {
-    return *text == '[' ? strcspn(text, "]") : strcspn(text, " \t\r\n<>()[],;:\"\\@");
-}
-
-/* A domain as it stands in an address, `size` bytes and not none. 0 or -ENOMEM. */
-static int add_domain(struct author *author, struct arena *arena, const char *text, size_t size,
-                      const char *flaw)
-{
-    char tidied[4 * DNS_NAME_MAX], name[DNS_NAME_MAX + 1];
-    tidy(text, size, true, tidied, sizeof tidied);
-    bool found = *text != '[' && dns_name(tidied, name);
-    bool changed = strlen(tidied) != size - (text[size - 1] == '.');
-    if (!found && *text != '[') {
-        tidy(text, size, false, tidied, sizeof tidied);
-        found = changed = dns_name(tidied, name);
+    char name[DNS_NAME_MAX + 1];
+    if (author->more || ++author->tried > AUTHOR_TRIES_MAX) {
+        author->more = true;
+        return 1;
     }
-    if (!found || changed)
-        set_flaw(author, NO_DOMAIN);
-    if (!found || is_known(author, name))
+    if (!dns_name(text, name))
         return 0;
+    for (const char *at = name; *at; at++) /* what a letter of another width stood for */
+        if (!is_name_char((unsigned char)*at, false))
+            return 0;
+    if (name[strspn(name, "0123456789.")] == 0) /* an address */
+        return 0;
+    if (is_known(author, name))
+        return 1;
     if (flaw)
         set_flaw(author, flaw);
     if (author->count == AUTHOR_DOMAINS_MAX) {
         author->more = true;
-        return 0;
+        return 1;
     }
     author->domains[author->count] = arena_strdup(arena, name);
-    return author->domains[author->count++] ? 0 : -ENOMEM;
+    return author->domains[author->count++] ? 1 : -ENOMEM;
 }
 
-/* --- Addresses, as the payload has them --- */
-
-/* Every part that follows an "@", so that nothing in a local part shows another domain. */
-static int add_address(struct author *author, struct arena *arena, const char *email)
+/* Without what cannot stand in a name, which a reader may not be shown; nor dots side by side. */
+static int add_joined(struct author *author, struct arena *arena, const char *text, bool wide)
 {
+    char out[DOMAIN_MAX];
+    size_t used = 0;
+    for (; *text && used < sizeof out - 1; text++)
+        if (is_name_char((unsigned char)*text, wide) &&
+            (*text != '.' || (used > 0 && out[used - 1] != '.')))
+            out[used++] = *text;
+    while (used > 0 && out[used - 1] == '.')
+        used--;
+    out[used] = 0;
+    return add_name(author, arena, out, NULL);
+}
+
+/* What stands between the characters that cannot, which a reader may be shown. */
+static int add_pieces(struct author *author, struct arena *arena, const char *text, bool wide)
+{
+    char piece[DOMAIN_MAX];
     int code = 0;
-    for (const char *at = strchr(email, '@'); at && code == 0; at = strchr(at + 1, '@')) {
-        size_t size = domain_size(at + 1);
-        if (size > 0)
-            code = add_domain(author, arena, at + 1, size, NULL);
+    while (*text && code >= 0 && !author->more) {
+        size_t size = 0, dots = strspn(text, ".");
+        while (is_name_char((unsigned char)text[dots + size], wide))
+            size++;
+        snprintf(piece, sizeof piece, "%.*s", (int)size, text + dots);
+        if (strchr(piece, '.')) {
+            code = add_name(author, arena, piece, NULL);
+            if (code == 0 && wide)
+                code = add_pieces(author, arena, piece, false);
+        }
+        text += dots + size;
+        text += *text != 0;
     }
     return code;
 }
+
+/* A domain that cannot be looked up as it stands: whatever it may be taken for. */
+static int add_unclear(struct author *author, struct arena *arena, const char *text)
+{
+    char *folded =
+        g_utf8_normalize(text, -1, G_NORMALIZE_ALL_COMPOSE); /* letters of other widths */
+    const char *at = folded ? folded : text;
+    int code = *at == '[' ? 0 : add_joined(author, arena, at, true);
+    if (code == 0 && *at != '[')
+        code = add_joined(author, arena, at, false);
+    if (code >= 0)
+        code = add_pieces(author, arena, at, true);
+    g_free(folded);
+    return code;
+}
+
+/* A domain as it stands in an address. 0 or -ENOMEM. */
+static int add_domain(struct author *author, struct arena *arena, const char *text, size_t size,
+                      const char *flaw)
+{
+    const char *domain = arena_strndup(arena, text, size);
+    int code = domain ? add_name(author, arena, domain, flaw) : -ENOMEM;
+    if (code == 0) {
+        set_flaw(author, NO_DOMAIN);
+        code = add_unclear(author, arena, domain);
+    }
+    return code < 0 ? code : 0;
+}
+
+/* The domain behind each "@" of a text, so that nothing in a local part shows another one. */
+static int add_domains(struct author *author, struct arena *arena, const char *text,
+                       const char *flaw)
+{
+    static const char ends[] = " \t\r\n<>()[],;:\"@";
+    int code = 0;
+    for (const char *at = strchr(text, '@'); at && code == 0 && !author->more;
+         at = strchr(at + 1, '@')) {
+        const char *domain = at + 1;
+        size_t size = *domain == '[' ? strcspn(domain, "]") : 0;
+        size += domain[size] == ']';
+        size += strcspn(domain + size, ends);
+        if (size == 0) { /* whatever it is that a reader passes over */
+            domain += strspn(domain, ends);
+            size = strcspn(domain, ends);
+            if (size > 0)
+                set_flaw(author, UNREADABLE);
+        }
+        if (size > 0)
+            code = add_domain(author, arena, domain, size, flaw);
+    }
+    return code;
+}
+
+/* --- Addresses, as the payload has them --- */
 
 static int add_mailboxes(struct author *author, struct arena *arena, const struct head_field *field)
 {
@@ -101,7 +166,7 @@ static int add_mailboxes(struct author *author, struct arena *arena, const struc
         code = finished;
     for (size_t i = 0; i < list.count && code == 0; i++)
         if (list.items[i].email)
-            code = add_address(author, arena, list.items[i].email);
+            code = add_domains(author, arena, list.items[i].email, NULL);
     return code;
 }
 
@@ -180,6 +245,20 @@ static void strip(char *text, size_t *size)
     *size = used;
 }
 
+/* An address in a name, or in a comment, where there is no other. */
+static int add_name_only(struct author *author, struct arena *arena, const struct head_field *field)
+{
+    struct buffer text = {0};
+    int code = words_decode(&text, field->value, field->value_size);
+    buffer_drop_nul(&text);
+    if (code == 0)
+        code = buffer_append_byte(&text, 0);
+    if (code == 0)
+        code = add_domains(author, arena, text.bytes, UNREADABLE);
+    buffer_free(&text);
+    return code;
+}
+
 /* What the payload's reader has not seen, and another one may. */
 static int add_others(struct author *author, struct arena *arena, const struct head_field *field)
 {
@@ -192,12 +271,10 @@ static int add_others(struct author *author, struct arena *arena, const struct h
     buffer_drop_nul(&text);
     if (code == 0)
         code = buffer_append_byte(&text, 0);
-    const char *at = code == 0 ? strchr(text.bytes, '@') : NULL;
-    for (; at && code == 0; at = strchr(at + 1, '@')) {
-        size_t size = domain_size(at + 1);
-        if (size > 0)
-            code = add_domain(author, arena, at + 1, size, UNREADABLE);
-    }
+    if (code == 0)
+        code = add_domains(author, arena, text.bytes, UNREADABLE);
+    if (code == 0 && author->count == 0) /* then what is shown is a name */
+        code = add_name_only(author, arena, field);
     buffer_free(&outer);
     buffer_free(&text);
     return code;

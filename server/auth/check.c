@@ -91,7 +91,7 @@ static void start_waiting(struct auth_check *check)
 
 /* --- Asking --- */
 
-static void on_answer(struct dns_waiter *waiter, struct answer *answer)
+static void on_answer(struct dns_waiter *waiter, struct dns_answer *answer)
 {
     struct pending *pending = (struct pending *)waiter, **link;
     struct auth_check *check = pending->check;
@@ -121,7 +121,7 @@ static bool ask(struct auth_check *check, size_t index)
         free(pending);
     }
     if (!lookup->answer)
-        lookup->answer = answer_empty(ANSWER_FAILED, 0);
+        lookup->answer = dns_answer_empty(DNS_FAILED, 0);
     return true;
 }
 

@@ -62,7 +62,7 @@ static bool record_name(const char *domain, char out[DNS_NAME_MAX + 16])
 
 static int ask(const char *domain, struct lookups *lookups)
 {
-    const struct answer *answer;
+    const struct dns_answer *answer;
     char name[DNS_NAME_MAX + 16];
     return record_name(domain, name) ? lookups_get(lookups, name, RECORD_TXT, &answer) : 0;
 }
@@ -100,8 +100,8 @@ static enum found find_record(const struct lookups *lookups, const char *domain,
     size_t count = 0;
     if (!record_name(domain, name))
         return FOUND_NONE;
-    const struct answer *answer = lookups_find(lookups, name, RECORD_TXT);
-    if (!answer || answer->status == ANSWER_FAILED)
+    const struct dns_answer *answer = lookups_find(lookups, name, RECORD_TXT);
+    if (!answer || answer->status == DNS_FAILED)
         return FOUND_FAILED;
     for (size_t i = 0; i < answer->count; i++) {
         if (is_record(&answer->records[i])) {

@@ -18,7 +18,7 @@ static const char *write_address(const struct record *record, struct arena *aren
     return arena_strdup(arena, text);
 }
 
-static size_t count_codes(const struct answer *answer)
+static size_t count_codes(const struct dns_answer *answer)
 {
     size_t count = 0;
     for (size_t i = 0; i < answer->count; i++)
@@ -26,7 +26,7 @@ static size_t count_codes(const struct answer *answer)
     return count < DNSBL_CODES_MAX ? count : DNSBL_CODES_MAX;
 }
 
-static int keep_codes(const struct answer *answer, size_t count, struct arena *arena,
+static int keep_codes(const struct dns_answer *answer, size_t count, struct arena *arena,
                       struct dnsbl_result *out)
 {
     const char **codes = arena_alloc(arena, count * sizeof *codes);
@@ -44,7 +44,7 @@ static int keep_codes(const struct answer *answer, size_t count, struct arena *a
 }
 
 /* The list's text ends up in a reply and in the log: one line of printable ASCII. */
-static int keep_reason(const struct answer *text, struct arena *arena, struct dnsbl_result *out)
+static int keep_reason(const struct dns_answer *text, struct arena *arena, struct dnsbl_result *out)
 {
     if (text->count == 0 || text->records[0].size == 0)
         return 0;
@@ -61,7 +61,8 @@ static int keep_reason(const struct answer *text, struct arena *arena, struct dn
 }
 
 /* Why an answer without a code is no answer. */
-static int keep_error(const struct answer *answer, struct arena *arena, struct dnsbl_result *out)
+static int keep_error(const struct dns_answer *answer, struct arena *arena,
+                      struct dnsbl_result *out)
 {
     const unsigned char *a = (const unsigned char *)answer->records[0].data;
     char text[80];
@@ -78,17 +79,17 @@ int dnsbl_check(const char *zone, const unsigned char *address, size_t size,
                 struct lookups *lookups, struct arena *arena, struct dnsbl_result *out)
 {
     char name[DNS_NAME_MAX + 1];
-    const struct answer *answer, *text = NULL;
+    const struct dns_answer *answer, *text = NULL;
     *out = (struct dnsbl_result){.zone = zone};
     if (!dns_reverse_name(address, size, zone, name))
         return 0; /* config.c takes no such zone */
     int code = lookups_get(lookups, name, RECORD_A, &answer);
-    if (code == -E2BIG || (code == 0 && answer->status == ANSWER_FAILED)) {
+    if (code == -E2BIG || (code == 0 && answer->status == DNS_FAILED)) {
         out->failed = true;
         out->error = "DNS look-up failed";
         return 0;
     }
-    if (code < 0 || answer->status == ANSWER_NONE)
+    if (code < 0 || answer->status == DNS_NONE)
         return code;
     size_t count = count_codes(answer);
     if (count == 0)

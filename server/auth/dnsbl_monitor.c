@@ -58,13 +58,13 @@ static void set_answers(struct list *list)
     list->failures = 0;
 }
 
-static void on_probed(struct dns_waiter *waiter, struct answer *answer)
+static void on_probed(struct dns_waiter *waiter, struct dns_answer *answer)
 {
     struct list *list = (struct list *)waiter;
     list->probing = false;
-    if (answer->status != ANSWER_FAILED)
+    if (answer->status != DNS_FAILED)
         set_answers(list);
-    answer_unref(answer);
+    dns_answer_unref(answer);
 }
 
 static void probe(struct list *list)
@@ -76,7 +76,7 @@ static void probe(struct list *list)
         return;
     list->waiter.done = on_probed;
     list->probing = true;
-    struct answer *answer = dns_ask(list->monitor->dns, name, RECORD_A, &list->waiter, &code);
+    struct dns_answer *answer = dns_ask(list->monitor->dns, name, RECORD_A, &list->waiter, &code);
     if (answer)
         on_probed(&list->waiter, answer);
     else if (code < 0)

@@ -11,7 +11,7 @@ static bool is_host_name(const char *name)
            strchr(name, '.');
 }
 
-static bool has_address(const struct answer *answer, const unsigned char *address, size_t size)
+static bool has_address(const struct dns_answer *answer, const unsigned char *address, size_t size)
 {
     for (size_t i = 0; i < answer->count; i++)
         if (answer->records[i].size == size && memcmp(answer->records[i].data, address, size) == 0)
@@ -26,21 +26,20 @@ struct forward {
 };
 
 /* Asks for the addresses of all of them at once. */
-static int look_forward(const struct answer *names, const unsigned char *address, size_t size,
+static int look_forward(const struct dns_answer *names, const unsigned char *address, size_t size,
                         struct lookups *lookups, struct forward *out)
 {
     enum record_type type = size == 4 ? RECORD_A : RECORD_AAAA;
     for (size_t i = 0; i < names->count && i < IPREV_NAMES_MAX; i++) {
         char name[DNS_NAME_MAX + 1];
-        const struct answer *answer = NULL;
+        const struct dns_answer *answer = NULL;
         if (!dns_name(names->records[i].data, name) || !is_host_name(name))
             continue;
         int code = lookups_get(lookups, name, type, &answer);
         if (code == -ENOMEM)
             return code;
         out->missing = out->missing || code == -EAGAIN;
-        out->failed =
-            out->failed || code == -E2BIG || (code == 0 && answer->status == ANSWER_FAILED);
+        out->failed = out->failed || code == -E2BIG || (code == 0 && answer->status == DNS_FAILED);
         if (code == 0 && !*out->confirmed && has_address(answer, address, size))
             strcpy(out->confirmed, name);
     }
@@ -58,17 +57,17 @@ int iprev_check(const unsigned char *address, size_t size, struct lookups *looku
                 struct arena *arena, struct iprev_result *out)
 {
     char reverse[DNS_NAME_MAX + 1];
-    const struct answer *names;
+    const struct dns_answer *names;
     struct forward forward = {""};
     dns_reverse_name(address, size, size == 4 ? "in-addr.arpa" : "ip6.arpa", reverse);
     int code = lookups_get(lookups, reverse, RECORD_PTR, &names);
-    if (code == 0 && names->status == ANSWER_RECORDS)
+    if (code == 0 && names->status == DNS_RECORDS)
         code = look_forward(names, address, size, lookups, &forward);
     if (code == -EAGAIN || code == -ENOMEM)
         return code;
-    if (code == -E2BIG || names->status == ANSWER_FAILED)
+    if (code == -E2BIG || names->status == DNS_FAILED)
         *out = (struct iprev_result){AUTH_TEMPERROR, NULL, "DNS look-up of the address failed"};
-    else if (names->status == ANSWER_NONE)
+    else if (names->status == DNS_NONE)
         *out = (struct iprev_result){AUTH_PERMERROR, NULL, "the address has no name"};
     else if (!*forward.confirmed)
         *out = conclude(&forward);

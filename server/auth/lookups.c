@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct answer none = {.status = ANSWER_NONE};
+static const struct dns_answer none = {.status = DNS_NONE};
 
 static struct lookup *find(const struct lookups *lookups, const char *name, enum record_type type)
 {
@@ -34,7 +34,7 @@ static int add(struct lookups *lookups, const char *name, enum record_type type)
 }
 
 int lookups_get(struct lookups *lookups, const char *name, enum record_type type,
-                const struct answer **out)
+                const struct dns_answer **out)
 {
     char normal[DNS_NAME_MAX + 1];
     if (!dns_name(name, normal)) {
@@ -50,8 +50,8 @@ int lookups_get(struct lookups *lookups, const char *name, enum record_type type
     return code < 0 ? code : -EAGAIN;
 }
 
-const struct answer *lookups_find(const struct lookups *lookups, const char *name,
-                                  enum record_type type)
+const struct dns_answer *lookups_find(const struct lookups *lookups, const char *name,
+                                      enum record_type type)
 {
     char normal[DNS_NAME_MAX + 1];
     const struct lookup *lookup = dns_name(name, normal) ? find(lookups, normal, type) : NULL;
@@ -61,7 +61,7 @@ const struct answer *lookups_find(const struct lookups *lookups, const char *nam
 void lookups_free(struct lookups *lookups)
 {
     for (size_t i = 0; i < lookups->count; i++)
-        answer_unref(lookups->items[i].answer);
+        dns_answer_unref(lookups->items[i].answer);
     free(lookups->items);
     *lookups = (struct lookups){0};
 }

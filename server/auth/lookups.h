@@ -9,7 +9,7 @@
 #ifndef MXHOOK_AUTH_LOOKUPS_H
 #define MXHOOK_AUTH_LOOKUPS_H
 
-#include "../dns/answer.h"
+#include "../dns/dns_answer.h"
 
 #define LOOKUPS_MAX                                                                                \
     300 /* of one check: RFC 7208 section 4.6.4 allows some 130, the client's name, DKIM, DMARC and   \
@@ -18,7 +18,7 @@
 struct lookup {
     char name[DNS_NAME_MAX + 1];
     enum record_type type;
-    struct answer *answer; /* a reference; NULL: not yet */
+    struct dns_answer *answer; /* a reference; NULL: not yet */
 };
 
 /* All zero: empty. One thread at a time. */
@@ -30,11 +30,11 @@ struct lookups {
 /* 0, and *out is valid as long as `lookups`. A name that cannot be asked for has no records.
  * -EAGAIN: noted, ask. -E2BIG: over the limit. -ENOMEM. */
 int lookups_get(struct lookups *lookups, const char *name, enum record_type type,
-                const struct answer **out);
+                const struct dns_answer **out);
 
 /* The same without noting anything: NULL where it was not asked or not answered. */
-const struct answer *lookups_find(const struct lookups *lookups, const char *name,
-                                  enum record_type type);
+const struct dns_answer *lookups_find(const struct lookups *lookups, const char *name,
+                                      enum record_type type);
 
 void lookups_free(struct lookups *lookups);
 

@@ -27,7 +27,7 @@ static bool key_name(const char *selector, const char *domain, char *out, size_t
 }
 
 /* Of several records one that may be a key; which one is undefined (RFC 6376 section 3.6.2.2). */
-static const struct record *find_key(const struct answer *answer)
+static const struct record *find_key(const struct dns_answer *answer)
 {
     char value[16];
     for (size_t i = 0; i < answer->count; i++) {
@@ -108,8 +108,8 @@ static DKIM_CBSTAT on_key(DKIM *dkim, DKIM_SIGINFO *info, u_char *buffer, size_t
     char normal[DNS_NAME_MAX + 1];
     if (!dns_name(name, normal))
         return DKIM_CBSTAT_NOTFOUND;
-    const struct answer *answer = lookups_find(lookups, name, RECORD_TXT);
-    if (!answer || answer->status == ANSWER_FAILED)
+    const struct dns_answer *answer = lookups_find(lookups, name, RECORD_TXT);
+    if (!answer || answer->status == DNS_FAILED)
         return DKIM_CBSTAT_TRYAGAIN;
     const struct record *key = find_key(answer);
     if (!key)
@@ -175,7 +175,7 @@ int signatures_ask(const struct head *head, struct lookups *lookups)
 {
     char selector[DNS_NAME_MAX + 1], domain[DNS_NAME_MAX + 1], name[2 * DNS_NAME_MAX];
     struct chosen chosen = choose(head);
-    const struct answer *answer;
+    const struct dns_answer *answer;
     int result = 0;
     for (size_t i = 0; i < chosen.count; i++) {
         const struct head_field *f = chosen.fields[i];
@@ -229,10 +229,10 @@ static void judge_error(DKIM_SIGINFO *info, struct dkim_result *out)
 static bool has_answer(const struct lookups *lookups, const struct dkim_result *result)
 {
     char name[2 * DNS_NAME_MAX];
-    const struct answer *answer = NULL;
+    const struct dns_answer *answer = NULL;
     if (key_name(result->selector, result->domain, name, sizeof name))
         answer = lookups_find(lookups, name, RECORD_TXT);
-    return answer && answer->status != ANSWER_FAILED;
+    return answer && answer->status != DNS_FAILED;
 }
 
 static void judge(DKIM_SIGINFO *info, const struct lookups *lookups, struct dkim_result *out)

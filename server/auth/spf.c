@@ -102,7 +102,7 @@ static void explain(struct evaluation *e, struct spf_result *out)
         return;
     e->macros.domain = e->explanation_context;
     int code = spf_expand_name(&e->macros, e->explanation_spec, e->explanation_size, name);
-    const struct answer *answer = code == 0 ? evaluation_ask(e, name, RECORD_TXT) : NULL;
+    const struct dns_answer *answer = code == 0 ? evaluation_ask(e, name, RECORD_TXT) : NULL;
     if (code == -EAGAIN)
         e->stop = code;
     if (!answer || answer->count != 1 ||

@@ -31,11 +31,11 @@ struct handle {
     enum spf_term_kind kind;
     const char *spec; /* domain-spec; NULL: the domain itself */
     size_t spec_size;
-    const char *context;        /* domain of the record that it stands in */
-    char *name;                 /* expanded; NULL: not asked for yet */
-    bool top;                   /* reached without an include: its explanation counts */
-    bool any;                   /* every address matches: libspf2 knows no "/0" */
-    const struct answer *hosts; /* of mx */
+    const char *context;            /* domain of the record that it stands in */
+    char *name;                     /* expanded; NULL: not asked for yet */
+    bool top;                       /* reached without an include: its explanation counts */
+    bool any;                       /* every address matches: libspf2 knows no "/0" */
+    const struct dns_answer *hosts; /* of mx */
 };
 
 struct evaluation {
@@ -65,11 +65,12 @@ char *evaluation_text(struct arena *arena, const char *format, ...)
 void evaluation_permerror(struct evaluation *e, const char *reason);
 
 /* NULL ends the evaluation: missing, or over a limit. */
-const struct answer *evaluation_ask(struct evaluation *e, const char *name, enum record_type type);
+const struct dns_answer *evaluation_ask(struct evaluation *e, const char *name,
+                                        enum record_type type);
 
 /* The same for an answer to a term itself, not to what it leads to: void look-ups count. */
-const struct answer *evaluation_ask_for_term(struct evaluation *e, const char *name,
-                                             enum record_type type);
+const struct dns_answer *evaluation_ask_for_term(struct evaluation *e, const char *name,
+                                                 enum record_type type);
 
 enum record_type evaluation_address_type(const struct evaluation *e);
 
@@ -82,7 +83,7 @@ const char *evaluation_client_name(struct evaluation *e, const char *domain, boo
 
 /* The SPF record among the TXT records (section 4.5). Nothing where there is none; a record that
  * cannot be used ends the evaluation. */
-const struct record *spf_find_record(struct evaluation *e, const struct answer *answer,
+const struct record *spf_find_record(struct evaluation *e, const struct dns_answer *answer,
                                      const char *domain);
 
 /* Writes what the record means for this client, with handles for its domains. */

@@ -36,10 +36,10 @@ static bool add(struct evaluation *e, SPF_dns_rr_t *rr, const void *data, size_t
 static SPF_dns_rr_t *give_record(struct evaluation *e, const char *domain, ns_type type,
                                  struct handle *handle)
 {
-    const struct answer *answer = evaluation_ask(e, handle->name, RECORD_TXT);
-    if (answer && answer->status == ANSWER_FAILED)
+    const struct dns_answer *answer = evaluation_ask(e, handle->name, RECORD_TXT);
+    if (answer && answer->status == DNS_FAILED)
         e->reason = evaluation_text(e->arena, "DNS look-up of %s failed", handle->name);
-    if (!answer || answer->status == ANSWER_FAILED)
+    if (!answer || answer->status == DNS_FAILED)
         return give_up(e, domain, type);
     const struct record *record = spf_find_record(e, answer, handle->name);
     if (e->stop != 0)
@@ -55,9 +55,9 @@ static SPF_dns_rr_t *give_record(struct evaluation *e, const char *domain, ns_ty
 }
 
 static SPF_dns_rr_t *give_addresses(struct evaluation *e, const char *domain, ns_type type,
-                                    const struct handle *handle, const struct answer *answer)
+                                    const struct handle *handle, const struct dns_answer *answer)
 {
-    if (!answer || answer->status == ANSWER_FAILED)
+    if (!answer || answer->status == DNS_FAILED)
         return give_up(e, domain, type);
     SPF_dns_rr_t *rr = make(e, domain, type, HOST_NOT_FOUND);
     if (rr && handle->any && answer->count > 0) {
@@ -74,11 +74,11 @@ static SPF_dns_rr_t *give_addresses(struct evaluation *e, const char *domain, ns
 static SPF_dns_rr_t *give_hosts(struct evaluation *e, const char *domain, ns_type type,
                                 struct handle *handle)
 {
-    const struct answer *answer = evaluation_ask_for_term(e, handle->name, RECORD_MX);
+    const struct dns_answer *answer = evaluation_ask_for_term(e, handle->name, RECORD_MX);
     if (answer && answer->count > SPF_MAX_HOSTS)
         evaluation_permerror(
             e, evaluation_text(e->arena, "%s has more than 10 MX records", handle->name));
-    if (!answer || answer->status == ANSWER_FAILED || e->stop != 0)
+    if (!answer || answer->status == DNS_FAILED || e->stop != 0)
         return give_up(e, domain, type);
     SPF_dns_rr_t *rr = make(e, domain, type, HOST_NOT_FOUND);
     handle->hosts = answer;
@@ -153,7 +153,7 @@ SPF_dns_rr_t *spf_layer_lookup(SPF_dns_server_t *layer, const char *domain, ns_t
                                                       evaluation_address_type(e)));
     if (!begin_term(e, handle))
         return give_up(e, domain, type);
-    const struct answer *answer;
+    const struct dns_answer *answer;
     switch (handle->kind) {
     case TERM_INCLUDE:
     case TERM_REDIRECT: return give_record(e, domain, type, handle);
@@ -162,7 +162,7 @@ SPF_dns_rr_t *spf_layer_lookup(SPF_dns_server_t *layer, const char *domain, ns_t
         return give_exists(e, domain, type, evaluation_client_name(e, handle->name, false));
     case TERM_EXISTS:
         answer = evaluation_ask_for_term(e, handle->name, RECORD_A);
-        if (!answer || answer->status == ANSWER_FAILED)
+        if (!answer || answer->status == DNS_FAILED)
             return give_up(e, domain, type);
         return give_exists(e, domain, type, answer->count > 0 ? "" : NULL);
     default:

@@ -25,9 +25,10 @@ void evaluation_permerror(struct evaluation *e, const char *reason)
     }
 }
 
-const struct answer *evaluation_ask(struct evaluation *e, const char *name, enum record_type type)
+const struct dns_answer *evaluation_ask(struct evaluation *e, const char *name,
+                                        enum record_type type)
 {
-    const struct answer *answer;
+    const struct dns_answer *answer;
     int code = lookups_get(e->lookups, name, type, &answer);
     if (code == 0)
         return answer;
@@ -38,15 +39,15 @@ const struct answer *evaluation_ask(struct evaluation *e, const char *name, enum
     return NULL;
 }
 
-const struct answer *evaluation_ask_for_term(struct evaluation *e, const char *name,
-                                             enum record_type type)
+const struct dns_answer *evaluation_ask_for_term(struct evaluation *e, const char *name,
+                                                 enum record_type type)
 {
-    const struct answer *answer = evaluation_ask(e, name, type);
+    const struct dns_answer *answer = evaluation_ask(e, name, type);
     if (!answer)
         return NULL;
-    if (answer->status == ANSWER_FAILED)
+    if (answer->status == DNS_FAILED)
         e->reason = evaluation_text(e->arena, "DNS look-up of %s failed", name);
-    if (answer->status == ANSWER_NONE && ++e->voids > SPF_MAX_VOID) {
+    if (answer->status == DNS_NONE && ++e->voids > SPF_MAX_VOID) {
         evaluation_permerror(e, "more than 2 DNS look-ups found nothing");
         return NULL;
     }
@@ -67,7 +68,7 @@ static bool is_under(const char *name, const char *domain)
            (size == end || name[size - end - 1] == '.');
 }
 
-static bool has_client(const struct evaluation *e, const struct answer *addresses)
+static bool has_client(const struct evaluation *e, const struct dns_answer *addresses)
 {
     size_t size = e->macros.ipv6 ? 16 : 4;
     for (size_t i = 0; i < addresses->count; i++)
@@ -83,13 +84,13 @@ const char *evaluation_client_name(struct evaluation *e, const char *domain, boo
     const char *found[3] = {NULL}; /* the domain itself; under it; another */
     dns_reverse_name(e->macros.address, e->macros.ipv6 ? 16 : 4,
                      e->macros.ipv6 ? "ip6.arpa" : "in-addr.arpa", reverse);
-    const struct answer *names = evaluation_ask(e, reverse, RECORD_PTR);
+    const struct dns_answer *names = evaluation_ask(e, reverse, RECORD_PTR);
     if (!names)
         return NULL;
     int missing = 0;
     for (size_t i = 0; i < names->count && i < SPF_MAX_HOSTS; i++) {
         const char *name = names->records[i].data;
-        const struct answer *addresses = evaluation_ask(e, name, evaluation_address_type(e));
+        const struct dns_answer *addresses = evaluation_ask(e, name, evaluation_address_type(e));
         if (!addresses && e->stop != -EAGAIN)
             return NULL;
         if (!addresses) { /* ask for the others too, all at once */

@@ -104,7 +104,7 @@ void spf_simplify(struct evaluation *e, const struct record *record, const struc
         write_term(e, &redirect, context, top, out + used, SIMPLE_RECORD_MAX - used);
 }
 
-const struct record *spf_find_record(struct evaluation *e, const struct answer *answer,
+const struct record *spf_find_record(struct evaluation *e, const struct dns_answer *answer,
                                      const char *domain)
 {
     const struct record *found = NULL;

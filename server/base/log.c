@@ -32,7 +32,7 @@ struct line {
 static void write_line(enum log_level level, const char *event, const char *id,
                        const struct log_field *fields);
 
-static void put(struct line *line, const char *text, size_t size)
+static void line_put(struct line *line, const char *text, size_t size)
 {
     size_t room = sizeof line->text - 1 - line->size; /* one for the newline */
     if (size > room)
@@ -54,21 +54,21 @@ static bool needs_quotes(const char *text)
 static void put_quoted(struct line *line, const char *text)
 {
     size_t left = strlen(text), n;
-    put(line, "\"", 1);
+    line_put(line, "\"", 1);
     for (const unsigned char *p = (const unsigned char *)text; *p; p += n, left -= n) {
         char escape[5];
         n = printable((const char *)p, left);
         if (*p == '"' || *p == '\\')
-            put(line, (char[]){'\\', (char)*p}, 2);
+            line_put(line, (char[]){'\\', (char)*p}, 2);
         else if (*p == '\n')
-            put(line, "\\n", 2);
+            line_put(line, "\\n", 2);
         else if (n == 0)
-            put(line, escape, (size_t)snprintf(escape, sizeof escape, "\\x%02x", *p));
+            line_put(line, escape, (size_t)snprintf(escape, sizeof escape, "\\x%02x", *p));
         else
-            put(line, (const char *)p, n);
+            line_put(line, (const char *)p, n);
         n += n == 0;
     }
-    put(line, "\"", 1);
+    line_put(line, "\"", 1);
 }
 
 /* To format the second costs more than the rest of a line: each thread keeps its last one's text.
@@ -89,26 +89,26 @@ static void put_time(struct line *line)
         last.size = strftime(last.text, sizeof last.text, "%Y-%m-%dT%H:%M:%S.", &tm);
         last.second = seconds;
     }
-    put(line, last.text, last.size);
-    put(line,
-        (char[]){(char)('0' + milliseconds / 100), (char)('0' + milliseconds / 10 % 10),
-                 (char)('0' + milliseconds % 10), 'Z', ' '},
-        5);
+    line_put(line, last.text, last.size);
+    line_put(line,
+             (char[]){(char)('0' + milliseconds / 100), (char)('0' + milliseconds / 10 % 10),
+                      (char)('0' + milliseconds % 10), 'Z', ' '},
+             5);
 }
 
 static void put_field(struct line *line, const struct log_field *field)
 {
-    put(line, " ", 1);
-    put(line, field->key, strlen(field->key));
-    put(line, "=", 1);
+    line_put(line, " ", 1);
+    line_put(line, field->key, strlen(field->key));
+    line_put(line, "=", 1);
     char number[24];
     if (!field->text)
-        put(line, number,
-            (size_t)snprintf(number, sizeof number, "%lld", (long long)field->number));
+        line_put(line, number,
+                 (size_t)snprintf(number, sizeof number, "%lld", (long long)field->number));
     else if (needs_quotes(field->text))
         put_quoted(line, field->text);
     else
-        put(line, field->text, strlen(field->text));
+        line_put(line, field->text, strlen(field->text));
 }
 
 /* ---- Limits ---- */
@@ -215,8 +215,8 @@ static void write_line(enum log_level level, const char *event, const char *id,
         line.size = log_format_json(line.text, sizeof line.text, time, level, event, id, fields);
     } else {
         size_t text = line.size;
-        put(&line, names[level], strlen(names[level]));
-        put(&line, event, strlen(event));
+        line_put(&line, names[level], strlen(names[level]));
+        line_put(&line, event, strlen(event));
         struct log_field id_field = LOG_TEXT("id", id);
         if (id)
             put_field(&line, &id_field);

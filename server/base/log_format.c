@@ -17,7 +17,7 @@ struct out {
     size_t room, size;
 };
 
-static void put(struct out *out, const char *text, size_t size)
+static void out_put(struct out *out, const char *text, size_t size)
 {
     size_t left = out->room - out->size;
     if (size > left)
@@ -28,7 +28,7 @@ static void put(struct out *out, const char *text, size_t size)
 
 static void put_text(struct out *out, const char *text)
 {
-    put(out, text, strlen(text));
+    out_put(out, text, strlen(text));
 }
 
 /* ---- JSON ---- */
@@ -41,14 +41,14 @@ static void put_escaped(struct out *out, const char *text)
         char escaped[8];
         size = printable(text, (size_t)(end - text));
         if (*text == '"' || *text == '\\')
-            put(out, "\\", 1);
+            out_put(out, "\\", 1);
         if (size > 0) {
-            put(out, text, size);
+            out_put(out, text, size);
             continue;
         }
         size = 1;
-        put(out, escaped,
-            (size_t)snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned char)*text));
+        out_put(out, escaped,
+                (size_t)snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned char)*text));
     }
 }
 
@@ -66,7 +66,7 @@ static void put_number(struct out *out, const char *key, int64_t number)
     char text[64];
     put_text(out, ",\"");
     put_escaped(out, key);
-    put(out, text, (size_t)snprintf(text, sizeof text, "\":%lld", (long long)number));
+    out_put(out, text, (size_t)snprintf(text, sizeof text, "\":%lld", (long long)number));
 }
 
 static void put_field(struct out *out, const struct log_field *field)
@@ -112,7 +112,7 @@ static void put_entry(struct out *out, const char *key, const char *value)
 {
     put_text(out, key);
     put_text(out, "=");
-    put(out, value, strcspn(value, "\n"));
+    out_put(out, value, strcspn(value, "\n"));
     put_text(out, "\n");
 }
 
@@ -123,7 +123,7 @@ static void put_message_id(struct out *out, const char *id)
         return;
     size_t number = strspn(first + 1, "0123456789");
     put_text(out, "MXHOOK_MESSAGE=");
-    put(out, id, (size_t)(first - id) + 1 + number);
+    out_put(out, id, (size_t)(first - id) + 1 + number);
     put_text(out, "\n");
 }
 
@@ -139,8 +139,8 @@ static void put_origin(struct out *out, const struct log_field *fields)
         const char *slashes = strcmp(fields->key, "url") == 0 ? strstr(fields->text, "://") : NULL;
         if (slashes) {
             put_text(out, "MXHOOK_ORIGIN=");
-            put(out, fields->text,
-                (size_t)(slashes - fields->text) + 3 + strcspn(slashes + 3, "/?#\n"));
+            out_put(out, fields->text,
+                    (size_t)(slashes - fields->text) + 3 + strcspn(slashes + 3, "/?#\n"));
             put_text(out, "\n");
             return;
         }
@@ -162,7 +162,7 @@ size_t log_format_journal(char *bytes, size_t room, const char *text, enum log_l
     put_origin(&out, fields);
     if (out.room - out.size > sizeof "MESSAGE=\n") {
         put_text(&out, "MESSAGE=");
-        put(&out, text, strnlen(text, out.room - out.size - 1));
+        out_put(&out, text, strnlen(text, out.room - out.size - 1));
         put_text(&out, "\n");
     }
     return out.size;

@@ -89,7 +89,7 @@ int map_reserve(struct map *map, size_t more)
     return capacity == map->capacity ? 0 : grow(map, capacity);
 }
 
-static int put(struct map *map, uint64_t key, const struct map_key *bytes, void *value)
+static int place(struct map *map, uint64_t key, const struct map_key *bytes, void *value)
 {
     int code = map_reserve(map, 1);
     if (code != 0)
@@ -128,7 +128,7 @@ static void *take(struct map *map, uint64_t key, const struct map_key *bytes)
 
 int map_put(struct map *map, uint64_t key, void *value)
 {
-    return put(map, key, NULL, value);
+    return place(map, key, NULL, value);
 }
 
 void *map_get(const struct map *map, uint64_t key)
@@ -144,7 +144,7 @@ void *map_remove(struct map *map, uint64_t key)
 int map_add(struct map *map, void *value)
 {
     struct map_key key = map->key_of(value);
-    return put(map, hash_of(key), &key, value);
+    return place(map, hash_of(key), &key, value);
 }
 
 void *map_find(const struct map *map, struct map_key key)

@@ -14,6 +14,7 @@ enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 int cli_check(int argc, char **argv);
 int cli_config(int argc, char **argv);
 int cli_nodes(int argc, char **argv);
+int cli_destination(int argc, char **argv);
 int cli_import(int argc, char **argv);
 int cli_init(int argc, char **argv);
 int cli_payload(int argc, char **argv);

@@ -181,22 +181,22 @@ static struct {
     struct compare *compare;
     struct error *err;
     int code;
-} walk;
+} walking;
 
 static int visit(const char *path, const struct stat *status, int type, struct FTW *ftw)
 {
     (void)status, (void)ftw;
     if (type == FTW_F)
-        walk.code = compare_file(walk.compare, path, walk.err);
-    return walk.code;
+        walking.code = compare_file(walking.compare, path, walking.err);
+    return walking.code;
 }
 
 int compare_run(struct compare *compare, const char *path, struct error *err)
 {
-    walk.compare = compare;
-    walk.err = err;
-    walk.code = 0;
-    if (nftw(path, visit, 16, 0) != 0 && walk.code == 0)
-        walk.code = error_set(err, -errno, "%s: %s", path, strerror(errno));
-    return walk.code;
+    walking.compare = compare;
+    walking.err = err;
+    walking.code = 0;
+    if (nftw(path, visit, 16, 0) != 0 && walking.code == 0)
+        walking.code = error_set(err, -errno, "%s: %s", path, strerror(errno));
+    return walking.code;
 }

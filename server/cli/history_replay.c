@@ -15,116 +15,11 @@
 #include "../base/redact.h"
 #include "../deliver/attempt.h"
 #include "../deliver/srs.h"
-#include "../trial.h"
 #include "cli.h"
-#include "history.h"
+#include "history_replay.h"
 #include "pretty.h"
 
-#define PAGE          200
 #define MAX_IN_FLIGHT 100
-
-/* What is to be sent: found first, so that the oldest can go first. */
-struct item {
-    char id[ID_SIZE]; /* the delivery's */
-    char *target, *recipient, *sender;
-    int64_t body;
-};
-
-struct replay {
-    struct history_reader *reader;
-    const struct replay_options *options;
-    struct item *items;
-    size_t count, capacity, without_body;
-    size_t next; /* items left: the last one goes first */
-    int64_t cursor;
-    unsigned page;
-    uv_loop_t loop;
-    uv_timer_t pace;
-    struct senders *senders;
-    size_t in_flight, delivered, failed;
-};
-
-/* ---- What is to be sent ---- */
-
-static char *copy(const char *text)
-{
-    return strdup(text ? text : "");
-}
-
-static int add_item(struct replay *r, const struct history_message *m,
-                    const struct history_delivery *d)
-{
-    if (r->count == r->capacity) {
-        size_t capacity = r->capacity ? 2 * r->capacity : 256;
-        struct item *items = realloc(r->items, capacity * sizeof *items);
-        if (!items)
-            return -ENOMEM;
-        r->items = items;
-        r->capacity = capacity;
-    }
-    struct item *item = &r->items[r->count];
-    id_child(item->id, m->id, d->number);
-    item->target = copy(d->target);
-    item->recipient = copy(d->recipient);
-    item->sender = copy(m->sender);
-    item->body = d->body;
-    r->count++;
-    return item->target && item->recipient && item->sender ? 0 : -ENOMEM;
-}
-
-static bool wanted(const struct history_filter *f, const struct history_delivery *d)
-{
-    if (f->state && strcmp(f->state, "failed") == 0 && d->state != HISTORY_FAILED)
-        return false;
-    if (f->state && strcmp(f->state, "waiting") == 0 && d->state != HISTORY_WAITING)
-        return false;
-    if (f->status && f->status != d->status)
-        return false;
-    if (f->destination && strncmp(f->destination, d->destination, strlen(f->destination)) != 0)
-        return false;
-    return !f->recipient || f->recipient[0] == '@' || strcasecmp(f->recipient, d->recipient) == 0;
-}
-
-struct collecting {
-    struct replay *replay;
-    const struct history_filter *filter;
-};
-
-static int collect(void *context, const struct history_message *m)
-{
-    struct collecting *collecting = context;
-    struct replay *r = collecting->replay;
-    int code = 0;
-    r->cursor = m->row;
-    r->page++;
-    for (size_t i = 0; i < m->delivery_count && code == 0; i++) {
-        const struct history_delivery *d = &m->deliveries[i];
-        if (!wanted(collecting->filter, d))
-            continue;
-        if (d->body && d->target && *d->target && strchr(d->target, '/'))
-            code = add_item(r, m, d);
-        else
-            r->without_body++;
-    }
-    return code;
-}
-
-/* All pages of a list; each() notes the cursor and counts. */
-static int walk(struct replay *r, const struct history_filter *filter,
-                int (*each)(void *context, const struct history_message *message), void *context)
-{
-    struct history_filter page = *filter;
-    unsigned left = filter->limit > 0 ? filter->limit : UINT32_MAX;
-    int code;
-    do {
-        r->page = 0;
-        page.limit = left < PAGE ? left : PAGE;
-        code = r->reader->ops->list(r->reader->store, &page, each, context);
-        page.before = r->cursor;
-        left -= r->page;
-    } while (code == 0 && r->page == page.limit && left > 0);
-    return code;
-}
 
 /* ---- Sending ---- */
 
@@ -254,8 +149,7 @@ static int send_all(struct replay *r)
 
 static int replay_payloads(struct replay *r, const struct history_filter *filter)
 {
-    struct collecting collecting = {r, filter};
-    int code = walk(r, filter, collect, &collecting);
+    int code = replay_find(r, filter);
     if (code == 0 && r->options->dry_run)
         for (size_t i = r->count; i > 0; i--)
             printf("%s would be sent\n", r->items[i - 1].id);
@@ -272,128 +166,7 @@ static int replay_payloads(struct replay *r, const struct history_filter *filter
     return code;
 }
 
-/* ---- Through the rules ---- */
-
-struct ruling {
-    struct replay *replay;
-    struct ruleset *rules;
-    size_t same, different;
-};
-
-static bool went_to(const struct history_message *m, const char *recipient, const char *url)
-{
-    char shown[REDACT_SIZE];
-    redact_url(url, shown);
-    for (size_t i = 0; i < m->delivery_count; i++)
-        if (strcasecmp(m->deliveries[i].recipient ? m->deliveries[i].recipient : "", recipient) ==
-                0 &&
-            (strcmp(m->deliveries[i].destination, shown) == 0 ||
-             strcmp(m->deliveries[i].destination, url) == 0))
-            return true;
-    return false;
-}
-
-static size_t deliveries_of(const struct history_message *m, const char *recipient)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < m->delivery_count; i++)
-        count += strcasecmp(m->deliveries[i].recipient ? m->deliveries[i].recipient : "",
-                            recipient) == 0;
-    return count;
-}
-
-static void print_before(const struct history_message *m, const char *recipient)
-{
-    for (size_t i = 0; i < m->delivery_count; i++)
-        if (strcasecmp(m->deliveries[i].recipient ? m->deliveries[i].recipient : "", recipient) ==
-            0) {
-            fputs("  - ", stdout);
-            pretty_text(m->deliveries[i].destination);
-            putchar('\n');
-        }
-}
-
-/* Where it would go now, if that is elsewhere. */
-static void compare(struct ruling *ruling, const struct history_message *m, const char *recipient,
-                    const struct verdict *v)
-{
-    size_t same = 0;
-    for (size_t i = 0; i < v->destination_count; i++)
-        same += went_to(m, recipient, v->destinations[i].url);
-    if (same == v->destination_count && same == deliveries_of(m, recipient)) {
-        ruling->same++;
-        return;
-    }
-    ruling->different++;
-    printf("%s ", m->id);
-    pretty_text(recipient);
-    printf(" %s by %s\n", verdict_name(v->kind), *v->rule ? v->rule : "no rule");
-    print_before(m, recipient);
-    for (size_t i = 0; i < v->destination_count; i++) {
-        fputs("  + ", stdout);
-        pretty_url(v->destinations[i].url);
-        putchar('\n');
-    }
-}
-
-static int rule_one(void *context, const struct history_message *m)
-{
-    struct ruling *ruling = context;
-    struct replay *r = ruling->replay;
-    struct spill *data = NULL;
-    struct error err = {""};
-    r->cursor = m->row;
-    r->page++;
-    if (m->body == 0) {
-        r->without_body++;
-        return 0;
-    }
-    int code = r->reader->ops->body(r->reader->store, m->body, &data);
-    for (size_t i = 0; i < m->recipient_count && code == 0; i++) {
-        struct trial_envelope envelope = {.sender = m->sender ? m->sender : "",
-                                          .recipient = m->recipients[i].address,
-                                          .client_ip = m->client_ip,
-                                          .client_name = m->client_name,
-                                          .helo = m->helo,
-                                          .user = m->user,
-                                          .tls = m->tls};
-        struct trial *trial;
-        code = trial_run(r->reader->config, ruling->rules, data, &envelope, &trial, &err);
-        if (code == 0) {
-            compare(ruling, m, m->recipients[i].address, trial->verdict);
-            trial_free(trial);
-        }
-    }
-    spill_free(data);
-    return code;
-}
-
-static int try_rules(struct replay *r, const struct history_filter *filter, struct error *err)
-{
-    struct ruling ruling = {.replay = r};
-    int code = ruleset_load(&r->reader->config->rules, 1, &ruling.rules, err);
-    if (code != 0)
-        return code;
-    code = walk(r, filter, rule_one, &ruling);
-    ruleset_unref(ruling.rules);
-    fprintf(
-        stderr,
-        "mxhook history: %zu would go elsewhere, %zu where they went; %zu messages were not kept\n",
-        ruling.different, ruling.same, r->without_body);
-    return code;
-}
-
 /* ---- The command ---- */
-
-static void replay_free(struct replay *r)
-{
-    for (size_t i = 0; i < r->count; i++) {
-        free(r->items[i].target);
-        free(r->items[i].recipient);
-        free(r->items[i].sender);
-    }
-    free(r->items);
-}
 
 int history_replay(struct history_reader *reader, const struct history_filter *filter,
                    const struct replay_options *options)
@@ -408,7 +181,7 @@ int history_replay(struct history_reader *reader, const struct history_filter *f
         code = error_set(&err, -EINVAL,
                          "--through-rules says only what would go elsewhere: add --dry-run");
     else if (options->through_rules)
-        code = try_rules(&r, filter, &err);
+        code = replay_through_rules(&r, filter, &err);
     else
         code = replay_payloads(&r, filter);
     bool failed = r.failed > 0;

@@ -24,7 +24,8 @@ struct queue_arguments {
 #define TIME_SIZE 32
 /* "2026-11-24T10:00:00Z"; 0: "-". Returns text. */
 const char *queue_time(int64_t unix_ms, char text[TIME_SIZE]);
-const char *queue_state(enum delivery_state state);
+/* "waiting"; "paused" where it waits for what is. */
+const char *queue_state(const struct delivery *delivery, const struct pauses *pauses);
 
 /* The actions: 0, or a negative errno and err. */
 int queue_print_list(struct queue *queue, const struct queue_arguments *arguments,
@@ -40,16 +41,18 @@ int queue_change_retry(struct queue *queue, const struct queue_arguments *argume
 int queue_change_drop(struct queue *queue, const struct queue_arguments *arguments,
                       struct error *err);
 
-/* A delivery as a line for people. */
-void queue_print_line(const struct delivery *delivery);
+/* A delivery as a line for people. `pauses`: those of the spool. */
+void queue_print_line(const struct delivery *delivery, const struct pauses *pauses);
 
 /* JSON: a document is begun, filled in, and printed at its end. */
 struct json;
 struct queue_json;
 struct queue_json *queue_json_new(void); /* NULL: no memory */
 struct json *queue_json_writer(struct queue_json *json);
-void queue_json_delivery(struct json *json, const struct delivery *delivery); /* its fields */
-void queue_json_time(struct json *json, const char *key, int64_t unix_ms);    /* 0: null */
+/* Its fields. */
+void queue_json_delivery(struct json *json, const struct delivery *delivery,
+                         const struct pauses *pauses);
+void queue_json_time(struct json *json, const char *key, int64_t unix_ms); /* 0: null */
 void queue_json_word(struct json *json, const char *key, const char *value);
 void queue_json_count(struct json *json, const char *key, int64_t value);
 int queue_json_print(struct queue_json *json); /* and frees it; 0 or a negative errno */

@@ -75,7 +75,7 @@ static int change_all(struct queue *queue, const struct queue_arguments *argumen
 
 static void describe(const struct change *change, const struct delivery *d)
 {
-    printf("%s %s (it was %s after %u attempt%s): ", d->id, change->done, queue_state(d->state),
+    printf("%s %s (it was %s after %u attempt%s): ", d->id, change->done, queue_state(d, NULL),
            d->attempts, d->attempts == 1 ? "" : "s");
     pretty_text(d->recipient);
     putchar(' ');
@@ -94,7 +94,7 @@ static int change_one(struct queue *queue, const struct queue_arguments *argumen
     if (code == 0 && !arguments->dry_run)
         code = change->one(queue, id, err);
     if (code == 0 && arguments->dry_run && d)
-        queue_print_line(d);
+        queue_print_line(d, NULL);
     else if (code == 0 && !arguments->json && d)
         describe(change, d);
     delivery_free(d);

@@ -59,14 +59,17 @@ static char *without_userinfo(const char *url)
     return text;
 }
 
-void queue_json_delivery(struct json *json, const struct delivery *d)
+void queue_json_delivery(struct json *json, const struct delivery *d, const struct pauses *pauses)
 {
+    bool failed = d->state == DELIVERY_FAILED;
     char *url = without_userinfo(d->destination.url);
     queue_json_word(json, "id", d->id);
-    queue_json_word(json, "state", queue_state(d->state));
+    queue_json_word(json, "state", queue_state(d, NULL));
+    json_key(json, "paused");
+    json_boolean(json, !failed && pauses_find_url(pauses, delivery_origin(d)));
     queue_json_count(json, "attempts", d->attempts);
     queue_json_time(json, "accepted", d->created_ms);
-    queue_json_time(json, "due", d->state == DELIVERY_FAILED ? 0 : d->due_ms);
+    queue_json_time(json, "due", failed ? 0 : d->due_ms);
     queue_json_word(json, "sender", d->sender);
     queue_json_word(json, "recipient", d->recipient);
     queue_json_word(json, "destination", url);

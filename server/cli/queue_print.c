@@ -11,29 +11,13 @@
 #include "pretty.h"
 #include "queue.h"
 
-const char *queue_state(enum delivery_state state)
-{
-    static const char *const names[] = {"waiting", "in-flight", "failed"};
-    return names[state];
-}
-
-const char *queue_time(int64_t unix_ms, char text[TIME_SIZE])
-{
-    time_t seconds = (time_t)(unix_ms / 1000);
-    struct tm tm;
-    if (unix_ms == 0)
-        return strcpy(text, "-");
-    strftime(text, TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
-    return text;
-}
-
 /* ---- list ---- */
 
-void queue_print_line(const struct delivery *d)
+void queue_print_line(const struct delivery *d, const struct pauses *pauses)
 {
     char due[TIME_SIZE];
     bool failed = d->state == DELIVERY_FAILED;
-    printf("%s %-9s %u %s ", d->id, queue_state(d->state), d->attempts,
+    printf("%s %-9s %u %s ", d->id, queue_state(d, pauses), d->attempts,
            queue_time(failed ? 0 : d->due_ms, due));
     pretty_text(d->recipient);
     putchar(' ');
@@ -49,33 +33,40 @@ void queue_print_line(const struct delivery *d)
     putchar('\n');
 }
 
-static int print_line(void *context, const struct delivery *d)
-{
-    (void)context;
-    queue_print_line(d);
-    return 0;
-}
+struct listing {
+    struct json *json; /* NULL: lines */
+    struct pauses pauses;
+};
 
-static int add_delivery(void *context, const struct delivery *d)
+static int list_one(void *context, const struct delivery *d)
 {
-    struct json *json = context;
-    json_begin_object(json);
-    queue_json_delivery(json, d);
-    json_end_object(json);
+    struct listing *listing = context;
+    if (!listing->json) {
+        queue_print_line(d, &listing->pauses);
+        return 0;
+    }
+    json_begin_object(listing->json);
+    queue_json_delivery(listing->json, d, &listing->pauses);
+    json_end_object(listing->json);
     return 0;
 }
 
 int queue_print_list(struct queue *queue, const struct queue_arguments *arguments,
                      struct error *err)
 {
-    if (!arguments->json)
-        return queue_list(queue, &arguments->filter, print_line, NULL, err);
-    struct queue_json *out = queue_json_new();
-    if (!out)
+    struct queue_json *out = arguments->json ? queue_json_new() : NULL;
+    struct listing listing = {.json = out ? queue_json_writer(out) : NULL};
+    if (arguments->json && !out)
         return error_set(err, -ENOMEM, "out of memory");
-    json_begin_array(queue_json_writer(out));
-    int code = queue_list(queue, &arguments->filter, add_delivery, queue_json_writer(out), err);
-    json_end_array(queue_json_writer(out));
+    if (out)
+        json_begin_array(listing.json);
+    int code = queue_pauses(queue, false, &listing.pauses, err);
+    if (code == 0)
+        code = queue_list(queue, &arguments->filter, list_one, &listing, err);
+    pauses_free(&listing.pauses);
+    if (!out)
+        return code;
+    json_end_array(listing.json);
     int printed = queue_json_print(out);
     return code ? code : printed;
 }
@@ -159,13 +150,25 @@ static int print_attempt(void *context, const struct queue_attempt *attempt)
     return 0;
 }
 
-static int show_text(struct queue *queue, struct delivery *d, struct error *err)
+static void print_pause(const struct pause *pause)
 {
+    char since[TIME_SIZE], text[PAUSE_REASON_SIZE + 100];
+    snprintf(text, sizeof text, "since %s%s%s", queue_time(pause->since_ms, since),
+             *pause->reason ? ": " : "", pause->reason);
+    print_row("paused", text);
+}
+
+static int show_text(struct queue *queue, struct delivery *d, const struct pauses *pauses,
+                     struct error *err)
+{
+    const struct pause *pause = pauses_find_url(pauses, delivery_origin(d));
     char text[TIME_SIZE];
     print_row("id", d->id);
     if (d->about)
         print_row("about", d->about);
-    print_row("state", queue_state(d->state));
+    print_row("state", queue_state(d, pauses));
+    if (pause && d->state != DELIVERY_FAILED)
+        print_pause(pause);
     print_destination(&d->destination);
     if (d->via)
         print_row("via", d->via);
@@ -197,14 +200,15 @@ static int add_attempt(void *context, const struct queue_attempt *attempt)
     return 0;
 }
 
-static int show_json(struct queue *queue, struct delivery *d, struct error *err)
+static int show_json(struct queue *queue, struct delivery *d, const struct pauses *pauses,
+                     struct error *err)
 {
     struct queue_json *out = queue_json_new();
     if (!out)
         return error_set(err, -ENOMEM, "out of memory");
     struct json *json = queue_json_writer(out);
     json_begin_object(json);
-    queue_json_delivery(json, d);
+    queue_json_delivery(json, d, pauses);
     queue_json_count(json, "size", (int64_t)payload_size(d->payload));
     json_key(json, "tries");
     json_begin_array(json);
@@ -218,57 +222,15 @@ static int show_json(struct queue *queue, struct delivery *d, struct error *err)
 int queue_print_show(struct queue *queue, const struct queue_arguments *arguments,
                      struct error *err)
 {
-    struct delivery *d;
-    int code = queue_show(queue, arguments->operands[0], &d, err);
-    if (code != 0)
-        return code;
-    code = arguments->json ? show_json(queue, d, err) : show_text(queue, d, err);
+    struct delivery *d = NULL;
+    struct pauses pauses = {0};
+    int code = queue_pauses(queue, false, &pauses, err);
+    if (code == 0)
+        code = queue_show(queue, arguments->operands[0], &d, err);
+    if (code == 0)
+        code =
+            arguments->json ? show_json(queue, d, &pauses, err) : show_text(queue, d, &pauses, err);
     delivery_free(d);
+    pauses_free(&pauses);
     return code;
-}
-
-/* ---- origins ---- */
-
-static int print_origin(void *context, const struct queue_origin *origin)
-{
-    char due[TIME_SIZE], until[TIME_SIZE];
-    (void)context;
-    pretty_text(origin->name);
-    printf(" waiting=%" PRId64 " due=%s", origin->waiting, queue_time(origin->next_due_ms, due));
-    if (origin->held_until_ms)
-        printf(" failures=%u held-until=%s", origin->failures,
-               queue_time(origin->held_until_ms, until));
-    if (origin->held_lanes)
-        printf(" held-urls=%" PRId64, origin->held_lanes);
-    putchar('\n');
-    return 0;
-}
-
-static int add_origin(void *context, const struct queue_origin *origin)
-{
-    struct json *json = context;
-    json_begin_object(json);
-    queue_json_word(json, "origin", origin->name);
-    queue_json_count(json, "waiting", origin->waiting);
-    queue_json_time(json, "due", origin->next_due_ms);
-    queue_json_time(json, "held_until", origin->held_until_ms);
-    queue_json_count(json, "failures", origin->failures);
-    queue_json_count(json, "held_urls", origin->held_lanes);
-    json_end_object(json);
-    return 0;
-}
-
-int queue_print_origins(struct queue *queue, const struct queue_arguments *arguments,
-                        struct error *err)
-{
-    if (!arguments->json)
-        return queue_origins(queue, print_origin, NULL, err);
-    struct queue_json *out = queue_json_new();
-    if (!out)
-        return error_set(err, -ENOMEM, "out of memory");
-    json_begin_array(queue_json_writer(out));
-    int code = queue_origins(queue, add_origin, queue_json_writer(out), err);
-    json_end_array(queue_json_writer(out));
-    int printed = queue_json_print(out);
-    return code ? code : printed;
 }

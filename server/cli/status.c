@@ -54,6 +54,27 @@ static void print_held(const char *json)
     }
 }
 
+static void print_paused(const char *json)
+{
+    for (int i = 0; i < HELD_MAX; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "paused[%d].destination", i);
+        char *destination = client_field(json, name);
+        if (!destination)
+            return;
+        fputs("paused       ", stdout);
+        pretty_text(destination);
+        free(destination);
+        snprintf(name, sizeof name, "paused[%d].since", i);
+        print_field(json, " since ", name);
+        snprintf(name, sizeof name, "paused[%d].waiting", i);
+        print_field(json, " waiting: ", name);
+        snprintf(name, sizeof name, "paused[%d].reason", i);
+        print_field(json, " reason: ", name);
+        putchar('\n');
+    }
+}
+
 static void print_ready(const char *json, bool ready)
 {
     static const char *const checks[] = {"loop", "listening", "rules", "spool"};
@@ -98,6 +119,7 @@ static bool print_status(const char *json)
     if (fine && strcmp(fine, "true") != 0)
         print_field(json, "  ", "reload.text"), putchar('\n');
     print_held(json);
+    print_paused(json);
     free(ready);
     free(fine);
     return is_ready;

@@ -2,7 +2,7 @@
  * config_values.h - for config.c: the values of the configuration, which lua/mxhook/config.lua has
  * read and checked, become a struct.
  *
- * To add an option: a line in one of config_values.c's read_*().
+ * To add an option: a line in one of config_values.c's read_*(); of a new type, a function in option.h too.
  */
 #ifndef MXHOOK_CONFIG_VALUES_H
 #define MXHOOK_CONFIG_VALUES_H

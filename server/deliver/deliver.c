@@ -399,6 +399,13 @@ static void on_timer(uv_timer_t *timer)
 
 /* ---- Life ---- */
 
+static void on_pauses(void *context, const struct pauses *pauses)
+{
+    struct deliver *d = context;
+    schedule_pauses(d->schedule, pauses);
+    take_changes(d, "");
+}
+
 int deliver_new(uv_loop_t *loop, struct config *config, struct spool *spool, struct deliver **out,
                 struct error *err)
 {
@@ -425,6 +432,7 @@ int deliver_new(uv_loop_t *loop, struct config *config, struct spool *spool, str
     if (getrandom(&d->random, sizeof d->random, 0) != (ssize_t)sizeof d->random)
         d->random = (uint32_t)clock_monotonic_us();
     senders_keep(d->senders, config->deliver.max_in_flight);
+    spool_on_pauses(spool, on_pauses, d);
     *out = d;
     return 0;
 }
@@ -481,6 +489,7 @@ void deliver_free(struct deliver *d)
     if (!d)
         return;
     d->state = DELIVER_FREED;
+    spool_on_pauses(d->spool, NULL, NULL);
     schedule_give_up(d->schedule);
     take_changes(d, "");
     break_off(d);

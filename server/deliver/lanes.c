@@ -31,23 +31,6 @@ void lanes_free(struct lanes *lanes)
 
 /* ---- Finding and making ---- */
 
-/* RFC 3986 section 3: the path is what follows the authority, up to the query. */
-void lane_of(const char *url, char lane[LANE_SIZE])
-{
-    origin_of(url, lane);
-    const char *path = strstr(url, "://");
-    if (!path)
-        return;
-    path += 3 + strcspn(path + 3, "/?#");
-    size_t used = strlen(lane), size = strcspn(path, "?#");
-    if (size == 0)
-        path = "/", size = 1;
-    if (size > LANE_SIZE - 1 - used)
-        size = LANE_SIZE - 1 - used;
-    memcpy(lane + used, path, size);
-    lane[used + size] = 0;
-}
-
 static struct origin *origin_get(struct lanes *lanes, const char *name)
 {
     size_t size = strlen(name);
@@ -128,6 +111,9 @@ static struct lane *lane_make(struct lanes *lanes, const char *url, const char *
         return NULL;
     memcpy(lane->name, name, size);
     lane->ready_end = &lane->ready;
+    lane->key = lane_key(url);
+    lane->origin_key = origin_key(url);
+    lane->paused = pauses_find(lanes->pauses, lane->origin_key, lane->key);
     origin_of(url, origin_text);
     lane->origin = origin_get(lanes, origin_text);
     if (lane->origin && map_add(&lanes->lanes, lane) == 0) {
@@ -153,6 +139,13 @@ struct lane *lanes_get(struct lanes *lanes, const char *url)
         append_newest(lanes, lane);
     }
     return lane;
+}
+
+void lanes_pause(struct lanes *lanes, const struct pauses *pauses)
+{
+    lanes->pauses = pauses;
+    for (struct lane *lane = lanes->oldest; lane; lane = lane->newer)
+        lane->paused = pauses_find(pauses, lane->origin_key, lane->key);
 }
 
 /* ---- Forgetting ---- */

@@ -9,6 +9,7 @@
 #define MXHOOK_DELIVER_LANES_H
 
 #include "../base/map.h"
+#include "../spool/pauses.h"
 #include "breaker.h"
 #include "pace.h"
 #include "schedule.h"
@@ -32,11 +33,13 @@ struct lane {
     struct lane *older, *newer;
     bool in_ring;
     struct origin *origin;
+    uint64_t key, origin_key; /* lane_key(), origin_key() */
     struct job *ready, **ready_end;
     struct breaker breaker; /* of the destination: 5xx, and no answer */
     struct pace pace;
     unsigned gone; /* 410 in a row */
     bool told;     /* a hold of it was told of */
+    bool paused;   /* by the operator */
     size_t in_flight, in_hand;
     size_t max_in_flight; /* the operator's; 0: the origin's */
     size_t most;          /* in hand at once, as last told; 0: no limit of its own */
@@ -44,7 +47,8 @@ struct lane {
 };
 
 struct lanes {
-    struct map origins, lanes; /* by name */
+    struct map origins, lanes;   /* by name */
+    const struct pauses *pauses; /* borrowed; NULL: none */
     struct origin *ring, **ring_end;
     struct lane *oldest, *newest;
 };
@@ -54,6 +58,8 @@ void lanes_free(struct lanes *lanes); /* nothing is in hand */
 
 /* The lane of a URL, found or made, and now the newest; NULL: no memory. */
 struct lane *lanes_get(struct lanes *lanes, const char *url);
+/* Marks those that are paused now. */
+void lanes_pause(struct lanes *lanes, const struct pauses *pauses);
 /* More than LANES_MAX, the oldest with nothing in hand; NULL: none is to be forgotten. */
 struct lane *lanes_surplus(const struct lanes *lanes);
 /* Nothing of it is in hand. Its origin goes with its last lane. */

@@ -56,13 +56,13 @@ static bool leave_out_own(struct mx *mx)
     return true;
 }
 
-static bool is_null_mx(const struct answer *answer)
+static bool is_null_mx(const struct dns_answer *answer)
 {
     return answer->count == 1 && strcmp(answer->records[0].data, ".") == 0;
 }
 
 /* A name that cannot be asked for is none. */
-static void take_hosts(struct mx *mx, const struct answer *answer)
+static void take_hosts(struct mx *mx, const struct dns_answer *answer)
 {
     mx->host_count = 0;
     for (size_t i = 0; i < answer->count && mx->host_count < MX_HOSTS_MAX; i++)
@@ -70,17 +70,17 @@ static void take_hosts(struct mx *mx, const struct answer *answer)
             mx->hosts[mx->host_count++].preference = answer->records[i].preference;
 }
 
-static void note_hosts(struct mx *mx, const struct answer *answer)
+static void note_hosts(struct mx *mx, const struct dns_answer *answer)
 {
-    if (answer->status == ANSWER_FAILED) {
+    if (answer->status == DNS_FAILED) {
         finish(mx, false, "DNS gives no answer for its MX");
         return;
     }
-    if (answer->status == ANSWER_RECORDS && is_null_mx(answer)) {
+    if (answer->status == DNS_RECORDS && is_null_mx(answer)) {
         finish(mx, true, "the domain takes no mail: null MX (5.1.10)");
         return;
     }
-    if (answer->status == ANSWER_RECORDS)
+    if (answer->status == DNS_RECORDS)
         take_hosts(mx, answer); /* else the domain itself stands there */
     if (!leave_out_own(mx)) {
         finish(mx, true, "mail loop: the domain's best MX is this server (5.4.6)");
@@ -93,11 +93,11 @@ static void note_hosts(struct mx *mx, const struct answer *answer)
 
 /* ---- Addresses ---- */
 
-static void note_addresses(struct mx *mx, const struct answer *answer)
+static void note_addresses(struct mx *mx, const struct dns_answer *answer)
 {
     int family = mx->asked == RECORD_A ? AF_INET : AF_INET6;
     size_t size = mx->asked == RECORD_A ? 4 : 16;
-    mx->failed |= answer->status == ANSWER_FAILED;
+    mx->failed |= answer->status == DNS_FAILED;
     for (size_t i = 0; i < answer->count && mx->target_count < MX_TARGETS_MAX; i++) {
         struct mx_target *target = &mx->targets[mx->target_count];
         if (answer->records[i].size == size &&
@@ -117,16 +117,16 @@ static void note_addresses(struct mx *mx, const struct answer *answer)
 
 /* ---- Questions ---- */
 
-static void note(struct mx *mx, struct answer *answer)
+static void note(struct mx *mx, struct dns_answer *answer)
 {
     if (mx->asked == RECORD_MX)
         note_hosts(mx, answer);
     else
         note_addresses(mx, answer);
-    answer_unref(answer);
+    dns_answer_unref(answer);
 }
 
-static void on_answer(struct dns_waiter *waiter, struct answer *answer)
+static void on_answer(struct dns_waiter *waiter, struct dns_answer *answer)
 {
     note((struct mx *)waiter, answer);
 }
@@ -142,7 +142,7 @@ static void next_question(struct mx *mx)
         return;
     }
     mx->waiter.done = on_answer;
-    struct answer *answer =
+    struct dns_answer *answer =
         dns_ask(mx->dns, mx->hosts[mx->host].name, mx->asked, &mx->waiter, &code);
     if (answer)
         note(mx, answer);

@@ -3,6 +3,7 @@
 #include "../base/clock.h"
 #include "../base/metrics.h"
 #include "../history/history.h"
+#include "../history/keep.h"
 #include "../spool/origin.h"
 #include "result.h"
 

@@ -234,6 +234,8 @@ static void set_terms(struct schedule *s, struct lane *lane, const struct job_te
 static bool is_held(const struct lane *lane, int64_t now_ms)
 {
     const struct breaker *way = &lane->origin->breaker;
+    if (lane->paused)
+        return true;
     if (way->state == BREAKER_OPEN || lane->breaker.state == BREAKER_OPEN)
         return true;
     if (way->state == BREAKER_PROBING && lane->origin->in_hand > 0)
@@ -321,6 +323,14 @@ static void return_origin(struct schedule *s, struct origin *origin)
 {
     for (struct lane *lane = s->lanes.oldest; lane; lane = lane->newer)
         if (lane->origin == origin)
+            return_ready(s, lane);
+}
+
+void schedule_pauses(struct schedule *s, const struct pauses *pauses)
+{
+    lanes_pause(&s->lanes, pauses);
+    for (struct lane *lane = s->lanes.oldest; lane; lane = lane->newer)
+        if (lane->paused)
             return_ready(s, lane);
 }
 

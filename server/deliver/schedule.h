@@ -25,16 +25,11 @@
 #include <stdint.h>
 
 #include "../config/config.h"
-#include "../spool/origin.h"
+#include "../spool/pauses.h"
 #include "verdict.h"
 
 #define SCHEDULE_HAND_BYTES (16u * 1024 * 1024) /* payloads in memory, of all that is in hand */
 #define SCHEDULE_NEVER      INT64_MAX
-#define LANE_SIZE           1024 /* bytes that hold a lane's name and its NUL */
-
-/* Writes the name of a URL's lane: the origin, and the path as it is written, cut where it is too
- * long: those that share the rest share their limits. */
-void lane_of(const char *url, char lane[LANE_SIZE]);
 
 /* Embedded in the caller's struct, which stays where it is until the job is out again. */
 struct job {
@@ -61,7 +56,15 @@ void schedule_configure(struct schedule *schedule, const struct deliver_config *
 void schedule_share(struct schedule *schedule, size_t nodes);
 void schedule_free(struct schedule *schedule); /* nothing is in hand; takes NULL */
 
-enum put { PUT_READY, PUT_HELD /* its lane must wait */, PUT_FULL /* no room, or no memory */ };
+/* Nothing of these begins from now on, and what has not begun is returned; what is under way ends, and
+ * tells what it told before. The set is borrowed until another is given; NULL: none is paused. */
+void schedule_pauses(struct schedule *schedule, const struct pauses *pauses);
+
+enum put {
+    PUT_READY,
+    PUT_HELD /* its lane must wait, or is paused */,
+    PUT_FULL /* no room, or no memory */
+};
 
 /* Only what is PUT_READY is in hand. */
 enum put schedule_put(struct schedule *schedule, struct job *job, const struct job_terms *terms,
@@ -85,7 +88,7 @@ void schedule_ended(struct schedule *schedule, struct job *job, struct job_end *
                     int64_t now_ms);
 
 /* One that was ready and must wait for longer now: out of hand, for the spool to keep. NULL: no
- * more. To be asked after each schedule_ended() and schedule_give_up(). */
+ * more. To be asked after each schedule_ended(), schedule_pauses() and schedule_give_up(). */
 struct job *schedule_returned(struct schedule *schedule);
 /* All that has not begun is to be returned. */
 void schedule_give_up(struct schedule *schedule);

@@ -10,7 +10,7 @@
 
 struct entry {
     struct dns_key key;
-    struct answer *answer;
+    struct dns_answer *answer;
     int64_t expires_ms;          /* monotonic */
     struct entry *newer, *older; /* by use */
 };
@@ -60,11 +60,11 @@ static void evict(struct cache *cache, struct entry *entry)
     map_take(&cache->entries, key_of(entry));
     cache->bytes -= memory_of(entry);
     take_out(cache, entry);
-    answer_unref(entry->answer);
+    dns_answer_unref(entry->answer);
     free(entry);
 }
 
-struct answer *cache_get(struct cache *cache, const char *name, enum record_type type)
+struct dns_answer *cache_get(struct cache *cache, const char *name, enum record_type type)
 {
     struct dns_key key;
     dns_key_set(&key, name, type);
@@ -77,12 +77,13 @@ struct answer *cache_get(struct cache *cache, const char *name, enum record_type
     }
     take_out(cache, entry);
     put_first(cache, entry);
-    return answer_ref(entry->answer);
+    return dns_answer_ref(entry->answer);
 }
 
-void cache_put(struct cache *cache, const char *name, enum record_type type, struct answer *answer)
+void cache_put(struct cache *cache, const char *name, enum record_type type,
+               struct dns_answer *answer)
 {
-    uint32_t limit = answer->status == ANSWER_RECORDS ? TTL_MAX : TTL_NONE_MAX;
+    uint32_t limit = answer->status == DNS_RECORDS ? TTL_MAX : TTL_NONE_MAX;
     uint32_t ttl = answer->ttl < limit ? answer->ttl : limit;
     struct entry *entry = ttl > 0 ? calloc(1, sizeof *entry) : NULL;
     if (!entry)
@@ -92,7 +93,7 @@ void cache_put(struct cache *cache, const char *name, enum record_type type, str
         free(entry);
         return;
     }
-    entry->answer = answer_ref(answer);
+    entry->answer = dns_answer_ref(answer);
     entry->expires_ms = clock_monotonic_ms() + (int64_t)ttl * 1000;
     put_first(cache, entry);
     cache->bytes += memory_of(entry);

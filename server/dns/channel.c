@@ -120,7 +120,7 @@ void channel_ask(struct channel *channel, const char *name, int type, ares_callb
                  void *context)
 {
     /* ares_query_dnsrec(), which newer versions would rather have, hands over what it has parsed. The bytes are what
-     * answer.c reads, strictly, and Debian 12 has nothing else. */
+     * dns_answer.c reads, strictly, and Debian 12 has nothing else. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     ares_query(channel->ares, name, ns_c_in, type, done, context);

@@ -11,7 +11,7 @@
 
 #include "../config/config.h"
 #include "../base/error.h"
-#include "answer.h"
+#include "dns_answer.h"
 
 struct channel;
 

@@ -20,9 +20,9 @@
 struct question {
     struct dns *dns;
     struct dns_key key;
-    bool starting;         /* inside dns_ask(): nobody waits yet */
-    bool settled;          /* answered while starting */
-    struct answer *answer; /* if so; NULL: no memory */
+    bool starting;             /* inside dns_ask(): nobody waits yet */
+    bool settled;              /* answered while starting */
+    struct dns_answer *answer; /* if so; NULL: no memory */
     struct dns_waiter *waiters;
 };
 
@@ -111,23 +111,23 @@ static void question_free(struct question *q)
 
 /* Any of them may forget another, or ask the next question. Without an answer, for want of memory,
  * whoever waits runs into a time limit of its own. */
-static void call_waiters(struct question *q, struct answer *answer)
+static void call_waiters(struct question *q, struct dns_answer *answer)
 {
     while (q->waiters) {
         struct dns_waiter *waiter = q->waiters;
         dns_forget(waiter);
         if (answer)
-            waiter->done(waiter, answer_ref(answer));
+            waiter->done(waiter, dns_answer_ref(answer));
     }
 }
 
-static struct answer *answer_of(const struct question *q, int status, const unsigned char *message,
-                                int size)
+static struct dns_answer *answer_of(const struct question *q, int status,
+                                    const unsigned char *message, int size)
 {
     if (message && size > 0 &&
         (status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND))
-        return answer_parse((enum record_type)q->key.type, message, (size_t)size);
-    return answer_empty(ANSWER_FAILED, status == ARES_ESERVFAIL ? 2 : 1);
+        return dns_answer_parse((enum record_type)q->key.type, message, (size_t)size);
+    return dns_answer_empty(DNS_FAILED, status == ARES_ESERVFAIL ? 2 : 1);
 }
 
 static void on_answer(void *argument, int status, int timeouts, unsigned char *message, int size)
@@ -137,7 +137,7 @@ static void on_answer(void *argument, int status, int timeouts, unsigned char *m
     (void)timeouts;
     if (status != ARES_EDESTRUCTION)
         note_silence(dns, is_silence(status));
-    struct answer *answer = answer_of(q, status, message, size);
+    struct dns_answer *answer = answer_of(q, status, message, size);
     if (!answer)
         log_warn("dns", NULL, LOG_TEXT("error", "out of memory"));
     else if (!dns->closing)
@@ -150,7 +150,7 @@ static void on_answer(void *argument, int status, int timeouts, unsigned char *m
     map_take(&dns->questions, key_of(q)); /* who asks from here on asks anew */
     call_waiters(q, answer);
     free(q);
-    answer_unref(answer);
+    dns_answer_unref(answer);
 }
 
 static struct question *start(struct dns *dns, const char *name, enum record_type type)
@@ -179,24 +179,24 @@ static void wait_for(struct question *q, struct dns_waiter *waiter)
     q->waiters = waiter;
 }
 
-static struct answer *checked(struct answer *answer, int *code)
+static struct dns_answer *checked(struct dns_answer *answer, int *code)
 {
     *code = answer ? 0 : -ENOMEM;
     return answer;
 }
 
-struct answer *dns_ask(struct dns *dns, const char *name, enum record_type type,
-                       struct dns_waiter *waiter, int *code)
+struct dns_answer *dns_ask(struct dns *dns, const char *name, enum record_type type,
+                           struct dns_waiter *waiter, int *code)
 {
     *code = 0;
     waiter->link = NULL;
-    struct answer *answer = cache_get(dns->cache, name, type);
+    struct dns_answer *answer = cache_get(dns->cache, name, type);
     if (answer)
         return answer;
     struct question *q = find(dns, name, type);
     if (!q) {
         if (dns->breaker == BREAKER_OPEN || dns->questions.count >= QUESTIONS_MAX)
-            return checked(answer_empty(ANSWER_FAILED, 0), code);
+            return checked(dns_answer_empty(DNS_FAILED, 0), code);
         q = start(dns, name, type);
         if (!q)
             return checked(NULL, code);

@@ -17,18 +17,18 @@
  *     char name[DNS_NAME_MAX + 1];
  *     if (!dns_name(domain, name)) ...                      nothing that DNS could know
  *     look_up->waiter.done = on_answer;
- *     struct answer *answer = dns_ask(dns, name, RECORD_MX, &look_up->waiter, &code);
+ *     struct dns_answer *answer = dns_ask(dns, name, RECORD_MX, &look_up->waiter, &code);
  *     if (answer) ...                                       it was in the cache: as on_answer()
  *     else if (code < 0) ...                                no memory
  *     else                                                  on_answer() is called, or dns_forget()
  *
- * The answer's records (answer.h) are sorted by preference; answer_unref() it when done. Of
- * ANSWER_NONE the domain's A and AAAA records are its mail host (RFC 5321 section 5.1), which are
+ * The answer's records (dns_answer.h) are sorted by preference; dns_answer_unref() it when done. Of
+ * DNS_NONE the domain's A and AAAA records are its mail host (RFC 5321 section 5.1), which are
  * asked for the same way; one record whose name is "." says that it takes no mail (RFC 7505);
- * ANSWER_FAILED is to be tried again later. Nothing is asked for longer than dns.query_timeout
+ * DNS_FAILED is to be tried again later. Nothing is asked for longer than dns.query_timeout
  * times two for each resolver, so a waiter needs no timer of its own, but may have one.
  *
- * Where to start: a new type of record is read in answer.c's read_record().
+ * Where to start: a new type of record is read in dns_answer.c's read_record().
  */
 #ifndef MXHOOK_DNS_DNS_H
 #define MXHOOK_DNS_DNS_H
@@ -37,7 +37,7 @@
 
 #include "../config/config.h"
 #include "../base/error.h"
-#include "answer.h"
+#include "dns_answer.h"
 #include "name.h"
 
 struct dns;
@@ -45,7 +45,7 @@ struct dns;
 struct dns_waiter {
     struct dns_waiter *next, **link; /* for dns.c */
     /* Gets a reference; never called from inside dns_ask(). It may ask, and forget others. */
-    void (*done)(struct dns_waiter *waiter, struct answer *answer);
+    void (*done)(struct dns_waiter *waiter, struct dns_answer *answer);
 };
 
 /* *out is closed by dns_close(). 0 or a negative errno. Reads /etc/resolv.conf where `config` has
@@ -58,8 +58,8 @@ void dns_close(struct dns *dns);
 /* `name` is one that dns_name() or dns_reverse_name() made. An answer that is there is returned, a
  * reference; else NULL, and the waiter, which must stay where it is, gets it later or is forgotten.
  * Without memory: a failed answer, or NULL and *code = -ENOMEM. */
-struct answer *dns_ask(struct dns *dns, const char *name, enum record_type type,
-                       struct dns_waiter *waiter, int *code);
+struct dns_answer *dns_ask(struct dns *dns, const char *name, enum record_type type,
+                           struct dns_waiter *waiter, int *code);
 
 /* The waiter gets nothing any more. */
 void dns_forget(struct dns_waiter *waiter);

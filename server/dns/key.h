@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "../base/map.h"
-#include "answer.h"
+#include "dns_answer.h"
 
 struct dns_key { /* the type stands right before the name, so that both are one key */
     uint16_t type;

@@ -1,7 +1,6 @@
 #include "history.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -11,6 +10,7 @@
 #include "../base/log.h"
 #include "../base/metrics.h"
 #include "../base/task.h"
+#include "keep.h"
 #include "ops.h"
 
 #define NOTES_MAX  20000                /* that wait to be written */
@@ -29,10 +29,6 @@ static struct {
     struct history_config limits;
     bool ended;
 
-    _Atomic bool on;
-    _Atomic int bodies;
-    _Atomic bool subjects;
-
     uv_thread_t thread;
     const struct history_ops *ops; /* the thread's own, as all below */
     struct history_store *store;
@@ -47,21 +43,6 @@ struct batch {
     struct history_attempt *attempts;
     size_t notes;
 };
-
-bool history_is_on(void)
-{
-    return atomic_load_explicit(&history.on, memory_order_relaxed);
-}
-
-enum history_bodies history_bodies(void)
-{
-    return (enum history_bodies)atomic_load_explicit(&history.bodies, memory_order_relaxed);
-}
-
-bool history_subjects(void)
-{
-    return atomic_load_explicit(&history.subjects, memory_order_relaxed);
-}
 
 /* ---- Notes ---- */
 
@@ -229,8 +210,7 @@ void history_configure(const struct history_config *config)
     uv_mutex_lock(&history.mutex);
     history.limits = *config;
     uv_mutex_unlock(&history.mutex);
-    atomic_store(&history.bodies, config->bodies);
-    atomic_store(&history.subjects, config->subjects);
+    history_keep(config);
 }
 
 static int start(const struct config *config, struct error *err)
@@ -267,7 +247,7 @@ void history_start(const struct config *config)
         history.directory = NULL;
         return;
     }
-    atomic_store(&history.on, true);
+    history_switch(true);
     history_configure(&config->history);
 }
 
@@ -280,7 +260,7 @@ void history_stop(void)
     uv_cond_signal(&history.wake);
     uv_mutex_unlock(&history.mutex);
     uv_thread_join(&history.thread);
-    atomic_store(&history.on, false);
+    history_switch(false);
     history.ops->close(history.store);
     free(history.directory);
     history.directory = NULL;

@@ -9,7 +9,7 @@
  * stands in mail's way: no caller waits, notes that come faster than they can be written are dropped (and
  * counted), and a history that is lost, damaged or full stops nothing.
  *
- * Where to start: to keep another fact, record.h and sqlite.c; to filter by it, sqlite_list.c.
+ * Where to start: to keep another fact, record.h and sqlite.c; to filter by it, sqlite_query.c.
  */
 #ifndef MXHOOK_HISTORY_H
 #define MXHOOK_HISTORY_H
@@ -25,11 +25,6 @@ void history_start(const struct config *config);
 void history_configure(const struct history_config *config);
 /* Writes what was noted, and ends the thread. Nobody notes any more. */
 void history_stop(void);
-
-/* Is anything kept? Before it is copied in vain. Any thread. */
-bool history_is_on(void);
-enum history_bodies history_bodies(void);
-bool history_subjects(void);
 
 /* Both take the record over; NULL (no memory for it): nothing. Any thread. */
 void history_note_message(struct history_message *message);

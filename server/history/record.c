@@ -12,7 +12,7 @@
 #include "../rules/verdict.h"
 #include "../spool/origin.h"
 #include "../transaction.h"
-#include "history.h"
+#include "keep.h"
 #include "note.h"
 
 #define TEXT_MAX 1024 /* bytes of a subject, a Message-ID, a name */

@@ -33,11 +33,14 @@ struct history_store {
     char error[256];
 };
 
-/* Reset, without bindings; NULL: see the error. */
+/* sqlite_statements.c.
+ *
+ * Reset, without bindings; NULL: see the error. */
 sqlite3_stmt *history_statement(struct history_store *store, enum history_statement which);
 /* Notes the error; returns a negative errno. */
 int history_sqlite_failed(struct history_store *store, int rc);
 int history_run(struct history_store *store, sqlite3_stmt *statement);
+int history_execute(struct history_store *store, const char *sql); /* without rows */
 
 /* "sales@example.com" as "example.com sales": so that an index serves a domain as well. NULL: no memory. */
 char *history_address_key(const char *address);
@@ -45,6 +48,8 @@ char *history_address_key(const char *address);
 /* sqlite_write.c */
 int history_sqlite_write(struct history_store *store, const struct history_message *messages,
                          const struct history_attempt *attempts);
+
+/* sqlite_tidy.c */
 int history_sqlite_tidy(struct history_store *store, int64_t keep_ms, uint64_t max_size,
                         bool *more);
 int history_sqlite_size(struct history_store *store, struct history_size *size);

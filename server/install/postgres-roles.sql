@@ -1,4 +1,4 @@
--- Least rights for mxhook's nodes on a spool in PostgreSQL. Run it as the owner of the tables, after `mxhook store migrate`,
+-- Least rights for mxhook's nodes on a spool in PostgreSQL. Run it as the owner of the tables, after each `mxhook store migrate`,
 -- in the database and with the search_path of the spool:
 --
 --   CREATE ROLE mxhook LOGIN;               -- once; its password in each node's passfile
@@ -6,6 +6,6 @@
 --
 -- A role that only looks (mxhook queue list, show, origins; mxhook nodes) needs SELECT alone.
 GRANT SELECT ON meta TO mxhook;
-GRANT SELECT, INSERT, UPDATE, DELETE ON node, mark, payload, tail, chunk, staged, delivery, attempt, held TO mxhook;
+GRANT SELECT, INSERT, UPDATE, DELETE ON node, mark, payload, tail, chunk, staged, delivery, attempt, held, paused TO mxhook;
 GRANT SELECT, INSERT ON secret TO mxhook;
 GRANT USAGE ON SEQUENCE node_id, row_block TO mxhook;

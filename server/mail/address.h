@@ -10,8 +10,8 @@
  *
  * This is all that decides which addresses a field shows. Who checks a message's From reads every
  * From field of it with one reader (address_read() for each, then address_finish()): the list holds
- * each address that the payload, a rule or a mail program could show for it, and address_domain()
- * says whose it is. The payload's `from` is address_first() of that list.
+ * each address that the payload or a rule could show for it; whose they are, also to readers that
+ * see more in them, auth/author.c says. The payload's `from` is address_first() of that list.
  */
 #ifndef MXHOOK_MAIL_ADDRESS_H
 #define MXHOOK_MAIL_ADDRESS_H
@@ -38,8 +38,4 @@ int address_finish(struct address_reader *reader, struct arena *arena, struct ma
 
 /* The first mailbox that has an email, or else the first; NULL where there is none. */
 const struct mailbox *address_first(const struct mailbox_list *list);
-
-/* What stands behind an email's last "@"; NULL where there is no email, or nothing there. */
-const char *address_domain(const struct mailbox *mailbox);
-
 #endif

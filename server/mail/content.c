@@ -182,8 +182,8 @@ static int convert(void *context, const char *bytes, size_t size)
     return charset_write(&conversion->charset, bytes, size, newlines_write, &conversion->newlines);
 }
 
-int part_read_text(const struct message *message, const struct part *part, bytes_sink sink,
-                   void *context)
+static int read_text(const struct message *message, const struct part *part, bytes_sink sink,
+                     void *context)
 {
     struct conversion conversion = {.message = message,
                                     .part = part,
@@ -220,7 +220,7 @@ int message_read_text(const struct message *message, enum part_role role, bytes_
         if (!first)
             status = sink(context, "\n", 1);
         if (status == 0)
-            status = part_read_text(message, &message->parts[i], sink, context);
+            status = read_text(message, &message->parts[i], sink, context);
         first = false;
     }
     return status;

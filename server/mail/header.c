@@ -28,17 +28,6 @@ int header_list_append(struct header_list *list, const char *name, const char *v
     return status;
 }
 
-int header_list_prepend(struct header_list *list, const char *name, const char *value, size_t size)
-{
-    int status = make_room(list);
-    if (status < 0)
-        return status;
-    memmove(list->items + 1, list->items, list->count * sizeof *list->items);
-    list->items[0] = (struct header){name, value, size};
-    list->count++;
-    return 0;
-}
-
 int header_list_copy(struct header_list *to, const struct header_list *from)
 {
     *to = (struct header_list){0};

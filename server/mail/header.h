@@ -28,7 +28,6 @@ struct header_list {
 
 /* All: 0 or -ENOMEM. Strings are not copied: they live in the message's arena, or in the copy's. */
 int header_list_append(struct header_list *list, const char *name, const char *value, size_t size);
-int header_list_prepend(struct header_list *list, const char *name, const char *value, size_t size);
 int header_list_copy(struct header_list *to, const struct header_list *from);
 void header_list_free(struct header_list *list); /* the array, not the strings */
 

@@ -4,7 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../base/swar.h"
+
 #define BASE64_STEP 6144u /* bytes of input at once: three for four of the buffer */
+#define TEXT_STEP   512u  /* bytes of a string at once */
+#define ESCAPED_MAX 6u    /* what a byte may become */
 
 void json_init(struct json *json, struct spill *out)
 {
@@ -104,24 +108,55 @@ static const char escapes[256] = {
     [28] = 'u', [29] = 'u',   [30] = 'u',   [31] = 'u',   ['"'] = '"', ['\\'] = '\\',
 };
 
-/* A sink for text that is valid UTF-8. */
-static int put_escaped(void *context, const char *bytes, size_t size)
+/* Writes a byte as it stands in a string; returns the end of that. */
+static char *escape(char *out, unsigned char c)
+{
+    char letter = escapes[c];
+    if (letter)
+        *out++ = '\\';
+    *out++ = letter ? letter : (char)c;
+    if (letter != 'u')
+        return out;
+    *out++ = '0';
+    *out++ = '0';
+    *out++ = (char)('0' + (c >> 4));
+    *out++ = "0123456789abcdef"[c & 15];
+    return out;
+}
+
+/* Text that is valid UTF-8, eight bytes at a time up to the next one to escape. There is room for ESCAPED_MAX times
+ * `size`. Returns the end of what was written. */
+static char *write_escaped(char *out, const char *bytes, size_t size)
+{
+    const char *end = bytes + size;
+    while ((size_t)(end - bytes) >= SWAR_SIZE) {
+        uint64_t word = swar_load(bytes);
+        /* With this bit changed a quote follows the controls, and what was there does not. */
+        uint64_t special =
+            swar_below(word ^ (SWAR_ONES * ('"' ^ ' ')), ' ' + 1) | swar_equal(word, '\\');
+        size_t plain = special ? swar_first(special) : SWAR_SIZE;
+        memcpy(out, bytes, SWAR_SIZE);
+        out += plain;
+        bytes += plain;
+        if (special)
+            out = escape(out, (unsigned char)*bytes++);
+    }
+    while (bytes < end)
+        out = escape(out, (unsigned char)*bytes++);
+    return out;
+}
+
+int json_valid_sink(void *context, const char *bytes, size_t size)
 {
     struct json *json = context;
-    size_t at = 0;
-    while (at < size) {
-        size_t run = at;
-        while (run < size && !escapes[(unsigned char)bytes[run]])
-            run++;
-        if (run > at)
-            put(json, bytes + at, run - at);
-        if (run < size) {
-            char c = bytes[run++], letter = escapes[(unsigned char)c];
-            const char form[] = {
-                '\\', letter, '0', '0', (char)('0' + (c >> 4)), "0123456789abcdef"[c & 15]};
-            put(json, form, letter == 'u' ? 6 : 2);
-        }
-        at = run;
+    while (size > 0 && json->status == 0) {
+        size_t step = size < TEXT_STEP ? size : TEXT_STEP;
+        if (JSON_BUFFER - json->used < ESCAPED_MAX * step)
+            flush(json);
+        char *out = json->buffer + json->used;
+        json->used += (size_t)(write_escaped(out, bytes, step) - out);
+        bytes += step;
+        size -= step;
     }
     return json->status;
 }
@@ -135,12 +170,12 @@ void json_begin_string(struct json *json)
 int json_string_sink(void *context, const char *bytes, size_t size)
 {
     struct json *json = context;
-    return utf8_stream_write(&json->text, bytes, size, put_escaped, json);
+    return utf8_stream_write(&json->text, bytes, size, json_valid_sink, json);
 }
 
 void json_end_string(struct json *json)
 {
-    utf8_stream_end(&json->text, put_escaped, json);
+    utf8_stream_end(&json->text, json_valid_sink, json);
     put_byte(json, '"');
 }
 

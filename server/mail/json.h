@@ -48,9 +48,11 @@ void json_number(struct json *json, int64_t number);
 void json_boolean(struct json *json, bool flag);
 void json_null(struct json *json);
 
-/* A string in pieces: begin, sink as often as needed, end. */
+/* A string in pieces: begin, sink as often as needed, end. The second sink is for text that is known to be valid UTF-8,
+ * each piece of whole characters: it is not looked at again. One string has one of the two. */
 void json_begin_string(struct json *json);
 int json_string_sink(void *json, const char *bytes, size_t size);
+int json_valid_sink(void *json, const char *bytes, size_t size);
 void json_end_string(struct json *json);
 
 /* A string of base64 (RFC 4648 section 4, no line breaks) of bytes in pieces. */

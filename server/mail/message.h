@@ -103,13 +103,10 @@ void message_free(struct message *message);
 int part_read_content(const struct message *message, const struct part *part, bytes_sink sink,
                       void *context);
 
-/* Gives a text part's content as valid UTF-8, from whatever charset was declared (charset.h). CRLF,
- * the line end of text in MIME (RFC 2046 section 4.1.1), is "\n" here; all else is as it was
- * written, format=flowed and signatures included. */
-int part_read_text(const struct message *message, const struct part *part, bytes_sink sink,
-                   void *context);
-
-/* Gives all the text parts with that role (PART_TEXT or PART_HTML) in order, joined by a newline.
+/* Gives all the text parts with that role (PART_TEXT or PART_HTML) in order, joined by a newline, as
+ * valid UTF-8, from whatever charset was declared (charset.h). CRLF, the line end of text in MIME
+ * (RFC 2046 section 4.1.1), is "\n" here; all else is as it was written, format=flowed and
+ * signatures included.
  * Nothing is given where there is none; message_has_role() tells that from an empty one. */
 int message_read_text(const struct message *message, enum part_role role, bytes_sink sink,
                       void *context);

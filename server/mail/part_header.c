@@ -188,3 +188,8 @@ int part_header_read(const char *block, size_t size, size_t which, struct arena 
         status = read_content_id(arena, &id, header);
     return status;
 }
+
+bool part_header_is_multipart(const struct part_header *header)
+{
+    return strncmp(header->type, "multipart/", 10) == 0;
+}

@@ -17,9 +17,11 @@ struct part_header {
     bool has_fields; /* the block has any, of this kind or not; part_header_read() leaves it */
 };
 
-/* Reads a raw block, or the Content-* fields of one, into a header that is empty but for its type. Of several Content-Type fields the one with that index
- * counts. 0 or -ENOMEM. */
+/* Reads a raw block, or the Content-* fields of one, into a header that is empty but for its type. Of
+ * several Content-Type fields the one with that index counts. 0 or -ENOMEM. */
 int part_header_read(const char *block, size_t size, size_t which, struct arena *arena,
                      struct part_header *header);
+
+bool part_header_is_multipart(const struct part_header *header);
 
 #endif

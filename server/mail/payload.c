@@ -150,7 +150,7 @@ static int write_text(struct json *json, const struct message *message, enum par
         return 0;
     }
     json_begin_string(json);
-    int status = message_read_text(message, role, json_string_sink, json);
+    int status = message_read_text(message, role, json_valid_sink, json);
     json_end_string(json);
     return status;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../base/ascii.h"
+#include "../base/swar.h"
 
 void transfer_init(struct transfer *transfer, int encoding, enum uu_start start)
 {
@@ -78,22 +79,60 @@ static size_t write_held(struct transfer *transfer, char c, bool *again, char *o
     return 0;
 }
 
-/* How much of a line, up to its end or its next "=", is text as it stands: without what is held. */
+/* Copies up to the end of the line or the next "="; returns how much that is. It may write some bytes more. */
+static size_t copy_text(const char *bytes, size_t size, char *out)
+{
+    size_t at = 0;
+    for (; size - at >= SWAR_SIZE; at += SWAR_SIZE) {
+        uint64_t word = swar_load(bytes + at);
+        uint64_t stop = swar_equal(word, '=') | swar_equal(word, '\n');
+        memcpy(out + at, bytes + at, SWAR_SIZE);
+        if (stop)
+            return at + swar_first(stop);
+    }
+    for (; at < size && bytes[at] != '=' && bytes[at] != '\n'; at++)
+        out[at] = bytes[at];
+    return at;
+}
+
+/* How much of a text of this size, which ends where something special is or at the end of what is known, is text as it
+ * stands: without what is held. */
 static size_t literal_size(const char *bytes, size_t size)
 {
-    const char *equals = memchr(bytes, '=', size);
-    size_t end = equals ? (size_t)(equals - bytes) : size;
-    size_t least = end > sizeof((struct transfer *)0)->held
-                       ? end - sizeof((struct transfer *)0)->held
-                       : 0; /* so that blanks without end are not walked again and again */
+    size_t end = size, held = sizeof((struct transfer *)0)->held;
+    size_t least =
+        end > held ? end - held : 0; /* so that blanks without end are not walked again and again */
     while (end > least && is_special(bytes[end - 1]))
         end--;
     return end;
 }
 
+/* Text behind which there is a line's end with nothing that may go: returns its size together with that; else 0. */
+static size_t whole_line(const char *bytes, size_t text, size_t size)
+{
+    size_t end = text > 0 && bytes[text - 1] == '\r' ? text - 1 : text;
+    bool whole = text < size && bytes[text] == '\n' && (end == 0 || !is_special(bytes[end - 1]));
+    return whole ? text + 1 : 0;
+}
+
+/* Encoded bytes and soft line breaks that follow each other; returns how much of the input they are. */
+static size_t take_encoded(const char *bytes, size_t size, char *out, size_t *total)
+{
+    size_t at = 0;
+    while (size - at > 2 && bytes[at] == '=') {
+        int byte = hex_byte(bytes + at + 1, bytes + size);
+        if (byte >= 0)
+            out[(*total)++] = (char)byte;
+        else if (bytes[at + 1] != '\r' || bytes[at + 2] != '\n')
+            break;
+        at += 3;
+    }
+    return at;
+}
+
 static size_t write_quoted(struct transfer *transfer, const char *bytes, size_t size, char *out)
 {
-    size_t total = 0, line = 0; /* line: where the one at hand ends */
+    size_t total = 0;
     for (size_t at = 0; at < size;) {
         bool again;
         if (transfer->held_size > 0) {
@@ -101,24 +140,17 @@ static size_t write_quoted(struct transfer *transfer, const char *bytes, size_t 
             at += !again;
             continue;
         }
-        if (at >= line) {
-            const char *newline = memchr(bytes + at, '\n', size - at);
-            line = newline ? (size_t)(newline - bytes) : size;
-        }
-        size_t literal = at < line ? literal_size(bytes + at, line - at) : 0;
-        if (literal > 0) {
-            memmove(out + total, bytes + at, literal);
-            total += literal;
-            at += literal;
-        } else if (bytes[at] == '=' && size - at > 2 &&
-                   hex_byte(bytes + at + 1, bytes + size) >= 0) {
-            out[total++] = (char)hex_byte(bytes + at + 1, bytes + size);
-            at += 3;
-        } else if (bytes[at] == '\n') {
-            out[total++] = bytes[at++];
-        } else {
+        size_t text = copy_text(bytes + at, size - at, out + total);
+        size_t whole = whole_line(bytes + at, text, size - at);
+        if (whole)
+            out[total + whole - 1] = '\n';
+        text = whole ? whole : literal_size(bytes + at, text);
+        total += text;
+        at += text;
+        size_t encoded = take_encoded(bytes + at, size - at, out, &total);
+        at += encoded;
+        if (!whole && encoded == 0 && at < size)
             transfer->held[transfer->held_size++] = bytes[at++];
-        }
     }
     return total;
 }

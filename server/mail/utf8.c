@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define HIGH_BITS UINT64_C(0x8080808080808080)
+#include "../base/swar.h"
 
 /* Looks at the character that begins at bytes[0], which is not ASCII. Returns its size where it is
  * valid; else 0, with the size of the maximal subpart in *bad, and whether it only lacks bytes. */
@@ -44,20 +44,25 @@ static size_t character_size(const uint8_t *bytes, size_t size, size_t *bad, boo
     return need;
 }
 
+/* How many bytes at the beginning are ASCII. */
+static size_t ascii_size(const uint8_t *bytes, size_t size)
+{
+    size_t at = 0;
+    for (; size - at >= SWAR_SIZE; at += SWAR_SIZE) {
+        uint64_t high = swar_load(bytes + at) & SWAR_TOPS;
+        if (high)
+            return at + swar_first(high);
+    }
+    while (at < size && bytes[at] < 0x80)
+        at++;
+    return at;
+}
+
 size_t utf8_valid_size(const char *text, size_t size)
 {
     const uint8_t *bytes = (const uint8_t *)text;
-    size_t at = 0;
-    while (at < size) {
-        uint64_t eight;
-        while (size - at >= sizeof eight) {
-            memcpy(&eight, bytes + at, sizeof eight);
-            if (eight & HIGH_BITS)
-                break;
-            at += sizeof eight;
-        }
-        while (at < size && bytes[at] < 0x80)
-            at++;
+    for (size_t at = 0;;) {
+        at += ascii_size(bytes + at, size - at);
         while (at < size && bytes[at] >= 0x80) {
             size_t bad;
             bool unfinished;
@@ -66,8 +71,9 @@ size_t utf8_valid_size(const char *text, size_t size)
                 return at;
             at += step;
         }
+        if (at == size)
+            return at;
     }
-    return at;
 }
 
 /* Finishes the pending character with the first of these bytes; how many it took is in *used. */

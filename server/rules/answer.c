@@ -16,7 +16,8 @@ struct reader {
     size_t destinations, nulls;
 };
 
-const char *answer_clean_text(lua_State *L, struct arena *arena, const char *text, size_t size,
+/* A copy in the arena: valid UTF-8, without control characters, at most `max` bytes. */
+static const char *clean_text(lua_State *L, struct arena *arena, const char *text, size_t size,
                               size_t max)
 {
     /* An invalid byte grows to three: so this bounds the work, and the cut below the result. */
@@ -153,7 +154,7 @@ static enum answer_kind read_made(struct reader *reader, int index)
     size_t size = 0;
     const char *text = lua_type(L, value) == LUA_TSTRING ? lua_tolstring(L, value, &size) : "";
     if (reader->verdict)
-        text = answer_clean_text(L, reader->verdict->arena, text, size, ANSWER_MAX_TEXT);
+        text = clean_text(L, reader->verdict->arena, text, size, ANSWER_MAX_TEXT);
     if (strcmp(action, "reject") == 0)
         return decide(reader->verdict, VERDICT_REJECT, text);
     if (strcmp(action, "defer") == 0)

@@ -58,17 +58,12 @@ int answer_check_secret_file(lua_State *L, const char *what, const char *path, s
 /* A text, or "env:NAME" or "file:/path" (deliver/reference.h). */
 int answer_check_reference(lua_State *L, const char *what, const char *text, struct error *why);
 
-/* answer_target.c: is this an http or https URL that can be sent to? */
-int answer_check_url(const char *url, size_t size, struct error *why);
-/* The same, or an e-mail address. `text` ends with a NUL. */
+/* answer_target.c: is this an http or https URL that can be sent to, or an e-mail address? `text` ends
+ * with a NUL. */
 int answer_check_target(const char *text, size_t size, struct error *why);
 
-/* The same, or "NAME:https://..." with the name of a profile. */
+/* answer_profile.c: the same, or "NAME:https://..." with the name of a profile. `config` NULL: there are none. */
 int answer_check_named(const struct rules_config *config, const char *text, size_t size,
                        struct error *why);
-
-/* A copy in the arena: valid UTF-8, without control characters, at most `max` bytes. */
-const char *answer_clean_text(lua_State *L, struct arena *arena, const char *text, size_t size,
-                              size_t max);
 
 #endif

@@ -1,5 +1,5 @@
 /* answer_destination.c - one destination, as a rule wrote it. */
-#include "answer.h"
+#include "answer_destination.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -10,33 +10,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "../config/config.h"
 #include "state.h"
-
-static const char *copy(lua_State *L, struct verdict *verdict, const char *text)
-{
-    const char *kept = arena_strdup(verdict->arena, text);
-    if (!kept)
-        luaL_error(L, "not enough memory");
-    return kept;
-}
-
-/* Printable, so that it can stand in a header or a log. */
-static int read_text(lua_State *L, const char *what, const char **text, struct error *why)
-{
-    size_t size;
-    if (lua_type(L, -1) != LUA_TSTRING)
-        return error_set(why, -EINVAL, "%s: a string was expected, not a %s", what,
-                         luaL_typename(L, -1));
-    *text = lua_tolstring(L, -1, &size);
-    if (size > ANSWER_MAX_FIELD)
-        return error_set(why, -EINVAL, "%s: %zu bytes; the limit is %d", what, size,
-                         ANSWER_MAX_FIELD);
-    for (size_t i = 0; i < size; i++)
-        if ((unsigned char)(*text)[i] < ' ' || (*text)[i] == 0x7f)
-            return error_set(why, -EINVAL, "%s: it holds a control character", what);
-    return 0;
-}
 
 static int read_url(lua_State *L, struct destination *to, struct verdict *verdict,
                     struct error *why)
@@ -48,7 +22,7 @@ static int read_url(lua_State *L, struct destination *to, struct verdict *verdic
     const char *url = lua_tolstring(L, -1, &size);
     if (answer_check_named(state_of(L)->config, url, size, why) != 0)
         return -EINVAL;
-    to->url = verdict ? copy(L, verdict, url) : url;
+    to->url = verdict ? answer_copy(L, verdict, url) : url;
     return 0;
 }
 
@@ -56,13 +30,13 @@ static int read_secret(lua_State *L, struct destination *to, struct verdict *ver
                        struct error *why)
 {
     const char *secret;
-    if (read_text(L, "secret", &secret, why) != 0)
+    if (answer_read_text(L, "secret", &secret, why) != 0)
         return -EINVAL;
     if (!*secret)
         return error_set(why, -EINVAL, "secret: it is empty");
     if (answer_check_reference(L, "secret", secret, why) != 0)
         return -EINVAL;
-    to->secret = verdict ? copy(L, verdict, secret) : secret;
+    to->secret = verdict ? answer_copy(L, verdict, secret) : secret;
     return 0;
 }
 
@@ -203,13 +177,13 @@ static int read_path(lua_State *L, const char *what, const char **path, struct v
 {
     const char *text;
     struct stat status;
-    if (read_text(L, what, &text, why) != 0)
+    if (answer_read_text(L, what, &text, why) != 0)
         return -EINVAL;
     if (*text != '/')
         return error_set(why, -EINVAL, "%s: an absolute path was expected", what);
     if (stat(text, &status) == 0 && !S_ISREG(status.st_mode))
         return error_set(why, -EINVAL, "%s: %.200s is not a regular file", what, text);
-    *path = verdict ? copy(L, verdict, text) : text;
+    *path = verdict ? answer_copy(L, verdict, text) : text;
     return 0;
 }
 
@@ -231,112 +205,12 @@ static int read_client_key(lua_State *L, struct destination *to, struct verdict 
     return read_path(L, "client_key", &to->client_key, verdict, why);
 }
 
-/* RFC 9110 section 5.6.2: a token. Those that frame the request or sign it are not a rule's. */
-static int check_header_name(const char *name, struct error *why)
-{
-    static const char *const ours[] = {"content-length",
-                                       "transfer-encoding",
-                                       "connection",
-                                       "content-type",
-                                       "webhook-id",
-                                       "webhook-timestamp",
-                                       "webhook-signature",
-                                       "expect",
-                                       NULL};
-    bool token = *name && strlen(name) <= 255;
-    for (const char *p = name; *p; p++)
-        token = token && (isalnum((unsigned char)*p) || strchr("!#$%&'*+-.^_`|~", *p));
-    if (!token)
-        return error_set(why, -EINVAL, "headers: '%.80s' is not the name of an HTTP header", name);
-    for (size_t i = 0; ours[i]; i++)
-        if (strcasecmp(name, ours[i]) == 0)
-            return error_set(why, -EINVAL, "headers: %s is set by the server", ours[i]);
-    return 0;
-}
-
-/* A header's value: a text, or where it stands. A text is never taken for a reference, since it may
- * come from a message. */
-struct header_value {
-    const char *before,
-        *text; /* what stands between its name and the text, as destination.h says */
-};
-
-/* {env = NAME} or {file = PATH} */
-static int read_reference(lua_State *L, const char *name, struct header_value *value,
-                          struct error *why)
-{
-    static const char expected[] =
-        "%s: a string, {env = \"NAME\"} or {file = \"/path\"} was expected";
-    int table = lua_gettop(L), count = 0;
-    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-        bool env = strcmp(key, "env") == 0;
-        if (++count > 1 || (!env && strcmp(key, "file") != 0))
-            return error_set(why, -EINVAL, expected, name);
-        if (read_text(L, name, &value->text, why) != 0)
-            return -EINVAL;
-        value->before = env ? "=env:" : "=file:";
-        if ((env ? answer_check_env(name, value->text, why)
-                 : answer_check_secret_file(L, name, value->text, why)) != 0)
-            return -EINVAL;
-    }
-    return count == 1 ? 0 : error_set(why, -EINVAL, expected, name);
-}
-
-static int read_header_value(lua_State *L, const char *name, struct header_value *value,
-                             struct error *why)
-{
-    if (lua_istable(L, -1))
-        return read_reference(L, name, value, why);
-    value->before = ": ";
-    return read_text(L, name, &value->text, why);
-}
-
-static const char *join_header(lua_State *L, struct verdict *verdict, const char *name,
-                               const struct header_value *value)
-{
-    size_t size = strlen(name) + strlen(value->before) + strlen(value->text) + 1;
-    char *line = arena_alloc(verdict->arena, size);
-    if (!line)
-        luaL_error(L, "not enough memory");
-    stpcpy(stpcpy(stpcpy(line, name), value->before), value->text);
-    return line;
-}
-
-static int read_headers(lua_State *L, struct destination *to, struct verdict *verdict,
-                        struct error *why)
-{
-    int table = lua_gettop(L);
-    struct header_value value;
-    if (!lua_istable(L, table))
-        return error_set(why, -EINVAL, "headers: a table {name = value} was expected, not a %s",
-                         luaL_typename(L, table));
-    if (verdict) {
-        to->headers = arena_alloc(verdict->arena, ANSWER_MAX_HEADERS * sizeof *to->headers);
-        if (!to->headers)
-            luaL_error(L, "not enough memory");
-    }
-    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-        if (lua_type(L, -2) != LUA_TSTRING)
-            return error_set(why, -EINVAL, "headers: a table {name = value} was expected");
-        const char *name = lua_tostring(L, -2);
-        if (check_header_name(name, why) != 0 || read_header_value(L, name, &value, why) != 0)
-            return -EINVAL;
-        if (to->header_count == ANSWER_MAX_HEADERS)
-            return error_set(why, -EINVAL, "headers: more than %d", ANSWER_MAX_HEADERS);
-        if (verdict)
-            to->headers[to->header_count] = join_header(L, verdict, name, &value);
-        to->header_count++;
-    }
-    return 0;
-}
-
 static const struct field {
     const char *name;
     int (*read)(lua_State *L, struct destination *to, struct verdict *verdict, struct error *why);
 } destination_fields[] = {{"url", read_url},
                           {"secret", read_secret},
-                          {"headers", read_headers},
+                          {"headers", answer_read_headers},
                           {"timeout", read_timeout},
                           {"attempts", read_attempts},
                           {"schedule", read_schedule},
@@ -378,52 +252,6 @@ static int check_mail_fields(const struct destination *to, struct error *why)
                      name, to->url);
 }
 
-/* Those of the profile whose name the destination has not. */
-static void add_headers(lua_State *L, struct destination *to, const struct destination *profile,
-                        struct arena *arena)
-{
-    size_t own = to->header_count, most = own + profile->header_count;
-    const char **headers = arena_alloc(arena, (most + 1) * sizeof *headers);
-    if (!headers)
-        luaL_error(L, "not enough memory");
-    for (size_t i = 0; i < own; i++)
-        headers[i] = to->headers[i];
-    for (size_t i = 0; i < profile->header_count; i++) {
-        size_t size = strcspn(profile->headers[i], ":="), j = 0;
-        while (j < own && (strncasecmp(headers[j], profile->headers[i], size) != 0 ||
-                           strcspn(headers[j], ":=") != size))
-            j++;
-        if (j == own)
-            headers[to->header_count++] = profile->headers[i];
-    }
-    to->headers = headers;
-}
-
-/* "crm:https://..." becomes the URL, with what the profile says and the destination does not. */
-static void add_profile(lua_State *L, struct destination *to, struct verdict *verdict)
-{
-    const struct rules_config *config = state_of(L)->config;
-    struct destination copy;
-    const char *rest;
-    const struct profile *profile =
-        config ? profile_named(config->profiles, config->profile_count, to->url, &rest) : NULL;
-    if (!profile)
-        return;
-    to->url = rest;
-    if (!verdict)
-        return;
-    if (destination_copy(verdict->arena, &profile->to, &copy) != 0)
-        luaL_error(L, "not enough memory");
-    to->secret = to->secret ? to->secret : copy.secret;
-    to->timeout_ms = to->timeout_ms ? to->timeout_ms : copy.timeout_ms;
-    to->attempts = to->attempts ? to->attempts : copy.attempts;
-    if (to->schedule_count == 0) {
-        to->schedule_ms = copy.schedule_ms;
-        to->schedule_count = copy.schedule_count;
-    }
-    add_headers(L, to, &copy, verdict->arena);
-}
-
 static int read_table(lua_State *L, int index, struct destination *to, struct verdict *verdict,
                       struct error *why)
 {
@@ -443,7 +271,7 @@ static int read_table(lua_State *L, int index, struct destination *to, struct ve
     }
     if (!to->url)
         return error_set(why, -EINVAL, "a destination without a url");
-    add_profile(L, to, verdict);
+    answer_add_profile(L, to, verdict);
     return destination_is_mail(to) ? check_mail_fields(to, why) : 0;
 }
 
@@ -478,8 +306,8 @@ int answer_read_destination(lua_State *L, int index, struct verdict *verdict, st
             return error_set(why, -EINVAL, "a destination that holds NUL");
         if (answer_check_named(state_of(L)->config, text, size, why) != 0)
             return -EINVAL;
-        to.url = verdict ? copy(L, verdict, text) : text;
-        add_profile(L, &to, verdict);
+        to.url = verdict ? answer_copy(L, verdict, text) : text;
+        answer_add_profile(L, &to, verdict);
     }
     if (verdict)
         keep_destination(L, verdict, &to);

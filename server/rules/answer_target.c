@@ -5,7 +5,6 @@
 #include <strings.h>
 
 #include "../base/path.h"
-#include "../config/config.h"
 #include "answer.h"
 
 /* ---- URLs ---- */
@@ -102,7 +101,7 @@ static bool has_dot_segment(const char *path)
     return false;
 }
 
-int answer_check_url(const char *url, size_t size, struct error *why)
+static int check_url(const char *url, size_t size, struct error *why)
 {
     if (size > ANSWER_MAX_URL)
         return error_set(why, -EINVAL, "a URL of %zu bytes; the limit is %d", size, ANSWER_MAX_URL);
@@ -160,29 +159,5 @@ int answer_check_target(const char *text, size_t size, struct error *why)
         return error_set(why, -EINVAL, "an empty destination");
     if (strlen(text) == size && strchr(text, '@') && !strstr(text, "://"))
         return check_address(text, size, why);
-    return answer_check_url(text, size, why);
-}
-
-/* ---- Profiles ---- */
-
-/* "crm:https://...": it looks like one, and http and https are schemes. */
-static size_t profile_size(const char *text)
-{
-    size_t size = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
-    bool url = text[size] == ':' && (skip_scheme(text + size + 1, "https://") ||
-                                     skip_scheme(text + size + 1, "http://"));
-    return url ? size : 0;
-}
-
-int answer_check_named(const struct rules_config *config, const char *text, size_t size,
-                       struct error *why)
-{
-    const char *rest = text;
-    if (config && profile_named(config->profiles, config->profile_count, text, &rest))
-        return answer_check_url(rest, size - (size_t)(rest - text), why);
-    size_t name = strlen(text) == size ? profile_size(text) : 0;
-    if (name > 0)
-        return error_set(why, -EINVAL, "'%.*s': the configuration has no profile of that name",
-                         name > 60 ? 60 : (int)name, text);
-    return answer_check_target(text, size, why);
+    return check_url(text, size, why);
 }

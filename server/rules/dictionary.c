@@ -5,10 +5,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uv.h>
 
 #include "../base/clock.h"
-#include "../base/map.h"
+#include "entries.h"
 #include "handle.h"
 #include "ruleset.h"
 #include "state.h"
@@ -16,18 +15,6 @@
 /* Keys of reservations are their own: a byte before the key tells them apart. */
 #define VALUE_KEY       'v'
 #define RESERVATION_KEY 'o'
-
-struct entry {
-    char *key; /* with that byte */
-    size_t key_size;
-    int64_t expires_ms; /* monotonic; 0: never */
-    bool is_number;     /* false: a text */
-    double number;
-    char *text;
-    size_t text_size;
-    unsigned holders; /* of a reservation: transactions that are undecided; 0: it is kept */
-    struct entry *newer, *older;
-};
 
 /* A key that a transaction has reserved. It is what the transaction decides on: the entry itself may
  * have been dropped since. */
@@ -39,120 +26,6 @@ struct reservation {
     size_t recipient_count;
     size_t *recipients; /* which of the transaction */
 };
-
-static struct map_key key_of(const void *value)
-{
-    const struct entry *entry = value;
-    return (struct map_key){entry->key, entry->key_size};
-}
-
-static struct {
-    uv_once_t once;
-    uv_mutex_t mutex;
-    struct map entries;
-    struct entry *newest, *oldest; /* in the order of use */
-    size_t bytes;
-} dictionary = {.once = UV_ONCE_INIT, .entries = {.key_of = key_of}};
-
-static void begin(void)
-{
-    uv_mutex_init(&dictionary.mutex);
-}
-
-static void lock(void)
-{
-    uv_once(&dictionary.once, begin);
-    uv_mutex_lock(&dictionary.mutex);
-}
-
-static void unlock(void)
-{
-    uv_mutex_unlock(&dictionary.mutex);
-}
-
-static size_t cost(const struct entry *entry)
-{
-    return sizeof *entry + entry->key_size + entry->text_size + 64; /* 64: the table's share */
-}
-
-static void unlink_entry(struct entry *entry)
-{
-    *(entry->newer ? &entry->newer->older : &dictionary.newest) = entry->older;
-    *(entry->older ? &entry->older->newer : &dictionary.oldest) = entry->newer;
-}
-
-static void link_newest(struct entry *entry)
-{
-    entry->newer = NULL;
-    entry->older = dictionary.newest;
-    *(dictionary.newest ? &dictionary.newest->newer : &dictionary.oldest) = entry;
-    dictionary.newest = entry;
-}
-
-static void free_entry(struct entry *entry)
-{
-    free(entry->key);
-    free(entry->text);
-    free(entry);
-}
-
-static void drop(struct entry *entry)
-{
-    map_take(&dictionary.entries, key_of(entry));
-    unlink_entry(entry);
-    dictionary.bytes -= cost(entry);
-    free_entry(entry);
-}
-
-/* The live entry of that key, now the one used last; NULL. */
-static struct entry *find(const char *key, size_t size)
-{
-    struct entry *entry = map_find(&dictionary.entries, (struct map_key){key, size});
-    if (!entry)
-        return NULL;
-    if (entry->expires_ms && entry->expires_ms <= clock_monotonic_ms()) {
-        drop(entry);
-        return NULL;
-    }
-    unlink_entry(entry);
-    link_newest(entry);
-    return entry;
-}
-
-static void *copy(const char *bytes, size_t size)
-{
-    char *new = malloc(size ? size : 1);
-    if (new && size)
-        memcpy(new, bytes, size);
-    return new;
-}
-
-/* Takes a value's place; false: no memory. */
-static bool put(const char *key, size_t key_size, const struct entry *value)
-{
-    struct entry *old = find(key, key_size), *entry = calloc(1, sizeof *entry);
-    if (!entry)
-        return false;
-    *entry = *value;
-    entry->key = copy(key, key_size);
-    entry->key_size = key_size;
-    entry->text = value->is_number ? NULL : copy(value->text, value->text_size);
-    if (!entry->key || (!value->is_number && !entry->text)) {
-        free_entry(entry);
-        return false;
-    }
-    if (old)
-        drop(old);
-    if (map_add(&dictionary.entries, entry) != 0) {
-        free_entry(entry);
-        return false;
-    }
-    link_newest(entry);
-    dictionary.bytes += cost(entry);
-    while (dictionary.bytes > DICTIONARY_MAX_BYTES)
-        drop(dictionary.oldest);
-    return true;
-}
 
 /* ---- Values ---- */
 
@@ -191,8 +64,8 @@ static int dictionary_get(lua_State *L)
     int type = LUA_TNIL;
     if (!text)
         return luaL_error(L, "not enough memory");
-    lock();
-    const struct entry *entry = find(key, size);
+    entries_lock();
+    const struct entry *entry = entries_find(key, size);
     if (entry && entry->is_number) {
         type = LUA_TNUMBER;
         number = entry->number;
@@ -201,7 +74,7 @@ static int dictionary_get(lua_State *L)
         text_size = entry->text_size;
         memcpy(text, entry->text, text_size);
     }
-    unlock();
+    entries_unlock();
     if (type == LUA_TNUMBER)
         lua_pushnumber(L, number);
     else if (type == LUA_TSTRING)
@@ -217,15 +90,15 @@ static int dictionary_delete(lua_State *L)
     char buffer[DICTIONARY_MAX_KEY + 1];
     size_t size;
     const char *key = check_key(L, VALUE_KEY, buffer, &size);
-    lock();
-    struct entry *entry = find(key, size);
+    entries_lock();
+    struct entry *entry = entries_find(key, size);
     if (entry)
-        drop(entry);
+        entries_drop(entry);
     buffer[0] = RESERVATION_KEY;
-    entry = find(buffer, size);
+    entry = entries_find(buffer, size);
     if (entry)
-        drop(entry);
-    unlock();
+        entries_drop(entry);
+    entries_unlock();
     return 0;
 }
 
@@ -246,9 +119,9 @@ static int dictionary_set(lua_State *L)
     else
         return luaL_argerror(L, 2, "a string, number or nil was expected");
     luaL_argcheck(L, value.text_size <= DICTIONARY_MAX_VALUE, 2, "a value of over 65536 bytes");
-    lock();
-    bool done = put(key, size, &value);
-    unlock();
+    entries_lock();
+    bool done = entries_put(key, size, &value);
+    entries_unlock();
     return done ? 0 : luaL_error(L, "not enough memory");
 }
 
@@ -262,15 +135,15 @@ static int dictionary_add(lua_State *L)
     double amount = luaL_optnumber(L, 2, 1);
     struct entry value = {.expires_ms = check_expiry(L, 3), .is_number = true, .number = amount};
     bool wrong = false, done = true;
-    lock();
-    struct entry *entry = find(key, size);
+    entries_lock();
+    struct entry *entry = entries_find(key, size);
     if (!entry)
-        done = put(key, size, &value);
+        done = entries_put(key, size, &value);
     else if (entry->is_number)
         value.number = entry->number += amount;
     else
         wrong = true;
-    unlock();
+    entries_unlock();
     if (wrong)
         return luaL_error(L, "store.add: a string stands under this key");
     if (!done)
@@ -324,27 +197,66 @@ static struct reservation *new_reservation(const char *key, size_t size, int64_t
     struct reservation *new = calloc(1, sizeof *new);
     if (!new)
         return NULL;
-    new->key = copy(key, size);
+    new->key = malloc(size);
     new->key_size = size;
     new->expires_ms = expires_ms;
-    if (new->key)
-        return new;
-    free(new);
-    return NULL;
+    if (!new->key) {
+        free(new);
+        return NULL;
+    }
+    memcpy(new->key, key, size);
+    return new;
 }
 
 /* One more transaction holds the key, unless it is kept: then false. */
 static bool hold(const char *key, size_t size, int64_t expires_ms, bool *no_memory)
 {
-    struct entry *entry = find(key, size);
+    struct entry *entry = entries_find(key, size);
     struct entry value = {.is_number = true, .expires_ms = expires_ms, .holders = 1};
     if (entry && entry->holders == 0)
         return false;
     if (entry)
         entry->holders++;
     else
-        *no_memory = !put(key, size, &value);
+        *no_memory = !entries_put(key, size, &value);
     return !*no_memory;
+}
+
+static bool is_taken(const struct transaction *t, const struct reservation *held)
+{
+    for (size_t i = 0; i < held->recipient_count; i++) {
+        const struct reply *reply = t->replies ? &t->replies[held->recipients[i]] : &t->reply;
+        if (reply->code / 100 != 2)
+            return false;
+    }
+    return true;
+}
+
+/* Under the lock. */
+static void settle(const struct reservation *held, bool taken)
+{
+    struct entry *entry = entries_find(held->key, held->key_size);
+    struct entry value = {.is_number = true, .expires_ms = held->expires_ms};
+    if (taken && entry)
+        entry->holders = 0;
+    else if (taken && held->expires_ms > clock_monotonic_ms())
+        entries_put(held->key, held->key_size, &value); /* it had to make room meanwhile */
+    else if (entry && entry->holders > 0 && --entry->holders == 0)
+        entries_drop(entry);
+}
+
+/* Keeps or releases what the transaction reserved, by its replies: a key is kept where every
+ * recipient that took it was answered 2xx. */
+static void settle_all(struct transaction *t)
+{
+    while (t->reservations) {
+        struct reservation *held = t->reservations;
+        t->reservations = held->next;
+        entries_lock();
+        settle(held, is_taken(t, held));
+        entries_unlock();
+        free_reservation(held);
+    }
 }
 
 /* store.once(key, seconds) -> true where no message before it was taken with that key */
@@ -362,9 +274,9 @@ static int dictionary_once(lua_State *L)
     struct reservation *held = find_held(t, key, size);
     bool no_memory = false, taken = held != NULL;
     if (!held && (held = new_reservation(key, size, expires_ms))) {
-        lock();
+        entries_lock();
         taken = hold(key, size, expires_ms, &no_memory);
-        unlock();
+        entries_unlock();
         if (!taken) {
             free_reservation(held);
             lua_pushboolean(L, 0);
@@ -372,63 +284,12 @@ static int dictionary_once(lua_State *L)
         }
         held->next = t->reservations;
         t->reservations = held;
-        t->settle = dictionary_settle;
+        t->settle = settle_all;
     }
     if (!held || !add_recipient(held, recipient_of(run->input)))
         return luaL_error(L, "not enough memory");
     lua_pushboolean(L, taken);
     return 1;
-}
-
-static bool is_taken(const struct transaction *t, const struct reservation *held)
-{
-    for (size_t i = 0; i < held->recipient_count; i++) {
-        const struct reply *reply = t->replies ? &t->replies[held->recipients[i]] : &t->reply;
-        if (reply->code / 100 != 2)
-            return false;
-    }
-    return true;
-}
-
-/* Under the lock. */
-static void settle(const struct reservation *held, bool taken)
-{
-    struct entry *entry = find(held->key, held->key_size);
-    struct entry value = {.is_number = true, .expires_ms = held->expires_ms};
-    if (taken && entry)
-        entry->holders = 0;
-    else if (taken && held->expires_ms > clock_monotonic_ms())
-        put(held->key, held->key_size, &value); /* it had to make room meanwhile */
-    else if (entry && entry->holders > 0 && --entry->holders == 0)
-        drop(entry);
-}
-
-void dictionary_settle(struct transaction *t)
-{
-    while (t->reservations) {
-        struct reservation *held = t->reservations;
-        t->reservations = held->next;
-        lock();
-        settle(held, is_taken(t, held));
-        unlock();
-        free_reservation(held);
-    }
-}
-
-void dictionary_clear(void)
-{
-    lock();
-    while (dictionary.oldest)
-        drop(dictionary.oldest);
-    unlock();
-}
-
-size_t dictionary_bytes(void)
-{
-    lock();
-    size_t bytes = dictionary.bytes;
-    unlock();
-    return bytes;
 }
 
 int dictionary_open(lua_State *L)

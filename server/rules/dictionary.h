@@ -27,12 +27,7 @@
 /* Pushes a table {get, set, add, delete, once} of functions. */
 int dictionary_open(lua_State *L);
 
-/* Keeps or releases what the transaction reserved, by its replies: a key is kept where every
- * recipient that took it was answered 2xx. The transaction's `settle`; whoever has it. */
-void dictionary_settle(struct transaction *transaction);
-
 /* Forgets everything: for tests of rules, which begin with an empty one. */
 void dictionary_clear(void);
-size_t dictionary_bytes(void); /* in use */
 
 #endif

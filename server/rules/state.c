@@ -30,7 +30,8 @@ bool state_is_over(struct state *state)
     return state->stop != STATE_RUNNING;
 }
 
-const char *state_stop_text(const struct state *state, char *buffer, size_t size)
+/* "went over the time limit of 100 ms", or NULL where the run was not stopped. */
+static const char *stop_text(const struct state *state, char *buffer, size_t size)
 {
     switch (state->stop) {
     case STATE_STOP_TIME:
@@ -52,7 +53,7 @@ int state_interrupt(lua_State *L, enum state_stop why)
     char text[80];
     struct state *state = state_of(L);
     state_stop(state, why);
-    return luaL_error(L, "%s", state_stop_text(state, text, sizeof text));
+    return luaL_error(L, "%s", stop_text(state, text, sizeof text));
 }
 
 static void stop_hook(lua_State *L, lua_Debug *ar)
@@ -62,7 +63,7 @@ static void stop_hook(lua_State *L, lua_Debug *ar)
     if (!state_is_over(state))
         return;
     lua_getinfo(L, "Sl", ar);
-    state_stop_text(state, text, sizeof text);
+    stop_text(state, text, sizeof text);
     luaL_error(L, "%s:%d: %s", ar->short_src, ar->currentline, text);
 }
 
@@ -266,7 +267,7 @@ void state_check(lua_State *L)
     struct state *state = state_of(L);
     char text[80];
     if (state_is_over(state))
-        luaL_error(L, "%s", state_stop_text(state, text, sizeof text));
+        luaL_error(L, "%s", stop_text(state, text, sizeof text));
 }
 
 void state_reserve(lua_State *L, size_t size)
@@ -313,7 +314,8 @@ static int add_traceback(lua_State *L)
     return 1;
 }
 
-int state_pcall(lua_State *L, int arguments, int results)
+/* lua_pcall with the traceback handler; what it leaves on the stack is a string. */
+static int call_traced(lua_State *L, int arguments, int results)
 {
     int handler = lua_gettop(L) - arguments;
     lua_pushcfunction(L, add_traceback);
@@ -337,7 +339,7 @@ static int call_protected(lua_State *L)
     lua_settop(L, 0);
     lua_pushcfunction(L, call->function);
     lua_pushlightuserdata(L, call->data);
-    call->status = state_pcall(L, 1, 0);
+    call->status = call_traced(L, 1, 0);
     if (call->status != 0)
         snprintf(call->text, call->size, "%s", lua_tostring(L, -1));
     return 0;
@@ -357,7 +359,7 @@ int state_call(struct state *state, lua_CFunction function, void *data, char *te
     bool no_memory = status == LUA_ERRMEM || call.status == LUA_ERRMEM;
     if (no_memory && state->stop == STATE_RUNNING)
         state->stop = STATE_STOP_MEMORY;
-    if ((no_memory || call.status == LUA_ERRERR) && state_stop_text(state, reason, sizeof reason))
+    if ((no_memory || call.status == LUA_ERRERR) && stop_text(state, reason, sizeof reason))
         snprintf(text, size, "%s", reason);
     lua_settop(state->L, 0);
     return no_memory ? -ENOMEM : -EINVAL;

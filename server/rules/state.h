@@ -110,14 +110,8 @@ void state_reserve(lua_State *L, size_t size);
 /* At least `size` bytes that stay until the run ends; what was in it is kept. NULL: no memory. */
 char *state_scratch(struct state *state, size_t size);
 
-/* "went over the time limit of 100 ms", or NULL where the run was not stopped. */
-const char *state_stop_text(const struct state *state, char *buffer, size_t size);
-
 /* Calls function(L) with `data` as lightuserdata at index 1, protected, with a traceback. Returns
  * 0, or -ENOMEM or -EINVAL with the error and its traceback in `text`. */
 int state_call(struct state *state, lua_CFunction function, void *data, char *text, size_t size);
-
-/* lua_pcall with the traceback handler; what it leaves on the stack is a string. */
-int state_pcall(lua_State *L, int arguments, int results);
 
 #endif

@@ -16,7 +16,7 @@
 #include <uv.h>
 
 #include "access.h"
-#include "guesses.h"
+#include "known_logins.h"
 #include "listener.h"
 #include "stream.h"
 
@@ -37,6 +37,7 @@ struct connections {
     char *temporary_directory;
     struct limits *limits; /* of the clients' addresses */
     struct guesses *guesses;
+    struct known_logins *known_logins;
     struct connection *first;
     size_t count; /* those in the list: until closed, and answered */
     void (*left)(struct connections *connections); /* one is no more in the list */

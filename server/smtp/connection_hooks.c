@@ -126,9 +126,10 @@ static void on_verified(void *context, bool right)
 {
     struct connection *c = context;
     c->awaited--;
-    if (right && c->counted && c->owner)
+    if (right && c->counted && c->owner &&
         guesses_right(c->owner->guesses, session_claimed(c->session), &c->address,
-                      (int64_t)uv_now(c->owner->loop));
+                      (int64_t)uv_now(c->owner->loop)))
+        known_logins_changed(c->owner->known_logins);
     if (c->wait != WAIT_PASSWORD) {
         connection_free_if_over(c);
         return;

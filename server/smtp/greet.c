@@ -5,7 +5,8 @@
 #include "../base/path.h"
 #include "session_private.h"
 
-char *session_hello(const char *name)
+/* What a client calls itself, made UTF-8 without control characters; NULL: no memory. */
+static char *clean_name(const char *name)
 {
     static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
     char *copy = malloc(3 * strlen(name) + 1), *to = copy;
@@ -23,7 +24,7 @@ char *session_hello(const char *name)
 
 static bool greet(struct session *session, const char *name)
 {
-    char *copy = session_hello(name);
+    char *copy = clean_name(name);
     if (!copy) {
         session_refuse(session, 451, "", "Out of memory, try again later");
         return false;

@@ -253,8 +253,3 @@ bool limits_take_message(struct limits *limits, const struct access_config *acce
     e->debt += MINUTE_MS;
     return true;
 }
-
-size_t limits_count(const struct limits *limits)
-{
-    return limits->entries.count;
-}

@@ -52,7 +52,4 @@ void limits_begin_waiting(struct limits *limits, const struct ip_address *addres
 void limits_end_waiting(struct limits *limits, const struct ip_address *address);
 size_t limits_waiting(struct limits *limits, const struct ip_address *address);
 
-/* Entries, of all kinds. */
-size_t limits_count(const struct limits *limits);
-
 #endif

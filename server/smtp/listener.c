@@ -83,32 +83,40 @@ static void listen_on(struct listeners *l)
         uv_poll_start(&l->items[i].poll, UV_READABLE, on_connection);
 }
 
-static struct listeners *make_listeners(uv_loop_t *loop, size_t capacity,
+/* What listeners have of their own memory. */
+static void free_memory(struct listeners *l)
+{
+    limits_free(l->connections.limits);
+    guesses_free(l->connections.guesses);
+    free(l->connections.temporary_directory);
+    free(l);
+}
+
+static struct listeners *make_listeners(uv_loop_t *loop, const struct config *config,
                                         const struct listener_hooks *hooks, void *context,
                                         const char *temporary_directory)
 {
-    struct listeners *l = calloc(1, sizeof *l + capacity * sizeof l->items[0]);
-    char *directory = strdup(temporary_directory);
-    struct limits *limits = limits_new();
-    struct guesses *guesses = guesses_new();
-    if (!l || !directory || !limits || !guesses) {
-        free(l);
-        free(directory);
-        limits_free(limits);
-        guesses_free(guesses);
+    struct listeners *l = calloc(1, sizeof *l + config->smtp.listen_count * sizeof l->items[0]);
+    if (!l)
+        return NULL;
+    l->connections.temporary_directory = strdup(temporary_directory);
+    l->connections.limits = limits_new();
+    l->connections.guesses = guesses_new();
+    if (l->connections.temporary_directory && l->connections.limits && l->connections.guesses)
+        l->connections.known_logins =
+            known_logins_open(loop, l->connections.guesses, config->spool.directory);
+    if (!l->connections.known_logins) {
+        free_memory(l);
         return NULL;
     }
     l->connections.loop = loop;
     l->connections.hooks = *hooks;
     l->connections.context = context;
-    l->connections.temporary_directory = directory;
-    l->connections.limits = limits;
-    l->connections.guesses = guesses;
     l->connections.left = on_connection_left;
     l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     uv_timer_init(loop, &l->pause);
     l->pause.data = l;
-    l->open_handles = 1;
+    l->open_handles = 2; /* known_logins' too */
     return l;
 }
 
@@ -136,8 +144,7 @@ int listeners_open(uv_loop_t *loop, const struct config *config, struct listen_s
                    const char *temporary_directory, struct listeners **out, struct error *err)
 {
     const struct smtp_config *smtp = &config->smtp;
-    struct listeners *l =
-        make_listeners(loop, smtp->listen_count, hooks, context, temporary_directory);
+    struct listeners *l = make_listeners(loop, config, hooks, context, temporary_directory);
     int code = l ? open_listeners(l, smtp, sockets, err)
                  : error_set(err, -ENOMEM, "cannot listen: out of memory");
     sockets_close(sockets, smtp->listen_count);
@@ -150,11 +157,6 @@ int listeners_open(uv_loop_t *loop, const struct config *config, struct listen_s
     listen_on(l);
     *out = l;
     return 0;
-}
-
-int listeners_port(const struct listeners *l, size_t index)
-{
-    return l->items[index].port;
 }
 
 /* Accepting. */
@@ -305,10 +307,7 @@ static void free_if_over(struct listeners *l)
         l->state = LISTENERS_STOPPED;
         l->idle(l->idle_context); /* may call listeners_free() */
     } else if (l->state == LISTENERS_FREEING) {
-        limits_free(l->connections.limits);
-        guesses_free(l->connections.guesses);
-        free(l->connections.temporary_directory);
-        free(l);
+        free_memory(l);
     }
 }
 
@@ -320,6 +319,13 @@ static void on_connection_left(struct connections *connections)
 static void on_handle_closed(uv_handle_t *handle)
 {
     struct listeners *l = handle->data;
+    l->open_handles--;
+    free_if_over(l);
+}
+
+static void on_known_logins_closed(void *context)
+{
+    struct listeners *l = context;
     l->open_handles--;
     free_if_over(l);
 }
@@ -359,6 +365,8 @@ static void stop_accepting(struct listeners *l)
         close(l->items[i].fd); /* after uv_close(), which took it out of the poll set */
     }
     uv_close((uv_handle_t *)&l->pause, on_handle_closed);
+    known_logins_close(l->connections.known_logins, on_known_logins_closed, l);
+    l->connections.known_logins = NULL;
     if (l->spare >= 0)
         close(l->spare);
 }

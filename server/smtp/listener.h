@@ -53,9 +53,6 @@ int listeners_open(uv_loop_t *loop, const struct config *config, struct listen_s
                    const struct listener_hooks *hooks, void *context,
                    const char *temporary_directory, struct listeners **out, struct error *err);
 
-/* The real port of config->smtp.listen[index]. */
-int listeners_port(const struct listeners *listeners, size_t index);
-
 /* Stops accepting, shuts sessions down as session_shut_down() says, and calls idle() once no
  * connection is left: none that a client is on, and none whose done() is still to come. idle() is
  * never called from inside this function. */

@@ -15,7 +15,8 @@ struct verification {
     void *context;
 };
 
-bool password_is_right(const struct smtp_config *config, const char *user, const char *password)
+/* Any thread. */
+static bool is_right(const struct smtp_config *config, const char *user, const char *password)
 {
     const struct user *known = NULL;
     for (size_t i = 0; i < config->user_count; i++)
@@ -47,7 +48,7 @@ static void verification_free(struct verification *v)
 static void verify(uv_work_t *work)
 {
     struct verification *v = (struct verification *)work;
-    v->right = password_is_right(&v->config->smtp, v->user, v->password);
+    v->right = is_right(&v->config->smtp, v->user, v->password);
 }
 
 static void verified(uv_work_t *work, int status)

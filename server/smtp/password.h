@@ -16,7 +16,4 @@
 int password_verify(uv_loop_t *loop, struct config *config, const char *user, const char *password,
                     void (*done)(void *context, bool right), void *context);
 
-/* The same at once; any thread. */
-bool password_is_right(const struct smtp_config *config, const char *user, const char *password);
-
 #endif

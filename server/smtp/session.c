@@ -280,11 +280,6 @@ size_t session_input(struct session *session, const char *bytes, size_t size)
     return used;
 }
 
-bool session_is_waiting(const struct session *session)
-{
-    return session->state >= STATE_WAITING && session->state < STATE_CLOSING;
-}
-
 static void answer(struct session *session, const struct reply *reply)
 {
     if (reply->code >= 400)

@@ -131,10 +131,6 @@ void session_go_on(struct session *session);
 /* The answer to check_recipient() that was to come: not RECIPIENT_WAIT. */
 void session_recipient_checked(struct session *session, enum recipient_answer answer);
 
-/* True from submit() until session_answer(), from verify() until session_verified(), while a
- * recipient is checked, and from delay() until session_go_on(): reading from the client should pause. */
-bool session_is_waiting(const struct session *session);
-
 /* The answer to the end of DATA: one reply for all recipients, or (LMTP only) one for each of the
  * transaction's recipients, in their order. */
 void session_answer(struct session *session, const struct reply *replies, size_t count);

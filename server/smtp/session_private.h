@@ -20,9 +20,10 @@
 
 /* Which commands are allowed in a state, and where they lead, says the table in command.c. What is
  * set elsewhere: the end of a message leads to WAITING or, where it is refused, to READY, its
- * answer to READY (session.c); RCPT to CHECKING and from there to RCPT or back (envelope.c); the end of a chunk to CHUNKS or back (bdat.c); AUTH to SASL,
- * VERIFYING and back to READY (sasl.c); XCLIENT and the end of the handshake to a new beginning
- * (xclient.c, session.c); RSET to READY, but for GREETED (command.c); hanging up to CLOSING. */
+ * answer to READY (session.c); RCPT to CHECKING and from there to RCPT or back (envelope.c); the end
+ * of a chunk to CHUNKS or back (bdat.c); AUTH to SASL, VERIFYING and back to READY (sasl.c); XCLIENT
+ * and the end of the handshake to a new beginning (xclient.c, session.c); RSET to READY, but for
+ * GREETED (command.c); hanging up to CLOSING. */
 enum session_state {
     STATE_NONE,      /* of the table of commands: where one leads that leads nowhere */
     STATE_GREETED,   /* no EHLO or HELO yet */
@@ -156,8 +157,6 @@ bool session_run_starttls(struct session *session, const char *argument);
 bool session_run_mail(struct session *session, const char *argument);
 bool session_run_rcpt(struct session *session, const char *argument);
 bool session_run_data(struct session *session, const char *argument);
-/* What a client calls itself, made UTF-8 without control characters; NULL: no memory. */
-char *session_hello(const char *name);
 
 /* lmtp.c. False: it is answered. Does nothing in SMTP. */
 bool session_expect_reply(struct session *session, size_t recipient);

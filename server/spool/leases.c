@@ -111,8 +111,10 @@ void leases_set_back(struct leases *leases, int64_t by_ms)
     }
 }
 
-int64_t leases_due(const struct origin_due *origin)
+int64_t leases_due(const struct leases *leases, const struct origin_due *origin)
 {
+    if (pauses_exact(leases->pauses, origin->key, 0))
+        return NEVER;
     return origin->next_due_ms > origin->hold.until_ms ? origin->next_due_ms
                                                        : origin->hold.until_ms;
 }
@@ -161,9 +163,9 @@ int64_t leases_next_due(const struct leases *leases, int64_t after_ms)
     int64_t next = NEVER;
     for (size_t i = 0; i < leases->origins.capacity; i++) {
         const struct origin_due *origin = leases->origins.slots[i].value;
-        if (origin && origin->next_due_ms != NEVER && leases_due(origin) > after_ms &&
-            leases_due(origin) < next)
-            next = leases_due(origin);
+        int64_t due = origin ? leases_due(leases, origin) : NEVER;
+        if (due > after_ms && due < next)
+            next = due;
     }
     return next;
 }

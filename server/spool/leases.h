@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "../base/map.h"
+#include "pauses.h"
 #include "store.h"
 
 #define NEVER INT64_MAX
@@ -44,6 +45,7 @@ struct leases {         /* all zero is an empty one */
     struct map origins; /* key -> struct origin_due */
     size_t turn;        /* where the next claim begins among the origins */
     bool incomplete;    /* for want of memory an origin is missing: look at the store again */
+    const struct pauses *pauses; /* borrowed; NULL: none */
 };
 
 void leases_free(struct leases *leases);
@@ -55,8 +57,8 @@ bool leases_has(const struct leases *leases, int64_t row);
 const struct lane_due *leases_lane(const struct leases *leases, uint64_t lane); /* NULL: unknown */
 
 void leases_hold(struct leases *leases, const struct hold *hold);
-/* When something of the origin may be claimed: NEVER where nothing waits. */
-int64_t leases_due(const struct origin_due *origin);
+/* When something of the origin may be claimed: NEVER where nothing waits, or it is paused. */
+int64_t leases_due(const struct leases *leases, const struct origin_due *origin);
 
 /* The clock was set back: so are the times until when origins and lanes are held. */
 void leases_set_back(struct leases *leases, int64_t by_ms);

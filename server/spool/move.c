@@ -146,6 +146,28 @@ static int move_all(struct move *m)
     return code ? code : rest;
 }
 
+/* Those of the one are gone when all has been moved, and so are in force nowhere else. */
+static int move_pauses(struct move *m)
+{
+    struct pauses pauses = {0};
+    int code = m->from->ops->pauses(m->from, false, &pauses);
+    if (code != 0)
+        fail(m, m->from, code);
+    for (size_t i = 0; i < pauses.count && code == 0; i++) {
+        if ((code = m->to->ops->pause(m->to, &pauses.list[i])) != 0)
+            fail(m, m->to, code);
+    }
+    for (size_t i = 0; i < pauses.count && code == 0; i++) {
+        code = m->from->ops->resume(m->from, pauses.list[i].origin, pauses.list[i].lane);
+        if (code == -ENOENT)
+            code = 0;
+        else if (code != 0)
+            fail(m, m->from, code);
+    }
+    pauses_free(&pauses);
+    return code;
+}
+
 int spool_move(const struct spool_config *from, const struct spool_config *to, int64_t *moved,
                int64_t *left, struct error *err)
 {
@@ -159,6 +181,8 @@ int spool_move(const struct spool_config *from, const struct spool_config *to, i
     int code = store_ops_of(from)->open_alone(from, &m->from, err);
     if (code == 0)
         code = store_ops_of(to)->open(to, &m->to, err);
+    if (code == 0)
+        code = move_pauses(m);
     if (code == 0)
         code = move_all(m);
     if (m->from)

@@ -90,6 +90,23 @@ void host_of(const char *url, char host[ORIGIN_SIZE])
     host[used] = 0;
 }
 
+/* RFC 3986 section 3: the path is what follows the authority, up to the query. */
+void lane_of(const char *url, char lane[LANE_SIZE])
+{
+    origin_of(url, lane);
+    const char *path = strstr(url, "://");
+    if (!path)
+        return;
+    path += 3 + strcspn(path + 3, "/?#");
+    size_t used = strlen(lane), size = strcspn(path, "?#");
+    if (size == 0)
+        path = "/", size = 1;
+    if (size > LANE_SIZE - 1 - used)
+        size = LANE_SIZE - 1 - used;
+    memcpy(lane + used, path, size);
+    lane[used + size] = 0;
+}
+
 static uint64_t stored(uint64_t hash)
 {
     return hash >> 1; /* fits a signed column */

@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ORIGIN_SIZE 300 /* bytes that hold any origin and its NUL: a host name has at most 253 */
+#define ORIGIN_SIZE 300  /* bytes that hold any origin and its NUL: a host name has at most 253 */
+#define LANE_SIZE   1024 /* bytes that hold a lane's name and its NUL */
 
 /* Writes the URL's origin in lower case, its port always there: "https://a.example:443". What has
  * no scheme and host (an address) is its own origin, cut where it is too long. Any thread. */
@@ -16,6 +17,10 @@ void origin_of(const char *url, char origin[ORIGIN_SIZE]);
 
 /* Writes the host of a URL in lower case, or the domain of an e-mail address; "" where it has none. */
 void host_of(const char *url, char host[ORIGIN_SIZE]);
+
+/* Writes the name of a URL's lane: the origin, and the path as it is written, cut where it is too
+ * long. */
+void lane_of(const char *url, char lane[LANE_SIZE]);
 
 /* Numbers that stand for a URL's origin, and for its lane: the origin and the path without query,
  * which is what may be held while the rest of its origin is not. Both are stored, so they

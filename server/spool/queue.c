@@ -134,6 +134,44 @@ int queue_show(struct queue *queue, const char *id, struct delivery **out, struc
     return reason ? error_set(err, code, "%s: %s", id, reason) : tell_of(queue, code, id, err);
 }
 
+int queue_pauses(struct queue *queue, bool counted, struct pauses *pauses, struct error *err)
+{
+    int code = queue->ops->pauses(queue->store, counted, pauses);
+    return code == 0 ? 0 : tell(queue, code, err);
+}
+
+int queue_pause(struct queue *queue, const char *text, bool whole_origin, const char *reason,
+                struct pause *done, struct error *err)
+{
+    struct pause pause;
+    struct pauses pauses = {0};
+    int code = pause_named(text, whole_origin, reason, &pause, err);
+    if (code == 0 && (code = queue_pauses(queue, false, &pauses, err)) == 0 &&
+        pauses.count == PAUSES_MAX && !pauses_exact(&pauses, pause.origin, pause.lane))
+        code = error_set(err, -E2BIG, "%d destinations are paused: no more can be", PAUSES_MAX);
+    pauses_free(&pauses);
+    if (code == 0 && (code = queue->ops->pause(queue->store, &pause)) != 0)
+        tell(queue, code, err);
+    if (code == 0 && done)
+        *done = pause;
+    return code;
+}
+
+int queue_resume(struct queue *queue, const char *text, bool whole_origin, struct pause *done,
+                 struct error *err)
+{
+    struct pause pause;
+    int code = pause_named(text, whole_origin, NULL, &pause, err);
+    if (code != 0)
+        return code;
+    code = queue->ops->resume(queue->store, pause.origin, pause.lane);
+    if (code == -ENOENT)
+        return error_set(err, code, "%s: is not paused", pause.name);
+    if (code == 0 && done)
+        *done = pause;
+    return code == 0 ? 0 : tell(queue, code, err);
+}
+
 int queue_retry(struct queue *queue, const char *id, struct error *err)
 {
     return tell_of(queue, queue->ops->change(queue->store, CHANGE_RETRY, id), id, err);

@@ -80,6 +80,15 @@ struct queue_node {
 int queue_nodes(struct queue *queue, int (*each)(void *context, const struct queue_node *node),
                 void *context, struct error *err);
 
+/* What `text` names (pause_named()) is paused, or resumed: a server that runs heeds it within a second or
+ * two. *done (or NULL): what that came to. -E2BIG: PAUSES_MAX are; to resume: -ENOENT, it is not. */
+int queue_pause(struct queue *queue, const char *text, bool whole_origin, const char *reason,
+                struct pause *done, struct error *err);
+int queue_resume(struct queue *queue, const char *text, bool whole_origin, struct pause *done,
+                 struct error *err);
+/* All that are paused, into a set that is empty; `counted`: with how much waits for each. */
+int queue_pauses(struct queue *queue, bool counted, struct pauses *pauses, struct error *err);
+
 /* Makes it due now with all its attempts before it; -ENOENT. One in flight ends its attempt first.
  */
 int queue_retry(struct queue *queue, const char *id, struct error *err);

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "../base/clock.h"
+#include "../base/log.h"
 #include "../base/metrics.h"
 #include "inbox.h"
 #include "origin.h"
@@ -27,6 +28,16 @@ struct spool {
     struct task change; /* on its way to the loop while change_sent */
     atomic_bool change_sent;
     struct inbox inbox;
+    struct pauses heeded; /* by the store: the thread's */
+    struct pauses told;   /* the loop's */
+    void (*paused)(void *context, const struct pauses *pauses);
+    void *paused_context;
+};
+
+/* A set on its way to the loop. */
+struct pauses_task {
+    struct task task; /* first */
+    struct pauses pauses;
 };
 
 /* ---- The thread ---- */
@@ -70,6 +81,64 @@ static void free_deliveries(struct delivery *deliveries)
         delivery_free(deliveries);
     }
 }
+
+/* ---- Pauses ---- */
+
+static void tell_pauses(struct task *task, void *context)
+{
+    struct pauses_task *sent = (struct pauses_task *)task;
+    struct spool *spool = context;
+    struct pauses old = spool->told;
+    spool->told = sent->pauses;
+    if (spool->paused)
+        spool->paused(spool->paused_context, &spool->told);
+    pauses_free(&old);
+    free(sent);
+}
+
+static void log_pauses(const struct pauses *from, const struct pauses *to)
+{
+    for (size_t i = 0; i < to->count; i++) {
+        const struct pause *pause = &to->list[i];
+        if (!pauses_exact(from, pause->origin, pause->lane))
+            log_warn("destination-paused", NULL,
+                     LOG_TEXT(pause->lane ? "destination" : "origin", pause->name),
+                     LOG_TEXT("reason", pause->reason));
+    }
+    for (size_t i = 0; i < from->count; i++) {
+        const struct pause *pause = &from->list[i];
+        if (!pauses_exact(to, pause->origin, pause->lane))
+            log_info("destination-resumed", NULL,
+                     LOG_TEXT(pause->lane ? "destination" : "origin", pause->name));
+    }
+}
+
+/* The store heeds the new set before anything else is claimed, and the loop hears of it before what
+ * is. Where it cannot be read, or sent on for want of memory, it is looked at again a second later. */
+static void look_for_pauses(struct spool *spool)
+{
+    struct pauses pauses = {0};
+    if (spool->ops->pauses(spool->store, false, &pauses) != 0 ||
+        pauses_equal(&pauses, &spool->heeded)) {
+        pauses_free(&pauses);
+        return;
+    }
+    struct pauses_task *sent = malloc(sizeof *sent);
+    if (!sent || pauses_copy(&sent->pauses, &pauses) != 0) {
+        free(sent);
+        pauses_free(&pauses);
+        return;
+    }
+    log_pauses(&spool->heeded, &pauses);
+    pauses_free(&spool->heeded);
+    spool->heeded = pauses;
+    spool->ops->heed(spool->store, &spool->heeded);
+    sent->task.run = tell_pauses;
+    loop_queue_push(spool->answers, &sent->task);
+    send_change(spool);
+}
+
+/* ---- Batches ---- */
 
 /* At the end of the process ends that could not be stored are dropped: the attempts will be made
  * again, which at least once allows. */
@@ -128,6 +197,7 @@ static void spool_main(void *argument)
         tidy_due = uv_hrtime() + TIDY_NS;
         if (spool->ops->tidy(spool->store))
             send_change(spool);
+        look_for_pauses(spool);
     }
 }
 
@@ -189,6 +259,15 @@ void spool_on_change(struct spool *spool, void (*changed)(void *context), void *
     spool->changed_context = context;
 }
 
+void spool_on_pauses(struct spool *spool,
+                     void (*paused)(void *context, const struct pauses *pauses), void *context)
+{
+    spool->paused = paused;
+    spool->paused_context = context;
+    if (paused)
+        paused(context, &spool->told);
+}
+
 void spool_on_give_up(struct spool *spool, const struct give_up_hook *hook)
 {
     spool->ops->on_give_up(spool->store, hook);
@@ -226,6 +305,20 @@ const char *spool_scratch_directory(const struct spool *spool)
 
 /* ---- Opening and closing ---- */
 
+/* What was paused before is so from the first claim on. */
+static int begin_with_pauses(struct spool *spool, struct error *err)
+{
+    int code = spool->ops->pauses(spool->store, false, &spool->heeded);
+    if (code == 0)
+        code = pauses_copy(&spool->told, &spool->heeded);
+    if (code != 0)
+        return error_set(err, code, "spool: what is paused cannot be read: %s",
+                         spool->ops->error(spool->store));
+    log_pauses(&(struct pauses){0}, &spool->heeded);
+    spool->ops->heed(spool->store, &spool->heeded);
+    return 0;
+}
+
 static int start_thread(struct spool *spool, uv_loop_t *loop, struct error *err)
 {
     spool->change.run = tell_change;
@@ -248,11 +341,14 @@ int spool_open(const struct spool_config *config, uv_loop_t *loop, struct spool 
         return error_set(err, -ENOMEM, "spool: out of memory");
     spool->ops = store_ops_of(config);
     int code = spool->ops->open(config, &spool->store, err);
-    if (code == 0 && (code = start_thread(spool, loop, err)) != 0) {
+    if (code == 0 && ((code = begin_with_pauses(spool, err)) != 0 ||
+                      (code = start_thread(spool, loop, err)) != 0)) {
         loop_queue_close(spool->answers);
         spool->ops->close(spool->store);
     }
     if (code != 0) {
+        pauses_free(&spool->heeded);
+        pauses_free(&spool->told);
         free(spool);
         return code;
     }
@@ -267,8 +363,11 @@ void spool_close(struct spool *spool)
     inbox_close(&spool->inbox);
     uv_thread_join(&spool->thread);
     spool->changed = NULL;
+    spool->paused = NULL;
     loop_queue_close(spool->answers);
     inbox_destroy(&spool->inbox);
     spool->ops->close(spool->store);
+    pauses_free(&spool->heeded);
+    pauses_free(&spool->told);
     free(spool);
 }

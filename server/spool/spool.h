@@ -40,6 +40,7 @@
 #include "../base/spill.h"
 #include "../base/task.h"
 #include "origin.h"
+#include "pauses.h"
 
 struct payload {
     atomic_uint references;
@@ -185,6 +186,12 @@ int spool_hold(struct spool *spool, const char *url, const struct held *held);
 /* Called on the loop's thread when something may be due that nobody has in hand: another process
  * (mxhook queue) changed the spool, or a commit was stored without a lease. */
 void spool_on_change(struct spool *spool, void (*changed)(void *context), void *context);
+
+/* The destinations that an operator has paused: nothing of them is claimed. Called on the loop's
+ * thread, at once and whenever they change; the set is the spool's, until the next call. NULL: no
+ * more. */
+void spool_on_pauses(struct spool *spool,
+                     void (*paused)(void *context, const struct pauses *pauses), void *context);
 
 /* Asked for the notice (or NULL) of each delivery that has waited longer than spool.max_age and so
  * has failed; both are stored together. On the spool's thread; the notice is handed over, the

@@ -15,6 +15,7 @@
 #ifndef MXHOOK_SPOOL_STORE_H
 #define MXHOOK_SPOOL_STORE_H
 
+#include "pauses.h"
 #include "queue.h"
 #include "spool.h"
 
@@ -115,6 +116,15 @@ struct store_ops {
     /* Of all that a filter finds; how many. */
     int64_t (*change_all)(struct store *store, enum store_change what,
                           const struct queue_filter *filter);
+
+    /* The destinations that are paused (pauses.h). Adds them to a set that is empty; `counted`: with
+     * how much waits for each. */
+    int (*pauses)(struct store *store, bool counted, struct pauses *pauses);
+    int (*pause)(struct store *store, const struct pause *pause); /* or gives it another reason */
+    int (*resume)(struct store *store, uint64_t origin, uint64_t lane); /* -ENOENT */
+    /* Claims nothing of these from now on; borrowed until the next call. For a server. */
+    void (*heed)(struct store *store, const struct pauses *pauses);
+
     const char *(*error)(const struct store *store); /* what failed last */
 };
 

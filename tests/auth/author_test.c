@@ -113,7 +113,7 @@ static void what_cannot_be_read(void **state)
     assert_author("ceo@bank..test", "bank.test|" NO_DOMAIN);
     assert_author("ceo@.bank.test", "bank.test|" NO_DOMAIN);
     assert_author("ceo@bank.test..", "bank.test|" NO_DOMAIN);
-    assert_author("ceo@ba\x01nk.test", "bank.test|" NO_DOMAIN);
+    assert_author("ceo@ba\x01nk.test", "bank.test,nk.test|" NO_DOMAIN);
     assert_author("ceo@bank.test\x01", "bank.test|" NO_DOMAIN);
     assert_author("ceo@bank.test\xe2\x80\x8b", "bank.test|");
     assert_author("ceo@\xc2\xa0"
@@ -129,6 +129,55 @@ static void what_cannot_be_read(void **state)
     assert_author("@bank.test", "bank.test|" UNREADABLE);
     assert_author("ceo@", "|From has no address");
     assert_author("<@relay.test:ceo@bank.test>", "bank.test,relay.test|" UNREADABLE);
+}
+
+/* Behind the "@" stands what cannot be looked up, and is shown. */
+static void what_may_be_taken_for_a_domain(void **state)
+{
+    (void)state;
+    assert_author("ceo@\\bank.test", "bank.test|" NO_DOMAIN);
+    assert_author("ceo@bank\\.test", "bank.test|" NO_DOMAIN);
+    assert_author("ceo@[bank.test]", "bank.test|" NO_DOMAIN);
+    assert_author("ceo@[x]bank.test", "bank.test|" NO_DOMAIN);
+    assert_author("ceo@]bank.test", "bank.test|" NO_DOMAIN);
+    assert_author("ceo@bank.test/x", "bank.testx,bank.test|" NO_DOMAIN);
+    assert_author("ceo@x|bank.test", "xbank.test,bank.test|" NO_DOMAIN);
+    assert_author("ceo@b\xc3\xa4nk.test|x", "xn--bnk-qla.testx,xn--bnk-qla.test|" NO_DOMAIN);
+    assert_author("ceo@bank.test\xc2\xa0x", "bank.testx,bank.test|" NO_DOMAIN); /* a space */
+    assert_author("ceo@bank.test\xe2\x80\xa8x",
+                  "bank.testx,bank.test|" NO_DOMAIN); /* a line's end */
+    assert_author("ceo@,bank.test", "bank.test|" UNREADABLE);
+    assert_author("ceo@:bank.test", "bank.test|" UNREADABLE);
+    assert_author("ceo@;bank.test", "bank.test|" UNREADABLE);
+    assert_author("ceo@)bank.test", "bank.test|" UNREADABLE);
+    assert_author("ceo@<bank.test>", "bank.test|" UNREADABLE);
+    assert_author("ceo@@bank.test", "bank.test|" UNREADABLE);
+}
+
+/* What is no name, or another one, once its letters are those of ASCII. */
+static void other_widths(void **state)
+{
+    (void)state;
+    assert_author("ceo@\xef\xbd\x82\xef\xbd\x81nk.test", "bank.test|");
+    assert_author("ceo@bank\xef\xbc\x8etest", "bank.test|"); /* U+FF0E, a full stop to IDNA */
+    assert_author("ceo@bank\xe2\x80\xa4test", "bank.test|" NO_DOMAIN);  /* U+2024 */
+    assert_author("ceo@bank\xef\xb9\x92test", "bank.test|" NO_DOMAIN);  /* U+FE52 */
+    assert_author("ceo@bank\xe2\x80\xa5test", "bank.test|" NO_DOMAIN);  /* U+2025 */
+    assert_author("ceo@bank.test\xef\xbc\x8c", "bank.test|" NO_DOMAIN); /* a comma */
+    assert_author("ceo@bank.test\xef\xbc\x9e", "bank.test|" NO_DOMAIN); /* > */
+    assert_author("ceo@bank.test\xef\xbc\x89", "bank.test|" NO_DOMAIN); /* ) */
+    assert_author("ceo@bank.test\xef\xbc\x9b", "bank.test|" NO_DOMAIN); /* ; */
+    assert_author("x@evil.test\xef\xbc\x8c ceo@bank.test", "evil.test,bank.test|" NO_DOMAIN);
+}
+
+/* Where there is no address, the name is all that is shown. */
+static void a_name_only(void **state)
+{
+    (void)state;
+    assert_author("=?utf-8?q?\"ceo=40bank.test\"?=", "bank.test|" UNREADABLE);
+    assert_author("=?utf-8?q?\"ceo=40bank.test\"?= <foo>", "bank.test|" UNREADABLE);
+    assert_author("\"ceo@bank.test\" <>", "bank.test|" UNREADABLE);
+    assert_author("\"ceo@bank.test\" <x@evil.test>", "evil.test|");
 }
 
 static void assert_header(const char *header, const char *expected)
@@ -147,7 +196,7 @@ static void fields(void **state)
                   "evil.test,bank.test|more than one From");
     assert_header("From:\r\n ceo@bank.test\r\nFrom:\r\n\r\n", "bank.test|more than one From");
     static const char nul[] = "From: ceo@ba\0nk.test\r\n\r\n";
-    assert_author_of(nul, sizeof nul - 1, "ba,bank.test|" NO_DOMAIN);
+    assert_author_of(nul, sizeof nul - 1, "ba,bank.test,nk.test|" NO_DOMAIN);
 }
 
 /* On both sides of the limit. */
@@ -160,12 +209,39 @@ static void as_many_domains_as_are_looked_at(void **state)
                   "1.t,2.t,3.t,4.t,5.t,6.t,7.t,8.t|From shows more domains than are checked");
 }
 
+static void assert_copies(size_t count, const char *address, const char *expected)
+{
+    char *header = calloc(count + 2, strlen(address) + 4);
+    strcpy(header, "From: ");
+    for (size_t i = 0; i < count; i++)
+        strcat(strcat(header, i ? ",\r\n " : ""), address);
+    strcat(header, "\r\n\r\n");
+    assert_author_of(header, strlen(header), expected);
+    free(header);
+}
+
+/* The reader's addresses, and then what anybody may read, are tried. */
+static void as_many_addresses_as_are_tried(void **state)
+{
+    (void)state;
+    assert_copies(AUTHOR_TRIES_MAX / 2, "a@b.t", "b.t|");
+    assert_copies(AUTHOR_TRIES_MAX / 2 + 1, "a@b.t",
+                  "b.t|From shows more domains than are checked");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_mailbox), cmocka_unit_test(several),
-        cmocka_unit_test(encoded),     cmocka_unit_test(what_cannot_be_read),
-        cmocka_unit_test(fields),      cmocka_unit_test(as_many_domains_as_are_looked_at),
+        cmocka_unit_test(one_mailbox),
+        cmocka_unit_test(several),
+        cmocka_unit_test(encoded),
+        cmocka_unit_test(what_cannot_be_read),
+        cmocka_unit_test(fields),
+        cmocka_unit_test(as_many_domains_as_are_looked_at),
+        cmocka_unit_test(what_may_be_taken_for_a_domain),
+        cmocka_unit_test(other_widths),
+        cmocka_unit_test(a_name_only),
+        cmocka_unit_test(as_many_addresses_as_are_tried),
     };
     message_init();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,15 +9,15 @@ static void a_question_is_noted_once(void **state)
 {
     (void)state;
     struct lookups lookups = {0};
-    const struct answer *answer;
+    const struct dns_answer *answer;
     assert_int_equal(lookups_get(&lookups, "A.example", RECORD_A, &answer), -EAGAIN);
     assert_int_equal(lookups_get(&lookups, "a.example.", RECORD_A, &answer), -EAGAIN);
     assert_int_equal(lookups_get(&lookups, "a.example", RECORD_TXT, &answer), -EAGAIN);
     assert_int_equal(lookups.count, 2);
     assert_null(lookups_find(&lookups, "a.example", RECORD_A));
-    lookups.items[0].answer = answer_empty(ANSWER_FAILED, 0);
+    lookups.items[0].answer = dns_answer_empty(DNS_FAILED, 0);
     assert_int_equal(lookups_get(&lookups, "a.example", RECORD_A, &answer), 0);
-    assert_int_equal(answer->status, ANSWER_FAILED);
+    assert_int_equal(answer->status, DNS_FAILED);
     assert_ptr_equal(lookups_find(&lookups, "a.EXAMPLE", RECORD_A), answer);
     lookups_free(&lookups);
 }
@@ -26,9 +26,9 @@ static void what_cannot_be_asked_is_not(void **state)
 {
     (void)state;
     struct lookups lookups = {0};
-    const struct answer *answer;
+    const struct dns_answer *answer;
     assert_int_equal(lookups_get(&lookups, "a..b", RECORD_A, &answer), 0);
-    assert_int_equal(answer->status, ANSWER_NONE);
+    assert_int_equal(answer->status, DNS_NONE);
     assert_int_equal(lookups.count, 0);
 }
 
@@ -36,7 +36,7 @@ static void so_many_and_no_more(void **state)
 {
     (void)state;
     struct lookups lookups = {0};
-    const struct answer *answer;
+    const struct dns_answer *answer;
     char name[32];
     for (unsigned i = 0; i < LOOKUPS_MAX; i++) {
         snprintf(name, sizeof name, "n%u.x", i);

@@ -226,6 +226,8 @@ class Messages(unittest.TestCase):
         "ceo@good.te\u200bst", "a@pct.test, ceo@good.test", "a@strict.test, ceo@good.test", "<@evil.test:ceo@good.test>",
         "a@1.test, a@2.test, a@3.test, a@4.test, a@5.test, a@6.test, a@7.test, a@8.test, ceo@good.test",
         "ceo@good.test\r\nFrom: x@evil.test", "x@evil.test\r\nfrom : ceo@good.test",
+        "ceo@\\good.test", "ceo@[good.test]", "ceo@,good.test", "ceo@@good.test", "ceo@good.test|x", "ceo@good.test\u00a0x",
+        "ceo@good\u2024test", "ceo@good.test\uff0c", "x@evil.test\uff0c ceo@good.test", '=?utf-8?q?"ceo=40good.test"?=',
     ]
 
     def test_every_from_that_is_shown_is_judged(self):
@@ -243,6 +245,26 @@ class Messages(unittest.TestCase):
             with self.subTest(lines):
                 r = check(self.nsd.port, lines + mail("ceo@good.test"), ip="198.51.100.1", sender="x@evil.test")
                 self.assertEqual(r.verdict, "refuse", r.results)
+
+    def test_a_from_that_signers_do_not_see(self):
+        """Behind a stray line: to who signs the header ends there, to who reads mail leniently it goes on."""
+        stray = b"no field\r\n"
+        elsewhere = {"ip": "198.51.100.1"}
+        signed = sign(mail("Ann <ann@good.test>"))
+        self.expect(signed, "fail", ["pass"], "pass", **elsewhere)
+        # What is signed has no From; and what is shown is good.test's.
+        r = self.expect(b"Subject: x\r\n" + stray + signed, "fail", ["none"], "fail", **elsewhere)
+        self.assertEqual(r.verdict, "refuse")
+        # The signature is seen, From not: nothing that counts was signed.
+        head, rest = signed.split(b"From: ", 1)
+        r = self.expect(head + stray + b"From: " + rest, "fail", ["fail"], "fail", **elsewhere)
+        self.assertEqual(r.verdict, "refuse")
+        # A second From, before and behind: the signed one is shown, or the other one.
+        evil = b"From: x@evil.test\r\n"
+        for message in (evil + stray + signed, signed.replace(b"\r\n\r\n", b"\r\n" + stray + evil + b"\r\n", 1)):
+            r = check(self.nsd.port, message, **elsewhere)
+            self.assertIn("dmarc=permerror (p=reject, more than one From) header.from=good.test", r.dmarc)
+            self.assertEqual(r.verdict, "refuse")
 
     def test_what_shows_no_other_domain_is_not_refused(self):
         for sender, result in (("a@good.test, b@good.test", "pass"), ("Doe, John <ann@good.test>", "pass"),

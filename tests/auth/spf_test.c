@@ -44,7 +44,7 @@ static int clear(void **state)
     return 0;
 }
 
-static struct answer *answer_for(const struct lookup *lookup)
+static struct dns_answer *answer_for(const struct lookup *lookup)
 {
     struct record records[32];
     size_t count = 0;
@@ -52,7 +52,7 @@ static struct answer *answer_for(const struct lookup *lookup)
         if (zone[i].type == lookup->type && strcmp(zone[i].name, lookup->name) == 0)
             records[count++] =
                 (struct record){lookup->type == RECORD_A ? 4 : strlen(zone[i].text), zone[i].text};
-    return answer_make(records, count, 60);
+    return dns_answer_make(records, count, 60);
 }
 
 static enum auth_code check_from(const char *ip, const char *sender, char reason[200])
@@ -111,6 +111,61 @@ static void ten_terms_ask_and_no_more(void **state)
     add_terms("x.test", 11, "a", "+all");
     assert_int_equal(check_from("192.0.2.1", "a@x.test", reason), AUTH_PERMERROR);
     assert_string_equal(reason, "more than 10 terms that ask DNS");
+}
+
+/* What a fail of x.test is explained with: a text of `size` bytes, of which macros are `macros` times "192.0.2.1". */
+static void check_explanation(size_t literal, size_t macros, bool expected)
+{
+    char text[TEXT_MAX] = "", explanation[TEXT_MAX] = "";
+    memset(text, 'x', literal);
+    for (size_t i = 0; i < macros; i++)
+        strcat(text, "%{i}");
+    add(RECORD_TXT, "x.test", "v=spf1 -all exp=why.test");
+    add(RECORD_TXT, "why.test", "%s", text);
+    struct spf_query query = {"192.0.2.1", "helo.test", "a@x.test", "here.test"};
+    struct lookups lookups = {0};
+    struct spf_result result;
+    int code;
+    do {
+        struct arena *arena = arena_new();
+        code = spf_check(&query, &lookups, arena, &result);
+        if (code == 0)
+            snprintf(explanation, sizeof explanation, "%s",
+                     result.explanation ? result.explanation : "");
+        for (size_t i = 0; i < lookups.count; i++)
+            if (!lookups.items[i].answer)
+                lookups.items[i].answer = answer_for(&lookups.items[i]);
+        arena_free(arena);
+    } while (code == -EAGAIN);
+    assert_int_equal(code, 0);
+    assert_int_equal(result.code, AUTH_FAIL);
+    lookups_free(&lookups);
+    assert_int_equal(strlen(explanation), expected ? literal + macros * strlen("192.0.2.1") : 0);
+    if (expected && macros > 0)
+        assert_string_equal(explanation + literal + (macros - 1) * strlen("192.0.2.1"),
+                            "192.0.2.1");
+    clear(NULL);
+}
+
+static void an_explanation_has_its_limit(void **state)
+{
+    (void)state;
+    check_explanation(1, 0, true);
+    check_explanation(1023, 0, true);
+    check_explanation(1024, 0, true);
+    check_explanation(1025, 0, false);
+    check_explanation(1024 - 9, 1, true);
+    check_explanation(1024 - 8, 1, false);
+    check_explanation(1024 - 113 * 9, 113, true);
+    check_explanation(0, 114, false);
+}
+
+/* Of several records there is no explanation (section 6.2). */
+static void two_explanations_are_none(void **state)
+{
+    (void)state;
+    add(RECORD_TXT, "why.test", "one");
+    check_explanation(1, 0, false);
 }
 
 /* libspf2 counts each included record's terms for itself. */
@@ -245,6 +300,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(ten_terms_ask_and_no_more, clear),
+        cmocka_unit_test_teardown(an_explanation_has_its_limit, clear),
+        cmocka_unit_test_teardown(two_explanations_are_none, clear),
         cmocka_unit_test_teardown(terms_of_included_records_count, clear),
         cmocka_unit_test_teardown(two_void_lookups_and_no_more, clear),
         cmocka_unit_test_teardown(ten_mx_and_no_more, clear),

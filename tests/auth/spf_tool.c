@@ -93,21 +93,21 @@ static void forget(void)
     zone_count = 0;
 }
 
-static struct answer *answer_for(const struct lookup *lookup)
+static struct dns_answer *answer_for(const struct lookup *lookup)
 {
     struct record *records = checked(calloc(zone_count + 1, sizeof *records));
-    struct answer *answer = NULL;
+    struct dns_answer *answer = NULL;
     size_t count = 0;
     for (size_t i = 0; i < zone_count && !answer; i++) {
         if (zone[i].type != lookup->type || strcasecmp(zone[i].name, lookup->name) != 0)
             continue;
         if (zone[i].fails)
-            answer = checked(answer_empty(ANSWER_FAILED, 0));
+            answer = checked(dns_answer_empty(DNS_FAILED, 0));
         else
             records[count++] = zone[i].record;
     }
     if (!answer)
-        answer = checked(answer_make(records, count, 60));
+        answer = checked(dns_answer_make(records, count, 60));
     free(records);
     return answer;
 }

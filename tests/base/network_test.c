@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 
 #include "../test.h"
 
@@ -79,6 +80,32 @@ static void what_is_none(void **state)
             fail_msg("taken: \"%s\"", wrong[i]);
 }
 
+/* The longest text of an address, and one that is longer. */
+static void the_longest_text(void **state)
+{
+    (void)state;
+    static const char longest[] = "1111:1111:1111:1111:1111:1111:111.111.111.111";
+    char text[64], back[46];
+    struct network network;
+    struct ip_address ip;
+    assert_int_equal(sizeof longest, 46);
+    assert_int_equal(network_parse(longest, &network), 0);
+    snprintf(text, sizeof text, "%s/128", longest);
+    assert_int_equal(network_parse(text, &network), 0);
+    assert_int_equal(network.prefix, 128);
+    snprintf(text, sizeof text, "%s1", longest);
+    assert_int_equal(network_parse(text, &network), -EINVAL);
+    snprintf(text, sizeof text, "%s1/128", longest);
+    assert_int_equal(network_parse(text, &network), -EINVAL);
+    assert_int_equal(ip_address_parse("1111:1111:1111:1111:1111:1111:1111:1111", &ip), 0);
+    ip_address_format(&ip, back);
+    assert_string_equal(back, "1111:1111:1111:1111:1111:1111:1111:1111");
+    assert_int_equal(network_parse("192.0.2.7/32", &network), 0);
+    assert_int_equal(network_parse("192.0.2.7/33", &network), -EINVAL);
+    assert_int_equal(network_parse("::1/0128", &network), -EINVAL);
+    assert_int_equal(network_parse("::/000", &network), 0);
+}
+
 static void the_longest_match(void **state)
 {
     (void)state;
@@ -132,9 +159,13 @@ static void of_a_socket(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(edges),        cmocka_unit_test(families),
-        cmocka_unit_test(what_is_none), cmocka_unit_test(the_longest_match),
-        cmocka_unit_test(as_text),      cmocka_unit_test(of_a_socket),
+        cmocka_unit_test(edges),
+        cmocka_unit_test(families),
+        cmocka_unit_test(what_is_none),
+        cmocka_unit_test(the_longest_text),
+        cmocka_unit_test(the_longest_match),
+        cmocka_unit_test(as_text),
+        cmocka_unit_test(of_a_socket),
     };
     return RUN_TESTS(tests);
 }

@@ -13,6 +13,7 @@
 #include "deliver/private.h"
 #include "base/redact.h"
 #include "deliver/retry.h"
+#include "deliver/traceparent.h"
 #include "deliver/verdict.h"
 
 static int64_t schedule[] = {1000, 60000}, unreachable[] = {100, 1000, 5000};
@@ -459,6 +460,16 @@ static void an_operator_sees_all_of_a_url_but_its_password(void **state)
     assert_string_equal(rest, "boss@a.example");
 }
 
+/* printf 01m85s02w8cke2ap-1 | sha256sum; the attempt's is that of 01m85s02w8cke2ap-1-2/3 */
+static void a_trace_is_a_hash_of_the_ids(void **state)
+{
+    char header[TRACEPARENT_SIZE];
+    (void)state;
+    traceparent_write(header, "01m85s02w8cke2ap-1-2", 3);
+    assert_string_equal(header,
+                        "traceparent: 00-ebb6a42224589ace648f102de52c8331-c3c4b0a0b4695d24-01");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -477,6 +488,7 @@ int main(void)
         cmocka_unit_test(a_breaker_opens_probes_and_closes),
         cmocka_unit_test(an_answer_in_between_keeps_it_closed),
         cmocka_unit_test(private_addresses_are_known),
+        cmocka_unit_test(a_trace_is_a_hash_of_the_ids),
         cmocka_unit_test(a_url_in_a_log_holds_no_secret),
         cmocka_unit_test(an_operator_sees_all_of_a_url_but_its_password),
     };

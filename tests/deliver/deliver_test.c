@@ -139,6 +139,7 @@ static void what_is_no_url_fails_at_once(void **state)
     rig_post(rig, "m-1", "ftp://127.0.0.1/x");
     rig_run_until(rig, FAILED, 1);
     assert_int_equal(bench_query(rig->bench, STATE("attempts")), 1);
+    rig_check_error(rig, "%ftp%");
 }
 
 static void headers_of_a_destination_go_out_as_they_are(void **state)

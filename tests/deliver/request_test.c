@@ -31,6 +31,32 @@ static void a_large_body_arrives_whole_each_time(void **state)
     free(expected);
 }
 
+/* A connection that was kept ends while the next request goes out on it: that is nobody's failure, and all of the
+ * body goes out again on a new one. */
+static void a_kept_connection_that_ends_costs_no_attempt(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "", {.bytes = OK}, {.bytes = "", .read_only = 300000, .close = true}, {.bytes = OK});
+    rig_post(rig, "m-0", rig->url);
+    rig_run_until(rig, COUNT, 0);
+    struct payload *payload = rig_large_payload(rig, 4000000);
+    char *expected = bench_body(payload);
+    size_t size = (size_t)payload_size(payload);
+    struct delivery *d = bench_delivery_of("m-1", rig->url, payload);
+    payload_free(payload);
+    d->destination.secret = "abc";
+    d->destination.attempts = 1;
+    rig_post_delivery(rig, d);
+    rig_run_until(rig, COUNT, 0);
+    assert_int_equal(receiver_count(rig->receiver), 3);
+    assert_int_equal(receiver_connections(rig->receiver), 2);
+    const struct received *r = receiver_request(rig->receiver, 2);
+    assert_int_equal(r->size, size);
+    assert_memory_equal(r->body, expected, size);
+    assert_string_equal(rig_header(rig, 2, "webhook-id"), "m-1");
+    free(expected);
+}
+
 static void the_signature_is_that_of_standard_webhooks(void **state)
 {
     struct rig *rig = *state;
@@ -167,6 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_TEST(a_large_body_arrives_whole_each_time),
+        RIG_TEST(a_kept_connection_that_ends_costs_no_attempt),
         RIG_TEST(the_signature_is_that_of_standard_webhooks),
         RIG_TEST(a_secret_may_stand_in_a_file_or_the_environment),
         RIG_TEST(a_secret_that_cannot_sign_fails_it),

@@ -75,6 +75,43 @@ static struct job_terms terms_of(const char *url)
     return (struct job_terms){.url = url, .bytes = 1000};
 }
 
+static void what_is_paused_is_not_taken(void **state)
+{
+    const char *a = "https://a.example/hook", *b = "https://a.example/other";
+    struct pause one = {.origin = origin_key(a), .lane = lane_key(a)},
+                 all = {.origin = origin_key(a)};
+    struct pauses of_one = {&one, 1}, of_all = {&all, 1};
+    struct schedule *s = schedule_new(&config);
+    struct job jobs[4];
+    struct job_terms to_a = terms_of(a), to_b = terms_of(b);
+    (void)state;
+    assert_int_equal(schedule_put(s, &jobs[0], &to_a, 1), PUT_READY);
+    assert_int_equal(schedule_put(s, &jobs[1], &to_a, 1), PUT_READY);
+    assert_int_equal(schedule_put(s, &jobs[2], &to_b, 1), PUT_READY);
+    assert_ptr_equal(schedule_next(s, 1), &jobs[0]);
+    schedule_pauses(s, &of_one); /* what has begun ends, the other one is returned */
+    assert_ptr_equal(schedule_returned(s), &jobs[1]);
+    assert_null(schedule_returned(s));
+    assert_int_equal(schedule_put(s, &jobs[3], &to_a, 1), PUT_HELD);
+    assert_ptr_equal(schedule_next(s, 1), &jobs[2]);
+    struct job_end end = {.verdict = VERDICT_DELIVERED};
+    schedule_ended(s, &jobs[0], &end, 2);
+    schedule_ended(s, &jobs[2], &end, 2);
+    schedule_pauses(s, &of_all);
+    assert_int_equal(schedule_put(s, &jobs[2], &to_b, 3), PUT_HELD);
+    to_b.url = "https://a.example/never-seen";
+    assert_int_equal(schedule_put(s, &jobs[2], &to_b, 3), PUT_HELD);
+    to_b.url = "https://b.example/";
+    assert_int_equal(schedule_put(s, &jobs[2], &to_b, 3), PUT_READY);
+    schedule_pauses(s, NULL);
+    assert_int_equal(schedule_put(s, &jobs[0], &to_a, 4), PUT_READY);
+    schedule_give_up(s);
+    while (schedule_returned(s))
+        continue;
+    assert_int_equal(schedule_in_hand(s), 0);
+    schedule_free(s);
+}
+
 static void flow_control_holds_the_destination_only(void **state)
 {
     struct schedule *s = schedule_new(&config);
@@ -440,6 +477,7 @@ int main(void)
         cmocka_unit_test(a_receiver_of_5_a_second_gets_300_in_90_s),
         cmocka_unit_test(other_receivers_are_sent_what_they_take),
         cmocka_unit_test(flow_control_holds_the_destination_only),
+        cmocka_unit_test(what_is_paused_is_not_taken),
         cmocka_unit_test(a_rate_is_kept),
         cmocka_unit_test(a_rate_is_shared_by_nodes),
         cmocka_unit_test(no_more_than_its_own_max_in_flight),

@@ -22,7 +22,7 @@ struct fixture {
 /* One who asks. */
 struct asker {
     struct dns_waiter waiter;
-    struct answer *answer;
+    struct dns_answer *answer;
     struct dns_waiter *forgets; /* when its own answer comes */
 };
 
@@ -51,7 +51,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void on_answer(struct dns_waiter *waiter, struct answer *answer)
+static void on_answer(struct dns_waiter *waiter, struct dns_answer *answer)
 {
     struct asker *asker = (struct asker *)waiter;
     assert_null(asker->answer);
@@ -81,11 +81,11 @@ static void the_hosts_of_a_domain(void **state)
     ask(f, &asker, "a", RECORD_MX);
     assert_null(asker.answer);
     run_until(f, &asker);
-    assert_int_equal(asker.answer->status, ANSWER_RECORDS);
+    assert_int_equal(asker.answer->status, DNS_RECORDS);
     assert_int_equal(asker.answer->count, 2);
     assert_string_equal(asker.answer->records[0].data, "c");
     assert_int_equal(asker.answer->records[0].preference, 10);
-    answer_unref(asker.answer);
+    dns_answer_unref(asker.answer);
 }
 
 static void an_answer_is_kept(void **state)
@@ -97,8 +97,8 @@ static void an_answer_is_kept(void **state)
     ask(f, &second, "a", RECORD_MX);
     assert_ptr_equal(second.answer, first.answer);
     assert_int_equal(f->responder.asked, 1);
-    answer_unref(first.answer);
-    answer_unref(second.answer);
+    dns_answer_unref(first.answer);
+    dns_answer_unref(second.answer);
 }
 
 static void an_answer_without_ttl_is_not(void **state)
@@ -115,8 +115,8 @@ static void an_answer_without_ttl_is_not(void **state)
     assert_null(second.answer);
     run_until(f, &second);
     assert_int_equal(f->responder.asked, 2);
-    answer_unref(first.answer);
-    answer_unref(second.answer);
+    dns_answer_unref(first.answer);
+    dns_answer_unref(second.answer);
 }
 
 static void the_same_question_goes_out_once(void **state)
@@ -128,7 +128,7 @@ static void the_same_question_goes_out_once(void **state)
     for (size_t i = 0; i < 3; i++) {
         run_until(f, &askers[i]);
         assert_int_equal(askers[i].answer->count, 2);
-        answer_unref(askers[i].answer);
+        dns_answer_unref(askers[i].answer);
     }
     assert_int_equal(f->responder.asked, 1);
 }
@@ -143,7 +143,7 @@ static void who_is_forgotten_gets_nothing(void **state)
     dns_forget(&gone.waiter);
     run_until(f, &stays);
     assert_null(gone.answer);
-    answer_unref(stays.answer);
+    dns_answer_unref(stays.answer);
 }
 
 /* Whichever of the two is told first forgets the other. */
@@ -158,7 +158,7 @@ static void one_may_forget_the_other(void **state)
     while (!one.answer && !other.answer)
         uv_run(&f->loop, UV_RUN_ONCE);
     assert_true(!one.answer != !other.answer);
-    answer_unref(one.answer ? one.answer : other.answer);
+    dns_answer_unref(one.answer ? one.answer : other.answer);
 }
 
 static void failures_and_none_are_told_apart(void **state)
@@ -169,13 +169,13 @@ static void failures_and_none_are_told_apart(void **state)
     f->responder.code = 2;
     ask(f, &failed, "a", RECORD_MX);
     run_until(f, &failed);
-    assert_int_equal(failed.answer->status, ANSWER_FAILED);
+    assert_int_equal(failed.answer->status, DNS_FAILED);
     f->responder.code = 3;
     ask(f, &none, "b", RECORD_MX);
     run_until(f, &none);
-    assert_int_equal(none.answer->status, ANSWER_NONE);
-    answer_unref(failed.answer);
-    answer_unref(none.answer);
+    assert_int_equal(none.answer->status, DNS_NONE);
+    dns_answer_unref(failed.answer);
+    dns_answer_unref(none.answer);
 }
 
 static void closing_tells_nobody(void **state)

@@ -74,6 +74,31 @@ class AdminTest(unittest.TestCase):
                 answer += more
         return answer.decode("latin-1")
 
+    # ---- Pauses
+
+    def test_a_destination_is_paused_and_resumed(self):
+        self.serve(more='deliver = { schedule = { "100ms" } }')
+        body = {"url": self.receiver.url + "/in?x=1", "reason": "moves"}
+        paused = self.json("/api/v1/destinations/pause", body)
+        self.assertEqual([paused[key] for key in ("destination", "scope", "reason", "waiting")],
+                         [self.receiver.url + "/in", "url", "moves", 0])
+        self.server.wait_logged("destination-paused", "reason=moves")
+        self.server.send(mail("waits"))
+        self.assertEqual(self.json("/api/v1/status")["paused"][0]["waiting"], 1)
+        self.assertIn("paused       " + self.receiver.url, self.server.command("status").stdout)
+        self.json("/api/v1/destinations/pause", {"url": self.receiver.url, "scope": "origin"})
+        shown = self.json("/api/v1/destinations")
+        self.assertEqual((shown["destinations"][0]["paused"], len(shown["paused"])), (True, 2))
+        self.assertIn("action=pause", self.server.log())
+        for bad, status in (({}, 400), ({"url": "x"}, 400), ({"url": body["url"], "scope": "all"}, 400),
+                            ({"url": 7}, 400), ([], 400), ({"url": body["url"], "reason": "x" * 256}, 400)):
+            self.assertEqual(self.ask("/api/v1/destinations/pause", bad)[0], status, bad)
+        self.assertEqual(self.ask("/api/v1/destinations/resume", {"url": "https://other.example/"})[0], 404)
+        self.assertEqual(self.receiver.posts, [])
+        self.json("/api/v1/destinations/resume", body)
+        self.json("/api/v1/destinations/resume", {"url": self.receiver.url, "scope": "origin"})
+        self.receiver.wait_for(1)
+
     # ---- Health and metrics
 
     def test_is_alive_and_ready(self):

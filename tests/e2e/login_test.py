@@ -1,6 +1,7 @@
 """AUTH: PLAIN and LOGIN, inside TLS only, for the configured users."""
 
 import base64
+import os
 import smtplib
 import ssl
 import subprocess
@@ -137,11 +138,8 @@ class Login(harness.TestCase):
         client.putcmd("AUTH PLAIN", encoded("\0printer\0wrong"))
         self.assertEqual(mx.stop(), 0)
 
-    def test_guesses_over_many_connections(self):
-        """All at once: ten get their answer, late; the rest is refused unasked. Who logged in from there is not."""
-        receiver = self.receiver()
-        mx = self.server({"all.lua": RULES % receiver.url}, config("offered") + "access = { unlimited = {} }")
-        self.client(mx).login("printer", "secret")
+    def guess_until_refused(self, mx):
+        """All at once: ten get their answer, late; the rest is refused unasked."""
         clients = [self.client(mx) for _ in range(11)]
         for client in clients[:-1]:
             client.putcmd("AUTH PLAIN", encoded("\0nobody\0secret"))
@@ -150,9 +148,37 @@ class Login(harness.TestCase):
         refused = clients[-1].getreply()
         self.assertEqual(refused, (454, b"4.7.0 Too many failed logins from your network, try again in 15 minutes"))
         self.assertEqual(clients[-1].getreply()[0], 421)
+
+    def test_guesses_over_many_connections(self):
+        """Who logged in from there is not refused."""
+        receiver = self.receiver()
+        mx = self.server({"all.lua": RULES % receiver.url}, config("offered") + "access = { unlimited = {} }")
+        self.client(mx).login("printer", "secret")
+        self.guess_until_refused(mx)
         self.client(mx).login("printer", "secret")
         self.assertEqual(self.client(mx).docmd("AUTH PLAIN", encoded("\0printer\0wrong"))[0], 535)
         self.assertEqual(self.client(mx).docmd("AUTH PLAIN", encoded("\0max@example.com\0x"))[0], 454)
+
+    def test_known_logins_are_kept(self):
+        """Over a restart, and over one that nobody announced."""
+        receiver = self.receiver()
+        mx = self.server({"all.lua": RULES % receiver.url}, config("offered") + "access = { unlimited = {} }")
+        kept = os.path.join(mx.folder, "spool", "known-logins")
+        self.client(mx).login("printer", "secret")
+        harness.wait_until(lambda: os.path.exists(kept), "the known logins")
+        mx.kill()
+        mx.start()
+        self.guess_until_refused(mx)
+        self.client(mx).login("printer", "secret")
+        self.assertEqual(self.client(mx).docmd("AUTH PLAIN", encoded("\0max@example.com\0p\u00e4ss"))[0], 454)
+        os.unlink(kept)
+        self.assertEqual(mx.stop(), 0)
+        with open(kept, "w", encoding="utf-8") as file:  # forgotten counts, and another one that is known
+            file.write("%d 127.0.0.1 max@example.com\n" % time.time())
+        mx.start()
+        self.guess_until_refused(mx)
+        self.assertEqual(self.client(mx).docmd("AUTH PLAIN", encoded("\0max@example.com\0p\u00e4ss"))[0], 235)
+        self.assertEqual(self.client(mx).docmd("AUTH PLAIN", encoded("\0printer\0secret"))[0], 454)
 
     def test_malformed(self):
         _, mx = self.start()

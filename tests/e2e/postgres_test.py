@@ -57,6 +57,9 @@ class PostgresTest(harness.TestCase):
         rules = self.to(receiver) if not isinstance(receiver, dict) else receiver
         return self.server(rules, config=spool(self.conninfo) + config, **named)
 
+    def url_of(self, receiver):
+        return receiver.url + "/"
+
     def wait_empty(self):
         wait_until(lambda: all(self.sql("SELECT count(*) FROM " + table) == "0" for table in TABLES), "empty tables")
 
@@ -115,6 +118,40 @@ class PostgresTest(harness.TestCase):
         self.assertEqual(receiver.posts[0].path, receiver.posts[1].path)
         self.assertEqual(receiver.posts[0].headers["X-A"], receiver.posts[1].headers["X-A"])
         self.assertEqual(receiver.posts[0].body, receiver.posts[1].body)
+
+    def test_a_destination_is_paused_for_all_nodes(self):
+        receiver = self.receiver()
+        first, second = self.node(receiver), self.node(receiver)
+        run = first.command("destination", "pause", self.url_of(receiver), "--reason", "moves", "--json")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        for node in (first, second):
+            node.wait_logged("destination-paused", "reason=moves")
+            node.send(mail("waits"))
+        listed = json.loads(second.command("queue", "list", "--json").stdout)
+        self.assertEqual([(each["paused"], each["attempts"]) for each in listed], [(True, 0)] * 2)
+        paused, = json.loads(second.command("destination", "list", "--json").stdout)
+        self.assertEqual((paused["waiting"], paused["reason"]), (2, "moves"))
+        first.kill()  # a node that starts heeds it at once
+        third = self.node(receiver)
+        third.wait_logged("destination-paused")
+        third.send(mail("waits too"))
+        self.assertEqual(receiver.posts, [])
+        self.assertEqual(second.command("destination", "resume", self.url_of(receiver)).returncode, 0)
+        receiver.wait_for(3)
+        self.wait_empty()
+
+    def test_a_destination_s_limits_are_kept(self):
+        receiver = self.receiver(lambda post: 500)
+        server = self.node({"10.lua": """return function(msg)
+            return { url = '%s/', rate = '90/m', max_in_flight = 3, max_body = '100 kB' } end""" % receiver.url},
+                           config='deliver = { schedule = { "1h" } }\n')
+        server.send(mail("limits"))
+        wait_until(lambda: self.sql("SELECT count(*) FROM delivery WHERE rate = 1.5 AND max_in_flight = 3 "
+                                    "AND max_body = 100000") == "1", "the limits in the row")
+        receiver.wait_for(1)
+        server.kill()
+        self.assertEqual(self.node(receiver).command("queue", "retry", "--all").stdout, "1 due now\n")
+        receiver.wait_for(2)
 
     def test_a_dead_node_is_taken_over(self):
         receiver = self.receiver(lambda post: 500)

@@ -28,7 +28,7 @@ static void answer_all(struct lookups *lookups, struct record record)
 {
     for (size_t i = 0; i < lookups->count; i++)
         if (!lookups->items[i].answer) {
-            lookups->items[i].answer = answer_make(&record, 1, 0);
+            lookups->items[i].answer = dns_answer_make(&record, 1, 0);
             EXPECT(lookups->items[i].answer != NULL);
         }
 }

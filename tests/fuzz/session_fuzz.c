@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/network.h"
 #include "smtp/access.h"
+#include "../smtp/waiting.h"
 #include "smtp/session.h"
 #include "base/spill.h"
 

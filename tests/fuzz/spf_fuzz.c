@@ -38,13 +38,13 @@ static void copy(struct record line, char out[512])
 }
 
 /* "!": it fails; ".": there is none; else "|" separates records. */
-static struct answer *answer_from(struct record line, enum record_type type)
+static struct dns_answer *answer_from(struct record line, enum record_type type)
 {
     struct record records[24];
     char texts[24][1100], name[512];
     size_t count = 0;
     if (line.size > 0 && *line.data == '!')
-        return answer_empty(ANSWER_FAILED, 0);
+        return dns_answer_empty(DNS_FAILED, 0);
     for (size_t at = 0; at < line.size && *line.data != '.' && count < 24; count++) {
         const char *stop = memchr(line.data + at, '|', line.size - at);
         size_t size = (stop ? (size_t)(stop - line.data) : line.size) - at;
@@ -65,7 +65,7 @@ static struct answer *answer_from(struct record line, enum record_type type)
             records[count] = (struct record){strlen(name), texts[count]};
         }
     }
-    return answer_make(records, count, 0);
+    return dns_answer_make(records, count, 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -168,13 +168,9 @@ static void test_bytes(void **state)
     assert_list("\x1b$BF|K\\\x1b(B <a@b>", "日本|a@b;");
 }
 
-static void test_domains(void **state)
+static void test_first(void **state)
 {
     (void)state;
-    read_list("Ann, a@b.example, \"x@y\"@c.example");
-    assert_null(address_domain(&list.items[0]));
-    assert_string_equal(address_domain(&list.items[1]), "b.example");
-    assert_string_equal(address_domain(&list.items[2]), "c.example");
     read_list("Mail Service, a@b");
     assert_string_equal(address_first(&list)->email, "a@b");
     read_list("Mail Service");
@@ -267,7 +263,7 @@ int main(void)
         cmocka_unit_test(test_addresses_as_people_write_them),
         cmocka_unit_test(test_lists_inside),
         cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_domains),
+        cmocka_unit_test(test_first),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_malformed),

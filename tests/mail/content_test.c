@@ -160,6 +160,8 @@ static void test_quoted_printable(void **state)
     assert_decoded("quoted-printable", "a= b=4", BYTES("a= b=4"));
     assert_decoded("quoted-printable", "a\rb \rc\r\n", BYTES("a\rb \rc\r\n"));
     assert_decoded("quoted-printable", "=\r\n=\r\n", BYTES(""));
+    assert_decoded("quoted-printable", "a longer line=C3=BC=\r\n=\n=C3=BC \r\r\n\r\n\n",
+                   BYTES("a longer line\xC3\xBC\xC3\xBC \r\r\n\r\n\n"));
 }
 
 static void test_uuencode(void **state)
@@ -179,9 +181,10 @@ static void test_uuencode(void **state)
 static void test_pieces(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"YWI=\r\nY2Q=\r\nZ !Q==\r\nYWJjZGVm",
-                                        "a=3Db= \t\r\nc  \r\n=4=x =\n\r \r\nd ",
-                                        "#86)C\r\nM\r\nend\n"};
+    static const char *const texts[] = {
+        "YWI=\r\nY2Q=\r\nZ !Q==\r\nYWJjZGVm",
+        "a=3Db= \t\r\nc  \r\n=4=x =\n\r \r\nd =\r\n=C3=\r\n=BC=\r=\n\r\nlonger text\r\n\n=",
+        "#86)C\r\nM\r\nend\n"};
     static const int encodings[] = {GMIME_CONTENT_ENCODING_BASE64,
                                     GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE,
                                     GMIME_CONTENT_ENCODING_UUENCODE};

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "mail/json.h"
@@ -91,6 +92,59 @@ static void test_pieces(void **state)
     }
 }
 
+/* Each byte at each place of a word, by both sinks, and as many as are looked at at once and one more or less. */
+static void test_every_place(void **state)
+{
+    (void)state;
+    for (int c = 0; c < 128; c++) {
+        char escaped[8], expected[64], text[20];
+        if (c < ' ' && !strchr("\b\t\n\f\r", c))
+            snprintf(escaped, sizeof escaped, "\\u%04x", c);
+        else if (c == 0)
+            snprintf(escaped, sizeof escaped, "\\u0000");
+        else if (c < ' ')
+            snprintf(escaped, sizeof escaped, "\\%c", "btn-fr"[c - '\b']);
+        else
+            snprintf(escaped, sizeof escaped, "%s%c", c == '"' || c == '\\' ? "\\" : "", c);
+        for (size_t size = 1; size < sizeof text; size++) {
+            for (size_t place = 0; place < size; place++) {
+                memset(text, 'x', sizeof text);
+                text[place] = (char)c;
+                snprintf(expected, sizeof expected, "\"%.*s%s%.*s\"", (int)place,
+                         "xxxxxxxxxxxxxxxxxxxx", escaped, (int)(size - place - 1),
+                         "xxxxxxxxxxxxxxxxxxxx");
+                start();
+                json_string(&json, text, size);
+                assert_written(expected);
+                start();
+                json_begin_string(&json);
+                assert_int_equal(json_valid_sink(&json, text, size), 0);
+                json_end_string(&json);
+                assert_written(expected);
+            }
+        }
+    }
+}
+
+/* All of a long string grows as much as it can. */
+static void test_long_escapes(void **state)
+{
+    (void)state;
+    size_t size = 3 * JSON_BUFFER + 1, written;
+    char *text = calloc(1, size);
+    assert_non_null(text);
+    start();
+    json_begin_string(&json);
+    assert_int_equal(json_valid_sink(&json, text, size), 0);
+    json_end_string(&json);
+    char *out = finish(&written);
+    assert_int_equal(written, 6 * size + 2);
+    for (size_t i = 0; i < size; i++)
+        assert_memory_equal(out + 1 + 6 * i, "\\u0000", 6);
+    free(out);
+    free(text);
+}
+
 /* Long strings, past the buffer: every size near it. */
 static void test_long_strings(void **state)
 {
@@ -173,9 +227,10 @@ static void test_full_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_structure), cmocka_unit_test(test_escapes),
-        cmocka_unit_test(test_pieces),    cmocka_unit_test(test_long_strings),
-        cmocka_unit_test(test_base64),    cmocka_unit_test(test_long_base64),
+        cmocka_unit_test(test_structure),   cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_pieces),      cmocka_unit_test(test_long_strings),
+        cmocka_unit_test(test_every_place), cmocka_unit_test(test_long_escapes),
+        cmocka_unit_test(test_base64),      cmocka_unit_test(test_long_base64),
         cmocka_unit_test(test_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

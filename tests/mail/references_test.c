@@ -63,11 +63,47 @@ static void test_cut_over_pieces(void **state)
     free(html);
 }
 
+/* Pictures named by these letters in this order; those of `referred` are in the HTML. */
+static void assert_roles(const char *ids, const char *referred)
+{
+    char mail[4096] = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: "
+                      "text/html\r\n\r\n<p>";
+    char *at = mail + strlen(mail);
+    for (const char *id = referred; *id; id++)
+        at += sprintf(at, "<img src=\"cid:%c@x\">", *id);
+    for (const char *id = ids; *id; id++)
+        at += sprintf(at,
+                      "\r\n--b\r\nContent-Type: image/png\r\nContent-Disposition: "
+                      "attachment\r\nContent-ID: <%c@x>\r\n\r\n",
+                      *id);
+    sprintf(at, "\r\n--b--");
+    struct message *message = parse(mail);
+    assert_int_equal(message->part_count, 1 + strlen(ids));
+    for (size_t i = 0; ids[i]; i++)
+        assert_int_equal(message->parts[1 + i].role,
+                         strchr(referred, ids[i]) ? PART_INLINE : PART_ATTACHMENT);
+    message_free(message);
+}
+
+/* Several parts in any order, all, some or none of them in the HTML, in another order there. */
+static void test_several(void **state)
+{
+    (void)state;
+    static const char *const orders[] = {"abc", "acb", "bac", "bca", "cab", "cba"};
+    static const char *const used[] = {"", "a", "b", "c", "ab", "ca", "cb", "abc", "cba", "bcaacb"};
+    for (size_t i = 0; i < 6; i++)
+        for (size_t k = 0; k < 10; k++)
+            assert_roles(orders[i], used[k]);
+    assert_roles("hgfedcba", "ahdb");
+    assert_roles("aba", "a"); /* two of one name */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forms),
         cmocka_unit_test(test_cut_over_pieces),
+        cmocka_unit_test(test_several),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,24 @@ static void test_valid_size(void **state)
     assert_int_equal(utf8_valid_size(BYTES("ab\xE2\x82")), 2); /* cut */
 }
 
+/* What is not ASCII stands at each place of a word, valid or not. */
+static void test_every_place(void **state)
+{
+    (void)state;
+    for (size_t place = 0; place < 17; place++) {
+        for (size_t size = place + 1; size < 20; size++) {
+            char text[20];
+            memset(text, 'x', sizeof text);
+            text[place] = '\xFF';
+            assert_int_equal(utf8_valid_size(text, size), place);
+            text[place] = '\xC3';
+            assert_int_equal(utf8_valid_size(text, size), place);
+            text[place + 1] = '\xA9';
+            assert_int_equal(utf8_valid_size(text, size), size == place + 1 ? place : size);
+        }
+    }
+}
+
 /* Each case is written whole, and in pieces cut at every place: with the same result. */
 static void assert_cleaned(const char *bytes, size_t size, const char *expected)
 {
@@ -54,11 +72,64 @@ static void test_stream(void **state)
     assert_cleaned(BYTES(""), "");
 }
 
+/* What RFC 3629's table says of these three bytes: all of the Basic Multilingual Plane but the surrogates. */
+static bool is_three(unsigned a, unsigned b, unsigned c)
+{
+    unsigned low = a == 0xE0 ? 0xA0 : 0x80, high = a == 0xED ? 0x9F : 0xBF;
+    return a >= 0xE0 && a <= 0xEF && b >= low && b <= high && c >= 0x80 && c <= 0xBF;
+}
+
+static size_t valid(unsigned a, unsigned b, unsigned c, unsigned d)
+{
+    const char bytes[] = {(char)a, (char)b, (char)c, (char)d};
+    return utf8_valid_size(bytes, sizeof bytes);
+}
+
+/* Each first byte with second and third ones on both sides of each limit. */
+static void test_every_lead(void **state)
+{
+    (void)state;
+    static const unsigned edges[] = {0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF};
+    for (unsigned a = 0x80; a <= 0xFF; a++)
+        for (size_t i = 0; i < 10; i++) {
+            unsigned b = edges[i], tail = b >= 0x80 && b <= 0xBF;
+            bool two = a >= 0xC2 && a <= 0xDF && tail;
+            assert_int_equal(valid(a, b, '.', '.'), two ? 4 : 0);
+            for (size_t k = 0; k < 10; k++)
+                if (!two)
+                    assert_int_equal(valid(a, b, edges[k], '.'), is_three(a, b, edges[k]) ? 4 : 0);
+            unsigned low = a == 0xF0 ? 0x90 : 0x80, high = a == 0xF4 ? 0x8F : 0xBF;
+            bool four = a >= 0xF0 && a <= 0xF4 && b >= low && b <= high;
+            assert_int_equal(valid(a, b, 0x80, 0xBF), four                   ? 4
+                                                      : two                  ? 2
+                                                      : is_three(a, b, 0x80) ? 3
+                                                                             : 0);
+            assert_int_equal(valid(a, b, 0xBF, 0xC0), two ? 2 : is_three(a, b, 0xBF) ? 3 : 0);
+        }
+}
+
+/* Each character is one to four bytes, and stays what it was. */
+static void test_every_character(void **state)
+{
+    (void)state;
+    for (uint32_t c = 0x80; c <= 0x10FFFF; c++) {
+        char text[5] = {0};
+        size_t size = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+        text[0] = (char)((0xF00u >> size) | c >> 6 * (size - 1));
+        for (size_t i = 1; i < size; i++)
+            text[i] = (char)(0x80 | (c >> 6 * (size - 1 - i) & 0x3F));
+        assert_int_equal(utf8_valid_size(text, size), c >= 0xD800 && c <= 0xDFFF ? 0 : size);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_valid_size),
+        cmocka_unit_test(test_every_place),
         cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_every_lead),
+        cmocka_unit_test(test_every_character),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

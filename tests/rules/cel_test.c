@@ -85,6 +85,81 @@ static void test_what_is_right_loads(void **state)
         assert_gives(*state, rows[i], VERDICT_DISCARD);
 }
 
+/* Each method at the first place, the last, the end and past it; characters of several bytes; none, one and two of
+ * what it looks for. */
+static void test_methods_at_their_limits(void **state)
+{
+    static const char *const yes[] = {
+        "'h\\u00e9!'.charAt(0) == 'h' && 'h\\u00e9!'.charAt(1) == '\\u00e9' && "
+        "'h\\u00e9!'.charAt(2) == '!'",
+        "'h\\u00e9!'.charAt(3) == '' && ''.charAt(0) == ''",
+        "'abcabc'.indexOf('c') == 2 && 'abcabc'.indexOf('c', 2) == 2 && 'abcabc'.indexOf('c', 3) "
+        "== 5",
+        "'abc'.indexOf('') == 0 && 'abc'.indexOf('', 3) == 3 && 'abc'.indexOf('d') == -1 && "
+        "''.indexOf('a') == -1",
+        "'\\u00e9a\\u00e9b'.indexOf('b') == 3 && '\\u00e9a\\u00e9b'.lastIndexOf('\\u00e9') == 2",
+        "'abcabc'.lastIndexOf('c') == 5 && 'abcabc'.lastIndexOf('c', 4) == 2 && "
+        "'abc'.lastIndexOf('c', 1) == -1",
+        "'abc'.lastIndexOf('a') == 0 && 'abc'.lastIndexOf('') == 3 && 'abc'.lastIndexOf('d') == -1",
+        "'h\\u00e9!'.substring(1) == '\\u00e9!' && 'h\\u00e9!'.substring(3) == '' && "
+        "'abc'.substring(0, 3) == 'abc'",
+        "'abc'.substring(1, 1) == '' && 'abc'.substring(0, 1) == 'a' && 'abc'.substring(2, 3) == "
+        "'c'",
+        "'a\\u00e9b'.reverse() == 'b\\u00e9a' && ''.reverse() == '' && 'AZaz\\u00c9'.lowerAscii() "
+        "== 'azaz\\u00c9'",
+        "'AZaz'.upperAscii() == 'AZAZ' && ' \\t a b\\u3000'.trim() == 'a b' && '  '.trim() == ''",
+        "'a,b,c'.split(',') == ['a', 'b', 'c'] && 'a,b,c'.split(',', 2) == ['a', 'b,c'] && "
+        "'abc'.split(',') == ['abc']",
+        "'a,b'.split(',', 1) == ['a,b'] && 'a,b'.split(',', 0) == [] && 'a,b'.split(',', -1) == "
+        "['a', 'b']",
+        "',a,'.split(',') == ['', 'a', ''] && 'a\\u00e9b'.split('') == ['a', '\\u00e9', 'b'] && "
+        "''.split('') == []",
+        "'abc'.split('', 2) == ['a', 'bc'] && 'abc'.split('', 3) == ['a', 'b', 'c'] && "
+        "'abc'.split('', 1) == ['abc']",
+        "'aaa'.replace('a', 'b') == 'bbb' && 'aaa'.replace('a', 'b', 2) == 'bba' && "
+        "'aaa'.replace('a', 'b', 0) == 'aaa'",
+        "'ab'.replace('', '-') == '-a-b-' && 'ab'.replace('', '-', 2) == '-a-b' && "
+        "'ab'.replace('', '-', 3) == '-a-b-'",
+        "['a', 'b', 'c'].join(', ') == 'a, b, c' && ['a'].join('-') == 'a' && [].join() == '' && "
+        "['a', 'b'].join('') == 'ab'",
+        "dyn(['a', 'b']).join('+') == 'a+b' && [subject, 'x'].join('/') == 'Hello/x'",
+        "'abc'.contains('') && 'abc'.contains('bc') && !'abc'.contains('cb') && "
+        "'abc'.startsWith('abc')",
+        "!'abc'.startsWith('abcd') && 'abc'.startsWith('') && 'abc'.endsWith('') && "
+        "'abc'.endsWith('abc')",
+        "!'abc'.endsWith('ab') && dyn('abc').endsWith('bc') && dyn('abc').startsWith('ab') && "
+        "dyn('abc').contains('b')",
+        "dyn('abc').endsWith('') && !dyn('abc').startsWith('b')",
+    };
+    static const struct {
+        const char *expression, *says;
+    } raises[] = {
+        {"subject.charAt(6) == ''", "charAt: index out of range"},
+        {"subject.charAt(-1) == ''", "charAt: index out of range"},
+        {"subject.indexOf('a', 6) == 0", "indexOf: index out of range"},
+        {"subject.indexOf('a', -1) == 0", "indexOf: index out of range"},
+        {"subject.lastIndexOf('a', 6) == 0", "lastIndexOf: index out of range"},
+        {"subject.substring(6) == ''", "substring: index out of range"},
+        {"subject.substring(0, 6) == ''", "substring: index out of range"},
+        {"subject.substring(2, 1) == ''", "substring: it would end before it starts"},
+        {"dyn([1]).join() == ''", "join"},
+        {"dyn(1).join() == ''", "join"},
+        {"dyn(subject).join() == ''", "join"},
+    };
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
+        assert_gives(*state, yes[i], VERDICT_DISCARD);
+    for (size_t i = 0; i < sizeof raises / sizeof *raises; i++) {
+        char *text;
+        assert_true(asprintf(&text, "return route.cel { when = [==[%s]==], to = 'null' }",
+                             raises[i].expression) > 0);
+        fixture_rule(*state, text);
+        assert_raises(*state, raises[i].says);
+        free(text);
+    }
+    assert_wrong(*state, "subject.join() == ''", "join of string");
+    assert_wrong(*state, "['a'].charAt(0) == ''", "charAt of list");
+}
+
 static void test_patterns_are_as_re2_has_them(void **state)
 {
     static const char *const yes[] = {
@@ -217,6 +292,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RULES_TEST(test_found_at_load),
         RULES_TEST(test_what_is_right_loads),
+        RULES_TEST(test_methods_at_their_limits),
         RULES_TEST(test_patterns_are_as_re2_has_them),
         RULES_TEST(test_nesting),
         RULES_TEST(test_optional_values),

@@ -459,6 +459,7 @@ class Manual(Commands):
         expected = {  # by number: recipient, what is in the output of route
             1: ("inv-7@example.com", "-> https://books.example/invoices/7"),
             2: ("support+acme@example.com", "+ X-Customer: acme"),
+            3: ("code@example.com", "-> https://codes.example/hook"),
             4: ("sales@example.com", "no match"),
             5: ("sales@example.com", "-> https://vip.example/hook"),
             6: ("sales@example.com", "-> https://spam.example/hook"),
@@ -468,10 +469,12 @@ class Manual(Commands):
             10: ("x@blue.example.com", "-> https://blue.example.com/mail  (signed)"),
         }
         self.write("lib/vip.lua", 'return { ["ada@sender.example"] = true }')
+        senders = {3: "alerts@bank.example"}
         for number, text in examples:
             self.write("10.lua", text)
-            recipient, output = expected.get(number, ("sales@example.com", ""))
-            done = mxhook("route", "--rules", self.rules, "--rcpt", recipient, "--spf", "fail", self.mail,
+            recipient, output = expected[number]
+            sender = senders.get(number, "ada@sender.example")
+            done = mxhook("route", "--rules", self.rules, "--sender", sender, "--rcpt", recipient, "--spf", "fail", self.mail,
                           env={**os.environ, "MXHOOK_MAINTENANCE": "1"})
             with self.subTest(number=number):
                 self.assertNotIn(b".lua:", done.stderr)

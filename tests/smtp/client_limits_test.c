@@ -1,4 +1,4 @@
-#include "smtp/limits.h"
+#include "smtp/limits.c" /* its struct, to count what it holds */
 
 #include <string.h>
 
@@ -65,7 +65,7 @@ static void connections_of_a_site(void **state)
     leave("2001:db8:1:1::1", 0);
     leave("2001:db8:1:1::2", 0);
     leave("2001:db8:2:1::1", 0);
-    assert_int_equal(limits_count(limits), 0);
+    assert_int_equal(limits->entries.count, 0);
     for (int i = 0; i < 5; i++) /* IPv4 has no site */
         assert_int_equal(enter(i % 2 ? "192.0.2.1" : "192.0.3.1"),
                          i < 4 ? LIMITS_FINE : LIMITS_NETWORK);
@@ -107,10 +107,10 @@ static void no_limit(void **state)
         assert_int_equal(enter("192.0.2.1"), LIMITS_FINE);
         assert_true(take("192.0.2.1", 0));
     }
-    assert_int_equal(limits_count(limits), 2);
+    assert_int_equal(limits->entries.count, 2);
     for (int i = 0; i < 1000; i++)
         leave("192.0.2.1", 0);
-    assert_int_equal(limits_count(limits), 0);
+    assert_int_equal(limits->entries.count, 0);
 }
 
 static void messages(void **state)
@@ -140,15 +140,15 @@ static void messages_are_remembered_between_connections(void **state)
     enter("192.0.2.1");
     assert_true(take("192.0.2.1", 0));
     leave("192.0.2.1", 0);
-    assert_int_equal(limits_count(limits), 1);
+    assert_int_equal(limits->entries.count, 1);
     enter("192.0.2.1");
     assert_false(take("192.0.2.1", 59999));
     leave("192.0.2.1", 59999);
-    assert_int_equal(limits_count(limits), 1);
+    assert_int_equal(limits->entries.count, 1);
     /* Somebody else comes, after a minute: what says nothing any more goes. */
     struct ip_address other = address("198.51.100.1");
     limits_enter(limits, &access, &other, 60000);
-    assert_int_equal(limits_count(limits), 2);
+    assert_int_equal(limits->entries.count, 2);
 }
 
 static void come_and_send_and_go(unsigned number)
@@ -166,10 +166,10 @@ static void memory_is_bounded(void **state)
     access.messages_per_minute = 1;
     for (unsigned i = 1; i <= LIMITS_IDLE_MAX; i++)
         come_and_send_and_go(i);
-    assert_int_equal(limits_count(limits), LIMITS_IDLE_MAX);
+    assert_int_equal(limits->entries.count, LIMITS_IDLE_MAX);
     for (unsigned i = 1; i <= 500; i++)
         come_and_send_and_go(LIMITS_IDLE_MAX + i);
-    assert_int_equal(limits_count(limits), LIMITS_IDLE_MAX);
+    assert_int_equal(limits->entries.count, LIMITS_IDLE_MAX);
     come_and_send_and_go(1); /* the oldest was forgotten */
     struct ip_address kept = address("192.0.2.1");
     memcpy(kept.bytes, &(unsigned){LIMITS_IDLE_MAX}, sizeof(unsigned));

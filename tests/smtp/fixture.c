@@ -1,4 +1,5 @@
 #include "fixture.h"
+#include "waiting.h"
 
 #include <stdio.h>
 #include <stdlib.h>

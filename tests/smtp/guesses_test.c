@@ -104,6 +104,102 @@ static void logins_that_work_do_not_count(void **state)
     }
 }
 
+/* As many networks of one /48 as there are: each gets less than its ten. Another site: none. */
+static void by_site(void **state)
+{
+    (void)state;
+    char ip[40];
+    for (int i = 0; i < GUESSES_SITE_FAILS; i++) {
+        snprintf(ip, sizeof ip, "2001:db8:1:%x::1", i);
+        assert_true(begin("x", ip, 0));
+        assert_int_equal(delay, 0);
+    }
+    assert_false(begin("x", "2001:db8:1:ffff::1", 0));
+    assert_true(begin("x", "2001:db8:2::1", 0));
+    assert_true(begin("x", "2001:db8:1:ffff::1", GUESSES_FORGET_MS + 1));
+}
+
+/* Who goes on when refused costs the others of the site nothing more. */
+static void refused_ones_do_not_count_for_the_site(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10 * GUESSES_SITE_FAILS; i++)
+        begin("x", "2001:db8:1:1::1", 0);
+    assert_true(begin("y", "2001:db8:1:2::1", 0));
+}
+
+static size_t count_known(int64_t now_ms);
+
+/* No number of guesses, from wherever, makes a known address be forgotten. */
+static void guesses_do_not_displace_known_addresses(void **state)
+{
+    (void)state;
+    char ip[24];
+    right("printer", "192.0.2.1", 0);
+    for (int i = 0; i < 2 * GUESSES_MAX; i++) {
+        snprintf(ip, sizeof ip, "10.%d.%d.1", i / 256, i % 256);
+        begin("printer", ip, 1);
+    }
+    assert_int_equal(count_known(1), 1);
+    for (int i = 0; i < 2 * GUESSES_MAX_FAILS; i++)
+        begin("x", "192.0.2.2", 2);
+    assert_true(begin("printer", "192.0.2.1", 2));
+}
+
+static void remember(void *context, const char *user, const struct ip_address *from, int64_t age_ms)
+{
+    struct guesses *other = context;
+    guesses_know(other, user, from, age_ms, 5000);
+}
+
+static void count_one(void *context, const char *user, const struct ip_address *from,
+                      int64_t age_ms)
+{
+    (void)user, (void)from, (void)age_ms;
+    ++*(size_t *)context;
+}
+
+static size_t count_known(int64_t now_ms)
+{
+    size_t count = 0;
+    guesses_each_known(guesses, now_ms, count_one, &count);
+    return count;
+}
+
+/* To another process, whose clock began elsewhere. */
+static void known_addresses_are_handed_on(void **state)
+{
+    (void)state;
+    right("printer", "192.0.2.1", 0);
+    right("a b", "2001:db8::1", GUESSES_KNOWN_MS);
+    assert_int_equal(count_known(GUESSES_KNOWN_MS), 2);
+    assert_int_equal(count_known(GUESSES_KNOWN_MS + 1), 1);
+    struct guesses *other = guesses_new();
+    assert_non_null(other);
+    guesses_each_known(guesses, GUESSES_KNOWN_MS, remember, other);
+    guesses_free(guesses);
+    guesses = other;
+    assert_int_equal(count_known(5000), 2);
+    for (int i = 0; i < 2 * GUESSES_MAX_FAILS; i++)
+        begin("x", "2001:db8::2", 5000);
+    assert_true(begin("a b", "2001:db8::1", 5000));
+    assert_int_equal(count_known(5001), 1); /* the printer's age came along */
+}
+
+/* What is to be kept: a new address, and once a day that it is still used. */
+static void said_once_a_day(void **state)
+{
+    (void)state;
+    const int64_t day = 24 * 3600000;
+    struct ip_address from = address("192.0.2.1");
+    assert_true(guesses_right(guesses, "printer", &from, 0));
+    assert_false(guesses_right(guesses, "printer", &from, 1));
+    assert_true(guesses_right(guesses, "else", &from, 1));
+    assert_false(guesses_right(guesses, "printer", &from, day - 1));
+    assert_true(guesses_right(guesses, "printer", &from, day));
+    assert_false(guesses_right(guesses, "printer", &from, day + 1));
+}
+
 static void memory_is_bounded(void **state)
 {
     (void)state;
@@ -116,6 +212,11 @@ static void memory_is_bounded(void **state)
         begin("a", ip, 1);
     }
     assert_true(begin("a", "192.0.2.1", 1)); /* the oldest has gone */
+    for (int i = 0; i < GUESSES_MAX + 10; i++) {
+        snprintf(ip, sizeof ip, "10.%d.%d.1", i / 256, i % 256);
+        right("a", ip, 1);
+    }
+    assert_int_equal(count_known(1), GUESSES_MAX);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
@@ -123,8 +224,16 @@ static void memory_is_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(slower_then_refused_then_forgotten), TEST(by_network),        TEST(known_addresses),
-        TEST(logins_that_work_do_not_count),      TEST(memory_is_bounded),
+        TEST(slower_then_refused_then_forgotten),
+        TEST(by_network),
+        TEST(known_addresses),
+        TEST(logins_that_work_do_not_count),
+        TEST(memory_is_bounded),
+        TEST(by_site),
+        TEST(refused_ones_do_not_count_for_the_site),
+        TEST(guesses_do_not_displace_known_addresses),
+        TEST(known_addresses_are_handed_on),
+        TEST(said_once_a_day),
     };
     return RUN_TESTS(tests);
 }

@@ -13,6 +13,7 @@
 uv_loop_t loop;
 struct config *config;
 struct listeners *listeners;
+int ports[MAX_SOCKETS];
 struct pending pending[MAX_PENDING];
 size_t pending_count;
 struct question questions[MAX_PENDING];
@@ -132,11 +133,13 @@ void run_for(int64_t ms)
 }
 
 int open_listeners(const struct config *with, const struct listener_hooks *hooks,
-                   struct listeners **out, struct error *err)
+                   struct listeners **out, int opened[MAX_SOCKETS], struct error *err)
 {
     struct listen_socket sockets[MAX_SOCKETS];
     assert_true(with->smtp.listen_count <= MAX_SOCKETS);
     int code = sockets_open(with->smtp.listen, with->smtp.listen_count, NULL, 0, sockets, err);
+    for (size_t i = 0; code == 0 && i < with->smtp.listen_count; i++)
+        opened[i] = socket_port(sockets[i].fd);
     return code == 0 ? listeners_open(&loop, with, sockets, hooks, NULL, "/tmp", out, err) : code;
 }
 
@@ -154,7 +157,7 @@ void open_all(const char *more)
     answers_inside = false;
     most_allocated = 0;
     assert_int_equal(uv_loop_init(&loop), 0);
-    if (open_listeners(config, &hooks, &listeners, &err) != 0)
+    if (open_listeners(config, &hooks, &listeners, ports, &err) != 0)
         fail_msg("%s", err.text);
 }
 
@@ -179,7 +182,7 @@ int connect_to(size_t listener)
     bool v6 = strchr(config->smtp.listen[listener].host, ':');
     struct sockaddr_in v4_address = {.sin_family = AF_INET};
     struct sockaddr_in6 v6_address = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
-    in_port_t port = htons((in_port_t)listeners_port(listeners, listener));
+    in_port_t port = htons((in_port_t)ports[listener]);
     v4_address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     v4_address.sin_port = v6_address.sin6_port = port;
     int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

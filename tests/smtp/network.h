@@ -35,6 +35,7 @@ extern size_t question_count;
 extern uv_loop_t loop;
 extern struct config *config;
 extern struct listeners *listeners;
+extern int ports[MAX_SOCKETS]; /* of `listeners` */
 extern struct pending pending[MAX_PENDING];
 extern size_t pending_count;
 extern int rules_held, idle_calls;
@@ -44,9 +45,9 @@ extern bool answers_inside; /* submit() answers at once */
 extern int allocations;
 extern size_t most_allocated; /* bytes, in one turn of the loop */
 
-/* Binds and listens, with this configuration. */
+/* Binds and listens, with this configuration; `opened` gets the ports. */
 int open_listeners(const struct config *with, const struct listener_hooks *hooks,
-                   struct listeners **out, struct error *err);
+                   struct listeners **out, int opened[MAX_SOCKETS], struct error *err);
 
 /* Opens a loop and listeners with the configuration of the dialogues, then these lines. */
 void open_all(const char *more);

@@ -6,6 +6,8 @@
 
 #include "../test.h"
 #include "fixture.h"
+#include "smtp/session_private.h"
+#include "waiting.h"
 
 /* The linker sends every call of malloc() and the like here (see CMakeLists.txt). */
 static bool armed;
@@ -160,8 +162,49 @@ static void every_request_may_fail(void **state)
     config_unref(config);
 }
 
+/* What XCLIENT says counts whole or not at all: a client is never taken for the one before, nor for nobody's user. */
+static void xclient_counts_whole_or_not(void **state)
+{
+    (void)state;
+    struct config *config = fixture_config("");
+    static int context;
+    bool failed = true;
+    size_t refusals = 0;
+    for (failing = 0; failed; failing++) {
+        replies[0] = 0;
+        session = session_new(config, &hooks, &context, "id", "192.0.2.1", "/tmp");
+        assert_non_null(session);
+        session_start(session);
+        say("EHLO proxy.test\r\n");
+        requests = 0;
+        armed = true;
+        bool changed =
+            session_change_client(session, "ADDR=192.0.2.7 HELO=client.test LOGIN=ann PROTO=ESMTP");
+        session_flush(session);
+        armed = false;
+        failed = requests > failing;
+        bool refused = strstr(replies, "421 4.3.0") != NULL;
+        if (changed == refused)
+            fail_msg("%s", replies);
+        assert_int_equal(changed, session->state == STATE_READY);
+        if (changed) {
+            assert_string_equal(session->helo, "client.test");
+            assert_string_equal(session->user, "ann");
+            assert_string_equal(session->client_ip, "192.0.2.7");
+        } else {
+            assert_string_equal(session->helo, "proxy.test");
+            assert_string_equal(session->client_ip, "192.0.2.1");
+        }
+        refusals += refused;
+        session_free(session);
+    }
+    assert_int_equal(refusals, 2);
+    config_unref(config);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_request_may_fail)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_request_may_fail),
+                                       cmocka_unit_test(xclient_counts_whole_or_not)};
     return RUN_TESTS(tests);
 }

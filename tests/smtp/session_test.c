@@ -8,6 +8,7 @@
 
 #include "../test.h"
 #include "fixture.h"
+#include "waiting.h"
 #include "base/spill.h"
 
 #define GREETING "220 mx.test ESMTP mxhook\r\n"

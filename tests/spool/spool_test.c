@@ -584,6 +584,82 @@ static void nobody_else_can_read_it(void **state)
     bench_close(bench);
 }
 
+/* ---- What cannot be read ---- */
+
+static void store_file(struct bench *bench, const char *id)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%s.head", id);
+    struct payload *payload = payload_new(large_spill(bench, name), NULL);
+    struct delivery *d = bench_delivery_of(id, URL, payload);
+    payload_free(payload);
+    assert_int_equal(bench_commit(bench, d, false), 0);
+    delivery_free(d);
+}
+
+/* Its payload's file goes away, and comes back later. */
+static void move_files(struct bench *bench, bool away)
+{
+    char bodies[128], aside[128];
+    snprintf(bodies, sizeof bodies, "%s/bodies", bench->directory);
+    snprintf(aside, sizeof aside, "%s/aside", bench->directory);
+    assert_int_equal(away ? rename(bodies, aside) : rename(aside, bodies), 0);
+}
+
+/* It fails with its reason; once the file is there again, a retry finds it free to be claimed. */
+static void what_is_lost_fails_and_can_be_retried(void **state)
+{
+    struct bench *bench = *state;
+    struct claim claim;
+    store_file(bench, "m-1");
+    bench_store(bench, "m-2", URL, "sound");
+    move_files(bench, true);
+    bench_claim(bench, &claim, 10, 10);
+    assert_non_null(claim.deliveries);
+    assert_string_equal(claim.deliveries->id, "m-2");
+    assert_null(claim.deliveries->next);
+    spool_delivered(bench->spool, claim.deliveries);
+    bench_wait_query(bench,
+                     "SELECT count(*) FROM delivery WHERE id = 'm-1' AND due IS NULL AND "
+                     "last_error LIKE '%payload%'",
+                     1);
+    move_files(bench, false);
+    struct queue *queue;
+    struct error err;
+    assert_int_equal(queue_open(&bench->config, &queue, &err), 0);
+    assert_int_equal(queue_retry(queue, "m-1", &err), 0);
+    queue_close(queue);
+    claim.deliveries = NULL;
+    for (int look = 0; !claim.deliveries && look < 3;
+         look++) { /* a change may be of what was before */
+        bench_wait(bench, &bench->changes);
+        bench->changes = 0;
+        bench_claim(bench, &claim, 10, 10);
+    }
+    assert_non_null(claim.deliveries);
+    assert_string_equal(claim.deliveries->id, "m-1");
+    spool_delivered(bench->spool, claim.deliveries);
+}
+
+/* Without descriptors nothing is lost: it is tried again after a pause, and then claimed. */
+static void without_descriptors_it_is_tried_again(void **state)
+{
+    struct bench *bench = *state;
+    struct claim claim;
+    struct rlimit before, none;
+    store_file(bench, "m-1");
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){3, before.rlim_max};
+    int64_t from = clock_unix_ms();
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    bench_claim(bench, &claim, 10, 10);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_null(claim.deliveries);
+    assert_false(claim.more);
+    assert_in_range(claim.next_due_ms, from + 5000, clock_unix_ms() + 5000);
+    assert_int_equal(bench_query(bench, "SELECT count(*) FROM delivery WHERE due IS NOT NULL"), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_set_up, bench_tear_down)
 
 int main(void)
@@ -615,6 +691,8 @@ int main(void)
         TEST(a_newer_schema_is_refused),
         TEST(what_is_no_spool_is_refused),
         TEST(nobody_else_can_read_it),
+        TEST(what_is_lost_fails_and_can_be_retried),
+        TEST(without_descriptors_it_is_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

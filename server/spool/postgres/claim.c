@@ -131,6 +131,8 @@ static void choose(struct choice *c)
 {
     for (size_t i = 0; i < c->s->lane_count; i++) {
         struct lane_next *next = &c->s->lanes[i];
+        if (pauses_find(c->s->leases.pauses, (uint64_t)next->origin, (uint64_t)next->lane))
+            continue;
         int64_t until = held_until(c->s, next) - clock_ahead_ms(), due = next->due_ms;
         int64_t others = other_holds(c->holds, c->hold_count, next);
         due = until > due ? until : due;

@@ -1,6 +1,7 @@
 #include "group.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "../../base/clock.h"
@@ -27,15 +28,18 @@
     "INSERT INTO delivery (row, payload, origin, lane, due, created, owner, attempts, "            \
     "timeout_ms, "                                                                                 \
     "attempts_max, last_status, id, url, secret, headers, sender, recipient, last_error, "         \
-    "schedule, ca_file, client_cert, client_key, mail_from, via, about) "                          \
+    "schedule, ca_file, client_cert, client_key, mail_from, via, about, rate, max_in_flight, "     \
+    "max_body) "                                                                                   \
     "SELECT u.row, payload, origin, lane, n.now + u.due, n.now + created, owner, u.attempts, "     \
     "timeout_ms, attempts_max, last_status, id, url, secret, headers, sender, recipient, "         \
-    "last_error, schedule, ca_file, client_cert, client_key, mail_from, via, about "               \
+    "last_error, schedule, ca_file, client_cert, client_key, mail_from, via, about, "              \
+    "rate::float8, max_in_flight, max_body "                                                       \
     "FROM (SELECT " NOW_MS " AS now) n, unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "     \
-    "$12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25) "                       \
+    "$12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, "                       \
+    "$26, $27, $28) "                                                                              \
     "u(row, payload, origin, lane, due, created, owner, attempts, timeout_ms, attempts_max, "      \
     "last_status, id, url, secret, headers, sender, recipient, last_error, schedule, ca_file, "    \
-    "client_cert, client_key, mail_from, via, about)"
+    "client_cert, client_key, mail_from, via, about, rate, max_in_flight, max_body)"
 #define ONCE " ON CONFLICT (row) DO NOTHING"
 
 static const enum param_kind payload_columns[] = {PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT8,
@@ -45,7 +49,7 @@ static const enum param_kind delivery_columns[] = {
     PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT4,
     PARAM_INT4, PARAM_INT8, PARAM_INT4, PARAM_INT4, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT,
     PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT,
-    PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT};
+    PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_INT8, PARAM_INT8};
 
 /* What goes into the tables in one statement each. */
 struct rows {
@@ -137,6 +141,15 @@ static void add_texts(struct values *p, const struct delivery *d)
     free(schedule);
 }
 
+static void add_limits(struct values *p, const struct destination *to)
+{
+    char rate[32];
+    snprintf(rate, sizeof rate, "%.17g", to->rate);
+    values_add_text(p, 25, rate);
+    values_add_number(p, 26, (int64_t)to->max_in_flight);
+    values_add_number(p, 27, (int64_t)to->max_body);
+}
+
 /* owner 0: nobody's. */
 static void add_delivery(struct rows *rows, const struct delivery *d, int owner)
 {
@@ -159,6 +172,7 @@ static void add_delivery(struct rows *rows, const struct delivery *d, int owner)
     values_add_number(p, 9, d->destination.attempts);
     values_add_number(p, 10, d->last_status);
     add_texts(p, d);
+    add_limits(p, &d->destination);
 }
 
 static void add_list(struct rows *rows, const struct delivery *deliveries, int owner)

@@ -316,13 +316,6 @@ int pg_end(struct pg *pg, int timeout_ms, void (*each)(void *context, int number
     return code;
 }
 
-int pg_run(struct pg *pg, const char *sql)
-{
-    pg_begin(pg);
-    pg_add(pg, sql, 0, NULL, NULL, NULL, false);
-    return pg_end(pg, PG_ANSWER_MS, NULL, NULL);
-}
-
 bool pg_drain(struct pg *pg)
 {
     while (pg->connection && pg->unanswered) {

@@ -56,9 +56,6 @@ void pg_add(struct pg *pg, const char *sql, int count, const char *const *values
 int pg_end(struct pg *pg, int timeout_ms, void (*each)(void *context, int number, PGresult *result),
            void *context);
 
-/* One statement without values, as a batch of its own. */
-int pg_run(struct pg *pg, const char *sql);
-
 /* Looks, without waiting, whether a batch that timed out has been answered. True: the connection
  * may be used again, or is gone. */
 bool pg_drain(struct pg *pg);

@@ -241,5 +241,9 @@ const struct store_ops postgres_ops = {
     .nodes = pg_store_nodes,
     .change = pg_store_change,
     .change_all = pg_store_change_all,
+    .pauses = pg_store_pauses,
+    .pause = pg_store_pause,
+    .resume = pg_store_resume,
+    .heed = pg_store_heed,
     .error = last_error,
 };

@@ -90,4 +90,9 @@ int pg_store_change(struct store *store, enum store_change what, const char *id)
 int64_t pg_store_change_all(struct store *store, enum store_change what,
                             const struct queue_filter *filter);
 
+int pg_store_pauses(struct store *store, bool counted, struct pauses *pauses);
+int pg_store_pause(struct store *store, const struct pause *pause);
+int pg_store_resume(struct store *store, uint64_t origin, uint64_t lane);
+void pg_store_heed(struct store *store, const struct pauses *pauses);
+
 #endif

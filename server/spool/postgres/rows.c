@@ -47,6 +47,13 @@ static void read_numbers(struct delivery *d, const PGresult *result, int row)
     d->last_status = (int)pg_number(result, row, 10);
 }
 
+static void read_limits(struct destination *to, const PGresult *result, int row)
+{
+    to->rate = strtod(PQgetvalue(result, row, 25), NULL);
+    to->max_in_flight = (size_t)pg_number(result, row, 26);
+    to->max_body = (uint64_t)pg_number(result, row, 27);
+}
+
 struct delivery *rows_read(const PGresult *r, int row)
 {
     struct delivery *d = delivery_new(PQgetvalue(r, row, 11));
@@ -60,6 +67,7 @@ struct delivery *rows_read(const PGresult *r, int row)
     d->sender = copy(d->arena, r, row, 15, "", &failed);
     d->recipient = copy(d->arena, r, row, 16, "", &failed);
     d->last_error = copy(d->arena, r, row, 17, "", &failed);
+    read_limits(&d->destination, r, row);
     failed |= destination_split_schedule(d->arena, value(r, row, 18), &d->destination) != 0;
     d->destination.ca_file = copy(d->arena, r, row, 19, NULL, &failed);
     d->destination.client_cert = copy(d->arena, r, row, 20, NULL, &failed);

@@ -12,7 +12,7 @@
     "d.row, d.payload, d.origin, d.lane, d.due - " NOW_MS ", d.created - " NOW_MS ", d.owner, "    \
     "d.attempts, d.timeout_ms, d.attempts_max, d.last_status, d.id, d.url, d.secret, d.headers, "  \
     "d.sender, d.recipient, d.last_error, d.schedule, d.ca_file, d.client_cert, d.client_key, "    \
-    "d.mail_from, d.via, d.about"
+    "d.mail_from, d.via, d.about, d.rate, d.max_in_flight, d.max_body"
 
 /* Without its payload. NULL: no memory. */
 struct delivery *rows_read(const PGresult *result, int row);

@@ -74,7 +74,17 @@ static const char *const first[] = {
     NULL,
 };
 
-static const char *const *const migrations[] = {first};
+static const char *const second[] = {
+    /* A destination's own limits, 0: none. rate: requests a second; max_body: bytes. */
+    "ALTER TABLE delivery ADD rate double precision NOT NULL DEFAULT 0, "
+    "ADD max_in_flight bigint NOT NULL DEFAULT 0, ADD max_body bigint NOT NULL DEFAULT 0",
+    /* What an operator has paused; lane 0: all of the origin. since: as delivery.due. */
+    "CREATE TABLE paused (origin bigint NOT NULL, lane bigint NOT NULL, name text NOT NULL, "
+    "reason text NOT NULL, since bigint NOT NULL, PRIMARY KEY (origin, lane))",
+    NULL,
+};
+
+static const char *const *const migrations[] = {first, second};
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))
 

@@ -205,8 +205,9 @@ static void note_death(struct pg_store *s)
     int id = node_id(s->node);
     if (id == s->leases_node)
         return;
+    const struct pauses *pauses = s->leases.pauses;
     leases_free(&s->leases);
-    s->leases = (struct leases){0};
+    s->leases = (struct leases){.pauses = pauses};
     s->leases_node = id;
 }
 
@@ -214,7 +215,9 @@ static bool any_due(const struct pg_store *s)
 {
     int64_t now = clock_monotonic_ms();
     for (size_t i = 0; i < s->lane_count; i++)
-        if (s->lanes[i].due_ms <= now)
+        if (s->lanes[i].due_ms <= now &&
+            !pauses_find(s->leases.pauses, (uint64_t)s->lanes[i].origin,
+                         (uint64_t)s->lanes[i].lane))
             return true;
     return false;
 }

@@ -109,6 +109,8 @@ static int claim_lane(struct claiming *c, const struct origin_due *origin, int64
 {
     const struct lane_due *lane = leases_lane(c->leases, c->lane);
     int64_t held_until = lane ? lane->hold.until_ms : 0;
+    if (pauses_exact(c->leases->pauses, origin->key, c->lane))
+        return 0;
     if (due_ms > c->now || held_until > c->now) {
         note_next(c, due_ms > held_until ? due_ms : held_until);
         return 0;
@@ -177,13 +179,13 @@ static void claim_all(struct claiming *c)
     for (size_t i = 0; i < capacity && c->claim->limit > 0; i++) {
         size_t slot = (c->leases->turn + i) & (capacity - 1);
         struct origin_due *origin = origins->slots[slot].value;
-        if (origin && leases_due(origin) <= c->now)
+        if (origin && leases_due(c->leases, origin) <= c->now)
             claim_origin(c, origin);
     }
     c->leases->turn += capacity / 2 + 1;
     for (size_t i = 0; i < capacity; i++) {
         struct origin_due *origin = origins->slots[i].value;
-        c->claim->more |= origin && leases_due(origin) <= c->now;
+        c->claim->more |= origin && leases_due(c->leases, origin) <= c->now;
     }
 }
 

@@ -100,6 +100,16 @@ static const char *const sql[STATEMENT_COUNT] = {
                  "OR EXISTS (SELECT 1 FROM tail WHERE file = ?1) "
                  "OR EXISTS (SELECT 1 FROM delivery WHERE id = ?2) "
                  "OR EXISTS (SELECT 1 FROM delivery WHERE id > ?2 || '-' AND id < ?2 || '.')",
+    [PAUSES] = "SELECT origin, lane, name, reason, since, 0 FROM paused LIMIT ?1",
+    [PAUSES_COUNTED] = "SELECT origin, lane, name, reason, since, CASE WHEN lane = 0 THEN "
+                       "(SELECT count(*) FROM delivery d INDEXED BY delivery_due "
+                       "WHERE d.due IS NOT NULL AND d.origin = p.origin) ELSE "
+                       "(SELECT count(*) FROM delivery d INDEXED BY delivery_due WHERE d.due IS "
+                       "NOT NULL AND d.origin = p.origin AND d.lane = p.lane) END "
+                       "FROM paused p LIMIT ?1",
+    [PAUSE] = "INSERT INTO paused (origin, lane, name, reason, since) VALUES (?1,?2,?3,?4,?5) "
+              "ON CONFLICT (origin, lane) DO UPDATE SET reason = ?4",
+    [RESUME] = "DELETE FROM paused WHERE origin = ?1 AND lane = ?2",
     [LAST_ROW] = "SELECT max((SELECT ifnull(max(row), 0) FROM delivery), "
                  "(SELECT ifnull(max(row), 0) FROM payload), "
                  "(SELECT ifnull(max(row), 0) FROM tail))",
@@ -216,16 +226,6 @@ int db_commit(struct db *db)
     if (code == 0)
         db_end_removals(db, NULL, true);
     return code;
-}
-
-int db_shrink(struct db *db, uint64_t used_max, uint64_t unused_min)
-{
-    uint64_t used = 0, unused = 0;
-    int code = db_used(db, &used, &unused);
-    if (code != 0 || used > used_max || unused < unused_min)
-        return code;
-    int rc = sqlite3_exec(db->sqlite, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
-    return rc == SQLITE_OK ? 0 : db_failed(db, rc);
 }
 
 void db_undo(struct db *db)

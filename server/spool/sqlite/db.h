@@ -55,6 +55,10 @@ int db_reset(struct db *db, int64_t row, int64_t now_ms);
 /* Notes that an origin or a lane is held back, or no longer. Within a transaction. */
 int db_hold(struct db *db, const struct hold *hold);
 int db_forget_holds(struct db *db); /* those of a process that is gone */
+/* As store_ops says; the last two within a transaction. */
+int db_pauses(struct db *db, bool counted, struct pauses *pauses);
+int db_pause(struct db *db, const struct pause *pause);
+int db_resume(struct db *db, uint64_t origin, uint64_t lane);
 
 /* The origin's first lane past `after` (-1: the first of all) that has something waiting, leased or
  * not, and when its first is due. -ENOENT: none. */

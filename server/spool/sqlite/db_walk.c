@@ -182,6 +182,16 @@ int db_used(struct db *db, uint64_t *used, uint64_t *unused)
     return code;
 }
 
+int db_shrink(struct db *db, uint64_t used_max, uint64_t unused_min)
+{
+    uint64_t used = 0, unused = 0;
+    int code = db_used(db, &used, &unused);
+    if (code != 0 || used > used_max || unused < unused_min)
+        return code;
+    int rc = sqlite3_exec(db->sqlite, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
+    return rc == SQLITE_OK ? 0 : db_failed(db, rc);
+}
+
 int db_attempts(struct db *db, int64_t row,
                 int (*each)(void *context, const struct queue_attempt *attempt), void *context)
 {

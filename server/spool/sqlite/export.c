@@ -179,6 +179,20 @@ static int save_deliveries(struct export *x)
     return end_group(x);
 }
 
+/* What was paused stays so; where that cannot be read, or an older mxhook kept none, nothing is. */
+static int save_pauses(struct export *x)
+{
+    struct pauses pauses = {0};
+    (void)db_pauses(x->from, false, &pauses);
+    int code = pauses.count > 0 ? db_begin(x->to) : 0;
+    for (size_t i = 0; i < pauses.count && code == 0; i++)
+        code = db_pause(x->to, &pauses.list[i]);
+    if (code == 0 && pauses.count > 0)
+        code = db_commit(x->to);
+    pauses_free(&pauses);
+    return code == 0 ? 0 : fail_to(x, code);
+}
+
 /* ---- What is left over ---- */
 
 /* What of it can be read. */
@@ -283,6 +297,8 @@ int spool_export(const struct spool_config *config, const char *to, struct expor
         snprintf(report->database_error, sizeof report->database_error, "%.255s", from_err.text);
     if (code == 0 && x.from)
         code = save_deliveries(&x);
+    if (code == 0 && x.from)
+        code = save_pauses(&x);
     if (code == 0 && x.from)
         code = save_payloads(&x);
     if (code == 0)

@@ -83,6 +83,14 @@ static const char *const migrations[] = {
     "ALTER TABLE delivery ADD COLUMN rate REAL NOT NULL DEFAULT 0;" /* requests a second */
     "ALTER TABLE delivery ADD COLUMN max_in_flight INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE delivery ADD COLUMN max_body INTEGER NOT NULL DEFAULT 0;", /* bytes */
+    /* 4: what an operator has paused; lane 0: all of the origin */
+    "CREATE TABLE paused ("
+    "  origin INTEGER NOT NULL,"
+    "  lane INTEGER NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  reason TEXT NOT NULL,"
+    "  since INTEGER NOT NULL," /* Unix time in ms */
+    "  PRIMARY KEY (origin, lane)) WITHOUT ROWID;",
 };
 
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))

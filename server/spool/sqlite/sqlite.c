@@ -70,7 +70,16 @@ static struct sqlite_store *new_store(void)
     return s;
 }
 
-int sqlite_open(const struct spool_config *config, struct store **out, struct error *err)
+static void sqlite_close(struct store *store)
+{
+    struct sqlite_store *s = (struct sqlite_store *)store;
+    db_close(s->db);
+    spool_unlock(s->lock);
+    leases_free(&s->leases);
+    free(s);
+}
+
+static int sqlite_open(const struct spool_config *config, struct store **out, struct error *err)
 {
     struct sqlite_store *s = new_store();
     if (!s)
@@ -84,7 +93,7 @@ int sqlite_open(const struct spool_config *config, struct store **out, struct er
     return code;
 }
 
-int sqlite_visit(const struct spool_config *config, struct store **out, struct error *err)
+static int sqlite_visit(const struct spool_config *config, struct store **out, struct error *err)
 {
     struct sqlite_store *s = new_store();
     if (!s)
@@ -95,15 +104,6 @@ int sqlite_visit(const struct spool_config *config, struct store **out, struct e
     else
         sqlite_close(&s->store);
     return code;
-}
-
-void sqlite_close(struct store *store)
-{
-    struct sqlite_store *s = (struct sqlite_store *)store;
-    db_close(s->db);
-    spool_unlock(s->lock);
-    leases_free(&s->leases);
-    free(s);
 }
 
 /* ---- Once a second ---- */
@@ -127,7 +127,7 @@ static bool watch(struct sqlite_store *s, bool forced)
     return true;
 }
 
-bool sqlite_tidy(struct store *store)
+static bool sqlite_tidy(struct store *store)
 {
     struct sqlite_store *s = (struct sqlite_store *)store;
     bool due = watch(s, false);
@@ -136,7 +136,7 @@ bool sqlite_tidy(struct store *store)
     return upkeep_run(&s->upkeep, s->db, &s->leases) || due;
 }
 
-void sqlite_claim(struct store *store, struct claim *claim)
+static void sqlite_claim(struct store *store, struct claim *claim)
 {
     struct sqlite_store *s = (struct sqlite_store *)store;
     if (s->leases.incomplete)
@@ -145,7 +145,7 @@ void sqlite_claim(struct store *store, struct claim *claim)
 }
 
 /* Written down only for `mxhook queue` to show: it is no harm where that fails. */
-void sqlite_hold(struct store *store, const struct hold *hold)
+static void sqlite_hold(struct store *store, const struct hold *hold)
 {
     struct sqlite_store *s = (struct sqlite_store *)store;
     leases_hold(&s->leases, hold);
@@ -229,5 +229,9 @@ const struct store_ops sqlite_ops = {
     .origins = origins,
     .change = sqlite_change,
     .change_all = sqlite_change_all,
+    .pauses = sqlite_pauses,
+    .pause = sqlite_pause,
+    .resume = sqlite_resume,
+    .heed = sqlite_heed,
     .error = error,
 };

@@ -21,16 +21,15 @@ struct sqlite_store {
     bool in_trouble; /* the last transaction failed: said once */
 };
 
-int sqlite_open(const struct spool_config *config, struct store **out, struct error *err);
-int sqlite_visit(const struct spool_config *config, struct store **out, struct error *err);
-void sqlite_close(struct store *store);
 void sqlite_apply(struct store *store, struct store_work *work);
-void sqlite_claim(struct store *store, struct claim *claim);
-void sqlite_hold(struct store *store, const struct hold *hold);
-bool sqlite_tidy(struct store *store);
 int sqlite_show(struct store *store, const char *id, struct delivery **out, const char **reason);
 int sqlite_change(struct store *store, enum store_change what, const char *id);
 int64_t sqlite_change_all(struct store *store, enum store_change what,
                           const struct queue_filter *filter);
+
+int sqlite_pauses(struct store *store, bool counted, struct pauses *pauses);
+int sqlite_pause(struct store *store, const struct pause *pause);
+int sqlite_resume(struct store *store, uint64_t origin, uint64_t lane);
+void sqlite_heed(struct store *store, const struct pauses *pauses);
 
 #endif

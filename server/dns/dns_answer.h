@@ -1,11 +1,11 @@
 /*
- * answer.h - what DNS said to one question.
+ * dns_answer.h - what DNS said to one question.
  *
  * An answer never changes once made. It is counted: the cache keeps it, and each check that used
  * it.
  */
-#ifndef MXHOOK_DNS_ANSWER_H
-#define MXHOOK_DNS_ANSWER_H
+#ifndef MXHOOK_DNS_DNS_ANSWER_H
+#define MXHOOK_DNS_DNS_ANSWER_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,10 +23,10 @@ enum record_type {
     RECORD_AAAA = 28,
 };
 
-enum answer_status {
-    ANSWER_RECORDS,
-    ANSWER_NONE,   /* no such name, or nothing of that type */
-    ANSWER_FAILED, /* no answer in time, SERVFAIL, or one that cannot be read */
+enum dns_answer_status {
+    DNS_RECORDS,
+    DNS_NONE,   /* no such name, or nothing of that type */
+    DNS_FAILED, /* no answer in time, SERVFAIL, or one that cannot be read */
 };
 
 /* A, AAAA: the address's bytes (4, 16). MX, PTR: a name, without the final dot; "." is the root.
@@ -37,9 +37,9 @@ struct record {
     unsigned preference; /* of an MX: the lowest comes first */
 };
 
-struct answer {
+struct dns_answer {
     atomic_uint references;
-    enum answer_status status;
+    enum dns_answer_status status;
     uint32_t ttl;  /* seconds */
     size_t memory; /* bytes that it takes */
     size_t count;
@@ -47,17 +47,18 @@ struct answer {
     struct record records[];
 };
 
-/* Reads a DNS message (RFC 1035 section 4); one that cannot be read is ANSWER_FAILED. NULL: no
+/* Reads a DNS message (RFC 1035 section 4); one that cannot be read is DNS_FAILED. NULL: no
  * memory. */
-struct answer *answer_parse(enum record_type type, const unsigned char *message, size_t size);
+struct dns_answer *dns_answer_parse(enum record_type type, const unsigned char *message,
+                                    size_t size);
 
 /* An answer without records. NULL: no memory. */
-struct answer *answer_empty(enum answer_status status, uint32_t ttl);
+struct dns_answer *dns_answer_empty(enum dns_answer_status status, uint32_t ttl);
 
 /* One of these records; for what stands in no message. NULL: no memory. */
-struct answer *answer_make(const struct record *records, size_t count, uint32_t ttl);
+struct dns_answer *dns_answer_make(const struct record *records, size_t count, uint32_t ttl);
 
-struct answer *answer_ref(struct answer *answer); /* any thread */
-void answer_unref(struct answer *answer);         /* any thread; takes NULL */
+struct dns_answer *dns_answer_ref(struct dns_answer *answer); /* any thread */
+void dns_answer_unref(struct dns_answer *answer);             /* any thread; takes NULL */
 
 #endif

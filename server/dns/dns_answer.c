@@ -1,4 +1,4 @@
-#include "answer.h"
+#include "dns_answer.h"
 
 #include <arpa/nameser.h>
 #include <resolv.h>
@@ -8,10 +8,10 @@
 #define TTL_NEGATIVE 60u /* where the zone does not say (RFC 2308 section 5) */
 #define TTL_FAILED   2u  /* so that a name that is broken is not asked for at every message */
 
-static struct answer *allocate(size_t count, size_t bytes)
+static struct dns_answer *allocate(size_t count, size_t bytes)
 {
-    size_t memory = sizeof(struct answer) + count * sizeof(struct record) + bytes;
-    struct answer *answer = calloc(1, memory);
+    size_t memory = sizeof(struct dns_answer) + count * sizeof(struct record) + bytes;
+    struct dns_answer *answer = calloc(1, memory);
     if (!answer)
         return NULL;
     atomic_init(&answer->references, 1);
@@ -20,9 +20,9 @@ static struct answer *allocate(size_t count, size_t bytes)
     return answer;
 }
 
-struct answer *answer_empty(enum answer_status status, uint32_t ttl)
+struct dns_answer *dns_answer_empty(enum dns_answer_status status, uint32_t ttl)
 {
-    struct answer *answer = allocate(0, 0);
+    struct dns_answer *answer = allocate(0, 0);
     if (!answer)
         return NULL;
     answer->status = status;
@@ -30,12 +30,12 @@ struct answer *answer_empty(enum answer_status status, uint32_t ttl)
     return answer;
 }
 
-struct answer *answer_make(const struct record *records, size_t count, uint32_t ttl)
+struct dns_answer *dns_answer_make(const struct record *records, size_t count, uint32_t ttl)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < count; i++)
         bytes += records[i].size + 1;
-    struct answer *answer = allocate(count, bytes);
+    struct dns_answer *answer = allocate(count, bytes);
     if (!answer)
         return NULL;
     char *at = (char *)&answer->records[count];
@@ -44,7 +44,7 @@ struct answer *answer_make(const struct record *records, size_t count, uint32_t 
         memcpy(at, records[i].data, records[i].size);
         at += records[i].size + 1;
     }
-    answer->status = count ? ANSWER_RECORDS : ANSWER_NONE;
+    answer->status = count ? DNS_RECORDS : DNS_NONE;
     answer->ttl = ttl;
     return answer;
 }
@@ -165,55 +165,56 @@ static bool read_all(struct reader *reader)
     return true;
 }
 
-static struct answer *finish(struct reader *reader)
+static struct dns_answer *finish(struct reader *reader)
 {
     if (reader->count == 0)
-        return answer_empty(ANSWER_NONE, negative_ttl(reader->message));
+        return dns_answer_empty(DNS_NONE, negative_ttl(reader->message));
     qsort(reader->records, reader->count, sizeof *reader->records, by_preference);
     struct record *records = malloc(reader->count * sizeof *records);
     if (!records)
         return NULL;
     for (size_t i = 0; i < reader->count; i++)
         records[i] = reader->records[i].record;
-    struct answer *answer = answer_make(records, reader->count, reader->ttl);
+    struct dns_answer *answer = dns_answer_make(records, reader->count, reader->ttl);
     free(records);
     return answer;
 }
 
-static struct answer *read_answer(struct reader *reader)
+static struct dns_answer *read_answer(struct reader *reader)
 {
     size_t count = ns_msg_count(reader->message, ns_s_an);
     reader->ttl = UINT32_MAX;
     reader->capacity = ns_msg_size(reader->message) + count * NS_MAXDNAME;
     reader->records = calloc(count + 1, sizeof *reader->records);
     reader->scratch = malloc(reader->capacity);
-    struct answer *answer = NULL;
+    struct dns_answer *answer = NULL;
     if (reader->records && reader->scratch)
-        answer = read_all(reader) ? finish(reader) : answer_empty(ANSWER_FAILED, TTL_FAILED);
+        answer = read_all(reader) ? finish(reader) : dns_answer_empty(DNS_FAILED, TTL_FAILED);
     free(reader->records);
     free(reader->scratch);
     return answer;
 }
 
-struct answer *answer_parse(enum record_type type, const unsigned char *message, size_t size)
+struct dns_answer *dns_answer_parse(enum record_type type, const unsigned char *message,
+                                    size_t size)
 {
     struct reader reader = {.type = type};
     if (size > NS_MAXMSG || ns_initparse(message, (int)size, &reader.message) != 0)
-        return answer_empty(ANSWER_FAILED, TTL_FAILED);
+        return dns_answer_empty(DNS_FAILED, TTL_FAILED);
     switch (ns_msg_getflag(reader.message, ns_f_rcode)) {
     case ns_r_noerror: return read_answer(&reader);
-    case ns_r_nxdomain: return answer_empty(ANSWER_NONE, negative_ttl(reader.message));
-    default: return answer_empty(ANSWER_FAILED, TTL_FAILED);
+    case ns_r_nxdomain: return dns_answer_empty(DNS_NONE, negative_ttl(reader.message));
+    default: return dns_answer_empty(DNS_FAILED, TTL_FAILED);
     }
 }
 
-struct answer *answer_ref(struct answer *answer)
+struct dns_answer *dns_answer_ref(struct dns_answer *answer)
 {
     atomic_fetch_add(&answer->references, 1);
     return answer;
 }
 
-void answer_unref(struct answer *answer)
+void dns_answer_unref(struct dns_answer *answer)
 {
     if (answer && atomic_fetch_sub(&answer->references, 1) == 1)
         free(answer);

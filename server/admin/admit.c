@@ -1,0 +1,153 @@
+/*
+ * What is refused before anything is asked.
+ *
+ * libmicrohttpd takes some requests that two programs may read in two ways: two Content-Lengths, a length and a
+ * Transfer-Encoding, two Hosts. Those are 400, and the connection is closed; so it is after any request with a body.
+ * Loopback protects nothing from a browser: a page of anywhere can send requests here. So the Host must be one of
+ * ours (else a name of theirs could lead here), and a change must come from our own page, or from a program.
+ */
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "request.h"
+
+#define URL_MAX 2048
+
+/* ---- Headers ---- */
+
+struct counting {
+    const char *name;
+    int count;
+};
+
+static enum MHD_Result count_header(void *context, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    struct counting *counting = context;
+    (void)kind;
+    (void)value;
+    counting->count += strcasecmp(name, counting->name) == 0;
+    return MHD_YES;
+}
+
+static int header_count(struct MHD_Connection *connection, const char *name)
+{
+    struct counting counting = {name, 0};
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, count_header, &counting);
+    return counting.count;
+}
+
+static const char *header(struct request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+static bool is_ambiguous(struct request *request)
+{
+    struct MHD_Connection *c = request->connection;
+    int lengths = header_count(c, "Content-Length");
+    int encodings = header_count(c, "Transfer-Encoding");
+    return lengths > 1 || encodings > 1 || (lengths > 0 && encodings > 0) ||
+           header_count(c, "Host") != 1;
+}
+
+/* ---- Where the request thinks it goes, and where it comes from ---- */
+
+/* Without the port. */
+static void host_name(const char *host, char name[256])
+{
+    const char *end = host[0] == '[' ? strchr(host, ']') : strrchr(host, ':');
+    size_t size = host[0] == '[' ? (end ? (size_t)(end - host) - 1 : 0)
+                  : end          ? (size_t)(end - host)
+                                 : strlen(host);
+    snprintf(name, 256, "%.*s", size < 255 ? (int)size : 255, host + (host[0] == '['));
+}
+
+/* An address cannot be made to lead elsewhere, as a name of somebody else's can. */
+static bool is_numeric(const char *name)
+{
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST}, *found;
+    if (getaddrinfo(name, NULL, &hints, &found) != 0)
+        return false;
+    freeaddrinfo(found);
+    return strspn(name, "0123456789.") == strlen(name) || strchr(name, ':');
+}
+
+static bool is_our_host(struct request *request)
+{
+    char name[256];
+    const struct admin_config *config = &request->config->admin;
+    if (request->peer->local)
+        return true;
+    host_name(header(request, "Host"), name);
+    if (strcasecmp(name, "localhost") == 0 || is_numeric(name))
+        return true;
+    for (size_t i = 0; i < config->host_count; i++)
+        if (strcasecmp(config->hosts[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* What browsers say of a request, and pages cannot. */
+static bool is_from_elsewhere(struct request *request)
+{
+    const char *site = header(request, "Sec-Fetch-Site");
+    return site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+}
+
+static bool may_change(struct request *request)
+{
+    const char *type = header(request, "Content-Type");
+    const char *site = header(request, "Sec-Fetch-Site");
+    if (!type || strncasecmp(type, "application/json", 16) != 0 || (type[16] && type[16] != ';'))
+        return false;
+    if (site)
+        return strcmp(site, "same-origin") == 0;
+    return !header(request, "Origin") && (request->peer->local || header(request, "Authorization"));
+}
+
+/* True: it goes on. */
+static bool admit(struct request *request)
+{
+    bool known = false;
+    if (request->peer->nul)
+        answer_error(request, 404, "nothing is there");
+    else if (is_ambiguous(request))
+        answer_error(request, 400, "a Host, and one length, is what a request has");
+    else if (!is_our_host(request))
+        answer_error(request, 421, "no such host here: see admin.hosts");
+    else if (strlen(request->path) > URL_MAX)
+        answer_error(request, 414, "the address is too long");
+    else if (!(request->route = route_find(request->path, request->post, &known)))
+        answer_error(request, known ? 405 : 404, known ? "not by this method" : "nothing is there");
+    else if (is_from_elsewhere(request) && strncmp(request->path, "/api/", 5) == 0)
+        answer_error(request, 403, "from another site");
+    else if (request->post && !may_change(request))
+        answer_error(
+            request, 403,
+            "a change comes from the console, or from a program: with a token (Authorization: "
+            "Bearer), or by the Unix-domain socket; as application/json");
+    else if (!login_check(request))
+        return false;
+    else
+        return true;
+    return false;
+}
+
+static bool has_too_much(struct request *request)
+{
+    const char *length = header(request, "Content-Length");
+    return length && strtoull(length, NULL, 10) > ADMIN_BODY_MAX;
+}
+
+bool request_admit(struct request *request, const char *method)
+{
+    if (!request->post && !request->head && strcmp(method, "GET") != 0)
+        answer_error(request, 405, "GET and POST are what is understood");
+    else if (admit(request) && has_too_much(request))
+        answer_error(request, 413, "more than %u bytes", ADMIN_BODY_MAX);
+    request->refused = request->answer.status >= 400;
+    return !request->refused;
+}

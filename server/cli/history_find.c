@@ -1,0 +1,105 @@
+/* What mxhook history replay is to send, or to ask the rules about. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "history_replay.h"
+
+#define PAGE 200
+
+/* ---- What is to be sent ---- */
+
+static char *copy(const char *text)
+{
+    return strdup(text ? text : "");
+}
+
+static int add_item(struct replay *r, const struct history_message *m,
+                    const struct history_delivery *d)
+{
+    if (r->count == r->capacity) {
+        size_t capacity = r->capacity ? 2 * r->capacity : 256;
+        struct item *items = realloc(r->items, capacity * sizeof *items);
+        if (!items)
+            return -ENOMEM;
+        r->items = items;
+        r->capacity = capacity;
+    }
+    struct item *item = &r->items[r->count];
+    id_child(item->id, m->id, d->number);
+    item->target = copy(d->target);
+    item->recipient = copy(d->recipient);
+    item->sender = copy(m->sender);
+    item->body = d->body;
+    r->count++;
+    return item->target && item->recipient && item->sender ? 0 : -ENOMEM;
+}
+
+static bool wanted(const struct history_filter *f, const struct history_delivery *d)
+{
+    if (f->state && strcmp(f->state, "failed") == 0 && d->state != HISTORY_FAILED)
+        return false;
+    if (f->state && strcmp(f->state, "waiting") == 0 && d->state != HISTORY_WAITING)
+        return false;
+    if (f->status && f->status != d->status)
+        return false;
+    if (f->destination && strncmp(f->destination, d->destination, strlen(f->destination)) != 0)
+        return false;
+    return !f->recipient || f->recipient[0] == '@' || strcasecmp(f->recipient, d->recipient) == 0;
+}
+
+struct collecting {
+    struct replay *replay;
+    const struct history_filter *filter;
+};
+
+static int collect(void *context, const struct history_message *m)
+{
+    struct collecting *collecting = context;
+    struct replay *r = collecting->replay;
+    int code = 0;
+    r->cursor = m->row;
+    r->page++;
+    for (size_t i = 0; i < m->delivery_count && code == 0; i++) {
+        const struct history_delivery *d = &m->deliveries[i];
+        if (!wanted(collecting->filter, d))
+            continue;
+        if (d->body && d->target && *d->target && strchr(d->target, '/'))
+            code = add_item(r, m, d);
+        else
+            r->without_body++;
+    }
+    return code;
+}
+
+int replay_walk(struct replay *r, const struct history_filter *filter,
+                int (*each)(void *context, const struct history_message *message), void *context)
+{
+    struct history_filter page = *filter;
+    unsigned left = filter->limit > 0 ? filter->limit : UINT32_MAX;
+    int code;
+    do {
+        r->page = 0;
+        page.limit = left < PAGE ? left : PAGE;
+        code = r->reader->ops->list(r->reader->store, &page, each, context);
+        page.before = r->cursor;
+        left -= r->page;
+    } while (code == 0 && r->page == page.limit && left > 0);
+    return code;
+}
+
+int replay_find(struct replay *r, const struct history_filter *filter)
+{
+    struct collecting collecting = {r, filter};
+    return replay_walk(r, filter, collect, &collecting);
+}
+
+void replay_free(struct replay *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        free(r->items[i].target);
+        free(r->items[i].recipient);
+        free(r->items[i].sender);
+    }
+    free(r->items);
+}
