@@ -153,15 +153,15 @@ static void many_texts_are_kept_apart(void **state)
     append(bytes, &size, 16, "\x02tw\x01o", 5);
     append(bytes, &size, 16, "\0", 1);
     append(bytes, &size, 16, "\x01t\x01h\x03ree", 8);
-    struct answer *a = parse(RECORD_TXT, 0, 4, 0, bytes, size);
+    struct dns_answer *a = parse(RECORD_TXT, 0, 4, 0, bytes, size);
     static const char *const texts[] = {"one", "two", "", "three"};
-    assert_int_equal(a->status, ANSWER_RECORDS);
+    assert_int_equal(a->status, DNS_RECORDS);
     assert_int_equal(a->count, 4);
     for (size_t i = 0; i < 4; i++) {
         assert_string_equal(a->records[i].data, texts[i]);
         assert_int_equal(a->records[i].size, strlen(texts[i]));
     }
-    answer_unref(a);
+    dns_answer_unref(a);
 }
 
 static void many_addresses_and_names_are_kept_apart(void **state)
@@ -172,13 +172,13 @@ static void many_addresses_and_names_are_kept_apart(void **state)
     append(bytes, &size, 1, "\xc0\0\x02\x01", 4);
     append(bytes, &size, 1, "\xc0\0\x02\x02", 4);
     append(bytes, &size, 1, "\xc0\0\x02\x03", 4);
-    struct answer *a = parse(RECORD_A, 0, 3, 0, bytes, size);
+    struct dns_answer *a = parse(RECORD_A, 0, 3, 0, bytes, size);
     assert_int_equal(a->count, 3);
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(a->records[i].size, 4);
         assert_int_equal(((const unsigned char *)a->records[i].data)[3], i + 1);
     }
-    answer_unref(a);
+    dns_answer_unref(a);
     size = 0;
     append(bytes, &size, 12,
            "\x03one\x07"
@@ -194,7 +194,7 @@ static void many_addresses_and_names_are_kept_apart(void **state)
     assert_string_equal(a->records[0].data, "one.example");
     assert_string_equal(a->records[1].data, "two.example");
     assert_string_equal(a->records[2].data, "z");
-    answer_unref(a);
+    dns_answer_unref(a);
 }
 
 /* As many as a message has room for: TXT of any length between, each whole. */
@@ -209,13 +209,13 @@ static void as_many_texts_as_there_is_room_for(void **state)
             memset(text + 1, 'a' + (int)(count % 26), length);
             append(bytes, &size, 16, text, 1 + length);
         }
-        struct answer *a = parse(RECORD_TXT, 0, (unsigned)count, 0, bytes, size);
+        struct dns_answer *a = parse(RECORD_TXT, 0, (unsigned)count, 0, bytes, size);
         assert_int_equal(a->count, count);
         for (size_t i = 0; i < count; i++) {
             assert_int_equal(a->records[i].size, length);
             assert_int_equal(strspn(a->records[i].data, (char[]){(char)('a' + i % 26), 0}), length);
         }
-        answer_unref(a);
+        dns_answer_unref(a);
     }
 }
 

@@ -153,6 +153,17 @@ class PostgresTest(harness.TestCase):
         self.assertEqual(self.node(receiver).command("queue", "retry", "--all").stdout, "1 due now\n")
         receiver.wait_for(2)
 
+    def test_a_failure_is_told_of(self):
+        receiver = self.receiver(lambda post: 500)
+        hook = self.receiver()
+        server = self.node(receiver, config='deliver = { attempts = 1, on_failure = "%s/failed" }\n' % hook.url)
+        server.send(mail("one"))
+        server.send(mail("two"))
+        hook.wait_for(2)
+        self.assertEqual({post.json["data"]["status"] for post in hook.posts}, {500})
+        wait_until(lambda: self.sql("SELECT count(*) FROM delivery") == "2", "nothing but the failed ones")
+        self.assertEqual(self.sql("SELECT count(*) FROM delivery WHERE due IS NULL"), "2")
+
     def test_a_dead_node_is_taken_over(self):
         receiver = self.receiver(lambda post: 500)
         first = self.node(receiver, config='deliver = { schedule = { "1s" }, attempts = 50 }\n')

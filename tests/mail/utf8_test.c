@@ -125,10 +125,8 @@ static void test_every_character(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_valid_size),
-        cmocka_unit_test(test_every_place),
-        cmocka_unit_test(test_stream),
-        cmocka_unit_test(test_every_lead),
+        cmocka_unit_test(test_valid_size),      cmocka_unit_test(test_every_place),
+        cmocka_unit_test(test_stream),          cmocka_unit_test(test_every_lead),
         cmocka_unit_test(test_every_character),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -380,7 +380,7 @@ static int send_notice(struct pg_store *s, const struct delivery *d)
     int code =
         values_send(&rows.payloads, &s->pg, INSERT_PAYLOAD IF_FAILED("$6", "$7") ONCE, false);
     if (code == 0)
-        code = values_send(&rows.deliveries, &s->pg, INSERT_DELIVERY IF_FAILED("$26", "$27") ONCE,
+        code = values_send(&rows.deliveries, &s->pg, INSERT_DELIVERY IF_FAILED("$29", "$30") ONCE,
                            false);
     values_free(&rows.deliveries);
     values_free(&rows.tails);
