@@ -9,10 +9,14 @@ import os
 import pwd
 import shutil
 import signal
+import smtplib
 import socket
 import subprocess
 import tempfile
+import threading
 import time
+
+import harness
 
 PATIENCE = float(os.environ.get("MXHOOK_PATIENCE", 60))
 SETTINGS = {
@@ -168,3 +172,27 @@ class Postgres:
         servers = (self,) + others
         return "host=%s port=%s user=postgres dbname=postgres" % (
             ",".join("127.0.0.1" for _ in servers), ",".join(str(server.port) for server in servers))
+
+
+class Sender(threading.Thread):
+    """Sends one message; what came of it stands in `answer`: 250, another code, or an exception's name."""
+
+    def __init__(self, node, subject, text="x", recipients=("a@example.com",)):
+        super().__init__(daemon=True)
+        self.node, self.message, self.recipients = node, harness.mail(subject, text=text), list(recipients)
+        self.answer = self.took = None
+        self.start()
+
+    def run(self):
+        start = time.monotonic()
+        try:
+            with smtplib.SMTP("127.0.0.1", self.node.port, local_hostname="client.test", timeout=60) as client:
+                client.sendmail("s@client.test", self.recipients, self.message)
+            self.answer = 250
+        except smtplib.SMTPResponseException as error:
+            self.answer = error.smtp_code
+        except smtplib.SMTPRecipientsRefused:
+            self.answer = 450
+        except OSError as error:
+            self.answer = type(error).__name__
+        self.took = time.monotonic() - start

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import smtplib
 import socket
 import subprocess
 import threading
@@ -12,31 +11,9 @@ import unittest
 import harness
 import postgres
 from harness import mail, wait_until
+from postgres import Sender
 
 FAST = 'deliver = { schedule = { "200ms", "200ms" } }\n'
-
-
-class Sender(threading.Thread):
-    """Sends one message; what came of it stands in `answer`: 250, another code, or an exception's name."""
-
-    def __init__(self, node, subject, text="x"):
-        super().__init__(daemon=True)
-        self.node, self.message, self.answer, self.took = node, mail(subject, text=text), None, None
-        self.start()
-
-    def run(self):
-        start = time.monotonic()
-        try:
-            with smtplib.SMTP("127.0.0.1", self.node.port, local_hostname="client.test", timeout=60) as client:
-                client.sendmail("s@client.test", ["a@example.com"], self.message)
-            self.answer = 250
-        except smtplib.SMTPResponseException as error:
-            self.answer = error.smtp_code
-        except smtplib.SMTPRecipientsRefused:
-            self.answer = 450
-        except OSError as error:
-            self.answer = type(error).__name__
-        self.took = time.monotonic() - start
 
 
 @unittest.skipUnless(postgres.binaries(), "no PostgreSQL 15 or later here")

@@ -194,9 +194,11 @@ static void fail_unreadable(struct pg_store *s, const struct delivery *d, const 
               LOG_TEXT("error", reason));
     values_number(&params, PARAM_INT8, d->stored->row);
     values_text(&params, reason);
+    values_number(&params, PARAM_INT4, node_id(s->node));
     pg_begin(&s->pg);
     if (values_send(&params, &s->pg,
-                    "UPDATE delivery SET due = NULL, owner = NULL, last_error = $2 WHERE row = $1",
+                    "UPDATE delivery SET due = NULL, owner = NULL, last_error = $2 "
+                    "WHERE row = $1 AND owner = $3",
                     false) == 0)
         (void)pg_end(&s->pg, PG_ANSWER_MS, NULL, NULL);
 }

@@ -11,6 +11,8 @@
 int group_number(struct pg_store *s, struct commit *commits, struct delivery *ends);
 /* Sends what stands in files, so that the group can name it. 0 or as pg_end(). */
 int group_upload(struct pg_store *s, struct commit *commits);
+/* Adds to the batch something whose commit must be waited for. 0 or -ENOMEM. */
+int group_add_mark(struct pg_store *s);
 /* Sends the group and waits for its end. As pg_end(). */
 int group_send(struct pg_store *s, struct commit *commits, struct delivery *ends);
 

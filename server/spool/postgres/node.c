@@ -227,10 +227,7 @@ static void release_orphans(struct node *node)
         log_warn("node-takeover", NULL, LOG_NUMBER("deliveries", total));
         atomic_store(&node->released, true);
     }
-    release_page(node,
-                 "WITH gone AS (DELETE FROM staged WHERE owner NOT IN (SELECT id FROM node) "
-                 "RETURNING blob) DELETE FROM chunk WHERE blob IN (SELECT blob FROM gone)",
-                 &count);
+    release_page(node, STAGED_SWEEP("owner NOT IN (SELECT id FROM node)"), &count);
     release_page(node, "DELETE FROM held WHERE node NOT IN (SELECT id FROM node)", &count);
     release_page(node, "DELETE FROM mark WHERE node NOT IN (SELECT id FROM node)", &count);
 }

@@ -1,29 +1,52 @@
-/* Which row is whose. */
+/*
+ * Which row is whose: the timeline and, below it, what the sequence gives. What a sequence has given
+ * may be given again by a standby that is promoted, and by a primary after a crash: so a block is
+ * used only when its number is known to be replicated, and another timeline has other rows.
+ */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "../../base/clock.h"
 #include "../origin.h"
 #include "group.h"
 
-#define BLOCK_SIZE 1000
-#define BLOCK_MS   60000 /* an older one is dropped, so that rows stay near the order of acceptance */
+#define BLOCK_SIZE    1000
+#define TIMELINE_BITS 44 /* below it: at 8,000 a second enough for 69 years of one timeline */
+#define BLOCK_MS      60000 /* an older one is dropped, so that rows stay near the order of acceptance */
 
 static void read_block(void *context, int number, PGresult *result)
 {
     struct row_block *block = context;
-    (void)number;
-    if (PQntuples(result) == 1)
-        *block = (struct row_block){pg_number(result, 0, 0), pg_number(result, 0, 0) + BLOCK_SIZE,
-                                    clock_monotonic_ms()};
+    if (number != 0 || PQntuples(result) != 1)
+        return;
+    int64_t timeline = (int64_t)strtoul(PQgetvalue(result, 0, 1), NULL, 16);
+    block->next = (timeline << TIMELINE_BITS) + pg_number(result, 0, 0);
+    block->end = block->next + BLOCK_SIZE;
+    block->since_ms = clock_monotonic_ms();
+}
+
+/* The timeline is asked for here, since a pooler may have gone to another server meanwhile. */
+static int take_block(struct pg_store *s)
+{
+    struct row_block block = {0};
+    pg_begin(&s->pg);
+    pg_add(&s->pg, "SELECT nextval('row_block'), left(pg_walfile_name(pg_current_wal_lsn()), 8)", 0,
+           NULL, NULL, NULL, false);
+    int code = group_add_mark(s);
+    if (code == 0)
+        code = pg_end(&s->pg, PG_ANSWER_MS, read_block, &block);
+    else
+        pg_close(&s->pg);
+    if (code == 0)
+        s->rows = block;
+    return code;
 }
 
 static int take_row(struct pg_store *s, int64_t *row)
 {
     struct row_block *block = &s->rows;
     if (block->next == block->end || clock_monotonic_ms() - block->since_ms > BLOCK_MS) {
-        pg_begin(&s->pg);
-        pg_add(&s->pg, "SELECT nextval('row_block')", 0, NULL, NULL, NULL, false);
-        int code = pg_end(&s->pg, PG_ANSWER_MS, read_block, block);
+        int code = take_block(s);
         if (code != 0)
             return code;
     }

@@ -210,6 +210,8 @@ void pg_begin(struct pg *pg)
 {
     pg->notices = 0;
     pg->state[0] = pg->error[0] = 0;
+    if (!pg_drain(pg)) /* its answer would be taken for this one's */
+        fail(pg, -EAGAIN, "the server has not yet answered what was sent before");
 }
 
 void pg_add(struct pg *pg, const char *sql, int count, const char *const *values,
@@ -297,6 +299,8 @@ static int gather(struct pg *pg, int64_t until_ms,
 int pg_end(struct pg *pg, int timeout_ms, void (*each)(void *context, int number, PGresult *result),
            void *context)
 {
+    if (pg->unanswered) /* nothing of this batch was sent */
+        return -EAGAIN;
     if (!pg->connection || *pg->error || !PQpipelineSync(pg->connection)) {
         if (!*pg->error)
             fail(pg, 0, pg->connection ? PQerrorMessage(pg->connection) : "not connected");

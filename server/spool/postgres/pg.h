@@ -43,7 +43,8 @@ struct pg {
 int pg_open(struct pg *pg);
 void pg_close(struct pg *pg);
 
-/* Statements of a batch. `values` in binary (values.h); results in text, or in binary. An error
+/* Statements of a batch. While an earlier one that timed out is unanswered nothing is sent, and
+ * pg_end() says -EAGAIN. `values` in binary (values.h); results in text, or in binary. An error
  * stands in pg->error and comes out at pg_end(). */
 void pg_begin(struct pg *pg);
 void pg_add(struct pg *pg, const char *sql, int count, const char *const *values,

@@ -164,6 +164,18 @@ static void reconcile(struct pg_store *s)
     values_free(&owned.rows);
 }
 
+/* Chunks of groups that were refused in the end. None goes up while this runs. */
+static void remove_staged(struct pg_store *s)
+{
+    struct values params = {0};
+    if (s->stuck.connection)
+        return;
+    values_number(&params, PARAM_INT4, node_id(s->node));
+    pg_begin(&s->pg);
+    if (values_send(&params, &s->pg, STAGED_SWEEP("owner = $1"), false) == 0)
+        (void)pg_end(&s->pg, PG_ANSWER_MS, NULL, NULL);
+}
+
 /* ---- Room ---- */
 
 static void read_size(void *context, int number, PGresult *result)
@@ -273,6 +285,7 @@ bool pg_store_tidy(struct store *store)
         bool more = fail_aged(s, &due);
         more |= remove_failed(s);
         reconcile(s);
+        remove_staged(s);
         s->tidy_due_ms = more ? now : now + LOOK_MS;
     }
     code = pg_store_walk(s);

@@ -57,6 +57,12 @@ int values_array(struct values *params, enum param_kind kind)
     return params->count - 1;
 }
 
+void values_columns(struct values *params, const enum param_kind *kinds, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        values_array(params, kinds[i]);
+}
+
 static void put_number(char *to, enum param_kind kind, int64_t number)
 {
     uint64_t big = htobe64((uint64_t)number);
@@ -123,6 +129,14 @@ void values_add_null(struct values *params, int column)
     char *to = add_item(params, column, 0);
     if (to)
         put32(to - 4, UINT32_MAX);
+}
+
+int64_t values_item(const struct values *params, int column, int item)
+{
+    uint64_t big;
+    memcpy(&big, params->list[column].bytes + HEAD_SIZE + (size_t)item * (4 + sizeof big) + 4,
+           sizeof big);
+    return (int64_t)be64toh(big);
 }
 
 /* An empty array has no dimension. */

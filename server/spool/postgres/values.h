@@ -31,6 +31,7 @@ struct values { /* all zero is an empty one */
 
 /* A column, to which items are added; its number. */
 int values_array(struct values *params, enum param_kind kind);
+void values_columns(struct values *params, const enum param_kind *kinds, size_t count);
 /* The next value, alone. */
 void values_number(struct values *params, enum param_kind kind, int64_t number);
 void values_text(struct values *params, const char *text); /* NULL is NULL */
@@ -40,6 +41,9 @@ void values_add_number(struct values *params, int column, int64_t number);
 void values_add_text(struct values *params, int column, const char *text); /* NULL is NULL */
 void values_add_bytes(struct values *params, int column, const void *bytes, size_t size);
 void values_add_null(struct values *params, int column);
+
+/* A number that was added to a column that holds numbers of PARAM_INT8 alone. */
+int64_t values_item(const struct values *params, int column, int item);
 
 /* Adds the statement to the batch. Frees the values, and leaves an empty one. -ENOMEM: it was not
  * added. */
