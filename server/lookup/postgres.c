@@ -12,12 +12,13 @@
 #include "postgres_query.h"
 #include "source.h"
 
-#define NAMES_MS     1900 /* after the reading began: what they say of the table holds no longer */
-#define NAMES_AGE_MS 1000 /* they are read anew after that, while the guessing goes on */
-#define GUESSES      100  /* unknown addresses in PERIOD_MS that make it guessing */
-#define PERIOD_MS    1000
-#define TOO_LONG_MS  1500  /* of reading: the table is too large for that */
-#define GIVE_UP_MS   60000 /* then it is not tried for this long */
+#define NAMES_MS         1900 /* after the reading began: what they say of the table holds no longer */
+#define NAMES_AGE_MS     1000 /* they are read anew after that, while the guessing goes on */
+#define PERIOD_MS        2000
+#define GUESSES          20    /* unknown addresses in PERIOD_MS that make it guessing, */
+#define ROWS_FOR_A_GUESS 5000  /* and of a table that is larger, one more for each so many rows */
+#define TOO_LONG_MS      1500  /* of reading: the table is too large for that */
+#define GIVE_UP_MS       60000 /* then it is not tried for this long */
 
 struct database {
     struct source *source;
@@ -29,6 +30,7 @@ struct database {
     int64_t names_ms, next_ms; /* monotonic: when their reading began */
     int64_t no_names_before_ms;
     int64_t period_ms;            /* when this period began */
+    size_t rows;                  /* when they were last read; 0: not yet */
     size_t guesses, last_guesses; /* unknown addresses, in this period and the one before */
 };
 
@@ -68,7 +70,9 @@ static bool wants_names(const struct database *db)
 {
     int64_t now = clock_monotonic_ms();
     size_t guesses = db->guesses > db->last_guesses ? db->guesses : db->last_guesses;
-    return !db->reader.in_scan && guesses >= GUESSES && now >= db->no_names_before_ms &&
+    size_t most = db->rows / ROWS_FOR_A_GUESS;
+    return !db->reader.in_scan && guesses >= (most > GUESSES ? most : GUESSES) &&
+           now >= db->no_names_before_ms &&
            (db->names_ms == 0 || now - db->names_ms >= NAMES_AGE_MS);
 }
 
@@ -85,6 +89,7 @@ static void end_names(struct database *db, bool fine)
     names_free(&db->names);
     db->names = fine ? db->next : (struct names){0};
     db->names_ms = fine ? db->next_ms : 0;
+    db->rows = db->names.count;
     if (!fine)
         names_free(&db->next);
     db->next = (struct names){0};

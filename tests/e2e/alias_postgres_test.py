@@ -7,12 +7,13 @@ import os
 import re
 import socket
 import threading
+import time
 import unittest
 
 import harness
 import postgres
 
-GUESSES = int(os.environ.get("MXHOOK_GUESSES", 6000))
+GUESSES = int(os.environ.get("MXHOOK_GUESSES", 3000))
 ROWS = int(os.environ.get("MXHOOK_ROWS", 20000))
 ALIAS = {"10-shop.lua": 'return alias.postgres("shop")'}
 QUERY = "SELECT address, destination FROM aliases"
@@ -131,13 +132,13 @@ class AliasPostgres(harness.TestCase):
             s.sendall(b"QUIT\r\n")
 
     def test_guesses_cost_few_queries(self):
-        """The issue's figure: 200,000 unknown recipients, less than 1,000 queries; the sample in proportion, and a start."""
+        """200,000 unknown recipients make less than 1,000 queries (by hand); of a sample, what does not depend on speed."""
         sink = self.receiver()
         self.db.sql("INSERT INTO aliases SELECT 'user' || i || '@example.com', '%s' FROM generate_series(1, %d) i"
                     % (sink.url, ROWS))
         mx = self.server(ALIAS, self.config() + 'access = { unlimited = { "127.0.0.0/8" } }\n'
-                         'smtp = { max_errors = 10000 }\nlog_limit = 10\n')
-        before = self.queries()
+                         'smtp = { max_errors = 10000 }\nlog_limit = 10\nrules = { time_limit = "30s" }\n')
+        before, started = self.queries(), time.monotonic()
         answers, threads, share = [], [], 500
         todo = iter(range(0, GUESSES, share))
         lock = threading.Lock()
@@ -156,10 +157,12 @@ class AliasPostgres(harness.TestCase):
         for thread in threads:
             thread.join()
         queries = self.queries() - before
-        print("%d guesses, %d rows: %d queries" % (GUESSES, ROWS, queries))
+        seconds = time.monotonic() - started
+        print("%d guesses in %.0f s, %d rows: %d queries" % (GUESSES, seconds, ROWS, queries))
         self.assertEqual(len(answers), GUESSES)
         self.assertEqual(set(answers), {b"550"})
-        self.assertLess(queries, 400 + GUESSES // 200)
+        # what is asked before it is known to be guessing, and the table's reading, begun once a second at most
+        self.assertLess(queries, 200 + GUESSES // 500 + (2 + ROWS // 50000) * 2 * seconds)
         self.put("guess1@example.com", sink.url)
         harness.wait_until(lambda: self.rcpt(mx, "guess1@example.com") == [250], "a guess that has become an address")
         self.assertEqual(self.rcpt(mx, "user%d@example.com" % ROWS, "user1@example.com"), [250, 250])
