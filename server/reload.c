@@ -146,6 +146,7 @@ static void log_result(struct load *load, char text[sizeof load->err.text])
     if (load->code == 0) {
         metric_set(METRIC_CONFIG_RELOAD_TIMESTAMP, (double)clock_unix_ms() / 1000);
         metric_set(METRIC_RULES, (double)ruleset_count(load->rules));
+        metric_set(METRIC_ALIASES, (double)ruleset_alias_count(load->rules));
         ruleset_describe(load->rules, load->before, changes, sizeof changes);
         log_info("reloaded", NULL, LOG_TEXT("rules", changes));
         strcpy(text, changes);

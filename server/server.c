@@ -1,7 +1,10 @@
 #include "server.h"
 
+#include <curl/curl.h>
 #include <errno.h>
+#include <luajit.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,6 +160,8 @@ static int start(struct server *server, const char *config_path, struct error *e
     if (code != 0)
         return code;
     tls_warn(server->config, server_log_certificate, NULL);
+    tls_count(server->config);
+    metrics_limit_origins(server->config->metrics_max_origins);
     message_init();
     server->worker_count = server->config->rules.workers;
     code = ruleset_load(&server->config->rules, server->worker_count, &server->rules, err);
@@ -176,10 +181,14 @@ static int start(struct server *server, const char *config_path, struct error *e
 
 static void set_first_metrics(const struct server *server)
 {
-    metric_set(METRIC_BUILD_INFO, 1, MXHOOK_VERSION);
+    char libraries[256];
+    snprintf(libraries, sizeof libraries, "libuv/%s %s SQLite/%s %s", uv_version_string(),
+             LUAJIT_VERSION, sqlite3_libversion(), curl_version());
+    metric_set(METRIC_BUILD_INFO, 1, MXHOOK_VERSION, libraries);
     metric_set(METRIC_READY, 1);
     metric_set(METRIC_WORKERS, (double)server->worker_count);
     metric_set(METRIC_RULES, (double)ruleset_count(server->rules));
+    metric_set(METRIC_ALIASES, (double)ruleset_alias_count(server->rules));
     metric_set(METRIC_CONFIG_RELOAD_SUCCESSFUL, 1);
     metric_set(METRIC_CONFIG_RELOAD_TIMESTAMP, (double)clock_unix_ms() / 1000);
 }
@@ -208,10 +217,10 @@ int server_run(const char *config_path)
     if (code != 0) {
         log_lines("not-started", err.text);
     } else {
+        set_first_metrics(server);
         log_info("started", NULL, LOG_TEXT("version", MXHOOK_VERSION), LOG_NUMBER("pid", getpid()),
                  LOG_NUMBER("rules", ruleset_count(server->rules)),
                  LOG_NUMBER("workers", server->worker_count));
-        set_first_metrics(server);
         service_ready();
     }
     uv_run(&server->loop, UV_RUN_DEFAULT);

@@ -23,11 +23,12 @@ struct handed_in {
     char id[ID_SIZE];
 };
 
-static void admin_answered(void *token, const struct reply *replies, size_t count)
+static void admin_answered(void *token, const struct reply *replies, size_t count, uint64_t digest)
 {
     struct handed_in *handed_in = token;
     char text[sizeof *replies + 16];
     (void)count;
+    (void)digest;
     snprintf(text, sizeof text, "%d %s %s", replies->code, replies->enhanced, replies->text);
     handed_in->done(handed_in->token, handed_in->id, text);
     free(handed_in);
@@ -86,4 +87,11 @@ static bool storage_is_full(void *context)
     return !server_has_storage(context);
 }
 
-const struct admin_hooks server_admin_hooks = {admin_reload, admin_submit, storage_is_full};
+static bool storage_is_away(void *context)
+{
+    const struct server *server = context;
+    return spool_is_away(server->spool);
+}
+
+const struct admin_hooks server_admin_hooks = {admin_reload, admin_submit, storage_is_full,
+                                               storage_is_away};

@@ -99,7 +99,7 @@ bool server_has_storage(void *context)
 
 struct waiting_session {
     struct server *server;
-    void (*done)(void *token, const struct reply *replies, size_t count);
+    void (*done)(void *token, const struct reply *replies, size_t count, uint64_t digest);
     void *token;
 };
 
@@ -109,9 +109,10 @@ static void transaction_done(void *context, struct transaction *transaction,
     struct waiting_session *waiting = context;
     struct server *server = waiting->server;
     if (transaction->replies)
-        waiting->done(waiting->token, transaction->replies, transaction->envelope.recipient_count);
+        waiting->done(waiting->token, transaction->replies, transaction->envelope.recipient_count,
+                      transaction->digest);
     else
-        waiting->done(waiting->token, &transaction->reply, 1);
+        waiting->done(waiting->token, &transaction->reply, 1, transaction->digest);
     transaction_free(transaction);
     free(waiting);
     if (deliveries)
@@ -131,7 +132,8 @@ static void begin(void *context, struct transaction *transaction)
 }
 
 void server_submit(void *context, struct transaction *transaction,
-                   void (*done)(void *token, const struct reply *replies, size_t count),
+                   void (*done)(void *token, const struct reply *replies, size_t count,
+                                uint64_t digest),
                    void *token)
 {
     struct server *server = context;
@@ -143,7 +145,7 @@ void server_submit(void *context, struct transaction *transaction,
         struct reply reply;
         reply_set(&reply, 451, "4.3.0", "Out of memory, try again later");
         transaction_free(transaction);
-        done(token, &reply, 1);
+        done(token, &reply, 1, 0);
         return;
     }
     *waiting = (struct waiting_session){server, done, token};

@@ -68,7 +68,8 @@ bool server_has_room(void *context);
 bool server_has_storage(void *context);
 /* Takes the transaction; done() gets its replies, later or at once. */
 void server_submit(void *context, struct transaction *transaction,
-                   void (*done)(void *token, const struct reply *replies, size_t count),
+                   void (*done)(void *token, const struct reply *replies, size_t count,
+                                uint64_t digest),
                    void *token);
 
 /* server_admin.c. The context is the server. */

@@ -1,5 +1,6 @@
 /* server_reload.c - another configuration and other rules, while the server runs. */
 #include "base/log.h"
+#include "base/metrics.h"
 #include "lookup/lookup.h"
 #include "config/config.h"
 #include "deliver/deliver.h"
@@ -34,6 +35,8 @@ static void reloaded(void *context, struct config *config, struct ruleset *rules
     log_set_format(config->log_format);
     log_set_limit(config->log_limit);
     tls_warn(config, server_log_certificate, NULL);
+    tls_count(config);
+    metrics_limit_origins(config->metrics_max_origins);
     spool_configure(server->spool, &config->spool);
     history_configure(&config->history);
     deliver_configure(server->deliver, config);

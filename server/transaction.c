@@ -38,6 +38,10 @@ void transaction_free(struct transaction *t)
     free(t->envelope.helo);
     free(t->envelope.user);
     free(t->replies);
+    for (struct earlier *e = t->earlier, *next; e; e = next) {
+        next = e->next;
+        free(e);
+    }
     spill_free(t->data);
     if (t->rules)
         t->release_rules(t->rules);

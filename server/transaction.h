@@ -50,6 +50,15 @@ struct envelope {
         *client_name; /* its confirmed reverse name; NULL: none, or not looked up. The result's. */
 };
 
+/* A message that was accepted, and of whose reply its client knows nothing, as far as we know
+ * (smtp/resends.h). */
+struct earlier {
+    struct earlier *next;
+    uint64_t digest; /* of its data */
+    size_t count;
+    struct reply replies[];
+};
+
 struct transaction {
     char id[ID_SIZE];
     int64_t received_ms; /* Unix time of the end of DATA */
@@ -65,7 +74,9 @@ struct transaction {
     struct reservation
         *reservations; /* keys that its rules took (rules/dictionary.h); NULL: none */
     void (*settle)(struct transaction *transaction); /* keeps or releases them, by the replies */
-    struct reply *replies; /* NULL, or instead of it one for each recipient (LMTP); on the heap */
+    struct reply *replies;   /* NULL, or instead of it one for each recipient (LMTP); on the heap */
+    struct earlier *earlier; /* owned: this one may be a resend of one of them; NULL: of none */
+    uint64_t digest;         /* of the data; 0: it was not needed */
 };
 
 /* NULL: no memory, and `rules` is still the caller's. `id` is copied; `rules` is a reference that the

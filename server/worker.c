@@ -17,6 +17,7 @@
 #include "processing.h"
 #include "rules/ruleset.h"
 #include "scan/scan.h"
+#include "smtp/resends.h"
 #include "base/task.h"
 
 struct worker {
@@ -55,6 +56,7 @@ struct job {
 };
 
 static void answer_on_loop(struct task *task, void *context);
+static void answer_resend(struct task *task, void *context);
 static void committed(struct commit *commit);
 
 static void log_failure(const struct transaction *t, const char *what, int code)
@@ -141,6 +143,11 @@ static void process(struct task *task, void *context)
     struct worker *worker = context;
     struct processing *p = &job->processing;
     bool store;
+    if (!p->begun && resend_answer(p->transaction)) {
+        job->task.run = answer_resend;
+        loop_queue_push(job->workers->answers, &job->task);
+        return;
+    }
     if (!p->begun)
         begin_record(job);
     int code = processing_decide(p, worker->index, &store);
@@ -177,14 +184,10 @@ static void committed(struct commit *commit)
     answer_on_loop(&job->task, NULL);
 }
 
-static void answer_on_loop(struct task *task, void *context)
+static void answer(struct job *job)
 {
-    (void)context;
-    struct job *job = (struct job *)task;
     struct transaction *t = job->processing.transaction;
     struct delivery *leased = NULL;
-    outcome_log(t);
-    note_record(job);
     transaction_settle(t);
     if (job->commit.lease) {
         leased = job->commit.deliveries;
@@ -202,6 +205,25 @@ static void answer_on_loop(struct task *task, void *context)
     config_unref(job->processing.config);
     free(job);
     done(done_context, t, leased);
+}
+
+static void answer_on_loop(struct task *task, void *context)
+{
+    (void)context;
+    struct job *job = (struct job *)task;
+    outcome_log(job->processing.transaction);
+    note_record(job);
+    answer(job);
+}
+
+/* It was accepted before: it is told so, and that is all. */
+static void answer_resend(struct task *task, void *context)
+{
+    (void)context;
+    struct job *job = (struct job *)task;
+    const struct transaction *t = job->processing.transaction;
+    log_info("resent", t->id, LOG_TEXT("reply", t->replies ? t->replies->text : t->reply.text));
+    answer(job);
 }
 
 /* On the thread of the auth room, mostly, where every answer of DNS is there, or time is up; or on the loop. The last

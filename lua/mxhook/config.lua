@@ -125,10 +125,15 @@ local function line_of(name, assigned)
   return 1
 end
 
--- text: the file's. machine: the defaults that depend on it, is_network(text) and domain_to_ascii(text). Returns the values by option name; or nil
--- and a list of error lines.
-function config.load(path, text, machine)
+local function take_from(machine)
   readers.is_network, readers.domain_to_ascii = machine.is_network, machine.domain_to_ascii
+  readers.duration_ms = machine.duration_ms
+end
+
+-- text: the file's. machine: the defaults that depend on it, and C's is_network(text), domain_to_ascii(text) and
+-- duration_ms(text). Returns the values by option name; or nil and a list of error lines.
+function config.load(path, text, machine)
+  take_from(machine)
   local errors = {}
   local function complain(line, name, why)
     errors[#errors + 1] = { line = line, text = ("%s:%d: %s: %s"):format(path, line, name, why) }
@@ -201,7 +206,7 @@ end
 
 -- The values where there is no file: the defaults, and the rules of this folder. No domain is served.
 function config.defaults(directory, machine)
-  readers.is_network, readers.domain_to_ascii = machine.is_network, machine.domain_to_ascii
+  take_from(machine)
   local result = { domains = {}, ["rules.directory"] = directory }
   fill_defaults(result, machine)
   readers.finish_listeners(result)

@@ -220,6 +220,10 @@ return {
   { "history.subjects", "boolean", default = false,
     "Keeps subjects too, and finds messages by a part of them." },
 
+  { "metrics.max_origins", "integer", default = 100, min = 1, max = 1000,
+    "So many destinations (scheme, host and port) have figures of their own in /metrics; what is sent to others counts for",
+    "the origin \"other\"." },
+
   { "admin.listen", "admin_listeners", example = { "unix:/run/mxhook/admin.sock", "127.0.0.1:8026" },
     "Where the console, the API (mxhook-admin(7)), /metrics and /readyz are; nowhere unless this is set. A Unix-domain socket",
     "is for its owner and group (0660), who may do anything there. An address that is not of this machine needs admin.users",

@@ -5,18 +5,17 @@ local nearest = require "mxhook.nearest"
 
 local readers = {}
 
--- is_network(text) and domain_to_ascii(text) are C's, given by config.lua: what reads networks and domains for the
--- server checks them here.
+-- is_network(text), domain_to_ascii(text) and duration_ms(text) are C's, given by config.lua: what reads networks,
+-- domains and durations for the server reads them here.
 local module = {}
 
-local DURATIONS = { ms = 1, s = 1000, m = 60e3, h = 3600e3, d = 86400e3 }
 local MIB = 1024 * 1024
 local BYTES = { B = 1, KB = 1e3, MB = 1e6, GB = 1e9, KiB = 1024, MiB = MIB, GiB = 1024 * MIB }
 
-local function with_unit(value, units, expected)
+local function with_unit(value, expected)
   if type(value) ~= "string" then return nil, expected end
   local number, unit = value:match("^%s*(%d+%.?%d*)%s*(%a*)%s*$")
-  local factor = number and units[unit]
+  local factor = number and BYTES[unit]
   if not factor then return nil, expected end
   return math.floor(tonumber(number) * factor)
 end
@@ -69,15 +68,15 @@ function readers.integer(value, option)
 end
 
 function readers.duration(value, option)
-  local ms, expected = with_unit(value, DURATIONS, 'expected a duration such as "100ms", "5s", "10m", "6h" or "1d"')
-  if not ms then return nil, expected end
+  local ms = type(value) == "string" and module.duration_ms(value)
+  if not ms then return nil, 'expected a duration such as "100ms", "5s", "10m", "6h" or "1d"' end
   return within(ms, option, " ms")
 end
 
 function readers.bytes(value, option)
   local expected = 'expected a number of bytes, or a size such as "256 KiB" or "50 MB"'
   if type(value) ~= "number" then
-    value, expected = with_unit(value, BYTES, expected)
+    value, expected = with_unit(value, expected)
     if not value then return nil, expected end
   end
   if value ~= math.floor(value) then return nil, expected end

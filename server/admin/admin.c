@@ -102,7 +102,10 @@ static int make(struct admin *admin, struct error *err)
     admin->jobs = jobs_new(admin);
     if (admin->wake < 0 || !admin->sessions || !admin->events || !admin->jobs)
         return error_set(err, -ENOMEM, "admin: out of memory");
-    return http_start(admin, err);
+    int code = http_start(admin, err);
+    if (code == 0 && (code = readers_start(admin)) != 0)
+        error_set(err, code, "admin: no thread: %s", uv_strerror(code));
+    return code;
 }
 
 static void free_on_close(uv_handle_t *handle)
@@ -139,6 +142,7 @@ int admin_start(uv_loop_t *loop, struct config *config, struct listen_socket *so
     if (code == 0 && (code = uv_thread_create(&admin->thread, run, admin)) != 0)
         error_set(err, code, "admin: no thread: %s", uv_strerror(code));
     if (code != 0) {
+        readers_stop(admin);
         loop_queue_close(admin->to_loop);
         release(admin);
         return code;

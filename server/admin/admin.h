@@ -30,6 +30,7 @@ struct admin_hooks {
                    void (*done)(void *token, const char *id, const char *reply), void *token);
     /* Any thread. */
     bool (*storage_is_full)(void *context);
+    bool (*storage_is_away)(void *context);
 };
 
 /* Listens on the sockets (one for each of config->admin.listen), which it takes over where it succeeds. *out is NULL

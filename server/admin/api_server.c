@@ -17,7 +17,7 @@
 
 struct look {
     struct json *json;
-    int64_t waiting, failed, held, oldest_ms, now_ms;
+    int64_t waiting, oldest_ms, now_ms;
     struct pauses pauses;
 };
 
@@ -25,9 +25,10 @@ static int write_held(void *context, const struct queue_origin *o)
 {
     struct look *look = context;
     look->waiting += o->waiting;
+    if (o->oldest_ms && (!look->oldest_ms || o->oldest_ms < look->oldest_ms))
+        look->oldest_ms = o->oldest_ms;
     if (o->held_until_ms <= look->now_ms)
         return 0;
-    look->held++;
     json_begin_object(look->json);
     json_pair(look->json, "origin", o->name);
     json_pair_number(look->json, "waiting", o->waiting);
@@ -38,34 +39,16 @@ static int write_held(void *context, const struct queue_origin *o)
     return 0;
 }
 
-/* They come oldest first. */
-static int note_oldest(void *context, const struct delivery *d)
-{
-    if (d->state == DELIVERY_FAILED)
-        return 0;
-    ((struct look *)context)->oldest_ms = d->created_ms;
-    return 1;
-}
-
-static int count(void *context, const struct delivery *d)
-{
-    (void)d;
-    ((struct look *)context)->failed++;
-    return 0;
-}
-
 static void write_queue(struct request *request, struct json *json)
 {
     struct look look = {.json = json, .now_ms = clock_unix_ms()};
-    struct queue_filter failed = {.failed_only = true}, any = {0};
+    struct queue_totals totals = {0};
     struct queue *queue = NULL;
     json_key(json, "held");
     json_begin_array(json);
     if (queue_open(&request->config->spool, &queue, NULL) == 0) {
         queue_origins(queue, write_held, &look, NULL);
-        queue_list(queue, &failed, count, &look, NULL);
-        if (look.waiting > 0)
-            queue_list(queue, &any, note_oldest, &look, NULL);
+        queue_totals(queue, &totals, NULL);
         (void)queue_pauses(queue, true, &look.pauses, NULL);
     }
     queue_close(queue);
@@ -73,7 +56,7 @@ static void write_queue(struct request *request, struct json *json)
     pauses_write(json, "paused", &look.pauses);
     pauses_free(&look.pauses);
     json_pair_number(json, "waiting", look.waiting);
-    json_pair_number(json, "failed", look.failed);
+    json_pair_number(json, "failed", totals.failed);
     json_key(json, "oldest_waiting");
     history_json_time(json, look.oldest_ms);
 }

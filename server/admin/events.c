@@ -247,7 +247,7 @@ static void put_figures(struct events *events)
             metric_value(METRIC_DELIVERIES_TOTAL, "mail", "delivered"),
         metric_value(METRIC_DELIVERIES_TOTAL, "webhook", "failed") +
             metric_value(METRIC_DELIVERIES_TOTAL, "mail", "failed"),
-        metric_sum(METRIC_ATTEMPTS_TOTAL), metric_value(METRIC_SMTP_CONNECTIONS, NULL, NULL),
+        metric_sum(METRIC_ATTEMPTS_TOTAL), metric_sum(METRIC_SMTP_CONNECTIONS),
         metric_value(METRIC_MESSAGES_WAITING, NULL, NULL),
         metric_value(METRIC_DELIVERIES_IN_FLIGHT, NULL, NULL));
     put_event(events, "figures", text, (size_t)size);

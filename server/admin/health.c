@@ -27,8 +27,12 @@ static void write_check(struct json *json, const char *name, bool fine, const ch
     json_end_object(json);
 }
 
-/* The spool looks when it has something to do; a disk can fill while it has not. */
-static bool has_room(struct admin *admin)
+struct spool_state {
+    bool room, writable;
+};
+
+/* The spool looks when it has something to do; a disk can fill, or be mounted anew, while it has not. */
+static struct spool_state look_at_folder(struct admin *admin)
 {
     struct statvfs fs;
     uv_mutex_lock(&admin->lock);
@@ -36,8 +40,10 @@ static bool has_room(struct admin *admin)
     uv_mutex_unlock(&admin->lock);
     bool room = statvfs(config->spool.directory, &fs) != 0 ||
                 (uint64_t)fs.f_bavail * fs.f_frsize >= config->spool.min_free;
+    bool writable = access(config->spool.directory, R_OK | W_OK | X_OK) == 0 &&
+                    !admin->hooks->storage_is_away(admin->context);
     config_unref(config);
-    return room && !admin->hooks->storage_is_full(admin->context);
+    return (struct spool_state){room && !admin->hooks->storage_is_full(admin->context), writable};
 }
 
 bool health_is_ready(struct admin *admin, struct json *json)
@@ -45,17 +51,19 @@ bool health_is_ready(struct admin *admin, struct json *json)
     bool alive = is_alive(admin);
     bool listening = metric_value(METRIC_READY, NULL, NULL) > 0;
     bool rules = metric_value(METRIC_RULES, NULL, NULL) > 0;
-    bool room = has_room(admin);
+    struct spool_state spool = look_at_folder(admin);
     if (json) {
         json_key(json, "checks");
         json_begin_object(json);
         write_check(json, "loop", alive, "the event loop does not turn");
         write_check(json, "listening", listening, "it is starting or stopping");
         write_check(json, "rules", rules, "no rule is loaded: mail would be refused");
-        write_check(json, "spool", room, "no room for new mail: spool.max_size or spool.min_free");
+        write_check(json, "spool", spool.room && spool.writable,
+                    spool.writable ? "no room for new mail: spool.max_size or spool.min_free"
+                                   : "it cannot be reached, or not be written");
         json_end_object(json);
     }
-    return alive && listening && rules && room;
+    return alive && listening && rules && spool.room && spool.writable;
 }
 
 void health_live(struct request *request)
@@ -80,59 +88,69 @@ void health_ready(struct request *request)
 
 /* ---- What is looked at for a scrape ---- */
 
-struct counted {
-    int64_t failed;
+#define LOOK_SHARE 100 /* of the time at most a part in so many is spent on looking at the spool */
+
+struct looking {
+    int64_t count;
+    int64_t now_ms, due_ms, oldest_ms;
 };
 
-static int count_failed(void *context, const struct delivery *delivery)
-{
-    (void)delivery;
-    ((struct counted *)context)->failed++;
-    return 0;
-}
-
-struct waiting {
-    int64_t count, held;
-    int64_t now_ms, due_ms;
-};
-
+/* Those that count as one, "other", add up. */
 static int note_origin(void *context, const struct queue_origin *origin)
 {
-    struct waiting *waiting = context;
-    waiting->count += origin->waiting;
-    metric_set(METRIC_ORIGIN_WAITING, (double)origin->waiting, origin->name);
-    metric_set(METRIC_ORIGIN_HELD, origin->held_until_ms > waiting->now_ms, origin->name);
-    if (origin->held_until_ms > waiting->now_ms)
-        waiting->held++;
-    else if (origin->next_due_ms < waiting->due_ms)
-        waiting->due_ms = origin->next_due_ms;
+    struct looking *l = context;
+    bool held = origin->held_until_ms > l->now_ms;
+    l->count += origin->waiting;
+    metric_add(METRIC_ORIGIN_WAITING, origin->waiting, origin->name);
+    metric_add(METRIC_ORIGIN_HELD, held, origin->name);
+    if (origin->oldest_ms > 0) {
+        metric_raise(METRIC_ORIGIN_OLDEST, (double)(l->now_ms - origin->oldest_ms) / 1000,
+                     origin->name);
+        if (origin->oldest_ms < l->oldest_ms)
+            l->oldest_ms = origin->oldest_ms;
+    }
+    if (!held && origin->next_due_ms < l->due_ms)
+        l->due_ms = origin->next_due_ms;
     return 0;
 }
 
-static int oldest_waiting(void *context, const struct delivery *delivery)
+static void count_deliveries(const struct looking *l, const struct queue_totals *totals)
 {
-    if (delivery->state == DELIVERY_FAILED)
-        return 0;
-    *(int64_t *)context = delivery->created_ms;
-    return 1; /* they come oldest first */
+    double in_flight = metric_sum(METRIC_DELIVERIES_IN_FLIGHT), all = (double)l->count;
+    metric_set(METRIC_SPOOL_DELIVERIES, all > in_flight ? all - in_flight : 0, "waiting");
+    metric_set(METRIC_SPOOL_DELIVERIES, (double)totals->failed, "failed");
+    metric_set(METRIC_SPOOL_BYTES, (double)totals->bytes);
+    metric_set(METRIC_SPOOL_OLDEST, (double)(l->now_ms - l->oldest_ms) / 1000);
+    metric_set(METRIC_SPOOL_OVERDUE, (double)(l->now_ms - l->due_ms) / 1000);
 }
 
 static void look_at_queue(struct queue *queue)
 {
-    struct counted counted = {0};
-    int64_t now = clock_unix_ms(), oldest = now;
-    struct waiting waiting = {.now_ms = now, .due_ms = now};
-    struct queue_filter failed = {.failed_only = true}, any = {0};
+    int64_t now = clock_unix_ms();
+    struct looking looking = {.now_ms = now, .due_ms = now, .oldest_ms = now};
+    struct queue_totals totals = {0};
     metric_clear(METRIC_ORIGIN_WAITING);
     metric_clear(METRIC_ORIGIN_HELD);
-    queue_origins(queue, note_origin, &waiting, NULL);
-    queue_list(queue, &failed, count_failed, &counted, NULL);
-    if (waiting.count > 0)
-        queue_list(queue, &any, oldest_waiting, &oldest, NULL);
-    metric_set(METRIC_SPOOL_DELIVERIES, (double)waiting.count, "waiting");
-    metric_set(METRIC_SPOOL_DELIVERIES, (double)counted.failed, "failed");
-    metric_set(METRIC_SPOOL_OLDEST, (double)(now - oldest) / 1000);
-    metric_set(METRIC_SPOOL_OVERDUE, (double)(now - waiting.due_ms) / 1000);
+    metric_clear(METRIC_ORIGIN_OLDEST);
+    if (queue_origins(queue, note_origin, &looking, NULL) == 0 &&
+        queue_totals(queue, &totals, NULL) == 0)
+        count_deliveries(&looking, &totals);
+}
+
+/* Costs the more the more waits; then the figures of the look before stand for a while. */
+static void look_at_spool(struct request *request)
+{
+    struct admin *admin = request->admin;
+    struct queue *queue = NULL;
+    int64_t began_us = clock_monotonic_us();
+    metric_set(METRIC_SPOOL_DELIVERIES, metric_sum(METRIC_DELIVERIES_IN_FLIGHT), "in_flight");
+    if (began_us < admin->look_due_us)
+        return;
+    if (queue_open(&request->config->spool, &queue, NULL) == 0)
+        look_at_queue(queue);
+    queue_close(queue);
+    int64_t ended_us = clock_monotonic_us();
+    admin->look_due_us = ended_us + LOOK_SHARE * (ended_us - began_us);
 }
 
 static void look_at_disk(const struct spool_config *spool)
@@ -200,11 +218,8 @@ static char *with_process(char *text, size_t *size, int64_t started_ms)
 
 void health_metrics(struct request *request)
 {
-    struct queue *queue = NULL;
     size_t size;
-    if (queue_open(&request->config->spool, &queue, NULL) == 0)
-        look_at_queue(queue);
-    queue_close(queue);
+    look_at_spool(request);
     look_at_disk(&request->config->spool);
     metric_set(METRIC_LOOP_LAG, (double)atomic_exchange(&request->admin->lag_ms, 0) / 1000);
     char *text = metrics_text(&size);

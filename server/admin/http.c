@@ -66,7 +66,7 @@ static void add_headers(struct request *request, struct MHD_Response *response)
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         MHD_add_response_header(response, fixed[i][0], fixed[i][1]);
     MHD_add_response_header(response, "Content-Type", answer->type);
-    if (answer->cookie)
+    if (*answer->cookie)
         MHD_add_response_header(response, "Set-Cookie", answer->cookie);
     if (answer->disposition)
         MHD_add_response_header(response, "Content-Disposition", answer->disposition);
@@ -152,8 +152,12 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         *upload_size = 0;
         return MHD_YES;
     }
-    if (!request->refused && !request->suspended)
-        request->route->handle(request);
+    if (!request->refused && !request->suspended && !request->handled) {
+        if (request->route->thread == THREAD_HTTP)
+            request->route->handle(request);
+        else
+            readers_take(request);
+    }
     return request->suspended ? MHD_YES : respond(request);
 }
 
@@ -305,11 +309,9 @@ static void resume_reloaded(struct admin *admin)
     }
 }
 
-static int wait_ms(struct admin *admin, bool busy)
+static int wait_ms(struct admin *admin)
 {
     MHD_UNSIGNED_LONG_LONG timeout;
-    if (busy)
-        return 0;
     if (MHD_get_timeout(admin->daemon, &timeout) == MHD_YES && timeout < TICK_MS)
         return (int)timeout;
     return TICK_MS;
@@ -328,13 +330,12 @@ void http_run(struct admin *admin)
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(admin->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     struct pollfd polled[ADMIN_LISTENERS + 2];
     int64_t ticked_ms = 0;
-    bool busy = false;
     for (size_t i = 0; i < admin->listener_count; i++)
         polled[i] = (struct pollfd){admin->listeners[i], POLLIN, 0};
     polled[admin->listener_count] = (struct pollfd){admin->wake, POLLIN, 0};
     polled[admin->listener_count + 1] = (struct pollfd){info->epoll_fd, POLLIN, 0};
     while (!atomic_load(&admin->ended)) {
-        poll(polled, admin->listener_count + 2, wait_ms(admin, busy));
+        poll(polled, admin->listener_count + 2, wait_ms(admin));
         for (size_t i = 0; i < admin->listener_count; i++)
             if (polled[i].revents)
                 accept_clients(admin, admin->listeners[i]);
@@ -344,13 +345,15 @@ void http_run(struct admin *admin)
         run_tasks(admin);
         resume_reloaded(admin);
         MHD_run(admin->daemon);
-        busy = jobs_tick(admin->jobs);
         if (clock_monotonic_ms() - ticked_ms < TICK_MS)
             continue;
         ticked_ms = clock_monotonic_ms();
+        readers_tick(admin);
         end_slow_ones(admin);
         events_tick(admin->events);
     }
+    readers_stop(admin);
+    run_tasks(admin);
     while (admin->waiting) /* or the daemon cannot be stopped */
         request_resume(admin->waiting);
     events_free(admin->events);

@@ -54,6 +54,7 @@ struct job {
 
 struct jobs {
     struct admin *admin;
+    atomic_bool wait; /* some have not ended */
     struct snapshot snapshots[SNAPSHOTS];
     struct job items[JOBS];
     uint64_t next;
@@ -365,13 +366,30 @@ static void work(struct job *job, struct queue *queue)
     }
 }
 
-bool jobs_tick(struct jobs *jobs)
+bool jobs_wait(const struct jobs *jobs)
+{
+    return atomic_load(&jobs->wait);
+}
+
+static struct job *next_due(struct jobs *jobs)
 {
     int64_t now = clock_monotonic_ms();
     struct job *due = NULL;
-    for (size_t i = 0; i < JOBS && !due; i++)
-        if (!has_ended(&jobs->items[i]) && jobs->items[i].begins_ms <= now)
+    bool wait = false;
+    for (size_t i = 0; i < JOBS; i++) {
+        if (has_ended(&jobs->items[i]))
+            continue;
+        wait = true;
+        if (!due && jobs->items[i].begins_ms <= now)
             due = &jobs->items[i];
+    }
+    atomic_store(&jobs->wait, wait);
+    return due;
+}
+
+bool jobs_tick(struct jobs *jobs)
+{
+    struct job *due = next_due(jobs);
     if (!due)
         return false;
     uv_mutex_lock(&jobs->admin->lock);

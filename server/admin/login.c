@@ -43,18 +43,23 @@ struct failure {
 struct sessions {
     struct session items[SESSIONS_MAX];
     struct failure failures[FAILURES_MAX];
-    char cookie[KEY_SIZE + 80];
+    uv_mutex_t lock; /* of all of it: HTTP's thread looks, and that of the history logs in */
 };
 
 struct sessions *sessions_new(void)
 {
-    return calloc(1, sizeof(struct sessions));
+    struct sessions *sessions = calloc(1, sizeof *sessions);
+    if (sessions)
+        uv_mutex_init(&sessions->lock);
+    return sessions;
 }
 
 void sessions_free(struct sessions *sessions)
 {
-    if (sessions)
+    if (sessions) {
+        uv_mutex_destroy(&sessions->lock);
         explicit_bzero(sessions, sizeof *sessions);
+    }
     free(sessions);
 }
 
@@ -200,7 +205,10 @@ static void identify(struct request *request)
 
 bool login_check(struct request *request)
 {
+    struct sessions *sessions = request->admin->sessions;
+    uv_mutex_lock(&sessions->lock);
     identify(request);
+    uv_mutex_unlock(&sessions->lock);
     if (request->role >= request->route->role)
         return true;
     if (request->role == ADMIN_NOBODY)
@@ -219,27 +227,56 @@ static bool is_right(const struct admin_login *login, const char *password)
     return right;
 }
 
-static void log_in(struct request *request, const char *name)
+/* False: there are no random numbers. */
+static bool make_session(struct request *request, const char *name)
 {
     struct sessions *sessions = request->admin->sessions;
+    uv_mutex_lock(&sessions->lock);
     struct session *session = new_session(sessions, name);
-    if (!session) {
+    if (session)
+        snprintf(request->answer.cookie, sizeof request->answer.cookie,
+                 COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict", session->key);
+    uv_mutex_unlock(&sessions->lock);
+    return session;
+}
+
+static void log_in(struct request *request, const char *name)
+{
+    if (!make_session(request, name)) {
         answer_error(request, 503, "no random numbers");
         return;
     }
     become(request, find_login(request->config, name, false)->role, name);
-    snprintf(sessions->cookie, sizeof sessions->cookie,
-             COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict", session->key);
     login_whoami(request);
-    request->answer.cookie = sessions->cookie;
     request_audit(request, "login", name, 1);
+}
+
+/* What came of a login, for the address. */
+static void note_login(struct request *request, const char *name, bool right)
+{
+    struct sessions *sessions = request->admin->sessions;
+    uv_mutex_lock(&sessions->lock);
+    struct failure *failure = failure_of(sessions, request->peer->address);
+    if (right)
+        failure->count = 0;
+    else
+        note_failure(request, failure, name ? name : "");
+    uv_mutex_unlock(&sessions->lock);
+}
+
+static bool must_wait(struct request *request)
+{
+    struct sessions *sessions = request->admin->sessions;
+    uv_mutex_lock(&sessions->lock);
+    bool wait = has_to_wait(failure_of(sessions, request->peer->address));
+    uv_mutex_unlock(&sessions->lock);
+    return wait;
 }
 
 void login_post(struct request *request)
 {
-    struct failure *failure = failure_of(request->admin->sessions, request->peer->address);
     struct lua_State *L;
-    if (has_to_wait(failure)) {
+    if (must_wait(request)) {
         answer_error(request, 429, "too many wrong passwords: wait a minute");
         return;
     }
@@ -247,25 +284,28 @@ void login_post(struct request *request)
         return;
     const char *name = body_text(L, "user"), *password = body_text(L, "password");
     const struct admin_login *login = name ? find_login(request->config, name, false) : NULL;
-    if (is_right(login, password ? password : "")) {
-        failure->count = 0;
+    bool right = is_right(login, password ? password : "");
+    note_login(request, name, right);
+    if (right)
         log_in(request, name);
-    } else {
-        note_failure(request, failure, name ? name : "");
+    else
         answer_error(request, 401, "wrong name or password");
-    }
     lua_close(L);
 }
 
 void login_leave(struct request *request)
 {
     const char *key = MHD_lookup_connection_value(request->connection, MHD_COOKIE_KIND, COOKIE);
-    struct session *session = find_session(request->admin->sessions, key);
+    struct sessions *sessions = request->admin->sessions;
+    uv_mutex_lock(&sessions->lock);
+    struct session *session = find_session(sessions, key);
     if (session)
         *session = (struct session){0};
+    uv_mutex_unlock(&sessions->lock);
     become(request, ADMIN_NOBODY, "");
     login_whoami(request);
-    request->answer.cookie = COOKIE "=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0";
+    snprintf(request->answer.cookie, sizeof request->answer.cookie,
+             COOKIE "=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
 }
 
 void login_whoami(struct request *request)

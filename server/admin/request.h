@@ -1,7 +1,7 @@
 /*
  * request.h - a request to the admin room, its answer, and what the files of this folder share.
  *
- * All on the admin room's thread, unless it says otherwise.
+ * All on the admin room's thread, unless it says otherwise; a handler on the one that its route names.
  */
 #ifndef MXHOOK_ADMIN_REQUEST_H
 #define MXHOOK_ADMIN_REQUEST_H
@@ -24,6 +24,19 @@ struct events;
 struct jobs;
 struct sessions;
 
+/* Whose thread runs a handler. HTTP's never waits, so that /livez answers at once; what reads the spool has one, and
+ * what reads the history, or takes long otherwise, another (readers.c). */
+enum handler_thread { THREAD_HTTP, THREAD_SPOOL, THREAD_HISTORY, THREAD_COUNT };
+
+struct reader {
+    struct admin *admin;
+    struct task_queue queue;
+    struct task tick; /* the jobs' */
+    atomic_bool ticking;
+    uv_thread_t thread;
+    bool started;
+};
+
 struct admin {
     uv_loop_t *loop;
     const struct admin_hooks *hooks;
@@ -45,6 +58,10 @@ struct admin {
     atomic_bool ended;
     struct task_queue to_admin;
 
+    struct reader readers[THREAD_COUNT]; /* that of THREAD_HTTP is none */
+    int64_t
+        look_due_us; /* the spool reader's: when the figures are to be looked at again, monotonic */
+
     /* The thread's own. */
     struct MHD_Daemon *daemon;
     int listeners[ADMIN_LISTENERS];
@@ -55,7 +72,7 @@ struct admin {
     struct request *waiting; /* for a reload, or the loop */
     struct sessions *sessions;
     struct events *events;
-    struct jobs *jobs;
+    struct jobs *jobs; /* the spool reader's */
 };
 
 /* A connection. */
@@ -72,7 +89,7 @@ struct peer {
 struct answer {
     int status;
     const char *type;        /* Content-Type */
-    const char *cookie;      /* Set-Cookie; NULL */
+    char cookie[128];        /* Set-Cookie; "" */
     const char *disposition; /* Content-Disposition; NULL */
     const void *constant;    /* static bytes; NULL: those below */
     size_t constant_size;
@@ -82,6 +99,8 @@ struct answer {
 };
 
 struct request {
+    struct task task; /* for a reader, and back */
+    bool handled;     /* by it */
     struct admin *admin;
     struct config *config; /* a reference, from its beginning on */
     struct MHD_Connection *connection;
@@ -108,6 +127,7 @@ struct route {
     const char *path;
     bool post;
     enum admin_role role; /* ADMIN_NOBODY: anybody who can connect */
+    enum handler_thread thread;
     void (*handle)(struct request *request);
 };
 
@@ -120,6 +140,15 @@ void http_run(struct admin *admin); /* until admin->ended */
 /* Answers later, when request_resume() is called; the handler is then called again. */
 void request_suspend(struct request *request);
 void request_resume(struct request *request);
+
+/* readers.c. To be called on HTTP's thread. */
+int readers_start(struct admin *admin); /* 0 or a negative errno */
+/* Ends what they have under way, and their threads; they hand back what they had. */
+void readers_stop(struct admin *admin);
+/* The route's thread runs its handler, then the request goes on. */
+void readers_take(struct request *request);
+/* Jobs are to go on. */
+void readers_tick(struct admin *admin);
 
 /* admit.c. Before the body: may it go on? False: the answer is there already. */
 bool request_admit(struct request *request, const char *method);
@@ -179,6 +208,7 @@ size_t events_watchers(const struct events *events);
 struct jobs *jobs_new(struct admin *admin);
 void jobs_free(struct jobs *jobs);
 bool jobs_tick(struct jobs *jobs); /* does a little of what is to be done; true: there is more */
+bool jobs_wait(const struct jobs *jobs); /* some have not ended; any thread */
 void jobs_list(struct request *request);
 void jobs_cancel(struct request *request);
 void jobs_failures(struct request *request);

@@ -1,11 +1,11 @@
 #include "auth.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../base/domain.h"
+#include "../base/network.h"
 #include "check.h"
 #include "dmarc.h"
 #include "signatures.h"
@@ -17,14 +17,12 @@
 /* An IPv4 address in IPv6's form is IPv4. */
 static void read_client(struct auth_check *check)
 {
-    struct in6_addr six;
-    if (inet_pton(AF_INET, check->client_ip, check->address) == 1) {
-        check->address_size = 4;
-    } else if (inet_pton(AF_INET6, check->client_ip, &six) == 1) {
-        bool mapped = IN6_IS_ADDR_V4MAPPED(&six);
-        check->address_size = mapped ? 4 : 16;
-        memcpy(check->address, six.s6_addr + (mapped ? 12 : 0), check->address_size);
-    }
+    struct ip_address address;
+    const unsigned char *bytes;
+    if (ip_address_parse(check->client_ip, &address) != 0)
+        return;
+    check->address_size = ip_address_bytes(&address, &bytes);
+    memcpy(check->address, bytes, check->address_size);
 }
 
 static bool copy_lists(struct auth_check *check, const struct auth_config *config)

@@ -13,12 +13,14 @@
  */
 #include "spf_evaluation.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "../base/ascii.h"
+#include "../base/network.h"
 
 /* --- Running libspf2 --- */
 
@@ -136,21 +138,14 @@ static bool is_domain(const char *domain)
 /* An IPv4 address in IPv6's form is IPv4 (section 5). */
 static int read_client(const char *text, struct spf_macros *macros)
 {
-    struct in6_addr six;
-    if (inet_pton(AF_INET, text, macros->address) == 1)
-        return 0;
-    if (inet_pton(AF_INET6, text, &six) != 1)
+    struct ip_address address;
+    const unsigned char *bytes;
+    if (ip_address_parse(text, &address) != 0)
         return -EINVAL;
-    macros->ipv6 = !IN6_IS_ADDR_V4MAPPED(&six);
-    memcpy(macros->address, macros->ipv6 ? six.s6_addr : six.s6_addr + 12, macros->ipv6 ? 16 : 4);
+    size_t size = ip_address_bytes(&address, &bytes);
+    macros->ipv6 = size == 16;
+    memcpy(macros->address, bytes, size);
     return 0;
-}
-
-static bool is_ascii(const char *text)
-{
-    while (*text && (unsigned char)*text < 0x80)
-        text++;
-    return !*text;
 }
 
 static int prepare(struct evaluation *e)

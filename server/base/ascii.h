@@ -3,11 +3,28 @@
 #define MXHOOK_ASCII_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* White space, also where a field is folded (RFC 5322 section 2.2.3). */
 static inline bool is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* How many bytes at the beginning are ASCII. */
+static inline size_t ascii_size(const char *bytes, size_t size)
+{
+    size_t at = 0;
+    while (at < size && (unsigned char)bytes[at] < 0x80)
+        at++;
+    return at;
+}
+
+static inline bool is_ascii(const char *text)
+{
+    while (*text && (unsigned char)*text < 0x80)
+        text++;
+    return !*text;
 }
 
 /* The value of a hexadecimal digit; -1: not one. */

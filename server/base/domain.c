@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "ascii.h"
+
 #define IDN_MAX 1024 /* octets that are worth converting: UTF-8 takes more than A-labels do */
 
 static const char too_long[] = "longer than 255 octets";
@@ -13,14 +15,6 @@ static const char too_long[] = "longer than 255 octets";
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
-static bool is_ascii(const char *text)
-{
-    while (*text)
-        if ((unsigned char)*text++ >= 0x80)
-            return false;
-    return true;
 }
 
 /* Without a final dot. NULL, or why not. */

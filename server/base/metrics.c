@@ -7,8 +7,13 @@
 #include <string.h>
 
 #define BUCKETS_MAX 16
-#define SLOTS       256 /* of a metric's series; more than twice the most of any row */
 #define VALUE_MAX   200 /* bytes of a label's value */
+#define OTHER       "other"
+
+/* Of a table of series: more than the most of its row, and a power of two. Static, so that nothing is allocated where
+ * it happens; pages that are not used take no memory. */
+#define SLOTS_OF(most)                                                                             \
+    ((most) <= 8 ? 16 : (most) <= 32 ? 64 : (most) <= 128 ? 256 : (most) <= 1024 ? 2048 : 16384)
 
 struct series {
     char *values[2]; /* of the labels; NULL where there is none */
@@ -32,11 +37,28 @@ struct row {
 static const struct row rows[METRIC_COUNT] = {METRICS(METRIC_ROW)};
 #undef METRIC_ROW
 
-static struct family {
-    struct series *_Atomic slots[SLOTS]; /* open addressing; a slot is filled once, and stays */
+/* Open addressing; a slot is filled once, and stays. */
+struct family {
+    struct series *_Atomic *slots;
+    unsigned slot_count;
     _Atomic unsigned used;
-    _Atomic unsigned most; /* 0: the row's */
-} families[METRIC_COUNT];
+};
+
+#define METRIC_SLOTS(id, type, name, label, label2, most, buckets, help)                           \
+    static struct series *_Atomic slots_##id[SLOTS_OF(most)];
+METRICS(METRIC_SLOTS)
+#undef METRIC_SLOTS
+
+#define METRIC_FAMILY(id, type, name, label, label2, most, buckets, help)                          \
+    {slots_##id, SLOTS_OF(most), 0},
+static struct family families[METRIC_COUNT] = {METRICS(METRIC_FAMILY)};
+#undef METRIC_FAMILY
+
+/* The origins that have series of their own, whatever the metric. */
+static struct series *_Atomic slots_of_origins[SLOTS_OF(METRIC_ORIGINS_MAX)];
+static struct family origins = {slots_of_origins, SLOTS_OF(METRIC_ORIGINS_MAX), 0};
+static const struct row origins_row = {.labels = {"origin"}};
+static _Atomic unsigned origins_most = METRIC_ORIGINS_DEFAULT;
 
 static const double bounds[][BUCKETS_MAX] = {
     [BUCKETS_NONE] = {0},
@@ -91,23 +113,19 @@ static struct series *series_new(const struct row *row, const char *const values
     return series;
 }
 
+/* The last place is for "other". */
 static bool has_room(const struct row *row, const struct family *family)
 {
-    unsigned most = atomic_load(&family->most);
-    if (most == 0 || most > row->most)
-        most = row->most;
-    /* The last place is for "other". */
-    return !row->labels[0] || atomic_load(&family->used) + 1 < most;
+    return !row->labels[0] || atomic_load(&family->used) + 1 < row->most;
 }
 
 /* NULL: there is none; `make`: nor room or memory for one. */
-static struct series *find(enum metric metric, const char *const values[2], bool make)
+static struct series *find(const struct row *row, struct family *family,
+                           const char *const values[2], bool make)
 {
-    const struct row *row = &rows[metric];
-    struct family *family = &families[metric];
-    size_t at = hash(values) % SLOTS;
+    size_t at = hash(values) % family->slot_count;
     struct series *made = NULL;
-    for (int i = 0; i < SLOTS; i++, at = (at + 1) % SLOTS) {
+    for (unsigned i = 0; i < family->slot_count; i++, at = (at + 1) % family->slot_count) {
         struct series *here = atomic_load_explicit(&family->slots[at], memory_order_acquire);
         if (!here) {
             if (!make || (!made && !(made = series_new(row, values))))
@@ -126,16 +144,40 @@ static struct series *find(enum metric metric, const char *const values[2], bool
     return NULL;
 }
 
+static bool is_by_origin(const struct row *row)
+{
+    return row->labels[0] && strcmp(row->labels[0], "origin") == 0;
+}
+
+/* Two threads may each take the last place: one more origin than the limit, and no harm. */
+static bool admits_origin(const char *name)
+{
+    const char *const values[2] = {name, NULL};
+    if (find(&origins_row, &origins, values, false))
+        return true;
+    return atomic_load(&origins.used) < atomic_load(&origins_most) &&
+           find(&origins_row, &origins, values, true);
+}
+
+/* One that was not there. */
+static struct series *new_series(const struct row *row, struct family *family,
+                                 const char *const values[2])
+{
+    bool by_origin = is_by_origin(row);
+    if (has_room(row, family) && (!by_origin || admits_origin(values[0])))
+        return find(row, family, values, true);
+    const char *second = !row->labels[1] ? NULL : by_origin ? values[1] : OTHER;
+    const char *const other[2] = {OTHER, second};
+    return find(row, family, other, true);
+}
+
 static struct series *series_of(enum metric metric, const char *const values[2])
 {
-    static const char *const none[2] = {0}, *const other[2] = {"other", "other"};
+    static const char *const none[2] = {0};
     const struct row *row = &rows[metric];
     const char *const *wanted = row->labels[0] ? values : none;
-    struct series *series = find(metric, wanted, has_room(row, &families[metric]));
-    if (series || !row->labels[0])
-        return series;
-    const char *const both[2] = {other[0], row->labels[1] ? other[1] : NULL};
-    return find(metric, both, true);
+    struct series *series = find(row, &families[metric], wanted, false);
+    return series ? series : new_series(row, &families[metric], wanted);
 }
 
 /* ---- Values ---- */
@@ -152,7 +194,7 @@ void metric_add_labelled(enum metric metric, int64_t n, const char *const values
     struct series *series = series_of(metric, values);
     if (!series)
         return;
-    if (rows[metric].type == METRIC_COUNTER)
+    if (rows[metric].type == METRIC_COUNTER || rows[metric].type == METRIC_TIME)
         atomic_fetch_add_explicit(&series->count, n, memory_order_relaxed);
     else
         add_double(&series->value, (double)n);
@@ -165,6 +207,17 @@ void metric_set_labelled(enum metric metric, double value, const char *const val
     if (!series)
         return;
     atomic_store_explicit(&series->value, value, memory_order_relaxed);
+    atomic_store_explicit(&series->set, true, memory_order_relaxed);
+}
+
+void metric_raise_labelled(enum metric metric, double value, const char *const values[2])
+{
+    struct series *series = series_of(metric, values);
+    if (!series)
+        return;
+    double before = atomic_load_explicit(&series->value, memory_order_relaxed);
+    while (before < value && !atomic_compare_exchange_weak(&series->value, &before, value))
+        ;
     atomic_store_explicit(&series->set, true, memory_order_relaxed);
 }
 
@@ -186,21 +239,24 @@ void metric_observe_labelled(enum metric metric, double value, const char *const
 
 static double value_of(enum metric metric, const struct series *series)
 {
-    return rows[metric].type == METRIC_COUNTER ? (double)atomic_load(&series->count)
-                                               : atomic_load(&series->value);
+    switch (rows[metric].type) {
+    case METRIC_COUNTER: return (double)atomic_load(&series->count);
+    case METRIC_TIME: return (double)atomic_load(&series->count) / 1e6;
+    default: return atomic_load(&series->value);
+    }
 }
 
 double metric_value(enum metric metric, const char *value, const char *value2)
 {
     const char *const values[2] = {value, value2};
-    const struct series *series = find(metric, values, false);
+    const struct series *series = find(&rows[metric], &families[metric], values, false);
     return series ? value_of(metric, series) : 0;
 }
 
 double metric_sum(enum metric metric)
 {
     double sum = 0;
-    for (int i = 0; i < SLOTS; i++) {
+    for (unsigned i = 0; i < families[metric].slot_count; i++) {
         const struct series *series = atomic_load(&families[metric].slots[i]);
         if (series)
             sum += value_of(metric, series);
@@ -208,14 +264,14 @@ double metric_sum(enum metric metric)
     return sum;
 }
 
-void metric_limit(enum metric metric, unsigned most)
+void metrics_limit_origins(unsigned most)
 {
-    atomic_store(&families[metric].most, most);
+    atomic_store(&origins_most, most);
 }
 
 void metric_clear(enum metric metric)
 {
-    for (int i = 0; i < SLOTS; i++) {
+    for (unsigned i = 0; i < families[metric].slot_count; i++) {
         struct series *series = atomic_load(&families[metric].slots[i]);
         if (!series)
             continue;
@@ -292,10 +348,10 @@ static void write_series(FILE *out, enum metric metric, const struct series *ser
 
 static void write_family(FILE *out, enum metric metric)
 {
-    static const char *const types[] = {"counter", "gauge", "histogram"};
+    static const char *const types[] = {"counter", "counter", "gauge", "histogram"};
     const struct row *row = &rows[metric];
     fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", row->name, row->help, row->name, types[row->type]);
-    for (int i = 0; i < SLOTS; i++) {
+    for (unsigned i = 0; i < families[metric].slot_count; i++) {
         const struct series *series = atomic_load(&families[metric].slots[i]);
         if (series && atomic_load(&series->set))
             write_series(out, metric, series);

@@ -10,7 +10,7 @@
  *
  * A row without such a line fails tests/admin/metrics_used. Labels never name a recipient, a sender or a
  * message: the number of series is bounded, and what comes once a metric is full counts for the series whose
- * labels are "other". There are no locks: any thread, also while another writes the text. All cost some
+ * labels are "other". A label "origin" has as many values as metrics_limit_origins() says, the same for all metrics. There are no locks: any thread, also while another writes the text. All cost some
  * tens of nanoseconds.
  */
 #ifndef MXHOOK_METRICS_H
@@ -19,7 +19,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+/* METRIC_TIME is a counter of seconds that is added to in microseconds. */
+enum metric_type { METRIC_COUNTER, METRIC_TIME, METRIC_GAUGE, METRIC_HISTOGRAM };
+
+#define METRIC_ORIGINS_MAX     1000 /* of metrics.max_origins */
+#define METRIC_ORIGINS_DEFAULT 100
 
 /* Upper bounds of a histogram's buckets; +Inf follows. */
 enum metric_buckets {
@@ -33,16 +37,18 @@ enum metric_buckets {
 /* METRIC_name, type, name after "mxhook_", label, second label, most series ("other" included), buckets, help. Labels:
  * NULL where there is none. */
 #define METRICS(ROW)                                                                               \
-    ROW(BUILD_INFO, GAUGE, "build_info", "version", NULL, 2, NONE,                                 \
-        "Always 1; the version is in the label")                                                   \
+    ROW(BUILD_INFO, GAUGE, "build_info", "version", "libraries", 2, NONE,                          \
+        "Always 1; the versions are in the labels")                                                \
     ROW(READY, GAUGE, "ready", NULL, NULL, 1, NONE, "1: mail is taken in")                         \
     ROW(SMTP_CONNECTIONS_TOTAL, COUNTER, "smtp_connections_total", "listener", NULL, 32, NONE,     \
         "Connections that were taken")                                                             \
-    ROW(SMTP_CONNECTIONS, GAUGE, "smtp_connections", NULL, NULL, 1, NONE, "Connections now")       \
+    ROW(SMTP_CONNECTIONS, GAUGE, "smtp_connections", "listener", NULL, 32, NONE,                   \
+        "Connections now")                                                                         \
     ROW(SMTP_TURNED_AWAY_TOTAL, COUNTER, "smtp_turned_away_total", "reason", NULL, 16, NONE,       \
         "Connections that were refused before any mail")                                           \
     ROW(MESSAGES_TOTAL, COUNTER, "messages_total", "result", NULL, 8, NONE,                        \
-        "Messages (LMTP: recipients) by the reply after their data")                               \
+        "Messages (LMTP: recipients) by the reply after their data; aborted: none, since the "     \
+        "client left")                                                                             \
     ROW(RECIPIENTS_TOTAL, COUNTER, "recipients_total", "verdict", NULL, 8, NONE,                   \
         "Recipients of messages by what the rules said")                                           \
     ROW(MESSAGE_SIZE, HISTOGRAM, "message_size_bytes", NULL, NULL, 1, BYTES,                       \
@@ -58,6 +64,14 @@ enum metric_buckets {
         "Results of SPF, DKIM and DMARC")                                                          \
     ROW(SCANS_TOTAL, COUNTER, "scans_total", "result", NULL, 8, NONE,                              \
         "Messages that a scanner was asked for: its action, or \"error\"")                         \
+    ROW(TLS_HANDSHAKES_TOTAL, COUNTER, "tls_handshakes_total", "result", NULL, 4, NONE,            \
+        "TLS handshakes of clients: done, resumed, or failed")                                     \
+    ROW(LOGINS_TOTAL, COUNTER, "logins_total", "result", NULL, 4, NONE,                            \
+        "SMTP logins: right, wrong, or turned away after too many wrong ones")                     \
+    ROW(DNS_LOOKUPS_TOTAL, COUNTER, "dns_lookups_total", "result", NULL, 8, NONE,                  \
+        "Questions to DNS: found, none, failed, timeout, or from the cache (cached)")              \
+    ROW(RULE_SECONDS_TOTAL, TIME, "rule_seconds_total", "file", NULL, 100, NONE,                   \
+        "Time that the rules of a file took")                                                      \
     ROW(RULES_DURATION, HISTOGRAM, "rules_duration_seconds", NULL, NULL, 1, ACCEPT,                \
         "All rules for one recipient")                                                             \
     ROW(RULE_ERRORS_TOTAL, COUNTER, "rule_errors_total", "file", "kind", 100, NONE,                \
@@ -70,9 +84,9 @@ enum metric_buckets {
         "A transaction of the spool, its sync included")                                           \
     ROW(SPOOL_ERRORS_TOTAL, COUNTER, "spool_errors_total", "op", NULL, 8, NONE,                    \
         "What the spool could not do")                                                             \
-    ROW(ATTEMPTS_TOTAL, COUNTER, "attempts_total", "origin", "result", 120, NONE,                  \
+    ROW(ATTEMPTS_TOTAL, COUNTER, "attempts_total", "origin", "result", 11000, NONE,                \
         "Attempts to deliver by what came of them")                                                \
-    ROW(REQUESTS_REPEATED_TOTAL, COUNTER, "requests_repeated_total", "origin", NULL, 40, NONE,     \
+    ROW(REQUESTS_REPEATED_TOTAL, COUNTER, "requests_repeated_total", "origin", NULL, 1002, NONE,   \
         "Requests that were sent again, since a kept connection had ended")                        \
     ROW(ATTEMPT_DURATION, HISTOGRAM, "attempt_duration_seconds", "kind", NULL, 4, ATTEMPT,         \
         "From the beginning of an attempt to its end")                                             \
@@ -94,10 +108,18 @@ enum metric_buckets {
     ROW(SPOOL_FREE, GAUGE, "spool_free_bytes", NULL, NULL, 1, NONE,                                \
         "Room on the file system of the spool")                                                    \
     ROW(SPOOL_MIN_FREE, GAUGE, "spool_min_free_bytes", NULL, NULL, 1, NONE, "spool.min_free")      \
-    ROW(ORIGIN_WAITING, GAUGE, "origin_waiting", "origin", NULL, 100, NONE,                        \
-        "Deliveries that wait, by origin")                                                         \
-    ROW(ORIGIN_HELD, GAUGE, "origin_held", "origin", NULL, 100, NONE,                              \
+    ROW(SPOOL_BYTES, GAUGE, "spool_bytes", NULL, NULL, 1, NONE,                                    \
+        "What the spool takes, as spool.max_size counts it")                                       \
+    ROW(ORIGIN_WAITING, GAUGE, "origin_waiting", "origin", NULL, 1002, NONE,                       \
+        "Deliveries that wait or are in flight, by origin")                                        \
+    ROW(ORIGIN_IN_FLIGHT, GAUGE, "origin_in_flight", "origin", NULL, 1002, NONE,                   \
+        "Attempts under way, by origin")                                                           \
+    ROW(ORIGIN_OLDEST, GAUGE, "origin_oldest_seconds", "origin", NULL, 1002, NONE,                 \
+        "Since when the oldest one of an origin waits")                                            \
+    ROW(ORIGIN_HELD, GAUGE, "origin_held", "origin", NULL, 1002, NONE,                             \
         "1: the circuit breaker of the origin is open")                                            \
+    ROW(CERTIFICATE_NOT_AFTER, GAUGE, "certificate_not_after_timestamp_seconds", "name", NULL, 64, \
+        NONE, "When a certificate of tls.certificates expires")                                    \
     ROW(LOOP_LAG, GAUGE, "loop_lag_seconds", NULL, NULL, 1, NONE,                                  \
         "The longest that the event loop was late since the last scrape")                          \
     ROW(HISTORY_BYTES, GAUGE, "history_bytes", NULL, NULL, 1, NONE,                                \
@@ -109,6 +131,7 @@ enum metric_buckets {
     ROW(CONFIG_RELOAD_TIMESTAMP, GAUGE, "config_last_reload_timestamp_seconds", NULL, NULL, 1,     \
         NONE, "When the configuration and the rules that run were loaded")                         \
     ROW(RULES, GAUGE, "rules", NULL, NULL, 1, NONE, "Rules that are loaded")                       \
+    ROW(ALIASES, GAUGE, "aliases", NULL, NULL, 1, NONE, "Addresses of aliases in the rules")       \
     ROW(LOG_SUPPRESSED_TOTAL, COUNTER, "log_suppressed_total", "event", NULL, 64, NONE,            \
         "Lines of the log that log_limit kept back")
 
@@ -120,14 +143,18 @@ enum metric { METRICS(METRIC_ENUM) METRIC_COUNT };
  * counted. */
 void metric_add_labelled(enum metric metric, int64_t n, const char *const values[2]);
 void metric_set_labelled(enum metric metric, double value, const char *const values[2]);
+void metric_raise_labelled(enum metric metric, double value, const char *const values[2]);
 void metric_observe_labelled(enum metric metric, double value, const char *const values[2]);
 
-/* A counter or a gauge goes up by n; a gauge's may be negative. */
+/* A counter or a gauge goes up by n (METRIC_TIME: microseconds); a gauge's may be negative. */
 #define metric_add(metric, n, ...)                                                                 \
     metric_add_labelled(metric, n, (const char *const[3]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 /* A gauge's value. */
 #define metric_set(metric, value, ...)                                                             \
     metric_set_labelled(metric, value, (const char *const[3]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+/* The same where it is more than what is there: the most of several that count as "other". */
+#define metric_raise(metric, value, ...)                                                           \
+    metric_raise_labelled(metric, value, (const char *const[3]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 /* A value of a histogram, in seconds or bytes. */
 #define metric_observe(metric, value, ...)                                                         \
     metric_observe_labelled(metric, value, (const char *const[3]){__VA_ARGS__ __VA_OPT__(, ) NULL})
@@ -137,8 +164,9 @@ double metric_value(enum metric metric, const char *value, const char *value2);
 /* Of all its series together. */
 double metric_sum(enum metric metric);
 
-/* Lets a metric have fewer series than its row says, "other" included. */
-void metric_limit(enum metric metric, unsigned most);
+/* So many origins have series of their own, 1 to METRIC_ORIGINS_MAX; more are "other". Those that have them keep them.
+ * Any thread. */
+void metrics_limit_origins(unsigned most);
 
 /* All of a metric's series go: gauges of things that may be no longer there, before they are set again. Values
  * only: a series that is not set again is not written. */

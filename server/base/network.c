@@ -51,6 +51,13 @@ int ip_address_parse(const char *text, struct ip_address *address)
     return parse_address(text, address, &base);
 }
 
+size_t ip_address_bytes(const struct ip_address *address, const unsigned char **bytes)
+{
+    bool v4 = ip_address_is_v4(address);
+    *bytes = address->bytes + (v4 ? sizeof v4_mapped : 0);
+    return v4 ? 4 : 16;
+}
+
 void ip_address_format(const struct ip_address *address, char text[46])
 {
     if (ip_address_is_v4(address))

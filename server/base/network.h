@@ -25,6 +25,8 @@ bool ip_address_from(const struct sockaddr *from, struct ip_address *to);
 bool ip_address_is_v4(const struct ip_address *address);
 /* 0, or -EINVAL: not one. */
 int ip_address_parse(const char *text, struct ip_address *address);
+/* The bytes as DNS and SPF have them: four of IPv4 (mapped ones too), or 16. */
+size_t ip_address_bytes(const struct ip_address *address, const unsigned char **bytes);
 /* IPv4-mapped ones as IPv4. */
 void ip_address_format(const struct ip_address *address, char text[46]);
 

@@ -15,7 +15,8 @@ static const char help[] =
     "admin room (admin.listen), it waits and prints what came of it: what is wrong, with file and "
     "line, and\n"
     "exit code 1, while the server runs on with what it had.\n\n"
-    "      --pid PID      where there is no admin room: sends SIGHUP; the outcome is in the log\n"
+    "      --pid PID      where there is no admin room, or it does not answer: sends SIGHUP; the "
+    "outcome is in the log\n"
     "  -c, --config FILE  the configuration (default " CLI_CONFIG_PATH ")\n"
     "  -h, --help         this text\n";
 
@@ -49,18 +50,27 @@ static int tell(int status, const char *text)
     return status == 200 ? CLI_OK : CLI_FAILED;
 }
 
-/* The socket that the server listens on stands in its configuration; so where the new one cannot be read, a signal
- * is all that is left. */
+/* The configuration cannot be read, so neither can the server load it. It is told all the same, or its log, metrics and
+ * status would say that all is well. */
+static int fail_both(int pid, const struct error *err)
+{
+    if (pid)
+        kill(pid, SIGHUP);
+    return cli_fail("reload", err);
+}
+
+/* The socket that the server listens on stands in its configuration; a server that was started with another one does
+ * not answer there. */
 static int ask(const char *path, int pid)
 {
     struct config *config;
     struct error err = {""};
     char *text = NULL;
     if (config_load(path, &config, &err) != 0)
-        return pid ? by_signal(pid, &err) : cli_fail("reload", &err);
+        return fail_both(pid, &err);
     int status = client_ask(config, "/api/v1/reload", "{}", &text, &err);
     config_unref(config);
-    if (status == -ENOTSUP)
+    if (status == -ENOTSUP || (status < 0 && pid))
         return by_signal(pid, &err);
     if (status < 0)
         return cli_fail("reload", &err);

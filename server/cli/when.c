@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "../base/clock.h"
+#include "../base/duration.h"
 #include "cli.h"
 
 #define DAY_MS  86400000ll
@@ -16,25 +17,15 @@
 /* "2h", "1d12h30m", perhaps with "ago". */
 static bool parse_ago(const char *text, int64_t *ms)
 {
-    static const struct {
-        char unit;
-        int64_t ms;
-    } units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', DAY_MS}, {'w', 7 * DAY_MS}};
-    *ms = 0;
+    double total = 0;
     do {
-        char *end;
-        size_t unit = 0;
-        if (!isdigit((unsigned char)*text))
+        double one = duration_read(text, &text);
+        if (one < 0)
             return false;
-        double number = strtod(text, &end);
-        while (unit < sizeof units / sizeof *units && units[unit].unit != *end)
-            unit++;
-        if (unit == sizeof units / sizeof *units || number * (double)units[unit].ms > AGO_MAX)
-            return false;
-        *ms += (int64_t)(number * (double)units[unit].ms);
-        text = end + 1;
+        total += one;
     } while (*text && *text != ' ');
-    return *ms <= AGO_MAX && (!*text || strcmp(text, " ago") == 0);
+    *ms = total <= (double)AGO_MAX ? (int64_t)total : 0;
+    return total <= (double)AGO_MAX && (!*text || strcmp(text, " ago") == 0);
 }
 
 /* "Z", "+01:00", "-0530", perhaps after a blank; nothing: *local. */

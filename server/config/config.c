@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <math.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <luajit.h>
@@ -14,6 +15,7 @@
 
 #include "config_values.h"
 #include "../base/domain.h"
+#include "../base/duration.h"
 #include "../base/embedded.h"
 
 #define FILE_LIMIT (1024 * 1024) /* bytes of a configuration file */
@@ -74,6 +76,18 @@ static int to_ascii(lua_State *L)
     return 2;
 }
 
+/* Lua: duration_ms(text) -> whole milliseconds, or nil. Blanks may stand around it. */
+static int duration_ms(lua_State *L)
+{
+    const char *text = luaL_checkstring(L, 1), *end;
+    double ms = duration_read(text + strspn(text, " "), &end);
+    if (ms >= 0 && !end[strspn(end, " ")])
+        lua_pushnumber(L, floor(ms));
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
 static void push_machine_defaults(lua_State *L)
 {
     char hostname[256] = "localhost";
@@ -87,6 +101,8 @@ static void push_machine_defaults(lua_State *L)
     lua_setfield(L, -2, "domain_to_ascii");
     lua_pushcfunction(L, is_network);
     lua_setfield(L, -2, "is_network");
+    lua_pushcfunction(L, duration_ms);
+    lua_setfield(L, -2, "duration_ms");
 }
 
 /* Pushes this function of lua/mxhook/config.lua. */

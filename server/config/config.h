@@ -283,6 +283,7 @@ struct config {
     struct spool_config spool;
     struct history_config history;
     struct admin_config admin;
+    unsigned metrics_max_origins;
     struct deliver_config deliver;
     struct forward_config forward;
     struct dns_config dns;

@@ -297,6 +297,7 @@ int config_read_values(lua_State *L)
     config->history.bodies = (enum history_bodies)option_number(L, "history.bodies");
     config->history.subjects = option_flag(L, "history.subjects");
     read_admin(L, &config->admin);
+    config->metrics_max_origins = (unsigned)option_number(L, "metrics.max_origins");
     read_deliver(L, &config->deliver);
     read_forward(L, config);
     read_dns(L, &config->dns);

@@ -113,8 +113,11 @@ static void log_change(const struct schedule_change *c, const char *error)
 /* Without memory for it, claims bring some of it in vain; no harm is done. */
 static void hold(struct deliver *d, const struct schedule_change *change)
 {
+    bool fails = change->what == CHANGE_OPENED || change->what == CHANGE_GONE;
     struct held held = {.scope = change->scope == CHANGE_LANE ? HELD_LANE : HELD_ORIGIN,
-                        .failures = change->failures,
+                        .failures = !fails             ? 0
+                                    : change->failures ? change->failures
+                                                       : 1,
                         .most = (unsigned)change->most};
     if (change->until_ms)
         held.until_ms = clock_unix_ms() + change->until_ms - clock_monotonic_ms();
@@ -253,6 +256,7 @@ static void begin(struct deliver *d, struct flight *flight)
         ask_in(d, WAKE_AGAIN_MS);
         return;
     }
+    observe_begin(flight->delivery);
     flight->next = d->flights;
     flight->link = &d->flights;
     if (d->flights)
@@ -293,6 +297,11 @@ static bool take_one(struct deliver *d, struct delivery *delivery)
     if (!flight)
         return false;
     *flight = (struct flight){.deliver = d, .delivery = delivery};
+    struct probed probed;
+    if (spool_is_probe(delivery, &probed))
+        schedule_probe(d->schedule, terms.url,
+                       probed.scope == HELD_LANE ? CHANGE_LANE : CHANGE_ORIGIN, probed.pause_ms,
+                       probed.failures);
     enum put put = schedule_put(d->schedule, &flight->job, &terms, clock_monotonic_ms());
     if (put == PUT_READY)
         return true;
@@ -338,6 +347,7 @@ static void claimed(struct claim *answer)
         maybe_dispose(d);
         return;
     }
+    schedule_share(d->schedule, answer->nodes);
     d->more |= answer->more;
     if (d->more && none)
         ask_in(d, WAKE_AGAIN_MS);
@@ -359,6 +369,8 @@ static void ask_spool(struct deliver *d)
     d->claim.bytes = room.bytes;
     d->claim.per_origin = room.per_origin;
     d->claim.per_lane = room.per_lane;
+    d->claim.at_once = d->config->deliver.max_per_origin;
+    d->claim.nodes = 1;
     d->claim.done = claimed;
     d->claim.context = d;
     spool_claim(d->spool, &d->claim);

@@ -25,12 +25,20 @@ static const char *result_name(const struct attempt_result *result)
     return class >= 1 && class <= 5 ? classes[class] : "other";
 }
 
+void observe_begin(const struct delivery *delivery)
+{
+    char origin[ORIGIN_SIZE];
+    origin_of(delivery_origin(delivery), origin);
+    metric_add(METRIC_ORIGIN_IN_FLIGHT, 1, origin);
+}
+
 void observe_attempt(const struct delivery *delivery, const struct attempt_result *result,
                      enum history_state state)
 {
     char origin[ORIGIN_SIZE];
     const char *kind = kind_of(delivery);
     origin_of(delivery_origin(delivery), origin);
+    metric_add(METRIC_ORIGIN_IN_FLIGHT, -1, origin);
     metric_add(METRIC_ATTEMPTS_TOTAL, 1, origin, result_name(result));
     metric_observe(METRIC_ATTEMPT_DURATION, (double)result->elapsed_ms / 1000, kind);
     if (result->repeated)

@@ -10,6 +10,9 @@
 
 struct attempt_result;
 
+/* An attempt begins; observe_attempt() follows. Loop thread. */
+void observe_begin(const struct delivery *delivery);
+
 /* The attempt is counted in delivery->attempts already, and its last_* are set. `state`: what has become of the
  * delivery by it. Loop thread. */
 void observe_attempt(const struct delivery *delivery, const struct attempt_result *result,

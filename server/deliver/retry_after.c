@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../base/duration.h"
+
 #define VALUE_SIZE    128  /* longer ones say nothing */
 #define AT_ONCE_MS    1000 /* "0", or a time that is over: it wants us to slow down all the same */
 #define UNIX_TIME_MIN 1e9  /* a number as large is a time, not a duration */
@@ -20,23 +22,19 @@ static int64_t bounded(double ms)
     return ms < 1 ? 1 : ms < (double)WAIT_MAX_MS ? (int64_t)ms : WAIT_MAX_MS;
 }
 
-/* The unit at *text in ms, and past it; 0: it is none. None at all is seconds. */
+/* The unit at *text in ms, in any case, and past it; 0: it is none. None at all is seconds. */
 static double read_unit(const char **text)
 {
-    static const struct {
-        const char *name;
-        double ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
-    if (!isalpha((unsigned char)**text))
+    char unit[4] = "";
+    size_t size = 0;
+    const char *end = unit;
+    for (; size < sizeof unit - 1 && isalpha((unsigned char)(*text)[size]); size++)
+        unit[size] = (char)tolower((unsigned char)(*text)[size]);
+    if (size == 0)
         return 1000;
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-        size_t size = strlen(units[i].name);
-        if (strncasecmp(*text, units[i].name, size) != 0 || isalpha((unsigned char)(*text)[size]))
-            continue;
-        *text += size;
-        return units[i].ms;
-    }
-    return 0;
+    double ms = duration_unit(unit, &end);
+    *text += size;
+    return *end ? 0 : ms;
 }
 
 /* "12", "1.5", "30s", "6m0s"; a bare number so large that it is a Unix time. */

@@ -63,7 +63,8 @@ static size_t at_most(size_t value, size_t most)
 /* Requests at once. */
 static size_t slots_of_origin(const struct schedule *s)
 {
-    return at_most(s->config->max_per_origin, share_of(s->config->max_in_flight, s->active));
+    size_t of_node = at_least(s->config->max_per_origin / s->nodes, 1);
+    return at_most(of_node, share_of(s->config->max_in_flight, s->active));
 }
 
 static size_t origin_hand_max(const struct schedule *s)
@@ -271,6 +272,17 @@ enum put schedule_put(struct schedule *s, struct job *job, const struct job_term
     while ((surplus = lanes_surplus(&s->lanes)))
         forget(s, surplus);
     return PUT_READY;
+}
+
+void schedule_probe(struct schedule *s, const char *url, enum change_scope scope, int64_t pause_ms,
+                    unsigned failures)
+{
+    struct lane *lane = lanes_get(&s->lanes, url);
+    struct breaker *breaker = !lane                  ? NULL
+                              : scope == CHANGE_LANE ? &lane->breaker
+                                                     : &lane->origin->breaker;
+    if (breaker && breaker->state == BREAKER_CLOSED)
+        *breaker = (struct breaker){BREAKER_PROBING, failures, pause_ms, 0};
 }
 
 static void out_of_hand(struct schedule *s, struct job *job)

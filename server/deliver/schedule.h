@@ -60,6 +60,8 @@ void schedule_free(struct schedule *schedule); /* nothing is in hand; takes NULL
  * tells what it told before. The set is borrowed until another is given; NULL: none is paused. */
 void schedule_pauses(struct schedule *schedule, const struct pauses *pauses);
 
+enum change_scope { CHANGE_ORIGIN, CHANGE_LANE };
+
 enum put {
     PUT_READY,
     PUT_HELD /* its lane must wait, or is paused */,
@@ -69,6 +71,10 @@ enum put {
 /* Only what is PUT_READY is in hand. */
 enum put schedule_put(struct schedule *schedule, struct job *job, const struct job_terms *terms,
                       int64_t now_ms);
+/* What another node has found to fail, and this one is to probe with what it puts in next: its
+ * breaker probes, after so many failures and a pause so long, unless it is not closed here either. */
+void schedule_probe(struct schedule *schedule, const char *url, enum change_scope scope,
+                    int64_t pause_ms, unsigned failures);
 /* The next to begin, which is under way then; NULL: none may now. */
 struct job *schedule_next(struct schedule *schedule, int64_t now_ms);
 /* One that was taken with schedule_next() and was not begun after all: out of hand. */
@@ -93,7 +99,6 @@ struct job *schedule_returned(struct schedule *schedule);
 /* All that has not begun is to be returned. */
 void schedule_give_up(struct schedule *schedule);
 
-enum change_scope { CHANGE_ORIGIN, CHANGE_LANE };
 enum change_what {
     CHANGE_OPENED, /* its breaker; until `until_ms`, then one at a time */
     CHANGE_CLOSED,

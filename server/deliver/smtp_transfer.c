@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../base/ascii.h"
 #include "../base/clock.h"
 #include "curl_hooks.h"
 
@@ -97,14 +98,6 @@ static int on_close(void *context, curl_socket_t fd)
 }
 
 /* ---- The request ---- */
-
-static bool is_ascii(const char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text >= 0x80)
-            return false;
-    return true;
-}
 
 static void set_callbacks(struct exchange *t)
 {

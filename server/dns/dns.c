@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../base/log.h"
+#include "../base/metrics.h"
 #include "cache.h"
 #include "channel.h"
 #include "key.h"
@@ -130,6 +131,15 @@ static struct dns_answer *answer_of(const struct question *q, int status,
     return dns_answer_empty(DNS_FAILED, status == ARES_ESERVFAIL ? 2 : 1);
 }
 
+static void count_answer(int status)
+{
+    metric_add(METRIC_DNS_LOOKUPS_TOTAL, 1,
+               status == ARES_SUCCESS                               ? "found"
+               : status == ARES_ENODATA || status == ARES_ENOTFOUND ? "none"
+               : is_silence(status)                                 ? "timeout"
+                                                                    : "failed");
+}
+
 static void on_answer(void *argument, int status, int timeouts, unsigned char *message, int size)
 {
     struct question *q = argument;
@@ -137,6 +147,7 @@ static void on_answer(void *argument, int status, int timeouts, unsigned char *m
     (void)timeouts;
     if (status != ARES_EDESTRUCTION)
         note_silence(dns, is_silence(status));
+    count_answer(status);
     struct dns_answer *answer = answer_of(q, status, message, size);
     if (!answer)
         log_warn("dns", NULL, LOG_TEXT("error", "out of memory"));
@@ -191,8 +202,10 @@ struct dns_answer *dns_ask(struct dns *dns, const char *name, enum record_type t
     *code = 0;
     waiter->link = NULL;
     struct dns_answer *answer = cache_get(dns->cache, name, type);
-    if (answer)
+    if (answer) {
+        metric_add(METRIC_DNS_LOOKUPS_TOTAL, 1, "cached");
         return answer;
+    }
     struct question *q = find(dns, name, type);
     if (!q) {
         if (dns->breaker == BREAKER_OPEN || dns->questions.count >= QUESTIONS_MAX)

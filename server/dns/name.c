@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
+#include "../base/ascii.h"
 #include "../base/domain.h"
 
 /* A backslash would begin an escape in a name's text form; no host is called so. */
@@ -27,10 +28,7 @@ static bool ascii_name(const char *name, char out[DNS_NAME_MAX + 1])
 bool dns_name(const char *name, char out[DNS_NAME_MAX + 1])
 {
     char ascii[DOMAIN_SIZE];
-    const char *at = name;
-    while (*at && (unsigned char)*at < 0x80)
-        at++;
-    if (!*at)
+    if (is_ascii(name))
         return ascii_name(name, out);
     return domain_to_ascii(name, ascii) == NULL && ascii_name(ascii, out);
 }

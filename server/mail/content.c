@@ -3,6 +3,7 @@
 #include <gmime/gmime.h>
 #include <string.h>
 
+#include "../base/ascii.h"
 #include "charset.h"
 #include "message.h"
 #include "transfer.h"
@@ -158,10 +159,7 @@ static size_t plain_size(const char *bytes, size_t size)
     size_t plain = utf8_valid_size(bytes, size);
     const char *escape = memchr(bytes, 0x1B, plain);
     plain = escape ? (size_t)(escape - bytes) : plain;
-    for (size_t i = 0; i < plain; i++)
-        if ((unsigned char)bytes[i] >= 0x80)
-            return i;
-    return plain;
+    return ascii_size(bytes, plain);
 }
 
 static int convert(void *context, const char *bytes, size_t size)

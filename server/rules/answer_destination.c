@@ -10,6 +10,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "../base/duration.h"
 #include "state.h"
 
 static int read_url(lua_State *L, struct destination *to, struct verdict *verdict,
@@ -64,22 +65,12 @@ static int read_attempts(lua_State *L, struct destination *to, struct verdict *v
     return 0;
 }
 
-/* "5s", "10m": as in the configuration. -1: it is none. */
+/* Of a pause; -1: it is none. */
 static int64_t duration_ms(lua_State *L)
 {
-    static const struct {
-        const char *unit;
-        int64_t ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
-    char *end;
-    if (lua_type(L, -1) != LUA_TSTRING)
-        return -1;
-    const char *text = lua_tostring(L, -1);
-    double number = isdigit((unsigned char)*text) ? strtod(text, &end) : -1;
-    for (size_t i = 0; number >= 0 && i < sizeof units / sizeof *units; i++)
-        if (strcmp(end, units[i].unit) == 0 && number * (double)units[i].ms <= ANSWER_MAX_PAUSE_MS)
-            return (int64_t)(number * (double)units[i].ms);
-    return -1;
+    const char *end = "";
+    double ms = lua_type(L, -1) == LUA_TSTRING ? duration_read(lua_tostring(L, -1), &end) : -1;
+    return ms >= 0 && !*end && ms <= ANSWER_MAX_PAUSE_MS ? (int64_t)ms : -1;
 }
 
 static int read_schedule(lua_State *L, struct destination *to, struct verdict *verdict,

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../base/ascii.h"
 #include "../base/path.h"
 #include "answer.h"
 
@@ -130,10 +131,9 @@ static int check_domain(const char *address, const char *domain, struct error *w
     if (*domain == '[')
         return error_set(why, -EINVAL, "'%.80s': a domain was expected after '@', not an address",
                          address);
-    for (const char *p = domain; *p; p++)
-        if ((unsigned char)*p >= 0x80)
-            return error_set(why, -EINVAL, "'%.80s': write its domain in its ASCII form (xn--...)",
-                             address);
+    if (!is_ascii(domain))
+        return error_set(why, -EINVAL, "'%.80s': write its domain in its ASCII form (xn--...)",
+                         address);
     return 0;
 }
 

@@ -244,6 +244,11 @@ size_t ruleset_count(const struct ruleset *ruleset)
     return ruleset->rule_count;
 }
 
+size_t ruleset_alias_count(const struct ruleset *ruleset)
+{
+    return ruleset->alias_count;
+}
+
 static bool has_name(const struct ruleset *ruleset, const char *name)
 {
     for (size_t i = 0; i < ruleset->rule_count; i++)

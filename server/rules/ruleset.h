@@ -39,6 +39,9 @@ void ruleset_unref(struct ruleset *ruleset);          /* any thread; takes NULL 
 /* How many rules there are, for the log. */
 size_t ruleset_count(const struct ruleset *ruleset);
 
+/* And how many keys their aliases have. */
+size_t ruleset_alias_count(const struct ruleset *ruleset);
+
 /* What loads but is hardly meant, a line each, "10-alias.lua:4: ...": for `mxhook check`. Lives as long
  * as the ruleset. Any thread. */
 const char *ruleset_warnings(const struct ruleset *ruleset);

@@ -22,7 +22,30 @@ struct pass {
     struct run run;
     struct error wrong; /* what the deciding rule returned instead of an answer */
     bool is_wrong, decided;
+    const char *timed; /* a rule of the file whose time counts; NULL: none */
+    int64_t since_us;
 };
+
+static size_t file_size(const char *rule)
+{
+    return strcspn(rule, ":");
+}
+
+/* `rule` is about to be asked; NULL: none any more. */
+static void count_time(struct pass *pass, const char *rule)
+{
+    char file[128];
+    if (pass->timed && rule && file_size(pass->timed) == file_size(rule) &&
+        memcmp(pass->timed, rule, file_size(rule)) == 0)
+        return;
+    int64_t now_us = clock_monotonic_us();
+    if (pass->timed) {
+        snprintf(file, sizeof file, "%.*s", (int)file_size(pass->timed), pass->timed);
+        metric_add(METRIC_RULE_SECONDS_TOTAL, now_us - pass->since_us, file);
+    }
+    pass->timed = rule;
+    pass->since_us = now_us;
+}
 
 static void trace(const struct pass *pass, enum answer_kind kind, size_t first)
 {
@@ -62,6 +85,7 @@ static int run_rules(lua_State *L)
     for (size_t i = pass->run.verdict->asked + 1; i <= count; i++) {
         lua_rawgeti(L, 4, (int)i);
         pass->run.rule = lua_tostring(L, -1); /* kept by the list */
+        count_time(pass, pass->run.rule);
         lua_rawgeti(L, 3, (int)i);
         if (ask_rule(L, pass))
             break;
@@ -94,7 +118,7 @@ static void name_rule(struct verdict *verdict, const char *rule)
 static void count_failure(const struct pass *pass, const char *text)
 {
     char file[128];
-    snprintf(file, sizeof file, "%.*s", (int)strcspn(pass->run.rule, ":"), pass->run.rule);
+    snprintf(file, sizeof file, "%.*s", (int)file_size(pass->run.rule), pass->run.rule);
     metric_add(METRIC_RULE_ERRORS_TOTAL, 1, file,
                strstr(text, "went over the time limit")     ? "time"
                : strstr(text, "went over the memory limit") ? "memory"
@@ -116,7 +140,7 @@ static void fail(struct pass *pass, const char *text)
 static void count_answer(const struct verdict *verdict)
 {
     char file[128];
-    snprintf(file, sizeof file, "%.*s", (int)strcspn(verdict->rule, ":"), verdict->rule);
+    snprintf(file, sizeof file, "%.*s", (int)file_size(verdict->rule), verdict->rule);
     if (*file)
         metric_add(METRIC_RULE_ANSWERS_TOTAL, 1, file);
 }
@@ -221,6 +245,7 @@ int ruleset_run(struct ruleset *ruleset, size_t index, const struct rules_input 
     state->questions = input->questions;
     state->log_id = input->transaction->id;
     int code = state_call(state, run_rules, &pass, text, sizeof text);
+    count_time(&pass, NULL);
     bool asks = state->stop == STATE_STOP_ASKS;
     if (asks)
         code = keep_for_later(*out);

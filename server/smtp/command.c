@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../base/ascii.h"
 #include "../base/path.h"
 #include "session_private.h"
 
@@ -89,14 +90,6 @@ static const struct command {
 };
 
 #define COMMANDS (sizeof commands / sizeof *commands)
-
-static bool is_ascii(const char *text)
-{
-    while (*text)
-        if ((unsigned char)*text++ >= 0x80)
-            return false;
-    return true;
-}
 
 static bool in_smtp(const struct session *session)
 {

@@ -7,6 +7,7 @@
 
 #include "../base/log.h"
 #include "../base/metrics.h"
+#include "../base/spill.h"
 #include "connection_private.h"
 
 static const struct refusal not_a_proxy = {0, "", "only access.proxies may connect here"};
@@ -124,7 +125,6 @@ static void enter_list(struct connection *c, struct connections *owner)
         c->next->previous = c;
     owner->first = c;
     owner->count++;
-    metric_add(METRIC_SMTP_CONNECTIONS, 1);
 }
 
 static struct connection *make_connection(struct connections *connections, int family,
@@ -191,7 +191,7 @@ static void start(struct connection *c, const char *ip)
 }
 
 int connection_open(struct connections *connections, int fd, const struct sockaddr *peer,
-                    const struct listen_address *listener, struct config *config,
+                    const struct listen_address *listener, const char *name, struct config *config,
                     const struct refusal **refusal)
 {
     char ip[46];
@@ -209,6 +209,8 @@ int connection_open(struct connections *connections, int fd, const struct sockad
             limits_leave(connections->limits, &address, (int64_t)uv_now(connections->loop));
         return -ENOMEM;
     }
+    c->listener = name;
+    metric_add(METRIC_SMTP_CONNECTIONS, 1, name);
     c->address = address;
     c->counted = counted;
     int code = take_listener(c, listener);
@@ -245,7 +247,7 @@ static void leave_list(struct connection *c)
     if (c->next)
         c->next->previous = c->previous;
     owner->count--;
-    metric_add(METRIC_SMTP_CONNECTIONS, -1);
+    metric_add(METRIC_SMTP_CONNECTIONS, -1, c->listener);
     if (c->counted)
         limits_leave(owner->limits, &c->address, (int64_t)uv_now(owner->loop));
     owner->left(owner);
@@ -262,6 +264,7 @@ void connection_free_if_over(struct connection *c)
     stream_free(&c->stream); /* before the session's config, whose certificates it uses */
     proxy_reader_free(c->proxy);
     session_free(c->session);
+    spill_free(c->data);
     free(c);
 }
 
@@ -281,6 +284,7 @@ void connection_close(struct connection *c, const char *reason)
 {
     if (c->wait == WAIT_CLOSED)
         return;
+    connection_lose(c);
     log_limited(LOG_INFO, "disconnect", c->id, LOG_TEXT("reason", reason));
     c->wait = WAIT_CLOSED;
     stream_close(&c->stream, on_gone);

@@ -18,6 +18,7 @@
 #include "access.h"
 #include "known_logins.h"
 #include "listener.h"
+#include "resends.h"
 #include "stream.h"
 
 #define CONNECTION_WRITE_LIMIT (16u * 1024u) /* unread replies past which no input is used */
@@ -38,6 +39,7 @@ struct connections {
     struct limits *limits; /* of the clients' addresses */
     struct guesses *guesses;
     struct known_logins *known_logins;
+    struct resends *resends;
     struct connection *first;
     size_t count; /* those in the list: until closed, and answered */
     void (*left)(struct connections *connections); /* one is no more in the list */
@@ -46,9 +48,9 @@ struct connections {
 
 /* Takes over `fd`, a connected, non-blocking socket, and greets (inside TLS, where that is what the
  * listener offers). 0 or a negative errno; then fd is still the caller's, and *refusal, where it is
- * set, what the client is to be told: -EACCES. */
+ * set, what the client is to be told: -EACCES. `name` is the listener's, for the metrics; it lives as long as the list. */
 int connection_open(struct connections *connections, int fd, const struct sockaddr *peer,
-                    const struct listen_address *listener, struct config *config,
+                    const struct listen_address *listener, const char *name, struct config *config,
                     const struct refusal **refusal);
 
 /* See session_shut_down(). */

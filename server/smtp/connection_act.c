@@ -1,5 +1,6 @@
 /* connection_act.c - what a connection does, by what it waits for. */
 #include "../base/log.h"
+#include "../base/metrics.h"
 #include "connection_private.h"
 
 static const struct refusal early_talker = {554, "5.5.1", "you talked before the greeting"};
@@ -86,6 +87,7 @@ static void note_tls_is_open(struct connection *c)
     log_limited(LOG_INFO, "tls", c->id, LOG_TEXT("version", tls_version(tls)),
                 LOG_TEXT("cipher", tls_cipher(tls)), LOG_TEXT("name", tls_server_name(tls)),
                 LOG_TEXT("resumed", tls_is_resumed(tls) ? "yes" : "no"));
+    metric_add(METRIC_TLS_HANDSHAKES_TOTAL, 1, tls_is_resumed(tls) ? "resumed" : "done");
     c->wait = WAIT_CLIENT;
     session_tls_started(c->session);
     if (greets)
@@ -129,6 +131,8 @@ static void heed_end_of_stream(struct connection *c)
     if (state == STREAM_BROKEN) {
         connection_close(c, c->wait < WAIT_END ? stream_reason(&c->stream) : c->reason);
     } else if (state == STREAM_TLS_FAILED && c->wait < WAIT_END) {
+        if (is_in_handshake(c))
+            metric_add(METRIC_TLS_HANDSHAKES_TOTAL, 1, "failed");
         log_limited(LOG_INFO, "tls-failed", c->id, LOG_TEXT("client", session_client(c->session)),
                     LOG_TEXT("reason", stream_reason(&c->stream)));
         connection_end(c, "TLS failed");
@@ -146,7 +150,7 @@ static void go_on_to_close(struct connection *c)
     }
     if (c->wait == WAIT_DRAIN && stream_is_finished(&c->stream))
         c->wait = WAIT_LINGER;
-    if (c->wait == WAIT_LINGER && stream_is_at_end(&c->stream))
+    if (c->wait == WAIT_LINGER && stream_is_at_end(&c->stream) && !connection_awaits_receipt(c))
         connection_close(c, c->reason);
 }
 
@@ -263,6 +267,7 @@ void connection_act(struct connection *c)
     if (c->acting || c->wait == WAIT_CLOSED)
         return;
     c->acting = true;
+    connection_confirm(c);
     use_input(c);
     if (wants_input(c))
         stream_read(&c->stream);

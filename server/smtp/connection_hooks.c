@@ -95,10 +95,11 @@ static const struct refusal *enter(void *context, const char *client_ip)
     return connection_enter(context, known ? &address : NULL);
 }
 
-static void on_answer(void *token, const struct reply *replies, size_t count)
+static void on_answer(void *token, const struct reply *replies, size_t count, uint64_t digest)
 {
     struct connection *c = token;
     c->awaited--;
+    connection_note_answer(c, replies, count, digest);
     if (c->counted && c->owner)
         limits_end_waiting(c->owner->limits, &c->address);
     if (c->wait == WAIT_ANSWER) {
@@ -109,6 +110,7 @@ static void on_answer(void *token, const struct reply *replies, size_t count)
         return;
     }
     log_limited(LOG_INFO, "answer-unheard", c->id, LOG_NUMBER("code", replies->code));
+    connection_lose(c);
     connection_free_if_over(c);
 }
 
@@ -119,6 +121,7 @@ static void submit(void *context, struct transaction *transaction)
     c->awaited++;
     if (c->counted)
         limits_begin_waiting(c->owner->limits, &c->address);
+    connection_look_for_resend(c, transaction);
     c->owner->hooks.submit(c->owner->context, transaction, on_answer, c);
 }
 

@@ -32,6 +32,16 @@ enum wait {
     WAIT_CLOSED,    /* the loop to close its handles, and what was asked for to be answered */
 };
 
+#define CONNECTION_RECEIPTS 100 /* of messages sent one after the other without reading replies */
+
+/* A message that was answered, of which it is not known that the client has the reply. */
+struct unconfirmed {
+    struct unconfirmed *next;
+    struct receipt *receipt;
+    uint64_t received; /* by the stream, when it was answered: who says more has read it */
+    char id[ID_SIZE];
+};
+
 struct connection {
     struct connections *owner; /* NULL once it has left the list */
     struct connection *next, *previous;
@@ -48,8 +58,13 @@ struct connection {
     bool acting;      /* inside connection_act() */
     unsigned awaited; /* answers of submit(), check_recipient() and threads that will come */
     unsigned wrong_passwords;
-    enum login_result login;   /* what it is told after the penalty */
-    int64_t login_delay_ms;    /* before that, as guesses.h has it */
+    enum login_result login;                              /* what it is told after the penalty */
+    int64_t login_delay_ms;                               /* before that, as guesses.h has it */
+    struct unconfirmed *unconfirmed, *newest_unconfirmed; /* the oldest first */
+    size_t unconfirmed_count;
+    uint64_t resend_key; /* of the message that is with submit(), and its data and id */
+    struct spill *data;
+    char message_id[ID_SIZE];
     uint64_t progress;         /* the session's, when what the client does now began */
     uint64_t began_ms;         /* of the loop's clock */
     uint64_t octets;           /* that came since */
@@ -57,6 +72,7 @@ struct connection {
     bool counted;              /* by the limits, until it leaves the list */
     uint64_t drain_ms;         /* for the last replies to go out */
     uint64_t message_due;      /* of the loop's clock: by then a message must be complete */
+    const char *listener;      /* its name */
     const char *reason;        /* why it ends, for the log */
     struct ip_address address; /* the client's */
     char id[ID_SIZE];
@@ -92,6 +108,20 @@ extern const struct stream_upcalls connection_upcalls;
 /* Does all that can be done: uses input, reads on or pauses, sets the timer, drains and closes. To
  * be called after whatever may have changed what it waits for; does nothing from inside itself. */
 void connection_act(struct connection *c);
+
+/* ---- connection_receipt.c ---- */
+
+/* A message of its goes to submit(): is it a resend? */
+void connection_look_for_resend(struct connection *c, struct transaction *transaction);
+/* It is answered, as the client is told now; or it is gone, and is not. */
+void connection_note_answer(struct connection *c, const struct reply *replies, size_t count,
+                            uint64_t digest);
+/* The client has said more since: it has the replies before that. */
+void connection_confirm(struct connection *c);
+/* It closes, or is closed: what is not confirmed is lost, if the client's system has not taken it. */
+void connection_lose(struct connection *c);
+/* Replies are on their way to a client that has closed its side: a moment tells. */
+bool connection_awaits_receipt(const struct connection *c);
 
 /* ---- connection_hooks.c ---- */
 

@@ -88,6 +88,7 @@ static void free_memory(struct listeners *l)
 {
     limits_free(l->connections.limits);
     guesses_free(l->connections.guesses);
+    resends_free(l->connections.resends);
     free(l->connections.temporary_directory);
     free(l);
 }
@@ -102,7 +103,9 @@ static struct listeners *make_listeners(uv_loop_t *loop, const struct config *co
     l->connections.temporary_directory = strdup(temporary_directory);
     l->connections.limits = limits_new();
     l->connections.guesses = guesses_new();
-    if (l->connections.temporary_directory && l->connections.limits && l->connections.guesses)
+    l->connections.resends = resends_new();
+    if (l->connections.temporary_directory && l->connections.limits && l->connections.guesses &&
+        l->connections.resends)
         l->connections.known_logins =
             known_logins_open(loop, l->connections.guesses, config->spool.directory);
     if (!l->connections.known_logins) {
@@ -191,7 +194,8 @@ static void take_client(struct listeners *l, const struct listener *listener, in
     if (l->connections.count >= config->smtp.max_connections)
         refusal = &too_many;
     else {
-        int code = connection_open(&l->connections, fd, peer, &listener->address, config, &refusal);
+        int code = connection_open(&l->connections, fd, peer, &listener->address, listener->name,
+                                   config, &refusal);
         if (code != 0 && !refusal)
             refusal = &no_resources;
     }

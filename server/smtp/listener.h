@@ -33,11 +33,12 @@ struct listener_hooks {
         void (*done)(void *token, enum recipient_answer answer), void *token);
     /* NULL, or told of a new transaction whose MAIL is accepted; it stays the session's. */
     void (*begin)(void *context, struct transaction *transaction);
-    /* Takes over a transaction; `done(token, replies, count)` must be called once, from inside or
-     * later, on the loop's thread, even if the client is gone by then. For replies and count see
-     * session_answer(). */
+    /* Takes over a transaction; `done(token, replies, count, digest)` must be called once, from
+     * inside or later, on the loop's thread, even if the client is gone by then. For replies and
+     * count see session_answer(); digest is the transaction's. */
     void (*submit)(void *context, struct transaction *transaction,
-                   void (*done)(void *token, const struct reply *replies, size_t count),
+                   void (*done)(void *token, const struct reply *replies, size_t count,
+                                uint64_t digest),
                    void *token);
     /* NULL, or false while so many transactions are with submit() that no more should begin. */
     bool (*has_room)(void *context);

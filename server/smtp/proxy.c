@@ -50,13 +50,11 @@ static char *next_word(char **line)
     return *word ? word : NULL;
 }
 
+/* TCP6 may have a mapped one; TCP4 has no colon. */
 static bool parse_address(const char *text, int family, struct ip_address *address)
 {
-    struct sockaddr_in v4 = {.sin_family = AF_INET};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-    void *to = family == AF_INET ? (void *)&v4.sin_addr : (void *)&v6.sin6_addr;
-    const void *from = family == AF_INET ? (const void *)&v4 : (const void *)&v6;
-    return text && inet_pton(family, text, to) == 1 && ip_address_from(from, address);
+    return text && (strchr(text, ':') != NULL) == (family == AF_INET6) &&
+           ip_address_parse(text, address) == 0;
 }
 
 static bool parse_port(const char *text, unsigned *port)

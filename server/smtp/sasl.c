@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "../base/log.h"
+#include "../base/metrics.h"
 #include "guesses.h"
 #include "session_private.h"
 
@@ -181,6 +182,10 @@ void session_verified(struct session *session, enum login_result result)
         return;
     session->command = "AUTH";
     session->state = STATE_READY;
+    metric_add(METRIC_LOGINS_TOTAL, 1,
+               result == LOGIN_RIGHT   ? "right"
+               : result == LOGIN_WRONG ? "wrong"
+                                       : "turned away");
     if (result == LOGIN_RIGHT) {
         session->user = session->claimed;
         session->claimed = NULL;

@@ -7,6 +7,7 @@
 
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../base/metrics.h"
 #include "../base/spill.h"
 #include "session_private.h"
 
@@ -80,11 +81,18 @@ void session_tls_started(struct session *session)
         session->state = STATE_GREETED;
 }
 
-void session_drop_transaction(struct session *session)
+void session_forget_transaction(struct session *session)
 {
     transaction_free(session->transaction);
     session->transaction = NULL;
     session_forget_replies(session);
+}
+
+void session_drop_transaction(struct session *session)
+{
+    if (session->transaction && session->transaction->data)
+        metric_add(METRIC_MESSAGES_TOTAL, 1, "aborted");
+    session_forget_transaction(session);
 }
 
 void session_greet(struct session *session)
@@ -195,6 +203,7 @@ static bool is_failed(const struct session *session)
 static void refuse_data(struct session *session)
 {
     if (session->scanner.smuggling) {
+        metric_add(METRIC_MESSAGES_TOTAL, 1, "rejected");
         session_refuse(session, 550, "5.5.2",
                        "SMTP smuggling: a line of a lone dot, but without CRLF around it");
         return;
@@ -202,13 +211,16 @@ static void refuse_data(struct session *session)
     switch (session->data_failure) {
     case DATA_FINE: break;
     case DATA_TOO_BIG:
+        metric_add(METRIC_MESSAGES_TOTAL, 1, "rejected");
         session_refuse(session, 552, "5.3.4", "Message size exceeds the limit of %llu bytes",
                        (unsigned long long)session->config->smtp.max_size);
         break;
     case DATA_NO_STORAGE:
+        metric_add(METRIC_MESSAGES_TOTAL, 1, "deferred");
         session_refuse(session, 452, "4.3.1", "Out of storage, try again later");
         break;
     case DATA_NO_MEMORY:
+        metric_add(METRIC_MESSAGES_TOTAL, 1, "deferred");
         session_refuse(session, 451, "4.3.0", "Out of memory, try again later");
         break;
     }
@@ -217,7 +229,7 @@ static void refuse_data(struct session *session)
 /* The message is over: nothing of it is left in the session. */
 static void leave_transaction(struct session *session)
 {
-    session_drop_transaction(session);
+    session_forget_transaction(session);
     session->state = STATE_READY;
     if (session->shutting_down)
         session_hang_up(session, "4.3.2", "the server is shutting down");

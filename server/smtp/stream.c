@@ -2,8 +2,10 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 struct pending_write {
@@ -172,6 +174,29 @@ bool stream_is_finished(const struct stream *stream)
     return stream->finished;
 }
 
+/* ---- What the client has ---- */
+
+uint64_t stream_received(const struct stream *stream)
+{
+    int fd, waiting = 0;
+    if (uv_fileno(&stream->socket.handle, &fd) == 0)
+        (void)ioctl(fd, FIONREAD, &waiting);
+    return stream->received + (waiting > 0 ? (uint64_t)waiting : 0);
+}
+
+bool stream_is_unread(const struct stream *stream)
+{
+    int fd, error = 0, unread = 0;
+    socklen_t size = sizeof error;
+    if (stream->state == STREAM_BROKEN || stream_queued(stream) > 0 ||
+        uv_fileno(&stream->socket.handle, &fd) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0 ||
+        ioctl(fd, SIOCOUTQ, &unread) != 0)
+        return true;
+    /* TCP counts our FIN as well. */
+    return unread > (stream->finished && stream->socket.handle.type == UV_TCP ? 1 : 0);
+}
+
 /* ---- In ---- */
 
 static void give_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
@@ -274,8 +299,10 @@ static void receive(struct stream *stream, const char *bytes, size_t size)
 static void on_read(uv_stream_t *handle, ssize_t size, const uv_buf_t *buffer)
 {
     struct stream *stream = handle->data;
-    if (size > 0)
+    if (size > 0) {
+        stream->received += (uint64_t)size;
         receive(stream, buffer->base, (size_t)size);
+    }
     if (size >= 0)
         return;
     uv_read_stop(handle);

@@ -51,9 +51,10 @@ struct stream {
     struct tls *tls;             /* NULL: in the clear */
     enum stream_state state;
     const char *reason;
-    bool at_end;   /* of what the socket has; content may still wait */
-    bool ending;   /* stream_end(): what comes in is thrown away */
-    bool finished; /* all is written, and our side closed */
+    uint64_t received; /* bytes that were read, as they came */
+    bool at_end;       /* of what the socket has; content may still wait */
+    bool ending;       /* stream_end(): what comes in is thrown away */
+    bool finished;     /* all is written, and our side closed */
     /* What is not used yet: in the buffer during an upcall, then in memory of its own. */
     const char *content;
     size_t content_size;
@@ -86,6 +87,12 @@ void stream_pause(struct stream *stream);
  * nothing: nobody could read it. */
 bool stream_write(struct stream *stream, const char *bytes, size_t size);
 size_t stream_queued(const struct stream *stream); /* bytes that wait to be sent */
+
+/* Bytes that were read so far, and that the system has for us. */
+uint64_t stream_received(const struct stream *stream);
+/* Is any of what was written not yet with the client's system, so far as is known, or broke the
+ * connection before the client had it? For a Unix-domain socket: with the client. */
+bool stream_is_unread(const struct stream *stream);
 
 /* Says goodbye in TLS, and closes our side when all is written: then drained() comes, and
  * stream_is_finished(). What comes in is read and thrown away from here on. False: it is broken. */

@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#include "../base/metrics.h"
 
 #define DAY_SECONDS 86400
 #define IDLE_BUFFER 512 /* bytes that a BIO may keep while it is empty */
@@ -211,6 +214,26 @@ static void set_versions(SSL *ssl, int min_version)
         return;
     SSL_set_security_level(ssl, 0); /* SHA-1 in the handshake */
     SSL_set_cipher_list(ssl, "DEFAULT");
+}
+
+/* Unix time; 0: it cannot be read. */
+static time_t end_of(const X509 *certificate)
+{
+    struct tm tm;
+    return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) == 1 ? timegm(&tm) : 0;
+}
+
+void tls_count(const struct config *config)
+{
+    const struct tls_context *tls = config->tls.context;
+    char name[256];
+    metric_clear(METRIC_CERTIFICATE_NOT_AFTER);
+    for (size_t i = 0; tls && i < tls->count; i++) {
+        const X509 *certificate = SSL_CTX_get0_certificate(tls->contexts[i]);
+        if (!first_name(certificate, name))
+            snprintf(name, sizeof name, "%.255s", config->tls.certificates[i].certificate);
+        metric_set(METRIC_CERTIFICATE_NOT_AFTER, (double)end_of(certificate), name);
+    }
 }
 
 struct tls *tls_new(const struct tls_context *context, int min_version)

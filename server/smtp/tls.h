@@ -38,6 +38,9 @@ int tls_load(struct config *config, struct error *err);
 void tls_warn(const struct config *config, void (*warn)(void *context, const char *text),
               void *context);
 
+/* Sets METRIC_CERTIFICATE_NOT_AFTER for each certificate, by the first name that it is for. */
+void tls_count(const struct config *config);
+
 /* `min_version` is the oldest that is taken, as on the wire (0x303: TLS 1.2). What is older than 1.2
  * needs ciphers and signatures that OpenSSL has turned off: they are on for this stream alone. NULL:
  * no memory. */

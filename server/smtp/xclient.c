@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../base/ascii.h"
 #include "../base/log.h"
 #include "../base/network.h"
 #include "../base/path.h"
@@ -85,14 +86,6 @@ static bool check_protocol(char *value)
     return strcasecmp(value, "SMTP") == 0 || strcasecmp(value, "ESMTP") == 0;
 }
 
-static int hex_digit(char c)
-{
-    static const char digits[] = "0123456789ABCDEFabcdef";
-    const char *at = c ? strchr(digits, c) : NULL;
-    int value = at ? (int)(at - digits) : -1;
-    return value < 16 ? value : value - 6;
-}
-
 /* xtext (RFC 3461 section 4): "+" and two hexadecimal digits stand for an octet. What is not
  * encoded though it should be passes, as old clients send it. False: malformed, or too long. */
 static bool decode(const char *text, size_t size, char to[VALUE_MAX_OCTETS + 1])
@@ -101,12 +94,11 @@ static bool decode(const char *text, size_t size, char to[VALUE_MAX_OCTETS + 1])
     for (size_t i = 0; i < size; i++) {
         char c = text[i];
         if (c == '+') {
-            int high = size - i > 2 ? hex_digit(text[i + 1]) : -1;
-            int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
-            c = (char)(high * 16 + low);
-            i += 2;
-            if (low < 0 || c == 0)
+            int byte = hex_byte(text + i + 1, text + size);
+            if (byte <= 0)
                 return false;
+            c = (char)byte;
+            i += 2;
         }
         if (length == VALUE_MAX_OCTETS)
             return false;

@@ -116,6 +116,12 @@ int queue_origins(struct queue *queue,
     return code == 0 || listing.ended ? code : tell(queue, code, err);
 }
 
+int queue_totals(struct queue *queue, struct queue_totals *totals, struct error *err)
+{
+    int code = queue->ops->totals(queue->store, totals);
+    return code == 0 ? 0 : tell(queue, code, err);
+}
+
 int queue_nodes(struct queue *queue, int (*each)(void *context, const struct queue_node *node),
                 void *context, struct error *err)
 {

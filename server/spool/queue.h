@@ -56,6 +56,7 @@ struct queue_origin {
     const char *name;      /* scheme://host:port */
     int64_t waiting;       /* deliveries */
     int64_t next_due_ms;   /* the earliest */
+    int64_t oldest_ms;     /* when the oldest was accepted, Unix time */
     int64_t held_until_ms; /* its breaker is open until then; 0: it is not held back */
     unsigned failures;     /* in a row, that opened it */
     int64_t held_lanes;    /* of its lanes so many are held back */
@@ -65,6 +66,15 @@ struct queue_origin {
 int queue_origins(struct queue *queue,
                   int (*each)(void *context, const struct queue_origin *origin), void *context,
                   struct error *err);
+
+/* The spool as a whole. */
+struct queue_totals {
+    int64_t failed; /* deliveries */
+    uint64_t bytes; /* as spool.max_size counts them */
+};
+
+/* Costs a walk over an index of what has failed. */
+int queue_totals(struct queue *queue, struct queue_totals *totals, struct error *err);
 
 /* One of the nodes that share the spool. */
 struct queue_node {

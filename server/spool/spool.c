@@ -293,6 +293,15 @@ bool spool_may_attempt(const struct spool *spool, const struct delivery *deliver
     return !spool->ops->may_attempt || spool->ops->may_attempt(spool->store, delivery);
 }
 
+bool spool_is_probe(const struct delivery *delivery, struct probed *probed)
+{
+    const struct stored *stored = delivery->stored;
+    *probed = (struct probed){.scope = stored->probe_lane ? HELD_LANE : HELD_ORIGIN,
+                              .pause_ms = stored->probe_ms,
+                              .failures = stored->probe_failures};
+    return stored->probe_ms > 0;
+}
+
 struct spill *spool_new_body(const struct spool *spool, const char *name)
 {
     return spool->ops->new_body(spool->store, name);

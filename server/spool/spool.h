@@ -126,6 +126,18 @@ bool spool_is_away(const struct spool *spool);
  * released. Any thread. */
 bool spool_may_attempt(const struct spool *spool, const struct delivery *delivery);
 
+/* What is held: an origin, or one lane of it. */
+enum held_scope { HELD_ORIGIN, HELD_LANE };
+
+/* Was it claimed to find out whether what is held works again? Then what that is. Any thread. */
+struct probed {
+    enum held_scope scope;
+    int64_t pause_ms;  /* that it was held for */
+    unsigned failures; /* in a row */
+};
+
+bool spool_is_probe(const struct delivery *delivery, struct probed *probed);
+
 struct commit {
     struct task task;                    /* the spool's */
     struct commit *next;                 /* the spool's */
@@ -145,8 +157,10 @@ struct claim {
     size_t limit;       /* deliveries; no claim brings more */
     size_t per_origin;  /* as many of one origin may be leased at once, those of earlier included */
     size_t per_lane;    /* the same of one lane; 0: no limit of its own */
+    size_t at_once;     /* requests to one origin, of all nodes; 0: no limit */
     uint64_t bytes;     /* of payloads in memory, after which it brings no more */
     struct delivery *deliveries; /* out: linked by next, leased, now the caller's */
+    size_t nodes;                /* out: that share the spool; it stays where there is one */
     bool more;                   /* out: others are due, but a limit was reached */
     int64_t next_due_ms; /* out: when the next one is due that is not yet; INT64_MAX: none */
     void (*done)(struct claim *claim); /* on the loop's thread */
@@ -170,8 +184,6 @@ void spool_release(struct spool *spool, struct delivery *delivery);
 
 /* Holds an origin or a lane back: its breaker is open. Nothing of it is claimed until then, and
  * after that no more than `most` at once. Both 0: it is as all others again. */
-enum held_scope { HELD_ORIGIN, HELD_LANE };
-
 struct held {
     enum held_scope scope;
     int64_t until_ms; /* Unix time */

@@ -31,6 +31,9 @@ struct stored {
     bool shared;           /* PostgreSQL: others may have its payload or tail */
     int node;              /* PostgreSQL: the node whose lease it is; 0: not leased */
     enum ending ending;
+    int64_t probe_ms; /* PostgreSQL: it is a probe of what was held for so long; 0: it is none */
+    bool probe_lane;  /* of its lane, not of its origin */
+    unsigned probe_failures;
     int64_t ahead_ms; /* clock_ahead_ms() when it was handed in: what due_ms was reckoned by */
 };
 
@@ -108,6 +111,7 @@ struct store_ops {
                     int (*each)(void *context, const struct queue_attempt *attempt), void *context);
     int (*origins)(struct store *store,
                    int (*each)(void *context, const struct queue_origin *origin), void *context);
+    int (*totals)(struct store *store, struct queue_totals *totals);
     /* NULL: there is one node only. */
     int (*nodes)(struct store *store, int (*each)(void *context, const struct queue_node *node),
                  void *context);

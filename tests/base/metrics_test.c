@@ -43,11 +43,14 @@ static void a_gauge_goes_up_and_down(void **state)
     (void)state;
     metric_set(METRIC_WORKERS, 2.5);
     assert_has("\nmxhook_workers 2.5\n");
-    metric_add(METRIC_SMTP_CONNECTIONS, 3);
-    metric_add(METRIC_SMTP_CONNECTIONS, -2);
-    assert_has("\nmxhook_smtp_connections 1\n");
+    metric_add(METRIC_SMTP_CONNECTIONS, 3, "a");
+    metric_add(METRIC_SMTP_CONNECTIONS, -2, "a");
+    assert_has("\nmxhook_smtp_connections{listener=\"a\"} 1\n");
     metric_clear(METRIC_SMTP_CONNECTIONS);
-    assert_has_not("\nmxhook_smtp_connections 1");
+    assert_has_not("\nmxhook_smtp_connections{");
+    metric_raise(METRIC_LOOP_LAG, 2);
+    metric_raise(METRIC_LOOP_LAG, 1);
+    assert_has("\nmxhook_loop_lag_seconds 2\n");
 }
 
 static void buckets_are_cumulative_and_include_their_bound(void **state)
@@ -97,15 +100,44 @@ static void the_number_of_series_is_bounded(void **state)
     assert_has_not("\"r15\"");
 }
 
-static void a_limit_may_be_lower(void **state)
+static void time_is_counted_in_microseconds(void **state)
 {
     (void)state;
-    metric_limit(METRIC_RECIPIENTS_TOTAL, 2);
-    metric_add(METRIC_RECIPIENTS_TOTAL, 1, "one");
-    metric_add(METRIC_RECIPIENTS_TOTAL, 1, "two");
-    assert_has("{verdict=\"one\"} 1\n");
-    assert_has("{verdict=\"other\"} 1\n");
-    assert_has_not("verdict=\"two\"");
+    metric_add(METRIC_RULE_SECONDS_TOTAL, 1500000, "10-a.lua");
+    metric_add(METRIC_RULE_SECONDS_TOTAL, 1, "10-a.lua");
+    assert_has("# TYPE mxhook_rule_seconds_total counter\n");
+    assert_has("\nmxhook_rule_seconds_total{file=\"10-a.lua\"} 1.500001\n");
+}
+
+/* The same origins for all metrics; what came of the attempts to others is still told. */
+static void the_number_of_origins_is_bounded(void **state)
+{
+    (void)state;
+    metrics_limit_origins(2);
+    metric_add(METRIC_ATTEMPTS_TOTAL, 1, "https://a", "2xx");
+    metric_add(METRIC_ATTEMPTS_TOTAL, 1, "https://b", "2xx");
+    metric_add(METRIC_ATTEMPTS_TOTAL, 1, "https://b", "5xx");
+    metric_add(METRIC_ATTEMPTS_TOTAL, 1, "https://c", "5xx");
+    metric_add(METRIC_ATTEMPTS_TOTAL, 1, "https://d", "5xx");
+    metric_set(METRIC_ORIGIN_WAITING, 7, "https://c");
+    metric_set(METRIC_ORIGIN_WAITING, 8, "https://b");
+    assert_has("{origin=\"https://b\",result=\"5xx\"} 1\n");
+    assert_has("{origin=\"other\",result=\"5xx\"} 2\n");
+    assert_has("\nmxhook_origin_waiting{origin=\"other\"} 7\n");
+    assert_has("\nmxhook_origin_waiting{origin=\"https://b\"} 8\n");
+    assert_has_not("https://c");
+    metrics_limit_origins(3);
+    metric_add(METRIC_ATTEMPTS_TOTAL, 1, "https://c", "2xx");
+    assert_has("{origin=\"https://c\",result=\"2xx\"} 1\n");
+    metrics_limit_origins(METRIC_ORIGINS_MAX);
+    char name[32];
+    for (int i = 0; i < 2 * METRIC_ORIGINS_MAX; i++) {
+        snprintf(name, sizeof name, "https://n%d", i);
+        metric_add(METRIC_ATTEMPTS_TOTAL, 1, name, "2xx");
+    }
+    assert_has("{origin=\"https://n996\",result=\"2xx\"} 1\n"); /* with a, b and c 1,000 */
+    assert_has_not("https://n997");
+    assert_has("{origin=\"other\",result=\"2xx\"} 1003\n");
 }
 
 static void a_long_value_is_one_series(void **state)
@@ -156,7 +188,8 @@ int main(void)
         cmocka_unit_test(buckets_are_cumulative_and_include_their_bound),
         cmocka_unit_test(label_values_are_escaped),
         cmocka_unit_test(the_number_of_series_is_bounded),
-        cmocka_unit_test(a_limit_may_be_lower),
+        cmocka_unit_test(time_is_counted_in_microseconds),
+        cmocka_unit_test(the_number_of_origins_is_bounded),
         cmocka_unit_test(a_long_value_is_one_series),
         cmocka_unit_test(threads_lose_no_count),
     };

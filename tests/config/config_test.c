@@ -201,6 +201,7 @@ static void every_option_but_domains_has_a_default(void **state)
     assert_int_equal(c->spool.min_free, 64 * 1024 * 1024);
     assert_int_equal(c->spool.max_size, 0);
     assert_int_equal(c->log_limit, 100);
+    assert_int_equal(c->metrics_max_origins, 100);
     assert_int_equal(c->spool.max_age_ms, 5 * 86400000);
     assert_int_equal(c->deliver.retry.attempts, 3);
     assert_int_equal(c->deliver.retry.schedule_count, 2);

@@ -1,79 +1,19 @@
 """admin_test.py - health, metrics, the API, who may do what, and what is refused."""
 
-import http.client
 import json
 import os
-import re
 import socket
 import subprocess
 import time
 import unittest
 
+from admin import RULES, AdminCase, Unix
 from harness import Receiver, Server, mail, wait_until, MXHOOK
 
-RULES = 'return function(msg) return "%s/in" end'
 HASH = subprocess.run(["openssl", "passwd", "-6", "sesame"], capture_output=True, text=True).stdout.strip()
 
 
-class Unix(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=30)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(30)
-        self.sock.connect(self.path)
-
-
-class AdminTest(unittest.TestCase):
-    def serve(self, admin="", answer=lambda post: 200, more="", listen='"127.0.0.1:0"'):
-        self.receiver = Receiver(answer)
-        self.addCleanup(self.receiver.close)
-        self.server = Server({"10.lua": RULES % self.receiver.url}, start=False)
-        self.addCleanup(self.server.close)
-        self.socket = self.server.folder + "/admin.sock"
-        with open(self.server.config, "a") as file:
-            file.write('admin = { listen = { "unix:%s", %s }, %s }\ndeliver = { attempts = 1 }\n'
-                       'history = { subjects = true, bodies = "all" }\n%s\n' % (self.socket, listen, admin, more))
-        self.server.start()
-        self.addCleanup(lambda: self.server.process.poll() is None and self.assertEqual(self.server.stop(), 0))
-        self.port = int(re.search(r"admin-listening address=127.0.0.1:(\d+)", self.server.log()).group(1))
-        return self.server
-
-    def ask(self, path, body=None, headers=None, unix=True, method=None):
-        connection = Unix(self.socket) if unix else http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        self.addCleanup(connection.close)
-        headers = dict(headers or {})
-        if body is not None:
-            headers.setdefault("Content-Type", "application/json")
-            body = body if isinstance(body, (str, bytes)) else json.dumps(body)
-        connection.request(method or ("GET" if body is None else "POST"), path, body, headers)
-        response = connection.getresponse()
-        text = response.read()
-        self.headers = response.headers
-        connection.close()
-        return response.status, text.decode()
-
-    def json(self, path, *arguments, **named):
-        status, text = self.ask(path, *arguments, **named)
-        self.assertEqual(status, 200, text)
-        return json.loads(text)
-
-    def raw(self, request, unix=False):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as s:
-            s.sendall(request.encode("latin-1"))
-            answer = b""
-            while True:
-                try:
-                    more = s.recv(65536)
-                except ConnectionResetError:
-                    break
-                if not more:
-                    break
-                answer += more
-        return answer.decode("latin-1")
-
+class AdminTest(AdminCase):
     # ---- Pauses
 
     def test_a_destination_is_paused_and_resumed(self):
@@ -126,31 +66,6 @@ class AdminTest(unittest.TestCase):
         self.server.send(mail())
         self.receiver.wait_for(1)
         self.assertTrue(self.json("/readyz")["ready"])
-
-    def test_counts(self):
-        self.serve()
-        self.server.send(mail())
-        self.receiver.wait_for(1)
-        def counted():
-            text = self.ask("/metrics")[1]
-            return text if '\nmxhook_spool_deliveries{state="waiting"} 0' in text and "_total{kind" in text else None
-        text = wait_until(counted, "a delivery to be counted")
-        for line in ('mxhook_messages_total{result="accepted"} 1', 'mxhook_recipients_total{verdict="deliver"} 1',
-                     'mxhook_attempts_total{origin="%s",result="2xx"} 1' % self.receiver.url,
-                     "mxhook_rules 1", "mxhook_ready 1", "mxhook_config_last_reload_successful 1",
-                     'mxhook_spool_deliveries{state="waiting"} 0', "mxhook_message_size_bytes_count 1",
-                     "process_open_fds"):
-            self.assertIn("\n" + line, text)
-        self.assertIn("text/plain; version=0.0.4", self.headers["Content-Type"])
-
-    @unittest.skipUnless(os.path.exists("/usr/bin/promtool"), "SKIPPED: no promtool here (package prometheus)")
-    def test_promtool_finds_nothing(self):
-        self.serve()
-        self.server.send(mail())
-        self.receiver.wait_for(1)
-        text = self.ask("/metrics")[1]
-        result = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
-        self.assertEqual((result.returncode, result.stdout + result.stderr), (0, ""))
 
     # ---- Hostile requests
 
@@ -291,13 +206,6 @@ class AdminTest(unittest.TestCase):
         self.assertIn("others can reach 0.0.0.0: it needs admin.users or admin.tokens", result.stderr)
 
     # ---- What it tells and does
-
-    def wait_delivered(self, state="delivered", count=1):
-        def there():
-            status, text = self.ask("/api/v1/history?state=" + state)
-            messages = json.loads(text).get("messages", []) if status == 200 else []
-            return messages if len(messages) >= count else None
-        return wait_until(there, "a message in the history")[0]
 
     def test_history_and_story(self):
         self.serve()

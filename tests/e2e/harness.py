@@ -128,6 +128,11 @@ class Server:
         with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
             file.write(text)
 
+    def append(self, text):
+        """To the configuration."""
+        with open(self.config, "a", encoding="utf-8") as file:
+            file.write(text)
+
     def write_rule(self, name, text):
         self.write(os.path.join("rules.d", name), text)
 

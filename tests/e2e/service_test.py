@@ -163,6 +163,56 @@ class Protocol(TestCase):
         self.assertEqual(mx.logged("inherited"), [])
 
 
+class Reload(TestCase):
+    """The unit's ExecReload, with this server for /etc/mxhook and $MAINPID."""
+
+    def reload(self, server):
+        unit = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "server/install/mxhook.service.in")
+        with open(unit) as file:
+            commands = [line.split("=", 1)[1].split() for line in file if line.startswith("ExecReload=")]
+        self.assertEqual(len(commands), 1)
+        change = {"@CMAKE_INSTALL_FULL_BINDIR@/mxhook": harness.MXHOOK, "/etc/mxhook/mxhook.lua": server.config,
+                  "$MAINPID": str(server.process.pid)}
+        return subprocess.run([change.get(word, word) for word in commands[0]], capture_output=True, text=True, timeout=harness.PATIENCE)
+
+    def test_what_fails_is_seen_by_whoever_reloads_and_in_the_metrics(self):
+        server = self.server(self.to(self.receiver()), start=False)
+        server.append('admin = { listen = { "unix:%s/admin.sock" } }\n' % server.folder)
+        server.start()
+        self.assertEqual(self.reload(server).returncode, 0)
+        server.write_rule("20-bad.lua", "return {")
+        result = self.reload(server)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("20-bad.lua:1", result.stderr)
+        self.assertIn("reload       FAILED", server.command("status").stdout)
+        os.remove(os.path.join(server.folder, "rules.d/20-bad.lua"))
+        self.assertEqual(self.reload(server).returncode, 0)
+        self.assertNotIn("FAILED", server.command("status").stdout)
+        with open(server.config) as file:
+            good = file.read()
+        server.write("mxhook.lua", good + "domians = {}\n")
+        count = len(server.logged("not-reloaded"))
+        result = self.reload(server)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("domians", result.stderr)
+        harness.wait_until(lambda: len(server.logged("not-reloaded")) > count, "the server to have tried too")
+        server.write("mxhook.lua", good)
+        self.assertIn("reload       FAILED", server.command("status").stdout)
+
+    def test_without_an_admin_room_a_signal_is_sent(self):
+        server = self.server(self.to(self.receiver()))
+        result = self.reload(server)
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("what came of it is in the log", result.stdout)
+        server.wait_logged("reloaded")
+
+    def test_one_that_does_not_answer_where_it_should_gets_a_signal(self):
+        server = self.server(self.to(self.receiver()))  # as before an upgrade, when there was no admin.listen
+        server.append('admin = { listen = { "unix:%s/admin.sock" } }\n' % server.folder)
+        self.assertEqual(self.reload(server).returncode, 0)
+        server.wait_logged("reloaded")
+
+
 class Sockets(TestCase):
     RULES = {"10.lua": "return function(msg) end"}
 

@@ -15,12 +15,13 @@
 
 #pragma weak lua_getinfo /* programs without Lua are linked with this, too */
 
-#define SEEN 262144
+#define SEEN       262144
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 static int out = -1;
-static _Atomic uint32_t seen[SEEN]; /* hashes of what was written: two of one slot are written more than once */
-static __thread lua_Hook own;       /* the program's: counts instructions */
+static _Atomic uint32_t
+    seen[SEEN]; /* hashes of what was written: two of one slot are written more than once */
+static __thread lua_Hook own; /* the program's: counts instructions */
 
 __attribute__((constructor)) static void begin(void)
 {

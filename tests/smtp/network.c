@@ -87,11 +87,12 @@ void answer(size_t index)
     struct reply reply;
     reply_set(&reply, 250, "2.0.0", "OK");
     transaction_free(pending[index].transaction);
-    pending[index].done(pending[index].token, &reply, 1);
+    pending[index].done(pending[index].token, &reply, 1, 0);
 }
 
 static void on_submit(void *context, struct transaction *transaction,
-                      void (*done)(void *token, const struct reply *replies, size_t count),
+                      void (*done)(void *token, const struct reply *replies, size_t count,
+                                   uint64_t digest),
                       void *token)
 {
     (void)context;

@@ -20,7 +20,7 @@
 /* What the stub was given to process. */
 struct pending {
     struct transaction *transaction;
-    void (*done)(void *token, const struct reply *replies, size_t count);
+    void (*done)(void *token, const struct reply *replies, size_t count, uint64_t digest);
     void *token;
 };
 

@@ -6,12 +6,12 @@
 #include "../../base/clock.h"
 #include "../../base/log.h"
 #include "values.h"
+#include "probe.h"
 #include "rows.h"
 
 #define WALK_LANES "10000" /* in one walk; the next goes on there */
 #define WALK_MS    1000    /* between two walks, or WALK_SHARE times what the last one took */
 #define WALK_SHARE 50
-#define HOLDS_MAX  10000
 
 /* ---- The walk ---- */
 
@@ -71,16 +71,6 @@ static int64_t held_until(const struct pg_store *s, const struct lane_next *lane
     return known && known->hold.until_ms > until ? known->hold.until_ms : until;
 }
 
-static int64_t other_holds(const struct node_hold *holds, int count, const struct lane_next *lane)
-{
-    int64_t until = 0;
-    for (int i = 0; i < count; i++)
-        if (holds[i].origin == lane->origin &&
-            (holds[i].lane == 0 || holds[i].lane == lane->lane) && holds[i].until_ms > until)
-            until = holds[i].until_ms;
-    return until;
-}
-
 /* ---- Choosing ---- */
 
 struct choice {
@@ -89,6 +79,8 @@ struct choice {
     struct values wanted;
     struct node_hold *holds;
     int hold_count;
+    struct probe probes[PROBES_MAX];
+    int probe_count;
     size_t lanes, rows; /* wanted */
     int64_t now_ms;     /* monotonic */
     struct delivery *first, **end;
@@ -127,31 +119,84 @@ static void note_due(struct choice *c, int64_t monotonic_ms)
         c->claim->next_due_ms = due;
 }
 
-static void choose(struct choice *c)
+static void want(struct choice *c, int64_t lane, size_t count)
+{
+    values_add_number(&c->wanted, 0, lane);
+    values_add_number(&c->wanted, 1, (int64_t)count);
+    c->rows += count;
+    c->lanes++;
+}
+
+/* What nodes hold of it: an open breaker (*breaker, or NULL), that of the origin first; and when
+ * nothing holds it any more. */
+static int64_t held_by_nodes(const struct choice *c, const struct lane_next *lane,
+                             const struct node_hold **breaker)
+{
+    const struct node_hold *holds[] = {
+        holds_find(c->holds, c->hold_count, lane->origin, 0),
+        holds_find(c->holds, c->hold_count, lane->origin, lane->lane)};
+    int64_t until = 0;
+    *breaker = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        if (!holds[i] || (holds[i]->failures == 0 && holds[i]->node == node_id(c->s->node)))
+            continue;
+        if (holds[i]->failures > 0 && !*breaker)
+            *breaker = holds[i];
+        if (holds[i]->until_ms > until)
+            until = holds[i]->until_ms;
+    }
+    return until;
+}
+
+/* One for each breaker, whatever lanes it holds. */
+static void want_probe(struct choice *c, const struct lane_next *lane,
+                       const struct node_hold *breaker)
+{
+    for (int i = 0; i < c->probe_count; i++)
+        if (c->probes[i].hold.origin == breaker->origin && c->probes[i].hold.lane == breaker->lane)
+            return;
+    if (c->probe_count < PROBES_MAX)
+        c->probes[c->probe_count++] = (struct probe){.hold = *breaker, .to = lane->lane};
+}
+
+static void choose_lane(struct choice *c, struct lane_next *lane)
+{
+    const struct node_hold *breaker;
+    int64_t until = held_until(c->s, lane) - clock_ahead_ms(), due = lane->due_ms;
+    int64_t nodes = held_by_nodes(c, lane, &breaker);
+    due = until > due ? until : due;
+    due = nodes > due ? nodes : due;
+    if (due > c->now_ms) {
+        note_due(c, due);
+        return;
+    }
+    size_t room = room_in(c, lane);
+    if (room == 0) {
+        c->claim->more = true;
+        return;
+    }
+    lane->due_ms = c->now_ms + WALK_MS; /* until the next walk knows better */
+    if (!holds_has_turn(node_holds(c->s->node), node_id(c->s->node), lane->origin,
+                        c->claim->at_once))
+        return;
+    if (breaker)
+        want_probe(c, lane, breaker);
+    else
+        want(c, lane->lane, room);
+}
+
+static int choose(struct choice *c)
 {
     for (size_t i = 0; i < c->s->lane_count; i++) {
         struct lane_next *next = &c->s->lanes[i];
-        if (pauses_find(c->s->leases.pauses, (uint64_t)next->origin, (uint64_t)next->lane))
-            continue;
-        int64_t until = held_until(c->s, next) - clock_ahead_ms(), due = next->due_ms;
-        int64_t others = other_holds(c->holds, c->hold_count, next);
-        due = until > due ? until : due;
-        due = others > due ? others : due;
-        if (due > c->now_ms) {
-            note_due(c, due);
-            continue;
-        }
-        size_t room = room_in(c, next);
-        if (room == 0) {
-            c->claim->more = true;
-            continue;
-        }
-        values_add_number(&c->wanted, 0, next->lane);
-        values_add_number(&c->wanted, 1, (int64_t)room);
-        c->rows += room;
-        c->lanes++;
-        next->due_ms = c->now_ms + WALK_MS; /* until the next walk knows better */
+        if (!pauses_find(c->s->leases.pauses, (uint64_t)next->origin, (uint64_t)next->lane))
+            choose_lane(c, next);
     }
+    int code = c->probe_count ? probes_win(c->s, c->probes, c->probe_count) : 0;
+    for (int i = 0; i < c->probe_count && code == 0; i++)
+        if (c->probes[i].won)
+            want(c, c->probes[i].to, 1);
+    return code;
 }
 
 /* ---- Claiming ---- */
@@ -167,6 +212,7 @@ static void read_claimed(void *context, int number, PGresult *result)
             continue;
         }
         d->state = DELIVERY_LEASED;
+        probes_note(c->probes, c->probe_count, d);
         *c->end = d;
         c->end = &d->next;
     }
@@ -257,9 +303,9 @@ static int run(struct choice *c)
         code = pg_store_walk(c->s);
     if (code != 0)
         return code;
-    choose(c);
-    if (c->lanes == 0)
-        return 0;
+    code = choose(c);
+    if (code != 0 || c->lanes == 0)
+        return code;
     code = claim_rows(c);
     if (code == 0 && c->first)
         code = rows_load_payloads(&c->s->pg, c->first, c->s->scratch, &reason);
@@ -267,6 +313,8 @@ static int run(struct choice *c)
         hand_over(c, reason);
     else if (c->first)
         release(c->s, c->first); /* or at this node's death */
+    if (c->probe_count > 0)
+        probes_return(c->s, c->probes, c->probe_count);
     return code;
 }
 
@@ -277,6 +325,8 @@ void pg_store_claim(struct store *store, struct claim *claim)
     claim->deliveries = NULL;
     claim->more = false;
     claim->next_due_ms = INT64_MAX;
+    claim->nodes = s->nodes_told = (size_t)node_live(s->node);
+    atomic_store(&s->at_once, claim->at_once);
     if (claim->limit == 0 || !node_is_sure(s->node)) {
         note_due(&choice, choice.now_ms + WALK_MS);
         return;
@@ -284,8 +334,7 @@ void pg_store_claim(struct store *store, struct claim *claim)
     choice.end = &choice.first;
     values_array(&choice.wanted, PARAM_INT8);
     values_array(&choice.wanted, PARAM_INT4);
-    choice.holds = malloc(HOLDS_MAX * sizeof *choice.holds);
-    choice.hold_count = choice.holds ? node_holds(s->node, choice.holds, HOLDS_MAX) : 0;
+    choice.holds = holds_copy(node_holds(s->node), &choice.hold_count);
     int code = run(&choice);
     if (code == -EINPROGRESS)
         pg_store_set_aside(s);

@@ -12,13 +12,14 @@
 #include "../../base/log.h"
 #include "../../base/task.h"
 #include "values.h"
+#include "holds.h"
 #include "pg.h"
 #include "postgres.h"
 #include "schema.h"
 
-#define NODES_MAX    256
 #define HOLDS_MAX    10000
 #define RELEASE_PAGE "1000"
+#define FORGET_MS    "3600000" /* a breaker of a dead node that nobody has probed, past its time */
 #define ORPHANS_MS   60000 /* a group that was sent again may name a node that is removed by now */
 
 struct peer {
@@ -30,7 +31,7 @@ struct peer {
 struct node {
     struct pg pg;
     uv_thread_t thread;
-    uv_mutex_t mutex; /* guards stopping, holds */
+    uv_mutex_t mutex; /* guards stopping */
     uv_cond_t wake;
     bool stopping;
     _Atomic int id, live;
@@ -38,8 +39,7 @@ struct node {
     atomic_bool released;
     struct peer peers[NODES_MAX]; /* the thread's own, as all below */
     int peer_count;
-    struct node_hold *holds;
-    int hold_count;
+    struct holds holds;
 };
 
 /* ---- One's own row ---- */
@@ -97,36 +97,30 @@ static void forget_unseen(struct node *node)
     node->peer_count = kept;
 }
 
-static void read_holds(struct node *node, const PGresult *result)
-{
-    int count = PQntuples(result);
-    struct node_hold *holds = malloc((count ? (size_t)count : 1) * sizeof *holds);
-    for (int i = 0; holds && i < count; i++)
-        holds[i] = (struct node_hold){pg_number(result, i, 0), pg_number(result, i, 1),
-                                      clock_monotonic_ms() + pg_number(result, i, 2),
-                                      (unsigned)pg_number(result, i, 3)};
-    if (!holds)
-        return;
-    uv_mutex_lock(&node->mutex);
-    free(node->holds);
-    node->holds = holds;
-    node->hold_count = count;
-    uv_mutex_unlock(&node->mutex);
-}
-
 struct look {
     struct node *node;
     bool alive;
     int64_t began_ms;
 };
 
-static void read_nodes(struct node *node, const PGresult *result, int64_t now_ms)
+static void publish_ids(struct node *node)
 {
+    int ids[NODES_MAX];
     for (int i = 0; i < node->peer_count; i++)
+        ids[i] = node->peers[i].id;
+    holds_set_ids(&node->holds, ids, node->peer_count);
+    atomic_store(&node->live, node->peer_count ? node->peer_count : 1);
+}
+
+/* How many rows are nodes: the first ones. */
+static int read_nodes(struct node *node, const PGresult *result, int64_t now_ms)
+{
+    int i;
+    for (i = 0; i < node->peer_count; i++)
         node->peers[i].seen = false;
-    for (int i = 0; i < PQntuples(result); i++) {
-        struct peer *peer = peer_of(node, (int)pg_number(result, i, 0));
-        int64_t beat = pg_number(result, i, 1);
+    for (i = 0; i < PQntuples(result) && pg_number(result, i, 0) == 0; i++) {
+        struct peer *peer = peer_of(node, (int)pg_number(result, i, 1));
+        int64_t beat = pg_number(result, i, 2);
         if (!peer)
             continue;
         peer->seen = true;
@@ -136,18 +130,17 @@ static void read_nodes(struct node *node, const PGresult *result, int64_t now_ms
         }
     }
     forget_unseen(node);
-    atomic_store(&node->live, node->peer_count ? node->peer_count : 1);
+    publish_ids(node);
+    return i;
 }
 
 static void read_look(void *context, int number, PGresult *result)
 {
     struct look *look = context;
-    if (number == 1)
+    if (number == 0)
         look->alive = strcmp(PQcmdTuples(result), "1") == 0;
-    else if (number == 2)
-        read_nodes(look->node, result, look->began_ms);
-    else if (number == 3)
-        read_holds(look->node, result);
+    else
+        holds_read(&look->node->holds, result, read_nodes(look->node, result, look->began_ms));
 }
 
 /* What a slow standby must not delay is not waited for. */
@@ -156,18 +149,16 @@ static int beat(struct node *node, bool *alive)
     struct look look = {node, false, clock_monotonic_ms()};
     struct values params = {0};
     pg_begin(&node->pg);
-    pg_add(&node->pg, "SELECT set_config('synchronous_commit', 'off', true)", 0, NULL, NULL, NULL,
-           false);
     values_number(&params, PARAM_INT4, node_id(node));
-    if (values_send(&params, &node->pg, "UPDATE node SET beat = beat + 1 WHERE id = $1", false) !=
-        0)
+    if (values_send(&params, &node->pg,
+                    "UPDATE node SET beat = beat + 1 WHERE id = $1 "
+                    "AND set_config('synchronous_commit', 'off', true) = 'off'",
+                    false) != 0)
         return -ENOMEM;
-    pg_add(&node->pg, "SELECT id, beat FROM node", 0, NULL, NULL, NULL, false);
-    values_number(&params, PARAM_INT4, node_id(node));
     values_number(&params, PARAM_INT4, HOLDS_MAX);
     if (values_send(&params, &node->pg,
-                    "SELECT origin, lane, until - " NOW_MS ", most FROM held "
-                    "WHERE node <> $1 LIMIT $2",
+                    "SELECT 0, id, beat, 0, 0, 0, 0, 0 FROM node UNION ALL "
+                    "(SELECT 1, " HOLD_COLUMNS " FROM held LIMIT $1) ORDER BY 1, 2, 3",
                     false) != 0)
         return -ENOMEM;
     int code = pg_end(&node->pg, 2 * NODE_BEAT_MS, read_look, &look);
@@ -228,7 +219,10 @@ static void release_orphans(struct node *node)
         atomic_store(&node->released, true);
     }
     release_page(node, STAGED_SWEEP("owner NOT IN (SELECT id FROM node)"), &count);
-    release_page(node, "DELETE FROM held WHERE node NOT IN (SELECT id FROM node)", &count);
+    release_page(node,
+                 "DELETE FROM held WHERE node NOT IN (SELECT id FROM node) "
+                 "AND (failures = 0 OR until < " NOW_MS " - " FORGET_MS ")",
+                 &count);
     release_page(node, "DELETE FROM mark WHERE node NOT IN (SELECT id FROM node)", &count);
 }
 
@@ -319,14 +313,9 @@ bool node_take_released(struct node *node)
     return atomic_exchange(&node->released, false);
 }
 
-int node_holds(struct node *node, struct node_hold *holds, int size)
+struct holds *node_holds(struct node *node)
 {
-    uv_mutex_lock(&node->mutex);
-    int count = node->hold_count < size ? node->hold_count : size;
-    if (count > 0)
-        memcpy(holds, node->holds, (size_t)count * sizeof *holds);
-    uv_mutex_unlock(&node->mutex);
-    return count;
+    return &node->holds;
 }
 
 /* ---- Life ---- */
@@ -338,7 +327,12 @@ int node_start(const char *conninfo, struct node **out, struct error *err)
         return error_set(err, -ENOMEM, "spool: out of memory");
     node->pg.conninfo = conninfo;
     node->live = 1;
-    int code = pg_open(&node->pg);
+    int code = holds_init(&node->holds);
+    if (code != 0) {
+        free(node);
+        return error_set(err, code, "spool: %s", uv_strerror(code));
+    }
+    code = pg_open(&node->pg);
     if (code == 0)
         code = join(node);
     if (code != 0) {
@@ -355,6 +349,7 @@ int node_start(const char *conninfo, struct node **out, struct error *err)
     }
     if (code != 0) {
         pg_close(&node->pg);
+        holds_destroy(&node->holds);
         free(node);
         return code;
     }
@@ -388,6 +383,6 @@ void node_stop(struct node *node)
     pg_close(&node->pg);
     uv_cond_destroy(&node->wake);
     uv_mutex_destroy(&node->mutex);
-    free(node->holds);
+    holds_destroy(&node->holds);
     free(node);
 }

@@ -24,23 +24,17 @@
 #define NODE_SURE_MS 4000 /* after the last beat that went well: so long it is not dead yet */
 
 struct node;
-
-/* What another node holds back: of hold's fields. */
-struct node_hold {
-    int64_t origin, lane, until_ms; /* until: monotonic */
-    unsigned most;
-};
+struct holds;
 
 /* Registers, and begins to beat. */
 int node_start(const char *conninfo, struct node **out, struct error *err);
 void node_stop(struct node *node); /* says good-bye; takes NULL */
 
 /* All of these: any thread. */
-int node_id(const struct node *node);       /* of now */
-bool node_is_sure(const struct node *node); /* nobody can have declared it dead */
-int node_live(const struct node *node);     /* nodes that live, this one included */
-bool node_take_released(struct node *node); /* something was released since the last call */
-/* What other nodes hold, as of the last beat: up to `size`; how many. */
-int node_holds(struct node *node, struct node_hold *holds, int size);
+int node_id(const struct node *node);        /* of now */
+bool node_is_sure(const struct node *node);  /* nobody can have declared it dead */
+int node_live(const struct node *node);      /* nodes that live, this one included */
+bool node_take_released(struct node *node);  /* something was released since the last call */
+struct holds *node_holds(struct node *node); /* what was seen at its last beat */
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "../../base/clock.h"
 #include "../../base/log.h"
-#include "values.h"
+#include "holds.h"
 #include "schema.h"
 #include "secret.h"
 
@@ -142,46 +142,6 @@ static int open_alone(const struct spool_config *config, struct store **out, str
     return code;
 }
 
-/* ---- Holds ---- */
-
-static int send_hold(struct pg_store *s, const struct hold *hold)
-{
-    const struct held *held = &hold->held;
-    struct values params = {0};
-    values_number(&params, PARAM_INT8, (int64_t)hold->origin);
-    values_number(&params, PARAM_INT8, (int64_t)hold->lane);
-    if (held->until_ms == 0 && held->most == 0)
-        return values_send(&params, &s->pg, "DELETE FROM held WHERE origin = $1 AND lane = $2",
-                           false);
-    values_text(&params, held->origin);
-    values_number(&params, PARAM_INT8, held->until_ms - clock_unix_ms());
-    values_number(&params, PARAM_INT4, held->most);
-    values_number(&params, PARAM_INT4, held->failures);
-    values_number(&params, PARAM_INT4, node_id(s->node));
-    return values_send(
-        &params, &s->pg,
-        "INSERT INTO held (origin, lane, name, until, most, failures, node) "
-        "VALUES ($1, $2, $3, " NOW_MS " + $4, $5, $6, $7) "
-        "ON CONFLICT (origin, lane) DO UPDATE SET name = $3, until = excluded.until, "
-        "most = $5, failures = $6, node = $7",
-        false);
-}
-
-/* Others read it at their next beat: it is no harm where it cannot be written. */
-static void hold_back(struct store *store, const struct hold *hold)
-{
-    struct pg_store *s = (struct pg_store *)store;
-    leases_hold(&s->leases, hold);
-    if (pg_store_connect(s) != 0)
-        return;
-    pg_begin(&s->pg);
-    int code = send_hold(s, hold);
-    if (code == 0)
-        code = pg_end(&s->pg, PG_ANSWER_MS, NULL, NULL);
-    if (code == -EINPROGRESS)
-        pg_store_set_aside(s);
-}
-
 /* ---- Small ones ---- */
 
 static void on_give_up(struct store *store, const struct give_up_hook *hook)
@@ -197,7 +157,12 @@ static int accepts(const struct store *store)
 static bool may_attempt(const struct store *store, const struct delivery *delivery)
 {
     const struct pg_store *s = (const struct pg_store *)store;
-    return node_is_sure(s->node) && delivery->stored->node == node_id(s->node);
+    const struct stored *d = delivery->stored;
+    struct holds *holds = node_holds(s->node);
+    int64_t origin = (int64_t)d->origin;
+    return node_is_sure(s->node) && d->node == node_id(s->node) &&
+           (d->probe_ms || (holds_may_send(holds, d->node, origin, (int64_t)d->lane) &&
+                            holds_has_turn(holds, d->node, origin, atomic_load(&s->at_once))));
 }
 
 /* A large one is sent in pieces when it is committed: its file needs no name. */
@@ -232,12 +197,13 @@ const struct store_ops postgres_ops = {
     .scratch = scratch,
     .apply = pg_store_apply,
     .claim = pg_store_claim,
-    .hold = hold_back,
+    .hold = pg_store_hold,
     .tidy = pg_store_tidy,
     .list = pg_store_list,
     .show = pg_store_show,
     .attempts = pg_store_attempts,
     .origins = pg_store_origins,
+    .totals = pg_store_totals,
     .nodes = pg_store_nodes,
     .change = pg_store_change,
     .change_all = pg_store_change_all,

@@ -61,7 +61,9 @@ struct pg_store {
     _Atomic int64_t keep_failed_ms, max_age_ms;
     _Atomic uint64_t max_size;
     _Atomic(const struct give_up_hook *) hook;
-    atomic_int accepts; /* 0, -EAGAIN or -ENOSPC */
+    atomic_int accepts;    /* 0, -EAGAIN or -ENOSPC */
+    atomic_size_t at_once; /* requests to an origin, by all nodes; 0: not known yet */
+    size_t nodes_told;     /* at the last claim */
 };
 
 #define AWAY_MS       25000 /* so long a group of commits is sent again before it is refused */
@@ -81,7 +83,7 @@ int pg_store_walk(struct pg_store *s);
 
 void pg_store_apply(struct store *store, struct store_work *work);
 void pg_store_claim(struct store *store, struct claim *claim);
-void pg_store_hold(struct store *store, const struct hold *hold);
+void pg_store_hold(struct store *store, const struct hold *hold); /* probe.c */
 bool pg_store_tidy(struct store *store);
 
 int pg_store_list(struct store *store, const struct queue_filter *filter,
@@ -92,6 +94,7 @@ int pg_store_attempts(struct store *store, const struct delivery *delivery,
                       void *context);
 int pg_store_origins(struct store *store,
                      int (*each)(void *context, const struct queue_origin *origin), void *context);
+int pg_store_totals(struct store *store, struct queue_totals *totals);
 int pg_store_nodes(struct store *store, int (*each)(void *context, const struct queue_node *node),
                    void *context);
 int pg_store_change(struct store *store, enum store_change what, const char *id);

@@ -3,6 +3,7 @@
 
 #include "../../base/clock.h"
 #include "insert.h"
+#include "probe.h"
 #include "values.h"
 
 #define ATTEMPTS_KEPT 20
@@ -12,11 +13,11 @@
 
 struct ends {
     struct values delivered, attempted, shared, payloads, shared_tails, tails, released;
-    struct values updates, attempts, trims;
-    size_t counts[8]; /* of the columns, in the order of enum end_list */
+    struct values updates, attempts, trims, probes;
+    size_t counts[9]; /* of the columns, in the order of enum end_list */
 };
 
-enum end_list { DELIVERED, ATTEMPTED, SHARED, TAILS, RELEASED, UPDATES, ATTEMPTS, TRIMS };
+enum end_list { DELIVERED, ATTEMPTED, SHARED, TAILS, RELEASED, UPDATES, ATTEMPTS, TRIMS, PROBES };
 
 static void end_delivered(struct ends *e, const struct delivery *d)
 {
@@ -88,6 +89,8 @@ static void ends_init(struct ends *e)
         values_array(rows[i], PARAM_INT8);
     values_array(&e->released, PARAM_INT8);
     values_array(&e->released, PARAM_INT4);
+    values_array(&e->probes, PARAM_INT8);
+    values_array(&e->probes, PARAM_INT8);
     values_columns(&e->updates, update, sizeof update / sizeof *update);
     values_columns(&e->attempts, attempt, sizeof attempt / sizeof *attempt);
 }
@@ -160,8 +163,9 @@ static int send_attempted(struct pg_store *s, struct ends *e)
 
 static void ends_free(struct ends *e)
 {
-    struct values *all[] = {&e->delivered,    &e->attempted, &e->shared,  &e->payloads, &e->tails,
-                            &e->shared_tails, &e->released,  &e->updates, &e->attempts, &e->trims};
+    struct values *all[] = {&e->delivered, &e->attempted,    &e->shared,   &e->payloads,
+                            &e->tails,     &e->shared_tails, &e->released, &e->updates,
+                            &e->attempts,  &e->trims,        &e->probes};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         values_free(all[i]);
 }
@@ -174,6 +178,11 @@ static void sort_end(struct ends *e, const struct delivery *d)
         values_add_number(&e->released, 0, d->stored->row);
         values_add_number(&e->released, 1, d->stored->node);
         e->counts[RELEASED]++;
+        if (d->stored->probe_ms) {
+            values_add_number(&e->probes, 0, (int64_t)d->stored->origin);
+            values_add_number(&e->probes, 1, d->stored->probe_lane ? (int64_t)d->stored->lane : 0);
+            e->counts[PROBES]++;
+        }
     } else {
         end_attempted(e, d);
     }
@@ -195,6 +204,10 @@ int remove_ends(struct pg_store *s, struct delivery *ends)
                            "UPDATE delivery d SET owner = NULL FROM unnest($1, $2) u(row, node) "
                            "WHERE d.row = u.row AND d.owner = u.node",
                            false);
+    if (code == 0 && e.counts[PROBES]) {
+        values_number(&e.probes, PARAM_INT4, node_id(s->node));
+        code = values_send(&e.probes, &s->pg, RETURN_PROBES, false);
+    }
     ends_free(&e);
     for (struct delivery *d = ends; d && code == 0; d = d->next)
         if (d->stored->ending == ENDED_FAILED && d->notice)

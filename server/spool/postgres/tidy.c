@@ -292,5 +292,5 @@ bool pg_store_tidy(struct store *store)
     if (code == -EINPROGRESS)
         pg_store_set_aside(s);
     pg_store_note(s, code);
-    return any_due(s) || due;
+    return any_due(s) || due || s->nodes_told != (size_t)node_live(s->node);
 }

@@ -188,6 +188,7 @@ static void read_origins(void *context, int number, PGresult *result)
             .held_until_ms = PQgetisnull(result, i, 3) ? 0 : now + pg_number(result, i, 3),
             .failures = (unsigned)pg_number(result, i, 4),
             .held_lanes = pg_number(result, i, 5),
+            .oldest_ms = now + pg_number(result, i, 6),
         };
         o->code = o->each(o->context, &origin);
     }
@@ -202,13 +203,35 @@ int pg_store_origins(struct store *store,
     pg_add(&s->pg,
            "SELECT w.count, w.due - " NOW_MS ", coalesce(h.name, (SELECT coalesce(via, url) FROM "
            "delivery WHERE row = w.row), ''), h.until - " NOW_MS ", coalesce(h.failures, 0), "
-           "(SELECT count(*) FROM held l WHERE l.origin = w.origin AND l.lane <> 0) "
-           "FROM (SELECT origin, count(*), min(due) AS due, max(row) AS row FROM delivery "
+           "(SELECT count(*) FROM held l WHERE l.origin = w.origin AND l.lane <> 0), "
+           "(SELECT created FROM delivery WHERE row = w.first) - " NOW_MS " "
+           "FROM (SELECT origin, count(*), min(due) AS due, max(row) AS row, min(row) AS first "
+           "FROM delivery "
            "WHERE due IS NOT NULL GROUP BY origin) w "
            "LEFT JOIN held h ON h.origin = w.origin AND h.lane = 0 ORDER BY w.count DESC",
            0, NULL, NULL, NULL, false);
     int code = pg_end(&s->pg, PG_ANSWER_MS, read_origins, &origins);
     return code == 0 ? origins.code : code;
+}
+
+static void read_totals(void *context, int number, PGresult *result)
+{
+    struct queue_totals *totals = context;
+    (void)number;
+    totals->failed = pg_number(result, 0, 0);
+    totals->bytes = (uint64_t)pg_number(result, 0, 1);
+}
+
+int pg_store_totals(struct store *store, struct queue_totals *totals)
+{
+    struct pg_store *s = (struct pg_store *)store;
+    pg_begin(&s->pg);
+    pg_add(&s->pg,
+           "SELECT (SELECT count(*) FROM delivery WHERE due IS NULL), (SELECT "
+           "sum(pg_total_relation_size(t)) FROM unnest(ARRAY['delivery', 'payload', 'tail', "
+           "'chunk', 'attempt']::regclass[]) t)::int8",
+           0, NULL, NULL, NULL, false);
+    return pg_end(&s->pg, PG_ANSWER_MS, read_totals, totals);
 }
 
 /* ---- Changes ---- */

@@ -90,10 +90,13 @@ static const char *const sql[STATEMENT_COUNT] = {
     [ORIGINS] =
         "SELECT w.count, w.due, ifnull(h.name, (SELECT ifnull(via, url) FROM delivery WHERE row = "
         "w.row)), ifnull(h.until, 0), ifnull(h.failures, 0), "
-        "(SELECT count(*) FROM held l WHERE l.origin = w.origin AND l.lane <> 0) "
-        "FROM (SELECT origin, count(*) AS count, min(due) AS due, max(row) AS row "
+        "(SELECT count(*) FROM held l WHERE l.origin = w.origin AND l.lane <> 0), "
+        "(SELECT created FROM delivery WHERE row = w.first) "
+        "FROM (SELECT origin, count(*) AS count, min(due) AS due, max(row) AS row, min(row) AS "
+        "first "
         "FROM delivery INDEXED BY delivery_due WHERE due IS NOT NULL GROUP BY origin) w "
         "LEFT JOIN held h ON h.origin = w.origin AND h.lane = 0 ORDER BY w.count DESC",
+    [COUNT_FAILED] = "SELECT count(*) FROM delivery INDEXED BY delivery_failed WHERE due IS NULL",
     /* ?2: the id that its name begins with. Where a delivery of that message is left the file is
      * too, even if no row names it: an index that is damaged must not cost a payload. */
     [HAS_FILE] = "SELECT EXISTS (SELECT 1 FROM payload WHERE file = ?1) "

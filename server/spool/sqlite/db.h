@@ -55,10 +55,9 @@ int db_reset(struct db *db, int64_t row, int64_t now_ms);
 /* Notes that an origin or a lane is held back, or no longer. Within a transaction. */
 int db_hold(struct db *db, const struct hold *hold);
 int db_forget_holds(struct db *db); /* those of a process that is gone */
-/* As store_ops says; the last two within a transaction. */
+/* As store_ops says; the second within a transaction. */
 int db_pauses(struct db *db, bool counted, struct pauses *pauses);
 int db_pause(struct db *db, const struct pause *pause);
-int db_resume(struct db *db, uint64_t origin, uint64_t lane);
 
 /* The origin's first lane past `after` (-1: the first of all) that has something waiting, leased or
  * not, and when its first is due. -ENOENT: none. */
@@ -85,6 +84,7 @@ int db_list(struct db *db, const struct queue_filter *filter,
             int (*each)(void *context, const struct delivery *delivery), void *context);
 int db_attempts(struct db *db, int64_t row,
                 int (*each)(void *context, const struct queue_attempt *attempt), void *context);
+int db_count_failed(struct db *db, int64_t *count);
 int db_origins(struct db *db, int (*each)(void *context, const struct queue_origin *origin),
                void *context);
 /* Up to `size` of what the filter finds past the row `after`, in order; returns how many. */

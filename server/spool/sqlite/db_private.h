@@ -42,6 +42,7 @@ enum statement {
     LIST,
     ATTEMPTS,
     ORIGINS,
+    COUNT_FAILED,
     PAGE,
     PAGE_FAILED,
     PAGE_AGED,

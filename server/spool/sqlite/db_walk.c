@@ -171,6 +171,11 @@ int db_newest(struct db *db, int64_t *created_ms)
     return read_number(db, NEWEST, created_ms);
 }
 
+int db_count_failed(struct db *db, int64_t *count)
+{
+    return read_number(db, COUNT_FAILED, count);
+}
+
 int db_used(struct db *db, uint64_t *used, uint64_t *unused)
 {
     int64_t pages = 0, free_pages = 0;
@@ -231,6 +236,7 @@ int db_origins(struct db *db, int (*each)(void *context, const struct queue_orig
             .held_until_ms = sqlite3_column_int64(s, 3),
             .failures = (unsigned)sqlite3_column_int64(s, 4),
             .held_lanes = sqlite3_column_int64(s, 5),
+            .oldest_ms = sqlite3_column_int64(s, 6),
         };
         code = each(context, &origin);
     }

@@ -49,7 +49,7 @@ int db_pause(struct db *db, const struct pause *pause)
     return code;
 }
 
-int db_resume(struct db *db, uint64_t origin, uint64_t lane)
+static int resume(struct db *db, uint64_t origin, uint64_t lane)
 {
     sqlite3_stmt *s = db_statement(db, RESUME);
     if (!s)
@@ -88,7 +88,7 @@ int sqlite_resume(struct store *store, uint64_t origin, uint64_t lane)
 {
     struct db *db = ((struct sqlite_store *)store)->db;
     int code = db_begin(db);
-    return code == 0 ? close_pausing(db, db_resume(db, origin, lane)) : code;
+    return code == 0 ? close_pausing(db, resume(db, origin, lane)) : code;
 }
 
 /* What was passed over while it was paused may be due. */

@@ -202,6 +202,13 @@ static int attempts(struct store *store, const struct delivery *delivery,
     return db_attempts(((struct sqlite_store *)store)->db, delivery->stored->row, each, context);
 }
 
+static int totals(struct store *store, struct queue_totals *t)
+{
+    struct db *db = ((struct sqlite_store *)store)->db;
+    int code = db_count_failed(db, &t->failed);
+    return code == 0 ? upkeep_measure(db, &t->bytes) : code;
+}
+
 static int origins(struct store *store,
                    int (*each)(void *context, const struct queue_origin *origin), void *context)
 {
@@ -227,6 +234,7 @@ const struct store_ops sqlite_ops = {
     .show = sqlite_show,
     .attempts = attempts,
     .origins = origins,
+    .totals = totals,
     .change = sqlite_change,
     .change_all = sqlite_change_all,
     .pauses = sqlite_pauses,

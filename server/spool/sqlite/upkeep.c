@@ -47,13 +47,21 @@ static uint64_t file_bytes(const char *folder)
     return bytes;
 }
 
+int upkeep_measure(struct db *db, uint64_t *bytes)
+{
+    uint64_t pages = 0, unused;
+    int code = db_used(db, &pages, &unused);
+    *bytes = code == 0 ? pages + file_bytes(db_bodies(db)) : 0;
+    return code;
+}
+
 static void measure(struct upkeep *upkeep, struct db *db)
 {
-    uint64_t start = uv_hrtime(), pages = 0, unused;
+    uint64_t start = uv_hrtime(), bytes;
     if (start < upkeep->measure_due)
         return;
-    if (db_used(db, &pages, &unused) == 0)
-        upkeep->size = pages + file_bytes(db_bodies(db));
+    if (upkeep_measure(db, &bytes) == 0)
+        upkeep->size = bytes;
     uint64_t end = uv_hrtime(), pause = (end - start) * MEASURE_SHARE;
     upkeep->measure_due = end + (pause > MEASURE_NS ? pause : MEASURE_NS);
 }
