@@ -81,7 +81,8 @@ static int run_rules_for(struct processing *p, size_t state, size_t index)
                                 p->trace,
                                 p->trace_context,
                                 0,
-                                .trial = p->trial};
+                                &p->questions,
+                                p->trial};
     provenance_address(&p->headers, input.recipient);
     for (size_t i = 0; i < index; i++)
         input.reshaped_before += p->verdicts[i]->reshaped_bytes;
@@ -106,19 +107,31 @@ static int reverse_bounce(struct processing *p, const char *recipient, struct ve
     return *verdict ? 0 : -ENOMEM;
 }
 
-static int run_rules(struct processing *p, size_t state)
+/* None yet, and the headers that each begins with. */
+static int begin_verdicts(struct processing *p)
 {
     const struct envelope *envelope = &p->transaction->envelope;
     struct receiver receiver = processing_receiver(p);
     p->verdicts = calloc(envelope->recipient_count, sizeof *p->verdicts);
     if (!p->verdicts)
         return -ENOMEM;
-    int code = payload_headers(p->message, envelope, envelope->recipients[0], &receiver,
-                               p->message->arena, &p->headers);
-    for (size_t i = 0; i < envelope->recipient_count && code == 0; i++) {
+    return payload_headers(p->message, envelope, envelope->recipients[0], &receiver,
+                           p->message->arena, &p->headers);
+}
+
+/* Comes back where a rule had to wait (-EAGAIN), and goes on with its recipient. */
+static int run_rules(struct processing *p, size_t state)
+{
+    const struct envelope *envelope = &p->transaction->envelope;
+    int code = p->verdicts ? 0 : begin_verdicts(p);
+    for (size_t i = p->recipient; i < envelope->recipient_count && code == 0; i++) {
+        bool reversed = false;
         p->recipient = i;
-        code = reverse_bounce(p, envelope->recipients[i], &p->verdicts[i]);
-        if (code == 0 && !p->verdicts[i])
+        if (!p->verdicts[i]) {
+            code = reverse_bounce(p, envelope->recipients[i], &p->verdicts[i]);
+            reversed = p->verdicts[i];
+        }
+        if (code == 0 && !reversed)
             code = run_rules_for(p, state, i);
         if (code == 0 && !p->trial)
             metric_add(METRIC_RECIPIENTS_TOTAL, 1, verdict_name(p->verdicts[i]->kind));
@@ -126,11 +139,12 @@ static int run_rules(struct processing *p, size_t state)
     return code;
 }
 
-int processing_decide(struct processing *p, size_t state, bool *store)
+/* *on: the rules are to be asked. */
+static int begin(struct processing *p, bool *on)
 {
     struct transaction *t = p->transaction;
     struct error err = {""};
-    *store = false;
+    p->begun = true;
     p->at = "auth";
     int code = authenticate(p);
     if (code != 0 || is_refused(p))
@@ -140,7 +154,17 @@ int processing_decide(struct processing *p, size_t state, bool *store)
     p->at = "parse";
     if (!p->message)
         code = message_parse(t->data, t->received_ms / 1000, &p->message, &err);
-    if (code != 0 || is_too_large(p))
+    *on = code == 0 && !is_too_large(p);
+    return code;
+}
+
+int processing_decide(struct processing *p, size_t state, bool *store)
+{
+    struct transaction *t = p->transaction;
+    bool on = p->begun;
+    *store = false;
+    int code = p->begun ? 0 : begin(p, &on);
+    if (!on)
         return code;
     p->at = "rules";
     code = run_rules(p, state);
@@ -169,6 +193,7 @@ void processing_end(struct processing *p)
     for (size_t i = 0; p->verdicts && i < t->envelope.recipient_count; i++)
         verdict_free(p->verdicts[i]);
     free(p->verdicts);
+    questions_free(&p->questions);
     outgoing_free(&p->outgoing);
     header_list_free(&p->headers);
     message_free(p->message);

@@ -11,6 +11,7 @@
 
 #include "auth/result.h"
 #include "config/config.h"
+#include "lookup/questions.h"
 #include "mail/message.h"
 #include "mail/provenance.h"
 #include "outgoing.h"
@@ -28,7 +29,9 @@ struct processing {
     void *trace_context;
     bool trial; /* nothing comes of it (trial.h) */
 
-    size_t recipient; /* whose rules are asked now: its index */
+    size_t recipient;           /* whose rules are asked now: its index */
+    bool begun;                 /* what stands before the rules is done */
+    struct questions questions; /* what the rules have asked, and heard */
 
     struct auth_result *auth; /* what the transaction's check found; NULL: there was none */
     struct scan_result *scan; /* the caller's: what a scanner said; NULL: not asked */
@@ -41,7 +44,8 @@ struct processing {
 };
 
 /* Up to the reply, which is set. `state` is this thread's in the transaction's rules. *store: something is to be
- * rendered and stored before the reply is true. 0 or a negative errno. */
+ * rendered and stored before the reply is true. 0 or a negative errno. -EAGAIN: rules have asked what is to be answered
+ * first (lookup/lookup.h); then it is called again, by any worker. */
 int processing_decide(struct processing *processing, size_t state, bool *store);
 
 /* This server, as the fields of its message have it. */

@@ -26,6 +26,7 @@
 #include "deliver/forward_sign.h"
 #include "deliver/srs.h"
 #include "history/history.h"
+#include "lookup/lookup.h"
 #include "mail/message.h"
 #include "rules/ruleset.h"
 #include "scan/scan.h"
@@ -111,6 +112,8 @@ static int start_parts(struct server *server, struct error *err)
         code = forward_sign_check(&config->forward, err);
     if (code == 0)
         code = deliver_new(&server->loop, config, server->spool, &server->deliver, err);
+    if (code == 0)
+        code = lookup_configure(config, err);
     if (code == 0)
         code = scan_new(&server->loop, &server->scan);
     if (code == 0)

@@ -36,6 +36,8 @@ struct trial_envelope {
     /* NULL, or asks one instead, of the transaction with its data; the result is the trial's. */
     struct scan_result *(*ask_scan)(const struct config *config,
                                     const struct transaction *transaction);
+    /* NULL, or the answers that rules get to what they ask (questions_give()): taken over. Else who is configured is asked. */
+    struct questions *answers;
 };
 
 /* With state 0 of the ruleset. `config`, `ruleset` and `data` must outlive the trial. *out is freed by trial_free().

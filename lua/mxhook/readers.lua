@@ -592,5 +592,5 @@ local function finish_listeners(result)
 end
 
 module.by_type, module.finish_listeners, module.finish_forward = readers, finish_listeners, finish_forward
-module.finish_admin = finish_admin
+module.finish_admin, module.check_keys = finish_admin, check_keys
 return module

@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "config_destination.h"
+#include "config_sources.h"
 #include "option.h"
 
 /* The table of values is at index 1, the config at index 2 (option.h). */
@@ -297,6 +298,7 @@ int config_read_values(lua_State *L)
     read_smtp(L, &config->smtp);
     read_access(L, &config->access);
     read_rules(L, &config->rules);
+    config_read_sources(L, config);
     config->spool.directory = option_text(L, "spool.directory");
     config->spool.postgres = option_text(L, "spool.postgres");
     config->spool.migrate = option_flag(L, "spool.migrate");
