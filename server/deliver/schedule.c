@@ -352,7 +352,7 @@ static void end_hold(struct breaker *breaker, int64_t now_ms)
         breaker->until_ms = now_ms;
 }
 
-void schedule_probe(struct schedule *s, uint64_t origin, uint64_t lane_number, int64_t now_ms)
+void schedule_end_hold(struct schedule *s, uint64_t origin, uint64_t lane_number, int64_t now_ms)
 {
     for (struct lane *lane = s->lanes.oldest; lane; lane = lane->newer) {
         if (lane->origin_key != origin || (lane_number && lane->key != lane_number))
