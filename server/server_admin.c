@@ -1,4 +1,5 @@
 /* server_admin.c - what the admin room asks of the server. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,110 @@ static void admin_submit(void *context, const char *recipient, struct spill *dat
     server_submit(server, t, admin_answered, handed_in);
 }
 
+/* Who waits for it may give up: whoever is last frees it. */
+struct sending {
+    struct commit commit;
+    uv_mutex_t lock;
+    uv_cond_t ended;
+    bool done, given_up;
+    int status;
+};
+
+static void sending_free(struct sending *sending)
+{
+    uv_cond_destroy(&sending->ended);
+    uv_mutex_destroy(&sending->lock);
+    delivery_free(sending->commit.deliveries);
+    free(sending);
+}
+
+static void sending_done(struct commit *commit)
+{
+    struct sending *sending = commit->context;
+    uv_mutex_lock(&sending->lock);
+    sending->status = commit->status;
+    if (commit->status != 0)
+        spill_unlink(commit->deliveries->payload->head);
+    sending->done = true;
+    bool alone = sending->given_up;
+    uv_cond_signal(&sending->ended);
+    uv_mutex_unlock(&sending->lock);
+    if (alone)
+        sending_free(sending);
+}
+
+#define SEND_WAIT_NS 5000000000ull /* the loop may be stopping, and wait for whoever waits here */
+
+static int await(struct sending *sending)
+{
+    uv_mutex_lock(&sending->lock);
+    while (!sending->done && uv_cond_timedwait(&sending->ended, &sending->lock, SEND_WAIT_NS) == 0)
+        ;
+    bool done = sending->done;
+    sending->given_up = !done;
+    int status = done ? sending->status : -ETIMEDOUT;
+    uv_mutex_unlock(&sending->lock);
+    if (done)
+        sending_free(sending);
+    return status;
+}
+
+/* In the spool's own keeping, and synced, as a commit wants it; NULL: it cannot be read or written. */
+static struct payload *copy_payload(struct server *server, const struct delivery *from)
+{
+    struct spill *body = spool_new_body(server->spool, from->id);
+    char buffer[16384];
+    uint64_t offset = 0;
+    ssize_t n = -ENOMEM;
+    while (body && (n = payload_read(from->payload, offset, buffer, sizeof buffer)) > 0) {
+        if (spill_write(body, buffer, (size_t)n) != 0)
+            break;
+        offset += (uint64_t)n;
+    }
+    struct payload *payload = n == 0 && spill_sync(body) == 0 ? payload_new(body, NULL) : NULL;
+    if (!payload && body) {
+        spill_unlink(body);
+        spill_free(body);
+    }
+    return payload;
+}
+
+/* The caller keeps what it has: the spool gets a copy, which stays until it is stored. */
+static struct delivery *copy_delivery(struct server *server, const struct delivery *from)
+{
+    struct delivery *d = delivery_new(from->id);
+    if (!d)
+        return NULL;
+    d->sender = arena_strdup(d->arena, from->sender);
+    d->recipient = arena_strdup(d->arena, from->recipient);
+    d->payload = copy_payload(server, from);
+    d->created_ms = from->created_ms;
+    d->due_ms = from->due_ms;
+    if (d->sender && d->recipient && d->payload &&
+        delivery_set_destination(d, &from->destination) == 0)
+        return d;
+    delivery_free(d);
+    return NULL;
+}
+
+static int admin_send(void *context, struct delivery *delivery)
+{
+    struct server *server = context;
+    struct sending *sending = calloc(1, sizeof *sending);
+    if (!sending)
+        return -ENOMEM;
+    uv_mutex_init(&sending->lock);
+    uv_cond_init(&sending->ended);
+    sending->commit = (struct commit){.done = sending_done, .context = sending};
+    sending->commit.deliveries = copy_delivery(server, delivery);
+    if (!sending->commit.deliveries) {
+        sending_free(sending);
+        return -ENOMEM;
+    }
+    spool_commit(server->spool, &sending->commit);
+    return await(sending);
+}
+
 static bool storage_is_full(void *context)
 {
     return !server_has_storage(context);
@@ -93,5 +198,5 @@ static bool storage_is_away(void *context)
     return spool_is_away(server->spool);
 }
 
-const struct admin_hooks server_admin_hooks = {admin_reload, admin_submit, storage_is_full,
-                                               storage_is_away};
+const struct admin_hooks server_admin_hooks = {admin_reload, admin_submit, admin_send,
+                                               storage_is_full, storage_is_away};

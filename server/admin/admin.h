@@ -17,6 +17,7 @@
 #include "../config/config.h"
 
 struct listen_socket; /* smtp/sockets.h */
+struct delivery;
 struct spill;
 struct admin;
 
@@ -28,6 +29,9 @@ struct admin_hooks {
      * the loop's thread, with its id and the reply. `data` is handed over. */
     void (*submit)(void *context, const char *recipient, struct spill *data,
                    void (*done)(void *token, const char *id, const char *reply), void *token);
+    /* Any thread but the loop's. Stores a delivery, to be sent at once: 0 when that is done, or a negative errno. The
+     * delivery stays the caller's. */
+    int (*send)(void *context, struct delivery *delivery);
     /* Any thread. */
     bool (*storage_is_full)(void *context);
     bool (*storage_is_away)(void *context);

@@ -1,6 +1,7 @@
 /* The spool: what waits and what has failed, and by destination. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../base/clock.h"
@@ -171,31 +172,72 @@ void api_delivery_payload(struct request *request)
 struct destinations {
     struct json *json;
     struct pauses pauses;
+    char **names; /* of those that are written */
+    size_t count;
 };
+
+static bool is_written(const struct destinations *d, const char *name)
+{
+    for (size_t i = 0; i < d->count; i++)
+        if (strcmp(d->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void note_written(struct destinations *d, const char *name)
+{
+    char **names = realloc(d->names, (d->count + 1) * sizeof *names);
+    if (!names)
+        return;
+    d->names = names;
+    if ((names[d->count] = strdup(name)))
+        d->count++;
+}
+
+static void write_attempts(struct json *json, const char *origin)
+{
+    static const char *const results[] = {"2xx",     "3xx",     "4xx", "429", "5xx",
+                                          "timeout", "connect", "tls", "dns", "other"};
+    json_pair_number(json, "attempt_ms",
+                     (int64_t)(1000 * metric_value(METRIC_ATTEMPT_SECONDS_TOTAL, origin, NULL)));
+    json_pair_number(json, "in_flight",
+                     (int64_t)metric_value(METRIC_ORIGIN_IN_FLIGHT, origin, NULL));
+    json_key(json, "attempts");
+    json_begin_object(json);
+    for (size_t i = 0; i < sizeof results / sizeof *results; i++)
+        json_pair_number(json, results[i],
+                         (int64_t)metric_value(METRIC_ATTEMPTS_TOTAL, origin, results[i]));
+    json_end_object(json);
+}
 
 static int write_origin(void *context, const struct queue_origin *o)
 {
-    struct destinations *destinations = context;
-    static const char *const results[] = {"2xx",     "3xx",     "4xx", "429", "5xx",
-                                          "timeout", "connect", "tls", "dns", "other"};
-    struct json *json = destinations->json;
+    struct destinations *d = context;
+    struct json *json = d->json;
     json_begin_object(json);
     json_pair(json, "origin", o->name);
-    json_pair_boolean(json, "paused", pauses_exact(&destinations->pauses, origin_key(o->name), 0));
+    json_pair_boolean(json, "paused", pauses_exact(&d->pauses, origin_key(o->name), 0));
     json_pair_number(json, "waiting", o->waiting);
+    json_key(json, "oldest");
+    history_json_time(json, o->oldest_ms);
     json_key(json, "next_due");
     history_json_time(json, o->next_due_ms);
     json_key(json, "held_until");
     history_json_time(json, o->held_until_ms > clock_unix_ms() ? o->held_until_ms : 0);
     json_pair_number(json, "failures", o->failures);
-    json_key(json, "attempts");
-    json_begin_object(json);
-    for (size_t i = 0; i < sizeof results / sizeof *results; i++)
-        json_pair_number(json, results[i],
-                         (int64_t)metric_value(METRIC_ATTEMPTS_TOTAL, o->name, results[i]));
+    write_attempts(json, o->name);
     json_end_object(json);
-    json_end_object(json);
+    note_written(d, o->name);
     return 0;
+}
+
+/* One for which nothing waits. */
+static void write_attempted(void *context, const char *origin, double seconds)
+{
+    const struct queue_origin o = {.name = origin};
+    (void)seconds;
+    if (!is_written(context, origin))
+        write_origin(context, &o);
 }
 
 void api_destinations(struct request *request)
@@ -209,10 +251,14 @@ void api_destinations(struct request *request)
         json_key(json, "destinations");
         json_begin_array(json);
         queue_origins(queue, write_origin, &destinations, NULL);
+        metric_each(METRIC_ATTEMPT_SECONDS_TOTAL, write_attempted, &destinations);
         json_end_array(json);
         pauses_write(json, "paused", &destinations.pauses);
         json_end_object(json);
     }
+    for (size_t i = 0; i < destinations.count; i++)
+        free(destinations.names[i]);
+    free(destinations.names);
     pauses_free(&destinations.pauses);
     queue_close(queue);
 }

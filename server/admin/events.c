@@ -58,11 +58,6 @@ struct events *events_new(struct admin *admin)
     return events;
 }
 
-size_t events_watchers(const struct events *events)
-{
-    return events->count;
-}
-
 /* ---- The stream ---- */
 
 /* A ring: what is older than BACKLOG_MAX is overwritten. */
@@ -239,7 +234,8 @@ static void put_figures(struct events *events)
         text, sizeof text,
         "{\"now\":%lld,\"accepted\":%.0f,\"rejected\":%.0f,\"deferred\":%.0f,\"delivered\":%.0f,"
         "\"failed\":%.0f,"
-        "\"attempts\":%.0f,\"connections\":%.0f,\"waiting\":%.0f,\"in_flight\":%.0f}",
+        "\"attempts\":%.0f,\"answers\":%lld,\"answer_seconds\":%.3f,\"connections\":%.0f,"
+        "\"waiting\":%.0f,\"in_flight\":%.0f}",
         (long long)clock_unix_ms(), metric_value(METRIC_MESSAGES_TOTAL, "accepted", NULL),
         metric_value(METRIC_MESSAGES_TOTAL, "rejected", NULL),
         metric_value(METRIC_MESSAGES_TOTAL, "deferred", NULL),
@@ -247,7 +243,8 @@ static void put_figures(struct events *events)
             metric_value(METRIC_DELIVERIES_TOTAL, "mail", "delivered"),
         metric_value(METRIC_DELIVERIES_TOTAL, "webhook", "failed") +
             metric_value(METRIC_DELIVERIES_TOTAL, "mail", "failed"),
-        metric_sum(METRIC_ATTEMPTS_TOTAL), metric_sum(METRIC_SMTP_CONNECTIONS),
+        metric_sum(METRIC_ATTEMPTS_TOTAL), (long long)metric_observations(METRIC_ATTEMPT_DURATION),
+        metric_sum(METRIC_ATTEMPT_DURATION), metric_sum(METRIC_SMTP_CONNECTIONS),
         metric_value(METRIC_MESSAGES_WAITING, NULL, NULL),
         metric_value(METRIC_DELIVERIES_IN_FLIGHT, NULL, NULL));
     put_event(events, "figures", text, (size_t)size);

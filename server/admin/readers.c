@@ -1,6 +1,6 @@
 /*
- * The threads that handlers run on which read files: one for the spool, which also does the jobs, and one for the
- * history and what takes long. So a search that takes seconds delays neither /livez nor /metrics.
+ * The threads that handlers run on which read files: one for the spool, which also does the jobs, one for the history,
+ * and one for what runs rules or asks DNS. So a search that takes seconds delays neither /livez nor /metrics.
  *
  * A request that a reader has is suspended: HTTP's thread does not touch it or its connection until it is back.
  */
@@ -56,7 +56,7 @@ static void run_reader(void *argument)
     struct reader *reader = argument;
     struct admin *admin = reader->admin;
     bool has_jobs = reader == &admin->readers[THREAD_SPOOL];
-    task_name_thread(has_jobs ? "admin-spool" : "admin-history");
+    task_name_thread("admin-reader");
     for (struct task *tasks; (tasks = task_queue_take_all(&reader->queue));) {
         run_all(reader, tasks);
         while (has_jobs && !atomic_load(&admin->ended) && jobs_tick(admin->jobs))

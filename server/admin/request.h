@@ -24,9 +24,9 @@ struct events;
 struct jobs;
 struct sessions;
 
-/* Whose thread runs a handler. HTTP's never waits, so that /livez answers at once; what reads the spool has one, and
- * what reads the history, or takes long otherwise, another (readers.c). */
-enum handler_thread { THREAD_HTTP, THREAD_SPOOL, THREAD_HISTORY, THREAD_COUNT };
+/* Whose thread runs a handler. HTTP's never waits, so that /livez answers at once; what reads the spool has one, what
+ * reads the history another, and what runs rules or asks DNS, and so may take long, a third (readers.c). */
+enum handler_thread { THREAD_HTTP, THREAD_SPOOL, THREAD_HISTORY, THREAD_TRIALS, THREAD_COUNT };
 
 struct reader {
     struct admin *admin;
@@ -202,7 +202,6 @@ void events_free(struct events *events);
 void events_tick(struct events *events); /* looks for what is new, and tells whoever watches */
 void events_get(struct request *request);
 struct MHD_Response *events_response(struct request *request);
-size_t events_watchers(const struct events *events);
 
 /* jobs.c */
 struct jobs *jobs_new(struct admin *admin);
@@ -221,7 +220,7 @@ void health_ready(struct request *request);
 void health_metrics(struct request *request);
 bool health_is_ready(struct admin *admin, struct json *json);
 
-/* api_*.c */
+/* api_*.c, playground.c, what_if.c, resend.c, setup_dns.c */
 void api_status(struct request *request);
 void api_reload(struct request *request);
 void api_setup(struct request *request);
@@ -240,6 +239,9 @@ void api_resume(struct request *request);
 void pauses_write(struct json *json, const char *key, const struct pauses *pauses);
 void api_rules(struct request *request);
 void api_playground(struct request *request);
+void api_what_if(struct request *request);
+void api_resend(struct request *request);
+void api_dns(struct request *request);
 
 /* console.c */
 void console_get(struct request *request);

@@ -10,11 +10,12 @@ static const struct route routes[] = {
     {"/metrics", false, ADMIN_VIEW, THREAD_SPOOL, health_metrics},
 
     {"/api/v1/whoami", false, ADMIN_NOBODY, THREAD_HTTP, login_whoami},
-    {"/api/v1/login", true, ADMIN_NOBODY, THREAD_HISTORY, login_post},
+    {"/api/v1/login", true, ADMIN_NOBODY, THREAD_TRIALS, login_post},
     {"/api/v1/logout", true, ADMIN_NOBODY, THREAD_HTTP, login_leave},
 
     {"/api/v1/status", false, ADMIN_VIEW, THREAD_SPOOL, api_status},
     {"/api/v1/setup", false, ADMIN_VIEW, THREAD_HISTORY, api_setup},
+    {"/api/v1/setup/dns", false, ADMIN_OPERATE, THREAD_TRIALS, api_dns},
     {"/api/v1/events", false, ADMIN_READ, THREAD_HTTP, events_get},
     {"/api/v1/history", false, ADMIN_VIEW, THREAD_HISTORY, api_history},
     {"/api/v1/story", false, ADMIN_VIEW, THREAD_HISTORY, api_story},
@@ -35,7 +36,9 @@ static const struct route routes[] = {
     {"/api/v1/jobs/cancel", true, ADMIN_OPERATE, THREAD_SPOOL, jobs_cancel},
     {"/api/v1/reload", true, ADMIN_OPERATE, THREAD_HTTP, api_reload},
     {"/api/v1/test", true, ADMIN_OPERATE, THREAD_HTTP, api_test},
-    {"/api/v1/playground", true, ADMIN_OPERATE, THREAD_HISTORY, api_playground},
+    {"/api/v1/resend", true, ADMIN_OPERATE, THREAD_HISTORY, api_resend},
+    {"/api/v1/whatif", true, ADMIN_OPERATE, THREAD_TRIALS, api_what_if},
+    {"/api/v1/playground", true, ADMIN_OPERATE, THREAD_TRIALS, api_playground},
 };
 
 static const struct route console = {"", false, ADMIN_NOBODY, THREAD_HTTP, console_get};

@@ -264,6 +264,27 @@ double metric_sum(enum metric metric)
     return sum;
 }
 
+int64_t metric_observations(enum metric metric)
+{
+    int64_t count = 0;
+    for (unsigned i = 0; i < families[metric].slot_count; i++) {
+        const struct series *series = atomic_load(&families[metric].slots[i]);
+        if (series)
+            count += atomic_load(&series->count);
+    }
+    return count;
+}
+
+void metric_each(enum metric metric, void (*each)(void *context, const char *value, double number),
+                 void *context)
+{
+    for (unsigned i = 0; i < families[metric].slot_count; i++) {
+        const struct series *series = atomic_load(&families[metric].slots[i]);
+        if (series && atomic_load(&series->set))
+            each(context, series->values[0], value_of(metric, series));
+    }
+}
+
 void metrics_limit_origins(unsigned most)
 {
     atomic_store(&origins_most, most);

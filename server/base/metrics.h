@@ -76,6 +76,10 @@ enum metric_buckets {
         "All rules for one recipient")                                                             \
     ROW(RULE_ERRORS_TOTAL, COUNTER, "rule_errors_total", "file", "kind", 100, NONE,                \
         "Rules that raised an error, or went over the time or the memory limit")                   \
+    ROW(LOOKUPS_TOTAL, COUNTER, "lookups_total", "source", "result", 200, NONE,                    \
+        "Addresses that rules asked of alias.http and alias.postgres, by where the answer came from") \
+    ROW(LOOKUP_REQUESTS_TOTAL, COUNTER, "lookup_requests_total", "source", "result", 120, NONE,    \
+        "Requests to applications and queries to databases that look-ups caused")                  \
     ROW(SPOOL_COMMIT_DURATION, HISTOGRAM, "spool_commit_duration_seconds", NULL, NULL, 1, ACCEPT,  \
         "A transaction of the spool, its sync included")                                           \
     ROW(SPOOL_ERRORS_TOTAL, COUNTER, "spool_errors_total", "op", NULL, 8, NONE,                    \
@@ -86,6 +90,8 @@ enum metric_buckets {
         "Requests that were sent again, since a kept connection had ended")                        \
     ROW(ATTEMPT_DURATION, HISTOGRAM, "attempt_duration_seconds", "kind", NULL, 4, ATTEMPT,         \
         "From the beginning of an attempt to its end")                                             \
+    ROW(ATTEMPT_SECONDS_TOTAL, TIME, "attempt_seconds_total", "origin", NULL, 1002, NONE,          \
+        "Time that attempts took")                                                                 \
     ROW(DELIVERIES_TOTAL, COUNTER, "deliveries_total", "kind", "result", 16, NONE,                 \
         "Deliveries that ended: delivered, or failed for good")                                    \
     ROW(DELIVERY_LATENCY, HISTOGRAM, "delivery_latency_seconds", "kind", NULL, 4, LATENCY,         \
@@ -160,8 +166,13 @@ void metric_observe_labelled(enum metric metric, double value, const char *const
 
 /* The value of a counter or gauge now; 0 where that series is not there. */
 double metric_value(enum metric metric, const char *value, const char *value2);
-/* Of all its series together. */
+/* Of all its series together; a histogram's is that of its values, and metric_observations() says how many. */
 double metric_sum(enum metric metric);
+int64_t metric_observations(enum metric metric);
+
+/* Calls each() for every series of a metric with one label. */
+void metric_each(enum metric metric, void (*each)(void *context, const char *value, double number),
+                 void *context);
 
 /* So many origins have series of their own, 1 to METRIC_ORIGINS_MAX; more are "other". Those that have them keep them.
  * Any thread. */

@@ -40,6 +40,7 @@ void observe_attempt(const struct delivery *delivery, const struct attempt_resul
     origin_of(delivery_origin(delivery), origin);
     metric_add(METRIC_ORIGIN_IN_FLIGHT, -1, origin);
     metric_add(METRIC_ATTEMPTS_TOTAL, 1, origin, result_name(result));
+    metric_add(METRIC_ATTEMPT_SECONDS_TOTAL, 1000 * result->elapsed_ms, origin);
     metric_observe(METRIC_ATTEMPT_DURATION, (double)result->elapsed_ms / 1000, kind);
     if (result->repeated)
         metric_add(METRIC_REQUESTS_REPEATED_TOTAL, 1, origin);

@@ -81,7 +81,7 @@ void session_tls_started(struct session *session)
         session->state = STATE_GREETED;
 }
 
-void session_forget_transaction(struct session *session)
+static void forget_transaction(struct session *session)
 {
     transaction_free(session->transaction);
     session->transaction = NULL;
@@ -92,7 +92,7 @@ void session_drop_transaction(struct session *session)
 {
     if (session->transaction && session->transaction->data)
         metric_add(METRIC_MESSAGES_TOTAL, 1, "aborted");
-    session_forget_transaction(session);
+    forget_transaction(session);
 }
 
 void session_greet(struct session *session)
@@ -154,6 +154,8 @@ static enum data_failure keep_data(struct session *session, const char *bytes, s
 bool session_begin_data(struct session *session)
 {
     session->transaction->data = spill_new(session->temporary_directory, NULL);
+    if (session->transaction->data)
+        spill_keep_free(session->transaction->data, session->config->spool.min_free);
     data_scanner_init(&session->scanner);
     session->data_failure = DATA_FINE;
     return session->transaction->data;
@@ -229,7 +231,7 @@ static void refuse_data(struct session *session)
 /* The message is over: nothing of it is left in the session. */
 static void leave_transaction(struct session *session)
 {
-    session_forget_transaction(session);
+    forget_transaction(session);
     session->state = STATE_READY;
     if (session->shutting_down)
         session_hang_up(session, "4.3.2", "the server is shutting down");

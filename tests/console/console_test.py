@@ -1,6 +1,7 @@
 """console_test.py - the console in a real browser: chromium, driven by playwright-core. Skips where they are not there."""
 
 import http.server
+import json
 import os
 import subprocess
 import sys
@@ -28,44 +29,89 @@ HOSTILE = (b"From: =?utf-8?q?=3Cscript=3Ehacked=3D1=3C/script=3E?= <ann@client.t
 
 @unittest.skipIf(MISSING, "SKIPPED: not there (scripts/setup): %s" % ", ".join(MISSING))
 class ConsoleTest(unittest.TestCase):
-    def setUp(self):
-        self.incident = Incident()
-        self.addCleanup(self.incident.close)
+    """One server in trouble and one browser for all: to start them takes longer than most checks. They run by name, so what
+    changes the failures comes last."""
 
-    def command(self, name, *arguments):
-        return ["node", os.path.join(HERE, "check.mjs"), self.incident.url, name, *arguments]
+    @classmethod
+    def setUpClass(cls):
+        cls.incident = Incident()
+        cls.addClassCleanup(cls.incident.close)
+        cls.browser = subprocess.Popen(["node", os.path.join(HERE, "check.mjs"), cls.incident.url], text=True,
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        cls.addClassCleanup(cls.end_browser)
 
-    def check(self, name, *arguments):
-        result = subprocess.run(self.command(name, *arguments), capture_output=True, text=True, timeout=240)
-        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+    @classmethod
+    def end_browser(cls):
+        cls.browser.stdin.close()
+        try:
+            cls.browser.wait(60)
+        finally:
+            cls.browser.kill()
+            cls.browser.stdout.close()
 
-    def test_every_page_in_every_look(self):
-        story = self.incident.ask("history?recipient=invoices@example.com&limit=1")["messages"][0]["id"]
-        self.check("pages", story)
+    def begin(self, *check):
+        self.asked = check[0]
+        self.browser.stdin.write(json.dumps(check) + "\n")
+        self.browser.stdin.flush()
 
-    def test_one_cause_is_retried_and_a_drop_undone(self):
-        self.incident.down = False
-        self.check("now")
-        self.assertEqual(self.incident.ask("failures")["count"], 40 + 12)
+    def answered(self, what):
+        while True:
+            line = self.browser.stdout.readline()
+            self.assertTrue(line, "the browser has ended")
+            name, answer = json.loads(line)
+            if name == self.asked:  # and not of one before, that was not waited for
+                break
+        self.assertTrue(answer == what, answer)
 
-    def test_mail_shows_up_live_and_is_found(self):
-        process = subprocess.Popen(self.command("live"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.addCleanup(process.kill)
-        self.assertEqual(process.stdout.readline().strip(), "ready")
+    def check(self, *check):
+        self.begin(*check)
+        self.answered("ok")
+
+    def story_of(self, recipient):
+        return self.incident.ask("history?recipient=%s&limit=1" % recipient)["messages"][0]["id"]
+
+    def test_a_every_page_in_every_look(self):
+        self.check("pages", self.story_of("invoices@example.com"))
+
+    def test_b_mail_shows_up_live_and_is_found(self):
+        self.begin("live")
+        self.answered("ready")
         self.incident.server.send(mail("This came live"), ["orders@example.com"])
-        output, _ = process.communicate(timeout=120)
-        self.assertEqual(process.returncode, 0, output)
+        self.answered("ok")
 
-    def test_playground(self):
+    def test_c_playground(self):
         self.check("rules")
 
-    def test_test_button(self):
+    def test_c_what_if(self):
+        self.check("whatIf")
+
+    def test_d_test_button(self):
         self.check("test")
 
-    def test_keyboard(self):
+    def test_d_setup(self):
+        self.check("setup")
+
+    def test_e_keyboard(self):
         self.check("keys")
 
-    def test_mail_is_hostile(self):
+    def test_f_sent_again_elsewhere(self):
+        count = len(self.incident.good.posts)
+        story = self.story_of("orders@example.com")
+        self.check("resend", story, self.incident.good.url + "/elsewhere")
+        posts = [post for post in self.incident.good.posts[count:] if post.path == "/elsewhere"]
+        self.assertEqual(len(posts), 1)
+        self.assertNotIn(story, posts[0].id)
+
+    def test_g_pause_and_resume(self):
+        count = len(self.incident.good.posts)
+        self.begin("pause", self.incident.good.url)
+        self.answered("paused")
+        self.incident.server.wait_logged("destination-paused")
+        self.incident.server.send(mail("It waits"), ["orders@example.com"])
+        self.answered("ok")
+        self.incident.good.wait_for(count + 1)
+
+    def test_h_mail_is_hostile(self):
         fetched = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -82,10 +128,15 @@ class ConsoleTest(unittest.TestCase):
         self.addCleanup(listener.shutdown)
         threading.Thread(target=listener.serve_forever, daemon=True).start()
         url = b"http://127.0.0.1:%d" % listener.server_address[1]
-        self.incident.server.send(HOSTILE % {b"url": url}, ["orders@example.com"], "<script>@client.test".replace("<", "x").replace(">", "x"))
+        self.incident.server.send(HOSTILE % {b"url": url}, ["orders@example.com"], "xscriptx@client.test")
         found = wait_until(lambda: self.incident.ask("history?subject=window.hacked&state=delivered")["messages"], "the hostile mail")
         self.check("hostile", found[0]["id"])
         self.assertEqual(fetched, [])
+
+    def test_z_one_cause_is_retried_and_a_drop_undone(self):
+        self.incident.down = False
+        self.check("now")
+        self.assertEqual(self.incident.ask("failures")["count"], 40 + 12)
 
 
 if __name__ == "__main__":

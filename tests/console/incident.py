@@ -38,6 +38,7 @@ class Incident:
         self.server = Server({"10-alias.lua": RULES.replace("alias {", "require(\"mxhook.alias\") {") %
                               {"good": self.good.url, "bad": self.bad.url, "dead": dead_url}},
                              'history = { subjects = true, bodies = "all" }\n'
+                             'dns = { resolvers = { "127.0.0.1:1" } }\n'
                              'admin = { listen = { "127.0.0.1:0" } }\n'
                              'deliver = { breaker_failures = 3, breaker_pause = "10m", breaker_pause_max = "10m" }\n')
         try:

@@ -328,6 +328,56 @@ class AdminTest(AdminCase):
         self.assertEqual([n for n in os.listdir(self.server.folder + "/spool") if n.startswith("playground")], [])
         self.assertEqual(self.ask("/api/v1/playground", "[1")[0], 400)
 
+    def test_a_rule_that_fails_in_the_playground_says_where(self):
+        self.serve()
+        tried = self.json("/api/v1/playground", {"message": mail().decode(), "file": "05.lua", "text": "return function(msg)\nerror('not this one') end"})
+        self.assertEqual(tried["code"], 451)
+        self.assertEqual(tried["steps"], [{"rule": "05.lua:1", "answer": "error: 05.lua:2: not this one"}])
+        self.assertNotIn("mxhook_rule_errors_total{", self.ask("/metrics")[1])  # it is no fault of the server's rules
+
+    def test_what_if_tells_what_would_go_elsewhere(self):
+        self.serve()
+        for subject in ("VIP one", "two", "VIP three"):
+            self.server.send(mail(subject))
+        self.wait_delivered(count=3)
+        rule = {"file": "05.lua", "text": 'return function(msg) if msg.subject:find("VIP") then return "https://vip.example/x?secret=1" end end'}
+        found = self.json("/api/v1/whatif", rule)
+        self.assertEqual([found[key] for key in ("messages", "recipients", "different", "not_kept", "cut")], [3, 3, 2, 0, False])
+        self.assertEqual(sorted(one["subject"] for one in found["list"]), ["VIP one", "VIP three"])
+        self.assertEqual([(one["before"], one["after"], one["rule"]) for one in found["list"]],
+                         [([self.receiver.url + "/in"], ["https://vip.example/x"], "05.lua:1")] * 2)
+        self.assertEqual(self.json("/api/v1/whatif", {})["different"], 0)
+        self.assertEqual(self.json("/api/v1/whatif", {**rule, "limit": 1})["messages"], 1)
+        for wrong in ({"limit": 0}, {"limit": 20001}, {"since": -1}, {"file": "../x"}):
+            self.assertEqual(self.ask("/api/v1/whatif", {**rule, **wrong})[0], 400, wrong)
+        self.assertEqual(self.ask("/api/v1/whatif", {**rule, "text": "return {"})[0], 422)
+        self.assertEqual(len(self.receiver.posts), 3)
+
+    def test_a_delivery_is_sent_again_elsewhere(self):
+        answers = [500]
+        self.serve(answer=lambda post: answers.pop() if answers else 200)
+        self.server.send(mail("fails"))
+        failed = self.wait_delivered("failed")["deliveries"][0]["id"]
+        self.server.send(mail("large", text="y" * 300000))  # kept in a file
+        delivered = self.wait_delivered()["deliveries"][0]["id"]
+        for number, (id, url) in enumerate([(failed, None), (failed, "/other"), (delivered, None), (delivered, "/other?key=1")]):
+            first = [post for post in self.receiver.posts if post.id == id][0]
+            sent = self.json("/api/v1/resend", {"id": id, **({"url": self.receiver.url + url} if url else {})})
+            post = self.receiver.wait_for(3 + number)[2 + number]
+            self.assertEqual((post.id, post.path, post.body), (sent["id"], url or "/in", first.body))
+        found = wait_until(lambda: [m for m in self.json("/api/v1/history?state=delivered")["messages"] if m["deliveries"][0]["id"] == sent["id"]], "its story")[0]
+        self.assertEqual(found["reply"], "250 sent again: %s, by unix" % delivered)
+        for body, status in (({}, 400), ({"id": "01nothing-1-1"}, 404), ({"id": "x" * 60}, 400), ({"id": failed, "url": "file:///etc/passwd"}, 400),
+                             ({"id": failed, "url": "https://"}, 400), ({"id": failed, "url": "boss@example.com"}, 400)):
+            self.assertEqual(self.ask("/api/v1/resend", body)[0], status, body)
+        self.assertEqual(len(self.receiver.posts), 6)
+
+    def test_set_up_asks_dns(self):
+        self.serve(more='dns = { resolvers = { "127.0.0.1:1" } }')
+        records = self.json("/api/v1/setup/dns")["records"]
+        self.assertEqual([(one["name"], one["type"], one["ok"], one["now"]) for one in records],
+                         [("mx.test", "A", False, "no answer"), ("mx.test", "AAAA", False, "no answer"), ("example.com", "MX", False, "no answer")])
+
     def test_watchers_see_mail_as_it_comes(self):
         self.serve()
         watcher = Unix(self.socket)

@@ -80,6 +80,17 @@ export function table(columns, rows, empty) {
     h("tbody", {}, rows)));
 }
 
+// A dialog with one line of text. Calls run(text) when its button is pressed.
+export function ask(title, explain, name, label, value, button, run) {
+  const input = h("input", { name, value, autocomplete: "off" });
+  const dialog = h("dialog", { "aria-label": title, onclose: () => dialog.remove() }, h("form", { method: "dialog", onsubmit: () => run(input.value.trim()) }, h("h2", {}, title),
+    h("p", { class: "small muted" }, explain), h("label", {}, label, input),
+    h("div", { class: "bar" }, h("button", { class: "main" }, button), h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"))));
+  document.body.append(dialog);
+  dialog.showModal();
+  input.focus();
+}
+
 export function toast(text, action, run) {
   const box = h("div", {}, h("span", {}, text));
   if (action) box.append(h("button", { onclick: () => { box.remove(); run(); } }, action));

@@ -1,6 +1,6 @@
 // The history: a list that can be searched and goes on live, and one message's whole story.
 import { get, post, text, watch } from "./api.js";
-import { h, fill, tag, state, number, clock, bytes, table, toast } from "./dom.js";
+import { h, fill, tag, state, number, clock, bytes, table, toast, ask } from "./dom.js";
 
 const FILTERS = [["sender", "Sender", "a@b.example or @b.example"], ["recipient", "Recipient", "sales@… or @…"], ["subject", "Subject", "a part of it"],
   ["destination", "Destination", "https://host/path or https://host"], ["id", "Id", "of a message or delivery"]];
@@ -125,23 +125,38 @@ function frame(html) {
   return element;
 }
 
+function sendAgain(d, redraw) {
+  ask("Send again", "The same bytes, to the same URL or to another one. A new delivery with an id of its own; the receiver cannot tell it from a new one.", "resend", "To (empty: where it went)", "", "Send",
+    async (url) => {
+      const sent = await post("resend", { id: d.id, ...(url && { url }) });
+      toast("It is sent again to " + sent.destination);
+      location.hash = "#/message/" + encodeURIComponent(sent.id.replace(/-\d+$/, ""));
+      setTimeout(redraw, 2000);
+    });
+}
+
 function deliveryStep(d, role, redraw) {
-  const place = h("div", {}), may = role === "operate" && d.state === "failed";
+  const place = h("div", {}), failed = role === "operate" && d.state === "failed", again = role === "operate" && !d.destination.includes("@");
   return h("li", { class: { delivered: "good", failed: "bad" }[d.state] || "warn" }, h("b", {}, "To "), h("a", { href: "#/messages?destination=" + encodeURIComponent(d.destination) }, d.destination), " ", state(d.state),
-    h("p", { class: "small muted" }, "for ", d.recipient, ", id ", h("code", {}, d.id)), attempts(d),
-    h("div", { class: "bar" }, may && h("button", { class: "main", onclick: async () => { await post("queue/retry", { ids: [d.id] }); toast("It is sent again"); setTimeout(redraw, 1200); } }, "Send again"),
+    d.status > 0 && h("span", { class: "muted small" }, " answered ", d.status), h("p", { class: "small muted" }, "for ", d.recipient, ", id ", h("code", {}, d.id)), attempts(d),
+    h("div", { class: "bar" }, failed && h("button", { class: "main", onclick: async () => { await post("queue/retry", { ids: [d.id] }); toast("It is tried again"); setTimeout(redraw, 1200); } }, "Retry"),
+      again && h("button", { onclick: () => sendAgain(d, redraw) }, "Send again …"),
       role !== "view" && (d.kept || d.state !== "delivered") && h("button", { onclick: () => showPayload(d, place) }, "Payload")), place);
 }
 
 export async function message(box, context) {
+  let again = false; // something of it is still under way
   const redraw = async () => {
-    const found = await get("story", { id: context.rest[0] });
-    const m = found.messages[0];
+    const found = await get("story", { id: context.rest[0] }).catch((error) => { if (error.status !== 404) throw error; });
+    const m = found?.messages[0];
+    again = !m || m.deliveries.some((d) => d.state === "waiting");
+    if (!m) return fill(box, h("h1", {}, "Message"), h("div", { class: "card" }, "It is not in the history (yet)."));
     fill(box, h("h1", {}, m.subject || "Message " + m.id), h("div", { class: "card" }, facts(m), context.role !== "view" && m.kept && h("div", { class: "bar" },
       h("a", { href: "/api/v1/message?id=" + encodeURIComponent(m.id) }, "Save as .eml"), h("a", { href: "#/rules?message=" + encodeURIComponent(m.id) }, "Try it in the playground"))),
       h("div", { class: "card" }, h("h2", {}, "Its story"), h("ol", { class: "story" }, connectionStep(m), authStep(m), m.recipients.map(rulesStep), replyStep(m),
         m.deliveries.map((d) => deliveryStep(d, context.role, redraw)))));
   };
   await redraw();
-  return () => {};
+  const timer = setInterval(() => again && !box.contains(document.activeElement) && redraw(), 2000);
+  return () => clearInterval(timer);
 }

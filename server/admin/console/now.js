@@ -29,12 +29,25 @@ function reloadCard(status) {
     h("p", {}, "The server runs on with what it loaded ", ago(status.reload.time), "."), h("pre", { tabindex: "0" }, status.reload.text));
 }
 
-function heldCard(status) {
-  if (!status.held.length) return null;
-  return h("div", { class: "card" }, h("h2", {}, "Held destinations"),
-    table([["Destination"], ["Waiting", "number"], ["Failures in a row", "number"], ["Next probe"], ["State"]], status.held.map((one) =>
-      h("tr", {}, h("td", {}, h("a", { href: "#/destinations" }, one.origin)), h("td", { class: "number" }, number(one.waiting)),
-        h("td", { class: "number" }, number(one.failures)), h("td", { class: "time" }, ago(one.until)), h("td", {}, tag("held", "warn"))))));
+// What came back last from each that is held: of the newest message that waits for it.
+async function lastAnswers(held) {
+  const answers = {};
+  await Promise.all(held.map(async (one) => {
+    const found = await get("history", { destination: one.origin.replace(/:(443|80)$/, ""), state: "waiting", limit: 1 }).catch(() => null);
+    const d = found?.messages[0]?.deliveries.find((each) => each.state === "waiting" && each.error);
+    if (d) answers[one.origin] = d.error;
+  }));
+  return answers;
+}
+
+function heldCard(status, answers) {
+  if (!status.held.length && !status.paused.length) return null;
+  const rows = status.held.map((one) => h("tr", {}, h("td", {}, h("a", { href: "#/destinations" }, one.origin)), h("td", { class: "number" }, number(one.waiting)),
+    h("td", {}, answers[one.origin] || h("span", { class: "muted" }, "–"), h("span", { class: "small muted" }, " ", number(one.failures), " failures in a row")),
+    h("td", { class: "time" }, "probe ", ago(one.until)), h("td", {}, tag("held", "warn"))));
+  const paused = status.paused.map((one) => h("tr", {}, h("td", {}, h("a", { href: "#/destinations" }, one.destination)), h("td", { class: "number" }, number(one.waiting)),
+    h("td", {}, one.reason || h("span", { class: "muted" }, "no reason given")), h("td", { class: "time" }, ago(one.since)), h("td", {}, tag("paused"))));
+  return h("div", { class: "card" }, h("h2", {}, "Held destinations"), table([["Destination"], ["Waiting", "number"], ["Last answer, or reason"], ["When"], ["State"]], [...rows, ...paused]));
 }
 
 async function act(what, shown, group, redraw) {
@@ -70,23 +83,26 @@ function jobsCard(jobs) {
 }
 
 export async function now(box, { role }) {
-  const top = h("div", {}), jobs = h("div", {}), failures = h("div", {}), picture = h("div", {});
-  const rates = { accepted: [], delivered: [], failed: [] };
-  let last = null;
+  const top = h("div", {}), jobs = h("div", {}), failures = h("div", {}), picture = h("div", {}), times = h("div", {});
+  const rates = { accepted: [], delivered: [], failed: [] }, answerTimes = [];
+  let last = null, answers = {};
   const drawChart = () => fill(picture, chart("Traffic", [
     { name: "accepted", kind: "in", values: rates.accepted }, { name: "delivered", kind: "out", values: rates.delivered },
     { name: "failed", kind: "failed", values: rates.failed }], SECONDS));
+  const drawTimes = () => fill(times, chart("How long receivers take to answer", [{ name: "on average", kind: "in", values: answerTimes }], SECONDS, " ms"));
   const drawTop = async () => {
     const [status, list] = await Promise.all([get("status"), get("jobs")]);
-    fill(top, verdict(status), reloadCard(status), figures(status), heldCard(status));
+    answers = await lastAnswers(status.held);
+    fill(top, verdict(status), reloadCard(status), figures(status), heldCard(status, answers));
     fill(jobs, jobsCard(list.jobs));
     return status;
   };
   const drawFailures = async () => fill(failures, failuresCard(await get("failures"), role, redraw));
   const redraw = async () => { await drawTop(); await drawFailures(); };
-  fill(box, h("h1", {}, "Now"), top, jobs, failures, h("div", { class: "card" }, h("h2", {}, "Messages a second"), picture));
+  fill(box, h("h1", {}, "Now"), top, jobs, failures, h("div", { class: "grid" }, h("div", { class: "card" }, h("h2", {}, "Messages a second"), picture), h("div", { class: "card" }, h("h2", {}, "Answer time of receivers"), times)));
   await redraw();
   drawChart();
+  drawTimes();
   const timer = setInterval(drawTop, 3000);
   const stop = role === "view" ? () => {} : watch((name, data) => {
     if (name !== "figures") return;
@@ -94,8 +110,14 @@ export async function now(box, { role }) {
       rates[key].push(Math.max(0, Math.round((data[key] - last[key]) * 1000 / Math.max(500, data.now - last.now))));
       if (rates[key].length > SECONDS) rates[key].shift();
     }
+    if (last) {
+      const count = data.answers - last.answers;
+      answerTimes.push(count > 0 ? Math.round(1000 * (data.answer_seconds - last.answer_seconds) / count) : 0);
+      if (answerTimes.length > SECONDS) answerTimes.shift();
+    }
     last = data;
     drawChart();
+    drawTimes();
   });
   return () => { clearInterval(timer); stop(); };
 }

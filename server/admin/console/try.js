@@ -1,6 +1,6 @@
 // The TEST button, and what is missing on a first run.
 import { get, post } from "./api.js";
-import { h, fill, tag, state } from "./dom.js";
+import { h, fill, tag, state, table } from "./dom.js";
 
 const WAIT_MS = 1000, WAITS = 60;
 
@@ -34,10 +34,18 @@ export async function test(box, { role }) {
   return () => {};
 }
 
-export async function setup(box) {
+async function askDns(out) {
+  fill(out, h("p", { class: "muted" }, "Asking …"));
+  const found = await get("setup/dns");
+  fill(out, table([["Name"], ["Type"], ["What DNS says"], ["State"]], found.records.map((one) => h("tr", {}, h("td", {}, h("code", {}, one.name)), h("td", {}, one.type), h("td", {}, one.now), h("td", {}, tag(one.ok ? "ok" : "look", one.ok ? "good" : "warn"))))));
+}
+
+export async function setup(box, { role }) {
+  const dns = h("div", { role: "status", "aria-live": "polite" });
   const found = await get("setup"), missing = found.steps.filter((one) => !one.ok).length;
   fill(box, h("h1", {}, "Set-up"), h("div", { class: "card" }, h("p", {}, missing ? `${missing} of ${found.steps.length} need a look.` : "Nothing is missing."), found.steps.map((one) =>
     h("div", { class: "step" }, tag(one.ok ? "ok" : "look", one.ok ? "good" : "warn"), h("div", {}, h("b", {}, one.name), " ", h("span", { class: "muted" }, one.now || "not set"), one.how && h("p", { class: "small" }, one.how))))),
-    h("div", { class: "card" }, h("h2", {}, "In DNS"), h("p", { class: "muted small" }, "What others need to find this server. Nothing is looked up here; ", h("code", {}, "dig MX example.com"), " shows what is there."), found.dns.map((record) => h("p", {}, h("code", {}, record)))));
+    h("div", { class: "card" }, h("h2", {}, "In DNS"), h("p", { class: "muted small" }, "What others need to find this server."), found.dns.map((record) => h("p", {}, h("code", {}, record))),
+      role === "operate" && h("div", { class: "bar" }, h("button", { onclick: () => askDns(dns) }, "Ask DNS"), h("span", { class: "small muted" }, "Asks the resolver for the names of this list.")), dns));
   return () => {};
 }

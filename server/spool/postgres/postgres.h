@@ -102,6 +102,13 @@ int pg_store_change(struct store *store, enum store_change what, const char *id)
 int64_t pg_store_change_all(struct store *store, enum store_change what,
                             const struct queue_filter *filter);
 
+int64_t pg_store_edit(struct store *store, const struct store_edit *edit, const char *id,
+                      const struct queue_filter *filter);
+int pg_store_holds(struct store *store, int (*each)(void *context, const struct queue_hold *hold),
+                   void *context);
+int pg_store_probe(struct store *store, uint64_t origin, uint64_t lane);
+void pg_store_probes(struct store *store,
+                     void (*each)(void *context, uint64_t origin, uint64_t lane), void *context);
 int pg_store_pauses(struct store *store, bool counted, struct pauses *pauses);
 int pg_store_pause(struct store *store, const struct pause *pause);
 int pg_store_resume(struct store *store, uint64_t origin, uint64_t lane);

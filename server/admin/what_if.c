@@ -1,0 +1,179 @@
+/* What if: which of the messages of the history would go elsewhere with a rule that is not saved. */
+#include <errno.h>
+#include <lua.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/clock.h"
+#include "../base/redact.h"
+#include "../history/json.h"
+#include "../trial.h"
+#include "request.h"
+#include "rule_files.h"
+
+#define MESSAGES_DEFAULT 1000
+#define MESSAGES_MAX     20000
+#define DIFFERENT_MAX    200   /* that are told; all are counted */
+#define TIME_MAX_MS      15000 /* then what was looked at so far is the answer */
+
+struct what_if {
+    struct request *request;
+    struct json *json;
+    struct ruleset *rules;
+    const struct history_ops *ops;
+    struct history_store *store;
+    int64_t ends_ms;
+    int64_t messages, recipients, different, not_kept;
+    bool cut; /* time was up */
+    struct error err;
+};
+
+static bool is_for(const struct history_delivery *d, const char *recipient)
+{
+    return strcasecmp(d->recipient ? d->recipient : "", recipient) == 0;
+}
+
+static bool went_to(const struct history_message *m, const char *recipient, const char *url)
+{
+    char shown[REDACT_SIZE];
+    redact_url(url, shown);
+    for (size_t i = 0; i < m->delivery_count; i++)
+        if (is_for(&m->deliveries[i], recipient) &&
+            (strcmp(m->deliveries[i].destination, shown) == 0 ||
+             strcmp(m->deliveries[i].destination, url) == 0))
+            return true;
+    return false;
+}
+
+static bool is_elsewhere(const struct history_message *m, const char *recipient,
+                         const struct verdict *v)
+{
+    size_t same = 0, before = 0;
+    for (size_t i = 0; i < v->destination_count; i++)
+        same += went_to(m, recipient, v->destinations[i].url);
+    for (size_t i = 0; i < m->delivery_count; i++)
+        before += is_for(&m->deliveries[i], recipient);
+    return same != v->destination_count || same != before;
+}
+
+static void write_different(struct what_if *w, const struct history_message *m,
+                            const char *recipient, const struct verdict *v)
+{
+    struct json *json = w->json;
+    char shown[REDACT_SIZE];
+    json_begin_object(json);
+    json_pair(json, "id", m->id);
+    json_pair(json, "subject", m->subject);
+    json_pair(json, "recipient", recipient);
+    json_pair(json, "verdict", verdict_name(v->kind));
+    json_pair(json, "rule", *v->rule ? v->rule : NULL);
+    json_key(json, "before");
+    json_begin_array(json);
+    for (size_t i = 0; i < m->delivery_count; i++)
+        if (is_for(&m->deliveries[i], recipient))
+            json_text(json, m->deliveries[i].destination);
+    json_end_array(json);
+    json_key(json, "after");
+    json_begin_array(json);
+    for (size_t i = 0; i < v->destination_count; i++) {
+        redact_url(v->destinations[i].url, shown);
+        json_text(json, destination_is_mail(&v->destinations[i]) ? v->destinations[i].url : shown);
+    }
+    json_end_array(json);
+    json_end_object(json);
+}
+
+static int ask_for(struct what_if *w, const struct history_message *m, struct spill *data,
+                   const char *recipient)
+{
+    struct trial_envelope envelope = {.sender = m->sender ? m->sender : "",
+                                      .recipient = recipient,
+                                      .client_ip = m->client_ip,
+                                      .client_name = m->client_name,
+                                      .helo = m->helo,
+                                      .user = m->user,
+                                      .tls = m->tls};
+    struct trial *trial = NULL;
+    int code = trial_run(w->request->config, w->rules, data, &envelope, &trial, &w->err);
+    if (code != 0)
+        return code;
+    w->recipients++;
+    if (is_elsewhere(m, recipient, trial->verdict) && w->different++ < DIFFERENT_MAX)
+        write_different(w, m, recipient, trial->verdict);
+    trial_free(trial);
+    return 0;
+}
+
+static int ask(void *context, const struct history_message *m)
+{
+    struct what_if *w = context;
+    struct spill *data = NULL;
+    if (clock_monotonic_ms() > w->ends_ms || atomic_load(&w->request->admin->ended)) {
+        w->cut = true;
+        return 1;
+    }
+    if (m->body == 0) {
+        w->not_kept++;
+        return 0;
+    }
+    w->messages++;
+    int code = w->ops->body(w->store, m->body, &data);
+    for (size_t i = 0; i < m->recipient_count && code == 0; i++)
+        code = ask_for(w, m, data, m->recipients[i].address);
+    spill_free(data);
+    return code;
+}
+
+static int64_t body_number(struct lua_State *L, const char *name, int64_t otherwise)
+{
+    lua_getfield(L, 1, name);
+    int64_t number = lua_isnumber(L, -1) ? (int64_t)lua_tonumber(L, -1) : otherwise;
+    lua_pop(L, 1);
+    return number;
+}
+
+static void answer(struct what_if *w, struct lua_State *L)
+{
+    int64_t limit = body_number(L, "limit", MESSAGES_DEFAULT);
+    struct history_filter filter = {.sender = body_text(L, "sender"),
+                                    .recipient = body_text(L, "recipient"),
+                                    .since_ms = body_number(L, "since", 0),
+                                    .until_ms = body_number(L, "until", 0),
+                                    .limit = (unsigned)limit};
+    if (limit < 1 || limit > MESSAGES_MAX || filter.since_ms < 0 || filter.until_ms < 0) {
+        answer_error(w->request, 400, "limit: 1 to %d; since, until: milliseconds", MESSAGES_MAX);
+        return;
+    }
+    struct json *json = w->json = answer_json(w->request);
+    if (!json)
+        return;
+    json_begin_object(json);
+    json_key(json, "list");
+    json_begin_array(json);
+    int code = w->ops->list(w->store, &filter, ask, w);
+    json_end_array(json);
+    json_pair_number(json, "messages", w->messages);
+    json_pair_number(json, "recipients", w->recipients);
+    json_pair_number(json, "different", w->different);
+    json_pair_number(json, "not_kept", w->not_kept);
+    json_pair_boolean(json, "cut", w->cut);
+    json_end_object(json);
+    if (code < 0)
+        answer_error(w->request, 503, "%s", *w->err.text ? w->err.text : w->ops->error(w->store));
+}
+
+void api_what_if(struct request *request)
+{
+    struct what_if w = {.request = request, .ends_ms = clock_monotonic_ms() + TIME_MAX_MS};
+    struct playground playground;
+    struct lua_State *L = request_body(request);
+    if (!L)
+        return;
+    if (playground_begin(request, L, &playground) && (w.store = request_history(request, &w.ops))) {
+        w.rules = playground.rules;
+        answer(&w, L);
+        w.ops->close(w.store);
+    }
+    playground_end(&playground);
+    lua_close(L);
+}
