@@ -81,18 +81,19 @@ void session_tls_started(struct session *session)
         session->state = STATE_GREETED;
 }
 
-void session_forget_transaction(struct session *session)
+static void forget_transaction(struct session *session)
 {
     transaction_free(session->transaction);
     session->transaction = NULL;
     session_forget_replies(session);
 }
 
+/* One that is not over by our reply: a message that had begun counts as aborted. */
 void session_drop_transaction(struct session *session)
 {
     if (session->transaction && session->transaction->data)
         metric_add(METRIC_MESSAGES_TOTAL, 1, "aborted");
-    session_forget_transaction(session);
+    forget_transaction(session);
 }
 
 void session_greet(struct session *session)
@@ -229,7 +230,7 @@ static void refuse_data(struct session *session)
 /* The message is over: nothing of it is left in the session. */
 static void leave_transaction(struct session *session)
 {
-    session_forget_transaction(session);
+    forget_transaction(session);
     session->state = STATE_READY;
     if (session->shutting_down)
         session_hang_up(session, "4.3.2", "the server is shutting down");
