@@ -109,6 +109,16 @@ static int visit_reference(visit each, void *context, const char *option, const 
     return file ? each(context, option, reference + 5) : 0;
 }
 
+static int visit_profile(visit each, void *context, const struct destination *to)
+{
+    int code = visit_reference(each, context, "profiles", to->secret);
+    for (size_t i = 0; i < to->header_count && code == 0; i++) {
+        const char *equals = to->headers[i] + strcspn(to->headers[i], ":=");
+        code = visit_reference(each, context, "profiles", *equals == '=' ? equals + 1 : NULL);
+    }
+    return code;
+}
+
 static int visit_files(const struct config *config, visit each, void *context)
 {
     int code = each(context, "the configuration", config->path);
@@ -123,9 +133,15 @@ static int visit_files(const struct config *config, visit each, void *context)
         code = visit_reference(each, context, "forward.password", config->forward.password);
     if (code == 0)
         code = visit_reference(each, context, "forward.srs_key", config->forward.srs_key);
+    if (code == 0)
+        code = visit_reference(each, context, "forward.dkim", config->forward.dkim_key);
     for (size_t i = 0; i < config->admin.login_count && code == 0; i++)
         if (config->admin.logins[i].token)
             code = visit_reference(each, context, "admin.tokens", config->admin.logins[i].secret);
+    for (size_t i = 0; i < config->lookup_count && code == 0; i++)
+        code = visit_reference(each, context, "lookups", config->lookups[i].secret);
+    for (size_t i = 0; i < config->rules.profile_count && code == 0; i++)
+        code = visit_profile(each, context, &config->rules.profiles[i].to);
     return code;
 }
 

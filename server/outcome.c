@@ -30,7 +30,8 @@ static void set_reply(struct reply *reply, const struct verdict *v, const char *
     case VERDICT_DELIVER: reply_set(reply, 250, "2.0.0", "Ok: queued as %s", id); break;
     case VERDICT_DISCARD: reply_set(reply, 250, "2.0.0", "Ok: taken as %s", id); break;
     case VERDICT_DEFER:
-        reply_set(reply, 451, "4.3.0", "%s", text_or(v, "Temporary failure, try again later"));
+        reply_set(reply, 451, v->enhanced ? v->enhanced : "4.3.0", "%s",
+                  text_or(v, "Temporary failure, try again later"));
         break;
     case VERDICT_REJECT:
         reply_set(reply, v->enhanced ? 554 : 550, v->enhanced ? v->enhanced : "5.7.1", "%s",

@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
 #include "base/domain.h"
+#include "deliver/forward_sign.h"
 #include "deliver/srs.h"
 #include "mail/original.h"
 #include "mail/payload.h"
@@ -68,6 +70,8 @@ static int new_body(const struct outgoing *o, const char *suffix, uint64_t expec
         return -ENOMEM;
     spill_bound(*out, o->in_memory < OUTGOING_MEMORY ? SPILL_THRESHOLD : 0,
                 size_limit(o) - o->size);
+    if (o->spool)
+        spill_keep_free(*out, o->config->spool.min_free);
     return 0;
 }
 
@@ -76,6 +80,7 @@ static int end_body(struct outgoing *o, struct spill *body)
 {
     o->size += spill_size(body);
     o->in_memory += spill_memory(body) ? spill_size(body) : 0;
+    spill_trim(body);
     return spill_sync(body);
 }
 
@@ -130,25 +135,13 @@ static int render_tail(struct outgoing *o, struct spill **tail)
     return code == 0 ? end_body(o, *tail) : code;
 }
 
-/* A list of headers that no rule changed is made when it is needed, for one recipient at a time. */
 static int write_head(const struct outgoing *o, size_t index, struct spill *head)
 {
-    const struct transaction *t = o->transaction;
     const struct verdict *verdict = o->verdicts[index];
     if (verdict->reshaped || !o->spool)
         return payload_write_head(&verdict->headers, head);
-    struct header_list headers = {0};
-    struct receiver receiver = ruleset_receiver(t->rules, o->config->hostname);
-    add_scan(o, &receiver);
-    struct arena *arena = arena_new();
-    int code = arena ? payload_headers(o->message, &t->envelope, t->envelope.recipients[index],
-                                       &receiver, arena, &headers)
-                     : -ENOMEM;
-    if (code == 0)
-        code = payload_write_head(&headers, head);
-    header_list_free(&headers);
-    arena_free(arena);
-    return code;
+    provenance_address(o->headers, o->transaction->envelope.recipients[index]);
+    return payload_write_head(o->headers, head);
 }
 
 static int write_json(const struct outgoing *o, size_t index, struct spill *tail,
@@ -159,10 +152,25 @@ static int write_json(const struct outgoing *o, size_t index, struct spill *tail
                               : code;
 }
 
+/* Once for all to whom it goes, since no field that is for one of them is signed. Mail that cannot be
+ * signed goes without: a receiver may like it less, but it is not lost. */
+static void make_signature(struct outgoing *o)
+{
+    struct error err = {""};
+    if (!o->original || !o->config->forward.dkim_domain || o->signature)
+        return;
+    if (forward_sign(&o->config->forward, o->transaction->id, o->original, &o->signature, &err) !=
+        0)
+        log_limited(LOG_ERROR, "not-signed", o->transaction->id, LOG_TEXT("error", err.text));
+}
+
 static int write_trace(const struct outgoing *o, size_t index, struct spill *head)
 {
-    return trace_write(o->transaction, o->transaction->envelope.recipients[index],
-                       o->config->hostname, head);
+    int code = trace_write(o->transaction, o->transaction->envelope.recipients[index],
+                           o->config->hostname, head);
+    if (code == 0 && o->signature)
+        code = spill_write(head, o->signature, strlen(o->signature));
+    return code;
 }
 
 static void discard_body(struct spill *spill)
@@ -273,6 +281,7 @@ int outgoing_make(struct outgoing *o)
     struct spill *tail = NULL;
     unsigned number = 0;
     int code = o->original ? spill_sync(o->original) : 0;
+    make_signature(o);
     if (code == 0)
         code = render_tail(o, &tail);
     for (size_t i = 0; i < o->transaction->envelope.recipient_count && code == 0; i++) {
@@ -295,4 +304,5 @@ void outgoing_free(struct outgoing *o)
     if (o->original && !o->kept)
         spill_unlink(o->original);
     spill_free(o->original);
+    free(o->signature);
 }

@@ -6,7 +6,7 @@
  * mail         for e-mail addresses: a head (the trace fields) for each recipient, and the
  *              message's own bytes, which all recipients share
  *
- * Workers only.
+ * Any thread that may block; in a server, workers.
  */
 #ifndef MXHOOK_OUTGOING_H
 #define MXHOOK_OUTGOING_H
@@ -28,11 +28,14 @@ struct outgoing {
     const struct transaction *transaction;
     const struct message *message;
     struct verdict **verdicts; /* one for each recipient */
+    struct header_list
+        *headers; /* payload_headers(); each recipient's in turn, where no rule changed them */
     const struct spool *spool; /* who will store it; NULL: nobody, and files are unlinked at once */
     const char *directory;     /* for those files */
     struct delivery *deliveries; /* out: linked by next */
     struct spill *original;   /* outgoing's own: the message as it is forwarded; NULL: to nobody */
     bool kept;                /* outgoing's own: deliveries have it */
+    char *signature;          /* the same: DKIM's field of ours; NULL: none */
     uint64_t size, in_memory; /* outgoing's own: of what was rendered so far */
 };
 

@@ -74,20 +74,22 @@ struct receiver processing_receiver(const struct processing *p)
 static int run_rules_for(struct processing *p, size_t state, size_t index)
 {
     struct transaction *t = p->transaction;
-    struct header_list headers = {0};
-    struct rules_input input = {
-        p->message,       t, t->envelope.recipients[index], &headers, p->trace, p->trace_context, 0,
-        .trial = p->trial};
-    struct receiver receiver = processing_receiver(p);
-    int code = payload_headers(p->message, &t->envelope, input.recipient, &receiver,
-                               p->message->arena, &headers);
+    struct rules_input input = {p->message,
+                                t,
+                                t->envelope.recipients[index],
+                                &p->headers,
+                                p->trace,
+                                p->trace_context,
+                                0,
+                                &p->questions,
+                                p->trial};
+    provenance_address(&p->headers, input.recipient);
     for (size_t i = 0; i < index; i++)
         input.reshaped_before += p->verdicts[i]->reshaped_bytes;
-    if (code == 0)
-        code = ruleset_run(t->rules, state, &input, &p->verdicts[index]);
-    if (code == 0 && p->spool && !p->verdicts[index]->reshaped) /* outgoing.c makes it again */
-        header_list_free(&p->verdicts[index]->headers);
-    header_list_free(&headers);
+    int code = ruleset_run(t->rules, state, &input, &p->verdicts[index]);
+    const struct verdict *verdict = code == 0 ? p->verdicts[index] : NULL;
+    if (verdict && p->spool && (!verdict->reshaped || verdict->kind != VERDICT_DELIVER))
+        header_list_free(&p->verdicts[index]->headers); /* outgoing.c has it in p->headers */
     return code;
 }
 
@@ -105,17 +107,31 @@ static int reverse_bounce(struct processing *p, const char *recipient, struct ve
     return *verdict ? 0 : -ENOMEM;
 }
 
-static int run_rules(struct processing *p, size_t state)
+/* None yet, and the headers that each begins with. */
+static int begin_verdicts(struct processing *p)
 {
     const struct envelope *envelope = &p->transaction->envelope;
+    struct receiver receiver = processing_receiver(p);
     p->verdicts = calloc(envelope->recipient_count, sizeof *p->verdicts);
     if (!p->verdicts)
         return -ENOMEM;
-    int code = 0;
-    for (size_t i = 0; i < envelope->recipient_count && code == 0; i++) {
+    return payload_headers(p->message, envelope, envelope->recipients[0], &receiver,
+                           p->message->arena, &p->headers);
+}
+
+/* Comes back where a rule had to wait (-EAGAIN), and goes on with its recipient. */
+static int run_rules(struct processing *p, size_t state)
+{
+    const struct envelope *envelope = &p->transaction->envelope;
+    int code = p->verdicts ? 0 : begin_verdicts(p);
+    for (size_t i = p->recipient; i < envelope->recipient_count && code == 0; i++) {
+        bool reversed = false;
         p->recipient = i;
-        code = reverse_bounce(p, envelope->recipients[i], &p->verdicts[i]);
-        if (code == 0 && !p->verdicts[i])
+        if (!p->verdicts[i]) {
+            code = reverse_bounce(p, envelope->recipients[i], &p->verdicts[i]);
+            reversed = p->verdicts[i];
+        }
+        if (code == 0 && !reversed)
             code = run_rules_for(p, state, i);
         if (code == 0 && !p->trial)
             metric_add(METRIC_RECIPIENTS_TOTAL, 1, verdict_name(p->verdicts[i]->kind));
@@ -123,11 +139,12 @@ static int run_rules(struct processing *p, size_t state)
     return code;
 }
 
-int processing_decide(struct processing *p, size_t state, bool *store)
+/* *on: the rules are to be asked. */
+static int begin(struct processing *p, bool *on)
 {
     struct transaction *t = p->transaction;
     struct error err = {""};
-    *store = false;
+    p->begun = true;
     p->at = "auth";
     int code = authenticate(p);
     if (code != 0 || is_refused(p))
@@ -137,7 +154,17 @@ int processing_decide(struct processing *p, size_t state, bool *store)
     p->at = "parse";
     if (!p->message)
         code = message_parse(t->data, t->received_ms / 1000, &p->message, &err);
-    if (code != 0 || is_too_large(p))
+    *on = code == 0 && !is_too_large(p);
+    return code;
+}
+
+int processing_decide(struct processing *p, size_t state, bool *store)
+{
+    struct transaction *t = p->transaction;
+    bool on = p->begun;
+    *store = false;
+    int code = p->begun ? 0 : begin(p, &on);
+    if (!on)
         return code;
     p->at = "rules";
     code = run_rules(p, state);
@@ -148,6 +175,7 @@ int processing_decide(struct processing *p, size_t state, bool *store)
                                     .transaction = t,
                                     .message = p->message,
                                     .verdicts = p->verdicts,
+                                    .headers = &p->headers,
                                     .spool = p->spool,
                                     .directory = p->directory};
     code = outgoing_check(&p->outgoing);
@@ -165,7 +193,9 @@ void processing_end(struct processing *p)
     for (size_t i = 0; p->verdicts && i < t->envelope.recipient_count; i++)
         verdict_free(p->verdicts[i]);
     free(p->verdicts);
+    questions_free(&p->questions);
     outgoing_free(&p->outgoing);
+    header_list_free(&p->headers);
     message_free(p->message);
     auth_result_free(p->auth);
     t->envelope.scan = NULL;

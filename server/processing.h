@@ -11,6 +11,7 @@
 
 #include "auth/result.h"
 #include "config/config.h"
+#include "lookup/questions.h"
 #include "mail/message.h"
 #include "mail/provenance.h"
 #include "outgoing.h"
@@ -28,18 +29,23 @@ struct processing {
     void *trace_context;
     bool trial; /* nothing comes of it (trial.h) */
 
-    size_t recipient; /* whose rules are asked now: its index */
+    size_t recipient;           /* whose rules are asked now: its index */
+    bool begun;                 /* what stands before the rules is done */
+    struct questions questions; /* what the rules have asked, and heard */
 
-    struct auth_result *auth;  /* what the transaction's check found; NULL: there was none */
-    struct scan_result *scan;  /* the caller's: what a scanner said; NULL: not asked */
-    struct message *message;   /* parsed on the way, unless it is there already */
+    struct auth_result *auth; /* what the transaction's check found; NULL: there was none */
+    struct scan_result *scan; /* the caller's: what a scanner said; NULL: not asked */
+    struct message *message;  /* parsed on the way, unless it is there already */
+    struct header_list
+        headers; /* of the recipient whose rules are asked now, before any rule changes them */
     struct verdict **verdicts; /* one for each recipient; NULL: refused before any rule was asked */
     struct outgoing outgoing;
     const char *at; /* out: the step that failed, for the log */
 };
 
 /* Up to the reply, which is set. `state` is this thread's in the transaction's rules. *store: something is to be
- * rendered and stored before the reply is true. 0 or a negative errno. */
+ * rendered and stored before the reply is true. 0 or a negative errno. -EAGAIN: rules have asked what is to be answered
+ * first (lookup/lookup.h); then it is called again, by any worker. */
 int processing_decide(struct processing *processing, size_t state, bool *store);
 
 /* This server, as the fields of its message have it. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "deliver/forward_sign.h"
 #include "deliver/srs.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -63,6 +64,8 @@ static void load(uv_work_t *work)
         load->code = tls_load(load->config, &load->err);
     if (load->code == 0)
         load->code = srs_load(load->config, load->current->spool.directory, SRS_MAKE, &load->err);
+    if (load->code == 0)
+        load->code = forward_sign_check(&load->config->forward, &load->err);
     if (load->code != 0)
         return;
     /* The threads that run are as many as they were at the start. */

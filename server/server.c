@@ -23,8 +23,10 @@
 #include "deliver/deliver.h"
 #include "deliver/notice.h"
 #include "deliver/observe.h"
+#include "deliver/forward_sign.h"
 #include "deliver/srs.h"
 #include "history/history.h"
+#include "lookup/lookup.h"
 #include "mail/message.h"
 #include "rules/ruleset.h"
 #include "scan/scan.h"
@@ -107,7 +109,11 @@ static int start_parts(struct server *server, struct error *err)
     if (code == 0)
         code = srs_load(config, config->spool.directory, SRS_MAKE, err);
     if (code == 0)
+        code = forward_sign_check(&config->forward, err);
+    if (code == 0)
         code = deliver_new(&server->loop, config, server->spool, &server->deliver, err);
+    if (code == 0)
+        code = lookup_configure(config, err);
     if (code == 0)
         code = scan_new(&server->loop, &server->scan);
     if (code == 0)
@@ -209,7 +215,8 @@ int server_run(const char *config_path)
     uv_mutex_init(&server->config_lock);
     server->give_up = (struct give_up_hook){notice_of_given_up, server};
     signal(SIGPIPE, SIG_IGN);
-    umask(077); /* mail is nobody else's business */
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* figures under a lock, of which nobody asks */
+    umask(077);                                 /* mail is nobody else's business */
     int code = start(server, config_path, &err);
     if (code != 0) {
         log_lines("not-started", err.text);

@@ -30,11 +30,14 @@ struct waiting_recipient {
     void *token;
 };
 
-static void recipient_asked(void *context, bool accepted)
+static void recipient_asked(void *context, enum ruleset_lookup answer)
 {
+    static const enum recipient_answer answers[] = {[RULESET_YES] = RECIPIENT_OK,
+                                                    [RULESET_NO] = RECIPIENT_UNKNOWN,
+                                                    [RULESET_UNKNOWN] = RECIPIENT_LATER};
     struct waiting_recipient *waiting = context;
     struct server *server = waiting->server;
-    waiting->done(waiting->token, accepted ? RECIPIENT_OK : RECIPIENT_UNKNOWN);
+    waiting->done(waiting->token, answers[answer]);
     free(waiting);
     server->questions--;
     server_finish_transactions(server);
@@ -75,6 +78,7 @@ check_recipient(void *context, struct ruleset *rules, const char *recipient,
     switch (ruleset_look_up(rules, recipient)) {
     case RULESET_YES: return RECIPIENT_OK;
     case RULESET_NO: return RECIPIENT_UNKNOWN;
+    case RULESET_UNKNOWN: return RECIPIENT_LATER;
     case RULESET_ASK: break;
     }
     return ask_worker(server, rules, recipient, done, token);

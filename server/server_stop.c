@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "auth/auth.h"
+#include "lookup/lookup.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "config/config.h"
@@ -25,6 +26,7 @@ void server_close_all(struct server *server)
     listeners_free(server->listeners);
     auth_stop(server->auth); /* its thread hands over to the workers' */
     workers_stop(server->workers);
+    lookup_stop();
     scan_free(server->scan);
     deliver_free(server->deliver);
     spool_close(server->spool);

@@ -8,6 +8,7 @@
 #include "auth/format.h"
 #include "base/clock.h"
 #include "base/spill.h"
+#include "lookup/lookup.h"
 #include "mail/payload.h"
 
 static void add_step(void *context, const char *rule, const char *answer)
@@ -124,6 +125,16 @@ static int add_auth(struct trial *trial, struct auth_result *auth, const char *h
     return code;
 }
 
+/* What the rules ask is waited for here. */
+static int decide(struct processing *p, bool *store)
+{
+    int code;
+    while ((code = processing_decide(p, 0, store)) == -EAGAIN)
+        if ((code = lookup_wait(&p->questions)) != 0)
+            break;
+    return code;
+}
+
 static int run(struct trial *trial, struct spill *data, const struct trial_envelope *envelope)
 {
     static const struct verdict refused = {.kind = VERDICT_REJECT, .text = "", .rule = ""};
@@ -143,8 +154,12 @@ static int run(struct trial *trial, struct spill *data, const struct trial_envel
     if (code == 0)
         code = payload_headers(p->message, &p->transaction->envelope, trial_recipient(trial),
                                &receiver, p->message->arena, &trial->before);
+    if (envelope->answers) {
+        p->questions = *envelope->answers;
+        *envelope->answers = (struct questions){0};
+    }
     if (code == 0)
-        code = processing_decide(p, 0, &store);
+        code = decide(p, &store);
     trial->verdict = p->verdicts ? p->verdicts[0] : &refused;
     return code;
 }

@@ -1,6 +1,6 @@
 /*
- * trial.h - one message, to one recipient, as the server would take it at the end of DATA, outside of the server: for
- * `mxhook route`, `mxhook test` and `mxhook send`.
+ * trial.h - one message, to one recipient, as the server would take it at the end of DATA, but without taking it: for
+ * `mxhook route`, `test`, `send` and `history replay`, and for the console's playground, on the admin room's thread.
  *
  * The way is the server's own (processing.h); the envelope, and what authentication found, are given instead of
  * being a client's and the DNS's. Nothing is spooled or sent, and what happens at RCPT is left out.
@@ -36,6 +36,8 @@ struct trial_envelope {
     /* NULL, or asks one instead, of the transaction with its data; the result is the trial's. */
     struct scan_result *(*ask_scan)(const struct config *config,
                                     const struct transaction *transaction);
+    /* NULL, or the answers that rules get to what they ask (questions_give()): taken over. Else who is configured is asked. */
+    struct questions *answers;
 };
 
 /* With state 0 of the ruleset. `config`, `ruleset` and `data` must outlive the trial. *out is freed by trial_free().

@@ -12,6 +12,7 @@
 #include "history/history.h"
 #include "history/keep.h"
 #include "history/note.h"
+#include "lookup/lookup.h"
 #include "outcome.h"
 #include "processing.h"
 #include "rules/ruleset.h"
@@ -116,20 +117,44 @@ static void note_record(struct job *job)
     history_note_message(job->record);
 }
 
-/* Runs on a worker. Ends by handing the job to the spool, or back to the loop. */
+/* On the thread of the lookup room. */
+static void answered(void *context)
+{
+    struct job *job = context;
+    atomic_fetch_sub(&job->workers->resolving, 1);
+    task_queue_push(&job->workers->queue, &job->task);
+}
+
+/* What its rules have asked is waited for without a worker; then they go on. False: no memory. */
+static bool ask_for_answers(struct job *job)
+{
+    struct workers *workers = job->workers;
+    atomic_fetch_add(&workers->resolving, 1); /* before it can be back */
+    if (lookup_ask(&job->processing.questions, answered, job) == 0)
+        return true;
+    atomic_fetch_sub(&workers->resolving, 1);
+    return false;
+}
+
+/* Runs on a worker. Ends by handing the job to the lookup room, to the spool, or back to the loop. */
 static void process(struct task *task, void *context)
 {
     struct job *job = (struct job *)task;
     struct worker *worker = context;
     struct processing *p = &job->processing;
     bool store;
-    if (resend_answer(p->transaction)) {
+    if (!p->begun && resend_answer(p->transaction)) {
         job->task.run = answer_resend;
         loop_queue_push(job->workers->answers, &job->task);
         return;
     }
-    begin_record(job);
+    if (!p->begun)
+        begin_record(job);
     int code = processing_decide(p, worker->index, &store);
+    if (code == -EAGAIN && ask_for_answers(job))
+        return;
+    if (code == -EAGAIN)
+        code = -ENOMEM;
     if (code == 0 && store)
         code = processing_render(p);
     job->commit.deliveries = p->outgoing.deliveries;
@@ -268,12 +293,13 @@ void workers_submit(struct workers *workers, struct config *config, struct trans
 
 /* ---- Questions about a recipient ---- */
 
-struct question {
+struct inquiry {
     struct task task; /* the workers', then the loop's */
     struct workers *workers;
     struct ruleset *rules;
-    bool accepted;
-    void (*done)(void *context, bool accepted);
+    struct questions questions; /* what the rules have asked in turn */
+    enum ruleset_lookup answer;
+    void (*done)(void *context, enum ruleset_lookup answer);
     void *context;
     char recipient[];
 };
@@ -281,35 +307,49 @@ struct question {
 static void tell_answer(struct task *task, void *context)
 {
     (void)context;
-    struct question *question = (struct question *)task;
-    question->done(question->context, question->accepted);
-    ruleset_unref(question->rules);
-    free(question);
+    struct inquiry *inquiry = (struct inquiry *)task;
+    inquiry->done(inquiry->context, inquiry->answer);
+    ruleset_unref(inquiry->rules);
+    questions_free(&inquiry->questions);
+    free(inquiry);
+}
+
+/* On the thread of the lookup room. */
+static void inquiry_answered(void *context)
+{
+    struct inquiry *inquiry = context;
+    task_queue_push(&inquiry->workers->queue, &inquiry->task);
 }
 
 static void ask_rules(struct task *task, void *context)
 {
-    struct question *question = (struct question *)task;
+    struct inquiry *inquiry = (struct inquiry *)task;
     const struct worker *worker = context;
-    question->accepted = ruleset_accepts(question->rules, worker->index, question->recipient);
+    inquiry->answer =
+        ruleset_ask(inquiry->rules, worker->index, inquiry->recipient, &inquiry->questions);
+    if (inquiry->answer == RULESET_ASK) {
+        if (lookup_ask(&inquiry->questions, inquiry_answered, inquiry) == 0)
+            return;
+        inquiry->answer = RULESET_UNKNOWN;
+    }
     task->run = tell_answer;
-    loop_queue_push(question->workers->answers, task);
+    loop_queue_push(inquiry->workers->answers, task);
 }
 
 int workers_ask(struct workers *workers, struct ruleset *rules, const char *recipient,
-                void (*done)(void *context, bool accepted), void *context)
+                void (*done)(void *context, enum ruleset_lookup answer), void *context)
 {
     size_t size = strlen(recipient) + 1;
-    struct question *question = malloc(sizeof *question + size);
-    if (!question)
+    struct inquiry *inquiry = malloc(sizeof *inquiry + size);
+    if (!inquiry)
         return -ENOMEM;
-    *question = (struct question){.task = {.run = ask_rules},
-                                  .workers = workers,
-                                  .rules = ruleset_ref(rules),
-                                  .done = done,
-                                  .context = context};
-    memcpy(question->recipient, recipient, size);
-    task_queue_push(&workers->queue, &question->task);
+    *inquiry = (struct inquiry){.task = {.run = ask_rules},
+                                .workers = workers,
+                                .rules = ruleset_ref(rules),
+                                .done = done,
+                                .context = context};
+    memcpy(inquiry->recipient, recipient, size);
+    task_queue_push(&workers->queue, &inquiry->task);
     return 0;
 }
 

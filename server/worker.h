@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "config/config.h"
+#include "rules/ruleset.h"
 #include "scan/scan.h"
 #include "spool/spool.h"
 #include "transaction.h"
@@ -27,11 +28,11 @@ size_t workers_resolving(const struct workers *workers);
 /* Loop thread; the queue must be empty: nothing is under way. Joins and frees. Takes NULL. */
 void workers_stop(struct workers *workers);
 
-/* Asks the rules, on a worker, whether they may take mail for this recipient: ruleset_accepts().
- * Copies it, and keeps a reference of the rules. done() comes once, later, on the loop's thread; 0
+/* Asks the rules, on a worker, whether they may take mail for this recipient: ruleset_ask(), and waits
+ * for what they ask in turn. The answer is not RULESET_ASK. Copies it, and keeps a reference of the rules. done() comes once, later, on the loop's thread; 0
  * or -ENOMEM, and no done(). Loop thread. */
 int workers_ask(struct workers *workers, struct ruleset *rules, const char *recipient,
-                void (*done)(void *context, bool accepted), void *context);
+                void (*done)(void *context, enum ruleset_lookup answer), void *context);
 
 /* What comes back, on the loop's thread: the transaction with its reply, which is the callee's to
  * free, and the deliveries that were committed leased (linked by next, the callee's; NULL: none). */

@@ -11,12 +11,14 @@
 -- The best match alone answers: exact, then exact without "+tag", then regular expressions (the
 -- longest first), then wildcards (the one with most characters first). Upper and lower case are the same.
 
+local cjson = require "cjson"
 local core = require "mxhook.core"
 local groups = require "mxhook.groups"
 local rule = require "mxhook.rule"
 
-local ipairs, next, pcall, setmetatable, tonumber, tostring, type = ipairs, next, pcall, setmetatable, tonumber, tostring,
-    type
+local cjson_null, decode = cjson.null, cjson.decode
+local ipairs, next, pcall, setmetatable, tonumber, tostring, type, unpack = ipairs, next, pcall, setmetatable, tonumber, tostring,
+    type, unpack
 local insert, sort = table.insert, table.sort
 
 local regex = core.regex
@@ -187,11 +189,18 @@ local function from_table(_, entries)
     return new
 end
 
+-- "https://a, https://b, crm": what stands last is a profile, for each.
+local function with_profile(value)
+    local list, profile = value:match("^(.*),%s*([%a_][%w_%-]*)%s*$")
+    if not profile or profile:lower() == "null" then return value end
+    return (list:gsub("[^,]+", function(one) return one:gsub("^%s*", profile .. ":", 1) end))
+end
+
 -- The wildcards and regular expressions of a file; what is wrong with one names the file's line.
 local function read_patterns(source, path)
     local found = { regexes = {}, wildcards = {} }
     for _, row in ipairs(source.patterns and source:patterns() or {}) do
-        local key, value, line = row[1], row[2], row[3]
+        local key, value, line = row[1], with_profile(row[2]), row[3]
         local ok, wrong = pcall(function()
             rule.check_answer(nil, ("'%s'"):format(key), groups.substitute(value, function() return "1" end))
             add[key:sub(1, 1) == "/" and "regex" or "wildcard"](found, key, value)
@@ -237,7 +246,7 @@ local function from_source(kind)
         local ok, source = pcall(core.aliases[kind], path)
         if not ok then rule.fail(nil, ("alias.%s: %s"):format(kind, source)) end
         local patterns = read_patterns(kind == "file" and source or {}, path)
-        local new = new_rule(function(recipient)
+        local function find_any(recipient)
             local address = core.fold_address(recipient)
             local value = source:find(address)
             local other = value == nil and core.unfold_address(address)
@@ -245,9 +254,76 @@ local function from_source(kind)
             if value then return value end
             return find_around(source, patterns, address) or other ~= address and find_around(source, patterns, other)
                 or nil
+        end
+        local new = new_rule(function(recipient)
+            local value = find_any(recipient)
+            return type(value) == "string" and with_profile(value) or value
         end, kind == "file" and source:count() or 0, named_by(kind, source, patterns))
         return new
     end
+end
+
+-- What the configuration calls those that alias.http and alias.postgres ask.
+local OPTIONS = { http = "lookups", postgres = "databases" }
+
+-- Whoever is asked by a name of the configuration; the rules never see where and how.
+local function open_lookup(kind, name)
+    if type(name) ~= "string" then
+        rule.fail(nil, ("alias.%s: a name of %s in the configuration was expected, not a %s"):format(kind, OPTIONS[kind],
+            type(name)))
+    end
+    local names = {}
+    for _, source in ipairs(core.aliases.sources()) do
+        local of_kind, known = source:match("^(%w+):(.*)$")
+        if of_kind == kind and known == name then return core.aliases[kind](name) end
+        if of_kind == kind then insert(names, known) end
+    end
+    rule.fail(name, ("alias.%s: the configuration has no %s.%s%s"):format(kind, OPTIONS[kind], name,
+        rule.suggest(name, names)))
+end
+
+-- A rule that asks: find_value(source, recipient). RCPT asks it too.
+local function from_lookup(kind, find_value)
+    return function(name)
+        local source = open_lookup(kind, name)
+        local new = new_rule(function(recipient) return find_value(source, recipient) end, 0, { patterns = true })
+        return new
+    end
+end
+
+-- The server has checked its shape: a destination, a list of them, or an object that has it as `destinations`.
+local function find_by_http(source, recipient)
+    local text = source:find(core.fold_address(recipient))
+    if not text then return nil end
+    local value = decode(text)
+    if type(value) == "table" and value.destinations ~= nil and value.destinations ~= cjson_null then
+        return value.destinations
+    end
+    return value
+end
+
+-- The addresses that may serve this one, the best first, its domain in either form.
+local function candidates(recipient)
+    local list, seen = {}, {}
+    local function add_one(address)
+        for _, each in ipairs { address, core.unfold_address(address) } do
+            if not seen[each] then insert(list, each) end
+            seen[each] = true
+        end
+    end
+    local address = core.fold_address(recipient)
+    local name, host = address:match("^(.*)(@[^@]*)$")
+    add_one(address)
+    if not name then return list end
+    local plain = name:match("^([^+]+)%+")
+    if plain then add_one(plain .. host) end
+    add_one("*" .. host)
+    return list
+end
+
+local function find_by_postgres(source, recipient)
+    local value = source:find(unpack(candidates(recipient)))
+    return value and with_profile(value)
 end
 
 --- alias.file("aliases.csv"): lines of address,destination; one table in memory for all workers. An address may be a
@@ -257,5 +333,12 @@ alias.file = from_source "file"
 --- alias.sqlite("aliases.db"): CREATE TABLE aliases (address TEXT PRIMARY KEY COLLATE NOCASE, destination TEXT
 -- NOT NULL), addresses in lower case; asked for each message, so that changes need no reload.
 alias.sqlite = from_source "sqlite"
+
+--- alias.http("crm"): asks the application that the configuration has as lookups.crm.
+alias.http = from_lookup("http", find_by_http)
+
+--- alias.postgres("shop"): asks the table that the configuration has as databases.shop: exact, then without "+tag", then
+-- "*@host".
+alias.postgres = from_lookup("postgres", find_by_postgres)
 
 return setmetatable(alias, { __call = from_table })

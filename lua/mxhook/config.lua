@@ -5,7 +5,7 @@
 
 local nearest = require "mxhook.nearest"
 local options = require "mxhook.options"
-local readers = require "mxhook.readers"
+local readers = require "mxhook.source_readers"
 
 local config = {}
 
@@ -68,13 +68,13 @@ local function environment(assigned, values, getenv)
   })
 end
 
-local function check(name, value, line, result, complain)
+local function check(name, value, line, lines, result, complain)
   local option = by_name[name]
   if not option then
     return complain(line, name, "no such option" .. suggestion(name))
   end
-  local read, why = readers.by_type[option.type](value, option)
-  if read == nil then return complain(line, name, why) end
+  local read, why, entry = readers.by_type[option.type](value, option)
+  if read == nil then return complain(entry and line_of_key(lines, name, entry, line) or line, name, why) end
   result[name] = read
 end
 
@@ -89,7 +89,7 @@ local function check_section(section, value, line, lines, result, complain)
     if type(key) ~= "string" then
       complain(line, section, "expected name = value, got a value without a name")
     else
-      check(section .. "." .. key, value[key], line_of_key(lines, section, key, line), result, complain)
+      check(section .. "." .. key, value[key], line_of_key(lines, section, key, line), lines, result, complain)
     end
   end
 end
@@ -154,7 +154,7 @@ function config.load(path, text, machine)
     if sections[name] then
       check_section(name, value, assignment.line, lines, result, complain)
     else
-      check(name, value, assignment.line, result, complain)
+      check(name, value, assignment.line, lines, result, complain)
     end
   end
   for _, option in ipairs(options) do

@@ -59,9 +59,10 @@ end
 local TYPES = {
   addresses = "list of address:port", admin_listeners = "list of addresses", admin_users = "table of names and tables", admin_tokens = "list of tables",
   bodies = "word", log_format = "word", boolean = "true or false", bytes = "size", certificates = "list of tables",
-  destination = "URL or table", dnsbl = "list of DNS zones", domain = "domain", domains = "list of domains",
+  destination = "URL or table", dkim = "table", dnsbl = "list of DNS zones", domain = "domain", domains = "list of domains",
   duration = "duration", durations = "list of durations", forward_tls = "word", integer = "number", level = "word", names = "list of names",
   listeners = "list of addresses or tables", networks = "list of networks", globs = "list of patterns", path = "path", paths = "list of paths", secret = "text, env:NAME or file:/path",
+  lookups = "table of names and tables", databases = "table of names and tables", profiles = "table of names and tables",
   conninfo = "conninfo", urls = "URL or list of URLs", texts = "list of strings", scan_failure = "word",
   smarthost = "URL", string = "text", tls_version = "version", users = "table of names and hashes",
 }

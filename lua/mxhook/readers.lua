@@ -418,6 +418,28 @@ function readers.smarthost(value)
   return scheme .. "://" .. host .. ":" .. (number or (scheme == "smtp" and 25 or 465))
 end
 
+function readers.dkim(value)
+  local expected = 'expected { domain = "example.com", selector = "mx1", key = "/etc/mxhook/dkim.key" }'
+  if type(value) ~= "table" then return nil, expected end
+  for field in pairs(value) do
+    if field ~= "domain" and field ~= "selector" and field ~= "key" then
+      return nil, ("there is no field '%s'; %s"):format(tostring(field), expected)
+    end
+  end
+  local domain, why = readers.domain(value.domain)
+  if not domain then return nil, "domain: " .. why end
+  local selector, key = value.selector, value.key
+  if type(selector) ~= "string" or not selector:find("^[%w]") or selector:find("[^%w%-%._]") or #selector > 63 then
+    return nil, 'selector: expected a name such as "mx1"'
+  end
+  if not readers.secret(key) then return nil, 'key: expected a file, "file:/path" or "env:NAME"' end
+  if not key:find("^file:") and not key:find("^env:") then
+    if key:sub(1, 1) ~= "/" then return nil, "key: expected a file with its whole path" end
+    key = "file:" .. key
+  end
+  return { domain, selector, key }
+end
+
 local FORWARD_TLS = { opportunistic = 0, verified = 1, off = 2 }
 
 function readers.forward_tls(value)
@@ -570,5 +592,5 @@ local function finish_listeners(result)
 end
 
 module.by_type, module.finish_listeners, module.finish_forward = readers, finish_listeners, finish_forward
-module.finish_admin = finish_admin
+module.finish_admin, module.check_keys = finish_admin, check_keys
 return module

@@ -16,55 +16,75 @@ local function lines_of(text)
     return lines
 end
 
--- "On Mon, ... wrote:", in the languages of most mail programs; it may be folded over three lines.
+-- "On Mon, ... wrote:", in the languages of most mail programs; it may be folded over three lines. The last two: who
+-- wrote, by address, and a colon (a wide one too), whatever the language.
 local introductions = { { "^On .+", "wrote:$" }, { "^Am .+", "schrieb.*:$" }, { "^Le .+", "a [e\195]%S*crit%s*:$" },
-    { "^El .+", "escribi\195\179:$" }, { "^Il .+", "ha scritto:$" },
+    { "^El .+", "escribi\195\179:$" }, { "^Il .+", "ha scritto:$" }, { "^Op .+", "geschreven:$" },
     { "^Em .+", "escreveu:$" }, { "^Op .+", "schreef.*:$" }, { "^Den .+", "skrev.*:$" }, { "^P\195\165 .+", "skrev.*:$" },
-    { "^W dniu .+", "pisze:$" }, { "^Dne .+", "napsal.*:$" }, { "^.+<[^<>%s]+@[^<>%s]+>.*", ":$" } }
+    { "^W dniu .+", "pisze:$" }, { "^Dne .+", "napsal.*:$" }, { "^.+<[^<>%s]+@[^<>%s]+>.*", ":$" },
+    { "^.+%([^()%s]+@[^()%s]+%).*", ":$" } }
 
 local MAX_INTRODUCTION = 300 -- bytes of the lines together
+
+local function is_quote_below(lines, at)
+    for i = at + 1, at + 2 do
+        if lines[i] and lines[i]:sub(1, 1) == ">" then return true end
+    end
+    return false
+end
 
 local function is_introduction(lines, at)
     local text = ""
     for i = at, at + 2 do
         local line = lines[i] and trim(lines[i])
         if not line or line == "" or line:sub(1, 1) == ">" then return false end
+        line = line:gsub("\239\188\154", ":")
         text = text == "" and line or text .. " " .. line
         if #text > MAX_INTRODUCTION then return false end
         for _, each in ipairs(introductions) do
-            if text:find(each[1]) and text:find(each[2]) and text:find("%d") then return true end
+            if text:find(each[1]) and text:find(each[2]) and (text:find("%d") or is_quote_below(lines, i)) then return true end
         end
     end
     return false
 end
 
--- "From: ..." and then at least two more fields, as Outlook puts above what it quotes.
-local field_names = { from = true, sent = true, to = true, subject = true, date = true, cc = true, von = true,
-    gesendet = true, an = true, betreff = true, datum = true, de = true, ["envoy\195\169"] = true, ["\195\128"] = true,
-    objet = true, para = true, asunto = true, enviado = true, da = true, inviato = true, a = true, oggetto = true,
-    van = true, verzonden = true, aan = true, onderwerp = true }
+-- "From: ..." and then at least two more fields, as Outlook puts above what it quotes, in the languages above.
+local field_names = {}
+for name in ([[from sent to subject date cc von gesendet an betreff datum kopie de envoy\195\169 \195\128 objet date para
+    asunto enviado fecha da inviato a oggetto data van verzonden aan onderwerp enviada|em assunto od wys\197\130ano do temat
+    fr\195\165n skickat till \195\164mne fra sendt til emne \208\158\209\130 \208\159\208\190\208\187\209\131\209\135\208\181\208\189\208\190
+    ]]):gmatch("%S+") do
+    field_names[name:gsub("\\(%d+)", function(code) return char_of(tonumber(code)) end):gsub("|", " "):lower()] = true
+end
+for _, name in ipairs { "差出人", "送信者", "送信日時", "日付", "宛先", "件名", "发件人", "发送时间", "收件人", "主题", "抄送",
+    "От", "Отправлено", "Кому", "Тема", "보낸 사람", "보낸 날짜", "받는 사람", "제목" } do field_names[name] = true end
 
 local function is_field(line)
-    local name = line and line:gsub("%*", ""):match("^%s*([%a\128-\255]+)%s?:%s")
-    return name ~= nil and field_names[name:lower()] ~= nil
+    local name = line and line:gsub("%*", ""):gsub("\239\188\154", ": "):match("^%s*([%a\128-\255][%a\128-\255 ]-)%s?:%s")
+    return name ~= nil and (field_names[name:lower()] or field_names[name]) ~= nil
 end
 
 local function is_header_block(lines, at)
     return is_field(lines[at]) and is_field(lines[at + 1]) and is_field(lines[at + 2])
 end
 
-local separators = { "^%-%-%-+%s*Original Message%s*%-%-%-+$", "^%-%-%-+%s*Forwarded [Mm]essage%s*%-%-%-+$",
-    "^%-%-%-+%s*Urspr\195\188ngliche Nachricht%s*%-%-%-+$", "^%-%-%-+%s*Message d'origine%s*%-%-%-+$",
-    "^%-%-%-+%s*Mensaje original%s*%-%-%-+$", "^%-%-%-+%s*Messaggio originale%s*%-%-%-+$",
+-- "-----Original Message-----" in any language: five dashes or more on both sides, and a field below it.
+local function is_divider(lines, at)
+    local words = trim(lines[at]):match("^%-%-%-%-%-+%s*([%a\128-\255][^%-]-)%s*%-%-%-%-%-+$")
+    if not words or #words > 60 then return false end
+    return is_field(lines[at + 1]) or is_field(lines[at + 2])
+end
+
+local separators = { "^%-%-%-+%s*Original [Mm]essage%s*%-%-%-+$", "^%-%-%-+%s*Forwarded [Mm]essage%s*%-%-%-+$",
     "^Begin forwarded message:$", "[Rr]eply above this line" }
 
-local function is_separator(line)
-    line = trim(line)
+local function is_separator(lines, at)
+    local line = trim(lines[at])
     if #line > 200 then return false end
     for _, pattern in ipairs(separators) do
         if line:find(pattern) then return true end
     end
-    return false
+    return is_divider(lines, at)
 end
 
 local function is_rule(lines, at) -- "________", and then a header block
@@ -72,25 +92,42 @@ local function is_rule(lines, at) -- "________", and then a header block
 end
 
 local function ends_reply(lines, at)
-    return is_separator(lines[at]) or is_rule(lines, at) or is_header_block(lines, at) or is_introduction(lines, at)
+    return is_separator(lines, at) or is_rule(lines, at) or is_header_block(lines, at) or is_introduction(lines, at)
 end
 
-local sent_from = { "^Sent from my ", "^Sent from Outlook", "^Sent from Mail for ", "^Get Outlook for ",
-    "^Von meinem .* gesendet", "^Envoy\195\169 de mon ", "^Enviado desde mi ", "^Inviato da " }
+-- What programs on phones put below an answer.
+local sent_from = { "^Sent from ", "^Sent with ", "^Sent via ", "^Get Outlook for ", "^Von mein[em]+ .*gesendet", "^Gesendet von ",
+    "^Gesendet mit ", "^Envoy\195\169 de ", "^Envoy\195\169 depuis ", "^Envoy\195\169 avec ", "^Enviado desde ", "^Enviado d[oe] ",
+    "^Inviato da ", "^Verstuurd vanaf ", "^Verzonden vanaf ", "^Skickat fr\195\165n ", "^Sendt fra ", "^Wys\197\130an[eo] z ",
+    "から送信$", "^发自我的", "^Отправлено с ", "에서 보냄$" }
 
-local function is_signature(line)
-    if line:find("^%-%-%s?$") then return true end -- "-- " (RFC 3676 section 4.3)
+local MAX_SENT_FROM = 120 -- bytes
+
+-- Above nothing, or what is quoted: in the midst of a text it is a sentence.
+local function is_sent_from(lines, at)
+    local line, below = trim(lines[at]), at + 1
+    if #line > MAX_SENT_FROM then return false end
+    while lines[below] and trim(lines[below]) == "" do below = below + 1 end
+    local next_line = lines[below]
+    if next_line and next_line:sub(1, 1) ~= ">" and not next_line:find("^%-%-%s?$") and not ends_reply(lines, below) then
+        return false
+    end
     for _, pattern in ipairs(sent_from) do
         if line:find(pattern) then return true end
     end
     return false
 end
 
+local function is_signature(lines, at)
+    return lines[at]:find("^%-%-%s?$") ~= nil -- "-- " (RFC 3676 section 4.3)
+        or is_sent_from(lines, at)
+end
+
 -- Is there anything of the writer's own at or after this line? An answer below or between what is quoted.
 local function has_own_text(lines, at)
     for i = at, #lines do
         local line = lines[i]
-        if is_signature(line) then return false end
+        if is_signature(lines, i) then return false end
         if trim(line) ~= "" and line:sub(1, 1) ~= ">" and not ends_reply(lines, i) then return true end
     end
     return false
@@ -108,7 +145,7 @@ local function own_lines(lines)
     local kept, at = {}, 1
     while lines[at] do
         local line = lines[at]
-        if is_signature(line) then break end
+        if is_signature(lines, at) then break end
         if ends_reply(lines, at) then
             local quoted = is_introduction(lines, at) and after_introduction(lines, at)
             if not quoted then break end
@@ -157,23 +194,60 @@ end
 
 -- Where what follows is quoted: the elements that mail programs put around it.
 local quoting = { "<blockquote", "<div[^>]-class=[\"']?gmail_quote", "<div[^>]-id=[\"']?appendonsend",
-    "<div[^>]-id=[\"']?divRplyFwdMsg", "<div[^>]-class=[\"']?yahoo_quoted", "<div[^>]-class=[\"']?moz%-cite%-prefix",
+    "<div[^>]-id=[\"']?divrplyfwdmsg", "<div[^>]-class=[\"']?yahoo_quoted", "<div[^>]-class=[\"']?moz%-cite%-prefix",
     "<div[^>]-class=[\"']?moz%-signature", "<div[^>]-class=[\"']?gmail_signature" }
 
-local function text_of(html)
-    local cut = #html + 1
-    for _, pattern in ipairs(quoting) do
-        local at = html:find(pattern)
-        if at and at < cut then cut = at end
+-- Without the elements of that name, in any case; one that is not closed stays.
+local function without(html, name)
+    local parts, at, lower = {}, 1, html:lower()
+    while true do
+        local start, tag_end = lower:find("<" .. name .. "%f[%A][^>]*>", at)
+        local _, stop = lower:find("</" .. name .. ">", tag_end or 1, true)
+        if not start or not stop then break end
+        insert(parts, html:sub(at, start - 1))
+        at = stop + 1
     end
-    html = html:sub(1, cut - 1)
-    for _, name in ipairs { "style", "script", "head", "title" } do
-        html = html:gsub("<" .. name .. "[^>]*>.-</" .. name .. ">", " ")
+    insert(parts, html:sub(at))
+    return concat(parts, " ")
+end
+
+-- Without the first line that says who wrote, by its class.
+local function without_prefix(html, class)
+    local start, stop = html:lower():find("<div[^>]-class=[\"']?[^>]-" .. class .. ".-</div>")
+    return start and html:sub(1, start - 1) .. html:sub(stop + 1) or html
+end
+
+-- Without what is in a blockquote, however they stand in each other.
+local function without_quotes(html)
+    local parts, at, depth, lower = {}, 1, 0, html:lower()
+    while true do
+        local start, stop, slash = lower:find("<(/?)blockquote%f[%A][^>]*>", at)
+        if depth == 0 then insert(parts, html:sub(at, (start or #html + 1) - 1)) end
+        if not start then break end
+        depth = slash == "" and depth + 1 or depth > 0 and depth - 1 or 0
+        at = stop + 1
     end
+    return concat(parts, " ")
+end
+
+local function plain(html)
     html = html:gsub("<!%-%-.-%-%->", " "):gsub("[ \t\r\n]+", " ")
     html = html:gsub("<[bB][rR]%s*/?>%s?", "\n"):gsub("</?[pP]%f[%A][^>]*>%s?", "\n"):gsub("<[dD][iI][vV]%f[%A][^>]*>%s?", "\n")
     html = html:gsub("</?[lL][iI]%f[%A][^>]*>%s?", "\n"):gsub("</[tT][rR]>", "\n"):gsub("<[^>]*>", "")
     return (html:gsub("&(#?%w+);", decode):gsub("[ \t]+\n", "\n"))
+end
+
+local function text_of(html)
+    for _, name in ipairs { "style", "script", "head", "title" } do html = without(html, name) end
+    local lower, cut = html:lower(), #html + 1
+    for _, pattern in ipairs(quoting) do
+        local at = lower:find(pattern)
+        if at and at < cut then cut = at end
+    end
+    local above = plain(html:sub(1, cut - 1))
+    if cut > #html or above:find("%S") then return above end
+    -- an answer below what it quotes
+    return plain(without_quotes(without_prefix(without_prefix(html, "moz%-cite%-prefix"), "gmail_attr")))
 end
 
 --- The reply in a message's text, or in its HTML where there is no text; nil where there is neither.

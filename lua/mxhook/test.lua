@@ -9,6 +9,7 @@ local assert_words = require "luassert"
 local build = require "mxhook.test.message"
 local nearest = require "mxhook.nearest"
 local read_auth = require "mxhook.test.auth"
+local read_lookups = require "mxhook.test.lookups"
 local read_scan = require "mxhook.test.scan"
 local report = require "mxhook.test.report"
 local parse_timestamp = require "mxhook.cel.time".parse_timestamp
@@ -69,7 +70,8 @@ local function read_file(path, folder)
     return bytes
 end
 
-local envelope_names = { "sender", "recipient", "client_ip", "client_name", "helo", "tls", "user", "auth", "scan", "at" }
+local envelope_names = { "sender", "recipient", "client_ip", "client_name", "helo", "tls", "user", "auth", "scan", "at", "lookups",
+    "databases" }
 
 -- A copy of the envelope, its `auth` complete; where it is wrong, the test's own line is to blame.
 local function checked(envelope)
@@ -97,6 +99,9 @@ local function checked(envelope)
         if not ok then error("route: " .. scan, 3) end
         copy.scan = scan
     end
+    local ok, answers = pcall(read_lookups, copy)
+    if not ok then error("route: " .. answers, 3) end
+    copy.answers = answers
     return copy
 end
 

@@ -194,6 +194,15 @@ function alias.file(path) end
 ---@return mxhook.Rule
 function alias.sqlite(path) end
 
+---An application, the configuration's lookups.NAME, is asked by HTTP.
+---@param name string
+---@return mxhook.Rule
+function alias.http(name) end
+---A table of PostgreSQL, the configuration's databases.NAME, is asked.
+---@param name string
+---@return mxhook.Rule
+function alias.postgres(name) end
+
 ---Writes a line into the server's log, under the message's id.
 ---@param ... any
 function log(...) end

@@ -58,11 +58,6 @@ struct events *events_new(struct admin *admin)
     return events;
 }
 
-size_t events_watchers(const struct events *events)
-{
-    return events->count;
-}
-
 /* ---- The stream ---- */
 
 /* A ring: what is older than BACKLOG_MAX is overwritten. */

@@ -202,7 +202,6 @@ void events_free(struct events *events);
 void events_tick(struct events *events); /* looks for what is new, and tells whoever watches */
 void events_get(struct request *request);
 struct MHD_Response *events_response(struct request *request);
-size_t events_watchers(const struct events *events);
 
 /* jobs.c */
 struct jobs *jobs_new(struct admin *admin);

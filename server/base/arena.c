@@ -4,8 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_SIZE 4064u /* with malloc's own head, a page */
-#define ALIGNMENT  _Alignof(max_align_t)
+/* Blocks double from the first on: there are as many arenas as deliveries, and most hold little. With
+ * malloc's own head and struct block, an eighth of a page, and a page. */
+#define FIRST_BLOCK_SIZE 464u
+#define BLOCK_SIZE       4064u
+#define LARGE_SIZE       (BLOCK_SIZE / 4) /* what has more gets a block of its own */
+#define ALIGNMENT        _Alignof(max_align_t)
 
 struct block {
     struct block *next;
@@ -29,7 +33,7 @@ static struct block *block_new(size_t size)
 
 struct arena *arena_new(void)
 {
-    struct block *block = block_new(BLOCK_SIZE);
+    struct block *block = block_new(FIRST_BLOCK_SIZE);
     if (!block)
         return NULL;
     block->next = NULL;
@@ -48,6 +52,13 @@ void arena_free(struct arena *arena)
     }
 }
 
+static size_t next_size(const struct block *last, size_t size)
+{
+    if (size > LARGE_SIZE)
+        return size;
+    return last->size < BLOCK_SIZE / 2 && size <= 2 * last->size ? 2 * last->size : BLOCK_SIZE;
+}
+
 void *arena_alloc(struct arena *arena, size_t size)
 {
     struct block *block = arena->blocks;
@@ -55,10 +66,10 @@ void *arena_alloc(struct arena *arena, size_t size)
         return NULL;
     size = (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
     if (size > block->size - block->used) {
-        struct block *fresh = block_new(size > BLOCK_SIZE / 4 ? size : BLOCK_SIZE);
+        struct block *fresh = block_new(next_size(block, size));
         if (!fresh)
             return NULL;
-        if (fresh->size == size) { /* a large one of its own: go on filling the current block */
+        if (size > LARGE_SIZE) { /* a large one of its own: go on filling the current block */
             fresh->next = block->next;
             block->next = fresh;
         } else {

@@ -96,15 +96,25 @@ static void put_time(struct line *line)
              5);
 }
 
+static void put_number(struct line *line, int64_t number)
+{
+    char digits[24], *at = digits + sizeof digits;
+    uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    do
+        *--at = (char)('0' + left % 10);
+    while (left /= 10);
+    if (number < 0)
+        *--at = '-';
+    line_put(line, at, (size_t)(digits + sizeof digits - at));
+}
+
 static void put_field(struct line *line, const struct log_field *field)
 {
     line_put(line, " ", 1);
     line_put(line, field->key, strlen(field->key));
     line_put(line, "=", 1);
-    char number[24];
     if (!field->text)
-        line_put(line, number,
-                 (size_t)snprintf(number, sizeof number, "%lld", (long long)field->number));
+        put_number(line, field->number);
     else if (needs_quotes(field->text))
         put_quoted(line, field->text);
     else

@@ -76,6 +76,10 @@ enum metric_buckets {
         "All rules for one recipient")                                                             \
     ROW(RULE_ERRORS_TOTAL, COUNTER, "rule_errors_total", "file", "kind", 100, NONE,                \
         "Rules that raised an error, or went over the time or the memory limit")                   \
+    ROW(LOOKUPS_TOTAL, COUNTER, "lookups_total", "source", "result", 200, NONE,                    \
+        "Addresses that rules asked of alias.http and alias.postgres, by where the answer came from") \
+    ROW(LOOKUP_REQUESTS_TOTAL, COUNTER, "lookup_requests_total", "source", "result", 120, NONE,    \
+        "Requests to applications and queries to databases that look-ups caused")                  \
     ROW(SPOOL_COMMIT_DURATION, HISTOGRAM, "spool_commit_duration_seconds", NULL, NULL, 1, ACCEPT,  \
         "A transaction of the spool, its sync included")                                           \
     ROW(SPOOL_ERRORS_TOTAL, COUNTER, "spool_errors_total", "op", NULL, 8, NONE,                    \
@@ -100,6 +104,9 @@ enum metric_buckets {
         "Deliveries in the spool")                                                                 \
     ROW(SPOOL_OLDEST, GAUGE, "spool_oldest_waiting_seconds", NULL, NULL, 1, NONE,                  \
         "Since when the oldest one waits")                                                         \
+    ROW(SPOOL_OLDEST_TRANSACTION, GAUGE, "spool_oldest_transaction_seconds", NULL, NULL, 1, NONE,  \
+        "PostgreSQL: how long the oldest transaction of another has been open, which keeps what "  \
+        "was deleted since from being cleared away")                                               \
     ROW(SPOOL_OVERDUE, GAUGE, "spool_overdue_seconds", NULL, NULL, 1, NONE,                        \
         "By how much the server itself is late with the next one of an origin that is not held")   \
     ROW(SPOOL_MAX, GAUGE, "spool_max_bytes", NULL, NULL, 1, NONE, "spool.max_size; 0: no limit")   \

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "write_all.h"
@@ -23,6 +24,7 @@ struct spill {
     char *name;      /* NULL: unlinked at once */
     int failed;      /* the errno that ended the writing */
     uint64_t memory_limit, limit;
+    uint64_t min_free, next_look; /* by the file's size */
 };
 
 static struct spill *spill_alloc(void)
@@ -155,6 +157,19 @@ static int reserve(struct spill *spill, size_t needed)
     return 0;
 }
 
+/* Before so many bytes are written to the file: would the disk keep what it must? */
+static int look_for_room(struct spill *spill, size_t size)
+{
+    struct statvfs disk;
+    if (spill->min_free == 0 || spill->size + size <= spill->next_look)
+        return 0;
+    spill->next_look = spill->size + size + SPILL_ROOM_STEP;
+    if (fstatvfs(spill->fd, &disk) != 0)
+        return 0; /* writing will tell */
+    uint64_t left = (uint64_t)disk.f_bavail * disk.f_frsize;
+    return left >= spill->min_free && left - spill->min_free >= size ? 0 : -ENOSPC;
+}
+
 static int append(struct spill *spill, const char *bytes, size_t size)
 {
     if (spill->fd < 0 && spill->size + size > spill->memory_limit && spill->directory) {
@@ -162,8 +177,10 @@ static int append(struct spill *spill, const char *bytes, size_t size)
         if (code != 0)
             return code;
     }
-    if (spill->fd >= 0)
-        return write_all(spill->fd, bytes, size);
+    if (spill->fd >= 0) {
+        int code = look_for_room(spill, size);
+        return code == 0 ? write_all(spill->fd, bytes, size) : code;
+    }
     int code = reserve(spill, spill->size + size);
     if (code == 0)
         memcpy(spill->bytes + spill->size, bytes, size);
@@ -184,6 +201,21 @@ void spill_bound(struct spill *spill, uint64_t memory, uint64_t total)
 {
     spill->memory_limit = memory;
     spill->limit = total;
+}
+
+void spill_keep_free(struct spill *spill, uint64_t min_free)
+{
+    spill->min_free = min_free;
+}
+
+void spill_trim(struct spill *spill)
+{
+    char *trimmed =
+        spill->bytes && spill->size > 0 ? realloc(spill->bytes, (size_t)spill->size) : NULL;
+    if (!trimmed)
+        return;
+    spill->bytes = trimmed;
+    spill->capacity = (size_t)spill->size;
 }
 
 int spill_sync(struct spill *spill)

@@ -15,6 +15,8 @@
 
 #define SPILL_THRESHOLD (256u * 1024u) /* bytes in memory before the file is made */
 
+#define SPILL_ROOM_STEP (1u << 20) /* bytes of a file between two looks at what the disk has left */
+
 /* What the names of files begin with that are unlinked at once; a crash may leave one. */
 #define SPILL_PREFIX "spill-"
 
@@ -46,9 +48,16 @@ int spill_write(struct spill *spill, const void *bytes, size_t size);
  * `total`: then spill_write() returns -EFBIG. Before anything is written. */
 void spill_bound(struct spill *spill, uint64_t memory, uint64_t total);
 
+/* From now on spill_write() returns -ENOSPC where the file system would be left with fewer free bytes than
+ * `min_free`: asked when the file is made, and each SPILL_ROOM_STEP bytes of it. */
+void spill_keep_free(struct spill *spill, uint64_t min_free);
+
 /* Removes a named file from its folder, for one that is not wanted after all; nothing where there is
  * none. The bytes stay readable until spill_free(). */
 void spill_unlink(struct spill *spill);
+
+/* It is complete: gives back what memory it has to spare. */
+void spill_trim(struct spill *spill);
 
 /* Makes the file's bytes and its name durable; 0 at once where there is no file. */
 int spill_sync(struct spill *spill);

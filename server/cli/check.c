@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include "../base/domain.h"
+#include "../deliver/forward_sign.h"
 #include "../deliver/srs.h"
 #include "../mail/message.h"
 #include "../rules/ruleset.h"
 #include "../smtp/sockets.h"
 #include "../smtp/tls.h"
+#include "check_sockets.h"
 #include "cli.h"
 
 static const char help[] =
@@ -148,45 +150,13 @@ static int become_service(const struct config *config, const char **user, struct
     return 0;
 }
 
-static bool listens_on(const struct config *config, const char *address)
-{
-    char text[sizeof config->smtp.listen->host + 16];
-    for (size_t i = 0; i < config->smtp.listen_count; i++) {
-        const struct listen_address *a = &config->smtp.listen[i];
-        if (*a->host == '/')
-            snprintf(text, sizeof text, "%s", a->host);
-        else
-            snprintf(text, sizeof text, strchr(a->host, ':') ? "[%s]:%d" : "%s:%d", a->host,
-                     a->port);
-        if (strcmp(text, address) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* The service does not start with a socket that `listen` does not name. */
 static int check_socket_unit(const struct config *config)
 {
-    char line[300], text[400];
-    int code = CLI_OK;
     FILE *show = popen("systemctl show --property=Listen mxhook.socket 2>/dev/null", "re");
-    while (show && fgets(line, sizeof line, show)) {
-        char *address = strncmp(line, "Listen=", 7) == 0 ? line + 7 : line;
-        char *end = strstr(address, " (Stream)");
-        if (!end)
-            continue;
-        *end = 0;
-        if (listens_on(config, address))
-            continue;
-        snprintf(
-            text, sizeof text,
-            "mxhook.socket listens on %s, which `listen` does not name: the service will not start",
-            address);
-        fprintf(stderr, "mxhook check: %s: %s\n", config->path, text);
-        code = CLI_FAILED;
-    }
-    if (show)
-        pclose(show);
+    if (!show)
+        return CLI_OK;
+    int code = check_sockets(config, show);
+    pclose(show);
     return code;
 }
 
@@ -208,6 +178,8 @@ static int check_all(struct config *config)
     if (check_certificates(config) != CLI_OK || check_spool(config) != CLI_OK)
         code = CLI_FAILED;
     if (srs_load(config, config->spool.directory, SRS_LOOK, &err) != 0)
+        code = cli_fail("check", &err);
+    if (forward_sign_check(&config->forward, &err) != 0)
         code = cli_fail("check", &err);
     show_domains(config);
     if (check_rules(config) != CLI_OK)

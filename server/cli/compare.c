@@ -12,7 +12,6 @@
 
 #include "../base/redact.h"
 #include "../rules/dictionary.h"
-#include "../trial.h"
 #include "pretty.h"
 
 /* ---- One message ---- */
@@ -53,12 +52,12 @@ static char *describe(const struct trial *trial)
 }
 
 static int run_one(const struct compare *compare, struct ruleset *rules, struct spill *data,
-                   const char *recipient, char **outcome, char **whom, struct error *err)
+                   const struct trial_envelope *envelope, char **outcome, char **whom,
+                   struct error *err)
 {
-    struct trial_envelope envelope = {.recipient = recipient};
     struct trial *trial = NULL;
     dictionary_clear();
-    int code = trial_run(compare->config, rules, data, &envelope, &trial, err);
+    int code = trial_run(compare->config, rules, data, envelope, &trial, err);
     if (code != 0)
         return code;
     *outcome = describe(trial);
@@ -80,13 +79,13 @@ static void print_difference(const char *name, const char *recipient, const char
     putchar('\n');
 }
 
-static int compare_recipient(struct compare *compare, const char *name, struct spill *data,
-                             const char *recipient, struct error *err)
+int compare_recipient(struct compare *compare, const char *name, struct spill *data,
+                      const struct trial_envelope *envelope, struct error *err)
 {
     char *first = NULL, *second = NULL, *whom = NULL, *again = NULL;
-    int code = run_one(compare, compare->rules, data, recipient, &first, &whom, err);
+    int code = run_one(compare, compare->rules, data, envelope, &first, &whom, err);
     if (code == 0)
-        code = run_one(compare, compare->others, data, recipient, &second, &again, err);
+        code = run_one(compare, compare->others, data, envelope, &second, &again, err);
     if (code == 0) {
         compare->outcomes++;
         if (strcmp(first, second) != 0) {
@@ -108,10 +107,13 @@ static int compare_message(struct compare *compare, const char *name, const char
     if (!data)
         return error_set(err, -ENOMEM, "not enough memory");
     compare->messages++;
+    struct trial_envelope envelope = {.recipient = NULL};
     int code =
-        compare->recipient_count == 0 ? compare_recipient(compare, name, data, NULL, err) : 0;
-    for (size_t i = 0; code == 0 && i < compare->recipient_count; i++)
-        code = compare_recipient(compare, name, data, compare->recipients[i], err);
+        compare->recipient_count == 0 ? compare_recipient(compare, name, data, &envelope, err) : 0;
+    for (size_t i = 0; code == 0 && i < compare->recipient_count; i++) {
+        envelope.recipient = compare->recipients[i];
+        code = compare_recipient(compare, name, data, &envelope, err);
+    }
     spill_free(data);
     return code;
 }

@@ -15,6 +15,7 @@
 #include "../base/redact.h"
 #include "../deliver/attempt.h"
 #include "../deliver/srs.h"
+#include "../history/target.h"
 #include "cli.h"
 #include "history_replay.h"
 #include "pretty.h"

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "../rules/answer.h"
 #include "cli.h"
 #include "when.h"
 
@@ -15,6 +17,9 @@ static const char help[] =
     "       mxhook queue origins [--json] [--config FILE]\n"
     "       mxhook queue show ID [--json] [--config FILE]\n"
     "       mxhook queue retry|drop ID... | FILTER... | --all [--dry-run] [--yes] [--config FILE]\n"
+    "       mxhook queue edit ID... | FILTER... | --all --url URL | --secret TEXT | --unsigned "
+    "[--dry-run] "
+    "[--yes]\n"
     "       mxhook queue export --to FOLDER [--config FILE]\n"
     "Looks after what the spool holds, while the server runs or not.\n\n"
     "  list      a line for each delivery: id, state, attempts, due, recipient, destination, last "
@@ -28,7 +33,14 @@ static const char help[] =
     "until when\n"
     "  show      one delivery with its attempts and the JSON or mail that it carries (--json: "
     "without)\n"
-    "  retry     attempts it now, with all its attempts before it\n"
+    "  retry     attempts it now, with all its attempts before it; says where that must wait, for "
+    "a "
+    "destination\n"
+    "            that is held or paused\n"
+    "  edit      another URL, as where an endpoint has moved, or another secret; not of e-mail. "
+    "What "
+    "is under way\n"
+    "            goes where it went; what has failed goes there when it is retried\n"
     "  drop      removes it for good\n"
     "  export    saves all that can be read of a damaged spool (or a sound one) as a new spool in "
     "FOLDER,\n"
@@ -48,6 +60,11 @@ static const char help[] =
     "      --dry-run           shows what would be retried or dropped, and changes nothing\n"
     "  -y, --yes               does not ask (it asks for a filter, on a terminal)\n"
     "      --json              JSON instead of lines\n"
+    "      --now               retry: a held destination is probed at once, by one request\n"
+    "      --url URL           edit: where it goes from now on\n"
+    "      --secret TEXT       edit: what it is signed with; env:NAME and file:/path are read when "
+    "needed\n"
+    "      --unsigned          edit: it is not signed any more\n"
     "      --to FOLDER         the new spool; must not be there\n"
     "  -c, --config FILE       the configuration (default " CLI_CONFIG_PATH ")\n"
     "  -h, --help              this text\n";
@@ -64,6 +81,7 @@ static const struct action {
     {"show", queue_print_show, 1, 1, false, false},
     {"retry", queue_change_retry, 0, 10000, true, true},
     {"drop", queue_change_drop, 0, 10000, true, true},
+    {"edit", queue_change_edit, 0, 10000, true, true},
 };
 
 static const struct action *find_action(const char *name)
@@ -140,6 +158,10 @@ static int parse_arguments(int argc, char **argv, struct queue_arguments *argume
                                          {.name = "yes", .letter = 'y', .flag = &arguments->yes},
                                          {.name = "json", .flag = &arguments->json},
                                          {.name = "to", .text = &arguments->to},
+                                         {.name = "now", .flag = &arguments->now},
+                                         {.name = "url", .text = &arguments->edit.url},
+                                         {.name = "secret", .text = &arguments->edit.secret},
+                                         {.name = "unsigned", .flag = &arguments->edit.unsign},
                                          CLI_CONFIG_OPTION(&arguments->config),
                                          {0}};
     int code = cli_options(argc, argv, help, options, arguments);
@@ -154,6 +176,27 @@ static int usage(const char *what, const char *why)
 {
     fprintf(stderr, "mxhook queue: %s%s\nTry: mxhook queue --help\n", what, why);
     return CLI_USAGE;
+}
+
+/* -1: what is to be edited, and into what, is right. */
+static int check_edit(const struct action *action, const struct queue_edit *edit)
+{
+    struct error why = {""};
+    bool any = edit->url || edit->secret || edit->unsign;
+    if (action->run != queue_change_edit)
+        return any ? usage(action->name, " takes no --url, --secret, --unsigned: edit does") : -1;
+    if (!any)
+        return usage("edit", ": one of --url, --secret, --unsigned");
+    if (edit->secret && edit->unsign)
+        return usage("edit", ": either --secret or --unsigned");
+    if (edit->secret && !*edit->secret)
+        return usage("--secret", ": its value is empty; without one is --unsigned");
+    if (edit->url && strncasecmp(edit->url, "http://", 7) != 0 &&
+        strncasecmp(edit->url, "https://", 8) != 0)
+        return usage("--url", ": a URL is expected, http:// or https://");
+    if (edit->url && answer_check_target(edit->url, strlen(edit->url), &why) != 0)
+        return usage("--url: ", why.text);
+    return -1;
 }
 
 /* -1: they are what the action takes. */
@@ -175,7 +218,9 @@ static int check_arguments(const struct action *action, const struct queue_argum
         return usage(action->name, " changes nothing: no --dry-run, no --yes");
     if (arguments->to)
         return usage("--to", " is for export");
-    return -1;
+    if (arguments->now && action->run != queue_change_retry)
+        return usage("--now", " is for retry");
+    return check_edit(action, &arguments->edit);
 }
 
 static int run(const struct action *action, const struct queue_arguments *arguments)

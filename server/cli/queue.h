@@ -15,7 +15,9 @@ struct queue_arguments {
     bool all;          /* everything, said so */
     bool dry_run, yes; /* show what would be changed; do not ask */
     bool json;
-    const char *to;      /* export: the folder */
+    const char *to; /* export: the folder */
+    bool now;       /* retry: what is held is probed at once */
+    struct queue_edit edit;
     const char *command; /* the action's name */
     char **operands;
     int operand_count;
@@ -39,6 +41,9 @@ int queue_print_failures(struct queue *queue, const struct queue_arguments *argu
 int queue_change_retry(struct queue *queue, const struct queue_arguments *arguments,
                        struct error *err);
 int queue_change_drop(struct queue *queue, const struct queue_arguments *arguments,
+                      struct error *err);
+
+int queue_change_edit(struct queue *queue, const struct queue_arguments *arguments,
                       struct error *err);
 
 /* A delivery as a line for people. `pauses`: those of the spool. */

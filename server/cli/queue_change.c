@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -114,10 +115,152 @@ static int run(struct queue *queue, const struct queue_arguments *arguments,
     return code;
 }
 
+/* ---- retry: what must wait all the same ---- */
+
+struct waits {
+    struct waited {
+        struct queue_hold hold;
+        int64_t count;
+        char name[LANE_SIZE]; /* of one of them */
+    } *list;
+    size_t count;
+    int64_t paused;
+    struct pauses pauses;
+};
+
+static int note_hold(void *context, const struct queue_hold *hold)
+{
+    struct waits *waits = context;
+    struct waited *grown = realloc(waits->list, (waits->count + 1) * sizeof *grown);
+    if (!grown)
+        return -ENOMEM;
+    grown[waits->count++] = (struct waited){.hold = *hold};
+    waits->list = grown;
+    return 0;
+}
+
+static int note_waiting(void *context, const struct delivery *d)
+{
+    struct waits *waits = context;
+    const char *url = delivery_origin(d);
+    uint64_t origin = origin_key(url), lane = lane_key(url);
+    waits->paused += pauses_find(&waits->pauses, origin, lane) != NULL;
+    for (size_t i = 0; i < waits->count; i++) {
+        struct waited *w = &waits->list[i];
+        if (w->hold.origin != origin || (w->hold.lane && w->hold.lane != lane))
+            continue;
+        if (w->count++ == 0)
+            lane_of(url, w->name);
+    }
+    return 0;
+}
+
+static int note_ids(struct queue *queue, const struct queue_arguments *arguments,
+                    struct waits *waits, struct error *err)
+{
+    int code = 0;
+    for (int i = 0; i < arguments->operand_count && code == 0; i++) {
+        struct delivery *d = NULL;
+        if (queue_show(queue, arguments->operands[i], &d, NULL) == 0)
+            code = note_waiting(waits, d);
+        delivery_free(d);
+    }
+    (void)err;
+    return code;
+}
+
+/* Says it on stderr: what is on stdout is for programs. */
+static int tell_wait(struct queue *queue, const struct queue_arguments *arguments,
+                     const struct waited *w, struct error *err)
+{
+    char until[TIME_SIZE];
+    int code = arguments->now ? queue_probe(queue, &w->hold, err) : 0;
+    if (code != 0)
+        return code;
+    fprintf(stderr, "%" PRId64 " of them go to %s, held until %s after %u failures%s\n", w->count,
+            w->name, queue_time(w->hold.until_ms, until), w->hold.failures,
+            arguments->now ? ": it is probed at once" : " (--now probes it at once)");
+    return 0;
+}
+
+static int tell_waits(struct queue *queue, const struct queue_arguments *arguments,
+                      struct waits *waits, struct error *err)
+{
+    int code = queue_pauses(queue, false, &waits->pauses, err);
+    if (code == 0)
+        code = queue_holds(queue, note_hold, waits, err);
+    if (code == 0 && arguments->has_filter)
+        code = queue_list(queue, &arguments->filter, note_waiting, waits, err);
+    else if (code == 0)
+        code = note_ids(queue, arguments, waits, err);
+    for (size_t i = 0; i < waits->count && code == 0; i++)
+        if (waits->list[i].count > 0)
+            code = tell_wait(queue, arguments, &waits->list[i], err);
+    if (code == 0 && waits->paused > 0)
+        fprintf(stderr,
+                "%" PRId64 " of them wait until their destination is resumed (mxhook "
+                "destination list)\n",
+                waits->paused);
+    return code;
+}
+
 int queue_change_retry(struct queue *queue, const struct queue_arguments *arguments,
                        struct error *err)
 {
-    return run(queue, arguments, &retry, err);
+    struct waits waits = {0};
+    int told = arguments->dry_run ? 0 : tell_waits(queue, arguments, &waits, err);
+    free(waits.list);
+    pauses_free(&waits.pauses);
+    return told ? told : run(queue, arguments, &retry, err);
+}
+
+/* ---- edit ---- */
+
+static int edit_filter(struct queue *queue, const struct queue_arguments *arguments,
+                       const struct change *change, struct error *err)
+{
+    int64_t count = 0;
+    if (arguments->dry_run)
+        return queue_print_list(queue, arguments, err);
+    int code = queue_list(queue, &arguments->filter, count_one, &count, err);
+    if (code != 0)
+        return code;
+    if (!is_wanted(arguments, change, count))
+        return error_set(err, -ECANCELED, "nothing was changed");
+    count = queue_edit(queue, &arguments->edit, NULL, &arguments->filter, err);
+    return count < 0 ? (int)count : print_count(arguments, change, count);
+}
+
+static int edit_ids(struct queue *queue, const struct queue_arguments *arguments,
+                    const struct change *change, struct error *err)
+{
+    int64_t done = 0, count = 0;
+    for (int i = 0; i < arguments->operand_count && count >= 0; i++) {
+        const char *id = arguments->operands[i];
+        struct delivery *d = NULL;
+        if (arguments->dry_run) {
+            count = queue_show(queue, id, &d, err);
+            if (count == 0)
+                queue_print_line(d, NULL);
+            delivery_free(d);
+            continue;
+        }
+        count = queue_edit(queue, &arguments->edit, id, NULL, err);
+        if (count == 0)
+            fprintf(stderr, "mxhook queue: %s is e-mail: it stays as it is\n", id);
+        done += count > 0 ? count : 0;
+    }
+    if (count < 0 || arguments->dry_run)
+        return (int)count;
+    return print_count(arguments, change, done);
+}
+
+int queue_change_edit(struct queue *queue, const struct queue_arguments *arguments,
+                      struct error *err)
+{
+    static const struct change edit = {"edit", "edited", NULL, NULL};
+    return arguments->has_filter ? edit_filter(queue, arguments, &edit, err)
+                                 : edit_ids(queue, arguments, &edit, err);
 }
 
 int queue_change_drop(struct queue *queue, const struct queue_arguments *arguments,

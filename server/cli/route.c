@@ -12,6 +12,7 @@
 #include "compare.h"
 #include "pretty.h"
 #include "rules.h"
+#include "when.h"
 
 static const char help[] =
     "Usage: mxhook route [OPTION]... FILE.eml\n"
@@ -30,7 +31,14 @@ static const char help[] =
     "      --scan              asks the configuration's scanner, as the server would\n"
     "      --rules DIR         the rules of this folder, with default limits; no configuration\n"
     "      --json              a line of JSON for each recipient\n"
-    "      --from PATH         a folder of messages, with what is below it, or an mbox\n"
+    "      --from PATH         a folder of messages, with what is below it, or an mbox; or the "
+    "word\n"
+    "                          history: what was received and kept (history.bodies = \"all\"), for "
+    "the\n"
+    "                          recipients that it had. --sender and one --rcpt pick from it, and\n"
+    "      --since WHEN        2026-11-24, 2026-11-24T10:00Z, yesterday, 30m, 6h, 2d, 1w\n"
+    "      --until WHEN        the same\n"
+    "      --limit N           so many messages at most, the newest\n"
     "      --against DIR       the other rules\n"
     "  -c, --config FILE       the configuration (default " CLI_CONFIG_PATH ")\n"
     "  -h, --help              this text\n\n"
@@ -48,6 +56,8 @@ struct arguments {
     struct dkim_result signature;
     struct dnsbl_result lists[MAX_LISTS];
     bool json, scan;
+    struct history_filter filter; /* of --from history */
+    int limit;
 };
 
 /* --spf, --dkim, --dmarc: where one is given, the others are "none". */
@@ -117,6 +127,34 @@ static const char *read_recipient(void *context, const char *value)
     return NULL;
 }
 
+static const char *read_since(void *context, const char *value)
+{
+    return cli_when(value, &((struct arguments *)context)->filter.since_ms) ? NULL : "a time";
+}
+
+static const char *read_until(void *context, const char *value)
+{
+    return cli_when(value, &((struct arguments *)context)->filter.until_ms) ? NULL : "a time";
+}
+
+static bool is_from_history(const struct arguments *arguments)
+{
+    return arguments->from && strcmp(arguments->from, "history") == 0;
+}
+
+/* NULL, or what does not go with what. */
+static const char *check_arguments(const struct arguments *arguments)
+{
+    const struct history_filter *f = &arguments->filter;
+    if (!arguments->from != !arguments->against)
+        return "--from and --against go together";
+    if ((f->since_ms || f->until_ms || arguments->limit) && !is_from_history(arguments))
+        return "--since, --until and --limit are for --from history";
+    if (is_from_history(arguments) && arguments->rules)
+        return "--from history takes a configuration, not --rules";
+    return NULL;
+}
+
 static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
     const struct cli_option options[] = {
@@ -131,6 +169,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
         {.name = "rules", .text = &arguments->rules},
         {.name = "from", .text = &arguments->from},
         {.name = "against", .text = &arguments->against},
+        {.name = "since", .read = read_since},
+        {.name = "until", .read = read_until},
+        {.name = "limit", .number = &arguments->limit, .min = 1, .max = 10000000},
         {.name = "json", .flag = &arguments->json},
         {.name = "scan", .flag = &arguments->scan},
         CLI_CONFIG_OPTION(&arguments->config),
@@ -138,8 +179,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
     int code = cli_options(argc, argv, help, options, arguments);
     if (code >= 0)
         return code;
-    if (!arguments->from != !arguments->against) {
-        fputs("mxhook route: --from and --against go together\n", stderr);
+    const char *wrong = check_arguments(arguments);
+    if (wrong) {
+        fprintf(stderr, "mxhook route: %s\n", wrong);
         return CLI_USAGE;
     }
     return cli_operand(argc, argv, arguments->from ? NULL : "FILE", &arguments->file);
@@ -318,6 +360,18 @@ static int route_all(const struct arguments *arguments)
     return code;
 }
 
+static int compare_them(struct compare *compare, const struct arguments *arguments,
+                        struct error *err)
+{
+    struct history_filter filter = arguments->filter;
+    if (!is_from_history(arguments))
+        return compare_run(compare, arguments->from, err);
+    filter.sender = arguments->envelope.sender;
+    filter.recipient = arguments->recipient_count > 0 ? arguments->recipients[0] : NULL;
+    filter.limit = (unsigned)arguments->limit;
+    return compare_history(compare, &filter, err);
+}
+
 /* The other rules have the same limits and secrets. */
 static int compare_all(const struct arguments *arguments)
 {
@@ -333,10 +387,13 @@ static int compare_all(const struct arguments *arguments)
         code = ruleset_load(&other, 1, &compare.others, &err);
     }
     if (code == 0)
-        code = compare_run(&compare, arguments->from, &err);
+        code = compare_them(&compare, arguments, &err);
     if (code == 0)
         printf("%zu messages, %zu outcomes, %zu differ\n", compare.messages, compare.outcomes,
                compare.different);
+    if (code == 0 && compare.without_body > 0)
+        printf("%zu messages of the history were not kept (history.bodies = \"all\")\n",
+               compare.without_body);
     ruleset_unref(compare.rules);
     ruleset_unref(compare.others);
     config_unref(config);

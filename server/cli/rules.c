@@ -7,11 +7,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../lookup/lookup.h"
+
 int cli_load_rules(const char *directory, const char *path, struct config **config,
                    struct ruleset **rules, struct error *err)
 {
     int code = directory ? config_defaults(directory, config, err) : config_load(path, config, err);
-    return code != 0 ? code : ruleset_load(&(*config)->rules, 1, rules, err);
+    if (code == 0)
+        code = ruleset_load(&(*config)->rules, 1, rules, err);
+    if (code == 0)
+        code = lookup_configure(*config, err);
+    if (code == 0)
+        atexit(lookup_stop);
+    return code;
 }
 
 /* A pipe cannot be read at an offset, so all that comes is kept, as of a client. */

@@ -159,11 +159,15 @@ static int runner_try(lua_State *L)
     struct trial *trial = NULL;
     struct error err = {""};
     struct spill *data = spill_from_bytes(bytes, size);
-    int code =
-        data ? trial_run(runner->config, runner->ruleset, data, &envelope, &trial, &err) : -ENOMEM;
+    struct questions answers = {0};
+    envelope.answers = &answers;
+    int code = data ? runner_read_answers(L, 2, &answers) : -ENOMEM;
+    if (code == 0)
+        code = trial_run(runner->config, runner->ruleset, data, &envelope, &trial, &err);
     if (code == 0)
         push_trial(L, trial);
     trial_free(trial);
+    questions_free(&answers);
     spill_free(data);
     auth_result_free(envelope.auth);
     scan_result_free(envelope.scan);

@@ -1,5 +1,8 @@
 #include "runner_facts.h"
 
+#include <errno.h>
+#include <string.h>
+
 static const char *auth_text(lua_State *L, const char *name)
 {
     lua_getfield(L, -1, name);
@@ -138,4 +141,35 @@ struct scan_result *runner_read_scan(lua_State *L)
         return scan;
     scan_result_free(scan);
     return NULL;
+}
+
+/* One of the list, on top. */
+static int read_answer(lua_State *L, struct questions *answers)
+{
+    bool http = strcmp(auth_text(L, "kind"), "lookups") == 0;
+    const char *status = auth_text(L, "status"), *text = auth_text(L, "text");
+    struct lookup_answer *answer = lookup_answer_new(strcmp(status, "found") == 0  ? LOOKUP_FOUND
+                                                     : strcmp(status, "none") == 0 ? LOOKUP_NONE
+                                                                                   : LOOKUP_UNKNOWN,
+                                                     text, text ? strlen(text) : 0);
+    int code = -ENOMEM;
+    if (answer)
+        code = questions_give(answers, http ? LOOKUP_HTTP : LOOKUP_POSTGRES, auth_text(L, "source"),
+                              auth_text(L, "address"), answer);
+    lookup_answer_unref(answer);
+    return code;
+}
+
+int runner_read_answers(lua_State *L, int index, struct questions *answers)
+{
+    int code = 0;
+    answers->given = true;
+    lua_getfield(L, index, "answers");
+    for (size_t i = 1; code == 0 && i <= lua_objlen(L, -1); i++) {
+        lua_rawgeti(L, -1, (int)i);
+        code = read_answer(L, answers);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return code;
 }

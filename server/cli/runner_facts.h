@@ -10,10 +10,15 @@
 #include <lua.h>
 
 #include "../auth/result.h"
+#include "../lookup/questions.h"
 #include "../scan/result.h"
 
 /* The table on top. NULL: no memory. The caller frees. */
 struct auth_result *runner_read_auth(lua_State *L);
 struct scan_result *runner_read_scan(lua_State *L);
+
+/* What alias.http and alias.postgres are answered: the field `answers` of the table at `index`, as test/lookups.lua has
+ * made it. Nobody else is asked then. 0 or -ENOMEM; the caller frees in any case. */
+int runner_read_answers(lua_State *L, int index, struct questions *answers);
 
 #endif

@@ -43,6 +43,10 @@ void config_unref(struct config *config)
     if (!config || atomic_fetch_sub(&((struct counted_config *)config)->references, 1) > 1)
         return;
     wipe(config->spool.postgres);
+    for (size_t i = 0; i < config->lookup_count; i++) {
+        wipe(config->lookups[i].secret);
+        wipe(config->lookups[i].conninfo);
+    }
     wipe(config->forward.password);
     wipe(config->forward.srs_key);
     wipe(config->forward.srs_secret);

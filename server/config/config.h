@@ -4,7 +4,7 @@
  * The options, their types, defaults, limits and explanations stand in lua/mxhook/options.lua, and
  * nowhere else: `mxhook config` prints an example made from that table. To add an option: a row
  * there, a field here, a line in config_values.c. A new type of option also has a reader in
- * lua/mxhook/readers.lua, and its words in config_text.lua.
+ * lua/mxhook/readers.lua, its words in config_text.lua, and a function in option.h.
  *
  * A config never changes once loaded. It is counted: a session keeps the one it began with while a
  * reload brings the next.
@@ -107,6 +107,25 @@ struct rules_config {
     bool unsafe;             /* rules may use os, io, ffi, debug */
     char **reserved_headers; /* globs over names of fields that are removed on arrival */
     size_t reserved_header_count;
+    char **sources; /* "http:crm", "postgres:shop": what alias.http and alias.postgres may name */
+    size_t source_count;
+    struct profile *profiles;
+    size_t profile_count;
+};
+
+enum lookup_kind { LOOKUP_HTTP, LOOKUP_POSTGRES };
+
+/* Whom rules may ask where mail goes (lookup/lookup.h). */
+struct lookup_config {
+    enum lookup_kind kind;
+    char *name;
+    char *url,
+        *secret; /* of HTTP; `{address}` may stand in the URL; the secret may be NULL, or a reference */
+    char *conninfo, *query; /* of PostgreSQL */
+    int64_t wait_ms;        /* of a message for an answer */
+    int64_t timeout_ms;     /* of a request or query */
+    int64_t ttl_ms, negative_ttl_ms, stale_ms;
+    size_t max_entries; /* of its cache */
 };
 
 struct spool_config {
@@ -114,10 +133,12 @@ struct spool_config {
     char
         *postgres; /* libpq's conninfo: the store that nodes share; NULL: SQLite in the directory */
     bool migrate;  /* bring its tables up to date at start */
-    int64_t keep_failed_ms; /* failed deliveries are removed after that */
-    int64_t max_age_ms;     /* a delivery that has waited longer is given up */
-    uint64_t max_size;      /* bytes of all that is in it; 0: no limit */
-    uint64_t min_free;      /* bytes of the file system that new mail must leave */
+    int64_t old_transaction_ms; /* one that is open for longer in PostgreSQL is warned of */
+    int64_t commit_timeout_ms;  /* so long a commit is tried in PostgreSQL */
+    int64_t keep_failed_ms;     /* failed deliveries are removed after that */
+    int64_t max_age_ms;         /* a delivery that has waited longer is given up */
+    uint64_t max_size;          /* bytes of all that is in it; 0: no limit */
+    uint64_t min_free;          /* bytes of the file system that new mail must leave */
 };
 
 enum history_bodies { HISTORY_BODIES_NONE, HISTORY_BODIES_FAILED, HISTORY_BODIES_ALL };
@@ -179,6 +200,8 @@ struct forward_config {
     char *srs_key;    /* NULL: in a file of the spool; it may be a reference */
     char *srs_secret; /* once srs_load() has read it; NULL: nothing is rewritten */
     int64_t srs_valid_ms;
+    char *dkim_domain, *dkim_selector; /* NULL: what is forwarded is not signed by us */
+    char *dkim_key;                    /* a reference */
 };
 
 struct dns_config {
@@ -272,6 +295,8 @@ struct config {
     struct tls_config tls;
     struct confine_config confine;
     struct scan_config scan;
+    struct lookup_config *lookups;
+    size_t lookup_count;
 };
 
 /* Reads and checks the file. On success *out is one reference; else a negative errno, and `err` says

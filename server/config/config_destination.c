@@ -57,6 +57,18 @@ static void read_schedule(lua_State *L, struct destination *to, struct arena *ar
     lua_pop(L, 1);
 }
 
+void config_fill_destination(lua_State *L, struct arena *arena, struct destination *to)
+{
+    *to = (struct destination){
+        .url = text(L, "url", arena),
+        .secret = text(L, "secret", arena),
+        .timeout_ms = number(L, "timeout"),
+        .attempts = (unsigned)number(L, "attempts"),
+    };
+    read_headers(L, to, arena);
+    read_schedule(L, to, arena);
+}
+
 const struct destination *config_read_destination(lua_State *L, const char *name,
                                                   struct arena *arena)
 {
@@ -66,14 +78,7 @@ const struct destination *config_read_destination(lua_State *L, const char *name
         return NULL;
     }
     struct destination *to = check_memory(L, arena_alloc(arena, sizeof *to));
-    *to = (struct destination){
-        .url = text(L, "url", arena),
-        .secret = text(L, "secret", arena),
-        .timeout_ms = number(L, "timeout"),
-        .attempts = (unsigned)number(L, "attempts"),
-    };
-    read_headers(L, to, arena);
-    read_schedule(L, to, arena);
+    config_fill_destination(L, arena, to);
     lua_pop(L, 1);
     return to;
 }

@@ -12,4 +12,7 @@
 const struct destination *config_read_destination(lua_State *L, const char *name,
                                                   struct arena *arena);
 
+/* The same of the table on top of the stack, which stays there. */
+void config_fill_destination(lua_State *L, struct arena *arena, struct destination *to);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "config_destination.h"
+#include "config_sources.h"
 #include "option.h"
 
 /* The table of values is at index 1, the config at index 2 (option.h). */
@@ -211,6 +212,19 @@ static const char *default_srs_domain(const struct config *config)
     return config->hostname;
 }
 
+/* The list has domain, selector and key; or nothing. */
+static void read_forward_dkim(lua_State *L, struct forward_config *forward)
+{
+    size_t count;
+    char **texts = option_list(L, "forward.dkim", sizeof *texts, &count);
+    if (texts && count == 3) {
+        forward->dkim_domain = option_copy(L, option_item(L, 0));
+        forward->dkim_selector = option_copy(L, option_item(L, 1));
+        forward->dkim_key = option_copy(L, option_item(L, 2));
+    }
+    lua_pop(L, 1);
+}
+
 /* After what its defaults are taken from. */
 static void read_forward(lua_State *L, struct config *config)
 {
@@ -230,6 +244,7 @@ static void read_forward(lua_State *L, struct config *config)
         forward->srs_domain = option_copy(L, default_srs_domain(config));
     forward->srs_key = option_text(L, "forward.srs_key");
     forward->srs_valid_ms = option_number(L, "forward.srs_valid");
+    read_forward_dkim(L, forward);
 }
 
 /* The list has a zone's name, "refuse" or "", the next zone's, and so on. */
@@ -283,9 +298,12 @@ int config_read_values(lua_State *L)
     read_smtp(L, &config->smtp);
     read_access(L, &config->access);
     read_rules(L, &config->rules);
+    config_read_sources(L, config);
     config->spool.directory = option_text(L, "spool.directory");
     config->spool.postgres = option_text(L, "spool.postgres");
     config->spool.migrate = option_flag(L, "spool.migrate");
+    config->spool.old_transaction_ms = option_number(L, "spool.old_transaction");
+    config->spool.commit_timeout_ms = option_number(L, "spool.commit_timeout");
     config->spool.keep_failed_ms = option_number(L, "spool.keep_failed");
     config->spool.max_age_ms = option_number(L, "spool.max_age");
     config->spool.max_size = (uint64_t)option_number(L, "spool.max_size");

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../base/arena.h"
+
 struct destination {
     const char *url;    /* or "local-part@domain": destination_is_mail() */
     const char *secret; /* of Standard Webhooks; NULL: not signed. Never logged. */
@@ -30,6 +32,19 @@ struct destination {
     const char *client_key; /* PEM; NULL */
 };
 
+/* What destinations have in common: `to` without a URL. "crm:https://..." names it. */
+struct profile {
+    const char *name;
+    struct destination to;
+};
+
 bool destination_is_mail(const struct destination *destination);
+
+/* `to` becomes a copy whose strings stand in the arena. 0 or -ENOMEM. */
+int destination_copy(struct arena *arena, const struct destination *from, struct destination *to);
+
+/* Of "NAME:https://...": the profile of that name, and *rest behind the colon. NULL: it names none of these. */
+const struct profile *profile_named(const struct profile *profiles, size_t count, const char *text,
+                                    const char **rest);
 
 #endif

@@ -361,6 +361,7 @@ static void ask_spool(struct deliver *d)
 {
     struct schedule_room room = schedule_room(d->schedule);
     d->more = true;
+    schedule_share(d->schedule, spool_nodes(d->spool));
     if (d->claiming || d->state != DELIVER_RUNNING || room.jobs == 0)
         return; /* more: it is asked for as soon as there is room, or the answer is here */
     d->more = false;
@@ -411,6 +412,14 @@ static void on_timer(uv_timer_t *timer)
 
 /* ---- Life ---- */
 
+static void on_probe(void *context, uint64_t origin, uint64_t lane)
+{
+    struct deliver *d = context;
+    schedule_probe(d->schedule, origin, lane, clock_monotonic_ms());
+    ask_spool(d);
+    pump(d);
+}
+
 static void on_pauses(void *context, const struct pauses *pauses)
 {
     struct deliver *d = context;
@@ -445,6 +454,7 @@ int deliver_new(uv_loop_t *loop, struct config *config, struct spool *spool, str
         d->random = (uint32_t)clock_monotonic_us();
     senders_keep(d->senders, config->deliver.max_in_flight);
     spool_on_pauses(spool, on_pauses, d);
+    spool_on_probes(spool, on_probe, d);
     *out = d;
     return 0;
 }
@@ -502,6 +512,7 @@ void deliver_free(struct deliver *d)
         return;
     d->state = DELIVER_FREED;
     spool_on_pauses(d->spool, NULL, NULL);
+    spool_on_probes(d->spool, NULL, NULL);
     schedule_give_up(d->schedule);
     take_changes(d, "");
     break_off(d);

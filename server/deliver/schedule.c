@@ -346,6 +346,24 @@ void schedule_pauses(struct schedule *s, const struct pauses *pauses)
             return_ready(s, lane);
 }
 
+static void end_hold(struct breaker *breaker, int64_t now_ms)
+{
+    if (breaker->state == BREAKER_OPEN && breaker->until_ms > now_ms)
+        breaker->until_ms = now_ms;
+}
+
+void schedule_probe(struct schedule *s, uint64_t origin, uint64_t lane_number, int64_t now_ms)
+{
+    for (struct lane *lane = s->lanes.oldest; lane; lane = lane->newer) {
+        if (lane->origin_key != origin || (lane_number && lane->key != lane_number))
+            continue;
+        end_hold(lane_number ? &lane->breaker : &lane->origin->breaker, now_ms);
+        if (lane_number && lane->pace.until_ms > now_ms)
+            lane->pace.until_ms = now_ms;
+    }
+    s->stuck = false;
+}
+
 struct job *schedule_returned(struct schedule *s)
 {
     struct job *job = s->returned;

@@ -56,6 +56,9 @@ void schedule_configure(struct schedule *schedule, const struct deliver_config *
 void schedule_share(struct schedule *schedule, size_t nodes);
 void schedule_free(struct schedule *schedule); /* nothing is in hand; takes NULL */
 
+/* An operator wants to know whether a held origin (lane 0) or lane is well: it may be probed now. */
+void schedule_probe(struct schedule *schedule, uint64_t origin, uint64_t lane, int64_t now_ms);
+
 /* Nothing of these begins from now on, and what has not begun is returned; what is under way ends, and
  * tells what it told before. The set is borrowed until another is given; NULL: none is paused. */
 void schedule_pauses(struct schedule *schedule, const struct pauses *pauses);

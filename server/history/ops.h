@@ -39,9 +39,10 @@ struct history_ops {
      * where there is none to read. */
     int (*open)(const char *directory, bool write, struct history_store **out, struct error *err);
     void (*close)(struct history_store *store);
-    /* All or nothing; the caller keeps the records. 0 or a negative errno (error() says more). */
-    int (*write)(struct history_store *store, const struct history_message *messages,
-                 const struct history_attempt *attempts);
+    /* All or nothing; the caller keeps the records, of which it is to use no more than to free them: what attempts have
+     * come to is written with the messages that are in the same call. 0 or a negative errno (error() says more). */
+    int (*write)(struct history_store *store, struct history_message *messages,
+                 struct history_attempt *attempts);
     /* Removes what is older than `keep_ms`, and the oldest where it takes more than `max_size`; a bounded
      * number a call: *more says that there is more to do. */
     int (*tidy)(struct history_store *store, int64_t keep_ms, uint64_t max_size, bool *more);

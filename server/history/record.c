@@ -14,61 +14,13 @@
 #include "../transaction.h"
 #include "keep.h"
 #include "note.h"
+#include "target.h"
 
 #define TEXT_MAX 1024 /* bytes of a subject, a Message-ID, a name */
 
 static const char *copy(struct arena *arena, const char *text)
 {
     return text && *text ? arena_strndup(arena, text, strnlen(text, TEXT_MAX)) : NULL;
-}
-
-/* ---- How it was sent, for a replay ---- */
-
-/* A line for each fact, its name and a tab first. NULL: no memory. */
-static const char *target_of(struct arena *arena, const struct destination *to)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        return NULL;
-    fprintf(out, "url\t%s\n", to->url);
-    if (to->secret)
-        fprintf(out, "secret\t%s\n", to->secret);
-    for (size_t i = 0; i < to->header_count; i++)
-        fprintf(out, "header\t%s\n", to->headers[i]);
-    if (to->timeout_ms)
-        fprintf(out, "timeout\t%lld\n", (long long)to->timeout_ms);
-    const char *kept = fclose(out) == 0 ? arena_strndup(arena, text, size) : NULL;
-    free(text);
-    return kept;
-}
-
-/* What stands after its name; NULL: another fact. */
-static char *fact(char *line, const char *name)
-{
-    size_t size = strlen(name);
-    return strncmp(line, name, size) == 0 && line[size] == '\t' ? line + size + 1 : NULL;
-}
-
-int history_target_read(struct arena *arena, const char *target, struct destination *to)
-{
-    char *copied = arena_strdup(arena, target), *value, *rest;
-    *to = (struct destination){0};
-    to->headers = arena_alloc(arena, (strlen(target) / 8 + 1) * sizeof *to->headers);
-    if (!copied || !to->headers)
-        return -ENOMEM;
-    for (char *line = strtok_r(copied, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        if ((value = fact(line, "url")))
-            to->url = value;
-        else if ((value = fact(line, "secret")))
-            to->secret = value;
-        else if ((value = fact(line, "header")))
-            to->headers[to->header_count++] = value;
-        else if ((value = fact(line, "timeout")))
-            to->timeout_ms = strtoll(value, NULL, 10);
-    }
-    return to->url ? 0 : -EINVAL;
 }
 
 /* ---- A message ---- */
@@ -93,7 +45,7 @@ static void fill_delivery(struct arena *arena, struct history_delivery *to,
     to->origin = arena_strdup(arena, origin);
     if (!bodies || payload_size(from->payload) > HISTORY_BODY_MAX)
         return;
-    to->target = target_of(arena, &from->destination);
+    to->target = history_target_write(arena, &from->destination);
     to->payload = payload_ref(from->payload);
 }
 
@@ -288,7 +240,7 @@ struct history_attempt *history_attempt_new(const struct delivery *d, enum histo
     a->reply = d->last_reply_size ? printable(arena, d->last_reply, d->last_reply_size) : NULL;
     if (state == HISTORY_FAILED && history_bodies() == HISTORY_BODIES_FAILED && d->payload &&
         payload_size(d->payload) <= HISTORY_BODY_MAX) {
-        a->target = target_of(arena, &d->destination);
+        a->target = history_target_write(arena, &d->destination);
         a->payload = payload_ref(d->payload);
     }
     return a;

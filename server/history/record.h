@@ -37,8 +37,8 @@ struct history_delivery {
     const char *recipient;
     const char *destination; /* a URL as others may see it (redact.h), or an address */
     const char *origin;
-    const char *
-        target; /* how it was sent, secrets included (history_target_read()); only where bodies are kept */
+    const char
+        *target; /* how it was sent, secrets included (target.h); only where bodies are kept */
     struct payload *payload; /* a reference, on the way to the store; NULL: not kept */
     enum history_state state;
     int status; /* of the last attempt; 0: none came */
@@ -51,7 +51,7 @@ struct history_delivery {
 struct history_message {
     struct arena *arena;
     struct history_message *next; /* the queue's */
-    int64_t row;                  /* read: the cursor */
+    int64_t row;                  /* its cursor, once it is stored or read; 0: not yet */
     char id[ID_SIZE];
     int64_t at_ms; /* Unix time of the end of its data */
     int64_t ms;    /* from there to the reply */
@@ -74,6 +74,8 @@ struct history_attempt {
     struct arena *arena;
     struct history_attempt *next; /* the queue's */
     char id[ID_SIZE];             /* the delivery's */
+    struct history_message
+        *message; /* the store's own, while it writes: it is stored together with it */
     unsigned number;
     int64_t at_ms, ms; /* when it began, how long it took */
     int status;
@@ -95,8 +97,5 @@ void history_message_free(struct history_message *record); /* takes NULL */
 struct history_attempt *history_attempt_new(const struct delivery *delivery,
                                             enum history_state state);
 void history_attempt_free(struct history_attempt *attempt); /* takes NULL */
-
-/* How a delivery was sent, of its `target`; in the arena. 0, -ENOMEM, or -EINVAL where it is none. */
-int history_target_read(struct arena *arena, const char *target, struct destination *to);
 
 #endif

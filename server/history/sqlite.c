@@ -160,6 +160,7 @@ static void sqlite_close(struct history_store *store)
     for (int i = 0; i < HISTORY_STATEMENTS; i++)
         sqlite3_finalize(store->statements[i]);
     sqlite3_close(store->db);
+    free(store->destination);
     free(store);
 }
 

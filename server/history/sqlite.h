@@ -30,6 +30,8 @@ enum history_statement {
 struct history_store {
     sqlite3 *db;
     sqlite3_stmt *statements[HISTORY_STATEMENTS]; /* prepared when first needed */
+    char *destination; /* the one that was asked for last, and its row; NULL: none */
+    int64_t destination_row;
     char error[256];
 };
 
@@ -46,8 +48,8 @@ int history_execute(struct history_store *store, const char *sql); /* without ro
 char *history_address_key(const char *address);
 
 /* sqlite_write.c */
-int history_sqlite_write(struct history_store *store, const struct history_message *messages,
-                         const struct history_attempt *attempts);
+int history_sqlite_write(struct history_store *store, struct history_message *messages,
+                         struct history_attempt *attempts);
 
 /* sqlite_tidy.c */
 int history_sqlite_tidy(struct history_store *store, int64_t keep_ms, uint64_t max_size,

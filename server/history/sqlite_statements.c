@@ -30,11 +30,12 @@ sqlite3_stmt *history_statement(struct history_store *store, enum history_statem
             " ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         [INSERT_SUBJECT] = "INSERT INTO subjects(rowid, subject) VALUES(?1, ?2)",
         [INSERT_RECIPIENT] = "INSERT INTO recipients VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-        [INSERT_DESTINATION] = "INSERT OR IGNORE INTO destinations(name, origin) VALUES(?1, ?2)",
+        [INSERT_DESTINATION] = "INSERT INTO destinations(name, origin) VALUES(?1, ?2)",
         [FIND_DESTINATION] = "SELECT row FROM destinations WHERE name = ?1",
         [INSERT_DELIVERY] =
             "INSERT OR IGNORE INTO deliveries(message, number, recipient, destination, origin,"
-            " state, target, body) VALUES(?1, ?2, ?3, ?4, ?7, 0, ?5, ?6)",
+            " state, status, attempts, error, ended_ms, target, body)"
+            " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         [INSERT_BODY] = "INSERT INTO bodies(message, bytes) VALUES(?1, ?2)",
         [FIND_MESSAGE] = "SELECT row FROM messages WHERE id = ?1",
         [INSERT_ATTEMPT] = "INSERT OR REPLACE INTO attempts VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/map.h"
 #include "../spool/origin.h"
 #include "sqlite.h"
 
@@ -20,6 +21,18 @@ static int bind_address(sqlite3_stmt *s, int index, const char *address)
         return -ENOMEM;
     sqlite3_bind_text(s, index, key, -1, free);
     return 0;
+}
+
+/* What has become of a delivery, in five columns. */
+static void bind_end(sqlite3_stmt *s, int index, enum history_state state, int status,
+                     unsigned attempts, const char *error, int64_t ended_ms)
+{
+    sqlite3_bind_int(s, index, state);
+    sqlite3_bind_int(s, index + 1, status);
+    sqlite3_bind_int64(s, index + 2, attempts);
+    bind_text(s, index + 3, error);
+    if (ended_ms)
+        sqlite3_bind_int64(s, index + 4, ended_ms);
 }
 
 /* ---- Bodies ---- */
@@ -84,30 +97,55 @@ static int insert_recipients(struct history_store *store, const struct history_m
     return code;
 }
 
+static int find_destination(struct history_store *store, const char *name, int64_t *row)
+{
+    sqlite3_stmt *s = history_statement(store, FIND_DESTINATION);
+    *row = 0;
+    if (!s)
+        return -EIO;
+    sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
+    int rc = sqlite3_step(s);
+    if (rc == SQLITE_ROW)
+        *row = sqlite3_column_int64(s, 0);
+    sqlite3_reset(s);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : history_sqlite_failed(store, rc);
+}
+
+static int insert_destination(struct history_store *store, const char *name, const char *origin,
+                              int64_t *row)
+{
+    sqlite3_stmt *s = history_statement(store, INSERT_DESTINATION);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
+    sqlite3_bind_text(s, 2, origin, -1, SQLITE_STATIC);
+    int code = history_run(store, s);
+    *row = sqlite3_last_insert_rowid(store->db);
+    return code;
+}
+
+/* After a rollback it may not be in the database. */
+static void forget_destination(struct history_store *store)
+{
+    free(store->destination);
+    store->destination = NULL;
+}
+
+/* Many messages in a row go to the same one. */
 static int destination_row(struct history_store *store, const struct history_delivery *d,
                            int64_t *row)
 {
-    for (int i = 0; i < 2; i++) {
-        sqlite3_stmt *s = history_statement(store, FIND_DESTINATION);
-        if (!s)
-            return -EIO;
-        sqlite3_bind_text(s, 1, d->destination ? d->destination : "", -1, SQLITE_STATIC);
-        int rc = sqlite3_step(s);
-        *row = rc == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
-        sqlite3_reset(s);
-        if (rc == SQLITE_ROW)
-            return 0;
-        if (rc != SQLITE_DONE)
-            return history_sqlite_failed(store, rc);
-        if (!(s = history_statement(store, INSERT_DESTINATION)))
-            return -EIO;
-        sqlite3_bind_text(s, 1, d->destination ? d->destination : "", -1, SQLITE_STATIC);
-        sqlite3_bind_text(s, 2, d->origin ? d->origin : "", -1, SQLITE_STATIC);
-        int code = history_run(store, s);
-        if (code != 0)
-            return code;
-    }
-    return -EIO;
+    const char *name = d->destination ? d->destination : "";
+    *row = store->destination_row;
+    if (store->destination && strcmp(store->destination, name) == 0)
+        return 0;
+    int code = find_destination(store, name, row);
+    if (code == 0 && *row == 0)
+        code = insert_destination(store, name, d->origin ? d->origin : "", row);
+    forget_destination(store);
+    store->destination = code == 0 ? strdup(name) : NULL;
+    store->destination_row = *row;
+    return code;
 }
 
 /* Deliveries of one recipient share a payload, and so a row. */
@@ -146,10 +184,11 @@ static int insert_deliveries(struct history_store *store, const struct history_m
         sqlite3_bind_int64(s, 2, d->number);
         bind_text(s, 3, d->recipient);
         sqlite3_bind_int64(s, 4, destination);
-        bind_text(s, 5, d->target);
+        sqlite3_bind_int64(s, 5, (int64_t)origin_key(d->origin ? d->origin : ""));
+        bind_end(s, 6, d->state, d->status, d->attempts, d->error, d->ended_ms);
+        bind_text(s, 11, d->target);
         if (bodies[i])
-            sqlite3_bind_int64(s, 6, bodies[i]);
-        sqlite3_bind_int64(s, 7, (int64_t)origin_key(d->origin ? d->origin : ""));
+            sqlite3_bind_int64(s, 12, bodies[i]);
         code = history_run(store, s);
     }
     free(bodies);
@@ -206,12 +245,12 @@ static int insert_data(struct history_store *store, const struct history_message
     return code == 0 ? history_execute(store, text) : code;
 }
 
-static int insert_message(struct history_store *store, const struct history_message *m)
+static int insert_message(struct history_store *store, struct history_message *m)
 {
     int code = insert_row(store, m);
     if (code != 0 || sqlite3_changes(store->db) == 0) /* it is there already */
         return code;
-    int64_t row = sqlite3_last_insert_rowid(store->db);
+    int64_t row = m->row = sqlite3_last_insert_rowid(store->db);
     code = insert_subject(store, m, row);
     if (code == 0)
         code = insert_recipients(store, m, row);
@@ -222,18 +261,22 @@ static int insert_message(struct history_store *store, const struct history_mess
 
 /* ---- An attempt ---- */
 
-/* The message of a delivery's id; 0: unknown (from before the history, a notice). */
-static int find_message(struct history_store *store, const char *id, int64_t *row, int64_t *number)
+/* What its id is made of: the message's, a dash, and the delivery's number. */
+static struct map_key message_of(const struct history_attempt *a, unsigned *number)
 {
-    const char *dash = strrchr(id, '-');
+    const char *dash = strrchr(a->id, '-');
+    *number = dash ? (unsigned)strtoul(dash + 1, NULL, 10) : 0;
+    return (struct map_key){a->id, dash ? (size_t)(dash - a->id) : 0};
+}
+
+/* The message's row; 0: unknown (from before the history, a notice). */
+static int find_message(struct history_store *store, struct map_key id, int64_t *row)
+{
     sqlite3_stmt *s = history_statement(store, FIND_MESSAGE);
     *row = 0;
     if (!s)
         return -EIO;
-    if (!dash)
-        return 0;
-    *number = strtoll(dash + 1, NULL, 10);
-    sqlite3_bind_text(s, 1, id, (int)(dash - id), SQLITE_STATIC);
+    sqlite3_bind_text(s, 1, id.bytes, (int)id.size, SQLITE_STATIC);
     int rc = sqlite3_step(s);
     if (rc == SQLITE_ROW)
         *row = sqlite3_column_int64(s, 0);
@@ -242,7 +285,7 @@ static int find_message(struct history_store *store, const char *id, int64_t *ro
 }
 
 static int keep_payload(struct history_store *store, const struct history_attempt *a, int64_t row,
-                        int64_t number)
+                        unsigned number)
 {
     int64_t body = 0;
     if (!a->payload)
@@ -258,28 +301,30 @@ static int keep_payload(struct history_store *store, const struct history_attemp
     return history_run(store, s);
 }
 
+static int64_t ended_ms(const struct history_attempt *a)
+{
+    return a->state == HISTORY_WAITING ? 0 : a->at_ms + a->ms;
+}
+
 static int end_delivery(struct history_store *store, const struct history_attempt *a, int64_t row,
-                        int64_t number)
+                        unsigned number)
 {
     sqlite3_stmt *s = history_statement(store, END_DELIVERY);
     if (!s)
         return -EIO;
     sqlite3_bind_int64(s, 1, row);
     sqlite3_bind_int64(s, 2, number);
-    sqlite3_bind_int(s, 3, a->state);
-    sqlite3_bind_int(s, 4, a->status);
-    sqlite3_bind_int64(s, 5, a->number);
-    bind_text(s, 6, a->error);
-    if (a->state != HISTORY_WAITING)
-        sqlite3_bind_int64(s, 7, a->at_ms + a->ms);
-    int code = history_run(store, s);
-    return code == 0 ? keep_payload(store, a, row, number) : code;
+    bind_end(s, 3, a->state, a->status, a->number, a->error, ended_ms(a));
+    return history_run(store, s);
 }
 
 static int insert_attempt(struct history_store *store, const struct history_attempt *a)
 {
-    int64_t row, number = 0;
-    int code = find_message(store, a->id, &row, &number);
+    unsigned number;
+    struct map_key id = message_of(a, &number);
+    int64_t row = a->message ? a->message->row : 0;
+    bool joined = row != 0;
+    int code = joined ? 0 : find_message(store, id, &row);
     if (code != 0 || row == 0)
         return code;
     sqlite3_stmt *s = history_statement(store, INSERT_ATTEMPT);
@@ -294,22 +339,71 @@ static int insert_attempt(struct history_store *store, const struct history_atte
     bind_text(s, 7, a->error);
     bind_text(s, 8, a->reply);
     code = history_run(store, s);
-    return code == 0 ? end_delivery(store, a, row, number) : code;
+    if (code == 0 && !joined)
+        code = end_delivery(store, a, row, number);
+    return code == 0 ? keep_payload(store, a, row, number) : code;
 }
 
-int history_sqlite_write(struct history_store *store, const struct history_message *messages,
-                         const struct history_attempt *attempts)
+/* ---- A batch ---- */
+
+static struct map_key id_of(const void *message)
 {
+    const char *id = ((const struct history_message *)message)->id;
+    return (struct map_key){id, strlen(id)};
+}
+
+static void join_attempt(struct history_message *m, struct history_attempt *a, unsigned number)
+{
+    for (size_t i = 0; i < m->delivery_count; i++) {
+        struct history_delivery *d = &m->deliveries[i];
+        if (d->number != number)
+            continue;
+        a->message = m;
+        d->state = a->state;
+        d->status = a->status;
+        d->attempts = a->number;
+        d->error = a->error;
+        d->ended_ms = ended_ms(a);
+        return;
+    }
+}
+
+/* Most messages are delivered while they are still here: their deliveries are written as they ended, and nothing is looked
+ * up or changed afterwards. 40,000 instructions less for a message of one delivery. */
+static int join_attempts(struct history_message *messages, struct history_attempt *attempts)
+{
+    struct map by_id = {.key_of = id_of};
+    int code = 0;
+    for (struct history_message *m = messages; m && attempts && code == 0; m = m->next)
+        code = map_add(&by_id, m);
+    for (struct history_attempt *a = attempts; a && code == 0; a = a->next) {
+        unsigned number;
+        struct history_message *m = map_find(&by_id, message_of(a, &number));
+        if (m)
+            join_attempt(m, a, number);
+    }
+    map_free(&by_id);
+    return code;
+}
+
+int history_sqlite_write(struct history_store *store, struct history_message *messages,
+                         struct history_attempt *attempts)
+{
+    int joined = join_attempts(messages, attempts);
+    if (joined != 0)
+        return joined;
     int code = history_execute(store, "BEGIN IMMEDIATE");
     if (code != 0)
         return code;
-    for (const struct history_message *m = messages; m && code == 0; m = m->next)
+    for (struct history_message *m = messages; m && code == 0; m = m->next)
         code = insert_message(store, m);
     for (const struct history_attempt *a = attempts; a && code == 0; a = a->next)
         code = insert_attempt(store, a);
     if (code == 0)
         code = history_execute(store, "COMMIT");
-    if (code != 0)
+    if (code != 0) {
         sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+        forget_destination(store);
+    }
     return code;
 }

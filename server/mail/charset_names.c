@@ -177,6 +177,8 @@ static const struct charset *find_family(const char *folded, size_t size)
                                           {"dos", "cp"},        {"x", ""}};
     char other[NAME_MAX_SIZE + 8];
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        if (size == 0 || ways[i][0][0] != *folded)
+            continue;
         size_t prefix = strlen(ways[i][0]), used = strlen(ways[i][1]);
         if (size <= prefix || memcmp(folded, ways[i][0], prefix) != 0)
             continue;

@@ -92,7 +92,7 @@ struct message {
 void message_init(void);
 
 /* Parses. `data` must be complete; the message takes a reference of its own. Every input is a
- * message: this fails only with -ENOMEM or on an error from reading the file. Workers only (CPU).
+ * message: this fails only with -ENOMEM or on an error from reading the file. Any thread but the loop: it costs CPU.
  * *out is freed by message_free(), which takes NULL. */
 int message_parse(struct spill *data, int64_t received_seconds, struct message **out,
                   struct error *err);

@@ -18,7 +18,7 @@
 #include "provenance.h"
 
 /* Appends them to `out`. *changed: the last thing was needed, or there is a NUL: what RFC 2045
- * calls binary. 0 or a negative errno. Workers only. */
+ * calls binary. 0 or a negative errno. Any thread but the loop. */
 int original_write(const struct message *message, const struct receiver *receiver,
                    struct spill *out, bool *changed);
 

@@ -24,7 +24,12 @@ struct param {
 
 static bool is_token(char c)
 {
-    return (unsigned char)c > ' ' && (unsigned char)c < 0x7f && !strchr("()<>@,;:\\\"/[]?=", c);
+    static const bool separators[128] = {
+        ['('] = true, [')'] = true, ['<'] = true, ['>'] = true,  ['@'] = true,
+        [','] = true, [';'] = true, [':'] = true, ['\\'] = true, ['"'] = true,
+        ['/'] = true, ['['] = true, [']'] = true, ['?'] = true,  ['='] = true,
+    };
+    return c > ' ' && c < 0x7f && !separators[(unsigned char)c];
 }
 
 static size_t skip_spaces(const char *value, size_t size, size_t at)

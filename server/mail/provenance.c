@@ -8,6 +8,8 @@
 #include "../scan/result.h"
 #include "payload.h"
 
+#define DELIVERED_TO "Delivered-To"
+
 /* --- What is added --- */
 
 static int add(struct header_list *out, struct arena *arena, const char *name, const char *format,
@@ -27,6 +29,14 @@ static int add(struct header_list *out, struct arena *arena, const char *name, c
     vsnprintf(value, (size_t)size + 1, format, args);
     va_end(args);
     return header_list_append(out, name, value, (size_t)size);
+}
+
+static int add_text(struct header_list *out, struct arena *arena, const char *name,
+                    const char *value)
+{
+    size_t size = strlen(value);
+    const char *copy = arena_strndup(arena, value, size);
+    return copy ? header_list_append(out, name, copy, size) : -ENOMEM;
 }
 
 /* What the client called itself, as RFC 7208 section 9.1 has a value: a dot-atom, or else quoted.
@@ -58,7 +68,7 @@ static int add_received_spf(const struct envelope *envelope, const char *hostnam
                             struct arena *arena, struct header_list *out)
 {
     if (envelope->received_spf)
-        return add(out, arena, "Received-SPF", "%s", envelope->received_spf);
+        return add_text(out, arena, "Received-SPF", envelope->received_spf);
     char *helo = helo_value(envelope->helo ? envelope->helo : "", arena);
     bool known = *envelope->client_ip != 0; /* not by a Unix-domain socket */
     if (!helo)
@@ -71,19 +81,27 @@ static int add_received_spf(const struct envelope *envelope, const char *hostnam
 int provenance_fields(const struct envelope *envelope, const char *recipient, const char *hostname,
                       struct arena *arena, struct header_list *out)
 {
-    int status = add(out, arena, "X-Forwarding-Service", "mxhook %s", MXHOOK_VERSION);
+    static const char service[] = "mxhook " MXHOOK_VERSION;
+    int status = header_list_append(out, "X-Forwarding-Service", service, sizeof service - 1);
     if (status == 0)
         status = add_received_spf(envelope, hostname, arena, out);
     if (status == 0)
-        status = add(out, arena, "Delivered-To", "%s", recipient);
+        status = header_list_append(out, DELIVERED_TO, recipient, strlen(recipient));
     if (status == 0 && envelope->authentication_results)
-        status = add(out, arena, "Authentication-Results", "%s", envelope->authentication_results);
+        status = add_text(out, arena, "Authentication-Results", envelope->authentication_results);
     else if (status == 0)
         status = add(out, arena, "Authentication-Results", "%s; none", hostname);
     const struct header_list *scanned = envelope->scan ? &envelope->scan->fields : NULL;
     for (size_t i = 0; scanned && i < scanned->count && status == 0; i++)
-        status = add(out, arena, scanned->items[i].name, "%s", scanned->items[i].value);
+        status = add_text(out, arena, scanned->items[i].name, scanned->items[i].value);
     return status;
+}
+
+void provenance_address(struct header_list *fields, const char *recipient)
+{
+    struct header *field = &fields->items[header_list_find(fields, DELIVERED_TO, 0)];
+    field->value = recipient;
+    field->value_size = strlen(recipient);
 }
 
 int payload_headers(const struct message *message, const struct envelope *envelope,

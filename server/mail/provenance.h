@@ -35,8 +35,11 @@ bool provenance_is_reserved(const struct header *header, const struct receiver *
 bool provenance_is_scanners(const char *name, size_t size, const struct receiver *receiver);
 
 /* Appends X-Forwarding-Service, Received-SPF, Delivered-To, Authentication-Results and a scanner's fields. New strings
- * are in `arena`. 0 or -ENOMEM. */
+ * are in `arena`, the recipient is the caller's. 0 or -ENOMEM. */
 int provenance_fields(const struct envelope *envelope, const char *recipient, const char *hostname,
                       struct arena *arena, struct header_list *out);
+
+/* Makes fields that begin with those of one recipient those of another, whose string stays the caller's. */
+void provenance_address(struct header_list *fields, const char *recipient);
 
 #endif

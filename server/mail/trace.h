@@ -12,7 +12,7 @@
 #define TRACE_HOPS_MAX 100 /* RFC 5321 section 6.3: a loop is found at 100 or more */
 
 /* Appends the fields that tell of this server, folded, each with its CRLF: what provenance.h has,
- * and Received. 0 or a negative errno. Workers only. */
+ * and Received. 0 or a negative errno. Any thread but the loop. */
 int trace_write(const struct transaction *transaction, const char *recipient, const char *hostname,
                 struct spill *out);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "../base/log.h"
+#include "alias_lookups.h"
 #include "alias_table.h"
 #include "state.h"
 
@@ -199,5 +200,6 @@ int alias_sources_open(lua_State *L)
     make_type(L, SQLITE_TYPE, sqlite_methods);
     lua_newtable(L);
     luaL_register(L, NULL, functions);
+    alias_lookups_open(L);
     return 1;
 }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../config/config.h"
 #include "answer.h"
 
 struct alias_table {
@@ -33,6 +34,7 @@ struct pattern {
 /* What reading found wrong. */
 struct faults {
     const char *path;
+    const struct rules_config *config;
     struct error *err;
     size_t count, used;
 };
@@ -129,12 +131,39 @@ static bool is_key(const char *key)
     return at && at != key && at[1] && !strchr(at + 1, '@') && !strpbrk(key, " \t");
 }
 
-/* Each destination of a list by comma. NULL, or what is wrong. */
-static const char *check_value(const char *value)
+/* A word alone: a profile, where it stands last. */
+static bool is_profile(const char *text)
 {
-    if (!*value)
-        return "an address without a destination";
-    while (*value) {
+    return (isalpha((unsigned char)*text) || *text == '_') && strcasecmp(text, "null") != 0 &&
+           text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] ==
+               '\0';
+}
+
+static bool has_profile(const struct rules_config *config, const char *name)
+{
+    for (size_t i = 0; config && i < config->profile_count; i++)
+        if (strcmp(config->profiles[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* NULL, or what is wrong. */
+static const char *check_one(const struct rules_config *config, const char *one, bool last)
+{
+    if (last && is_profile(one))
+        return has_profile(config, one) ? NULL : "the configuration has no profile of that name";
+    if (strchr(one, '$') || strcasecmp(one, "null") == 0 ||
+        answer_check_named(config, one, strlen(one), NULL) == 0)
+        return NULL;
+    return "not a destination: URLs, e-mail addresses, or null, were expected after the "
+           "first comma";
+}
+
+/* Each destination of a list by comma. NULL, or what is wrong. */
+static const char *check_value(const struct rules_config *config, const char *value)
+{
+    const char *wrong = *value ? NULL : "an address without a destination";
+    for (bool first = true; *value && !wrong; first = false) {
         size_t size = strcspn(value, ",");
         char one[ANSWER_MAX_URL + 1];
         const char *end = value + size;
@@ -146,13 +175,10 @@ static const char *check_value(const char *value)
             return "a destination that is too long";
         memcpy(one, value, size);
         one[size] = '\0';
-        if (!strchr(one, '$') && strcasecmp(one, "null") != 0 &&
-            answer_check_target(one, size, NULL) != 0)
-            return "not a destination: URLs, e-mail addresses, or null, were expected after the "
-                   "first comma";
+        wrong = check_one(config, one, !*end && !first);
         value = *end ? end + 1 : end;
     }
-    return NULL;
+    return wrong;
 }
 
 static void insert(struct alias_table *table, const char *key, struct faults *faults, size_t line)
@@ -204,12 +230,18 @@ static void read_line(struct alias_table *table, char *text, struct faults *faul
     char *key = trim(text, end);
     rest += strspn(rest, " \t");
     char *value_end = *rest == '"' ? read_field(rest, &after) : rest + strlen(rest);
-    if (!value_end || after) {
-        add_fault(faults, line, "something stands after the closing quote");
+    if (!value_end || (after && !is_profile(trim(after, after + strlen(after))))) {
+        add_fault(faults, line, "something stands after the closing quote that is no profile");
         return;
     }
     char *value = trim(rest, value_end);
-    const char *wrong = is_key(key) ? check_value(value) : "not an address";
+    if (after) { /* the quotes have left room */
+        char *profile = trim(after, after + strlen(after));
+        size_t size = strlen(value);
+        value[size] = ',';
+        memmove(value + size + 1, profile, strlen(profile) + 1);
+    }
+    const char *wrong = is_key(key) ? check_value(faults->config, value) : "not an address";
     if (wrong) {
         add_fault(faults, line, wrong);
         return;
@@ -281,9 +313,10 @@ static void table_free(struct alias_table *table)
     free(table);
 }
 
-static int read_table(const char *path, struct alias_table **out, struct error *err)
+static int read_table(const char *path, const struct rules_config *config, struct alias_table **out,
+                      struct error *err)
 {
-    struct faults faults = {path, err, 0, 0};
+    struct faults faults = {path, config, err, 0, 0};
     size_t size = 0, lines = 0, slots = 16;
     struct alias_table *table = calloc(1, sizeof *table);
     if (!table)
@@ -336,7 +369,7 @@ int alias_tables_get(struct alias_tables *tables, const char *path, struct alias
     for (*out = tables->first; *out && strcmp((*out)->path, path) != 0; *out = (*out)->next)
         ;
     if (!*out) {
-        code = read_table(path, out, err);
+        code = read_table(path, tables->config, out, err);
         if (code == 0) {
             (*out)->next = tables->first;
             tables->first = *out;

@@ -4,7 +4,8 @@
  * The file is read once, and stays in memory as its own text: keys are lower-cased in place, an
  * index of line offsets is hashed by key. A table never changes; a reload reads the file again.
  *
- * A line is `address,destination[,destination]...`; a field may stand in double quotes (RFC 4180);
+ * A line is `address,destination[,destination]...[,profile]`; a field may stand in double quotes (RFC 4180), the destinations
+ * together; a profile is a name of the configuration's, for each of them; it stands behind the last in what is handed out;
  * empty lines and those that begin with '#' are skipped, and so is a byte order mark. The address may
  * be `*@host`, another wildcard, or a regular expression between slashes (in quotes, where it holds a
  * comma): these two are handed out as they stand, since a Lua state compiles them.
@@ -24,10 +25,13 @@
 
 struct alias_table;
 
+struct rules_config;
+
 /* Every table that a ruleset's files asked for, by path. */
 struct alias_tables {
     uv_mutex_t mutex;
     struct alias_table *first;
+    const struct rules_config *config; /* the profiles that destinations may name; NULL: none */
 };
 
 int alias_tables_init(struct alias_tables *tables); /* 0 or a negative errno */

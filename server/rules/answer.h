@@ -29,6 +29,8 @@
 #define ANSWER_MAX_BODY         (1ll << 40)    /* bytes of a payload */
 #define ANSWER_MAX_PAUSE_MS     (30 * 86400e3) /* between two attempts */
 
+struct rules_config;
+
 enum answer_kind {
     ANSWER_NONE,  /* no match: the next rule */
     ANSWER_FINAL, /* it decides */
@@ -59,5 +61,9 @@ int answer_check_reference(lua_State *L, const char *what, const char *text, str
 /* answer_target.c: is this an http or https URL that can be sent to, or an e-mail address? `text` ends
  * with a NUL. */
 int answer_check_target(const char *text, size_t size, struct error *why);
+
+/* answer_profile.c: the same, or "NAME:https://..." with the name of a profile. `config` NULL: there are none. */
+int answer_check_named(const struct rules_config *config, const char *text, size_t size,
+                       struct error *why);
 
 #endif

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "../base/duration.h"
+#include "state.h"
 
 static int read_url(lua_State *L, struct destination *to, struct verdict *verdict,
                     struct error *why)
@@ -20,7 +21,7 @@ static int read_url(lua_State *L, struct destination *to, struct verdict *verdic
         return error_set(why, -EINVAL, "url: a string was expected, not a %s",
                          luaL_typename(L, -1));
     const char *url = lua_tolstring(L, -1, &size);
-    if (answer_check_target(url, size, why) != 0)
+    if (answer_check_named(state_of(L)->config, url, size, why) != 0)
         return -EINVAL;
     to->url = verdict ? answer_copy(L, verdict, url) : url;
     return 0;
@@ -261,6 +262,7 @@ static int read_table(lua_State *L, int index, struct destination *to, struct ve
     }
     if (!to->url)
         return error_set(why, -EINVAL, "a destination without a url");
+    answer_add_profile(L, to, verdict);
     return destination_is_mail(to) ? check_mail_fields(to, why) : 0;
 }
 
@@ -293,9 +295,10 @@ int answer_read_destination(lua_State *L, int index, struct verdict *verdict, st
             return 1;
         if (strlen(text) != size)
             return error_set(why, -EINVAL, "a destination that holds NUL");
-        if (answer_check_target(text, size, why) != 0)
+        if (answer_check_named(state_of(L)->config, text, size, why) != 0)
             return -EINVAL;
         to.url = verdict ? answer_copy(L, verdict, text) : text;
+        answer_add_profile(L, &to, verdict);
     }
     if (verdict)
         keep_destination(L, verdict, &to);

@@ -1,4 +1,5 @@
 /* answer_target.c - where a destination is: a URL or an e-mail address, checked. */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
@@ -7,6 +8,8 @@
 #include "../base/ascii.h"
 #include "../base/path.h"
 #include "answer.h"
+
+#define ZONE_MAX 15 /* of an IPv6 address, as the names of interfaces */
 
 /* ---- URLs ---- */
 
@@ -38,18 +41,37 @@ static bool is_port(const char *text, size_t size)
     return port >= 1 && port <= 65535;
 }
 
+/* "[2001:db8::1]", with a zone (RFC 6874) as libcurl takes it: "[fe80::1%25eth0]", "[fe80::1%eth0]". */
+static bool is_literal(const char *text, size_t size)
+{
+    char address[INET6_ADDRSTRLEN];
+    struct in6_addr parsed;
+    if (size < 4 || text[size - 1] != ']')
+        return false;
+    const char *zone = memchr(text, '%', size);
+    size_t address_size = zone ? (size_t)(zone - text) - 1 : size - 2;
+    if (address_size >= sizeof address)
+        return false;
+    memcpy(address, text + 1, address_size);
+    address[address_size] = 0;
+    if (zone) {
+        zone += strncmp(zone, "%25", 3) == 0 && zone[3] != ']' ? 3 : 1;
+        size_t zone_size = (size_t)(text + size - 1 - zone);
+        for (size_t i = 0; i < zone_size; i++)
+            if (!isalnum((unsigned char)zone[i]))
+                return false;
+        if (zone_size == 0 || zone_size > ZONE_MAX)
+            return false;
+    }
+    return inet_pton(AF_INET6, address, &parsed) == 1;
+}
+
 static bool is_host(const char *text, size_t size)
 {
     if (size == 0 || size > 255)
         return false;
-    if (text[0] == '[') {
-        if (size < 4 || text[size - 1] != ']')
-            return false;
-        for (size_t i = 1; i < size - 1; i++)
-            if (!isxdigit((unsigned char)text[i]) && !strchr(":.%", text[i]))
-                return false;
-        return true;
-    }
+    if (text[0] == '[')
+        return is_literal(text, size);
     for (size_t i = 0; i < size; i++)
         if (!isalnum((unsigned char)text[i]) && !strchr("-._", text[i]))
             return false;

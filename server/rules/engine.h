@@ -29,7 +29,8 @@ struct source {
 
 struct ruleset {
     atomic_uint references;
-    struct rules_config config; /* a copy; its strings are ours */
+    struct arena *arena;        /* of what the next holds */
+    struct rules_config config; /* a copy */
     struct source *sources;     /* in name order */
     size_t source_count;
     struct state **states;

@@ -120,6 +120,7 @@ int engine_load_state(struct ruleset *ruleset, struct state **out, struct error 
     state->aliases = &ruleset->aliases;
     state->directory = ruleset->config.directory;
     state->secrets = ruleset->config.secrets;
+    state->config = &ruleset->config;
     state_begin(state, RULES_LOAD_TIME_MS);
     int code = state_call(state, load_rules, &load, text, sizeof text);
     state_end(state);
@@ -138,20 +139,42 @@ int engine_load_state(struct ruleset *ruleset, struct state **out, struct error 
     return error_set(err, code, "%s: loading: %s", ruleset->config.directory, text);
 }
 
-/* False: no memory. */
-static bool copy_config(struct rules_config *to, const struct rules_config *from)
+/* NULL: no memory. */
+static char **copy_texts(struct arena *arena, char *const *from, size_t count)
 {
-    *to = *from;
-    to->reserved_header_count = 0;
-    to->directory = strdup(from->directory);
-    to->secrets = from->secrets ? strdup(from->secrets) : NULL;
-    to->reserved_headers = calloc(from->reserved_header_count + 1, sizeof(char *));
-    bool done = to->directory && to->reserved_headers && (to->secrets || !from->secrets);
-    for (size_t i = 0; done && i < from->reserved_header_count; i++) {
-        done = (to->reserved_headers[i] = strdup(from->reserved_headers[i]));
-        to->reserved_header_count += done;
+    char **to = arena_alloc(arena, (count + 1) * sizeof *to);
+    for (size_t i = 0; to && i < count; i++)
+        if (!(to[i] = arena_strdup(arena, from[i])))
+            return NULL;
+    return to;
+}
+
+static struct profile *copy_profiles(struct arena *arena, const struct profile *from, size_t count)
+{
+    struct profile *to = arena_alloc(arena, (count + 1) * sizeof *to);
+    for (size_t i = 0; to && i < count; i++) {
+        to[i].name = arena_strdup(arena, from[i].name);
+        if (!to[i].name || destination_copy(arena, &from[i].to, &to[i].to) != 0)
+            return NULL;
     }
-    return done;
+    return to;
+}
+
+/* The ruleset outlives the configuration that it was loaded for. False: no memory. */
+static bool copy_config(struct ruleset *ruleset, const struct rules_config *from)
+{
+    struct rules_config *to = &ruleset->config;
+    struct arena *arena = ruleset->arena = arena_new();
+    if (!arena)
+        return false;
+    *to = *from;
+    to->directory = arena_strdup(arena, from->directory);
+    to->secrets = from->secrets ? arena_strdup(arena, from->secrets) : NULL;
+    to->reserved_headers = copy_texts(arena, from->reserved_headers, from->reserved_header_count);
+    to->sources = copy_texts(arena, from->sources, from->source_count);
+    to->profiles = copy_profiles(arena, from->profiles, from->profile_count);
+    return to->directory && (to->secrets || !from->secrets) && to->reserved_headers &&
+           to->sources && to->profiles;
 }
 
 int ruleset_load(const struct rules_config *config, size_t states, struct ruleset **out,
@@ -164,9 +187,10 @@ int ruleset_load(const struct rules_config *config, size_t states, struct rulese
         return error_set(err, code, "not enough memory");
     }
     atomic_init(&ruleset->references, 1);
+    ruleset->aliases.config = &ruleset->config;
     code = recipients_init(&ruleset->recipients);
     ruleset->states = calloc(states ? states : 1, sizeof(struct state *));
-    if (code != 0 || !copy_config(&ruleset->config, config) || !ruleset->states) {
+    if (code != 0 || !copy_config(ruleset, config) || !ruleset->states) {
         code = -ENOMEM;
         error_set(err, code, "not enough memory");
         goto fail;
@@ -206,11 +230,7 @@ void ruleset_unref(struct ruleset *ruleset)
     recipients_free(&ruleset->recipients);
     alias_tables_destroy(&ruleset->aliases);
     sources_free(ruleset);
-    free(ruleset->config.directory);
-    free(ruleset->config.secrets);
-    for (size_t i = 0; i < ruleset->config.reserved_header_count; i++)
-        free(ruleset->config.reserved_headers[i]);
-    free(ruleset->config.reserved_headers);
+    arena_free(ruleset->arena);
     free(ruleset);
 }
 

@@ -14,10 +14,16 @@
 
 #include "../config/config.h"
 #include "../base/error.h"
+#include "../lookup/questions.h"
 #include "../mail/message.h"
 #include "../mail/provenance.h"
 #include "../transaction.h"
 #include "verdict.h"
+
+/* What a sender is told where it cannot be known now where mail for a recipient goes: RFC 3463, "directory server
+ * failure". */
+#define RULESET_UNKNOWN_ENHANCED "4.4.3"
+#define RULESET_UNKNOWN_TEXT     "The recipient cannot be looked up now, try again later"
 
 struct ruleset;
 
@@ -50,15 +56,22 @@ void ruleset_describe(const struct ruleset *ruleset, const struct ruleset *befor
  * were loaded; valid as long as both. Any thread. */
 struct receiver ruleset_receiver(const struct ruleset *ruleset, const char *hostname);
 
-enum ruleset_lookup { RULESET_YES, RULESET_NO, RULESET_ASK };
+enum ruleset_lookup {
+    RULESET_YES,
+    RULESET_NO,
+    RULESET_ASK,     /* it cannot be told without asking */
+    RULESET_UNKNOWN, /* it cannot be told now: who was asked does not answer */
+};
 
 /* Can this recipient get a destination? No only where nothing but aliases serve it and none
  * matches, so that RCPT can refuse it at once. Runs nothing that a rule's author wrote; where that
- * is needed to tell, the answer is to ask ruleset_accepts(). Any thread. */
+ * is needed to tell, the answer is to ask ruleset_ask(). Any thread. */
 enum ruleset_lookup ruleset_look_up(const struct ruleset *ruleset, const char *recipient);
 
-/* The same, asking every alias. Bounded by the rules' limits. The thread that owns `state`. */
-bool ruleset_accepts(struct ruleset *ruleset, size_t state, const char *recipient);
+/* The same, asking every alias. Bounded by the rules' limits. RULESET_ASK: questions are noted that must be answered
+ * first, by lookup_ask() (lookup/lookup.h); then it is to be asked again. The thread that owns `state`. */
+enum ruleset_lookup ruleset_ask(struct ruleset *ruleset, size_t state, const char *recipient,
+                                struct questions *questions);
 
 /* For tests of rules, of state 0. Rules see this Unix time; 0: the machine's. */
 void ruleset_fix_time(struct ruleset *ruleset, int64_t unix_ms);
@@ -78,14 +91,16 @@ struct rules_input {
      * and before it of what it logged: "log: ..." */
     void (*trace)(void *context, const char *rule, const char *answer);
     void *trace_context;
-    size_t reshaped_before; /* bytes of headers that were set for the recipients before */
-    bool trial;             /* nothing comes of it: it counts in no metric, and is no line of the log */
+    size_t reshaped_before;      /* bytes of headers that were set for the recipients before */
+    struct questions *questions; /* what was asked for this message, and what was heard */
+    bool trial; /* nothing comes of it: it counts in no metric, and is no line of the log */
 };
 
 /* Runs the rules for one recipient. Never fails but for -ENOMEM: a rule that raises, returns what
  * is not in the table, or goes over its limits makes a VERDICT_DEFER, and the log says file, line
- * and traceback under the transaction's id. *out is freed by verdict_free(). The thread that owns
- * `state`. */
+ * and traceback under the transaction's id. -EAGAIN: a rule has asked what is not answered yet (as ruleset_ask() has
+ * it); *out is what there is so far, to be handed in again: then the rules go on with the one that asked, which begins anew.
+ * *out, NULL at first, is freed by verdict_free(). The thread that owns `state`. */
 int ruleset_run(struct ruleset *ruleset, size_t state, const struct rules_input *input,
                 struct verdict **out);
 

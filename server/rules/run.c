@@ -21,7 +21,6 @@ struct pass {
     const struct rules_input *input;
     struct run run;
     struct error wrong; /* what the deciding rule returned instead of an answer */
-    const char *also;   /* the last rule that answered route.also() */
     bool is_wrong, decided;
     const char *timed; /* a rule of the file whose time counts; NULL: none */
     int64_t since_us;
@@ -67,7 +66,8 @@ static bool ask_rule(lua_State *L, struct pass *pass)
     enum answer_kind kind = answer_read(L, lua_gettop(L), verdict, &pass->wrong);
     trace(pass, kind, first);
     if (kind == ANSWER_ALSO)
-        pass->also = pass->run.rule;
+        verdict->also = pass->run.rule;
+    verdict->asked++;
     if (kind == ANSWER_NONE || kind == ANSWER_ALSO)
         return false;
     pass->is_wrong = kind == ANSWER_WRONG;
@@ -82,7 +82,7 @@ static int run_rules(lua_State *L)
     lua_getfield(L, LUA_REGISTRYINDEX, ENGINE_RULES);
     lua_getfield(L, LUA_REGISTRYINDEX, ENGINE_NAMES);
     size_t count = lua_objlen(L, 3);
-    for (size_t i = 1; i <= count; i++) {
+    for (size_t i = pass->run.verdict->asked + 1; i <= count; i++) {
         lua_rawgeti(L, 4, (int)i);
         pass->run.rule = lua_tostring(L, -1); /* kept by the list */
         count_time(pass, pass->run.rule);
@@ -193,59 +193,101 @@ static void renew_if_full(struct ruleset *ruleset, size_t index)
     state_free(old);
 }
 
+/* Not the rule's fault, nor anybody's here. */
+static void defer_unknown(struct pass *pass)
+{
+    struct verdict *verdict = pass->run.verdict;
+    log_limited(LOG_WARN, "lookup-unknown", pass->input->transaction->id,
+                LOG_TEXT("rule", pass->run.rule), LOG_TEXT("recipient", pass->input->recipient));
+    verdict->kind = VERDICT_DEFER;
+    verdict->text = RULESET_UNKNOWN_TEXT;
+    verdict->enhanced = RULESET_UNKNOWN_ENHANCED;
+    verdict->destination_count = 0;
+    pass->decided = true;
+}
+
+/* What running them came to; `text`: the error, where there was one. */
+static void judge(struct pass *pass, const struct state *state, int code, char *text, size_t size)
+{
+    if (state->stop == STATE_STOP_UNKNOWN) {
+        defer_unknown(pass);
+    } else if (code != 0) {
+        fail(pass, text);
+    } else if (pass->is_wrong) {
+        snprintf(text, size, "returned what is not a destination: %s", pass->wrong.text);
+        fail(pass, text);
+    }
+    struct verdict *verdict = pass->run.verdict;
+    if (code != 0 || pass->decided)
+        name_rule(verdict, pass->run.rule);
+    else if (verdict->also)
+        name_rule(verdict, verdict->also);
+    conclude(pass);
+    if (verdict->reshaped) /* its list is kept until it is rendered */
+        verdict->reshaped_bytes += verdict->headers.count * sizeof *verdict->headers.items;
+    if (!pass->input->trial)
+        count_answer(verdict);
+}
+
+static void end_run(struct ruleset *ruleset, size_t index, bool trial, int64_t began_us)
+{
+    struct state *state = ruleset->states[index];
+    if (!trial)
+        metric_observe(METRIC_RULES_DURATION, (double)(clock_monotonic_us() - began_us) / 1e6);
+    state->log_id = NULL;
+    state_end(state);
+    renew_if_full(ruleset, index);
+}
+
+/* The names of rules live in a state, and the run may go on in another. */
+static int keep_for_later(struct verdict *verdict)
+{
+    if (!verdict->also)
+        return -EAGAIN;
+    verdict->also = arena_strdup(verdict->arena, verdict->also);
+    return verdict->also ? -EAGAIN : -ENOMEM;
+}
+
 int ruleset_run(struct ruleset *ruleset, size_t index, const struct rules_input *input,
                 struct verdict **out)
 {
     struct state *state = ruleset->states[index];
     struct pass pass = {.input = input};
     char text[TRACEBACK_SIZE];
-    struct verdict *verdict = new_verdict(input);
-    if (!verdict)
+    if (!*out && !(*out = new_verdict(input)))
         return -ENOMEM;
-    pass.run = (struct run){input, verdict, 0, ruleset->config.text_limit, ""};
+    pass.run = (struct run){input, *out, (*out)->reshaped_bytes, ruleset->config.text_limit, ""};
     int64_t began_us = clock_monotonic_us();
     state_begin(state, ruleset->config.time_limit_ms);
     state->run = &pass.run;
+    state->questions = input->questions;
     state->log_id = input->transaction->id;
     int code = state_call(state, run_rules, &pass, text, sizeof text);
     count_time(&pass, NULL);
-    if (code != 0) {
-        fail(&pass, text);
-    } else if (pass.is_wrong) {
-        snprintf(text, sizeof text, "returned what is not a destination: %s", pass.wrong.text);
-        fail(&pass, text);
-    }
-    if (code != 0 || pass.decided)
-        name_rule(verdict, pass.run.rule);
-    else if (pass.also)
-        name_rule(verdict, pass.also);
-    conclude(&pass);
-    if (!input->trial) {
-        count_answer(verdict);
-        metric_observe(METRIC_RULES_DURATION, (double)(clock_monotonic_us() - began_us) / 1e6);
-    }
-    state->log_id = NULL;
-    state_end(state);
-    renew_if_full(ruleset, index);
-    *out = verdict;
-    return 0;
+    bool asks = state->stop == STATE_STOP_ASKS;
+    if (asks)
+        code = keep_for_later(*out);
+    else
+        judge(&pass, state, code, text, sizeof text);
+    end_run(ruleset, index, input->trial, began_us);
+    return asks ? code : 0;
 }
 
-struct question {
+struct inquiry {
     const char *recipient;
     bool served;
 };
 
 static int ask_aliases(lua_State *L)
 {
-    struct question *question = lua_touserdata(L, 1);
+    struct inquiry *inquiry = lua_touserdata(L, 1);
     lua_getfield(L, LUA_REGISTRYINDEX, ENGINE_SERVES);
     size_t count = lua_objlen(L, 2);
-    for (size_t i = 1; i <= count && !question->served; i++) {
+    for (size_t i = 1; i <= count && !inquiry->served; i++) {
         lua_rawgeti(L, 2, (int)i);
-        lua_pushstring(L, question->recipient);
+        lua_pushstring(L, inquiry->recipient);
         lua_call(L, 1, 1);
-        question->served = lua_toboolean(L, -1);
+        inquiry->served = lua_toboolean(L, -1);
         lua_settop(L, 2);
     }
     return 0;
@@ -258,18 +300,25 @@ enum ruleset_lookup ruleset_look_up(const struct ruleset *ruleset, const char *r
     return ruleset->recipients.patterns ? RULESET_ASK : RULESET_NO;
 }
 
-bool ruleset_accepts(struct ruleset *ruleset, size_t index, const char *recipient)
+enum ruleset_lookup ruleset_ask(struct ruleset *ruleset, size_t index, const char *recipient,
+                                struct questions *questions)
 {
     struct state *state = ruleset->states[index];
-    struct question question = {recipient, false};
+    struct inquiry inquiry = {recipient, false};
     char text[TRACEBACK_SIZE];
     if (!ruleset->only_aliases)
-        return true;
+        return RULESET_YES;
     state_begin(state, ruleset->config.time_limit_ms);
-    int code = state_call(state, ask_aliases, &question, text, sizeof text);
+    state->questions = questions;
+    int code = state_call(state, ask_aliases, &inquiry, text, sizeof text);
+    enum state_stop stop = state->stop;
     state_end(state);
+    if (stop == STATE_STOP_ASKS)
+        return RULESET_ASK;
+    if (stop == STATE_STOP_UNKNOWN)
+        return RULESET_UNKNOWN;
     if (code == 0)
-        return question.served;
+        return inquiry.served ? RULESET_YES : RULESET_NO;
     log_error("rule-failed", NULL, LOG_TEXT("recipient", recipient), LOG_TEXT("error", text));
-    return true; /* the end of DATA decides */
+    return RULESET_YES; /* the end of DATA decides */
 }

@@ -41,9 +41,19 @@ static const char *stop_text(const struct state *state, char *buffer, size_t siz
     case STATE_STOP_MEMORY:
         snprintf(buffer, size, "went over the memory limit of %zu bytes", state->limit);
         return buffer;
+    case STATE_STOP_ASKS: return "asks";
+    case STATE_STOP_UNKNOWN: return "cannot be known now";
     case STATE_RUNNING: break;
     }
     return NULL;
+}
+
+int state_interrupt(lua_State *L, enum state_stop why)
+{
+    char text[80];
+    struct state *state = state_of(L);
+    state_stop(state, why);
+    return luaL_error(L, "%s", stop_text(state, text, sizeof text));
 }
 
 static void stop_hook(lua_State *L, lua_Debug *ar)
@@ -240,6 +250,7 @@ void state_end(struct state *state)
     lua_sethook(state->L, NULL, 0, 0);
     state->deadline_us = 0;
     state->run = NULL;
+    state->questions = NULL;
     lua_settop(state->L, 0);
     if (state->stop != STATE_RUNNING)
         lua_cpcall(state->L, collect, NULL);

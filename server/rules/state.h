@@ -34,9 +34,17 @@
 #define STATE_GRACE_BYTES   1048576 /* see grace */
 
 struct alias_tables;
+struct questions;
+struct rules_config;
 struct run;
 
-enum state_stop { STATE_RUNNING, STATE_STOP_TIME, STATE_STOP_MEMORY };
+enum state_stop {
+    STATE_RUNNING,
+    STATE_STOP_TIME,
+    STATE_STOP_MEMORY,
+    STATE_STOP_ASKS,    /* it has noted a question, and is to be run again once that is answered */
+    STATE_STOP_UNKNOWN, /* it cannot be known now where mail for the recipient goes */
+};
 
 struct state {
     lua_State *L;
@@ -60,6 +68,8 @@ struct state {
     void *jit_stack;              /* of regular expressions, which free it */
     struct alias_tables *aliases; /* of the ruleset, and the folder of its rules; NULL: none */
     const char *directory;
+    const struct rules_config *config; /* the ruleset's: what rules may name; NULL: nothing */
+    struct questions *questions;       /* of the run's message; NULL outside of a run */
     const char *secrets; /* the folder of files that destinations may name; NULL: none */
     uint32_t
         large_blocks[STATE_LARGE_CLASSES]; /* live; of STATE_LARGE_MIN bytes and their double... */
@@ -79,6 +89,10 @@ void state_begin(struct state *state, int64_t time_limit_ms);
 /* Ends the run. After one that was stopped everything is collected, so that the next finds the
  * memory that there can be. */
 void state_end(struct state *state);
+
+/* For a C function that Lua has called: ends the run for that reason, by an error that no pcall can outlast. Does not
+ * return. */
+int state_interrupt(lua_State *L, enum state_stop why);
 
 /* Lifts the limits that state_begin() set, from within Lua: the runner of tests gives each its own. */
 void state_lift(struct state *state);

@@ -24,15 +24,18 @@ enum verdict_kind {
 struct verdict {
     struct arena *arena; /* owns every string here */
     enum verdict_kind kind;
-    const char *text;     /* of REJECT and DEFER; "" for the default */
-    const char *enhanced; /* of REJECT, where the server itself says no: the enhanced status code of
-                             a 554; else NULL */
-    const char *rule;     /* "10-alias.lua:3", the one that decided; "" */
+    const char *text; /* of REJECT and DEFER; "" for the default */
+    const char *
+        enhanced; /* where the server itself says no: the enhanced status code, of a REJECT's 554 or a DEFER's
+                             451; else NULL */
+    const char *rule; /* "10-alias.lua:3", the one that decided; "" */
     struct destination *destinations;
     size_t destination_count;
     struct header_list headers; /* as reshaped, for the payload's head */
     bool reshaped;              /* a rule changed them */
-    size_t reshaped_bytes;      /* of all values that rules have set */
+    size_t reshaped_bytes;      /* of all values that rules have set, and of the list */
+    size_t asked;               /* rules that have answered: where a run that had to wait goes on */
+    const char *also;           /* the last of them that answered route.also(); NULL */
 };
 
 /* "deliver", "no_match", ...: as the log and the metrics say it. */

@@ -26,8 +26,9 @@ static void end_oldest(struct connection *c, bool lost)
     c->unconfirmed = u->next;
     c->unconfirmed_count--;
     if (lost) {
-        log_limited(LOG_INFO, "reply-lost", u->id, LOG_TEXT("client", session_client(c->session)));
         receipt_lose(c->owner->resends, u->receipt, (int64_t)uv_now(c->owner->loop));
+        log_limited(LOG_INFO, "reply-lost", u->id, LOG_TEXT("client", session_client(c->session)),
+                    LOG_NUMBER("remembered", (int64_t)resends_lost(c->owner->resends)));
     } else {
         receipt_confirm(c->owner->resends, u->receipt);
     }

@@ -219,6 +219,10 @@ static bool take_recipient(struct session *session, const char *address,
         session->transaction->bounce = may_be_bounce(session);
         return session->transaction->bounce && add_recipient(session, address);
     case RECIPIENT_UNKNOWN: session_refuse(session, 550, "5.1.1", "No such recipient here"); break;
+    case RECIPIENT_LATER:
+        session_refuse(session, 451, "4.4.3",
+                       "The recipient cannot be looked up now, try again later");
+        return false; /* nobody's guess */
     case RECIPIENT_FORGED:
         session_refuse(session, 550, "5.1.1",
                        "No such recipient here: not a sender rewritten by us");

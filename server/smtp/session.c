@@ -155,6 +155,8 @@ static enum data_failure keep_data(struct session *session, const char *bytes, s
 bool session_begin_data(struct session *session)
 {
     session->transaction->data = spill_new(session->temporary_directory, NULL);
+    if (session->transaction->data)
+        spill_keep_free(session->transaction->data, session->config->spool.min_free);
     data_scanner_init(&session->scanner);
     session->data_failure = DATA_FINE;
     return session->transaction->data;

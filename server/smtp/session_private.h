@@ -171,7 +171,7 @@ bool session_change_client(struct session *session, const char *argument);
 /* session.c */
 /* 220. */
 void session_greet(struct session *session);
-/* What it had so far of a message counts as aborted. */
+/* It is over, and not by our reply to its data: a message that had begun counts as aborted. */
 void session_drop_transaction(struct session *session);
 /* A message begins, in the way that the client chose. False: no memory. */
 bool session_begin_data(struct session *session);

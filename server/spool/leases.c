@@ -91,6 +91,19 @@ void leases_hold(struct leases *leases, const struct hold *hold)
         origin->next_due_ms = 0;
 }
 
+bool leases_probe(struct leases *leases, uint64_t origin_number, uint64_t lane_number,
+                  int64_t now_ms)
+{
+    struct origin_due *origin = map_get(&leases->origins, origin_number);
+    struct lane_due *lane = lane_number ? map_get(&leases->lanes, lane_number) : NULL;
+    struct due_hold *hold = lane ? &lane->hold : origin && !lane_number ? &origin->hold : NULL;
+    if (!origin || !hold || hold->until_ms <= now_ms)
+        return false;
+    hold->until_ms = now_ms;
+    origin->next_due_ms = 0;
+    return true;
+}
+
 static void set_back(struct due_hold *hold, int64_t by_ms)
 {
     if (hold->until_ms > 0)

@@ -57,6 +57,8 @@ bool leases_has(const struct leases *leases, int64_t row);
 const struct lane_due *leases_lane(const struct leases *leases, uint64_t lane); /* NULL: unknown */
 
 void leases_hold(struct leases *leases, const struct hold *hold);
+/* An operator has ended that hold: false where it is over already, or there is none. */
+bool leases_probe(struct leases *leases, uint64_t origin, uint64_t lane, int64_t now_ms);
 /* When something of the origin may be claimed: NEVER where nothing waits, or it is paused. */
 int64_t leases_due(const struct leases *leases, const struct origin_due *origin);
 

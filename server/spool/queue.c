@@ -52,6 +52,7 @@ struct listing {
         int (*attempt)(void *context, const struct queue_attempt *attempt);
         int (*origin)(void *context, const struct queue_origin *origin);
         int (*node)(void *context, const struct queue_node *node);
+        int (*hold)(void *context, const struct queue_hold *hold);
     } each;
     void *context;
     bool ended; /* by each() */
@@ -175,6 +176,40 @@ int queue_resume(struct queue *queue, const char *text, bool whole_origin, struc
         return error_set(err, code, "%s: is not paused", pause.name);
     if (code == 0 && done)
         *done = pause;
+    return code == 0 ? 0 : tell(queue, code, err);
+}
+
+int64_t queue_edit(struct queue *queue, const struct queue_edit *edit, const char *id,
+                   const struct queue_filter *filter, struct error *err)
+{
+    struct store_edit what = {.url = edit->url, .secret = edit->secret, .unsign = edit->unsign};
+    if (edit->url) {
+        what.origin = origin_key(edit->url);
+        what.lane = lane_key(edit->url);
+    }
+    int64_t count = queue->ops->edit(queue->store, &what, id, filter);
+    return count < 0 ? tell_of(queue, (int)count, id ? id : "", err) : count;
+}
+
+static int list_hold(void *context, const struct queue_hold *hold)
+{
+    struct listing *listing = context;
+    int code = listing->each.hold(listing->context, hold);
+    listing->ended = code != 0;
+    return code;
+}
+
+int queue_holds(struct queue *queue, int (*each)(void *context, const struct queue_hold *hold),
+                void *context, struct error *err)
+{
+    struct listing listing = {.each.hold = each, .context = context};
+    int code = queue->ops->holds(queue->store, list_hold, &listing);
+    return code == 0 || listing.ended ? code : tell(queue, code, err);
+}
+
+int queue_probe(struct queue *queue, const struct queue_hold *hold, struct error *err)
+{
+    int code = queue->ops->probe(queue->store, hold->origin, hold->lane);
     return code == 0 ? 0 : tell(queue, code, err);
 }
 

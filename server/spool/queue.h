@@ -90,6 +90,29 @@ struct queue_node {
 int queue_nodes(struct queue *queue, int (*each)(void *context, const struct queue_node *node),
                 void *context, struct error *err);
 
+/* Gives what is found another URL (http or https, as rules may answer) or secret, or none; e-mail is
+ * left as it is. `id` (or NULL: all that the filter finds). Returns how many, -ENOENT, or another
+ * negative errno. What is under way goes to where it went. */
+struct queue_edit {
+    const char *url, *secret; /* NULL: stays */
+    bool unsign;
+};
+int64_t queue_edit(struct queue *queue, const struct queue_edit *edit, const char *id,
+                   const struct queue_filter *filter, struct error *err);
+
+/* An origin (lane 0) or a lane that a server holds back. */
+struct queue_hold {
+    uint64_t origin, lane;
+    int64_t until_ms; /* Unix time */
+    unsigned failures;
+};
+
+/* Calls `each` for every one; as queue_list() does. */
+int queue_holds(struct queue *queue, int (*each)(void *context, const struct queue_hold *hold),
+                void *context, struct error *err);
+/* Lets one request try at once, within a second, whether it is well again. */
+int queue_probe(struct queue *queue, const struct queue_hold *hold, struct error *err);
+
 /* What `text` names (pause_named()) is paused, or resumed: a server that runs heeds it within a second or
  * two. *done (or NULL): what that came to. -E2BIG: PAUSES_MAX are; to resume: -ENOENT, it is not. */
 int queue_pause(struct queue *queue, const char *text, bool whole_origin, const char *reason,

@@ -32,6 +32,14 @@ struct spool {
     struct pauses told;   /* the loop's */
     void (*paused)(void *context, const struct pauses *pauses);
     void *paused_context;
+    void (*probe)(void *context, uint64_t origin, uint64_t lane);
+    void *probe_context;
+};
+
+/* A hold that was ended, on its way to the loop. */
+struct probe_task {
+    struct task task; /* first */
+    uint64_t origin, lane;
 };
 
 /* A set on its way to the loop. */
@@ -138,6 +146,28 @@ static void look_for_pauses(struct spool *spool)
     send_change(spool);
 }
 
+/* ---- Probes ---- */
+
+static void tell_probe(struct task *task, void *context)
+{
+    struct probe_task *sent = (struct probe_task *)task;
+    struct spool *spool = context;
+    if (spool->probe)
+        spool->probe(spool->probe_context, sent->origin, sent->lane);
+    free(sent);
+}
+
+/* Without memory for it, it is as if nobody had asked. */
+static void send_probe(void *context, uint64_t origin, uint64_t lane)
+{
+    struct spool *spool = context;
+    struct probe_task *sent = malloc(sizeof *sent);
+    if (!sent)
+        return;
+    *sent = (struct probe_task){.task.run = tell_probe, .origin = origin, .lane = lane};
+    loop_queue_push(spool->answers, &sent->task);
+}
+
 /* ---- Batches ---- */
 
 /* At the end of the process ends that could not be stored are dropped: the attempts will be made
@@ -198,6 +228,7 @@ static void spool_main(void *argument)
         if (spool->ops->tidy(spool->store))
             send_change(spool);
         look_for_pauses(spool);
+        spool->ops->probes(spool->store, send_probe, spool);
     }
 }
 
@@ -266,6 +297,18 @@ void spool_on_pauses(struct spool *spool,
     spool->paused_context = context;
     if (paused)
         paused(context, &spool->told);
+}
+
+void spool_on_probes(struct spool *spool,
+                     void (*probe)(void *context, uint64_t origin, uint64_t lane), void *context)
+{
+    spool->probe = probe;
+    spool->probe_context = context;
+}
+
+size_t spool_nodes(const struct spool *spool)
+{
+    return spool->ops->live ? spool->ops->live(spool->store) : 1;
 }
 
 void spool_on_give_up(struct spool *spool, const struct give_up_hook *hook)
@@ -373,6 +416,7 @@ void spool_close(struct spool *spool)
     uv_thread_join(&spool->thread);
     spool->changed = NULL;
     spool->paused = NULL;
+    spool->probe = NULL;
     loop_queue_close(spool->answers);
     inbox_destroy(&spool->inbox);
     spool->ops->close(spool->store);

@@ -5,8 +5,9 @@
  * payload      the bytes to POST: a head and, where it stands apart, a tail. Counted; the
  *              deliveries of one recipient share a payload, the recipients of one message a tail
  * commit       the deliveries of one message, stored all or none
- * lease        a delivery that is in hand is leased: no claim brings it again. A lease is not
- *              stored as such, so nothing has to be put back after a crash
+ * lease        a delivery that is in hand is leased: no claim brings it again. In a folder leases
+ *              are in memory only, so nothing has to be put back after a crash; in PostgreSQL they
+ *              are rows of a node, which others take over when it is gone
  * origin       scheme, host and port of a destination (origin.h): claims take turns by it
  * lane         an origin and a path: what may be held while the rest of its origin is not
  * hold         says until when nothing of an origin, or of a lane, is claimed
@@ -22,7 +23,7 @@
  * `most` are leased at once (1: a probe), until it is released by a hold of zeros.
  *
  * Where to start: what a store must do, store.h; the thread, spool.c; SQLite's tables,
- * sqlite/schema.c; who has what in hand there, leases.h.
+ * sqlite/schema.c, and PostgreSQL's, postgres/schema.c; who has what in hand, leases.h.
  */
 #ifndef MXHOOK_SPOOL_H
 #define MXHOOK_SPOOL_H
@@ -204,6 +205,13 @@ void spool_on_change(struct spool *spool, void (*changed)(void *context), void *
  * more. */
 void spool_on_pauses(struct spool *spool,
                      void (*paused)(void *context, const struct pauses *pauses), void *context);
+
+/* Called on the loop's thread for each hold that an operator has ended (`mxhook queue retry --now`);
+ * lane 0: of the whole origin. NULL: no more. */
+void spool_on_probes(struct spool *spool,
+                     void (*probe)(void *context, uint64_t origin, uint64_t lane), void *context);
+/* Nodes that share the spool and live, this one included. Any thread. */
+size_t spool_nodes(const struct spool *spool);
 
 /* Asked for the notice (or NULL) of each delivery that has waited longer than spool.max_age and so
  * has failed; both are stored together. On the spool's thread; the notice is handed over, the

@@ -1,7 +1,7 @@
 /*
  * store.h - what the spool's thread and `mxhook queue` want done, and who can do it.
  *
- * store_ops    the functions of one kind of store; each kind has a folder (sqlite/)
+ * store_ops    the functions of one kind of store; each kind has a folder (sqlite/, postgres/)
  * work         commits and ends of attempts that were taken up together: one transaction
  * end          a delivery whose attempt has ended, and how (stored->ending)
  *
@@ -63,6 +63,13 @@ struct hold {
     struct held held;
 };
 
+/* What queue_edit() hands over: another URL with its keys, or NULL; another secret, or NULL. */
+struct store_edit {
+    const char *url, *secret;
+    uint64_t origin, lane;
+    bool unsign; /* without a secret from now on */
+};
+
 /* What `mxhook queue` does with deliveries. */
 enum store_change { CHANGE_RETRY, CHANGE_DROP };
 
@@ -120,6 +127,20 @@ struct store_ops {
     /* Of all that a filter finds; how many. */
     int64_t (*change_all)(struct store *store, enum store_change what,
                           const struct queue_filter *filter);
+    /* Of one id, or (NULL) of all that a filter finds, but not of e-mail: how many; -ENOENT. */
+    int64_t (*edit)(struct store *store, const struct store_edit *edit, const char *id,
+                    const struct queue_filter *filter);
+
+    /* What is held by flow control or a breaker. */
+    int (*holds)(struct store *store, int (*each)(void *context, const struct queue_hold *hold),
+                 void *context);
+    /* Ends such a hold now: the server that has it tries whether it is well. */
+    int (*probe)(struct store *store, uint64_t origin, uint64_t lane);
+    /* Calls `each` once for each of this server's holds that was ended so. For a server. */
+    void (*probes)(struct store *store, void (*each)(void *context, uint64_t origin, uint64_t lane),
+                   void *context);
+    /* Nodes that share the store and live, this one included. Any thread. NULL: 1. */
+    size_t (*live)(const struct store *store);
 
     /* The destinations that are paused (pauses.h). Adds them to a set that is empty; `counted`: with
      * how much waits for each. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "../test.h"
@@ -161,6 +162,34 @@ static void a_full_disk_is_an_error(void **state)
     setrlimit(RLIMIT_FSIZE, &old);
 }
 
+static uint64_t disk_free(void)
+{
+    struct statvfs disk;
+    assert_int_equal(statvfs(directory, &disk), 0);
+    return (uint64_t)disk.f_bavail * disk.f_frsize;
+}
+
+/* What is free changes while a test runs, since others write too: so by far more than they may. */
+static void a_disk_keeps_what_it_must(void **state)
+{
+    (void)state;
+    static char step[SPILL_ROOM_STEP];
+    struct spill *spill = spill_new(directory, NULL);
+    spill_keep_free(spill, disk_free() / 2);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(spill_write(spill, step, sizeof step), 0);
+    spill_keep_free(spill, disk_free() * 2);           /* what others have taken meanwhile */
+    assert_int_equal(spill_write(spill, piece, 1), 0); /* not looked at yet */
+    assert_int_equal(spill_write(spill, step, sizeof step), -ENOSPC);
+    assert_int_equal(spill_write(spill, piece, 1), -ENOSPC);
+    spill_free(spill);
+    spill = spill_new(directory, NULL);
+    spill_keep_free(spill, disk_free() * 2);
+    assert_int_equal(spill_write(spill, piece, SPILL_THRESHOLD), 0); /* memory is no disk */
+    assert_int_equal(spill_write(spill, piece, 1), -ENOSPC);
+    spill_free(spill);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +202,7 @@ int main(void)
         cmocka_unit_test(reads_nothing_past_the_end),
         cmocka_unit_test(a_folder_that_is_gone_is_an_error),
         cmocka_unit_test(a_full_disk_is_an_error),
+        cmocka_unit_test(a_disk_keeps_what_it_must),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

@@ -60,6 +60,8 @@ examples:
     parser.add_argument("--only", metavar="TEXT", help="only the servers whose name contains this")
     parser.add_argument("--no-auth", action="store_true", help="leave out mxhook with SPF, DKIM and DMARC on")
     parser.add_argument("--scan", action="store_true", help="measure it too with a scanner that answers at once")
+    parser.add_argument("--with", metavar="LINES", action="append", default=[], dest="more",
+                        help="measure it too with these lines in its configuration (may be given again)")
     parser.add_argument("--json", metavar="FILE", help="write every round's figures there")
     parser.add_argument("--pipelining", action="store_true", help="clients send MAIL, RCPT and DATA in one write")
     parser.add_argument("--tls", choices=["starttls", "implicit"], help="clients use it; mxhook only")
@@ -207,6 +209,7 @@ def contestants_of(opts):
         found.append(servers.Mxhook("mxhook, SPF DKIM DMARC on", mxhook, auth=True, tls=opts.tls))
     if opts.scan:
         found.append(servers.Mxhook("mxhook, scanned", mxhook, tls=opts.tls, scan=True))
+    found += [servers.Mxhook("mxhook, " + lines, mxhook, tls=opts.tls, more=lines) for lines in opts.more]
     found += [servers.Mxhook(path, path, tls=opts.tls) for path in opts.against]
     for peer in (kind() for kind in servers.PEERS) if opts.peers else ():
         why = peer.missing()

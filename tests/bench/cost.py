@@ -18,12 +18,15 @@ import tempfile
 import threading
 import time
 
+import cases
 import mails
 import servers
 
 FIGURE = os.path.join(servers.HERE, "cost.json")
-SHORT, LONG = 20, 120  # messages
+SHORT, LONG = 20, 220  # messages
 PAUSE = 0.05           # seconds after a POST, until its delivery is noted as done
+
+servers.PATIENCE = 300  # all takes 50 times as long
 
 
 class Receiver(http.server.ThreadingHTTPServer):
@@ -60,8 +63,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Counted(servers.Mxhook):
     """mxhook under callgrind, with one worker and without the checks of the sender."""
 
-    def __init__(self, binary, out, scan):
-        super().__init__("mxhook", binary, scan=scan)
+    def __init__(self, binary, out, **more):
+        super().__init__("mxhook", binary, **more)
         self.out = out
 
     def command(self):
@@ -71,11 +74,11 @@ class Counted(servers.Mxhook):
         return ["valgrind", "--quiet", "--tool=callgrind", "--callgrind-out-file=" + self.out, binary, *arguments], extra
 
 
-def run(binary, messages, folder, scan):
-    """The lines of callgrind's report of a run."""
+def run(binary, messages, folder, **more):
+    """The lines of callgrind's report of a run; more: as servers.Mxhook has it."""
     receiver = Receiver()
     out = os.path.join(folder, "out")
-    server = Counted(binary, out, scan)
+    server = Counted(binary, out, **more)
     server.start(os.path.join(folder, "server"), receiver.url)
     try:
         with smtplib.SMTP("127.0.0.1", server.port, timeout=servers.PATIENCE) as client:
@@ -127,12 +130,12 @@ def counts(lines):
     return total
 
 
-def measure(binary, scan=False):
+def measure(binary, **more):
     """Instructions of one message, by room."""
     result = []
     for messages in (SHORT, LONG):
         with tempfile.TemporaryDirectory(prefix="mxhook-cost-") as folder:
-            result.append(counts(run(binary, messages, folder, scan)))
+            result.append(counts(run(binary, messages, folder, **more)))
     short, long = result
     return {room: (long[room] - short[room]) / (LONG - SHORT) for room in long}
 
@@ -150,10 +153,14 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/bench --cost", description=__doc__.split("\n\n")[0])
     parser.add_argument("binary", nargs="?", default=os.environ.get("MXHOOK"))
     parser.add_argument("--scan", action="store_true", help="count what a scanner that answers at once adds")
+    cases.add_options(parser)
     opts = parser.parse_args()
     binary = os.path.abspath(opts.binary)
     if opts.scan:
         return count_scan(binary)
+    chosen = cases.chosen(opts)
+    if chosen:
+        return cases.table(binary, chosen, lambda case: sum(measure(binary, more=case.more, prepare=case.prepare).values()))
     with open(FIGURE) as file:
         figure = json.load(file)
     rooms = measure(binary)

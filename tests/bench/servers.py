@@ -108,10 +108,12 @@ class Server:
 
 
 class Mxhook(Server):
+    """more: lines for the end of its configuration; prepare: called with its folder before it starts."""
     stores = True
 
-    def __init__(self, name, binary, auth=False, tls=None, scan=False):
+    def __init__(self, name, binary, auth=False, tls=None, scan=False, more="", prepare=None):
         self.name, self.binary, self.auth, self.tls, self.scan = name, os.path.abspath(binary), auth, tls, scan
+        self.more, self.prepare = more, prepare
 
     def start(self, folder, url):
         # A name server of the test, asked once: mxhook's cache has the answers from then on.
@@ -144,6 +146,9 @@ class Mxhook(Server):
                 file.write('scan = { rspamd = "%s", all = true }\n' % self.url.rsplit("/", 1)[0])
             if self.tls:
                 file.write('tls = { certificates = { { certificate = "mx.pem", key = "mx.key" } } }\n')
+            file.write(self.more + "\n")
+        if self.prepare:
+            self.prepare(self)
         return [self.binary, "run", "--config", config], {}
 
     def make_certificate(self):

@@ -531,6 +531,138 @@ static void secrets_stand_beside_the_rules(void **state)
     config_unref(c);
 }
 
+/* A configuration's line, which is taken or refused with these words. */
+static void assert_line(const char *line, const char *refused_with)
+{
+    char text[2048];
+    struct config *config = NULL;
+    snprintf(text, sizeof text, "domains = { 'a.example' }\n%s", line);
+    int code = load(text, &config);
+    if (!refused_with && code != 0)
+        fail_msg("%s: %s", line, err.text);
+    if (refused_with && (code != -EINVAL || !strstr(err.text, refused_with)))
+        fail_msg("%s: '%s' is not in: %s", line, refused_with, err.text);
+    config_unref(config);
+}
+
+/* Lengths and numbers: the last that is taken, and the first that is not. */
+static void limits_at_the_exact_value(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *taken, *refused, *says;
+    } rows[] = {
+        {"deliver = { on_failure = 'https://b/' .. ('x'):rep(4086) }",
+         "deliver = { on_failure = 'https://b/' .. ('x'):rep(4087) }", "url: expected a URL"},
+        {"deliver = { on_failure = { url = 'https://b', secret = ('x'):rep(8192) } }",
+         "deliver = { on_failure = { url = 'https://b', secret = ('x'):rep(8193) } }",
+         "secret: expected"},
+        {"deliver = { on_failure = { url = 'https://b', headers = { A = ('x'):rep(8192) } } }",
+         "deliver = { on_failure = { url = 'https://b', headers = { A = ('x'):rep(8193) } } }",
+         "headers: A: expected"},
+        {"deliver = { on_failure = { url = 'https://b', attempts = 1 } }",
+         "deliver = { on_failure = { url = 'https://b', attempts = 0 } }", "1"},
+        {"deliver = { on_failure = { url = 'https://b', attempts = 100 } }",
+         "deliver = { on_failure = { url = 'https://b', attempts = 101 } }", "100"},
+        {"deliver = { on_failure = { url = 'https://b', timeout = '1ms' } }",
+         "deliver = { on_failure = { url = 'https://b', timeout = '0s' } }", "on_failure"},
+        {"deliver = { on_failure = { url = 'https://b', timeout = '1h' } }",
+         "deliver = { on_failure = { url = 'https://b', timeout = '3601s' } }", "on_failure"},
+        {"deliver = { on_failure = { url = 'https://b', schedule = { '0s', '30d' } } }",
+         "deliver = { on_failure = { url = 'https://b', schedule = { '30d', '721h' } } }",
+         "on_failure"},
+        {"smtp = { users = { [('n'):rep(255)] = '$6$a$b' } }",
+         "smtp = { users = { [('n'):rep(256)] = '$6$a$b' } }", "expected a table of names"},
+        {"smtp = { users = { n = '$6$a$b' } }", "smtp = { users = { n = 'plain' } }",
+         "is not a hash"},
+        {"smtp = { users = { n = '$6$a$b' } }", "smtp = { users = {} }",
+         "expected a table of names"},
+        {"listen = { 'unix:/' .. ('x'):rep(106) }", "listen = { 'unix:/' .. ('x'):rep(107) }",
+         "at most 107 bytes"},
+        {"listen = { 'unix:/a' }", "listen = { 'unix:a' }", "an absolute path"},
+        {"listen = { 'unix:/a' }", "listen = { 'unix:/a b' }", "without spaces"},
+        {"listen = { '127.0.0.1:0', '127.0.0.1:65535' }", "listen = { '127.0.0.1:65536' }",
+         "listen"},
+        {"forward = { smarthost = 'smtp://a:1' }", "forward = { smarthost = 'smtp://a:0' }",
+         "smarthost"},
+        {"forward = { smarthost = 'smtps://a:65535' }",
+         "forward = { smarthost = 'smtps://a:65536' }", "smarthost"},
+        {"forward = { smarthost = 'smtp://[::1]:25' }",
+         "forward = { smarthost = 'smtp://[::1:25' }", "smarthost"},
+        {"forward = { smarthost = 'smtp://a' }", "forward = { smarthost = 'http://a' }",
+         "smarthost"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_line(rows[i].taken, NULL);
+        assert_line(rows[i].refused, rows[i].says);
+    }
+}
+
+/* Each word of a listener, and one that it does not know. */
+static void words_of_a_listener(void **state)
+{
+    (void)state;
+    static const char *const wrong[][2] = {
+        {"tls = 'on'",
+         "expected tls = \"off\", \"starttls\", \"required\" or \"implicit\", got \"on\""},
+        {"tls = true", "expected tls ="},
+        {"auth = 'maybe'", "expected auth = \"off\", \"offered\" or \"required\", got \"maybe\""},
+        {"protocol = 'http'", "expected protocol = \"smtp\" or \"lmtp\", got \"http\""},
+        {"min_version = '1.4'", "expected min_version = "},
+        {"min_version = 1.2", "expected min_version = "},
+        {"min_version = '1.3'", "needs TLS on the same listener"},
+        {"proxy = true", "needs access.proxies"},
+        {"proxy = 1", "expected proxy = true or false, got \"1\""},
+        {"proxy = 'yes'", "expected proxy = true or false"},
+        {"auth_without_tls = 'no'", "expected auth_without_tls = true or false"},
+        {"prxy = true", "proxy"},
+        {"auth = 'required'", "needs TLS on the same listener"},
+        {"auth = 'required', auth_without_tls = true", "needs smtp.users"},
+        {"auth = 'offered', auth_without_tls = true", "needs smtp.users"},
+    };
+    char line[300];
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        snprintf(line, sizeof line, "listen = { { address = '127.0.0.1:0', %s } }", wrong[i][0]);
+        assert_line(line, wrong[i][1]);
+    }
+    static const char *const right[] = {"tls = 'off'",       "auth = 'off'",
+                                        "protocol = 'smtp'", "protocol = 'lmtp'",
+                                        "proxy = false",     "auth_without_tls = false"};
+    for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
+        snprintf(line, sizeof line, "listen = { { address = '127.0.0.1:0', %s } }", right[i]);
+        assert_line(line, NULL);
+    }
+    assert_line("listen = { { address = '127.0.0.1:25', protocol = 'lmtp' } }", "port 25");
+    assert_line("listen = { { address = '127.0.0.1:24', protocol = 'lmtp' } }", NULL);
+}
+
+/* A header of a destination is one of ours, a name and a value, or where its value stands. */
+static void headers_of_a_destination(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"A = 'b', ['X-1!'] = 'c'", NULL},
+        {"A = { env = 'NAME' }, B = { file = '/path' }", NULL},
+        {"A = { env = 'NAME', file = '/path' }", "headers: A: expected"},
+        {"A = { file = 'path' }", "headers: A: expected"},
+        {"A = { env = '' }", "headers: A: expected"},
+        {"A = ''", "headers: A: expected"},
+        {"A = 'b\\n'", "headers: A: expected"},
+        {"A = 1", "headers: A: expected"},
+        {"['A b'] = 'c'", "is not the name of an HTTP header"},
+        {"[1] = 'c'", "is not the name of an HTTP header"},
+        {"['Content-Length'] = '1'", "is set by the server"},
+        {"['webhook-id'] = '1'", "is set by the server"},
+        {"Expect = '1'", "is set by the server"},
+    };
+    char line[300];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(line, sizeof line,
+                 "deliver = { on_failure = { url = 'https://b', headers = { %s } } }", rows[i][0]);
+        assert_line(line, rows[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -556,6 +688,9 @@ int main(void)
         cmocka_unit_test(syntax_errors_and_raised_ones_have_a_line),
         cmocka_unit_test(a_file_that_is_not_there_is_an_error),
         cmocka_unit_test(sees_the_environment),
+        cmocka_unit_test(limits_at_the_exact_value),
+        cmocka_unit_test(words_of_a_listener),
+        cmocka_unit_test(headers_of_a_destination),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }

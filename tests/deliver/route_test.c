@@ -19,6 +19,46 @@ static void a_private_address_is_refused_where_the_configuration_says_so(void **
     assert_int_equal(receiver_connections(rig->receiver), 0);
 }
 
+/* libcurl, or the system, takes all of these for an address of this machine. */
+static void no_form_of_a_private_address_is_let_through(void **state)
+{
+    static const char *const forms[] = {
+        "127.1",
+        "0x7f.1",
+        "0x7f000001",
+        "2130706433",
+        "017700000001",
+        "0177.0.0.1",
+        "127.0.1",
+        "0",
+        "0.0.0.0",
+        "127.0.0.2",
+        "LOCALHOST",
+        "[::1]",
+        "[::]",
+        "[::127.0.0.1]",
+        "[::ffff:127.0.0.1]",
+        "[::FFFF:7f00:1]",
+        "[0:0:0:0:0:ffff:7f00:0001]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+        "u:p@127.1",
+        "[fe80::1%25lo]",
+        "[fe80::1%lo]",
+    };
+    struct rig *rig = *state;
+    START(rig, "deny_private = true", {.bytes = OK});
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "m-%zu", i + 1);
+        snprintf(rig->url, sizeof rig->url, "http://%s:%d/", forms[i],
+                 receiver_port(rig->receiver));
+        rig_post(rig, id, rig->url);
+        rig_run_until(rig, FAILED " AND last_error LIKE '%(deny_private)'", (long long)i + 1);
+    }
+    assert_int_equal(receiver_connections(rig->receiver), 0);
+}
+
 static void the_environment_s_proxy_is_not_used(void **state)
 {
     struct rig *rig = *state;
@@ -91,6 +131,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_TEST(a_private_address_is_refused_where_the_configuration_says_so),
+        RIG_TEST(no_form_of_a_private_address_is_let_through),
         RIG_TEST(the_environment_s_proxy_is_not_used),
         RIG_TEST(a_kept_connection_is_not_used_once_its_address_is_denied),
         RIG_TEST(a_connection_that_is_too_old_is_not_used_again),

@@ -5,6 +5,7 @@ import os
 import smtplib
 import subprocess
 import tempfile
+import threading
 import unittest
 
 import harness
@@ -62,6 +63,35 @@ class DiskFull(harness.TestCase):
         harness.wait_until(self.is_taken, "room again")  # looked for each second
         harness.wait_until(lambda: any(post.json["message-id"] == "again@client.test"
                                        for post in self.sink.posts), "service again")
+
+    def least_free(self, send):
+        """What the disk had left at the least while this was sent, in bytes; it must be refused for that."""
+        least, over = [1 << 60], threading.Event()
+
+        def watch():
+            while not over.is_set():
+                disk = os.statvfs(self.disk)
+                least[0] = min(least[0], disk.f_bavail * disk.f_frsize)
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            with self.assertRaises(smtplib.SMTPDataError) as refused:
+                send()
+        finally:
+            over.set()
+            thread.join()
+        self.assertEqual((refused.exception.smtp_code, refused.exception.smtp_error[:5]), (452, b"4.3.1"))
+        return least[0]
+
+    def test_one_message_takes_no_more_than_there_is(self):
+        """Neither while it comes in, nor while it is rendered, which takes twice its size."""
+        kept = (64 - 3) << 20  # the steps in which room is asked for, and what SQLite takes meanwhile
+        line = '"' * 70 + "\r\n"
+        self.assertGreater(self.least_free(lambda: self.mx.send(harness.mail(text=line * 200000))), kept)
+        self.assertTrue(self.mx.logged("data-not-kept", "No space left on device"))
+        self.assertGreater(self.least_free(lambda: self.mx.send(harness.mail(text=line * 60000))), kept)
+        self.mx.send(harness.mail(text=line * 20000))
 
     def test_a_restart_on_a_full_disk_loses_nothing(self):
         accepted, _ = self.fill(600 * 1024)

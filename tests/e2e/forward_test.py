@@ -53,6 +53,40 @@ class Arrives(Forwarding):
             self.assertIn(part, line)
         wait_until(lambda: not mx.command("queue", "list").stdout, "an empty queue")
 
+    def test_a_key_that_cannot_sign_is_said(self):
+        """Before the start, by check too; one that is lost later costs the signature, not the mail."""
+        mails = self.mail_server()
+        folder = tempfile.mkdtemp(prefix="mxhook-keys-")
+        self.addCleanup(shutil.rmtree, folder, True)
+        key = os.path.join(folder, "dkim.key")
+        mx = self.forwarder(mails)
+        with open(mx.config, encoding="utf-8") as file:
+            before = file.read().rsplit("forward =", 1)[0]
+        config = before + 'forward = { smarthost = "smtp://127.0.0.1:%d", dkim = %s }\n'
+        for dkim, said in (('"x"', "expected {"), ('{ selector = "a", key = "/k" }', "domain:"),
+                           ('{ domain = "example.com", selector = "a b", key = "/k" }', "selector:"),
+                           ('{ domain = "example.com", selector = "a", key = "k" }', "whole path"),
+                           ('{ domain = "example.com", selector = "a", kez = "/k" }', "no field 'kez'"),
+                           ('{ domain = "example.com", selector = "a", key = "%s" }' % key, "forward.dkim.key")):
+            mx.write("mxhook.lua", config % (mails.port, dkim))
+            run = mx.command("check")
+            self.assertEqual(run.returncode, 1, dkim)
+            self.assertIn(said, run.stderr)
+        for command in (["ecparam", "-name", "prime256v1", "-genkey"], ["genrsa", "512"]):
+            with open(key, "wb") as file:
+                subprocess.run(["openssl", *command], stdout=file, stderr=subprocess.DEVNULL)
+            self.assertIn("forward.dkim.key", mx.command("check").stderr)
+        subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, stderr=subprocess.DEVNULL)
+        self.assertEqual(mx.command("check").returncode, 0)
+        self.assertEqual(mx.stop(), 0)
+        mx.start()
+        mx.send(mail())
+        self.assertEqual(len(self.message(mails).fields("DKIM-Signature")), 1)
+        os.truncate(key, 0)
+        mx.send(mail())
+        self.assertEqual(self.message(mails, 2).fields("DKIM-Signature"), [])
+        mx.wait_logged("not-signed", "forward.dkim.key")
+
     def test_urls_and_addresses_together(self):
         mails, web = self.mail_server(), self.receiver()
         mx = self.forwarder(mails, "'%s/a, one@example.net, %s/b, two@example.org'" % (web.url, web.url))

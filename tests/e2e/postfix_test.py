@@ -104,6 +104,28 @@ class PostfixTest(harness.TestCase):
         wait_until(lambda: "%s: to=<boss@example.net>" % queue_id in self.relay.log(), "Postfix's log")
         self.show()
 
+    def test_we_sign_what_we_forward(self):
+        """Both signatures hold after Postfix: the original's, and ours above it."""
+        self.assertEqual(self.mx.stop(), 0)
+        with open(self.mx.config, "a") as file:
+            file.write('forward.dkim = { domain = "example.com", selector = "mx1", key = "%s/dkim.key" }\n' % self.folder)
+        self.assertEqual(self.mx.command("check").returncode, 0)
+        self.mx.start()
+        for count, text in enumerate(("Grüße.\r\n.\r\n..dots\r\n\r\n  spaces  \r\n\r\n",
+                                      "\r\n".join("x" * (n % 70) for n in range(20000))), 1):
+            original = mail(text=text)
+            signature = dkim.sign(original, b"s", b"client.test", self.key)
+            self.mx.send(signature + original)
+            got = self.message(count)
+            self.assertIn(b"\r\n" + signature + original, got.data)
+            self.assertEqual(len(got.fields("DKIM-Signature")), 2)
+            names = []
+            verifier = dkim.DKIM(got.data)
+            for index in range(2):
+                self.assertTrue(verifier.verify(index, dnsfunc=lambda name, **_: names.append(name) or self.record))
+            self.assertEqual([name.rstrip(b".") for name in names], [b"mx1._domainkey.example.com", b"s._domainkey.client.test"])
+            self.assertFalse(dkim.verify(got.data.replace(b"A subject", b"Another"), dnsfunc=lambda name, **_: self.record))
+
     def test_many_destinations_and_large(self):
         original = mail(text="\r\n".join("." + "x" * (n % 70) for n in range(60000)))
         self.mx.send(original, ["many@example.com", "hook@example.com"])

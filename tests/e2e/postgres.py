@@ -4,6 +4,7 @@ Each is made by initdb in a folder of its own, listens on 127.0.0.1 only, on a p
 picked, and ends with the test. PostgreSQL refuses to run as root: then it runs as the user postgres.
 """
 
+import atexit
 import glob
 import os
 import pwd
@@ -50,9 +51,9 @@ def as_postgres():
 
 
 class Postgres:
-    """One server. `of`: the primary that it is a standby of, named `name` there."""
+    """One server. `of`: the primary that it is a standby of, named `name` there; `via`: by which port of that."""
 
-    def __init__(self, of=None, name="standby", settings=None, port=None):
+    def __init__(self, of=None, name="standby", settings=None, port=None, via=None):
         self.bin, self.process, self.name = binaries(), None, name
         self.folder = tempfile.mkdtemp(prefix="mxhook-pg-")
         os.chmod(self.folder, 0o755)
@@ -62,24 +63,42 @@ class Postgres:
         if of:
             self.run("pg_basebackup", "-h", "127.0.0.1", "-p", str(of.port), "-U", "postgres", "-D", self.data, "-c", "fast",
                      "-X", "stream")
-            self.follow(of)
+            self.follow(via or of.port)
         else:
-            self.run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+            shutil.rmtree(self.data, ignore_errors=True)
+            self.run_program(["cp", "-r", self.template(), self.data])
             with open(os.path.join(self.data, "pg_hba.conf"), "a") as hba:
                 hba.write("host replication all 127.0.0.1/32 trust\n")
         self.settings = dict(SETTINGS, **(settings or {}))
         self.start()
 
+    made = []  # the folder that initdb has made, once in a process
+
+    def template(self):
+        if not Postgres.made:
+            folder = tempfile.mkdtemp(prefix="mxhook-pg-")
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            os.chmod(folder, 0o755)
+            if os.getuid() == 0:
+                shutil.chown(folder, "postgres", "postgres")
+            self.run("initdb", "-D", os.path.join(folder, "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C",
+                     "--no-sync")
+            Postgres.made.append(os.path.join(folder, "data"))
+        return Postgres.made[0]
+
     def run(self, program, *arguments):
-        done = subprocess.run([os.path.join(self.bin, program), *arguments], capture_output=True, text=True, cwd="/",
+        self.run_program([os.path.join(self.bin, program), *arguments])
+
+    def run_program(self, command):
+        done = subprocess.run(command, capture_output=True, text=True, cwd="/",
                               timeout=PATIENCE * 2, **as_postgres())
         if done.returncode != 0:
-            raise AssertionError("%s: %s%s" % (program, done.stdout, done.stderr))
+            raise AssertionError("%s: %s%s" % (command[0], done.stdout, done.stderr))
 
-    def follow(self, primary):
+    def follow(self, port):
         self.write("standby.signal", "")
         self.write("postgresql.auto.conf", "primary_conninfo = 'host=127.0.0.1 port=%d user=postgres application_name=%s'\n"
-                   "synchronous_standby_names = '*'\n" % (primary.port, self.name))
+                   "synchronous_standby_names = '*'\n" % (port, self.name))
 
     def write(self, name, text):
         path = os.path.join(self.data, name)
@@ -196,3 +215,32 @@ class Sender(threading.Thread):
         except OSError as error:
             self.answer = type(error).__name__
         self.took = time.monotonic() - start
+
+
+class NodesTest(harness.TestCase):
+    """Nodes on a server of the test's own."""
+
+    def setUp(self):
+        self.pg = Postgres()
+        self.addCleanup(self.pg.close)
+
+    def standby(self):
+        """A synchronous one."""
+        standby = Postgres(of=self.pg)
+        self.addCleanup(standby.close)
+        return standby
+
+    def node(self, receiver, config='deliver = { schedule = { "200ms", "200ms" } }\n', conninfo=None, timeout="5s", **named):
+        return self.server(self.to(receiver), config='spool = { directory = "spool", postgres = "%s", migrate = true, '
+                           'commit_timeout = "%s" }\n' % (conninfo or self.pg.conninfo(), timeout) + config, **named)
+
+    def count(self, what="delivery"):
+        return int(self.pg.sql("SELECT count(*) FROM " + what))
+
+    def connections(self):
+        return int(self.pg.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"))
+
+    def taken(self, node):
+        sender = Sender(node, "again")
+        sender.join(40)
+        return sender.answer == 250

@@ -164,6 +164,27 @@ class PostgresTest(harness.TestCase):
         wait_until(lambda: self.sql("SELECT count(*) FROM delivery") == "2", "nothing but the failed ones")
         self.assertEqual(self.sql("SELECT count(*) FROM delivery WHERE due IS NULL"), "2")
 
+    def test_what_waits_is_edited_and_held_ones_probed(self):
+        status = [500]
+        old, new = self.receiver(lambda post: status[0]), self.receiver()
+        server = self.node(old, config='deliver = { schedule = { "1h", "1h" }, breaker_failures = 2, '
+                                       'breaker_pause = "1h", breaker_pause_max = "1h" }\n')
+        for i in range(3):
+            server.send(mail("m%d" % i))
+        server.wait_logged("destination-open")
+        wait_until(lambda: self.sql("SELECT count(*) FROM held WHERE lane <> 0") == "1" and
+                   self.sql("SELECT count(*) FROM delivery WHERE owner IS NULL") == "3", "the hold")
+        status[0] = 200
+        listed = json.loads(server.command("queue", "list", "--json").stdout)
+        self.assertEqual(server.command("queue", "edit", listed[0]["id"], "--url", new.url, "--secret", "x").stdout,
+                         "1 edited\n")
+        self.assertEqual(server.command("queue", "edit", "nothing", "--url", new.url).returncode, 1)
+        run = server.command("queue", "retry", "--all", "--now")
+        self.assertIn("2 of them go to", run.stderr)
+        new.wait_for(1)
+        self.wait_empty()
+        self.assertEqual(server.command("queue", "edit", "--host", "127.0.0.1", "--url", new.url).stdout, "0 edited\n")
+
     def test_a_dead_node_is_taken_over(self):
         receiver = self.receiver(lambda post: 500)
         first = self.node(receiver, config='deliver = { schedule = { "1s" }, attempts = 50 }\n')

@@ -112,6 +112,65 @@ class Queue(harness.TestCase):
         self.assertIn(one + " due now (it was failed after 1 attempt): b1@example.com", line)
         self.assertEqual(self.json("drop", "--status", "500"), {"action": "drop", "count": 2})
 
+    def test_edit_sends_it_elsewhere_signed_anew(self):
+        moved = self.receiver()
+        five = self.sink.url + "/five?key=1"
+        for arguments, said in ((["--destination", five], "--url"), (["--url", moved.url], "either IDs"),
+                                (["--all", "--url", "mail@example.net"], "http"), (["--all", "--url", "http://a@b@c/"], "--url"),
+                                (["--all", "--secret", ""], "--unsigned"), (["--all", "--secret", "x", "--unsigned"], "either"),
+                                (["--destination", "", "--url", moved.url], "--all")):
+            self.assertIn(said, self.fails("edit", *arguments), arguments)
+        self.assertIn("edit does", self.fails("drop", "--all", "--url", moved.url))
+        self.fails("edit", "no-such-id", "--url", moved.url, code=1)
+        run = self.mx.command("queue", "edit", "--destination", five, "--url", moved.url + "/new?key=2", "--secret",
+                              "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "--dry-run")
+        self.assertEqual((run.returncode, len(run.stdout.splitlines())), (0, 2))
+        self.assertEqual(self.recipients("--destination", five), ["a1", "a2"])
+        self.assertEqual(self.json("edit", "--destination", five, "--url", moved.url + "/new?key=2", "--secret",
+                                   "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), {"action": "edit", "count": 2})
+        one = self.json("list", "--status", "404")[0]["id"]
+        self.assertEqual(self.mx.command("queue", "edit", one, "--url", moved.url + "/one").stdout, "1 edited\n")
+        self.assertEqual(len(moved.posts), 0)  # they have failed: they wait to be retried
+        self.assertEqual(self.mx.command("queue", "retry", "--all").stdout, "3 due now\n")
+        moved.wait_for(3)
+        self.assertEqual(sorted((post.path, "webhook-signature" in post.headers) for post in moved.posts),
+                         [("/new?key=2", True), ("/new?key=2", True), ("/one", False)])
+        wait_until(lambda: self.list() == [], "an empty queue")
+
+    def test_edit_moves_what_waits(self):
+        gone, moved = self.receiver(), self.receiver()
+        gone.close()
+        mx = self.server({"10.lua": "return function() return { url = '%s/', secret = 'abc' } end" % gone.url},
+                         'deliver = { unreachable_schedule = { "1h" } }')
+        mx.send(mail())
+        mx.wait_logged("retry")
+        wait_until(lambda: '"error":"' in mx.command("queue", "list", "--json").stdout, "the end of the attempt")
+        self.assertEqual(mx.command("queue", "edit", "--all", "--url", moved.url, "--unsigned").stdout, "1 edited\n")
+        self.assertEqual(mx.command("queue", "retry", "--all").stdout, "1 due now\n")
+        moved.wait_for(1)
+        self.assertNotIn("webhook-signature", moved.posts[0].headers)
+
+    def test_retry_says_what_is_held_and_probes_at_once(self):
+        status = [500]
+        sink = self.receiver(lambda post: status[0])
+        mx = self.server({"10.lua": "return function() return '%s/held' end" % sink.url},
+                         'deliver = { schedule = { "1h", "1h" }, breaker_failures = 2, breaker_pause = "1h", '
+                         'breaker_pause_max = "1h" }')
+        mx.send(mail(message_id="one@client.test"))
+        mx.send(mail(message_id="two@client.test"))
+        mx.wait_logged("destination-open")
+        wait_until(lambda: "held-urls=1" in mx.command("queue", "origins").stdout, "the hold in the spool")
+        status[0] = 200
+        run = mx.command("queue", "retry", "--all")
+        self.assertEqual(run.stdout, "2 due now\n")
+        self.assertRegex(run.stderr, r"2 of them go to http://127.0.0.1:\d+/held, held until \S+ after 2 failures .*--now")
+        self.assertEqual(len(sink.posts), 2)
+        run = mx.command("queue", "retry", "--all", "--now")
+        self.assertIn("probed at once", run.stderr)
+        sink.wait_for(4)
+        mx.wait_logged("destination-closed")
+        self.assertEqual(mx.command("queue", "drop", "--all", "--now").returncode, 2)
+
     def test_failed_ones_show_no_due_date(self):
         self.assertTrue(all(line.split()[3] == "-" for line in self.list("--failed")))
         self.assertTrue(all(each["due"] is None for each in self.json("list", "--failed")))

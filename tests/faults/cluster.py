@@ -18,11 +18,14 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 
+import faults  # noqa: E402
 import harness  # noqa: E402
 import postgres  # noqa: E402
 from harness import wait_until  # noqa: E402
+from link import Link  # noqa: E402
 
 NODES = 3
+SKEW = os.environ.get("MXHOOK_SKEW_LIBRARY", "")  # skew.c; without it clocks agree
 SETTLE = 90
 TABLES = ("delivery", "payload", "tail", "chunk", "staged")
 
@@ -32,7 +35,9 @@ class Pair:
 
     def __init__(self):
         primary = postgres.Postgres()
-        self.servers = [primary, postgres.Postgres(of=primary)]
+        port = postgres.free_port()
+        self.links = [Link(primary.port), Link(port)]  # by which the other one follows each
+        self.servers = [primary, postgres.Postgres(of=primary, port=port, via=self.links[0].port)]
         self.at = 0
         primary.synchronous("*")
         primary.wait_for_standby()
@@ -54,14 +59,14 @@ class Pair:
         old = self.standby
         port, old_port = old.port, self.primary.port
         old.close()
-        self.servers[1 - self.at] = postgres.Postgres(of=self.primary, port=port)
+        self.servers[1 - self.at] = postgres.Postgres(of=self.primary, port=port, via=self.links[self.at].port)
         assert self.primary.port == old_port
         self.primary.synchronous("*")
         self.primary.wait_for_standby()
 
     def close(self):
-        for server in self.servers:
-            server.close()
+        for thing in self.links + self.servers:
+            thing.close()
 
 
 class Load:
@@ -111,13 +116,24 @@ class Cluster:
         self.pair = Pair()
         self.arrived, self.lock = collections.defaultdict(list), threading.Lock()
         self.receiver = harness.Receiver(self.answer)
-        conninfo = self.pair.servers[0].conninfo(self.pair.servers[1])
-        config = ('spool = { directory = "spool", postgres = "%s", migrate = true }\n'
-                  'deliver = { schedule = { "500ms" }, attempts = 20 }\n' % conninfo)
+        self.links = [[Link(server.port) for server in self.pair.servers] for _ in range(NODES)]
         rules = {"10.lua": "return function(msg) return '%s/' .. msg.envelope.recipient end" % self.receiver.url}
-        self.nodes = [harness.Server(rules, config=config) for _ in range(NODES)]
+        self.nodes = [harness.Server(rules, config=self.config(i), start=False) for i in range(NODES)]
+        for node in self.nodes:
+            self.start(node)
         self.load = Load(self.nodes)
         self.random = random.Random()
+
+    def config(self, i):
+        conninfo = "host=127.0.0.1,127.0.0.1 port=%d,%d user=postgres dbname=postgres" % tuple(link.port for link in self.links[i])
+        return ('spool = { directory = "spool", postgres = "%s", migrate = true }\n'
+                'deliver = { schedule = { "500ms" }, attempts = 20 }\n' % conninfo)
+
+    def start(self, node):
+        """Their clocks are an hour apart, both ways."""
+        skew = {"LD_PRELOAD": SKEW, "MXHOOK_SKEW": str(3600 * (self.nodes.index(node) - 1))} if SKEW else {}
+        with faults.environment(skew):
+            node.start()
 
     def answer(self, post):
         """One in twenty is refused at first, so that there are retries, too."""
@@ -134,7 +150,7 @@ class Cluster:
         node = self.random.choice(self.nodes)
         node.kill()
         time.sleep(self.random.uniform(0, 8))
-        node.start()
+        self.start(node)
 
     def freeze_node(self):
         node = self.random.choice(self.nodes)
@@ -182,9 +198,34 @@ class Cluster:
                                       "'client backend' AND pid <> pg_backend_pid()")
             time.sleep(0.1)
 
+    def slow_network(self):
+        """Between nodes and servers, and between these."""
+        links = sum(self.links, self.pair.links)
+        for link in links:
+            link.delay = self.random.choice([0.01, 0.05, 0.2])
+        time.sleep(self.random.uniform(2, 6))
+        for link in links:
+            link.delay = 0
+
+    def cut_node_off(self):
+        """From both servers, for less than its death takes, or for more."""
+        links = self.random.choice(self.links)
+        for link in links:
+            link.cut()
+        time.sleep(self.random.choice([1, 3, 9]))
+        for link in links:
+            link.mend()
+
+    def cut_primary_off(self):
+        """From its standby."""
+        link = self.pair.links[self.pair.at]
+        link.cut()
+        time.sleep(self.random.uniform(1, 9))
+        link.mend()
+
     EVENTS = [kill_node, freeze_node, kill_primary, freeze_primary, restart_primary, freeze_standby, cut_connections,
-              cancel_waits]
-    PROMOTIONS = ("kill_primary", "freeze_primary")
+              cancel_waits, slow_network, cut_node_off, cut_primary_off]
+    PROMOTIONS = [kill_primary, freeze_primary]
 
     def settle(self):
         """Until every node takes mail again."""
@@ -198,9 +239,12 @@ class Cluster:
         for node in self.nodes:
             wait_until(lambda: takes(node), "mail to be taken again", SETTLE)
 
-    def round(self, seed):
-        self.random.seed(seed)
-        event = self.random.choice(self.EVENTS)
+    def round(self, seed, number):
+        """Each kind once in as many rounds as there are kinds, in an order of its own; promotions twice in long runs."""
+        deck = self.EVENTS + self.PROMOTIONS
+        random.Random(seed * 1000 + number // len(deck)).shuffle(deck)
+        event = deck[number % len(deck)]
+        self.random.seed(seed * 1000 + number)
         time.sleep(self.random.uniform(0.5, 2))
         began = time.monotonic()
         event(self)
@@ -238,19 +282,23 @@ class Cluster:
                 pass
             node.close()
         self.receiver.close()
+        for link in sum(self.links, []):
+            link.close()
         self.pair.close()
 
 
 def run(rounds, log, seed, batch=20, seconds=None):
     """In clusters of `batch` rounds each, so that a fault is near its cause. False: something was lost."""
     end = time.monotonic() + seconds if seconds else None
+    if not SKEW:
+        print("cluster: without MXHOOK_SKEW_LIBRARY the nodes' clocks agree")
     done = sum(line.startswith("round ") for line in open(log)) if os.path.exists(log) else 0
     while done < rounds and not (end and time.monotonic() > end):
         cluster = Cluster()
         try:
             for _ in range(min(batch, rounds - done)):
                 done += 1
-                name, took = cluster.round(seed * 1000 + done)
+                name, took = cluster.round(seed, done)
                 with open(log, "a") as file:
                     print("round %d %s seconds=%.1f sent=%d acknowledged=%d refused=%d failed=%d" % (
                         done, name, took, cluster.load.next, len(cluster.load.acknowledged), cluster.load.refused,

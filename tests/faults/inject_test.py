@@ -56,7 +56,7 @@ GLIB = re.compile(r"GLib.*failed to allocate|GSlice: failed to allocate")
 LIBUV = re.compile(r"(ld-linux\S* |libc\.so\S* )*libuv\.so")
 LIBCURL = re.compile(r"libcurl\.so")
 
-OUTCOMES = ("no effect", "put off with 4xx, then taken", "connection lost, then taken", "delivery tried again",
+OUTCOMES = ("no effect", "deferred with 4xx, then taken", "connection lost, then taken", "delivery tried again",
             "reload refused", "exit at start with a message", ABORTS % "GLib", ABORTS % "libuv", ABORTS % "libcurl",
             "logged, and went on", "a file stayed until the next start", "a line of the log is missing")
 NOT_REACHED = "not reached again"
@@ -134,11 +134,11 @@ class Run:
             except smtplib.SMTPResponseException as error:
                 if not 400 <= error.smtp_code < 500:
                     raise AssertionError("%s was answered %s" % (name, error))
-                self.outcomes.add("put off with 4xx, then taken")
+                self.outcomes.add("deferred with 4xx, then taken")
             except smtplib.SMTPRecipientsRefused as error:
                 if not all(400 <= code < 500 for code, _ in error.recipients.values()):
                     raise AssertionError("%s was answered %s" % (name, error))
-                self.outcomes.add("put off with 4xx, then taken")
+                self.outcomes.add("deferred with 4xx, then taken")
             except (TimeoutError, smtplib.SMTPException, OSError) as error:
                 if isinstance(error, TimeoutError):
                     raise Hang("no answer to " + name)

@@ -8,80 +8,13 @@ import threading
 import time
 import unittest
 
-import harness
 import postgres
 from harness import mail, wait_until
 from postgres import Sender
 
-FAST = 'deliver = { schedule = { "200ms", "200ms" } }\n'
-
 
 @unittest.skipUnless(postgres.binaries(), "no PostgreSQL 15 or later here")
-class FaultsTest(harness.TestCase):
-    def setUp(self):
-        self.pg = postgres.Postgres()
-        self.addCleanup(self.pg.close)
-
-    def node(self, receiver, config=FAST, conninfo=None, **named):
-        return self.server(self.to(receiver), config='spool = { directory = "spool", postgres = "%s", migrate = true }\n'
-                           % (conninfo or self.pg.conninfo()) + config, **named)
-
-    def count(self, what="delivery"):
-        return int(self.pg.sql("SELECT count(*) FROM " + what))
-
-    def connections(self):
-        return int(self.pg.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"))
-
-    def test_a_standby_that_is_away_is_waited_for(self):
-        """Nothing is acknowledged, connections do not grow, and it recovers alone."""
-        standby = postgres.Postgres(of=self.pg)
-        self.addCleanup(standby.close)
-        receiver = self.receiver()
-        node = self.node(receiver)
-        self.pg.synchronous("*")
-        self.pg.wait_for_standby()
-        node.send(mail("before"))
-        standby.send_signal(signal.SIGSTOP)
-        waiting = Sender(node, "waits")
-        time.sleep(8)
-        self.assertIsNone(waiting.answer)
-        waiting.join(40)
-        self.assertEqual(waiting.answer, 451)
-        late = Sender(node, "late")
-        late.join(10)
-        self.assertEqual(late.answer, 451)
-        self.assertLess(late.took, 2)  # refused at MAIL
-        self.assertLessEqual(self.connections(), 4)  # the spool's two, the node's, psql
-        standby.send_signal(signal.SIGCONT)
-        node.wait_logged("spool-recovered")
-        node.send(mail("after"))
-        wait_until(lambda: {post.json["subject"] for post in receiver.posts} >= {"before", "after"}, "both")
-        wait_until(lambda: self.count() == 0, "an empty spool")
-        self.assertFalse(node.logged("node-declared-dead"))
-
-    def test_a_wait_that_is_cancelled_is_not_acknowledged_before_it_is_replicated(self):
-        standby = postgres.Postgres(of=self.pg)
-        self.addCleanup(standby.close)
-        receiver = self.receiver()
-        node = self.node(receiver)
-        self.pg.synchronous("*")
-        self.pg.wait_for_standby()
-        standby.send_signal(signal.SIGSTOP)
-        for stop in ("pg_cancel_backend", "pg_terminate_backend"):
-            sender = Sender(node, stop)
-            end = time.monotonic() + 6
-            while time.monotonic() < end:
-                self.pg.sql("SELECT %s(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'" % stop)
-                time.sleep(0.3)
-            self.assertIsNone(sender.answer, stop)
-            standby.send_signal(signal.SIGCONT)
-            sender.join(40)
-            self.assertEqual(sender.answer, 250, stop)
-            standby.send_signal(signal.SIGSTOP)
-        standby.send_signal(signal.SIGCONT)
-        wait_until(lambda: self.count() == 0 and self.count("payload") == 0, "an empty spool")
-        self.assertEqual(len({post.id for post in receiver.posts}), 2)
-
+class FaultsTest(postgres.NodesTest):
     def test_slow_commits_make_groups_grow(self):
         self.pg.sql("ALTER SYSTEM SET commit_delay = 100000")
         self.pg.sql("ALTER SYSTEM SET commit_siblings = 0")
@@ -125,10 +58,31 @@ class FaultsTest(harness.TestCase):
         return subprocess.Popen(["psql", "-XAtq", "-h", "127.0.0.1", "-p", str(self.pg.port), "-U", "busy", "-d", "postgres", "-c",
                                  "SELECT pg_sleep(60)"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def taken(self, node):
-        sender = Sender(node, "again")
-        sender.join(40)
-        return sender.answer == 250
+    def test_a_transaction_that_stays_open_is_warned_of(self):
+        """Ten minutes at full rate, in seconds: mail goes on, one node warns, and once."""
+        receiver = self.receiver()
+        config = 'spool = { directory = "spool", postgres = "%s", migrate = true, old_transaction = "1s" }\n' % self.pg.conninfo()
+        nodes = [self.server(self.to(receiver), config=config) for _ in range(2)]
+        old = subprocess.Popen(["psql", "-XAtq", "-h", "127.0.0.1", "-p", str(self.pg.port), "-U", "postgres", "-d", "postgres", "-c",
+                                "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM delivery; SELECT pg_sleep(60)"],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(lambda: (old.kill(), old.wait()))
+        wait_until(lambda: sum(len(node.logged("spool-old-transaction")) for node in nodes), "a warning")
+        nodes[1].send(mail("meanwhile"))
+        receiver.wait_for(1)
+        wait_until(lambda: self.count() == 0, "an empty spool")
+        self.assertEqual(sum(len(node.logged("spool-old-transaction", 'who="postgres psql"')) for node in nodes), 1)
+
+    def test_one_node_vacuums_where_nobody_else_does(self):
+        receiver = self.receiver()
+        config = 'spool = { directory = "spool", postgres = "%s", migrate = true, old_transaction = "1s" }\n' % self.pg.conninfo()
+        node = self.server(self.to(receiver), config=config)
+        self.pg.sql("ALTER TABLE attempt SET (autovacuum_enabled = off)")
+        self.pg.sql("INSERT INTO attempt SELECT n, n, 0, 0, '' FROM generate_series(1, 60000) n")
+        self.pg.sql("DELETE FROM attempt")
+        node.wait_logged("spool-vacuumed", "table=attempt")
+        wait_until(lambda: self.pg.sql("SELECT n_dead_tup < 60000 FROM pg_stat_user_tables WHERE relname = 'attempt'") == "t",
+                   "what is dead to be gone")
 
     def test_a_full_disk_is_452(self):
         """A tablespace's file system that is full looks like this to a client: SQLSTATE 53100."""
@@ -153,25 +107,6 @@ class FaultsTest(harness.TestCase):
         receiver.wait_for(1)
         wait_until(lambda: self.count() == 0, "an empty spool")
 
-    def test_a_former_primary_is_not_used(self):
-        standby = postgres.Postgres(of=self.pg)
-        self.addCleanup(standby.close)
-        receiver = self.receiver()
-        node = self.node(receiver, conninfo=self.pg.conninfo(standby))
-        node.send(mail("before"))
-        self.pg.send_signal(signal.SIGSTOP)
-        standby.promote()
-        standby.sql("ALTER SYSTEM RESET synchronous_standby_names")
-        standby.sql("SELECT pg_reload_conf()")
-        wait_until(lambda: self.taken(node), "the new primary to be used", 40)
-        self.pg.send_signal(signal.SIGCONT)
-        standby.send_signal(signal.SIGSTOP)  # now only the former one answers, and says that it takes writes
-        sender = Sender(node, "former")
-        time.sleep(12)
-        self.assertNotEqual(sender.answer, 250)
-        standby.send_signal(signal.SIGCONT)
-        wait_until(lambda: self.taken(node), "the new primary again", 60)
-
     def test_two_nodes_end_the_last_two_sharers_at_once(self):
         gate = threading.Event()
         receiver = self.receiver(lambda post: gate.wait(30) and 200)
@@ -193,8 +128,8 @@ class FaultsTest(harness.TestCase):
     def test_an_upload_that_is_cut_is_swept(self):
         receiver = self.receiver()
         node, other = self.node(receiver), self.node(receiver)
-        self.pg.sql("INSERT INTO staged SELECT 4242, id FROM node ORDER BY id LIMIT 1")
-        self.pg.sql("INSERT INTO chunk SELECT 4242, n, 'x' FROM generate_series(0, 9) n")
+        self.pg.sql("BEGIN; INSERT INTO staged SELECT 4242, min(id) FROM node; "
+                    "INSERT INTO chunk SELECT 4242, n, 'x' FROM generate_series(0, 9) n; COMMIT")
         node.kill()
         wait_until(lambda: self.count("chunk") == 0 and self.count("staged") == 0, "the sweep", 30)
         del other

@@ -10,6 +10,7 @@
 #include "../test.h"
 #include "base/clock.h"
 #include "history/history.h"
+#include "history/target.h"
 
 static char folder[64];
 static struct history_store *store;
@@ -208,18 +209,53 @@ static void a_destination_comes_back_as_it_was(void **state)
 {
     (void)state;
     struct arena *arena = arena_new();
+    const char *headers[] = {"A: b c", "T=env:TOKEN"};
+    const int64_t pauses[] = {5000, 60000};
+    const struct destination sent = {.url = "https://a.example/x?k=1",
+                                     .secret = "whsec_x",
+                                     .headers = headers,
+                                     .header_count = 2,
+                                     .timeout_ms = 2500,
+                                     .attempts = 7,
+                                     .schedule_ms = pauses,
+                                     .schedule_count = 2,
+                                     .rate = 1.0 / 3,
+                                     .max_in_flight = 4,
+                                     .max_body = 5000000000,
+                                     .ca_file = "/etc/ca.pem",
+                                     .client_cert = "/etc/cert.pem",
+                                     .client_key = "/etc/key.pem"};
     struct destination to;
-    assert_int_equal(
-        history_target_read(arena,
-                            "url\thttps://a.example/x?k=1\nsecret\twhsec_x\nheader\tA: b c\n"
-                            "header\tT=env:TOKEN\ntimeout\t2500\n",
-                            &to),
-        0);
-    assert_string_equal(to.url, "https://a.example/x?k=1");
-    assert_string_equal(to.secret, "whsec_x");
+    assert_int_equal(history_target_read(arena, history_target_write(arena, &sent), &to), 0);
+    assert_string_equal(to.url, sent.url);
+    assert_string_equal(to.secret, sent.secret);
     assert_int_equal(to.header_count, 2);
-    assert_string_equal(to.headers[1], "T=env:TOKEN");
+    assert_string_equal(to.headers[0], headers[0]);
+    assert_string_equal(to.headers[1], headers[1]);
     assert_int_equal(to.timeout_ms, 2500);
+    assert_int_equal(to.attempts, 7);
+    assert_int_equal(to.schedule_count, 2);
+    assert_memory_equal(to.schedule_ms, pauses, sizeof pauses);
+    assert_true(to.rate == sent.rate);
+    assert_int_equal(to.max_in_flight, 4);
+    assert_int_equal(to.max_body, sent.max_body);
+    assert_string_equal(to.ca_file, sent.ca_file);
+    assert_string_equal(to.client_cert, sent.client_cert);
+    assert_string_equal(to.client_key, sent.client_key);
+    arena_free(arena);
+}
+
+static void what_an_older_one_noted_of_a_destination_is_read(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new();
+    struct destination to;
+    assert_int_equal(history_target_read(arena, "url\thttps://a.example/\ntimeout\t2500\n", &to),
+                     0);
+    assert_string_equal(to.url, "https://a.example/");
+    assert_int_equal(to.timeout_ms, 2500);
+    assert_null(to.secret);
+    assert_int_equal(to.header_count + to.schedule_count, 0);
     assert_int_equal(history_target_read(arena, "secret\tx\n", &to), -EINVAL);
     arena_free(arena);
 }
@@ -320,6 +356,7 @@ int main(void)
         TEST(a_message_has_its_whole_story),
         TEST(keeps_a_shared_payload_once),
         cmocka_unit_test(a_destination_comes_back_as_it_was),
+        cmocka_unit_test(what_an_older_one_noted_of_a_destination_is_read),
         TEST(what_is_too_old_goes_with_all_that_belongs_to_it),
         TEST(what_is_too_much_goes_oldest_first),
         TEST(a_damaged_file_is_put_aside),

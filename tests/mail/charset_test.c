@@ -91,6 +91,14 @@ static void test_undecodable(void **state)
     assert_text("euc-kr", BYTES("\xC9\xA1\xC7\xD1\xC7!"), R "한" R "!");
     assert_text("utf-16be", BYTES("\xD8\x00\x00\x61\x00"), R "a" R);
     assert_text("utf-16le", BYTES("\x00\xDC\x61\x00"), R "a");
+    /* The first and the last of each range of surrogates, and their neighbours. */
+    assert_text("utf-16be", BYTES("\xD7\xFF\xE0\x00"), "\xED\x9F\xBF\xEE\x80\x80");
+    assert_text("utf-16be", BYTES("\xD8\x00\xDC\x00"), "\xF0\x90\x80\x80");
+    assert_text("utf-16be", BYTES("\xDB\xFF\xDF\xFF"), "\xF4\x8F\xBF\xBF");
+    assert_text("utf-16be", BYTES("\xDC\x00\x00\x61"), R "a");
+    assert_text("utf-16be", BYTES("\xDF\xFF\x00\x61"), R "a");
+    assert_text("utf-16be", BYTES("\xDB\xFF\xDB\xFF\xDF\xFF"), R "\xF4\x8F\xBF\xBF");
+    assert_text("utf-16be", BYTES("\xDB\xFF\xE0\x00"), R "\xEE\x80\x80");
     assert_text("iso-2022-jp", BYTES("\x1B$Bz\xFF\x1B(Bok"), R R "ok");
     assert_text("windows-1252", BYTES("\x81\x80"), "\xC2\x81€"); /* as browsers show it */
 }

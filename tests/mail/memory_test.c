@@ -5,7 +5,10 @@
 #include "mail_test.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+#include "mail/words.h"
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -97,6 +100,46 @@ static void test_from_a_file(void **state)
     check(spill_in_file(BYTES(mail)));
 }
 
+/* Text of every length, so that each byte's place is once the one where the memory has to grow: all of it, or -ENOMEM. */
+static void decode_lengths(const char *piece,
+                           int (*decode)(struct buffer *to, const char *raw, size_t size))
+{
+    char raw[2048];
+    for (size_t count = 1; count < 300; count++) {
+        size_t size = (size_t)snprintf(raw, sizeof raw, "=?utf-8?q?%s", count % 2 ? "x" : "");
+        for (size_t i = 0; i < count; i++)
+            size += (size_t)snprintf(raw + size, sizeof raw - size, "%s",
+                                     (i + count / 2) % 7 ? piece : "a");
+        size += (size_t)snprintf(raw + size, sizeof raw - size, "?= <a@b>");
+        struct buffer whole = {0};
+        assert_int_equal(decode(&whole, raw, size), 0);
+        bool reached = true;
+        for (long allocation = 0; reached; allocation++) {
+            struct buffer out = {0};
+            until_failure = allocation;
+            int status = decode(&out, raw, size);
+            reached = until_failure < 0;
+            until_failure = -1;
+            assert_int_equal(status, reached ? -ENOMEM : 0);
+            if (!reached) {
+                assert_int_equal(out.size, whole.size);
+                assert_memory_equal(out.bytes, whole.bytes, whole.size);
+            }
+            buffer_free(&out);
+        }
+        buffer_free(&whole);
+    }
+}
+
+static void test_words_of_every_length(void **state)
+{
+    (void)state;
+    decode_lengths("=22", words_decode_addresses);
+    decode_lengths("=C3=A9", words_decode_addresses);
+    decode_lengths("=00", words_decode_addresses);
+    decode_lengths("=FF", words_decode);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -109,6 +152,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_from_memory),
         cmocka_unit_test(test_from_a_file),
+        cmocka_unit_test(test_words_of_every_length),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

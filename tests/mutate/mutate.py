@@ -3,6 +3,7 @@
 import argparse
 import collections
 import concurrent.futures
+import ctypes
 import difflib
 import json
 import os
@@ -191,12 +192,15 @@ def is_lua_sound(change, text):
     """Lua is compiled when a test runs; what does not compile would be noticed by all."""
     if not change.path.endswith(".lua"):
         return True
-    import ctypes
     library = ctypes.CDLL("libluajit-5.1.so.2")
     library.luaL_newstate.restype = ctypes.c_void_p
-    state = ctypes.c_void_p(library.luaL_newstate())
+    library.luaL_loadbuffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p]
+    library.lua_close.argtypes = [ctypes.c_void_p]
+    state = library.luaL_newstate()
+    if not state:
+        return True
     new = changes.applied(text, change).encode()
-    sound = library.luaL_loadbuffer(state, new, ctypes.c_size_t(len(new)), b"=new") == 0
+    sound = library.luaL_loadbuffer(state, new, len(new), b"=new") == 0
     library.lua_close(state)
     return sound
 

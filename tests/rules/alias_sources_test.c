@@ -15,7 +15,7 @@ static void assert_route(struct fixture *f, const char *recipient, const char *g
     else
         assert_kind(f, VERDICT_NO_MATCH);
     enum ruleset_lookup quick = ruleset_look_up(f->ruleset, recipient);
-    assert_int_equal(ruleset_accepts(f->ruleset, 0, recipient), goes_to != NULL);
+    assert_int_equal(ruleset_ask(f->ruleset, 0, recipient, NULL) == RULESET_YES, goes_to != NULL);
     assert_true(quick == RULESET_ASK || quick == (goes_to ? RULESET_YES : RULESET_NO));
 }
 
@@ -79,6 +79,73 @@ static void test_file_has_patterns_as_a_table_has(void **state)
         strstr(fixture_load_error(f), "aliases.csv:1: alias key '(*)@b': $2 in its destination"));
     fixture_rules(f, "aliases.csv", "\n*@b*,x$1\n");
     assert_non_null(strstr(fixture_load_error(f), "aliases.csv:2: "));
+}
+
+/* The destination, with what a profile says of it. */
+static void assert_profiled(struct fixture *f, const char *recipient, const char *url,
+                            const char *secret, const char *header)
+{
+    fixture_run(f, recipient);
+    assert_kind(f, VERDICT_DELIVER);
+    const struct destination *to = &f->verdict->destinations[f->verdict->destination_count - 1];
+    assert_string_equal(to->url, url);
+    assert_string_equal(to->secret ? to->secret : "", secret);
+    assert_string_equal(to->header_count ? to->headers[0] : "", header);
+    assert_int_equal(to->timeout_ms, *secret ? 60000 : 0);
+}
+
+static void test_profiles(void **state)
+{
+    static const char *headers[] = {"x-team: sales"};
+    static struct profile profiles[] = {
+        {"crm", {.secret = "env:CRM", .timeout_ms = 60000, .headers = headers, .header_count = 1}},
+        {"plain", {0}}};
+    struct fixture *f = *state;
+    f->config.profiles = profiles;
+    f->config.profile_count = 2;
+    fixture_rules(f, "aliases.csv",
+                  "a@b,crm:https://a.example/\n"
+                  "c@b,https://c.example/,crm\n"
+                  "d@b,\"https://d.example/1, https://d.example/2\",crm \n"
+                  "e@b,plain:https://e.example/\n"
+                  "(*)@f,https://f.example/$1,crm\n"
+                  "/^g(\\d)@b$/,crm:https://g.example/$1\n"
+                  "n@b,https://n.example/,null\n"
+                  "*@h,https://h.example/,crm\n");
+    fixture_rule(f, "return alias.file('aliases.csv')");
+    assert_profiled(f, "a@b", "https://a.example/", "env:CRM", "x-team: sales");
+    assert_profiled(f, "c@b", "https://c.example/", "env:CRM", "x-team: sales");
+    assert_profiled(f, "d@b", "https://d.example/2", "env:CRM", "x-team: sales");
+    assert_goes_to(f, "https://d.example/1 https://d.example/2");
+    assert_profiled(f, "e@b", "https://e.example/", "", "");
+    assert_profiled(f, "x@f", "https://f.example/x", "env:CRM", "x-team: sales");
+    assert_profiled(f, "g7@b", "https://g.example/7", "env:CRM", "x-team: sales");
+    assert_profiled(f, "n@b", "https://n.example/", "", "");
+    assert_profiled(f, "any@h", "https://h.example/", "env:CRM", "x-team: sales");
+    fixture_body(f, "return {url = 'crm:https://i.example/', headers = {['X-Team'] = 'own'}}");
+    assert_profiled(f, "a@b", "https://i.example/", "env:CRM", "X-Team: own");
+    fixture_rule(f, "return alias {['a@b'] = 'crm:https://j.example/, https://k.example/'}");
+    assert_profiled(f, "a@b", "https://k.example/", "", "");
+}
+
+static void test_profiles_that_are_wrong_name_their_line(void **state)
+{
+    static const char *const rows[][2] = {
+        {"\na@b,crm:https://a.example/\n", "aliases.csv:2: not a destination"},
+        {"\n\na@b,https://a.example/,crm\n", "aliases.csv:3: the configuration has no profile"},
+        {"a@b,\"https://a.example/\",two words\n", "aliases.csv:1: something stands after"},
+        {"a@b,crm\n", "aliases.csv:1: not a destination"},
+        {"*@b*,https://a.example/,crm\n", "aliases.csv:1: the configuration has no profile"},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fixture_rules(f, "aliases.csv", rows[i][0]);
+        fixture_rules(f, "10.lua", "return alias.file('aliases.csv')");
+        assert_non_null(strstr(fixture_load_error(f), rows[i][1]));
+    }
+    fixture_rules(f, "10.lua", "return alias {\n['a@b'] = 'crm:https://a.example/'}");
+    assert_non_null(strstr(fixture_load_error(f), "10.lua:2: alias key 'a@b'"));
+    assert_non_null(strstr(fixture_load_error(f), "no profile of that name"));
 }
 
 /* Once the log, which the fixture has put in stderr's place, says that somebody waits; after 8 s at any rate. */
@@ -186,6 +253,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RULES_TEST(test_file),
+        RULES_TEST(test_profiles),
+        RULES_TEST(test_profiles_that_are_wrong_name_their_line),
         RULES_TEST(test_file_has_patterns_as_a_table_has),
         RULES_TEST(test_locked_database_is_waited_for),
         RULES_TEST(test_sqlite),

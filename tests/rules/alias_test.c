@@ -66,7 +66,7 @@ static void test_best_match_alone_answers(void **state)
             assert_goes_to(f, match->goes_to);
         bool served = match->goes_to != NULL;
         enum ruleset_lookup quick = ruleset_look_up(f->ruleset, match->recipient);
-        assert_int_equal(ruleset_accepts(f->ruleset, 0, match->recipient), served);
+        assert_int_equal(ruleset_ask(f->ruleset, 0, match->recipient, NULL) == RULESET_YES, served);
         assert_true(quick == RULESET_ASK || quick == (served ? RULESET_YES : RULESET_NO));
     }
     fixture_run(f, "gone@example.com");
@@ -99,12 +99,12 @@ static void test_groups_cannot_walk_up_a_path(void **state)
     for (size_t i = 0; i < sizeof served / sizeof *served; i++) {
         fixture_run(f, served[i]);
         assert_kind(f, VERDICT_DELIVER);
-        assert_true(ruleset_accepts(f->ruleset, 0, served[i]));
+        assert_true(ruleset_ask(f->ruleset, 0, served[i], NULL) == RULESET_YES);
     }
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         fixture_run(f, refused[i]);
         assert_kind(f, VERDICT_NO_MATCH);
-        assert_false(ruleset_accepts(f->ruleset, 0, refused[i]));
+        assert_false(ruleset_ask(f->ruleset, 0, refused[i], NULL) == RULESET_YES);
     }
     fixture_rule(f, "return alias { ['/^(.*)@h\\\\.example$/'] = "
                     "{ url = 'https://a.example/t/.$1?a=..#..', timeout = 5 } }");
@@ -135,11 +135,11 @@ static void test_refused_only_where_aliases_serve_alone(void **state)
     struct fixture *f = *state;
     fixture_rules(f, "10.lua", "return alias { ['a@example.com'] = 'null' }");
     fixture_load(f);
-    assert_true(ruleset_accepts(f->ruleset, 0, "a@example.com"));
-    assert_false(ruleset_accepts(f->ruleset, 0, "b@example.com"));
+    assert_true(ruleset_ask(f->ruleset, 0, "a@example.com", NULL) == RULESET_YES);
+    assert_false(ruleset_ask(f->ruleset, 0, "b@example.com", NULL) == RULESET_YES);
     fixture_rules(f, "20.lua", "return function() end");
     fixture_load(f);
-    assert_true(ruleset_accepts(f->ruleset, 0, "b@example.com"));
+    assert_true(ruleset_ask(f->ruleset, 0, "b@example.com", NULL) == RULESET_YES);
 }
 
 static void test_catastrophic_key_is_no_match(void **state)
@@ -232,6 +232,14 @@ static void test_wrong_keys_are_errors_of_loading(void **state)
          "$0 in its destination, but the pattern has 1 group(s)"},
         {"['/(?<n>a)/'] = 'https://a.example/${m}'",
          "${m} in its destination, but the pattern has 1 group(s), named n"},
+        {"['/(?<n>a)(?<k>b)(?<z>c)(?<a>d)(?<m>e)/'] = 'https://a.example/${x}'",
+         "but the pattern has 5 group(s), named a, k, m, n, z"},
+        {"['/(?<n>a)/'] = 'https://a.example/${2}'",
+         "${2} in its destination, but the pattern has 1 group(s)"},
+        {"['/(?<n>a)/'] = 'https://a.example/${0}'",
+         "${0} in its destination, but the pattern has 1 group(s)"},
+        {"['/(?<n>a)/'] = 'https://a.example/$2'",
+         "$2 in its destination, but the pattern has 1 group(s)"},
         {"['/(?<n>a)/'] = 'https://a.example/$n'", "$n: write ${n}; a dollar sign itself is %24"},
         {"['/(?<n>a)/'] = 'https://a.example/${n'", "must be percent-encoded"},
         {"['a@b'] = 'https://a.example/$1'",

@@ -130,6 +130,18 @@ static void test_methods_at_their_limits(void **state)
         "!'abc'.endsWith('ab') && dyn('abc').endsWith('bc') && dyn('abc').startsWith('ab') && "
         "dyn('abc').contains('b')",
         "dyn('abc').endsWith('') && !dyn('abc').startsWith('b')",
+        "'%s %% %s'.format(['a', 1]) == 'a % 1' && ''.format([]) == '' && '%s'.format(['a', "
+        "'unused']) == 'a'",
+        "'%d %d %x %X %o %b'.format([10, -10, 255, 255, 8, 5]) == '10 -10 ff FF 10 101' && "
+        "'%b%b'.format([true, false]) == '10'",
+        "'%x'.format(['a\\u00e9']) == '61c3a9' && '%X'.format([b'\\x0f']) == '0F' && "
+        "'%x'.format([-255]) == '-ff' && '%x'.format([0]) == '0'",
+        "'%f'.format([1.5]) == '1.500000' && '%.0f'.format([2.4]) == '2' && '%.1f'.format([0.25]) "
+        "== '0.2' && '%.30f'.format([0.5]) == '0.500000000000000000000000000000'",
+        "'%e'.format([1234.5]) == '1.234500e+03' && '%.2e'.format([1]) == '1.00e+00'",
+        "'%s'.format([[1, 'a', null, true]]) == '[1, a, null, true]' && '%s'.format([[]]) == '[]'",
+        "'%s'.format([{'b': 1, 'a': [2]}]) == '{a: [2], b: 1}' && '%s'.format([{}]) == '{}' && "
+        "'%s'.format([b'ab']) == 'ab'",
     };
     static const struct {
         const char *expression, *says;
@@ -143,6 +155,17 @@ static void test_methods_at_their_limits(void **state)
         {"subject.substring(0, 6) == ''", "substring: index out of range"},
         {"subject.substring(2, 1) == ''", "substring: it would end before it starts"},
         {"dyn([1]).join() == ''", "join"},
+        {"'%s%s'.format([subject]) == ''", "format: more verbs than values"},
+        {"'%s'.format([]) == ''", "format: more verbs than values"},
+        {"'%.31f'.format([1.0]) == ''", "format: unknown verb '%.31f'"},
+        {"'%5s'.format([subject]) == ''", "format: unknown verb '%5s'"},
+        {"'%q'.format([subject]) == ''", "format: unknown verb '%q'"},
+        {"'%'.format([subject]) == ''", "format: unknown verb '%'"},
+        {"'%d'.format([subject]) == ''", "format: %d of string"},
+        {"'%f'.format([subject]) == ''", "format: %f of string"},
+        {"'%o'.format([subject]) == ''", "format: %o of string"},
+        {"'%x'.format([1.5]) == ''", "format: %x of double"},
+        {"'%b'.format(['1']) == ''", "format: %b of string"},
         {"dyn(1).join() == ''", "join"},
         {"dyn(subject).join() == ''", "join"},
     };
@@ -158,6 +181,118 @@ static void test_methods_at_their_limits(void **state)
     }
     assert_wrong(*state, "subject.join() == ''", "join of string");
     assert_wrong(*state, "['a'].charAt(0) == ''", "charAt of list");
+}
+
+/* Of every conversion the last value that it takes, and the first that it does not. */
+static void test_conversions_at_their_limits(void **state)
+{
+    static const char *const yes[] = {
+        "int('9223372036854775807') == 9223372036854775807 && int('-9223372036854775808') < 0 && "
+        "int('+7') == 7",
+        "uint('18446744073709551615') == 18446744073709551615u && int(9223372036854775807u) == "
+        "9223372036854775807",
+        "int(2.9) == 2 && int(-2.9) == -2 && int(9223372036854774784.0) == 9223372036854774784 && "
+        "uint(0.9) == 0u",
+        "uint(18446744073709549568.0) == 18446744073709549568u && uint(9223372036854775808.0) == "
+        "9223372036854775808u",
+        "uint(0) == 0u && double('1e3') == 1000.0 && double('-.5') == -0.5 && double('+2') == 2.0 "
+        "&& double(3u) == 3.0",
+        "double('inf') > 1e308 && double('-Infinity') < -1e308 && double('NaN') != double('nan')",
+        "string(1.0) == '1' && string(0.1) == '0.1' && string(1e100) == '1e+100' && string(2u) == "
+        "'2' && string(-3) == '-3'",
+        "string(0.30000000000000004) == '0.30000000000000004' && string(true) == 'true' && "
+        "string(double('inf')) == 'Infinity'",
+        "string(double('-inf')) == '-Infinity' && string(double('nan')) == 'NaN' && string(5e-324) "
+        "== '4.94065645841247e-324'",
+        "string(b'\\x7f') == '\\u007f' && string(b'\\xc2\\x80') == '\\u0080' && "
+        "string(b'\\xdf\\xbf') == '\\u07ff'",
+        "string(b'\\xe0\\xa0\\x80') == '\\u0800' && string(b'\\xed\\x9f\\xbf') == '\\ud7ff' && "
+        "string(b'\\xee\\x80\\x80') == '\\ue000'",
+        "string(b'\\xef\\xbf\\xbf') == '\\uffff' && string(b'\\xf0\\x90\\x80\\x80') == "
+        "'\\U00010000'",
+        "string(b'\\xf4\\x8f\\xbf\\xbf') == '\\U0010ffff' && string(b'') == '' && bytes('\\u00e9') "
+        "== b'\\xc3\\xa9'",
+        "bool('t') && bool('TRUE') && bool('True') && bool('1') && !bool('f') && !bool('FALSE') && "
+        "!bool('0') && bool(true)",
+        "int(timestamp('1970-01-01T00:01:00Z')) == 60 && timestamp(60) == "
+        "timestamp('1970-01-01T00:01:00Z')",
+        "string(timestamp('2026-01-02T03:04:05.5Z')) == '2026-01-02T03:04:05.5Z' && "
+        "string(duration('90s')) == '90s'",
+        "string(duration('1m30.5s')) == '90.5s' && duration(5) == duration('5s') && "
+        "duration('-1h') < duration('0s')",
+        "duration('1h1m1s1ms1us1ns') == duration('3661.001001001s') && duration('0.5h') == "
+        "duration('30m')",
+        "timestamp('0001-01-01T00:00:00Z') < timestamp('9999-12-31T23:59:59.999999999Z')",
+        "timestamp('2024-02-29T00:00:00Z').getDayOfMonth() == 28 && "
+        "timestamp('2024-12-31T23:59:59Z').getDayOfYear() == 365",
+        "timestamp('2000-02-29T00:00:00Z').getDate() == 29 && "
+        "timestamp('2026-11-29T00:00:00Z').getDayOfWeek() == 0",
+    };
+    static const char *const no[] = {
+        "int('9223372036854775808') == 0",
+        "int('-9223372036854775809') == 0",
+        "uint('18446744073709551616') == 0u",
+        "int(9223372036854775808u) == 0",
+        "int(9223372036854775808.0) == 0",
+        "int(-9223372036854775808.0) == 0",
+        "uint(18446744073709551616.0) == 0u",
+        "uint(-1) == 0u",
+        "uint(-1.0) == 0u",
+        "int('') == 0",
+        "int('1 ') == 0",
+        "uint('+1') == 0u",
+        "double('.') == 0.0",
+        "double('1x') == 0.0",
+        "double('') == 0.0",
+        "bool('yes')",
+        "string(b'\\x80') == ''",
+        "string(b'\\xc1\\xbf') == ''",
+        "string(b'\\xe0\\x9f\\xbf') == ''",
+        "string(b'\\xed\\xa0\\x80') == ''",
+        "string(b'\\xf0\\x8f\\xbf\\xbf') == ''",
+        "string(b'\\xf4\\x90\\x80\\x80') == ''",
+        "string(b'\\xf5\\x80\\x80\\x80') == ''",
+        "string(b'\\xc3') == ''",
+        "string(b'\\xe2\\x82') == ''",
+        "string(b'\\xc3\\xc0') == ''",
+        "string(b'\\xc3\\x7f') == ''",
+        "timestamp('2023-02-29T00:00:00Z') == timestamp(0)",
+        "timestamp('1900-02-29T00:00:00Z') == timestamp(0)",
+        "timestamp('2026-04-31T00:00:00Z') == timestamp(0)",
+        "timestamp('2026-13-01T00:00:00Z') == timestamp(0)",
+        "timestamp('2026-01-01T24:00:00Z') == timestamp(0)",
+        "timestamp('2026-01-01T00:60:00Z') == timestamp(0)",
+        "timestamp('2026-01-01T00:00:60Z') == timestamp(0)",
+        "timestamp('0000-12-31T23:59:59Z') == timestamp(0)",
+        "timestamp('2026-00-01T00:00:00Z') == timestamp(0)",
+        "timestamp('2026-01-00T00:00:00Z') == timestamp(0)",
+        "timestamp(253402300800) == timestamp(0)",
+        "duration('') == duration('0s')",
+        "duration('1') == duration('1s')",
+        "duration('1d') == duration('1s')",
+        "duration('s') == duration('1s')",
+    };
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
+        assert_gives(*state, yes[i], VERDICT_DISCARD);
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++) {
+        char *text;
+        assert_true(asprintf(&text, "return route.cel { when = [==[%s]==], to = 'null' }", no[i]) >
+                    0);
+        fixture_rules(f, "10.lua", text);
+        free(text);
+        struct ruleset *ruleset;
+        if (ruleset_load(&f->config, 1, &ruleset, &f->err) !=
+            0) { /* a constant is found wrong at once */
+            assert_non_null(strstr(f->err.text, "route.cel: when: "));
+            continue;
+        }
+        ruleset_unref(ruleset);
+        fixture_load(f);
+        fixture_run(f, "user@example.com");
+        if (f->verdict->kind != VERDICT_DEFER)
+            fail_msg("%s: verdict %d", no[i], f->verdict->kind);
+    }
 }
 
 static void test_patterns_are_as_re2_has_them(void **state)
@@ -293,6 +428,7 @@ int main(void)
         RULES_TEST(test_found_at_load),
         RULES_TEST(test_what_is_right_loads),
         RULES_TEST(test_methods_at_their_limits),
+        RULES_TEST(test_conversions_at_their_limits),
         RULES_TEST(test_patterns_are_as_re2_has_them),
         RULES_TEST(test_nesting),
         RULES_TEST(test_optional_values),

@@ -36,7 +36,7 @@ static void test_lists(void **state)
     fixture_rules(f, "10.lua", "return {}");
     fixture_load(f);
     assert_int_equal(ruleset_count(f->ruleset), 0);
-    assert_false(ruleset_accepts(f->ruleset, 0, "user@example.com"));
+    assert_false(ruleset_ask(f->ruleset, 0, "user@example.com", NULL) == RULESET_YES);
     fixture_run(f, "user@example.com");
     assert_kind(f, VERDICT_NO_MATCH);
 }

@@ -62,9 +62,16 @@ static void test_patterns_are_as_luajit_has_them(void **state)
         assert_int_equal(run(LUA_TESTS "/patterns.lua", seeds[i]), 20000);
 }
 
+static void test_replies_of_many_programs(void **state)
+{
+    (void)state;
+    assert_int_equal(run(LUA_TESTS "/reply_text.lua", ""), 99);
+}
+
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest patterns[] = {cmocka_unit_test(test_patterns_are_as_luajit_has_them)};
+    const struct CMUnitTest patterns[] = {cmocka_unit_test(test_patterns_are_as_luajit_has_them),
+                                          cmocka_unit_test(test_replies_of_many_programs)};
     const struct CMUnitTest cel[] = {cmocka_unit_test(test_cel_conformance)};
     if (argc < 2 || strcmp(argv[1], "cel") != 0)
         return RUN_TESTS(patterns);

@@ -33,7 +33,7 @@ static size_t alias_count = 1000000;
 static double time_runs(struct fixture *f, int runs)
 {
     struct header_list headers = {0};
-    struct verdict *verdict;
+    struct verdict *verdict = NULL;
     struct arena *arena = arena_new();
     assert_int_equal(payload_headers(f->message, &f->transaction->envelope, "user@example.com",
                                      &(struct receiver){.hostname = "mx.example"}, arena, &headers),
@@ -44,6 +44,7 @@ static double time_runs(struct fixture *f, int runs)
         assert_int_equal(ruleset_run(f->ruleset, 0, &input, &verdict), 0);
         assert_int_equal(verdict->kind, VERDICT_NO_MATCH); /* all copies were asked */
         verdict_free(verdict);
+        verdict = NULL;
         transaction_settle(f->transaction); /* store.once(): released */
     }
     double each = (double)(clock_monotonic_us() - start) * 1000 / runs;

@@ -202,7 +202,9 @@ void pg_store_apply(struct store *store, struct store_work *work)
 {
     struct pg_store *s = (struct pg_store *)store;
     struct commit *commits = work->commits;
-    int64_t until = clock_monotonic_ms() + (s->in_trouble ? AWAY_STILL_MS : AWAY_MS);
+    int64_t began = clock_monotonic_ms();
+    int64_t patience = s->in_trouble ? AWAY_STILL_MS : atomic_load(&s->commit_timeout_ms);
+    int64_t until = began + patience;
     if (atomic_load(&s->accepts) == -ENOSPC) {
         refuse(commits, -ENOSPC);
         commits = NULL;
@@ -216,6 +218,8 @@ void pg_store_apply(struct store *store, struct store_work *work)
         apply_one_by_one(s, work, commits, until);
         return;
     }
+    if (code != 0 && s->failing_ms == 0)
+        s->failing_ms = began;
     pg_store_note(s, code);
     for (struct commit *c = commits; c; c = c->next)
         finish_commit(s, work, c, code);

@@ -1,4 +1,4 @@
-/* What an operator has paused: for all nodes. */
+/* What an operator has paused, for all nodes; and holds that one has ended. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,4 +99,89 @@ void pg_store_heed(struct store *store, const struct pauses *pauses)
     struct pg_store *s = (struct pg_store *)store;
     s->leases.pauses = pauses;
     s->walk_due_ms = 0;
+}
+
+/* ---- Holds ---- */
+
+struct reading_holds {
+    int (*each)(void *context, const struct queue_hold *hold);
+    void *context;
+    int code;
+};
+
+static void read_holds(void *context, int number, PGresult *result)
+{
+    struct reading_holds *reading = context;
+    int64_t now = clock_unix_ms();
+    (void)number;
+    for (int i = 0; i < PQntuples(result) && reading->code == 0; i++) {
+        struct queue_hold hold = {(uint64_t)pg_number(result, i, 0),
+                                  (uint64_t)pg_number(result, i, 1), now + pg_number(result, i, 2),
+                                  (unsigned)pg_number(result, i, 3)};
+        reading->code = reading->each(reading->context, &hold);
+    }
+}
+
+int pg_store_holds(struct store *store, int (*each)(void *context, const struct queue_hold *hold),
+                   void *context)
+{
+    struct pg_store *s = (struct pg_store *)store;
+    struct reading_holds reading = {each, context, 0};
+    pg_begin(&s->pg);
+    pg_add(&s->pg,
+           "SELECT origin, lane, until - " NOW_MS ", failures FROM held WHERE until > " NOW_MS, 0,
+           NULL, NULL, NULL, false);
+    int code = pg_end(&s->pg, PG_ANSWER_MS, read_holds, &reading);
+    return code == 0 ? reading.code : code;
+}
+
+int pg_store_probe(struct store *store, uint64_t origin, uint64_t lane)
+{
+    struct pg_store *s = (struct pg_store *)store;
+    struct values params = {0};
+    values_number(&params, PARAM_INT8, (int64_t)origin);
+    values_number(&params, PARAM_INT8, (int64_t)lane);
+    pg_begin(&s->pg);
+    int code = values_send(&params, &s->pg,
+                           "UPDATE held SET until = " NOW_MS " WHERE origin = $1 AND lane = $2 "
+                           "AND until > " NOW_MS,
+                           false);
+    return code == 0 ? pg_end(&s->pg, PG_ANSWER_MS, NULL, NULL) : code;
+}
+
+struct probing {
+    struct pg_store *store;
+    void (*each)(void *context, uint64_t origin, uint64_t lane);
+    void *context;
+};
+
+static int note_probe(void *context, const struct queue_hold *hold)
+{
+    struct probing *probing = context;
+    if (leases_probe(&probing->store->leases, hold->origin, hold->lane, clock_unix_ms())) {
+        probing->store->walk_due_ms = 0;
+        probing->each(probing->context, hold->origin, hold->lane);
+    }
+    return 0;
+}
+
+void pg_store_probes(struct store *store,
+                     void (*each)(void *context, uint64_t origin, uint64_t lane), void *context)
+{
+    struct pg_store *s = (struct pg_store *)store;
+    struct probing probing = {s, each, context};
+    struct reading_holds reading = {note_probe, &probing, 0};
+    struct values params = {0};
+    if (pg_store_connect(s) != 0)
+        return;
+    values_number(&params, PARAM_INT4, node_id(s->node));
+    pg_begin(&s->pg);
+    int code = values_send(&params, &s->pg,
+                           "SELECT origin, lane, until - " NOW_MS ", failures FROM held "
+                           "WHERE node = $1 AND until <= " NOW_MS,
+                           false);
+    if (code == 0)
+        code = pg_end(&s->pg, PG_ANSWER_MS, read_holds, &reading);
+    if (code == -EINPROGRESS)
+        pg_store_set_aside(s);
 }

@@ -11,6 +11,7 @@
 #include "holds.h"
 #include "schema.h"
 #include "secret.h"
+#include "cleaning.h"
 
 /* ---- Opening and closing ---- */
 
@@ -19,12 +20,16 @@ static void configure(struct store *store, const struct spool_config *config)
     struct pg_store *s = (struct pg_store *)store;
     atomic_store(&s->keep_failed_ms, config->keep_failed_ms);
     atomic_store(&s->max_age_ms, config->max_age_ms);
+    atomic_store(&s->commit_timeout_ms, config->commit_timeout_ms);
+    if (s->cleaning)
+        cleaning_configure(s->cleaning, config->old_transaction_ms);
     atomic_store(&s->max_size, config->max_size);
 }
 
 static void close_store(struct store *store)
 {
     struct pg_store *s = (struct pg_store *)store;
+    cleaning_stop(s->cleaning);
     node_stop(s->node);
     pg_close(&s->pg);
     pg_close(&s->stuck);
@@ -85,6 +90,8 @@ static int open_store(const struct spool_config *config, struct store **out, str
         code = secret_share(&s->pg, "srs.key", s->scratch, err);
     if (code == 0)
         code = node_start(s->conninfo, &s->node, err);
+    if (code == 0)
+        code = cleaning_start(s->conninfo, s->node, config->old_transaction_ms, &s->cleaning, err);
     if (code != 0) {
         close_store(&s->store);
         return code;
@@ -182,6 +189,11 @@ static const char *last_error(const struct store *store)
     return ((const struct pg_store *)store)->pg.error;
 }
 
+static size_t live(const struct store *store)
+{
+    return (size_t)node_live(((const struct pg_store *)store)->node);
+}
+
 const struct store_ops postgres_ops = {
     .name = "postgres",
     .open = open_store,
@@ -207,6 +219,11 @@ const struct store_ops postgres_ops = {
     .nodes = pg_store_nodes,
     .change = pg_store_change,
     .change_all = pg_store_change_all,
+    .edit = pg_store_edit,
+    .holds = pg_store_holds,
+    .probe = pg_store_probe,
+    .probes = pg_store_probes,
+    .live = live,
     .pauses = pg_store_pauses,
     .pause = pg_store_pause,
     .resume = pg_store_resume,

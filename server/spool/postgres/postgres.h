@@ -43,6 +43,7 @@ struct pg_store {
     struct pg stuck; /* a connection whose batch timed out: kept, lest they pile up */
     char *conninfo, *scratch;
     struct node *node;
+    struct cleaning *cleaning;
     struct leases leases;
     struct row_block rows;
     uint64_t insertions;
@@ -59,6 +60,7 @@ struct pg_store {
     int64_t failing_ms;               /* since when nothing works; monotonic; 0: it does */
     bool in_trouble;                  /* the store is away: said once */
     _Atomic int64_t keep_failed_ms, max_age_ms;
+    _Atomic int64_t commit_timeout_ms; /* so long a group of commits is sent again */
     _Atomic uint64_t max_size;
     _Atomic(const struct give_up_hook *) hook;
     atomic_int accepts;    /* 0, -EAGAIN or -ENOSPC */
@@ -66,7 +68,6 @@ struct pg_store {
     size_t nodes_told;     /* at the last claim */
 };
 
-#define AWAY_MS       25000 /* so long a group of commits is sent again before it is refused */
 #define AWAY_NOTE_MS  2000
 #define AWAY_STILL_MS 2000 /* the same while the store is known to be away */
 
@@ -101,6 +102,13 @@ int pg_store_change(struct store *store, enum store_change what, const char *id)
 int64_t pg_store_change_all(struct store *store, enum store_change what,
                             const struct queue_filter *filter);
 
+int64_t pg_store_edit(struct store *store, const struct store_edit *edit, const char *id,
+                      const struct queue_filter *filter);
+int pg_store_holds(struct store *store, int (*each)(void *context, const struct queue_hold *hold),
+                   void *context);
+int pg_store_probe(struct store *store, uint64_t origin, uint64_t lane);
+void pg_store_probes(struct store *store,
+                     void (*each)(void *context, uint64_t origin, uint64_t lane), void *context);
 int pg_store_pauses(struct store *store, bool counted, struct pauses *pauses);
 int pg_store_pause(struct store *store, const struct pause *pause);
 int pg_store_resume(struct store *store, uint64_t origin, uint64_t lane);

@@ -337,3 +337,69 @@ int64_t pg_store_change_all(struct store *store, enum store_change what,
     }
     return done;
 }
+
+/* ---- Edits ---- */
+
+/* After a filter's parameters. */
+#define EDIT                                                                                       \
+    "UPDATE delivery SET url = coalesce($14, url), origin = CASE WHEN $14 IS NULL THEN origin "    \
+    "ELSE $15 END, lane = CASE WHEN $14 IS NULL THEN lane ELSE $16 END, "                          \
+    "secret = CASE WHEN $17 = 1 THEN $18 ELSE secret END "                                         \
+    "WHERE via IS NULL AND url LIKE 'http%://%' AND row IN (SELECT row FROM delivery d "           \
+    "WHERE " FILTER " AND d.row > " AFTER
+
+struct edited {
+    int64_t rows[2]; /* how many were found, and the last one; of what was changed */
+    int64_t done;
+};
+
+static void read_found(void *context, int number, PGresult *result)
+{
+    struct edited *edited = context;
+    (void)number;
+    edited->rows[0] = PQntuples(result) ? pg_number(result, 0, 0) : 0;
+    edited->rows[1] = PQntuples(result) ? pg_number(result, 0, 1) : 0;
+    edited->done += PQntuples(result) ? pg_number(result, 0, 2) : 0;
+}
+
+static int edit_page(struct pg_store *s, const struct store_edit *edit, const char *id,
+                     const struct queue_filter *filter, struct edited *edited)
+{
+    struct values params = {0};
+    add_filter(&params, filter);
+    values_number(&params, PARAM_INT8, edited->rows[1]);
+    values_number(&params, PARAM_INT4, PAGE);
+    values_text(&params, edit->url);
+    values_number(&params, PARAM_INT8, (int64_t)edit->origin);
+    values_number(&params, PARAM_INT8, (int64_t)edit->lane);
+    values_number(&params, PARAM_INT4, edit->secret || edit->unsign);
+    values_text(&params, edit->secret);
+    if (id)
+        values_text(&params, id);
+    pg_begin(&s->pg);
+    int code =
+        values_send(&params, &s->pg,
+                    id ? "WITH f AS (SELECT row FROM delivery d WHERE d.id = $19), e AS (" EDIT
+                         " AND d.id = $19 ORDER BY d.row LIMIT " SIZE " FOR UPDATE) RETURNING row) "
+                         "SELECT (SELECT count(*) FROM f), 0, (SELECT count(*) FROM e)"
+                       : "WITH f AS (SELECT row FROM delivery d WHERE " FILTER " AND d.row > " AFTER
+                         " ORDER BY d.row LIMIT " SIZE "), e AS (" EDIT
+                         " ORDER BY d.row LIMIT " SIZE " FOR UPDATE) RETURNING row) "
+                         "SELECT count(*), coalesce(max(row), 0), (SELECT count(*) FROM e) FROM f",
+                    false);
+    return code == 0 ? pg_end(&s->pg, PG_ANSWER_MS, read_found, edited) : code;
+}
+
+int64_t pg_store_edit(struct store *store, const struct store_edit *edit, const char *id,
+                      const struct queue_filter *filter)
+{
+    struct pg_store *s = (struct pg_store *)store;
+    struct queue_filter all = {0};
+    struct edited edited = {{PAGE, 0}, 0};
+    int code = 0;
+    while (code == 0 && edited.rows[0] == PAGE)
+        code = edit_page(s, edit, id, id ? &all : filter, &edited);
+    if (code == 0 && id && edited.rows[0] == 0)
+        return -ENOENT;
+    return code == 0 ? edited.done : code;
+}

@@ -103,6 +103,12 @@ static const char *const sql[STATEMENT_COUNT] = {
                  "OR EXISTS (SELECT 1 FROM tail WHERE file = ?1) "
                  "OR EXISTS (SELECT 1 FROM delivery WHERE id = ?2) "
                  "OR EXISTS (SELECT 1 FROM delivery WHERE id > ?2 || '-' AND id < ?2 || '.')",
+    /* ?3: 0, the secret stays. E-mail has a way of its own. */
+    [EDIT] = "UPDATE delivery SET url = ifnull(?2, url), origin = iif(?2 IS NULL, origin, ?5), "
+             "lane = iif(?2 IS NULL, lane, ?6), secret = iif(?3, ?4, secret) "
+             "WHERE row = ?1 AND via IS NULL AND url LIKE 'http%://%'",
+    [HOLDS] = "SELECT origin, lane, until, failures FROM held WHERE (until <= ?1) = ?2",
+    [PROBE] = "UPDATE held SET until = ?3 WHERE origin = ?1 AND lane = ?2 AND until > ?3",
     [PAUSES] = "SELECT origin, lane, name, reason, since, 0 FROM paused LIMIT ?1",
     [PAUSES_COUNTED] = "SELECT origin, lane, name, reason, since, CASE WHEN lane = 0 THEN "
                        "(SELECT count(*) FROM delivery d INDEXED BY delivery_due "

@@ -240,12 +240,22 @@ static int remove_payload(struct db *db, int64_t row)
     return code == 0 && use.tail ? remove_tail(db, use.tail) : code;
 }
 
-int db_remove(struct db *db, int64_t row, int64_t payload_row, bool attempted)
+static int remove_delivery(struct db *db, int64_t row, bool attempted)
 {
     int code = run_on_row(db, DELETE_DELIVERY, row);
-    if (code == 0 && attempted)
-        code = run_on_row(db, DELETE_ATTEMPTS, row);
+    return code == 0 && attempted ? run_on_row(db, DELETE_ATTEMPTS, row) : code;
+}
+
+int db_remove(struct db *db, int64_t row, int64_t payload_row, bool attempted)
+{
+    int code = remove_delivery(db, row, attempted);
     return code == 0 ? remove_payload(db, payload_row) : code;
+}
+
+int db_remove_alone(struct db *db, int64_t row, bool attempted)
+{
+    int code = remove_delivery(db, row, attempted);
+    return code == 0 ? run_on_row(db, DELETE_PAYLOAD, row) : code;
 }
 
 /* ---- Changing ---- */

@@ -26,8 +26,18 @@ static int insert(struct group *group, struct commit *commit)
     return code;
 }
 
+/* Known of what was stored by this process only: what is read from the database says nothing of others. */
+static bool has_own_payload(const struct delivery *d)
+{
+    const struct payload_stored *stored = d->payload ? d->payload->stored : NULL;
+    return stored && stored->row == d->stored->row && stored->last == d->stored->row &&
+           !d->payload->tail && spill_fd(d->payload->head) < 0;
+}
+
 static int end_attempt(struct group *group, struct delivery *d)
 {
+    if (d->stored->ending == ENDED_DELIVERED && has_own_payload(d))
+        return db_remove_alone(group->db, d->stored->row, d->stored->attempted);
     if (d->stored->ending == ENDED_DELIVERED)
         return db_remove(group->db, d->stored->row, d->stored->payload_row, d->stored->attempted);
     bool failed = d->stored->ending == ENDED_FAILED, changed;

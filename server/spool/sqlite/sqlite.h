@@ -27,6 +27,13 @@ int sqlite_change(struct store *store, enum store_change what, const char *id);
 int64_t sqlite_change_all(struct store *store, enum store_change what,
                           const struct queue_filter *filter);
 
+int64_t sqlite_edit(struct store *store, const struct store_edit *edit, const char *id,
+                    const struct queue_filter *filter);
+int sqlite_holds(struct store *store, int (*each)(void *context, const struct queue_hold *hold),
+                 void *context);
+int sqlite_probe(struct store *store, uint64_t origin, uint64_t lane);
+void sqlite_probes(struct store *store, void (*each)(void *context, uint64_t origin, uint64_t lane),
+                   void *context);
 int sqlite_pauses(struct store *store, bool counted, struct pauses *pauses);
 int sqlite_pause(struct store *store, const struct pause *pause);
 int sqlite_resume(struct store *store, uint64_t origin, uint64_t lane);

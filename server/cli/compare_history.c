@@ -1,0 +1,79 @@
+/* compare_history.c - what was received, through two folders of rules (mxhook route --from history). */
+#include <errno.h>
+#include <string.h>
+
+#include "compare.h"
+
+#define PAGE 200
+
+struct walk {
+    struct compare *compare;
+    const struct history_ops *ops;
+    struct history_store *store;
+    struct error *err;
+    int64_t cursor;
+    unsigned page;
+};
+
+static int compare_kept(struct walk *walk, const struct history_message *m, struct spill *data)
+{
+    int code = 0;
+    for (size_t i = 0; i < m->recipient_count && code == 0; i++) {
+        struct trial_envelope envelope = {.sender = m->sender ? m->sender : "",
+                                          .recipient = m->recipients[i].address,
+                                          .client_ip = m->client_ip,
+                                          .client_name = m->client_name,
+                                          .helo = m->helo,
+                                          .user = m->user,
+                                          .tls = m->tls};
+        code = compare_recipient(walk->compare, m->id, data, &envelope, walk->err);
+    }
+    return code;
+}
+
+static int visit(void *context, const struct history_message *m)
+{
+    struct walk *walk = context;
+    struct spill *data = NULL;
+    walk->cursor = m->row;
+    walk->page++;
+    if (m->body == 0 || walk->ops->body(walk->store, m->body, &data) != 0) {
+        walk->compare->without_body++;
+        return 0;
+    }
+    walk->compare->messages++;
+    int code = compare_kept(walk, m, data);
+    spill_free(data);
+    return code;
+}
+
+static int walk_pages(struct walk *walk, const struct history_filter *filter)
+{
+    struct history_filter page = *filter;
+    unsigned left = filter->limit > 0 ? filter->limit : UINT32_MAX;
+    int code;
+    do {
+        walk->page = 0;
+        page.limit = left < PAGE ? left : PAGE;
+        code = walk->ops->list(walk->store, &page, visit, walk);
+        page.before = walk->cursor;
+        left -= walk->page;
+    } while (code == 0 && walk->page == page.limit && left > 0);
+    return code;
+}
+
+int compare_history(struct compare *compare, const struct history_filter *filter, struct error *err)
+{
+    struct walk walk = {.compare = compare, .ops = history_ops_of(compare->config), .err = err};
+    int code = walk.ops->open(compare->config->spool.directory, false, &walk.store, err);
+    if (code == -ENOENT)
+        return error_set(err, code, "%s: there is no history there",
+                         compare->config->spool.directory);
+    if (code != 0)
+        return code;
+    code = walk_pages(&walk, filter);
+    if (code != 0 && !*err->text)
+        error_set(err, code, "the history: %s", walk.ops->error(walk.store));
+    walk.ops->close(walk.store);
+    return code;
+}

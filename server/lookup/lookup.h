@@ -1,0 +1,39 @@
+/*
+ * lookup.h - asks others where mail for an address goes, while rules run.
+ *
+ * source       whom rules may ask, by a name of the configuration: an application by HTTP
+ *              (`lookups`), a table of PostgreSQL (`databases`)
+ * flight       one address that a source is being asked for; all who want to know it share it
+ *
+ * A room with one thread of its own for every wait: HTTP is done on it, and each database's connection
+ * is owned by a further thread. Who asks waits at most the source's `wait` (50 ms), and then has the last
+ * known answer for `stale`, or none (LOOKUP_UNKNOWN: mail is deferred); the flight goes on, so
+ * that the next one finds its answer in the cache. One room in a process, as there is one history.
+ *
+ * To add a kind of source: its functions in source.h's struct, a row in lookup.c's `kinds`, what the
+ * configuration says of it in lua/mxhook/sources.lua.
+ */
+#ifndef MXHOOK_LOOKUP_LOOKUP_H
+#define MXHOOK_LOOKUP_LOOKUP_H
+
+#include "../base/error.h"
+#include "questions.h"
+
+/* At start and at each reload: the sources of this configuration. The first one starts the thread. One that is
+ * configured as it was keeps its cache. Takes effect for all that is asked afterwards. One thread calls this and
+ * lookup_stop(). 0, or a negative errno with `err`: then all is as it was. */
+int lookup_configure(const struct config *config, struct error *err);
+/* Nobody may be waiting. Joins. Does nothing where there is no thread. */
+void lookup_stop(void);
+
+/* A fresh answer of the source's cache, a reference; NULL: there is none. Any thread. */
+struct lookup_answer *lookup_cached(enum lookup_kind kind, const char *source, const char *address);
+
+/* Asks all that have no answer yet; done() comes once, on the room's thread, when each has one. The
+ * questions are the room's until then. 0, or -ENOMEM and no done(). Any thread. */
+int lookup_ask(struct questions *questions, void (*done)(void *context), void *context);
+
+/* The same for who may wait: returns when each has an answer. 0 or -ENOMEM. */
+int lookup_wait(struct questions *questions);
+
+#endif

@@ -1,0 +1,65 @@
+#include "names.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "../base/siphash.h"
+
+#define FIRST_CAPACITY 4096 /* a power of two, as every later one */
+
+static uint64_t hash(const struct names *names, const char *address, size_t size)
+{
+    uint64_t value = siphash(names->key, address, size);
+    return value ? value : 1;
+}
+
+/* Where it stands, or the free slot where it would. */
+static size_t slot_of(const uint64_t *slots, size_t capacity, uint64_t value)
+{
+    size_t slot = value & (capacity - 1);
+    while (slots[slot] && slots[slot] != value)
+        slot = (slot + 1) & (capacity - 1);
+    return slot;
+}
+
+static int grow(struct names *names)
+{
+    size_t capacity = names->capacity ? 2 * names->capacity : FIRST_CAPACITY;
+    uint64_t *slots = calloc(capacity, sizeof *slots);
+    if (!slots)
+        return -ENOMEM;
+    if (names->capacity == 0 && getrandom(names->key, sizeof names->key, 0) < 0)
+        names->key[0] = (uintptr_t)slots; /* no kernel of today fails here */
+    for (size_t i = 0; i < names->capacity; i++)
+        if (names->slots[i])
+            slots[slot_of(slots, capacity, names->slots[i])] = names->slots[i];
+    free(names->slots);
+    names->slots = slots;
+    names->capacity = capacity;
+    return 0;
+}
+
+int names_add(struct names *names, const char *address, size_t size)
+{
+    if (names->count >= names->capacity / 4 * 3 && grow(names) != 0)
+        return -ENOMEM;
+    uint64_t value = hash(names, address, size);
+    size_t slot = slot_of(names->slots, names->capacity, value);
+    names->count += names->slots[slot] == 0;
+    names->slots[slot] = value;
+    return 0;
+}
+
+bool names_have(const struct names *names, const char *address, size_t size)
+{
+    if (names->count == 0)
+        return false;
+    return names->slots[slot_of(names->slots, names->capacity, hash(names, address, size))] != 0;
+}
+
+void names_free(struct names *names)
+{
+    free(names->slots);
+    *names = (struct names){0};
+}

@@ -1,0 +1,70 @@
+/* The addresses of systemd's socket, and those of the configuration. */
+#include "../test.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/check_sockets.h"
+#include "cli/cli.h"
+
+static struct listen_address listen_on[] = {
+    {.host = "0.0.0.0", .port = 25}, {.host = "::", .port = 25}, {.host = "/run/mxhook/lmtp.sock"}};
+static struct listen_address admin_on[] = {{.host = "/run/mxhook/admin.sock"}};
+static struct config config = {.path = "mxhook.lua",
+                               .smtp = {.listen = listen_on, .listen_count = 3},
+                               .admin = {.listen = admin_on, .listen_count = 1}};
+
+/* What it says on stderr. */
+static const char *said(const char *show, int expected)
+{
+    static char text[4096];
+    FILE *in = fmemopen((void *)show, strlen(show) + 1, "r"), *out = tmpfile();
+    fflush(stderr);
+    int saved = dup(STDERR_FILENO);
+    dup2(fileno(out), STDERR_FILENO);
+    int code = check_sockets(&config, in);
+    fflush(stderr);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    ssize_t size = pread(fileno(out), text, sizeof text - 1, 0);
+    text[size > 0 ? size : 0] = '\0';
+    fclose(out);
+    fclose(in);
+    assert_int_equal(code, expected);
+    return text;
+}
+
+static void test_compares_both_ways(void **state)
+{
+    (void)state;
+    assert_string_equal(said("Listen=0.0.0.0:25 (Stream)\nListen=[::]:25 (Stream)\n", CLI_OK), "");
+    assert_string_equal(
+        said("Listen=0.0.0.0:25 (Stream)\nListen=[::]:25 (Stream)\n"
+             "/run/mxhook/admin.sock (Stream)\nListen=/run/mxhook/lmtp.sock (Stream)\n",
+             CLI_OK),
+        "");
+    const char *text =
+        said("Listen=0.0.0.0:25 (Stream)\nListen=0.0.0.0:587 (Stream)\n", CLI_FAILED);
+    assert_non_null(strstr(text, "mxhook.socket listens on 0.0.0.0:587, which `listen` does not"));
+    assert_non_null(
+        strstr(text, "warning: mxhook.lua: listen: mxhook.socket does not hold [::]:25:"));
+    assert_null(strstr(text, "hold 0.0.0.0:25"));
+    assert_null(strstr(text, "lmtp.sock")); /* the service makes it itself */
+}
+
+static void test_no_unit_is_nothing_to_tell(void **state)
+{
+    (void)state;
+    assert_string_equal(said("\n", CLI_OK), "");
+    assert_string_equal(said("Unit mxhook.socket could not be found.\n", CLI_OK), "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_compares_both_ways),
+        cmocka_unit_test(test_no_unit_is_nothing_to_tell),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

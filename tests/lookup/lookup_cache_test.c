@@ -1,0 +1,126 @@
+/* What sources have said, for a while; and the addresses that a table has. */
+#include "../test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lookup/cache.h"
+#include "lookup/names.h"
+
+static void put(struct lookup_cache *cache, const char *address, enum lookup_status status,
+                int64_t fresh_until, int64_t stale_until)
+{
+    struct lookup_answer *answer =
+        lookup_answer_new(status, address, status == LOOKUP_FOUND ? strlen(address) : 0);
+    lookup_cache_put(cache, address, answer, fresh_until, stale_until);
+    lookup_answer_unref(answer);
+}
+
+static bool has(struct lookup_cache *cache, const char *address, int64_t now, bool stale)
+{
+    struct lookup_answer *answer = lookup_cache_get(cache, address, now, stale);
+    bool found = answer;
+    if (answer && answer->status == LOOKUP_FOUND)
+        assert_string_equal(answer->text, address);
+    lookup_answer_unref(answer);
+    return found;
+}
+
+static void test_fresh_then_stale_then_gone(void **state)
+{
+    (void)state;
+    struct lookup_cache *cache = lookup_cache_new(10);
+    put(cache, "a@b", LOOKUP_FOUND, 100, 200);
+    assert_true(has(cache, "a@b", 99, false));
+    assert_false(has(cache, "a@b", 100, false));
+    assert_true(has(cache, "a@b", 199, true));
+    assert_false(has(cache, "a@b", 200, true));
+    assert_int_equal(lookup_cache_count(cache), 0);
+    put(cache, "a@b", LOOKUP_NONE, 300, 300);
+    put(cache, "a@b", LOOKUP_FOUND, 400, 400); /* replaces it, in the other list */
+    assert_int_equal(lookup_cache_count(cache), 1);
+    assert_true(has(cache, "a@b", 399, false));
+    assert_false(has(cache, "c@b", 0, true));
+    lookup_cache_free(cache);
+}
+
+/* Both sides of the limit; what is used stays; guesses have half of the room at most. */
+static void test_bounded(void **state)
+{
+    (void)state;
+    struct lookup_cache *cache = lookup_cache_new(4);
+    char address[32];
+    put(cache, "used@b", LOOKUP_FOUND, 100, 100);
+    for (int i = 0; i < 3; i++) {
+        snprintf(address, sizeof address, "%d@b", i);
+        put(cache, address, LOOKUP_FOUND, 100, 100);
+    }
+    assert_int_equal(lookup_cache_count(cache), 4);
+    assert_true(has(cache, "used@b", 0, false));
+    put(cache, "one more@b", LOOKUP_FOUND, 100, 100);
+    assert_int_equal(lookup_cache_count(cache), 4);
+    assert_true(has(cache, "used@b", 0, false));
+    assert_false(has(cache, "0@b", 0, false));
+    for (int i = 0; i < 100; i++) {
+        snprintf(address, sizeof address, "guess%d@b", i);
+        put(cache, address, LOOKUP_NONE, 100, 100);
+    }
+    assert_int_equal(lookup_cache_count(cache), 4);
+    assert_true(has(cache, "used@b", 0, false));
+    assert_true(has(cache, "guess99@b", 0, false));
+    assert_false(has(cache, "guess0@b", 0, false));
+    lookup_cache_free(cache);
+}
+
+static void test_bounded_in_bytes(void **state)
+{
+    (void)state;
+    static char text[LOOKUP_ANSWER_MAX];
+    struct lookup_cache *cache = lookup_cache_new(100000);
+    char address[32];
+    memset(text, 'x', sizeof text);
+    for (int i = 0; i < 1100; i++) {
+        struct lookup_answer *answer = lookup_answer_new(LOOKUP_FOUND, text, sizeof text);
+        snprintf(address, sizeof address, "%d@b", i);
+        lookup_cache_put(cache, address, answer, 100, 100);
+        lookup_answer_unref(answer);
+    }
+    size_t most = LOOKUP_CACHE_MAX_BYTES / LOOKUP_ANSWER_MAX;
+    assert_in_range(lookup_cache_count(cache), most - 10, most);
+    lookup_cache_free(cache);
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    struct names names = {0};
+    char address[32];
+    size_t wrong = 0;
+    assert_false(names_have(&names, "a", 1));
+    for (int i = 0; i < 100000; i++) {
+        int size = snprintf(address, sizeof address, "user%d@example.com", i);
+        assert_int_equal(names_add(&names, address, (size_t)size), 0);
+        assert_int_equal(names_add(&names, address, (size_t)size), 0);
+    }
+    assert_int_equal(names.count, 100000);
+    for (int i = 0; i < 100000; i++) {
+        int size = snprintf(address, sizeof address, "user%d@example.com", i);
+        assert_true(names_have(&names, address, (size_t)size));
+        size = snprintf(address, sizeof address, "guess%d@example.com", i);
+        wrong += names_have(&names, address, (size_t)size);
+    }
+    assert_int_equal(wrong, 0);
+    names_free(&names);
+    assert_false(names_have(&names, "a", 1));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fresh_then_stale_then_gone),
+        cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_bounded_in_bytes),
+        cmocka_unit_test(test_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

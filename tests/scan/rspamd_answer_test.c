@@ -1,0 +1,189 @@
+/* What is made of a scanner's answer, whatever it is. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scan/rspamd_answer.h"
+
+static char *virus_symbols[] = {"CLAM_VIRUS"};
+static struct scan_config config = {
+    .headers = true, .virus_symbols = virus_symbols, .virus_symbol_count = 1};
+static struct scan_result *result;
+
+static int read_text(const char *text, size_t size)
+{
+    scan_result_free(result);
+    result = scan_result_new();
+    assert_non_null(result);
+    return rspamd_answer_read(&config, text, size, result);
+}
+
+/* An answer with these members besides those that each must have. */
+static void read_members(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void read_members(const char *format, ...)
+{
+    char *members, *text;
+    va_list args;
+    va_start(args, format);
+    assert_true(vasprintf(&members, format, args) >= 0);
+    va_end(args);
+    assert_true(asprintf(&text, "{\"action\":\"no action\",\"score\":1.5,\"required_score\":15,%s}",
+                         members) >= 0);
+    assert_int_equal(read_text(text, strlen(text)), 0);
+    free(members);
+    free(text);
+}
+
+/* `count` times a number between two texts, with commas between. */
+static char *many(const char *before, const char *after, int count)
+{
+    char *list = calloc((size_t)count + 1, 64), *at = list;
+    assert_non_null(list);
+    for (int i = 0; i < count; i++)
+        at += sprintf(at, "%s%s%d%s", i > 0 ? "," : "", before, i, after);
+    return list;
+}
+
+static void test_answer(void **state)
+{
+    (void)state;
+    read_members("\"is_skipped\":false,\"symbols\":{"
+                 "\"A\":{\"name\":\"A\",\"score\":-0.5,\"description\":\"x\"},"
+                 "\"CLAM_VIRUS\":{\"options\":[\"Eicar\",1,\"b\\u0000\\n\\u007f\"],\"score\":7}},"
+                 "\"messages\":{\"other\":\"x\",\"smtp_message\":\"Go away\\r\\n\"},"
+                 "\"milter\":{\"remove_headers\":{\"X-Spam\":0,\"X Y\":1},"
+                 "\"add_headers\":{\"X-A\":\"1\",\"X-B\":{\"value\":\"2\",\"order\":0},"
+                 "\"X-C\":[\"3\",{\"value\":\"4\"},[\"no\"],5],\"X:D\":\"no\"}}");
+    assert_string_equal(result->action, "no action");
+    assert_true(result->score == 1.5 && result->required == 15 && !result->spam);
+    assert_string_equal(result->message, "Go away  ");
+    assert_int_equal(result->symbol_count, 2);
+    assert_string_equal(result->symbols[0].name, "A");
+    assert_true(result->symbols[0].score == -0.5 && result->symbols[1].score == 7);
+    assert_int_equal(result->symbols[0].option_count, 0);
+    assert_int_equal(result->symbols[1].option_count, 2);
+    assert_string_equal(result->symbols[1].options[1], "b   ");
+    assert_string_equal(result->virus, "Eicar");
+    assert_int_equal(result->removed_count, 1);
+    assert_string_equal(result->removed[0], "X-Spam");
+    static const char *const fields[][2] = {
+        {"X-Spam-Status",
+         "No, score=1.50 required=15.00 action=\"no action\" tests=[A,CLAM_VIRUS]"},
+        {"X-Spam-Score", "1.50"},
+        {"X-Spam-Action", "no action"},
+        {"X-Virus", "Eicar"},
+        {"X-A", "1"},
+        {"X-B", "2"},
+        {"X-C", "3"},
+        {"X-C", "4"}};
+    assert_int_equal(result->fields.count, sizeof fields / sizeof *fields);
+    for (size_t i = 0; i < result->fields.count; i++) {
+        assert_string_equal(result->fields.items[i].name, fields[i][0]);
+        assert_string_equal(result->fields.items[i].value, fields[i][1]);
+    }
+}
+
+/* Members of these names elsewhere say nothing, and what is of another kind than expected is not there. */
+static void test_places_and_kinds(void **state)
+{
+    (void)state;
+    read_members("\"x\":{\"action\":\"reject\",\"symbols\":{\"A\":{}},\"score\":99},"
+                 "\"y\":[\"reject\",{\"score\":98}],\"symbols\":[{\"A\":{\"score\":1}}],"
+                 "\"milter\":{\"add_headers\":{\"X-A\":7,\"X-B\":{\"value\":[\"x\"]}},"
+                 "\"remove_headers\":[\"X-C\"]},\"messages\":\"no\"");
+    assert_string_equal(result->action, "no action");
+    assert_true(result->score == 1.5);
+    assert_int_equal(result->symbol_count, 0);
+    assert_int_equal(result->fields.count, 3);
+    assert_int_equal(result->removed_count, 0);
+    assert_null(result->message);
+    read_members(
+        "\"symbols\":{\"A\":1,\"B\":{\"score\":\"1\",\"options\":{\"a\":\"b\"}},\"C D\":{},"
+        "\"E\":{\"score\":1e999,\"x\":{\"score\":5}}}");
+    assert_int_equal(result->symbol_count, 2);
+    assert_string_equal(result->symbols[0].name, "B");
+    assert_string_equal(result->symbols[1].name, "E");
+    assert_true(result->symbols[0].score == 0 && result->symbols[1].score == 0);
+    config.headers = false;
+    read_members("\"milter\":{\"add_headers\":{\"X-A\":\"1\"},\"remove_headers\":{\"X-B\":0}}");
+    config.headers = true;
+    assert_int_equal(result->fields.count, 3);
+    assert_int_equal(result->removed_count, 0);
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    for (int more = 0; more < 2; more++) {
+        char *options = many("\"", "\"", RSPAMD_OPTIONS_MAX + more);
+        read_members("\"symbols\":{\"A\":{\"options\":[%s]}}", options);
+        assert_int_equal(result->symbols[0].option_count, RSPAMD_OPTIONS_MAX);
+        free(options);
+        char *symbols = many("\"S", "\":{}", RSPAMD_SYMBOLS_MAX + more);
+        read_members("\"symbols\":{%s}", symbols);
+        assert_int_equal(result->symbol_count, RSPAMD_SYMBOLS_MAX);
+        free(symbols);
+        char *fields = many("\"X-", "\":\"x\"", RSPAMD_FIELDS_MAX - 3 + more);
+        read_members("\"milter\":{\"add_headers\":{%s}}", fields);
+        assert_int_equal(result->fields.count, RSPAMD_FIELDS_MAX);
+        free(fields);
+        char *removed = many("\"X-", "\":0", RSPAMD_FIELDS_MAX + more);
+        read_members("\"milter\":{\"remove_headers\":{%s}}", removed);
+        assert_int_equal(result->removed_count, RSPAMD_FIELDS_MAX);
+        free(removed);
+        read_members("\"symbols\":{\"%0*d\":{}}", 255 + more, 1);
+        assert_int_equal(result->symbol_count, 1 - more);
+        read_members("\"messages\":{\"smtp_message\":\"%0*d\xC3\xA9\"}", RSPAMD_TEXT_MAX - 2 + more,
+                     1);
+        assert_int_equal(strlen(result->message), more ? RSPAMD_TEXT_MAX - 1 : RSPAMD_TEXT_MAX);
+    }
+}
+
+static void assert_no_answer(const char *text)
+{
+    assert_int_equal(read_text(text, strlen(text)), -EBADMSG);
+}
+
+static void test_no_answer(void **state)
+{
+    (void)state;
+    static const char whole[] = "{\"action\":\"reject\",\"score\":20,\"required_score\":15}";
+    for (size_t size = 0; size < sizeof whole - 1; size++)
+        assert_int_equal(read_text(whole, size), -EBADMSG);
+    assert_int_equal(read_text(whole, sizeof whole - 1), 0);
+    assert_true(result->spam);
+    assert_int_equal(read_text(whole, sizeof whole), 0); /* whatever follows: a NUL here */
+    assert_no_answer("[]");
+    assert_no_answer("7");
+    assert_no_answer("{}");
+    assert_no_answer("{\"action\":\"unheard of\",\"score\":20,\"required_score\":15}");
+    assert_no_answer("{\"action\":[\"reject\"],\"score\":20,\"required_score\":15}");
+    assert_no_answer("{\"action\":\"reject\",\"score\":1e999,\"required_score\":15}");
+    assert_no_answer("{\"action\":\"reject\",\"score\":\"20\",\"required_score\":15}");
+    assert_no_answer("{\"action\":\"reject\",\"score\":20,\"required_score\":15,\"x\":\"\xFF\"}");
+    assert_no_answer("[{\"action\":\"reject\",\"score\":20,\"required_score\":15}]");
+    char *deep = calloc(1, RSPAMD_ANSWER_MAX);
+    assert_non_null(deep);
+    memset(deep, '[', RSPAMD_ANSWER_MAX);
+    assert_int_equal(read_text(deep, RSPAMD_ANSWER_MAX), -EBADMSG);
+    free(deep);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_answer),
+        cmocka_unit_test(test_places_and_kinds),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_no_answer),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    scan_result_free(result);
+    return failed;
+}
