@@ -88,7 +88,6 @@ static void forget_transaction(struct session *session)
     session_forget_replies(session);
 }
 
-/* One that is not over by our reply: a message that had begun counts as aborted. */
 void session_drop_transaction(struct session *session)
 {
     if (session->transaction && session->transaction->data)
