@@ -302,7 +302,7 @@ static bool take_one(struct deliver *d, struct delivery *delivery)
         schedule_probe(d->schedule, terms.url,
                        probed.scope == HELD_LANE ? CHANGE_LANE : CHANGE_ORIGIN, probed.pause_ms,
                        probed.failures);
-    enum put put = schedule_put(d->schedule, &flight->job, &terms, clock_monotonic_ms());
+    enum put_result put = schedule_put(d->schedule, &flight->job, &terms, clock_monotonic_ms());
     if (put == PUT_READY)
         return true;
     free(flight);

@@ -246,8 +246,8 @@ static bool is_held(const struct lane *lane, int64_t now_ms)
     return pace_next(&lane->pace) > now_ms + RETURN_MS && lane->in_hand > 0;
 }
 
-enum put schedule_put(struct schedule *s, struct job *job, const struct job_terms *terms,
-                      int64_t now_ms)
+enum put_result schedule_put(struct schedule *s, struct job *job, const struct job_terms *terms,
+                             int64_t now_ms)
 {
     struct lane *surplus, *lane = lanes_get(&s->lanes, terms->url);
     if (!lane)

@@ -65,15 +65,15 @@ void schedule_pauses(struct schedule *schedule, const struct pauses *pauses);
 
 enum change_scope { CHANGE_ORIGIN, CHANGE_LANE };
 
-enum put {
+enum put_result {
     PUT_READY,
     PUT_HELD /* its lane must wait, or is paused */,
     PUT_FULL /* no room, or no memory */
 };
 
 /* Only what is PUT_READY is in hand. */
-enum put schedule_put(struct schedule *schedule, struct job *job, const struct job_terms *terms,
-                      int64_t now_ms);
+enum put_result schedule_put(struct schedule *schedule, struct job *job,
+                             const struct job_terms *terms, int64_t now_ms);
 /* What another node has found to fail, and this one is to probe with what it puts in next: its
  * breaker probes, after so many failures and a pause so long, unless it is not closed here either. */
 void schedule_probe(struct schedule *schedule, const char *url, enum change_scope scope,
