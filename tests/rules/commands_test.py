@@ -480,6 +480,17 @@ class Manual(Commands):
                 self.assertNotIn(b".lua:", done.stderr)
                 self.assertIn(output, done.stdout.decode())
 
+    def test_whole_rules_elsewhere_in_the_manuals_load(self):
+        rules = [text for page in ("mxhook-rules.7", "mxhook-security.7")
+                 for text in manuals.displays((manuals.FOLDER / page).read_text()) if re.match("return|local", text)]
+        self.assertGreater(len(rules), 14)
+        self.write("lib/vip.lua", "return {}")
+        for text in rules:
+            self.write("10.lua", text)
+            with self.subTest(text=text):
+                done = mxhook("route", "--rules", self.rules, "--rcpt", "a@example.com", "--dmarc", "fail", self.mail)
+                self.assertNotIn(b".lua:", done.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()
