@@ -299,9 +299,9 @@ static bool take_one(struct deliver *d, struct delivery *delivery)
     *flight = (struct flight){.deliver = d, .delivery = delivery};
     struct probed probed;
     if (spool_is_probe(delivery, &probed))
-        schedule_probe(d->schedule, terms.url,
-                       probed.scope == HELD_LANE ? CHANGE_LANE : CHANGE_ORIGIN, probed.pause_ms,
-                       probed.failures);
+        schedule_win_probe(d->schedule, terms.url,
+                           probed.scope == HELD_LANE ? CHANGE_LANE : CHANGE_ORIGIN, probed.pause_ms,
+                           probed.failures);
     enum put put = schedule_put(d->schedule, &flight->job, &terms, clock_monotonic_ms());
     if (put == PUT_READY)
         return true;

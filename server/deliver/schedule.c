@@ -274,8 +274,8 @@ enum put schedule_put(struct schedule *s, struct job *job, const struct job_term
     return PUT_READY;
 }
 
-void schedule_probe(struct schedule *s, const char *url, enum change_scope scope, int64_t pause_ms,
-                    unsigned failures)
+void schedule_win_probe(struct schedule *s, const char *url, enum change_scope scope,
+                        int64_t pause_ms, unsigned failures)
 {
     struct lane *lane = lanes_get(&s->lanes, url);
     struct breaker *breaker = !lane                  ? NULL

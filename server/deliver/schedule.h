@@ -76,8 +76,8 @@ enum put schedule_put(struct schedule *schedule, struct job *job, const struct j
                       int64_t now_ms);
 /* What another node has found to fail, and this one is to probe with what it puts in next: its
  * breaker probes, after so many failures and a pause so long, unless it is not closed here either. */
-void schedule_probe(struct schedule *schedule, const char *url, enum change_scope scope,
-                    int64_t pause_ms, unsigned failures);
+void schedule_win_probe(struct schedule *schedule, const char *url, enum change_scope scope,
+                        int64_t pause_ms, unsigned failures);
 /* The next to begin, which is under way then; NULL: none may now. */
 struct job *schedule_next(struct schedule *schedule, int64_t now_ms);
 /* One that was taken with schedule_next() and was not begun after all: out of hand. */
