@@ -55,10 +55,8 @@ def ask(port, path):
 def cost(config, beside):
     """CPU seconds of a message while beside(server, ended) runs in a thread of its own."""
     receiver = Receiver()
-    server = Server({"10.lua": RULES["10.lua"] % receiver.url}, config + 'log_level = "error"\n', start=False)
+    server = Server({"10.lua": RULES["10.lua"] % receiver.url}, config)
     try:
-        server.append('log_level = "info"\n')
-        server.start()
         ended = threading.Event()
         thread = threading.Thread(target=beside, args=(server, ended))
         thread.start()
