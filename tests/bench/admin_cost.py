@@ -164,9 +164,9 @@ def list_page():
             times = []
             for _ in range(5):
                 begun = time.monotonic()
-                ask(port_of(server), "/api/v1/" + path)
+                text = ask(port_of(server), "/api/v1/" + path)
                 times.append(1000 * (time.monotonic() - begun))
-            print("  %6.1f ms  %s (median of 5, %.1f at most)" % (statistics.median(times), path, max(times)))
+            print("  %6.1f ms  %s: %d messages (median of 5, %.1f at most)" % (statistics.median(times), path, len(json.loads(text)["messages"]), max(times)))
     finally:
         server.close()
         receiver.close()
