@@ -7,6 +7,7 @@
 #include "../base/clock.h"
 #include "../base/redact.h"
 #include "../history/history.h"
+#include "../history/target.h"
 #include "../history/keep.h"
 #include "request.h"
 
