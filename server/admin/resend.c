@@ -8,6 +8,7 @@
 #include "../base/redact.h"
 #include "../history/history.h"
 #include "../history/keep.h"
+#include "../history/target.h"
 #include "request.h"
 
 static int set_payload(struct delivery *d, struct payload *payload, const char *sender,
