@@ -9,6 +9,7 @@
 #include "../history/history.h"
 #include "../history/target.h"
 #include "../history/keep.h"
+#include "../history/target.h"
 #include "request.h"
 
 static int set_payload(struct delivery *d, struct payload *payload, const char *sender,
