@@ -26,7 +26,7 @@
 #include "deliver/forward_sign.h"
 #include "deliver/srs.h"
 #include "history/history.h"
-#include "lookup/lookup.h"
+#include "sources/sources.h"
 #include "mail/message.h"
 #include "rules/ruleset.h"
 #include "scan/scan.h"
@@ -113,7 +113,7 @@ static int start_parts(struct server *server, struct error *err)
     if (code == 0)
         code = deliver_new(&server->loop, config, server->spool, &server->deliver, err);
     if (code == 0)
-        code = lookup_configure(config, err);
+        code = sources_configure(config, err);
     if (code == 0)
         code = scan_new(&server->loop, &server->scan);
     if (code == 0)

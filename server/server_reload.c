@@ -1,7 +1,7 @@
 /* server_reload.c - another configuration and other rules, while the server runs. */
 #include "base/log.h"
 #include "base/metrics.h"
-#include "lookup/lookup.h"
+#include "sources/sources.h"
 #include "config/config.h"
 #include "deliver/deliver.h"
 #include "history/history.h"
@@ -23,7 +23,7 @@ static void reloaded(void *context, struct config *config, struct ruleset *rules
     struct server *server = context;
     struct config *old = server->config;
     struct error err = {""};
-    if (lookup_configure(config, &err) != 0) /* before the rules that name its sources */
+    if (sources_configure(config, &err) != 0) /* before the rules that name its sources */
         log_error("lookup", NULL, LOG_TEXT("error", err.text));
     uv_mutex_lock(&server->config_lock);
     server->config = config;

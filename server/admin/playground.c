@@ -67,6 +67,15 @@ static void remove_copy(const char *directory)
     rmdir(directory);
 }
 
+/* The folder of the copy is nobody's business: "05-new.lua:2: ...". */
+static void answer_wrong_rules(struct request *request, struct error *err, const char *directory)
+{
+    size_t size = strlen(directory);
+    for (char *at = err->text; (at = strstr(at, directory));)
+        memmove(at, at + size + (at[size] == '/'), strlen(at + size + (at[size] == '/')) + 1);
+    answer_error(request, 422, "%s", err->text);
+}
+
 static bool load(struct request *request, struct lua_State *L, struct playground *p)
 {
     const char *file = body_text(L, "file"), *text = body_text(L, "text");
@@ -85,7 +94,7 @@ static bool load(struct request *request, struct lua_State *L, struct playground
     rules.unsafe = false; /* whoever may try a rule here need not be whoever may run programs */
     code = ruleset_load(&rules, 1, &p->rules, &err);
     if (code != 0)
-        answer_error(request, 422, "%s", err.text);
+        answer_wrong_rules(request, &err, p->directory);
     return code == 0;
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../lookup/lookup.h"
+#include "../sources/sources.h"
 
 int cli_load_rules(const char *directory, const char *path, struct config **config,
                    struct ruleset **rules, struct error *err)
@@ -16,7 +16,7 @@ int cli_load_rules(const char *directory, const char *path, struct config **conf
     if (code == 0)
         code = ruleset_load(&(*config)->rules, 1, rules, err);
     if (code == 0)
-        code = lookup_configure(*config, err);
+        code = sources_configure(*config, err);
     if (code == 0)
         atexit(lookup_stop);
     return code;

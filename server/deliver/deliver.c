@@ -302,7 +302,7 @@ static bool take_one(struct deliver *d, struct delivery *delivery)
         schedule_probe(d->schedule, terms.url,
                        probed.scope == HELD_LANE ? CHANGE_LANE : CHANGE_ORIGIN, probed.pause_ms,
                        probed.failures);
-    enum put put = schedule_put(d->schedule, &flight->job, &terms, clock_monotonic_ms());
+    enum put_result put = schedule_put(d->schedule, &flight->job, &terms, clock_monotonic_ms());
     if (put == PUT_READY)
         return true;
     free(flight);
@@ -361,7 +361,6 @@ static void ask_spool(struct deliver *d)
 {
     struct schedule_room room = schedule_room(d->schedule);
     d->more = true;
-    schedule_share(d->schedule, spool_nodes(d->spool));
     if (d->claiming || d->state != DELIVER_RUNNING || room.jobs == 0)
         return; /* more: it is asked for as soon as there is room, or the answer is here */
     d->more = false;
@@ -415,7 +414,7 @@ static void on_timer(uv_timer_t *timer)
 static void on_probe(void *context, uint64_t origin, uint64_t lane)
 {
     struct deliver *d = context;
-    schedule_probe(d->schedule, origin, lane, clock_monotonic_ms());
+    schedule_end_hold(d->schedule, origin, lane, clock_monotonic_ms());
     ask_spool(d);
     pump(d);
 }

@@ -246,8 +246,8 @@ static bool is_held(const struct lane *lane, int64_t now_ms)
     return pace_next(&lane->pace) > now_ms + RETURN_MS && lane->in_hand > 0;
 }
 
-enum put schedule_put(struct schedule *s, struct job *job, const struct job_terms *terms,
-                      int64_t now_ms)
+enum put_result schedule_put(struct schedule *s, struct job *job, const struct job_terms *terms,
+                             int64_t now_ms)
 {
     struct lane *surplus, *lane = lanes_get(&s->lanes, terms->url);
     if (!lane)
@@ -352,7 +352,7 @@ static void end_hold(struct breaker *breaker, int64_t now_ms)
         breaker->until_ms = now_ms;
 }
 
-void schedule_probe(struct schedule *s, uint64_t origin, uint64_t lane_number, int64_t now_ms)
+void schedule_end_hold(struct schedule *s, uint64_t origin, uint64_t lane_number, int64_t now_ms)
 {
     for (struct lane *lane = s->lanes.oldest; lane; lane = lane->newer) {
         if (lane->origin_key != origin || (lane_number && lane->key != lane_number))

@@ -57,7 +57,7 @@ void schedule_share(struct schedule *schedule, size_t nodes);
 void schedule_free(struct schedule *schedule); /* nothing is in hand; takes NULL */
 
 /* An operator wants to know whether a held origin (lane 0) or lane is well: it may be probed now. */
-void schedule_probe(struct schedule *schedule, uint64_t origin, uint64_t lane, int64_t now_ms);
+void schedule_end_hold(struct schedule *schedule, uint64_t origin, uint64_t lane, int64_t now_ms);
 
 /* Nothing of these begins from now on, and what has not begun is returned; what is under way ends, and
  * tells what it told before. The set is borrowed until another is given; NULL: none is paused. */
@@ -65,15 +65,15 @@ void schedule_pauses(struct schedule *schedule, const struct pauses *pauses);
 
 enum change_scope { CHANGE_ORIGIN, CHANGE_LANE };
 
-enum put {
+enum put_result {
     PUT_READY,
     PUT_HELD /* its lane must wait, or is paused */,
     PUT_FULL /* no room, or no memory */
 };
 
 /* Only what is PUT_READY is in hand. */
-enum put schedule_put(struct schedule *schedule, struct job *job, const struct job_terms *terms,
-                      int64_t now_ms);
+enum put_result schedule_put(struct schedule *schedule, struct job *job,
+                             const struct job_terms *terms, int64_t now_ms);
 /* What another node has found to fail, and this one is to probe with what it puts in next: its
  * breaker probes, after so many failures and a pause so long, unless it is not closed here either. */
 void schedule_probe(struct schedule *schedule, const char *url, enum change_scope scope,

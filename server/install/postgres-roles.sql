@@ -8,6 +8,6 @@
 GRANT SELECT ON meta TO mxhook;
 GRANT SELECT, INSERT, UPDATE, DELETE ON node, mark, payload, tail, chunk, staged, delivery, attempt, held, paused TO mxhook;
 GRANT SELECT, INSERT ON secret TO mxhook;
--- So that nodes see, and warn of, others' transactions that have been open for long:
-GRANT pg_read_all_stats TO mxhook;
+-- So that nodes see, and warn of, others' transactions that have been open for long, as a superuser besides:
+--   GRANT pg_read_all_stats TO mxhook;
 GRANT USAGE ON SEQUENCE node_id, row_block TO mxhook;

@@ -158,11 +158,3 @@ struct lookup_answer *lookup_cache_get(struct lookup_cache *cache, const char *a
     uv_mutex_unlock(&cache->mutex);
     return answer;
 }
-
-size_t lookup_cache_count(struct lookup_cache *cache)
-{
-    uv_mutex_lock(&cache->mutex);
-    size_t count = cache->found.count + cache->none.count;
-    uv_mutex_unlock(&cache->mutex);
-    return count;
-}

@@ -32,6 +32,4 @@ void lookup_cache_put(struct lookup_cache *cache, const char *address, struct lo
 struct lookup_answer *lookup_cache_get(struct lookup_cache *cache, const char *address,
                                        int64_t now_ms, bool stale);
 
-size_t lookup_cache_count(struct lookup_cache *cache);
-
 #endif

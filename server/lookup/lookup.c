@@ -7,13 +7,7 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/metrics.h"
-#include "../deliver/multi.h"
 #include "flight.h"
-
-#define IDLE_CONNECTIONS 64
-
-static const struct source_kind *const kinds[] = {
-    [LOOKUP_HTTP] = &source_http, [LOOKUP_POSTGRES] = &source_postgres};
 
 /* Made by the room's thread under the lock; others look for a cache under it. */
 static struct {
@@ -65,13 +59,14 @@ void source_free(struct source *source)
     free(source);
 }
 
-static struct source *source_new(struct config *config, const struct lookup_config *options)
+static struct source *source_new(struct config *config, const struct lookup_config *options,
+                                 const struct source_kind *kind)
 {
     struct source *source = calloc(1, sizeof *source);
     if (!source)
         return NULL;
     source->room = &it.room;
-    source->kind = kinds[options->kind];
+    source->kind = kind;
     source->config = config_ref(config);
     source->options = options;
     source->flights.key_of = key_of_flight;
@@ -106,17 +101,21 @@ static bool is_as_it_was(const struct source *source, const struct config *confi
 struct configuring {
     struct task task;
     struct config *config; /* a reference */
+    const struct source_kind *const *kinds;
 };
 
 /* Those that stay, and new ones; on the room's thread. */
-static size_t make_sources(struct config *config, struct source **sources)
+static size_t make_sources(const struct configuring *configuring, struct source **sources)
 {
+    struct config *config = configuring->config;
     size_t count = 0;
     for (size_t i = 0; i < config->lookup_count; i++) {
         const struct lookup_config *options = &config->lookups[i];
         struct source *old = lookup_source(options->kind, options->name);
         struct source *source =
-            old && is_as_it_was(old, config, options) ? old : source_new(config, options);
+            old && is_as_it_was(old, config, options)
+                ? old
+                : source_new(config, options, configuring->kinds[options->kind]);
         if (source)
             sources[count++] = source;
         else
@@ -155,7 +154,7 @@ static void configure(struct task *task, void *context)
     (void)context;
     struct source **sources = calloc(config->lookup_count + 1, sizeof(struct source *));
     if (sources)
-        replace_sources(sources, make_sources(config, sources));
+        replace_sources(sources, make_sources(configuring, sources));
     config_unref(config);
     free(configuring);
 }
@@ -173,7 +172,6 @@ static void stop_room(struct task *task, void *context)
 {
     struct lookup_room *room = context;
     replace_sources(NULL, 0);
-    multi_free(room->multi);
     loop_queue_close(room->queue);
     free(task);
 }
@@ -184,15 +182,9 @@ static int start(struct error *err)
     int code = uv_loop_init(&room->loop);
     if (code != 0)
         return error_set(err, code, "lookups: %s", uv_strerror(code));
-    code = multi_new(&room->loop, &room->multi);
-    if (code == 0) {
-        multi_keep(room->multi, IDLE_CONNECTIONS);
-        code = loop_queue_new(&room->loop, room, &room->queue);
-        if (code == 0 && (code = uv_thread_create(&it.thread, run_room, room)) != 0)
-            loop_queue_close(room->queue);
-        if (code != 0)
-            multi_free(room->multi);
-    }
+    code = loop_queue_new(&room->loop, room, &room->queue);
+    if (code == 0 && (code = uv_thread_create(&it.thread, run_room, room)) != 0)
+        loop_queue_close(room->queue);
     it.running = code == 0;
     if (code == 0)
         return 0;
@@ -201,7 +193,8 @@ static int start(struct error *err)
     return error_set(err, code, "lookups: %s", uv_strerror(code));
 }
 
-int lookup_configure(const struct config *config, struct error *err)
+int lookup_configure(const struct config *config, const struct source_kind *const *kinds,
+                     struct error *err)
 {
     uv_once(&once, make_lock);
     if (!it.running && config->lookup_count == 0)
@@ -214,8 +207,8 @@ int lookup_configure(const struct config *config, struct error *err)
         free(configuring);
         return code;
     }
-    *configuring = (struct configuring){.task = {.run = configure},
-                                        .config = config_ref((struct config *)config)};
+    *configuring = (struct configuring){
+        .task = {.run = configure}, .config = config_ref((struct config *)config), .kinds = kinds};
     loop_queue_push(it.room.queue, &configuring->task);
     return 0;
 }

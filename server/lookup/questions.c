@@ -89,14 +89,6 @@ int questions_give(struct questions *questions, enum lookup_kind kind, const cha
     return add(questions, kind, source, address, answer);
 }
 
-bool questions_wait(const struct questions *questions)
-{
-    for (size_t i = 0; i < questions->count; i++)
-        if (!questions->items[i].answer)
-            return true;
-    return false;
-}
-
 void questions_free(struct questions *questions)
 {
     for (size_t i = 0; i < questions->count; i++) {

@@ -40,8 +40,6 @@ int questions_get(struct questions *questions, enum lookup_kind kind, const char
 int questions_give(struct questions *questions, enum lookup_kind kind, const char *source,
                    const char *address, struct lookup_answer *answer);
 
-/* Is there one without an answer? */
-bool questions_wait(const struct questions *questions);
 void questions_free(struct questions *questions);
 
 #endif

@@ -15,12 +15,9 @@
 
 #define LOOKUP_MAX_FLIGHTS 20000 /* of a source; more are not asked for */
 
-struct multi;
-
 /* What the room lends to its sources. */
 struct lookup_room {
     uv_loop_t loop;
-    struct multi *multi;
     struct loop_queue *queue; /* any thread pushes */
 };
 
@@ -56,8 +53,6 @@ struct source {
     void *own;                  /* the kind's */
     bool closed;                /* it goes with its last flight */
 };
-
-extern const struct source_kind source_http, source_postgres;
 
 /* Ends a flight: `answer` (a reference, taken) goes to the cache and to all who wait; NULL: the source has not answered, `why`
  * for the log. */

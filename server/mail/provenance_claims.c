@@ -112,18 +112,43 @@ static const char *find_semicolon(const char *at, const char *end)
 }
 
 /* Without what a reader may not see or may skip: control characters, spaces, quotes, all beyond
- * ASCII. */
-static bool holds_name(const char *at, const char *end, const char *hostname)
+ * ASCII, and comments where they are `skipped`. NULL: no memory. */
+static char *seen_of(const char *at, const char *end, bool skipped)
 {
     char *seen = malloc((size_t)(end - at) + 1);
     size_t size = 0;
-    if (!seen)
-        return true; /* rather one too many goes */
-    for (; at < end; at++)
+    while (seen && at < end) {
+        if (skipped && *at == '(') {
+            at = skip_cfws(at, end);
+            continue;
+        }
         if (*at > ' ' && *at < 0x7f && *at != '"' && *at != '\\')
             seen[size++] = *at;
-    seen[size] = 0;
-    bool found = strcasestr(seen, hostname) != NULL;
+        at++;
+    }
+    if (seen)
+        seen[size] = 0;
+    return seen;
+}
+
+static bool holds_name(const char *at, const char *end, const char *hostname)
+{
+    char *all = seen_of(at, end, false), *outside = seen_of(at, end, true);
+    bool found = !all || !outside || /* rather one too many goes */
+                 strcasestr(all, hostname) || strcasestr(outside, hostname);
+    free(all);
+    free(outside);
+    return found;
+}
+
+/* Is it ours but for characters that are not ASCII, which few can tell from it? */
+static bool looks_like(const char *at, const char *end, const char *hostname)
+{
+    const char *stop = at;
+    while (stop < end && !is_space(*stop) && *stop != ';' && *stop != '(')
+        stop++;
+    char *seen = seen_of(at, stop, false);
+    bool found = !seen || strcasecmp(seen, hostname) == 0;
     free(seen);
     return found;
 }
@@ -135,8 +160,8 @@ static bool names_host(const char *value, size_t size, const char *hostname)
     while (at < end && *at == ';') /* empty elements */
         at = skip_cfws(at + 1, end);
     char *id = read_authserv_id(at, end);
-    bool found =
-        id ? strcasecmp(id, hostname) == 0 : holds_name(value, find_semicolon(at, end), hostname);
+    bool found = id ? strcasecmp(id, hostname) == 0 || looks_like(at, end, hostname)
+                    : holds_name(value, find_semicolon(at, end), hostname);
     g_free(id);
     return found;
 }

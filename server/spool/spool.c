@@ -306,11 +306,6 @@ void spool_on_probes(struct spool *spool,
     spool->probe_context = context;
 }
 
-size_t spool_nodes(const struct spool *spool)
-{
-    return spool->ops->live ? spool->ops->live(spool->store) : 1;
-}
-
 void spool_on_give_up(struct spool *spool, const struct give_up_hook *hook)
 {
     spool->ops->on_give_up(spool->store, hook);

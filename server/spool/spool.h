@@ -210,8 +210,6 @@ void spool_on_pauses(struct spool *spool,
  * lane 0: of the whole origin. NULL: no more. */
 void spool_on_probes(struct spool *spool,
                      void (*probe)(void *context, uint64_t origin, uint64_t lane), void *context);
-/* Nodes that share the spool and live, this one included. Any thread. */
-size_t spool_nodes(const struct spool *spool);
 
 /* Asked for the notice (or NULL) of each delivery that has waited longer than spool.max_age and so
  * has failed; both are stored together. On the spool's thread; the notice is handed over, the

@@ -139,8 +139,6 @@ struct store_ops {
     /* Calls `each` once for each of this server's holds that was ended so. For a server. */
     void (*probes)(struct store *store, void (*each)(void *context, uint64_t origin, uint64_t lane),
                    void *context);
-    /* Nodes that share the store and live, this one included. Any thread. NULL: 1. */
-    size_t (*live)(const struct store *store);
 
     /* The destinations that are paused (pauses.h). Adds them to a set that is empty; `counted`: with
      * how much waits for each. */

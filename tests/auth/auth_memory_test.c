@@ -1,54 +1,16 @@
 /* A message checked while each request for memory fails once: the check ends, and what it found is the whole truth or an
  * error, never a part of it. */
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../dns/responder.h"
+#include "../failing_memory.h"
 #include "../test.h"
 #include "auth/auth.h"
 #include "base/spill.h"
 #include "mail/message.h"
-
-/* The linker sends every call of malloc() and the like here (see CMakeLists.txt). */
-static atomic_bool armed;
-static atomic_long requests, failing;
-
-static bool fails(void)
-{
-    return atomic_load(&armed) && atomic_fetch_add(&requests, 1) == atomic_load(&failing);
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return fails() ? NULL : __real_realloc(memory, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return fails() ? NULL : __real_strdup(text);
-}
 
 /* Of whatever is asked: the client may send for it. */
 static const char record[] = "\xc0\x0c\0\x10\0\x01\0\0\0\x3c\0\x1a\x19"
@@ -135,14 +97,12 @@ static void the_whole_truth_or_an_error(void **state)
     assert_non_null(strstr(whole, "dkim="));
     assert_non_null(strstr(whole, "dmarc="));
     config.auth.timeout_ms = 250; /* of what was not even asked */
-    long errors = 0, partly = 0, failed = 1;
+    long errors = 0, partly = 0;
+    bool failed = true;
     for (long i = 0; failed; i++) {
-        atomic_store(&failing, i);
-        atomic_store(&requests, 0);
-        atomic_store(&armed, true);
+        memory_fails_after(i);
         int code = check(auth, &config, data, text);
-        atomic_store(&armed, false);
-        failed = atomic_load(&requests) > i;
+        failed = memory_has_failed();
         if (code != 0)
             assert_int_equal(code, -ENOMEM);
         else if (strcmp(text, whole) != 0 && !strstr(text, "temperror"))

@@ -1,11 +1,10 @@
-/* What sources have said, for a while; and the addresses that a table has. */
+/* What sources have said, for a while. */
 #include "../test.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "lookup/cache.h"
-#include "lookup/names.h"
 
 static void put(struct lookup_cache *cache, const char *address, enum lookup_status status,
                 int64_t fresh_until, int64_t stale_until)
@@ -35,10 +34,8 @@ static void test_fresh_then_stale_then_gone(void **state)
     assert_false(has(cache, "a@b", 100, false));
     assert_true(has(cache, "a@b", 199, true));
     assert_false(has(cache, "a@b", 200, true));
-    assert_int_equal(lookup_cache_count(cache), 0);
     put(cache, "a@b", LOOKUP_NONE, 300, 300);
     put(cache, "a@b", LOOKUP_FOUND, 400, 400); /* replaces it, in the other list */
-    assert_int_equal(lookup_cache_count(cache), 1);
     assert_true(has(cache, "a@b", 399, false));
     assert_false(has(cache, "c@b", 0, true));
     lookup_cache_free(cache);
@@ -55,17 +52,14 @@ static void test_bounded(void **state)
         snprintf(address, sizeof address, "%d@b", i);
         put(cache, address, LOOKUP_FOUND, 100, 100);
     }
-    assert_int_equal(lookup_cache_count(cache), 4);
     assert_true(has(cache, "used@b", 0, false));
     put(cache, "one more@b", LOOKUP_FOUND, 100, 100);
-    assert_int_equal(lookup_cache_count(cache), 4);
     assert_true(has(cache, "used@b", 0, false));
     assert_false(has(cache, "0@b", 0, false));
     for (int i = 0; i < 100; i++) {
         snprintf(address, sizeof address, "guess%d@b", i);
         put(cache, address, LOOKUP_NONE, 100, 100);
     }
-    assert_int_equal(lookup_cache_count(cache), 4);
     assert_true(has(cache, "used@b", 0, false));
     assert_true(has(cache, "guess99@b", 0, false));
     assert_false(has(cache, "guess0@b", 0, false));
@@ -85,33 +79,15 @@ static void test_bounded_in_bytes(void **state)
         lookup_cache_put(cache, address, answer, 100, 100);
         lookup_answer_unref(answer);
     }
-    size_t most = LOOKUP_CACHE_MAX_BYTES / LOOKUP_ANSWER_MAX;
-    assert_in_range(lookup_cache_count(cache), most - 10, most);
+    size_t most = LOOKUP_CACHE_MAX_BYTES / LOOKUP_ANSWER_MAX, kept = 0;
+    for (int i = 0; i < 1100; i++) {
+        snprintf(address, sizeof address, "%d@b", i);
+        struct lookup_answer *answer = lookup_cache_get(cache, address, 0, false);
+        kept += answer != NULL;
+        lookup_answer_unref(answer);
+    }
+    assert_in_range(kept, most - 10, most);
     lookup_cache_free(cache);
-}
-
-static void test_names(void **state)
-{
-    (void)state;
-    struct names names = {0};
-    char address[32];
-    size_t wrong = 0;
-    assert_false(names_have(&names, "a", 1));
-    for (int i = 0; i < 100000; i++) {
-        int size = snprintf(address, sizeof address, "user%d@example.com", i);
-        assert_int_equal(names_add(&names, address, (size_t)size), 0);
-        assert_int_equal(names_add(&names, address, (size_t)size), 0);
-    }
-    assert_int_equal(names.count, 100000);
-    for (int i = 0; i < 100000; i++) {
-        int size = snprintf(address, sizeof address, "user%d@example.com", i);
-        assert_true(names_have(&names, address, (size_t)size));
-        size = snprintf(address, sizeof address, "guess%d@example.com", i);
-        wrong += names_have(&names, address, (size_t)size);
-    }
-    assert_int_equal(wrong, 0);
-    names_free(&names);
-    assert_false(names_have(&names, "a", 1));
 }
 
 int main(void)
@@ -120,7 +96,6 @@ int main(void)
         cmocka_unit_test(test_fresh_then_stale_then_gone),
         cmocka_unit_test(test_bounded),
         cmocka_unit_test(test_bounded_in_bytes),
-        cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "mail/charset.h"
+#include "mail/utf8.h"
 
 #define R UTF8_REPLACEMENT
 
@@ -263,6 +264,29 @@ static void test_labels_of_the_standard(void **state)
     assert_int_equal(count, 227); /* all but "replacement", which is no charset */
 }
 
+static void assert_guess(const char *bytes, size_t size)
+{
+    const char *guess = charset_guess(bytes, size);
+    bool is_utf8 = utf8_valid_size(bytes, size) == size;
+    assert_string_equal(guess, is_utf8 ? "utf-8" : "windows-1252");
+}
+
+/* A character of two to four bytes is UTF-8, and what looks like one is not: each first byte, with others on both sides
+ * of each limit. */
+static void test_guess_of_one_character(void **state)
+{
+    (void)state;
+    static const unsigned char edges[] = {0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF};
+    for (unsigned lead = 0xC0; lead <= 0xFF; lead++)
+        for (size_t i = 0; i < sizeof edges; i++) {
+            char bytes[] = {(char)lead, (char)edges[i], (char)0x80, (char)0xBF};
+            size_t size = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+            assert_guess(bytes, size);
+            bytes[size - 1] = 'z'; /* it is cut off */
+            assert_string_equal(charset_guess(bytes, size), "windows-1252");
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +299,7 @@ int main(void)
         cmocka_unit_test(test_hz),
         cmocka_unit_test(test_cut_anywhere),
         cmocka_unit_test(test_labels_of_the_standard),
+        cmocka_unit_test(test_guess_of_one_character),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
  * Each allocation of ours fails once: the answer is -ENOMEM, and nothing leaks or crashes. Linked
  * so that our calls come here; GLib's do not, as it ends the process where memory is out.
  */
+#include "../failing_memory.h"
 #include "mail_test.h"
 
 #include <errno.h>
@@ -9,35 +10,6 @@
 #include <stdlib.h>
 
 #include "mail/words.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-
-static long until_failure = -1; /* calls; negative: none fails */
-
-static bool fails(void)
-{
-    return until_failure >= 0 && until_failure-- == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return fails() ? NULL : __real_realloc(memory, size);
-}
 
 static const char mail[] =
     "From: =?utf-8?q?Jos=C3=A9?= <a@b.example>, c@xn--d.example\r\nTo: Big Bug e@f.example\r\n"
@@ -77,10 +49,9 @@ static void check(struct spill *data)
     for (int status = -ENOMEM; status != 0; allocation++) {
         struct spill *out = spill_new("/tmp", NULL);
         assert_non_null(out);
-        until_failure = allocation;
+        memory_fails_after(allocation);
         status = render(data, out);
-        bool reached = until_failure < 0;
-        until_failure = -1;
+        bool reached = memory_has_failed();
         assert_int_equal(status, reached ? -ENOMEM : 0);
         spill_free(out);
     }
@@ -116,10 +87,9 @@ static void decode_lengths(const char *piece,
         bool reached = true;
         for (long allocation = 0; reached; allocation++) {
             struct buffer out = {0};
-            until_failure = allocation;
+            memory_fails_after(allocation);
             int status = decode(&out, raw, size);
-            reached = until_failure < 0;
-            until_failure = -1;
+            reached = memory_has_failed();
             assert_int_equal(status, reached ? -ENOMEM : 0);
             if (!reached) {
                 assert_int_equal(out.size, whole.size);

@@ -98,6 +98,10 @@ static void test_forged_results(void **state)
     assert_removed("=?utf-8?b?bXguZXhhbXBsZS5jb20=?=; dkim=pass");
     assert_removed("mx.example.com..; dkim=pass");
     assert_removed("mx.example.com,other.example; dkim=pass");
+    assert_removed("mx.(c)example.com; dkim=pass");
+    assert_removed("mx.example(a(b)c).com; dkim=pass");
+    assert_removed("\xe2\x80\x9cmx.example.com\xe2\x80\x9d; dkim=pass"); /* quotation marks */
+    assert_removed("mx.example.com\xcc\x81; dkim=pass");                 /* an accent on it */
     assert_kept("other.example.com 1; spf=pass smtp.mailfrom=x@mx.example.com",
                 "other.example.com 1; spf=pass smtp.mailfrom=x@mx.example.com");
     assert_kept("other.example.com/1; spf=pass smtp.mailfrom=mx.example.com",

@@ -122,12 +122,40 @@ static void test_every_character(void **state)
     }
 }
 
+/* Takes so many pieces, and then no more. */
+static int failing_sink(void *context, const char *bytes, size_t size)
+{
+    int *left = context;
+    (void)bytes, (void)size;
+    return (*left)-- > 0 ? 0 : -5;
+}
+
+/* Wherever the sink fails, that is what comes back, and it is not called again. */
+static void test_a_sink_that_fails(void **state)
+{
+    (void)state;
+    static const char text[] = "a\xFFz\xC3\xA9\x80\xE2\x82";
+    for (size_t cut = 0; cut <= sizeof text - 1; cut++)
+        for (int pieces = 0, code = -1; code != 0; pieces++) {
+            struct utf8_stream stream = {0};
+            int left = pieces;
+            code = utf8_stream_write(&stream, text, cut, failing_sink, &left);
+            if (code == 0)
+                code = utf8_stream_write(&stream, text + cut, sizeof text - 1 - cut, failing_sink,
+                                         &left);
+            if (code == 0)
+                code = utf8_stream_end(&stream, failing_sink, &left);
+            assert_int_equal(code, left < 0 ? -5 : 0);
+            assert_true(left >= -1);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_valid_size),      cmocka_unit_test(test_every_place),
         cmocka_unit_test(test_stream),          cmocka_unit_test(test_every_lead),
-        cmocka_unit_test(test_every_character),
+        cmocka_unit_test(test_every_character), cmocka_unit_test(test_a_sink_that_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

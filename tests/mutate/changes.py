@@ -123,8 +123,8 @@ def of_statement(path, text, all_tokens, at):
 
 def of_error(path, text, all_tokens, at):
     """`code = call(...)` goes on as though it had succeeded."""
-    if all_tokens[at].text not in ERROR_NAMES or all_tokens[at + 1].text != "=":
-        return
+    if all_tokens[at].text not in ERROR_NAMES or all_tokens[at + 1].text != "=" or all_tokens[at - 1].text in ("->", "."):
+        return  # a field of that name is something else
     depth = 0
     for i in range(at + 2, len(all_tokens)):
         word = all_tokens[i].text

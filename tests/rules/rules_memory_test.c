@@ -1,4 +1,5 @@
 /* Rules loaded and run while a request for memory fails: an error that is said, never a crash or another verdict. */
+#include "../failing_memory.h"
 #include "fixture.h"
 
 #include <stdio.h>
@@ -6,62 +7,6 @@
 #include <string.h>
 
 #include "mail/payload.h"
-
-/* The linker sends every call of malloc() and the like here (see CMakeLists.txt). */
-static long until_failure = -1; /* calls; negative: none fails */
-static bool lasting;            /* and all that follow */
-static bool failed;
-
-static bool fails(void)
-{
-    if (until_failure < 0 || (until_failure > 0 && until_failure-- > 0))
-        return false;
-    if (!lasting)
-        until_failure = -1;
-    return failed = true;
-}
-
-static void fail_after(long calls)
-{
-    failed = false;
-    until_failure = calls;
-}
-
-/* Ends that, and says whether one failed. */
-static bool has_failed(void)
-{
-    until_failure = -1;
-    return failed;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return fails() ? NULL : __real_realloc(memory, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return fails() ? NULL : __real_strdup(text);
-}
 
 static const char rule[] =
     "return {\n"
@@ -84,9 +29,9 @@ static void load_with_failures(struct fixture *f)
     bool reached = true;
     for (long failing = 0; reached; failing = after(failing)) {
         struct error err = {""};
-        fail_after(failing);
+        memory_fails_after(failing);
         int code = ruleset_load(&f->config, 1, &ruleset, &err);
-        reached = has_failed();
+        reached = memory_has_failed();
         if (code == 0) {
             ruleset_unref(ruleset);
             done++;
@@ -97,7 +42,7 @@ static void load_with_failures(struct fixture *f)
         }
     }
     assert_true(errors > 10);
-    assert_true(done >= (lasting ? 1 : 50));
+    assert_true(done >= (memory.lasting ? 1 : 50));
 }
 
 static void a_load_succeeds_or_says_why(void **state)
@@ -105,9 +50,9 @@ static void a_load_succeeds_or_says_why(void **state)
     struct fixture *f = *state;
     fixture_rules(f, "10.lua", rule);
     load_with_failures(f);
-    lasting = true;
+    memory.lasting = true;
     load_with_failures(f);
-    lasting = false;
+    memory.lasting = false;
     fixture_load(f);
     fixture_run(f, "user@example.com");
     assert_goes_to(f, "https://a.example/");
@@ -131,9 +76,9 @@ static void a_run_gives_its_verdict_or_none(void **state)
         struct rules_input input = {
             f->message, f->transaction, "user@example.com", &headers, NULL, NULL, 0};
         struct verdict *verdict = NULL;
-        fail_after(failing);
+        memory_fails_after(failing);
         int code = ruleset_run(f->ruleset, 0, &input, &verdict);
-        reached = has_failed();
+        reached = memory_has_failed();
         if (code == 0 && verdict->kind == VERDICT_DELIVER) {
             assert_int_equal(verdict->destination_count, 1);
             assert_string_equal(verdict->destinations[0].url, "https://a.example/");

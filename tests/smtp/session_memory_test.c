@@ -4,48 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../failing_memory.h"
 #include "../test.h"
 #include "fixture.h"
 #include "smtp/session_private.h"
 #include "waiting.h"
-
-/* The linker sends every call of malloc() and the like here (see CMakeLists.txt). */
-static bool armed;
-static size_t requests, failing;
-
-static bool fails(void)
-{
-    return armed && requests++ == failing;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return fails() ? NULL : __real_realloc(memory, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return fails() ? NULL : __real_strdup(text);
-}
 
 static struct session *session;
 static char replies[4096];
@@ -135,17 +98,16 @@ static void every_request_may_fail(void **state)
     static int context;
     bool failed = true;
     size_t failures = 0, refusals = 0;
-    for (failing = 0; failed; failing++) {
+    for (long failing = 0; failed; failing++) {
         replies[0] = 0;
-        submitted = requests = 0;
-        armed = true;
+        submitted = 0;
+        memory_fails_after(failing);
         session = session_new(config, &hooks, &context, "id", "192.0.2.1", "/tmp");
         if (session) {
             session_start(session);
             talk();
         }
-        armed = false;
-        failed = requests > failing;
+        failed = memory_has_failed();
         failures += failed;
         /* Somebody was told: no session, or a 4xx; or all went well without that memory. */
         if (failed && session)
@@ -170,19 +132,17 @@ static void xclient_counts_whole_or_not(void **state)
     static int context;
     bool failed = true;
     size_t refusals = 0;
-    for (failing = 0; failed; failing++) {
+    for (long failing = 0; failed; failing++) {
         replies[0] = 0;
         session = session_new(config, &hooks, &context, "id", "192.0.2.1", "/tmp");
         assert_non_null(session);
         session_start(session);
         say("EHLO proxy.test\r\n");
-        requests = 0;
-        armed = true;
+        memory_fails_after(failing);
         bool changed =
             session_change_client(session, "ADDR=192.0.2.7 HELO=client.test LOGIN=ann PROTO=ESMTP");
         session_flush(session);
-        armed = false;
-        failed = requests > failing;
+        failed = memory_has_failed();
         bool refused = strstr(replies, "421 4.3.0") != NULL;
         if (changed == refused)
             fail_msg("%s", replies);

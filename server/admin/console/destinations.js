@@ -81,7 +81,7 @@ export async function destinations(box, { role }) {
     const held = new Set(found.paused.filter((one) => one.scope === "origin").map((one) => one.destination));
     found.destinations.forEach(remember);
     const rows = [...found.paused.map(paused), ...found.destinations.filter((one) => !held.has(one.origin)).map((one) => row(one, failed))];
-    fill(list, table([["Destination"], ["Answers since the start"], ["Waiting", "number"], ["Oldest"], ["Answer time", "number"], ["Failed", "number"], ["Breaker"], ["Do"]], rows,
+    fill(list, table([["Destination"], ["Answers since the start"], ["Waiting", "number"], ["Oldest"], ["Answer time", "number"], ["Failed", "number"], ["Breaker"], ["Action"]], rows,
       "No mail waits for any destination, and none was attempted since the start."));
     const one = found.destinations.find((each) => each.origin === open);
     fill(shown, one && pictures(one, past.get(open)));

@@ -47,7 +47,7 @@ export async function messages(box, { query, go, role }) {
   let rows = [], paused = filtered, held = 0;
   const live = h("button", { "aria-pressed": String(paused), onclick: () => { paused = !paused; held = 0; drawLive(); } });
   const drawLive = () => { live.setAttribute("aria-pressed", String(paused)); fill(live, paused ? "Live tail: paused" + (held ? ` (${number(held)} new)` : "") : "Live tail: on"); };
-  const draw = () => fill(list, table([["Time"], ["From"], ["To"], ["Subject"], ["Went to", "optional"], ["Result"]], rows, "No message is like that."));
+  const draw = () => fill(list, table([["Time"], ["From"], ["To"], ["Subject"], ["Went to, or reply", "optional"], ["Result"]], rows, "No message is like that."));
   const page = async (cursor) => {
     const found = await get("history", { ...filter, cursor });
     rows = rows.concat(found.messages.map((m) => row(m, go)));

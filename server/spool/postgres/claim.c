@@ -21,12 +21,12 @@ static void read_lanes(void *context, int number, PGresult *result)
     int64_t now = clock_monotonic_ms();
     (void)number;
     int count = PQntuples(result);
-    struct lane_next *lanes = malloc(((size_t)count + 1) * sizeof *lanes);
+    struct due_lane *lanes = malloc(((size_t)count + 1) * sizeof *lanes);
     if (!lanes)
         return;
     for (int i = 0; i < count; i++)
-        lanes[i] = (struct lane_next){pg_number(result, i, 0), pg_number(result, i, 1),
-                                      now + pg_number(result, i, 2)};
+        lanes[i] = (struct due_lane){pg_number(result, i, 0), pg_number(result, i, 1),
+                                     now + pg_number(result, i, 2)};
     free(s->lanes);
     s->lanes = lanes;
     s->lane_count = (size_t)count;
@@ -63,7 +63,7 @@ int pg_store_walk(struct pg_store *s)
 /* ---- Holds ---- */
 
 /* Wall clock here, since that is what a hold says. */
-static int64_t held_until(const struct pg_store *s, const struct lane_next *lane)
+static int64_t held_until(const struct pg_store *s, const struct due_lane *lane)
 {
     const struct lane_due *known = leases_lane(&s->leases, (uint64_t)lane->lane);
     const struct origin_due *origin = map_get(&s->leases.origins, (uint64_t)lane->origin);
@@ -100,7 +100,7 @@ static size_t smaller(size_t a, size_t b)
 }
 
 /* So many of a lane as the limits, those of the whole cluster included, leave room for. */
-static size_t room_in(const struct choice *c, const struct lane_next *next)
+static size_t room_in(const struct choice *c, const struct due_lane *next)
 {
     const struct lane_due *lane = leases_lane(&c->s->leases, (uint64_t)next->lane);
     const struct origin_due *origin = map_get(&c->s->leases.origins, (uint64_t)next->origin);
@@ -129,7 +129,7 @@ static void want(struct choice *c, int64_t lane, size_t count)
 
 /* What nodes hold of it: an open breaker (*breaker, or NULL), that of the origin first; and when
  * nothing holds it any more. */
-static int64_t held_by_nodes(const struct choice *c, const struct lane_next *lane,
+static int64_t held_by_nodes(const struct choice *c, const struct due_lane *lane,
                              const struct node_hold **breaker)
 {
     const struct node_hold *holds[] = {
@@ -149,7 +149,7 @@ static int64_t held_by_nodes(const struct choice *c, const struct lane_next *lan
 }
 
 /* One for each breaker, whatever lanes it holds. */
-static void want_probe(struct choice *c, const struct lane_next *lane,
+static void want_probe(struct choice *c, const struct due_lane *lane,
                        const struct node_hold *breaker)
 {
     for (int i = 0; i < c->probe_count; i++)
@@ -159,7 +159,7 @@ static void want_probe(struct choice *c, const struct lane_next *lane,
         c->probes[c->probe_count++] = (struct probe){.hold = *breaker, .to = lane->lane};
 }
 
-static void choose_lane(struct choice *c, struct lane_next *lane)
+static void choose_lane(struct choice *c, struct due_lane *lane)
 {
     const struct node_hold *breaker;
     int64_t until = held_until(c->s, lane) - clock_ahead_ms(), due = lane->due_ms;
@@ -188,7 +188,7 @@ static void choose_lane(struct choice *c, struct lane_next *lane)
 static int choose(struct choice *c)
 {
     for (size_t i = 0; i < c->s->lane_count; i++) {
-        struct lane_next *next = &c->s->lanes[i];
+        struct due_lane *next = &c->s->lanes[i];
         if (!pauses_find(c->s->leases.pauses, (uint64_t)next->origin, (uint64_t)next->lane))
             choose_lane(c, next);
     }

@@ -189,11 +189,6 @@ static const char *last_error(const struct store *store)
     return ((const struct pg_store *)store)->pg.error;
 }
 
-static size_t live(const struct store *store)
-{
-    return (size_t)node_live(((const struct pg_store *)store)->node);
-}
-
 const struct store_ops postgres_ops = {
     .name = "postgres",
     .open = open_store,
@@ -223,7 +218,6 @@ const struct store_ops postgres_ops = {
     .holds = pg_store_holds,
     .probe = pg_store_probe,
     .probes = pg_store_probes,
-    .live = live,
     .pauses = pg_store_pauses,
     .pause = pg_store_pause,
     .resume = pg_store_resume,

@@ -3,7 +3,7 @@
  *
  * node         a running mxhook, with a number that is never used again (node.h)
  * group        commits and ends of attempts that go in one batch (apply.c)
- * lane_next    a lane that has something due that no node has in hand, as the last walk saw it
+ * due_lane     a lane that has something due that no node has in hand, as the last walk saw it
  *
  * The spool's thread has one connection, the node's pulse another: so commits that wait for a
  * standby do not make a node look dead. Times in tables are the database's; what is sent and read
@@ -27,7 +27,7 @@
     "AND NOT EXISTS (SELECT 1 FROM payload p WHERE p.row = c.blob) "                               \
     "AND NOT EXISTS (SELECT 1 FROM tail t WHERE t.row = -c.blob)"
 
-struct lane_next {
+struct due_lane {
     int64_t lane, origin, due_ms; /* due: on the monotonic clock */
 };
 
@@ -50,7 +50,7 @@ struct pg_store {
     unsigned connects; /* counts connections */
     bool doubt; /* a batch since the last that was sure: the next one must commit something */
     struct delivery *doubtful; /* refused, but perhaps stored: to be removed; linked by next */
-    struct lane_next *lanes;   /* of the last walk */
+    struct due_lane *lanes;    /* of the last walk */
     size_t lane_count;
     int64_t walk_after;               /* lane where the next walk begins; -1: at the first */
     int64_t walk_due_ms;              /* monotonic */

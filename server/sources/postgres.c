@@ -10,7 +10,7 @@
 #include "../base/log.h"
 #include "../base/metrics.h"
 #include "postgres_query.h"
-#include "source.h"
+#include "kinds.h"
 
 #define NAMES_MS         1900 /* after the reading began: what they say of the table holds no longer */
 #define NAMES_AGE_MS     1000 /* they are read anew after that, while the guessing goes on */

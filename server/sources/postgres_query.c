@@ -9,7 +9,7 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../mail/utf8.h"
-#include "source.h"
+#include "../lookup/source.h"
 
 #define CONNECT_MS  5000
 #define PAUSE_MS    1000 /* between two attempts to connect */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lookup/http_answer.h"
+#include "sources/http_answer.h"
 
 static void test_answers(void **state)
 {

@@ -15,7 +15,7 @@
 #include "../deliver/multi.h"
 #include "../deliver/sign.h"
 #include "http_answer.h"
-#include "source.h"
+#include "kinds.h"
 
 #define MAX_IN_FLIGHT  64 /* requests to one application */
 #define PLACEHOLDER    "{address}"
@@ -40,6 +40,7 @@ struct request {
 
 struct application {
     struct source *source;
+    struct multi *multi;
     struct payload *empty; /* what is signed: a GET has no body */
     struct breaker breaker;
     struct request *idle, *under_way;
@@ -208,7 +209,7 @@ static bool begin(struct request *r)
         return false;
     curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers);
     curl_easy_setopt(r->easy, CURLOPT_TIMEOUT_MS, (long)source->options->timeout_ms);
-    return multi_add(source->room->multi, r->easy) == 0;
+    return multi_add(r->application->multi, r->easy) == 0;
 }
 
 static void ask_now(struct application *a, struct flight *flight)
@@ -288,7 +289,7 @@ static void on_end(struct transfer *transfer, CURLcode rc)
     struct application *a = r->application;
     struct flight *flight = r->flight;
     const char *why = "out of memory";
-    multi_remove(a->source->room->multi, r->easy);
+    multi_remove(a->multi, r->easy);
     struct lookup_answer *answer = judge(r, rc, &why);
     request_rest(r);
     note(a, answer, why);
@@ -308,11 +309,15 @@ static int open_application(struct source *source)
     struct spill *nothing = spill_from_bytes("", 0);
     if (a)
         a->empty = nothing ? payload_new(nothing, NULL) : NULL;
-    if (!a || !a->empty) {
-        spill_free(nothing);
+    if (!a || !a->empty || multi_new(&source->room->loop, &a->multi) != 0) {
+        if (a && a->empty)
+            payload_free(a->empty);
+        else
+            spill_free(nothing);
         free(a);
         return -ENOMEM;
     }
+    multi_keep(a->multi, MAX_IN_FLIGHT);
     a->source = source;
     a->last = &a->first;
     source->own = a;
@@ -339,7 +344,7 @@ static void close_application(struct source *source)
     struct application *a = source->own;
     while (a->under_way) {
         struct flight *flight = a->under_way->flight;
-        multi_remove(source->room->multi, a->under_way->easy);
+        multi_remove(a->multi, a->under_way->easy);
         request_rest(a->under_way);
         source_answered(flight, NULL, "it was taken out of the configuration");
     }
@@ -349,6 +354,7 @@ static void close_application(struct source *source)
         a->idle = r->next;
         request_free(r);
     }
+    multi_free(a->multi);
     payload_free(a->empty);
     free(a);
     source->own = NULL;

@@ -1,8 +1,8 @@
-/* http_answer.h - inside the lookup room: what an application has answered, checked. */
+/* http_answer.h - for http.c: what an application has answered, checked. */
 #ifndef MXHOOK_LOOKUP_HTTP_ANSWER_H
 #define MXHOOK_LOOKUP_HTTP_ANSWER_H
 
-#include "answer.h"
+#include "../lookup/answer.h"
 
 /* The body of a 200, whose JSON is a destination (a text, or an object with a url), a list of them, or an object with such
  * a one as `destinations`; nothing in it may name an environment variable or a file, which are the server's. A reference:

@@ -1,5 +1,5 @@
 /*
- * postgres_query.h - inside the lookup room: a connection that only reads, and whose every wait has an end.
+ * postgres_query.h - for postgres.c: a connection that only reads, and whose every wait has an end.
  *
  * The connection is made when it is first needed, and again a second after it was lost. A server that only
  * reads (a standby) will do. No session state is needed, so a pooler may stand between. The thread that owns it.

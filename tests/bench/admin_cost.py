@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Usage: MXHOOK=build/mxhook tests/bench/admin_cost.py [scrape|list|idle|watch]...
+
+What the admin room costs, one figure each: the CPU time of a message with /metrics scraped each second and without; a page of
+a list over 1,000,000 rows of history; the memory of an idle server with the room and without; CPU time of a message with 200
+watchers of the live tail and without. CPU time of the process, not wall-clock time: other work on the machine disturbs it
+less, yet runs in pairs, and the median of their ratios counts. ROUNDS (5), MESSAGES (4000) and ROWS (1000000) of the environment."""
+
+import http.client
+import json
+import os
+import re
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
+
+from harness import Receiver, Server, mail, wait_until  # noqa: E402
+
+ROUNDS, MESSAGES, ROWS = (int(os.environ.get(name, value)) for name, value in (("ROUNDS", 5), ("MESSAGES", 4000), ("ROWS", 1000000)))
+RULES = {"10.lua": 'return function(msg) return "%s/in" end'}
+ADMIN = 'admin = { listen = { "127.0.0.1:0" } }\n'
+TEXT = mail("A message of the usual size", "Some words, and more of them.\r\n" * 150)
+
+
+def cpu_seconds(server):
+    with open("/proc/%d/stat" % server.process.pid) as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory(server):
+    with open("/proc/%d/smaps_rollup" % server.process.pid) as file:
+        return sum(int(value) for value in re.findall(r"^(?:Private_Dirty|Private_Clean): +(\d+)", file.read(), re.M)) / 1024
+
+
+def port_of(server):
+    return int(re.search(r"admin-listening address=127.0.0.1:(\d+)", server.log()).group(1))
+
+
+def ask(port, path):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", path)
+    text = connection.getresponse().read()
+    connection.close()
+    return text
+
+
+def cost(config, beside):
+    """CPU seconds of a message while beside(server, ended) runs in a thread of its own."""
+    receiver = Receiver()
+    server = Server({"10.lua": RULES["10.lua"] % receiver.url}, config + 'log_level = "error"\n', start=False)
+    try:
+        server.append('log_level = "info"\n')
+        server.start()
+        ended = threading.Event()
+        thread = threading.Thread(target=beside, args=(server, ended))
+        thread.start()
+        before = cpu_seconds(server)
+        with server.smtp() as client:
+            for _ in range(MESSAGES):
+                client.sendmail("a@client.test", ["hook@example.com"], TEXT)
+        receiver.wait_for(MESSAGES, 600)
+        used = cpu_seconds(server) - before
+        ended.set()
+        thread.join()
+        return used / MESSAGES
+    finally:
+        server.close()
+        receiver.close()
+
+
+def nothing(server, ended):
+    pass
+
+
+def scraping(server, ended):
+    while not ended.wait(1):
+        ask(port_of(server), "/metrics")
+
+
+def watching(server, ended):
+    watchers = []
+    for _ in range(200):
+        s = socket.create_connection(("127.0.0.1", port_of(server)))
+        s.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        s.setblocking(False)
+        watchers.append(s)
+    while not ended.wait(0.1):
+        for s in watchers:
+            try:
+                while s.recv(1 << 16):
+                    pass
+            except BlockingIOError:
+                pass
+    for s in watchers:
+        s.close()
+
+
+def compare(name, config, beside, without):
+    ratios = []
+    for number in range(ROUNDS):
+        pair = [cost(*each) for each in ((without, nothing), (config, beside))]
+        ratios.append(pair[1] / pair[0])
+        print("  %d: %.0f us without, %.0f us with: %+.1f %%" % (number + 1, 1e6 * pair[0], 1e6 * pair[1], 100 * (ratios[-1] - 1)), flush=True)
+    print("%s: %+.1f %% CPU time a message (median of %d pairs)" % (name, 100 * (statistics.median(ratios) - 1), ROUNDS))
+
+
+def scrape():
+    compare("scraped each second", ADMIN, scraping, "")
+
+
+def watch():
+    compare("200 watchers of the live tail", ADMIN, watching, ADMIN)
+
+
+def idle():
+    sizes = []
+    for config in ("", ADMIN):
+        server = Server({"10.lua": RULES["10.lua"] % "http://127.0.0.1:1"}, config)
+        try:
+            if config:
+                ask(port_of(server), "/metrics")
+                ask(port_of(server), "/api/v1/status")
+            time.sleep(2)
+            sizes.append(memory(server))
+        finally:
+            server.close()
+    print("idle: %.2f MB without the admin room, %.2f MB with it: %+.2f MB" % (*sizes, sizes[1] - sizes[0]))
+
+
+def fill(path):
+    """Copies the newest message until there are ROWS."""
+    db = sqlite3.connect(path)
+    tables = {name: [column[1] for column in db.execute("PRAGMA table_info(%s)" % name)] for name in ("messages", "recipients", "deliveries")}
+    columns = tables["messages"]
+    picked = ["n.n AS row" if c == "row" else "'01bench' || n.n || '-1' AS id" if c == "id" else "at - 1000 * (%d - n.n)" % ROWS if c == "at" else c for c in columns]
+    with db:
+        db.execute("INSERT INTO messages (%s) WITH RECURSIVE n(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n WHERE n < %d) "
+                   "SELECT %s FROM messages, n WHERE messages.row = 1" % (", ".join(columns), ROWS, ", ".join(picked)))
+        for name in ("recipients", "deliveries"):
+            kept = [c for c in tables[name] if c != "row" or name != "deliveries"]
+            db.execute("INSERT INTO %s (%s) SELECT %s FROM %s t, messages m WHERE t.message = 1 AND m.row > 1"
+                       % (name, ", ".join(kept), ", ".join("m.row" if c == "message" else "t." + c for c in kept), name))
+    db.close()
+
+
+def list_page():
+    receiver = Receiver()
+    server = Server({"10.lua": RULES["10.lua"] % receiver.url}, ADMIN + 'history = { keep = "3650d", max_size = "100 GiB" }\n')
+    try:
+        server.send(mail("one"))
+        receiver.wait_for(1)
+        wait_until(lambda: json.loads(ask(port_of(server), "/api/v1/history?state=delivered"))["messages"], "the history")
+        server.stop()
+        fill([os.path.join(server.folder, "spool", name) for name in os.listdir(server.folder + "/spool") if name.startswith("history") and not name.endswith(("-wal", "-shm"))][0])
+        server.start()
+        for path in ("history?limit=50", "history?limit=50&cursor=500000", "history?limit=50&recipient=hook@example.com", "history?limit=50&state=delivered",
+                     "history?limit=50&destination=" + receiver.url, "history?limit=50&status=200", "history?limit=50&state=failed"):
+            times = []
+            for _ in range(5):
+                begun = time.monotonic()
+                ask(port_of(server), "/api/v1/" + path)
+                times.append(1000 * (time.monotonic() - begun))
+            print("  %6.1f ms  %s (median of 5, %.1f at most)" % (statistics.median(times), path, max(times)))
+    finally:
+        server.close()
+        receiver.close()
+    print("list: a page over %d rows" % ROWS)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or ["idle", "list", "scrape", "watch"]:
+        {"idle": idle, "list": list_page, "scrape": scrape, "watch": watch}[name]()
