@@ -14,9 +14,10 @@
 
 #define WATCHERS_MAX 256
 #define BACKLOG_MAX  (256u * 1024) /* bytes that a watcher may be behind */
-#define EACH_TIME    100           /* messages of one look, at most */
-#define FIGURES_MS   1000
-#define COMMENT_MS   15000
+#define EACH_TIME                                                                                  \
+    10 /* messages of one look: 40 a second, more than anybody reads; others are left out */
+#define FIGURES_MS 1000
+#define COMMENT_MS 15000
 
 /* What all watchers share: the end of the stream. */
 struct tail {

@@ -7,7 +7,9 @@
 #include "../base/clock.h"
 #include "../base/redact.h"
 #include "../history/history.h"
+#include "../history/target.h"
 #include "../history/keep.h"
+#include "../history/target.h"
 #include "request.h"
 
 static int set_payload(struct delivery *d, struct payload *payload, const char *sender,

@@ -369,7 +369,7 @@ static void join_attempt(struct history_message *m, struct history_attempt *a, u
 }
 
 /* Most messages are delivered while they are still here: their deliveries are written as they ended, and nothing is looked
- * up or changed afterwards. 40,000 instructions less for a message of one delivery. */
+ * up or changed afterwards. 16,000 instructions less for a message of one delivery. */
 static int join_attempts(struct history_message *messages, struct history_attempt *attempts)
 {
     struct map by_id = {.key_of = id_of};

@@ -215,7 +215,7 @@ static bool spf_names_host(const char *value, size_t size, const char *hostname)
 
 /* --- All --- */
 
-/* Most do not, by their first letter; fnmatch() would find that out for 200 instructions. */
+/* Most do not, by their first letter, which fnmatch() takes longer to find out. */
 static bool may_match(const char *glob, const char *name)
 {
     return strchr("*?[", *glob) || (*glob & 0x80) ||

@@ -16,13 +16,22 @@ static void push_string(lua_State *L, const char *text)
         lua_pushnil(L);
 }
 
+/* Frees the text first: Lua raises where a rule is over its memory, and it would never be freed. An address is short. */
+static void push_freed(lua_State *L, gchar *text)
+{
+    size_t size = strlen(text);
+    char copy[size + 1];
+    memcpy(copy, text, size + 1);
+    g_free(text);
+    lua_pushlstring(L, copy, size);
+}
+
 /* Lower case, of UTF-8 too; bytes that are none stay. */
 static void push_lower(lua_State *L, const char *text, size_t size)
 {
     gchar *lower = g_utf8_validate(text, (gssize)size, NULL) ? g_utf8_strdown(text, (gssize)size)
                                                              : g_ascii_strdown(text, (gssize)size);
-    lua_pushstring(L, lower);
-    g_free(lower);
+    push_freed(L, lower);
 }
 
 /* "b\u00FCcher.example" is "xn--bcher-kva.example"; what is no name stays, in lower case. */
@@ -30,10 +39,9 @@ static void push_domain(lua_State *L, const char *domain)
 {
     gchar *ascii = g_hostname_to_ascii(domain);
     if (ascii)
-        lua_pushstring(L, ascii);
+        push_freed(L, ascii);
     else
         push_lower(L, domain, strlen(domain));
-    g_free(ascii);
 }
 
 /* Where the tag of a local part begins, its '+'; a quoted one (RFC 5321 section 4.1.2) has none, nor

@@ -1,6 +1,6 @@
 /*
- * The answer is read as a stream of events (libyajl), since most of it is not wanted: a tree of it (Jansson) took 100,000
- * instructions for 1.9 KB, this takes half.
+ * The answer is read as a stream of events (libyajl), since most of it is not wanted. Of 1.9 KB with thirteen symbols that
+ * takes 72,000 instructions; a tree of it (Jansson) took 295,000, and 150,000 of malloc() and free().
  *
  * place    what the object or array that is being read holds; PLACE_OTHER is nothing that is wanted
  * member   which member of it comes next, of those that are wanted

@@ -39,7 +39,8 @@ struct pauses {         /* all zero is an empty one */
 int pause_named(const char *text, bool whole_origin, const char *reason, struct pause *pause,
                 struct error *err);
 
-/* Adds one, or replaces it. 0, -ENOMEM, or -E2BIG: PAUSES_MAX are in it. */
+/* Adds one, or replaces it; in the order of origin and lane that costs least. 0, -ENOMEM, or -E2BIG:
+ * PAUSES_MAX are in it. */
 int pauses_add(struct pauses *pauses, const struct pause *pause);
 int pauses_copy(struct pauses *to,
                 const struct pauses *from); /* 0 or -ENOMEM: `to` is empty then */

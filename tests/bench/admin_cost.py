@@ -55,10 +55,8 @@ def ask(port, path):
 def cost(config, beside):
     """CPU seconds of a message while beside(server, ended) runs in a thread of its own."""
     receiver = Receiver()
-    server = Server({"10.lua": RULES["10.lua"] % receiver.url}, config + 'log_level = "error"\n', start=False)
+    server = Server({"10.lua": RULES["10.lua"] % receiver.url}, config)
     try:
-        server.append('log_level = "info"\n')
-        server.start()
         ended = threading.Event()
         thread = threading.Thread(target=beside, args=(server, ended))
         thread.start()
@@ -166,9 +164,9 @@ def list_page():
             times = []
             for _ in range(5):
                 begun = time.monotonic()
-                ask(port_of(server), "/api/v1/" + path)
+                text = ask(port_of(server), "/api/v1/" + path)
                 times.append(1000 * (time.monotonic() - begun))
-            print("  %6.1f ms  %s (median of 5, %.1f at most)" % (statistics.median(times), path, max(times)))
+            print("  %6.1f ms  %s: %d messages (median of 5, %.1f at most)" % (statistics.median(times), path, len(json.loads(text)["messages"]), max(times)))
     finally:
         server.close()
         receiver.close()

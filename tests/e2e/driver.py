@@ -94,7 +94,7 @@ class Client:
         if self.kind == "tls":
             self.wrap()
         if self.random.random() < 0.05:
-            self.send(self.noise())
+            self.send(self.noise().replace(b"\n", b""))  # joins the next line, so that replies are still told apart
         self.reply()
         self.greet()
 
@@ -149,7 +149,7 @@ class Client:
                                    b"--x\r\nContent-Type: text/html\r\n\r\n<p>\r\n--x--\r\n", b"..\r\n..x\r\n"])
         fields = self.random.choice([b"", b"From: a@slow.test\r\n", b"From: a@junk.test, b@big.test\r\n", b"no field\r\n",
                                      b"DKIM-Signature: v=1; a=rsa-sha256; d=junk.test; s=s; h=from; bh=x; b=y\r\n",
-                                     b"Content-Type: multipart/mixed; boundary=x\r\n", self.noise().replace(b"\n", b"") + b"\r\n"])
+                                     b"Content-Type: multipart/mixed; boundary=x\r\n", b"X" + self.noise().replace(b"\n", b"") + b"\r\n"])
         return identity, b"Message-ID: <%s>\r\n" % identity.encode() + fields + b"\r\n" + body
 
     def conclude(self, identity):

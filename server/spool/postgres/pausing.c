@@ -44,8 +44,8 @@ int pg_store_pauses(struct store *store, bool counted, struct pauses *pauses)
     values_number(&params, PARAM_INT4, PAUSES_MAX);
     pg_begin(&s->pg);
     code = values_send(&params, &s->pg,
-                       counted ? COLUMNS COUNT " FROM paused p LIMIT $1"
-                               : COLUMNS "0 FROM paused p LIMIT $1",
+                       counted ? COLUMNS COUNT " FROM paused p ORDER BY 1, 2 LIMIT $1"
+                               : COLUMNS "0 FROM paused p ORDER BY 1, 2 LIMIT $1",
                        false);
     if (code == 0)
         code = pg_end(&s->pg, PG_ANSWER_MS, read_pauses, &reading);

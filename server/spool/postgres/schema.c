@@ -87,8 +87,6 @@ static const char *const second[] = {
 static const char *const third[] = {
     /* pause: that the next one doubles. prober: who has won the probe, until `until`. */
     "ALTER TABLE held ADD pause bigint NOT NULL DEFAULT 5000",
-    /* All of its chunks are there. */
-    "ALTER TABLE staged ADD whole boolean NOT NULL DEFAULT false",
     NULL,
 };
 

@@ -109,13 +109,14 @@ static const char *const sql[STATEMENT_COUNT] = {
              "WHERE row = ?1 AND via IS NULL AND url LIKE 'http%://%'",
     [HOLDS] = "SELECT origin, lane, until, failures FROM held WHERE (until <= ?1) = ?2",
     [PROBE] = "UPDATE held SET until = ?3 WHERE origin = ?1 AND lane = ?2 AND until > ?3",
-    [PAUSES] = "SELECT origin, lane, name, reason, since, 0 FROM paused LIMIT ?1",
+    [PAUSES] = "SELECT origin, lane, name, reason, since, 0 FROM paused "
+               "ORDER BY origin, lane LIMIT ?1",
     [PAUSES_COUNTED] = "SELECT origin, lane, name, reason, since, CASE WHEN lane = 0 THEN "
                        "(SELECT count(*) FROM delivery d INDEXED BY delivery_due "
                        "WHERE d.due IS NOT NULL AND d.origin = p.origin) ELSE "
                        "(SELECT count(*) FROM delivery d INDEXED BY delivery_due WHERE d.due IS "
                        "NOT NULL AND d.origin = p.origin AND d.lane = p.lane) END "
-                       "FROM paused p LIMIT ?1",
+                       "FROM paused p ORDER BY origin, lane LIMIT ?1",
     [PAUSE] = "INSERT INTO paused (origin, lane, name, reason, since) VALUES (?1,?2,?3,?4,?5) "
               "ON CONFLICT (origin, lane) DO UPDATE SET reason = ?4",
     [RESUME] = "DELETE FROM paused WHERE origin = ?1 AND lane = ?2",

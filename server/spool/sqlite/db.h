@@ -45,7 +45,7 @@ int db_insert(struct db *db, struct delivery *deliveries);
  * where it is gone already. */
 int db_remove(struct db *db, int64_t row, int64_t payload_row, bool attempted);
 /* The same of one whose payload is no other's, has no tail and no file: the payload's row is its own, and is not looked
- * at (5,000 instructions less). */
+ * at. */
 int db_remove_alone(struct db *db, int64_t row, bool attempted);
 /* Keeps its last attempt, and writes its state (waiting until due_ms, or failed), unless `mxhook
  * queue` has set it anew or removed it meanwhile: then *changed is false. Within a transaction. */
