@@ -11,11 +11,11 @@
 static const char help[] =
     "Usage: mxhook reload [--pid PID] [--config FILE]\n"
     "Has the running server load configuration, rules and certificates again. Where the "
-    "configuration has an\n"
-    "admin room (admin.listen), it waits and prints what came of it: what is wrong, with file and "
+    "configuration has\n"
+    "admin.listen, it asks there, waits and prints what came of it: what is wrong, with file and "
     "line, and\n"
     "exit code 1, while the server runs on with what it had.\n\n"
-    "      --pid PID      where there is no admin room, or it does not answer: sends SIGHUP; the "
+    "      --pid PID      where nobody answers there, or not without a login: sends SIGHUP; the "
     "outcome is in the log\n"
     "  -c, --config FILE  the configuration (default " CLI_CONFIG_PATH ")\n"
     "  -h, --help         this text\n";
@@ -70,7 +70,10 @@ static int ask(const char *path, int pid)
         return fail_both(pid, &err);
     int status = client_ask(config, "/api/v1/reload", "{}", &text, &err);
     config_unref(config);
-    if (status == -ENOTSUP || (status < 0 && pid))
+    bool unknown = status == 401 || status == 403; /* over TCP it asks who we are */
+    if (unknown && pid)
+        free(text);
+    if (status == -ENOTSUP || ((status < 0 || unknown) && pid))
         return by_signal(pid, &err);
     if (status < 0)
         return cli_fail("reload", &err);

@@ -212,6 +212,18 @@ class Reload(TestCase):
         self.assertEqual(self.reload(server).returncode, 0)
         server.wait_logged("reloaded")
 
+    def test_one_that_asks_who_it_is_gets_a_signal(self):
+        with listening() as sock:
+            address = "127.0.0.1:%d" % sock.getsockname()[1]
+        server = self.server(self.to(self.receiver()), start=False)
+        server.append('admin = { listen = { "%s" } }\n' % address)
+        server.start()
+        result = self.reload(server)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertIn("what came of it is in the log", result.stdout)
+        server.wait_logged("reloaded")
+        self.assertEqual(server.command("reload").returncode, 1)
+
 
 class Sockets(TestCase):
     RULES = {"10.lua": "return function(msg) end"}

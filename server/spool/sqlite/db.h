@@ -58,12 +58,6 @@ int db_reset(struct db *db, int64_t row, int64_t now_ms);
 /* Notes that an origin or a lane is held back, or no longer. Within a transaction. */
 int db_hold(struct db *db, const struct hold *hold);
 int db_forget_holds(struct db *db); /* those of a process that is gone */
-/* Another URL, or secret; *changed: it was no e-mail. Within a transaction. */
-int db_edit(struct db *db, int64_t row, const struct store_edit *edit, bool *changed);
-/* Those that are over, or are not. */
-int db_holds(struct db *db, bool over, int64_t now_ms,
-             int (*each)(void *context, const struct queue_hold *hold), void *context);
-int db_probe(struct db *db, uint64_t origin, uint64_t lane, int64_t now_ms); /* in a transaction */
 /* As store_ops says; the second within a transaction. */
 int db_pauses(struct db *db, bool counted, struct pauses *pauses);
 int db_pause(struct db *db, const struct pause *pause);

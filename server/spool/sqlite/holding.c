@@ -7,7 +7,8 @@
 
 #define PAGE_SIZE 500 /* of one transaction, so that a server that runs is not kept waiting */
 
-int db_edit(struct db *db, int64_t row, const struct store_edit *edit, bool *changed)
+/* Another URL, or secret; *changed: it was no e-mail. Within a transaction. */
+static int edit_row(struct db *db, int64_t row, const struct store_edit *edit, bool *changed)
 {
     sqlite3_stmt *s = db_statement(db, EDIT);
     if (!s)
@@ -24,8 +25,9 @@ int db_edit(struct db *db, int64_t row, const struct store_edit *edit, bool *cha
     return code;
 }
 
-int db_holds(struct db *db, bool over, int64_t now_ms,
-             int (*each)(void *context, const struct queue_hold *hold), void *context)
+/* Those that are over, or are not. */
+static int each_hold(struct db *db, bool over, int64_t now_ms,
+                     int (*each)(void *context, const struct queue_hold *hold), void *context)
 {
     sqlite3_stmt *s = db_statement(db, HOLDS);
     int rc = SQLITE_OK, code = 0;
@@ -45,7 +47,8 @@ int db_holds(struct db *db, bool over, int64_t now_ms,
     return code;
 }
 
-int db_probe(struct db *db, uint64_t origin, uint64_t lane, int64_t now_ms)
+/* Within a transaction. */
+static int probe_now(struct db *db, uint64_t origin, uint64_t lane, int64_t now_ms)
 {
     sqlite3_stmt *s = db_statement(db, PROBE);
     if (!s)
@@ -74,7 +77,7 @@ static int edit_rows(struct db *db, const struct store_edit *edit, const struct 
     int code = 0;
     for (int i = 0; i < count && code == 0; i++) {
         bool changed;
-        code = db_edit(db, rows[i].row, edit, &changed);
+        code = edit_row(db, rows[i].row, edit, &changed);
         *done += changed;
     }
     return code;
@@ -117,14 +120,14 @@ int64_t sqlite_edit(struct store *store, const struct store_edit *edit, const ch
 int sqlite_holds(struct store *store, int (*each)(void *context, const struct queue_hold *hold),
                  void *context)
 {
-    return db_holds(((struct sqlite_store *)store)->db, false, clock_unix_ms(), each, context);
+    return each_hold(((struct sqlite_store *)store)->db, false, clock_unix_ms(), each, context);
 }
 
 int sqlite_probe(struct store *store, uint64_t origin, uint64_t lane)
 {
     struct db *db = ((struct sqlite_store *)store)->db;
     int code = db_begin(db);
-    return code == 0 ? close_edit(db, db_probe(db, origin, lane, clock_unix_ms())) : code;
+    return code == 0 ? close_edit(db, probe_now(db, origin, lane, clock_unix_ms())) : code;
 }
 
 struct probing {
@@ -146,5 +149,5 @@ void sqlite_probes(struct store *store, void (*each)(void *context, uint64_t ori
 {
     struct sqlite_store *s = (struct sqlite_store *)store;
     struct probing probing = {&s->leases, each, context};
-    (void)db_holds(s->db, true, clock_unix_ms(), note_probe, &probing);
+    (void)each_hold(s->db, true, clock_unix_ms(), note_probe, &probing);
 }
