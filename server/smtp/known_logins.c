@@ -163,10 +163,11 @@ static void on_written(uv_work_t *work, int status)
 static void on_timer(uv_timer_t *timer)
 {
     struct known_logins *known = timer->data;
-    known->code = make_text(known);
-    if (known->code == 0)
-        known->code = uv_queue_work(known->loop, &known->work, write_in_pool, on_written);
-    if (known->code != 0) {
+    int code = make_text(known);
+    if (code == 0) /* from here on known->code is the pool's */
+        code = uv_queue_work(known->loop, &known->work, write_in_pool, on_written);
+    if (code != 0) {
+        known->code = code;
         end_write(known);
         return;
     }

@@ -173,12 +173,14 @@ const checks = {
     for (const path of ["messages", "message/" + story, "now", "destinations"]) {
       await page.goto(url + "/#/" + path);
       await page.waitForSelector("main h1");
-      for (const button of await page.$$("button:has-text('Payload')")) {
-        await button.click();
+      // By place, not by element: a page may be drawn anew meanwhile.
+      const buttons = page.locator("button:has-text('Payload')"), summaries = page.locator("summary");
+      for (let i = 0; i < await buttons.count(); i++) {
+        await buttons.nth(i).click();
         await page.waitForSelector("text=Copy as curl");
       }
-      for (const summary of await page.$$("summary")) await summary.click();
-      for (const frame of await page.$$("iframe")) await (await frame.contentFrame())?.waitForLoadState();
+      for (let i = 0; i < await summaries.count(); i++) await summaries.nth(i).click();
+      for (const frame of page.frames()) await frame.waitForLoadState().catch(() => assert.ok(frame.isDetached()));
       assert.equal(await page.evaluate(() => window.hacked), 0, path);
       assert.equal(await page.evaluate(() => document.querySelectorAll("main script, main img, main object, main style").length), 0, path);
       reports.push(...await page.evaluate(() => window.stopped));

@@ -151,7 +151,7 @@ static void no_memory_for_a_header(void **state)
     (void)state;
     open_proxied("10s", "0s");
     int fd = connect_to(0);
-    allocations = 2; /* the connection, the session, the header's reader */
+    allocations = 3; /* the connection, the session, the count by listener, the reader */
     expect(fd, "421 4.3.2 mx.test no resources, try again later\r\n");
     expect_closed(fd);
     assert_int_equal(allocations, -1);
