@@ -170,9 +170,11 @@ const checks = {
       window.stopped = [];
       document.addEventListener("securitypolicyviolation", (event) => window.stopped.push(event.violatedDirective + " " + event.blockedURI));
     });
-    for (const path of ["messages", "message/" + story, "now", "destinations"]) {
+    const drawn = { messages: "tr.row", ["message/" + story]: "text=Its story", now: "text=Held destinations", destinations: "main table" };
+    for (const [path, what] of Object.entries(drawn)) {
+      await page.goto("about:blank"); // or the page before would still be there
       await page.goto(url + "/#/" + path);
-      await page.waitForSelector("main h1");
+      await page.waitForSelector(what);
       // By place, not by element: a page may be drawn anew meanwhile.
       const buttons = page.locator("button:has-text('Payload')"), summaries = page.locator("summary");
       for (let i = 0; i < await buttons.count(); i++) {
