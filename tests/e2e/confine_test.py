@@ -179,7 +179,7 @@ class Confined(harness.TestCase):
         return folder
 
     def test_alias_sqlite(self):
-        mx = self.server(self.rules(), start=False)
+        mx = self.server(self.rules(), 'rules = { time_limit = "10s" }\n', start=False)
         path = os.path.join(self.aliases(mx, "delete"), "aliases.db")
         mx.start()
         mx.send(mail())
@@ -190,7 +190,7 @@ class Confined(harness.TestCase):
         self.assertEqual(self.web.wait_for(2)[1].path, "/changed")
 
     def test_alias_sqlite_in_wal_mode(self):
-        mx = self.server(self.rules(), start=False)
+        mx = self.server(self.rules(), 'rules = { time_limit = "10s" }\n', start=False)
         folder = self.aliases(mx, "wal")
         # Somebody else has it open, and then its -wal and -shm are there ...
         with contextlib.closing(sqlite3.connect(os.path.join(folder, "aliases.db"), isolation_level=None)) as database:
