@@ -217,12 +217,10 @@ static void connection_changed(void *context, struct MHD_Connection *connection,
     }
     if (code != MHD_CONNECTION_NOTIFY_STARTED || !(peer = calloc(1, sizeof *peer)))
         return;
-    const union MHD_ConnectionInfo *fd =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    const union MHD_ConnectionInfo *address =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const struct sockaddr *client = address->client_addr;
-    peer->fd = fd->connect_fd;
+    /* One after the other: from 1.0 on the next answer of the library may stand where the last one stood. */
+    peer->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    const struct sockaddr *client =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
     peer->local = client->sa_family == AF_UNIX;
     if (!peer->local)
         getnameinfo(client,
