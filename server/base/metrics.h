@@ -77,7 +77,8 @@ enum metric_buckets {
     ROW(RULE_ERRORS_TOTAL, COUNTER, "rule_errors_total", "file", "kind", 100, NONE,                \
         "Rules that raised an error, or went over the time or the memory limit")                   \
     ROW(LOOKUPS_TOTAL, COUNTER, "lookups_total", "source", "result", 200, NONE,                    \
-        "Addresses that rules asked of alias.http and alias.postgres, by where the answer came from") \
+        "Addresses that rules asked of alias.http and alias.postgres, by where the answer came "   \
+        "from")                                                                                    \
     ROW(LOOKUP_REQUESTS_TOTAL, COUNTER, "lookup_requests_total", "source", "result", 120, NONE,    \
         "Requests to applications and queries to databases that look-ups caused")                  \
     ROW(SPOOL_COMMIT_DURATION, HISTOGRAM, "spool_commit_duration_seconds", NULL, NULL, 1, ACCEPT,  \

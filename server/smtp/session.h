@@ -38,7 +38,7 @@ enum recipient_answer {
     RECIPIENT_BOUNCE,  /* a sender that we have rewritten, as bounces come to: taken from the null
                        * sender only, and alone (RFC 5321 section 4.5.5) */
     RECIPIENT_UNKNOWN, /* only aliases serve its domain, and none matches */
-    RECIPIENT_LATER, /* it cannot be known now */
+    RECIPIENT_LATER,   /* it cannot be known now */
     RECIPIENT_FORGED, /* it looks like a rewritten sender (deliver/srs.h), but we did not make it */
     RECIPIENT_EXPIRED, /* it is one, of too long ago */
 };
