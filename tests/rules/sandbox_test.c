@@ -149,7 +149,7 @@ static void test_what_works(void **state)
 static void test_zones_are_of_the_database(void **state)
 {
     static const char *const bodies[] = {
-        "assert(z('Europe/Berlin') == 1 and z('America/Argentina/Ushuaia') and z('EST5EDT'))",
+        "assert(z('Europe/Berlin') == 1 and z('America/Argentina/Ushuaia') and z('Etc/GMT-14'))",
         "assert(z('+14:00') and z('-14:00') and z('02:00') and z('UTC') and z('Z'))",
     };
     static const char *const refused[] = {
