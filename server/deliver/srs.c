@@ -188,6 +188,8 @@ void srs_rewrite(const struct forward_config *config, const char *sender, int64_
     snprintf(out, SRS_SIZE, "%s", sender);
     if (!config->srs_secret || !split(sender, &a) || strcasecmp(a.domain, config->srs_domain) == 0)
         return;
+    if (strchr(a.domain, '=')) /* of a literal: it would end the domain on the way back */
+        return;
     is_srs = skip_tag(a.local, '0') || skip_tag(a.local, '1');
     if (is_srs)
         done = rewrite_again(config->srs_secret, &a, local, sizeof local);

@@ -94,6 +94,7 @@ static void they_are_quoted_where_it_has_to_be(void **state)
     assert_comes_back_as("\"alice\"@a.example", "alice@a.example");
     assert_comes_back_as("\"a\\ b\\c\"@a.example", "\"a bc\"@a.example");
     assert_int_equal(strncmp(rewrite(&config, "a@[192.0.2.1]"), "\"SRS0=", 6), 0);
+    assert_string_equal(rewrite(&config, "a@[x:b=c]"), "a@[x:b=c]"); /* it could not come back */
     assert_int_equal(strncmp(rewrite(&config, "\"alice\"@a.example"), "SRS0=", 5), 0);
 }
 

@@ -34,6 +34,8 @@ def symbols():
     text = subprocess.run(["nm", "-A", "-P", *objects()], capture_output=True, text=True, check=True).stdout
     for line in text.splitlines():
         where, name, kind = line.rsplit(":", 1)[0], *line.rsplit(":", 1)[1].split()[:2]
+        if name.startswith("__"):  # the compiler's, as AddressSanitizer has it add some
+            continue
         if kind in "TDBR":
             defined[name].append(source_of(where))
         elif kind == "U":
