@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../mail/buffer.h"
 #include "../smtp/sockets.h"
 
 #define TIMEOUT_S  60 /* a reload may have many rules to load */
@@ -20,24 +21,12 @@ static const struct listen_address *where_to(const struct admin_config *admin)
     return admin->listen_count > 0 ? &admin->listen[0] : NULL;
 }
 
-struct answer {
-    char *text;
-    size_t size;
-};
-
 static size_t take(char *bytes, size_t size, size_t count, void *context)
 {
-    struct answer *answer = context;
+    struct buffer *answer = context;
     size_t more = size * count;
-    char *text =
-        answer->size + more <= ANSWER_MAX ? realloc(answer->text, answer->size + more + 1) : NULL;
-    if (!text)
-        return 0;
-    memcpy(text + answer->size, bytes, more);
-    answer->text = text;
-    answer->size += more;
-    text[answer->size] = 0;
-    return more;
+    bool room = answer->size + more <= ANSWER_MAX;
+    return room && buffer_append(answer, bytes, more) == 0 ? more : 0;
 }
 
 static struct curl_slist *headers(void)
@@ -81,18 +70,13 @@ int client_ask(const struct config *config, const char *path, const char *body, 
                struct error *err)
 {
     const struct listen_address *to = where_to(&config->admin);
-    struct answer answer = {strdup(""), 0};
+    struct buffer answer = {0};
     *text = NULL;
-    if (!to) {
-        free(answer.text);
+    if (!to)
         return error_set(err, -ENOTSUP, "admin.listen is not set: there is nothing to ask");
-    }
     CURL *easy = curl_easy_init();
-    if (!easy || !answer.text) {
-        free(answer.text);
-        curl_easy_cleanup(easy);
+    if (!easy)
         return error_set(err, -ENOMEM, "out of memory");
-    }
     struct curl_slist *list = headers();
     set_address(easy, to, path);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, list);
@@ -103,10 +87,12 @@ int client_ask(const struct config *config, const char *path, const char *body, 
     int status = perform(easy, to, err);
     curl_slist_free_all(list);
     curl_easy_cleanup(easy);
+    if (status >= 0 && buffer_append_byte(&answer, 0) != 0)
+        status = error_set(err, -ENOMEM, "out of memory");
     if (status < 0)
-        free(answer.text);
+        buffer_free(&answer);
     else
-        *text = answer.text;
+        *text = answer.bytes;
     return status;
 }
 

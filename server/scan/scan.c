@@ -12,6 +12,7 @@
 #include "../base/spill.h"
 #include "../deliver/multi.h"
 #include "../deliver/reference.h"
+#include "../mail/buffer.h"
 #include "rspamd_answer.h"
 
 /* libcurl's own bound is four times the transfers under way: after a burst it would close all but a few. */
@@ -49,8 +50,7 @@ struct request {
     size_t first, tried; /* URLs */
     int64_t begun_ms;
     uint64_t offset;
-    char *body;
-    size_t size;
+    struct buffer body;
     bool too_large;
     uv_timer_t soon; /* for an end without any transfer */
     char why[200];
@@ -123,14 +123,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 {
     struct request *r = context;
     size_t n = size * count;
-    r->too_large = r->size + n > RSPAMD_ANSWER_MAX;
-    char *grown = r->too_large ? NULL : realloc(r->body, r->size + n);
-    if (!grown)
-        return 0;
-    memcpy(grown + r->size, bytes, n);
-    r->body = grown;
-    r->size += n;
-    return n;
+    r->too_large = r->body.size + n > RSPAMD_ANSWER_MAX;
+    return !r->too_large && buffer_append(&r->body, bytes, n) == 0 ? n : 0;
 }
 
 static void on_end(struct transfer *transfer, CURLcode rc);
@@ -186,10 +180,8 @@ static void request_rest(struct request *r)
     for (struct curl_slist *h = r->headers; h; h = h->next)
         OPENSSL_cleanse(h->data, strlen(h->data)); /* a password may be among them */
     curl_slist_free_all(r->headers);
-    free(r->body);
+    buffer_free(&r->body);
     r->headers = NULL;
-    r->body = NULL;
-    r->size = 0;
     r->next = r->scan->idle;
     r->scan->idle = r;
 }
@@ -284,7 +276,8 @@ static const char *judge(struct request *r, CURLcode rc, struct scan_result *res
         return "the scanner answers with an error";
     if (!result)
         return "out of memory";
-    return rspamd_answer_read(&r->config->scan, r->body ? r->body : "", r->size, result) == 0
+    return rspamd_answer_read(&r->config->scan, r->body.bytes ? r->body.bytes : "", r->body.size,
+                              result) == 0
                ? NULL
                : "the answer cannot be read";
 }
@@ -328,7 +321,7 @@ static void set_body(struct request *r)
 static bool ask(struct request *r)
 {
     char url[2100];
-    r->offset = r->size = 0;
+    r->offset = r->body.size = 0;
     r->too_large = false;
     size_t size = strlen(r->origin->url);
     snprintf(url, sizeof url, "%s%scheckv2", r->origin->url,

@@ -14,6 +14,7 @@
 #include "../deliver/curl_hooks.h"
 #include "../deliver/multi.h"
 #include "../deliver/sign.h"
+#include "../mail/buffer.h"
 #include "http_answer.h"
 #include "kinds.h"
 
@@ -33,8 +34,7 @@ struct request {
     struct curl_slist *headers;
     struct flight *flight; /* NULL: idle */
     struct sockets_out sockets;
-    char *body;
-    size_t size;
+    struct buffer body;
     bool too_large;
 };
 
@@ -56,14 +56,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 {
     struct request *r = context;
     size_t n = size * count;
-    r->too_large = r->size + n > LOOKUP_ANSWER_MAX;
-    char *grown = r->too_large ? NULL : realloc(r->body, r->size + n);
-    if (!grown)
-        return 0;
-    memcpy(grown + r->size, bytes, n);
-    r->body = grown;
-    r->size += n;
-    return n;
+    r->too_large = r->body.size + n > LOOKUP_ANSWER_MAX;
+    return !r->too_large && buffer_append(&r->body, bytes, n) == 0 ? n : 0;
 }
 
 static void on_end(struct transfer *transfer, CURLcode rc);
@@ -140,10 +134,8 @@ static void request_rest(struct request *r)
         at = &(*at)->next;
     *at = r->next;
     curl_slist_free_all(r->headers);
-    free(r->body);
+    buffer_free(&r->body);
     r->headers = NULL;
-    r->body = NULL;
-    r->size = 0;
     r->flight = NULL;
     r->too_large = false;
     r->next = a->idle;
@@ -255,7 +247,7 @@ static struct lookup_answer *judge(struct request *r, CURLcode rc, const char **
     else if (status != 200)
         *why = "neither 200 nor 404";
     else
-        return http_answer_read(r->body ? r->body : "", r->size, why);
+        return http_answer_read(r->body.bytes ? r->body.bytes : "", r->body.size, why);
     return NULL;
 }
 
