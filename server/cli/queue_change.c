@@ -16,11 +16,30 @@
 struct change {
     const char *verb, *done; /* "drop", "dropped" */
     int (*one)(struct queue *, const char *, struct error *);
-    int64_t (*all)(struct queue *, const struct queue_filter *, struct error *);
+    int64_t (*all)(struct queue *, const struct queue_arguments *, struct error *);
 };
 
-static const struct change retry = {"retry", "due now", queue_retry, queue_retry_all};
-static const struct change drop = {"drop", "dropped", queue_drop, queue_drop_all};
+static int64_t retry_all(struct queue *queue, const struct queue_arguments *arguments,
+                         struct error *err)
+{
+    return queue_retry_all(queue, &arguments->filter, err);
+}
+
+static int64_t drop_all(struct queue *queue, const struct queue_arguments *arguments,
+                        struct error *err)
+{
+    return queue_drop_all(queue, &arguments->filter, err);
+}
+
+static int64_t edit_all(struct queue *queue, const struct queue_arguments *arguments,
+                        struct error *err)
+{
+    return queue_edit(queue, &arguments->edit, NULL, &arguments->filter, err);
+}
+
+static const struct change retry = {"retry", "due now", queue_retry, retry_all};
+static const struct change drop = {"drop", "dropped", queue_drop, drop_all};
+static const struct change edit = {"edit", "edited", NULL, edit_all}; /* one: edit_ids() */
 
 static int count_one(void *context, const struct delivery *d)
 {
@@ -70,7 +89,7 @@ static int change_all(struct queue *queue, const struct queue_arguments *argumen
         return code;
     if (!is_wanted(arguments, change, count))
         return error_set(err, -ECANCELED, "nothing was changed");
-    count = change->all(queue, &arguments->filter, err);
+    count = change->all(queue, arguments, err);
     return count < 0 ? (int)count : print_count(arguments, change, count);
 }
 
@@ -156,16 +175,16 @@ static int note_waiting(void *context, const struct delivery *d)
 }
 
 static int note_ids(struct queue *queue, const struct queue_arguments *arguments,
-                    struct waits *waits, struct error *err)
+                    struct waits *waits)
 {
     int code = 0;
     for (int i = 0; i < arguments->operand_count && code == 0; i++) {
         struct delivery *d = NULL;
-        if (queue_show(queue, arguments->operands[i], &d, NULL) == 0)
+        struct error unheard; /* run() comes to it, and says so */
+        if (queue_show(queue, arguments->operands[i], &d, &unheard) == 0)
             code = note_waiting(waits, d);
         delivery_free(d);
     }
-    (void)err;
     return code;
 }
 
@@ -192,7 +211,7 @@ static int tell_waits(struct queue *queue, const struct queue_arguments *argumen
     if (code == 0 && arguments->has_filter)
         code = queue_list(queue, &arguments->filter, note_waiting, waits, err);
     else if (code == 0)
-        code = note_ids(queue, arguments, waits, err);
+        code = note_ids(queue, arguments, waits);
     for (size_t i = 0; i < waits->count && code == 0; i++)
         if (waits->list[i].count > 0)
             code = tell_wait(queue, arguments, &waits->list[i], err);
@@ -216,23 +235,7 @@ int queue_change_retry(struct queue *queue, const struct queue_arguments *argume
 
 /* ---- edit ---- */
 
-static int edit_filter(struct queue *queue, const struct queue_arguments *arguments,
-                       const struct change *change, struct error *err)
-{
-    int64_t count = 0;
-    if (arguments->dry_run)
-        return queue_print_list(queue, arguments, err);
-    int code = queue_list(queue, &arguments->filter, count_one, &count, err);
-    if (code != 0)
-        return code;
-    if (!is_wanted(arguments, change, count))
-        return error_set(err, -ECANCELED, "nothing was changed");
-    count = queue_edit(queue, &arguments->edit, NULL, &arguments->filter, err);
-    return count < 0 ? (int)count : print_count(arguments, change, count);
-}
-
-static int edit_ids(struct queue *queue, const struct queue_arguments *arguments,
-                    const struct change *change, struct error *err)
+static int edit_ids(struct queue *queue, const struct queue_arguments *arguments, struct error *err)
 {
     int64_t done = 0, count = 0;
     for (int i = 0; i < arguments->operand_count && count >= 0; i++) {
@@ -252,15 +255,14 @@ static int edit_ids(struct queue *queue, const struct queue_arguments *arguments
     }
     if (count < 0 || arguments->dry_run)
         return (int)count;
-    return print_count(arguments, change, done);
+    return print_count(arguments, &edit, done);
 }
 
 int queue_change_edit(struct queue *queue, const struct queue_arguments *arguments,
                       struct error *err)
 {
-    static const struct change edit = {"edit", "edited", NULL, NULL};
-    return arguments->has_filter ? edit_filter(queue, arguments, &edit, err)
-                                 : edit_ids(queue, arguments, &edit, err);
+    return arguments->has_filter ? change_all(queue, arguments, &edit, err)
+                                 : edit_ids(queue, arguments, err);
 }
 
 int queue_change_drop(struct queue *queue, const struct queue_arguments *arguments,
