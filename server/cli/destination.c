@@ -131,21 +131,21 @@ static const struct action {
 } actions[] = {
     {"pause", pause_it, true, true}, {"resume", resume, true, false}, {"list", list, false, false}};
 
+struct asked {
+    const struct action *action;
+    const struct arguments *arguments;
+};
+
+static int act(struct queue *queue, void *context, struct error *err)
+{
+    const struct asked *asked = context;
+    return asked->action->run(queue, asked->arguments, err);
+}
+
 static int run(const struct action *action, const struct arguments *arguments)
 {
-    struct config *config;
-    struct queue *queue = NULL;
-    struct error err = {""};
-    if (config_load(arguments->config, &config, &err) != 0)
-        return cli_fail("destination", &err);
-    int code = queue_open(&config->spool, &queue, &err);
-    if (code == 0)
-        code = action->run(queue, arguments, &err);
-    queue_close(queue);
-    config_unref(config);
-    if (code != 0 && !*err.text)
-        error_set(&err, code, "%s", strerror(-code));
-    return code == 0 ? CLI_OK : cli_fail("destination", &err);
+    return cli_with_queue("destination", arguments->config, act,
+                          &(struct asked){action, arguments});
 }
 
 int cli_destination(int argc, char **argv)

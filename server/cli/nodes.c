@@ -40,6 +40,12 @@ static int print_json(void *context, const struct queue_node *node)
     return 0;
 }
 
+static int act(struct queue *queue, void *context, struct error *err)
+{
+    const bool *json = context;
+    return queue_nodes(queue, *json ? print_json : print_node, NULL, err);
+}
+
 int cli_nodes(int argc, char **argv)
 {
     const char *config_path = CLI_CONFIG_PATH;
@@ -51,16 +57,5 @@ int cli_nodes(int argc, char **argv)
         exit_code = cli_operand(argc, argv, NULL, NULL);
     if (exit_code >= 0)
         return exit_code;
-    struct config *config;
-    struct queue *queue = NULL;
-    struct error err = {""};
-    int code = config_load(config_path, &config, &err);
-    if (code != 0)
-        return cli_fail("nodes", &err);
-    code = queue_open(&config->spool, &queue, &err);
-    if (code == 0)
-        code = queue_nodes(queue, json ? print_json : print_node, NULL, &err);
-    queue_close(queue);
-    config_unref(config);
-    return code == 0 ? CLI_OK : cli_fail("nodes", &err);
+    return cli_with_queue("nodes", config_path, act, &json);
 }

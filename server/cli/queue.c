@@ -223,22 +223,20 @@ static int check_arguments(const struct action *action, const struct queue_argum
     return check_edit(action, &arguments->edit);
 }
 
+struct asked {
+    const struct action *action;
+    const struct queue_arguments *arguments;
+};
+
+static int act(struct queue *queue, void *context, struct error *err)
+{
+    const struct asked *asked = context;
+    return asked->action->run(queue, asked->arguments, err);
+}
+
 static int run(const struct action *action, const struct queue_arguments *arguments)
 {
-    struct config *config;
-    struct queue *queue = NULL;
-    struct error err = {""};
-    int code = config_load(arguments->config, &config, &err);
-    if (code != 0)
-        return cli_fail("queue", &err);
-    code = queue_open(&config->spool, &queue, &err);
-    if (code == 0)
-        code = action->run(queue, arguments, &err);
-    queue_close(queue);
-    config_unref(config);
-    if (code != 0 && !*err.text)
-        error_set(&err, code, "%s", strerror(-code));
-    return code == 0 ? CLI_OK : cli_fail("queue", &err);
+    return cli_with_queue("queue", arguments->config, act, &(struct asked){action, arguments});
 }
 
 int cli_queue(int argc, char **argv)
