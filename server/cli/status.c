@@ -33,46 +33,43 @@ static void print_field(const char *json, const char *label, const char *name)
     free(value);
 }
 
-static void print_held(const char *json)
+struct column {
+    const char *label, *field;
+};
+
+/* Of a list in the answer, a line for each: `name` first, then the columns until an empty one. */
+static void print_each(const char *json, const char *list, const char *label, const char *name,
+                       const struct column *columns)
 {
     for (int i = 0; i < HELD_MAX; i++) {
-        char name[64];
-        snprintf(name, sizeof name, "held[%d].origin", i);
-        char *origin = client_field(json, name);
-        if (!origin)
+        char path[64];
+        snprintf(path, sizeof path, "%s[%d].%s", list, i, name);
+        char *value = client_field(json, path);
+        if (!value)
             return;
-        fputs("held         ", stdout);
-        pretty_text(origin);
-        free(origin);
-        snprintf(name, sizeof name, "held[%d].until", i);
-        print_field(json, " until ", name);
-        snprintf(name, sizeof name, "held[%d].failures", i);
-        print_field(json, " after failures: ", name);
-        snprintf(name, sizeof name, "held[%d].waiting", i);
-        print_field(json, " waiting: ", name);
+        fputs(label, stdout);
+        pretty_text(value);
+        free(value);
+        for (const struct column *c = columns; c->label; c++) {
+            snprintf(path, sizeof path, "%s[%d].%s", list, i, c->field);
+            print_field(json, c->label, path);
+        }
         putchar('\n');
     }
 }
 
+static void print_held(const char *json)
+{
+    static const struct column columns[] = {
+        {" until ", "until"}, {" after failures: ", "failures"}, {" waiting: ", "waiting"}, {0}};
+    print_each(json, "held", "held         ", "origin", columns);
+}
+
 static void print_paused(const char *json)
 {
-    for (int i = 0; i < HELD_MAX; i++) {
-        char name[64];
-        snprintf(name, sizeof name, "paused[%d].destination", i);
-        char *destination = client_field(json, name);
-        if (!destination)
-            return;
-        fputs("paused       ", stdout);
-        pretty_text(destination);
-        free(destination);
-        snprintf(name, sizeof name, "paused[%d].since", i);
-        print_field(json, " since ", name);
-        snprintf(name, sizeof name, "paused[%d].waiting", i);
-        print_field(json, " waiting: ", name);
-        snprintf(name, sizeof name, "paused[%d].reason", i);
-        print_field(json, " reason: ", name);
-        putchar('\n');
-    }
+    static const struct column columns[] = {
+        {" since ", "since"}, {" waiting: ", "waiting"}, {" reason: ", "reason"}, {0}};
+    print_each(json, "paused", "paused       ", "destination", columns);
 }
 
 static void print_ready(const char *json, bool ready)
