@@ -187,6 +187,17 @@ static int begin(struct trial *trial, struct ruleset *ruleset, struct spill *dat
     return message_parse(data, p->transaction->received_ms / 1000, &p->message, err);
 }
 
+struct trial_envelope trial_envelope_of(const struct history_message *m, const char *recipient)
+{
+    return (struct trial_envelope){.sender = m->sender ? m->sender : "",
+                                   .recipient = recipient,
+                                   .client_ip = m->client_ip,
+                                   .client_name = m->client_name,
+                                   .helo = m->helo,
+                                   .user = m->user,
+                                   .tls = m->tls};
+}
+
 int trial_run(struct config *config, struct ruleset *ruleset, struct spill *data,
               const struct trial_envelope *envelope, struct trial **out, struct error *err)
 {

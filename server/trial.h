@@ -8,6 +8,7 @@
 #ifndef MXHOOK_TRIAL_H
 #define MXHOOK_TRIAL_H
 
+#include "history/record.h"
 #include "processing.h"
 #include "rules/ruleset.h"
 
@@ -39,6 +40,10 @@ struct trial_envelope {
     /* NULL, or the answers that rules get to what they ask (questions_give()): taken over. Else who is configured is asked. */
     struct questions *answers;
 };
+
+/* As the message came, to one of its recipients; borrowed from the record. */
+struct trial_envelope trial_envelope_of(const struct history_message *message,
+                                        const char *recipient);
 
 /* With state 0 of the ruleset. `config`, `ruleset` and `data` must outlive the trial. *out is freed by trial_free().
  * 0, or a negative errno with `err`. Blocking. */

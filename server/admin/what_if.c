@@ -6,6 +6,7 @@
 
 #include "../base/clock.h"
 #include "../base/redact.h"
+#include "../history/elsewhere.h"
 #include "../history/json.h"
 #include "../trial.h"
 #include "request.h"
@@ -28,34 +29,6 @@ struct what_if {
     struct error err;
 };
 
-static bool is_for(const struct history_delivery *d, const char *recipient)
-{
-    return strcasecmp(d->recipient ? d->recipient : "", recipient) == 0;
-}
-
-static bool went_to(const struct history_message *m, const char *recipient, const char *url)
-{
-    char shown[REDACT_SIZE];
-    redact_url(url, shown);
-    for (size_t i = 0; i < m->delivery_count; i++)
-        if (is_for(&m->deliveries[i], recipient) &&
-            (strcmp(m->deliveries[i].destination, shown) == 0 ||
-             strcmp(m->deliveries[i].destination, url) == 0))
-            return true;
-    return false;
-}
-
-static bool is_elsewhere(const struct history_message *m, const char *recipient,
-                         const struct verdict *v)
-{
-    size_t same = 0, before = 0;
-    for (size_t i = 0; i < v->destination_count; i++)
-        same += went_to(m, recipient, v->destinations[i].url);
-    for (size_t i = 0; i < m->delivery_count; i++)
-        before += is_for(&m->deliveries[i], recipient);
-    return same != v->destination_count || same != before;
-}
-
 static void write_different(struct what_if *w, const struct history_message *m,
                             const char *recipient, const struct verdict *v)
 {
@@ -70,7 +43,7 @@ static void write_different(struct what_if *w, const struct history_message *m,
     json_key(json, "before");
     json_begin_array(json);
     for (size_t i = 0; i < m->delivery_count; i++)
-        if (is_for(&m->deliveries[i], recipient))
+        if (history_is_for(&m->deliveries[i], recipient))
             json_text(json, m->deliveries[i].destination);
     json_end_array(json);
     json_key(json, "after");
@@ -86,19 +59,13 @@ static void write_different(struct what_if *w, const struct history_message *m,
 static int ask_for(struct what_if *w, const struct history_message *m, struct spill *data,
                    const char *recipient)
 {
-    struct trial_envelope envelope = {.sender = m->sender ? m->sender : "",
-                                      .recipient = recipient,
-                                      .client_ip = m->client_ip,
-                                      .client_name = m->client_name,
-                                      .helo = m->helo,
-                                      .user = m->user,
-                                      .tls = m->tls};
+    struct trial_envelope envelope = trial_envelope_of(m, recipient);
     struct trial *trial = NULL;
     int code = trial_run(w->request->config, w->rules, data, &envelope, &trial, &w->err);
     if (code != 0)
         return code;
     w->recipients++;
-    if (is_elsewhere(m, recipient, trial->verdict) && w->different++ < DIFFERENT_MAX)
+    if (history_goes_elsewhere(m, recipient, trial->verdict) && w->different++ < DIFFERENT_MAX)
         write_different(w, m, recipient, trial->verdict);
     trial_free(trial);
     return 0;

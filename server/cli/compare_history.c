@@ -2,30 +2,21 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../history/walk.h"
 #include "compare.h"
-
-#define PAGE 200
 
 struct walk {
     struct compare *compare;
     const struct history_ops *ops;
     struct history_store *store;
     struct error *err;
-    int64_t cursor;
-    unsigned page;
 };
 
 static int compare_kept(struct walk *walk, const struct history_message *m, struct spill *data)
 {
     int code = 0;
     for (size_t i = 0; i < m->recipient_count && code == 0; i++) {
-        struct trial_envelope envelope = {.sender = m->sender ? m->sender : "",
-                                          .recipient = m->recipients[i].address,
-                                          .client_ip = m->client_ip,
-                                          .client_name = m->client_name,
-                                          .helo = m->helo,
-                                          .user = m->user,
-                                          .tls = m->tls};
+        struct trial_envelope envelope = trial_envelope_of(m, m->recipients[i].address);
         code = compare_recipient(walk->compare, m->id, data, &envelope, walk->err);
     }
     return code;
@@ -35,8 +26,6 @@ static int visit(void *context, const struct history_message *m)
 {
     struct walk *walk = context;
     struct spill *data = NULL;
-    walk->cursor = m->row;
-    walk->page++;
     if (m->body == 0 || walk->ops->body(walk->store, m->body, &data) != 0) {
         walk->compare->without_body++;
         return 0;
@@ -44,21 +33,6 @@ static int visit(void *context, const struct history_message *m)
     walk->compare->messages++;
     int code = compare_kept(walk, m, data);
     spill_free(data);
-    return code;
-}
-
-static int walk_pages(struct walk *walk, const struct history_filter *filter)
-{
-    struct history_filter page = *filter;
-    unsigned left = filter->limit > 0 ? filter->limit : UINT32_MAX;
-    int code;
-    do {
-        walk->page = 0;
-        page.limit = left < PAGE ? left : PAGE;
-        code = walk->ops->list(walk->store, &page, visit, walk);
-        page.before = walk->cursor;
-        left -= walk->page;
-    } while (code == 0 && walk->page == page.limit && left > 0);
     return code;
 }
 
@@ -71,7 +45,7 @@ int compare_history(struct compare *compare, const struct history_filter *filter
                          compare->config->spool.directory);
     if (code != 0)
         return code;
-    code = walk_pages(&walk, filter);
+    code = history_walk(walk.ops, walk.store, filter, visit, &walk);
     if (code != 0 && !*err->text)
         error_set(err, code, "the history: %s", walk.ops->error(walk.store));
     walk.ops->close(walk.store);

@@ -3,9 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../history/walk.h"
 #include "history_replay.h"
-
-#define PAGE 200
 
 /* ---- What is to be sent ---- */
 
@@ -58,8 +57,6 @@ static int collect(void *context, const struct history_message *m)
     struct collecting *collecting = context;
     struct replay *r = collecting->replay;
     int code = 0;
-    r->cursor = m->row;
-    r->page++;
     for (size_t i = 0; i < m->delivery_count && code == 0; i++) {
         const struct history_delivery *d = &m->deliveries[i];
         if (!wanted(collecting->filter, d))
@@ -72,26 +69,10 @@ static int collect(void *context, const struct history_message *m)
     return code;
 }
 
-int replay_walk(struct replay *r, const struct history_filter *filter,
-                int (*each)(void *context, const struct history_message *message), void *context)
-{
-    struct history_filter page = *filter;
-    unsigned left = filter->limit > 0 ? filter->limit : UINT32_MAX;
-    int code;
-    do {
-        r->page = 0;
-        page.limit = left < PAGE ? left : PAGE;
-        code = r->reader->ops->list(r->reader->store, &page, each, context);
-        page.before = r->cursor;
-        left -= r->page;
-    } while (code == 0 && r->page == page.limit && left > 0);
-    return code;
-}
-
 int replay_find(struct replay *r, const struct history_filter *filter)
 {
     struct collecting collecting = {r, filter};
-    return replay_walk(r, filter, collect, &collecting);
+    return history_walk(r->reader->ops, r->reader->store, filter, collect, &collecting);
 }
 
 void replay_free(struct replay *r)

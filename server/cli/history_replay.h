@@ -20,20 +20,13 @@ struct replay {
     struct item *items;
     size_t count, capacity, without_body;
     size_t next; /* items left: the last one goes first */
-    int64_t cursor;
-    unsigned page;
     uv_loop_t loop;
     uv_timer_t pace;
     struct senders *senders;
     size_t in_flight, delivered, failed;
 };
 
-/* history_find.c. All pages of a list. each() has the replay as its context, or reaches it from there: it notes the message's row as
- * `cursor` and counts it in `page`. Its error, or the store's. */
-int replay_walk(struct replay *replay, const struct history_filter *filter,
-                int (*each)(void *context, const struct history_message *message), void *context);
-
-/* Collects the deliveries that are to be sent, newest first. 0, or a negative errno. */
+/* history_find.c: collects the deliveries that are to be sent, newest first. 0, or a negative errno. */
 int replay_find(struct replay *replay, const struct history_filter *filter);
 void replay_free(struct replay *replay); /* the items, not the struct */
 

@@ -2,7 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../base/redact.h"
+#include "../history/elsewhere.h"
+#include "../history/walk.h"
 #include "../trial.h"
 #include "history_replay.h"
 #include "pretty.h"
@@ -15,33 +16,10 @@ struct ruling {
     size_t same, different;
 };
 
-static bool went_to(const struct history_message *m, const char *recipient, const char *url)
-{
-    char shown[REDACT_SIZE];
-    redact_url(url, shown);
-    for (size_t i = 0; i < m->delivery_count; i++)
-        if (strcasecmp(m->deliveries[i].recipient ? m->deliveries[i].recipient : "", recipient) ==
-                0 &&
-            (strcmp(m->deliveries[i].destination, shown) == 0 ||
-             strcmp(m->deliveries[i].destination, url) == 0))
-            return true;
-    return false;
-}
-
-static size_t deliveries_of(const struct history_message *m, const char *recipient)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < m->delivery_count; i++)
-        count += strcasecmp(m->deliveries[i].recipient ? m->deliveries[i].recipient : "",
-                            recipient) == 0;
-    return count;
-}
-
 static void print_before(const struct history_message *m, const char *recipient)
 {
     for (size_t i = 0; i < m->delivery_count; i++)
-        if (strcasecmp(m->deliveries[i].recipient ? m->deliveries[i].recipient : "", recipient) ==
-            0) {
+        if (history_is_for(&m->deliveries[i], recipient)) {
             fputs("  - ", stdout);
             pretty_text(m->deliveries[i].destination);
             putchar('\n');
@@ -52,10 +30,7 @@ static void print_before(const struct history_message *m, const char *recipient)
 static void compare(struct ruling *ruling, const struct history_message *m, const char *recipient,
                     const struct verdict *v)
 {
-    size_t same = 0;
-    for (size_t i = 0; i < v->destination_count; i++)
-        same += went_to(m, recipient, v->destinations[i].url);
-    if (same == v->destination_count && same == deliveries_of(m, recipient)) {
+    if (!history_goes_elsewhere(m, recipient, v)) {
         ruling->same++;
         return;
     }
@@ -77,21 +52,13 @@ static int rule_one(void *context, const struct history_message *m)
     struct replay *r = ruling->replay;
     struct spill *data = NULL;
     struct error err = {""};
-    r->cursor = m->row;
-    r->page++;
     if (m->body == 0) {
         r->without_body++;
         return 0;
     }
     int code = r->reader->ops->body(r->reader->store, m->body, &data);
     for (size_t i = 0; i < m->recipient_count && code == 0; i++) {
-        struct trial_envelope envelope = {.sender = m->sender ? m->sender : "",
-                                          .recipient = m->recipients[i].address,
-                                          .client_ip = m->client_ip,
-                                          .client_name = m->client_name,
-                                          .helo = m->helo,
-                                          .user = m->user,
-                                          .tls = m->tls};
+        struct trial_envelope envelope = trial_envelope_of(m, m->recipients[i].address);
         struct trial *trial;
         code = trial_run(r->reader->config, ruling->rules, data, &envelope, &trial, &err);
         if (code == 0) {
@@ -109,7 +76,7 @@ int replay_through_rules(struct replay *r, const struct history_filter *filter, 
     int code = ruleset_load(&r->reader->config->rules, 1, &ruling.rules, err);
     if (code != 0)
         return code;
-    code = replay_walk(r, filter, rule_one, &ruling);
+    code = history_walk(r->reader->ops, r->reader->store, filter, rule_one, &ruling);
     ruleset_unref(ruling.rules);
     fprintf(
         stderr,
