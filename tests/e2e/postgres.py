@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import unittest
 
 import harness
 
@@ -193,6 +194,12 @@ class Postgres:
             ",".join("127.0.0.1" for _ in servers), ",".join(str(server.port) for server in servers))
 
 
+def spool(pg, migrate=True, more=""):
+    """The line of a configuration; `pg`: a server, or what says where it is."""
+    conninfo = pg if isinstance(pg, str) else pg.conninfo()
+    return 'spool = { directory = "spool", postgres = "%s", migrate = %s%s }\n' % (conninfo, str(migrate).lower(), more and ", " + more)
+
+
 class Sender(threading.Thread):
     """Sends one message; what came of it stands in `answer`: 250, another code, or an exception's name."""
 
@@ -231,8 +238,7 @@ class NodesTest(harness.TestCase):
         return standby
 
     def node(self, receiver, config='deliver = { schedule = { "200ms", "200ms" } }\n', conninfo=None, timeout="5s", **named):
-        return self.server(self.to(receiver), config='spool = { directory = "spool", postgres = "%s", migrate = true, '
-                           'commit_timeout = "%s" }\n' % (conninfo or self.pg.conninfo(), timeout) + config, **named)
+        return self.server(self.to(receiver), config=spool(conninfo or self.pg, more='commit_timeout = "%s"' % timeout) + config, **named)
 
     def count(self, what="delivery"):
         return int(self.pg.sql("SELECT count(*) FROM " + what))
@@ -244,3 +250,24 @@ class NodesTest(harness.TestCase):
         sender = Sender(node, "again")
         sender.join(40)
         return sender.answer == 250
+
+
+@unittest.skipUnless(binaries(), "no PostgreSQL 15 or later here")
+class DatabaseCase(harness.TestCase):
+    """One instance for the class, `pg`; a database of its own for each test."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.pg = Postgres()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.pg.close()
+
+    def setUp(self):
+        self.database = "t%d" % time.monotonic_ns()
+        self.pg.sql("CREATE DATABASE " + self.database)
+        self.conninfo = self.pg.conninfo().replace("dbname=postgres", "dbname=" + self.database)
+
+    def sql(self, sql):
+        return self.pg.sql(sql, self.database)

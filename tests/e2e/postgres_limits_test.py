@@ -11,27 +11,9 @@ from harness import mail, wait_until
 NODES = 3
 
 
-@unittest.skipUnless(postgres.binaries(), "no PostgreSQL 15 or later here")
-class LimitsTest(harness.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.pg = postgres.Postgres()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.pg.close()
-
-    def setUp(self):
-        self.database = "t%d" % time.monotonic_ns()
-        self.pg.sql("CREATE DATABASE " + self.database)
-
-    def sql(self, sql):
-        return self.pg.sql(sql, self.database)
-
+class LimitsTest(postgres.DatabaseCase):
     def nodes(self, receiver, config):
-        conninfo = self.pg.conninfo().replace("dbname=postgres", "dbname=" + self.database)
-        return [self.server(self.to(receiver), config='spool = { directory = "spool", postgres = "%s", migrate = true }\n' % conninfo
-                            + config) for _ in range(NODES)]
+        return [self.server(self.to(receiver), config=postgres.spool(self.conninfo) + config) for _ in range(NODES)]
 
     def test_one_node_probes_for_all(self):
         """A destination that fails gets one request for each pause, however many nodes have mail for it; when it works

@@ -15,11 +15,6 @@ TABLES = ("delivery", "payload", "tail", "chunk", "staged", "attempt")
 FAST = 'deliver = { schedule = { "100ms", "100ms" } }\n'
 
 
-def spool(pg, migrate=True, more=""):
-    conninfo = pg if isinstance(pg, str) else pg.conninfo()
-    return 'spool = { directory = "spool", postgres = "%s", migrate = %s %s }\n' % (conninfo, str(migrate).lower(), more)
-
-
 class Gate:
     """Answers wait until it is opened."""
 
@@ -35,27 +30,10 @@ class Gate:
         self.event.set()
 
 
-@unittest.skipUnless(postgres.binaries(), "no PostgreSQL 15 or later here")
-class PostgresTest(harness.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.pg = postgres.Postgres()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.pg.close()
-
-    def setUp(self):
-        self.database = "t%d" % time.monotonic_ns()
-        self.pg.sql("CREATE DATABASE " + self.database)
-        self.conninfo = self.pg.conninfo().replace("dbname=postgres", "dbname=" + self.database)
-
-    def sql(self, sql):
-        return self.pg.sql(sql, self.database)
-
+class PostgresTest(postgres.DatabaseCase):
     def node(self, receiver, config=FAST, **named):
         rules = self.to(receiver) if not isinstance(receiver, dict) else receiver
-        return self.server(rules, config=spool(self.conninfo) + config, **named)
+        return self.server(rules, config=postgres.spool(self.conninfo) + config, **named)
 
     def url_of(self, receiver):
         return receiver.url + "/"
@@ -249,7 +227,7 @@ class PostgresTest(harness.TestCase):
         wait_until(lambda: alone.command("queue", "list", "--failed").stdout.count("\n") == 10, "ten failed ones")
         before = sorted(line.split()[0] for line in alone.command("queue", "list").stdout.splitlines())
         bodies = {post.id: post.body for post in receiver.posts}
-        cluster = harness.Server(self.to(receiver), config=spool(self.conninfo) + FAST, start=False)
+        cluster = harness.Server(self.to(receiver), config=postgres.spool(self.conninfo) + FAST, start=False)
         self.addCleanup(cluster.close)
         self.assertEqual(cluster.command("store", "migrate").returncode, 0)
         self.assertEqual(cluster.command("store", "migrate").returncode, 0)
@@ -284,7 +262,7 @@ class PostgresTest(harness.TestCase):
             (self.conninfo + " user=nobody", "does not exist"),
         ]
         for conninfo, text in cases:
-            server = harness.Server({}, config=spool(conninfo), start=False)
+            server = harness.Server({}, config=postgres.spool(conninfo), start=False)
             self.addCleanup(server.close)
             done = server.command("run")
             self.assertEqual(done.returncode, 1, conninfo)
@@ -292,7 +270,7 @@ class PostgresTest(harness.TestCase):
             self.assertIn(text, done.stderr)
 
     def start_alone(self, conninfo, migrate=False):
-        server = harness.Server({}, config=spool(conninfo, migrate), start=False)
+        server = harness.Server({}, config=postgres.spool(conninfo, migrate), start=False)
         self.addCleanup(server.close)
         return server.command("run")
 
@@ -323,7 +301,7 @@ class PostgresTest(harness.TestCase):
         owner.stop()
         with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../server/install/postgres-roles.sql")) as file:
             self.sql(file.read())
-        server = self.server(self.to(receiver), config=spool(self.conninfo.replace("user=postgres", "user=mxhook"), False) + FAST)
+        server = self.server(self.to(receiver), config=postgres.spool(self.conninfo.replace("user=postgres", "user=mxhook"), False) + FAST)
         server.send(mail("big", text="y" * 600000), ["a@example.com", "b@example.com"])
         self.wait_empty()
         self.assertEqual(server.command("nodes").returncode, 0)

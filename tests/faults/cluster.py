@@ -126,8 +126,7 @@ class Cluster:
 
     def config(self, i):
         conninfo = "host=127.0.0.1,127.0.0.1 port=%d,%d user=postgres dbname=postgres" % tuple(link.port for link in self.links[i])
-        return ('spool = { directory = "spool", postgres = "%s", migrate = true }\n'
-                'deliver = { schedule = { "500ms" }, attempts = 20 }\n' % conninfo)
+        return postgres.spool(conninfo) + 'deliver = { schedule = { "500ms" }, attempts = 20 }\n'
 
     def start(self, node):
         """Their clocks are an hour apart, both ways."""

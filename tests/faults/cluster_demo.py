@@ -17,7 +17,7 @@ def main(count):
     # Answers wait, so that the node that is killed has something in hand.
     receiver = harness.Receiver(lambda post: time.sleep(1) or 200)
     try:
-        config = 'spool = { directory = "spool", postgres = "%s", migrate = true }\n' % server.conninfo()
+        config = postgres.spool(server)
         rules = {"10-all.lua": "return function(msg) return '%s/' end" % receiver.url}
         nodes = [harness.Server(rules, config=config) for _ in range(count)]
         print("== %d nodes on one PostgreSQL (mxhook nodes)" % count)

@@ -61,7 +61,7 @@ class FaultsTest(postgres.NodesTest):
     def test_a_transaction_that_stays_open_is_warned_of(self):
         """Ten minutes at full rate, in seconds: mail goes on, one node warns, and once."""
         receiver = self.receiver()
-        config = 'spool = { directory = "spool", postgres = "%s", migrate = true, old_transaction = "1s" }\n' % self.pg.conninfo()
+        config = postgres.spool(self.pg, more='old_transaction = "1s"')
         nodes = [self.server(self.to(receiver), config=config) for _ in range(2)]
         old = subprocess.Popen(["psql", "-XAtq", "-h", "127.0.0.1", "-p", str(self.pg.port), "-U", "postgres", "-d", "postgres", "-c",
                                 "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM delivery; SELECT pg_sleep(60)"],
@@ -75,7 +75,7 @@ class FaultsTest(postgres.NodesTest):
 
     def test_one_node_vacuums_where_nobody_else_does(self):
         receiver = self.receiver()
-        config = 'spool = { directory = "spool", postgres = "%s", migrate = true, old_transaction = "1s" }\n' % self.pg.conninfo()
+        config = postgres.spool(self.pg, more='old_transaction = "1s"')
         node = self.server(self.to(receiver), config=config)
         self.pg.sql("ALTER TABLE attempt SET (autovacuum_enabled = off)")
         self.pg.sql("INSERT INTO attempt SELECT n, n, 0, 0, '' FROM generate_series(1, 60000) n")

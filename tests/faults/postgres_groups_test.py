@@ -19,28 +19,13 @@ BROKEN = """SELECT (SELECT count(*) FROM delivery d LEFT JOIN payload p ON p.row
                    (SELECT count(*) FROM tail t WHERE NOT EXISTS (SELECT 1 FROM payload p WHERE p.tail = t.row))"""
 
 
-@unittest.skipUnless(postgres.binaries(), "no PostgreSQL 15 or later here")
-class GroupsTest(harness.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.pg = postgres.Postgres()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.pg.close()
-
+class GroupsTest(postgres.DatabaseCase):
     def setUp(self):
-        self.database = "t%d" % time.monotonic_ns()
-        self.pg.sql("CREATE DATABASE " + self.database)
+        super().setUp()
         self.addCleanup(self.pg.synchronous, "")
 
-    def sql(self, sql):
-        return self.pg.sql(sql, self.database)
-
     def node(self, receiver, config=FAST, rules=None):
-        conninfo = self.pg.conninfo().replace("dbname=postgres", "dbname=" + self.database)
-        return self.server(rules or self.to(receiver),
-                           config='spool = { directory = "spool", postgres = "%s", migrate = true }\n' % conninfo + config)
+        return self.server(rules or self.to(receiver), config=postgres.spool(self.conninfo) + config)
 
     def session(self, sql):
         """psql with these statements, whose input stays open: what it locks stays locked until it is closed."""
