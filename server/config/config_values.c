@@ -132,24 +132,36 @@ static void read_access(lua_State *L, struct access_config *access)
     access->recipients_per_session = (size_t)option_number(L, "access.recipients_per_session");
 }
 
+/* As rules write it who name what is in it: a relative one has "." and ".." in front, or links. One that is not there yet
+ * stays as it is, behind the working directory. */
+static void make_absolute(const char *folder, char out[2 * PATH_MAX])
+{
+    char working[PATH_MAX];
+    if (*folder == '/')
+        snprintf(out, 2 * PATH_MAX, "%s", folder);
+    else if (!realpath(folder, out) && getcwd(working, sizeof working))
+        snprintf(out, 2 * PATH_MAX, "%s/%s", working, folder);
+}
+
 /* The folder `secrets` beside that of the rules, or the one that is configured; absolute, since the
  * references to what is in it are. */
 static char *read_secrets(lua_State *L, const char *rules_directory)
 {
-    char working[PATH_MAX] = "", path[2 * PATH_MAX];
+    char folder[2 * PATH_MAX] = "", beside[PATH_MAX], path[2 * PATH_MAX + 16];
     char *given = option_text(L, "rules.secrets");
     const char *directory = given ? given : rules_directory;
     size_t size = strlen(directory);
     while (size > 1 && directory[size - 1] == '/')
         size--;
-    const char *slash = given ? NULL : memrchr(directory, '/', size);
-    size_t parent = given ? size : slash ? (size_t)(slash - directory) : 0;
-    if (*directory != '/' && !getcwd(working, sizeof working))
-        *working = '\0';
-    int length = snprintf(path, sizeof path, "%s%s%.*s%s", working, *working && parent ? "/" : "",
-                          (int)parent, directory, given ? "" : "/secrets");
-    if (length < 0 || (size_t)length >= sizeof path)
+    const char *slash = memrchr(directory, '/', size);
+    if (!given)
+        size = slash ? (size_t)(slash - directory) : 0;
+    if (size >= sizeof beside)
         luaL_error(L, "rules.secrets: the path is too long");
+    snprintf(beside, sizeof beside, "%.*s", (int)size, directory);
+    if (*beside || !slash) /* else the rules are in "/" */
+        make_absolute(*beside ? beside : ".", folder);
+    snprintf(path, sizeof path, "%s%s", folder, given ? "" : "/secrets");
     return option_copy(L, path);
 }
 

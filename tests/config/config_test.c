@@ -522,6 +522,14 @@ static void secrets_stand_beside_the_rules(void **state)
     snprintf(expected, sizeof expected, "%s/secrets", working);
     assert_string_equal(c->rules.secrets, expected);
     config_unref(c);
+    const char *around[] = {"./rules.d", ".//rules.d", "../%s/rules.d", "./../%s/./rules.d"};
+    for (size_t i = 0; i < sizeof around / sizeof *around; i++) { /* as rules write it themselves */
+        char directory[1100];
+        snprintf(directory, sizeof directory, around[i], strrchr(working, '/') + 1);
+        assert_int_equal(config_defaults(directory, &c, &err), 0);
+        assert_string_equal(c->rules.secrets, expected);
+        config_unref(c);
+    }
     assert_int_equal(config_defaults("a/rules.d", &c, &err), 0);
     snprintf(expected, sizeof expected, "%s/a/secrets", working);
     assert_string_equal(c->rules.secrets, expected);
