@@ -161,28 +161,6 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     return request->suspended ? MHD_YES : respond(request);
 }
 
-void request_suspend(struct request *request)
-{
-    struct admin *admin = request->admin;
-    request->suspended = true;
-    request->peer->began_ms = 0;
-    request->next = admin->waiting;
-    request->link = &admin->waiting;
-    if (request->next)
-        request->next->link = &request->next;
-    admin->waiting = request;
-    MHD_suspend_connection(request->connection);
-}
-
-void request_resume(struct request *request)
-{
-    *request->link = request->next;
-    if (request->next)
-        request->next->link = request->link;
-    request->suspended = false;
-    MHD_resume_connection(request->connection);
-}
-
 static void ended(void *context, struct MHD_Connection *connection, void **own,
                   enum MHD_RequestTerminationCode code)
 {

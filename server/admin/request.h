@@ -137,7 +137,7 @@ const struct route *route_find(const char *path, bool post, bool *known);
 /* http.c */
 int http_start(struct admin *admin, struct error *err);
 void http_run(struct admin *admin); /* until admin->ended */
-/* Answers later, when request_resume() is called; the handler is then called again. */
+/* suspend.c: answers later, when request_resume() is called; the handler is then called again. */
 void request_suspend(struct request *request);
 void request_resume(struct request *request);
 

@@ -6,7 +6,7 @@
 
 #include "../base/clock.h"
 
-static int compare(uint64_t a_origin, uint64_t a_lane, const struct pause *b)
+static int compare_keys(uint64_t a_origin, uint64_t a_lane, const struct pause *b)
 {
     if (a_origin != b->origin)
         return a_origin < b->origin ? -1 : 1;
@@ -19,7 +19,7 @@ static size_t place(const struct pauses *pauses, uint64_t origin, uint64_t lane)
     size_t low = 0, high = pauses->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (compare(origin, lane, &pauses->list[middle]) > 0)
+        if (compare_keys(origin, lane, &pauses->list[middle]) > 0)
             low = middle + 1;
         else
             high = middle;
@@ -32,8 +32,9 @@ const struct pause *pauses_exact(const struct pauses *pauses, uint64_t origin, u
     if (!pauses || pauses->count == 0)
         return NULL;
     size_t at = place(pauses, origin, lane);
-    return at < pauses->count && compare(origin, lane, &pauses->list[at]) == 0 ? &pauses->list[at]
-                                                                               : NULL;
+    return at < pauses->count && compare_keys(origin, lane, &pauses->list[at]) == 0
+               ? &pauses->list[at]
+               : NULL;
 }
 
 const struct pause *pauses_find(const struct pauses *pauses, uint64_t origin, uint64_t lane)
@@ -50,7 +51,7 @@ const struct pause *pauses_find_url(const struct pauses *pauses, const char *url
 int pauses_add(struct pauses *pauses, const struct pause *pause)
 {
     size_t at = place(pauses, pause->origin, pause->lane);
-    if (at < pauses->count && compare(pause->origin, pause->lane, &pauses->list[at]) == 0) {
+    if (at < pauses->count && compare_keys(pause->origin, pause->lane, &pauses->list[at]) == 0) {
         pauses->list[at] = *pause;
         return 0;
     }
@@ -90,7 +91,7 @@ bool pauses_equal(const struct pauses *a, const struct pauses *b)
     if (a->count != b->count)
         return false;
     for (size_t i = 0; i < a->count; i++)
-        if (compare(a->list[i].origin, a->list[i].lane, &b->list[i]) != 0 ||
+        if (compare_keys(a->list[i].origin, a->list[i].lane, &b->list[i]) != 0 ||
             strcmp(a->list[i].reason, b->list[i].reason) != 0)
             return false;
     return true;

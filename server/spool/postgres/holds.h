@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "sql.h"
+
 #define NODES_MAX 256
 
 /* A row of the table `held`. */

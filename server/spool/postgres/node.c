@@ -11,11 +11,11 @@
 #include "../../base/clock.h"
 #include "../../base/log.h"
 #include "../../base/task.h"
-#include "values.h"
 #include "holds.h"
 #include "pg.h"
-#include "postgres.h"
 #include "schema.h"
+#include "sql.h"
+#include "values.h"
 
 #define HOLDS_MAX    10000
 #define RELEASE_PAGE "1000"
