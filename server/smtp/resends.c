@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/random.h>
 
 #include "../base/map.h"
@@ -12,9 +13,9 @@
 #define CHUNK 65536
 
 struct receipt {
-    struct receipt *same;          /* the next with the same key */
-    struct receipt *older, *newer; /* of the lost ones */
-    uint64_t key, digest;          /* digest 0: of the data, when it is needed */
+    struct receipt *same;        /* the next with the same key */
+    TAILQ_ENTRY(receipt) by_age; /* of the lost ones */
+    uint64_t key, digest;        /* digest 0: of the data, when it is needed */
     struct spill *data;
     bool lost;
     int64_t until_ms; /* a lost one; others count from then on */
@@ -24,9 +25,11 @@ struct receipt {
     struct reply replies[];
 };
 
+TAILQ_HEAD(receipts, receipt);
+
 struct resends {
-    struct map keys; /* key -> the first struct receipt that has it */
-    struct receipt *oldest, *newest;
+    struct map keys;           /* key -> the first struct receipt that has it */
+    struct receipts lost_ones; /* the oldest first */
     size_t lost, lost_bytes, data_bytes;
 };
 
@@ -41,7 +44,10 @@ __attribute__((constructor)) static void draw_seed(void)
 
 struct resends *resends_new(void)
 {
-    return calloc(1, sizeof(struct resends));
+    struct resends *resends = calloc(1, sizeof *resends);
+    if (resends)
+        TAILQ_INIT(&resends->lost_ones);
+    return resends;
 }
 
 static size_t bytes_of(const struct receipt *receipt)
@@ -130,14 +136,7 @@ static void unlink_lost(struct resends *resends, struct receipt *receipt)
 {
     if (!receipt->lost)
         return;
-    if (receipt->older)
-        receipt->older->newer = receipt->newer;
-    else
-        resends->oldest = receipt->newer;
-    if (receipt->newer)
-        receipt->newer->older = receipt->older;
-    else
-        resends->newest = receipt->older;
+    TAILQ_REMOVE(&resends->lost_ones, receipt, by_age);
     resends->lost--;
     resends->lost_bytes -= bytes_of(receipt);
 }
@@ -152,9 +151,11 @@ void receipt_confirm(struct resends *resends, struct receipt *receipt)
 
 static void forget_old(struct resends *resends, int64_t now_ms)
 {
-    while (resends->oldest && (resends->oldest->until_ms <= now_ms || resends->lost > RESENDS_MAX ||
-                               resends->lost_bytes > RESENDS_BYTES_MAX))
-        receipt_confirm(resends, resends->oldest);
+    struct receipt *oldest;
+    while ((oldest = TAILQ_FIRST(&resends->lost_ones)) &&
+           (oldest->until_ms <= now_ms || resends->lost > RESENDS_MAX ||
+            resends->lost_bytes > RESENDS_BYTES_MAX))
+        receipt_confirm(resends, oldest);
 }
 
 void receipt_lose(struct resends *resends, struct receipt *receipt, int64_t now_ms)
@@ -163,12 +164,7 @@ void receipt_lose(struct resends *resends, struct receipt *receipt, int64_t now_
     receipt->lost = true;
     receipt->is_unread = NULL;
     receipt->until_ms = now_ms + RESENDS_KEEP_MS;
-    receipt->older = resends->newest;
-    if (resends->newest)
-        resends->newest->newer = receipt;
-    else
-        resends->oldest = receipt;
-    resends->newest = receipt;
+    TAILQ_INSERT_TAIL(&resends->lost_ones, receipt, by_age);
     resends->lost++;
     resends->lost_bytes += bytes_of(receipt);
     forget_old(resends, now_ms);
@@ -225,8 +221,9 @@ void resends_free(struct resends *resends)
 {
     if (!resends)
         return;
-    while (resends->oldest)
-        receipt_confirm(resends, resends->oldest);
+    struct receipt *oldest;
+    while ((oldest = TAILQ_FIRST(&resends->lost_ones)))
+        receipt_confirm(resends, oldest);
     map_free(&resends->keys);
     free(resends);
 }
