@@ -117,11 +117,22 @@ void playground_end(struct playground *p)
         remove_copy(p->directory);
 }
 
+void playground_put_destinations(struct json *json, const char *key, const struct verdict *v)
+{
+    char url[REDACT_SIZE];
+    json_key(json, key);
+    json_begin_array(json);
+    for (size_t i = 0; i < v->destination_count; i++) {
+        redact_url(v->destinations[i].url, url);
+        json_text(json, destination_is_mail(&v->destinations[i]) ? v->destinations[i].url : url);
+    }
+    json_end_array(json);
+}
+
 /* ---- One message ---- */
 
 static void write_trial(struct json *json, const struct trial *trial)
 {
-    char url[REDACT_SIZE];
     const struct reply *reply = trial_reply(trial);
     const struct verdict *v = trial->verdict;
     json_begin_object(json);
@@ -138,13 +149,7 @@ static void write_trial(struct json *json, const struct trial *trial)
         json_end_object(json);
     }
     json_end_array(json);
-    json_key(json, "destinations");
-    json_begin_array(json);
-    for (size_t i = 0; i < v->destination_count; i++) {
-        redact_url(v->destinations[i].url, url);
-        json_text(json, destination_is_mail(&v->destinations[i]) ? v->destinations[i].url : url);
-    }
-    json_end_array(json);
+    playground_put_destinations(json, "destinations", v);
     json_end_object(json);
 }
 

@@ -22,5 +22,7 @@ struct playground {
 /* False: an error is the answer. Ended by playground_end() in any case. */
 bool playground_begin(struct request *request, struct lua_State *L, struct playground *playground);
 void playground_end(struct playground *playground);
+/* Where a verdict sends a message, as the console may see it. */
+void playground_put_destinations(struct json *json, const char *key, const struct verdict *verdict);
 
 #endif

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "../base/clock.h"
-#include "../base/redact.h"
 #include "../history/elsewhere.h"
 #include "../history/json.h"
 #include "../trial.h"
@@ -33,7 +32,6 @@ static void write_different(struct what_if *w, const struct history_message *m,
                             const char *recipient, const struct verdict *v)
 {
     struct json *json = w->json;
-    char shown[REDACT_SIZE];
     json_begin_object(json);
     json_pair(json, "id", m->id);
     json_pair(json, "subject", m->subject);
@@ -46,13 +44,7 @@ static void write_different(struct what_if *w, const struct history_message *m,
         if (history_is_for(&m->deliveries[i], recipient))
             json_text(json, m->deliveries[i].destination);
     json_end_array(json);
-    json_key(json, "after");
-    json_begin_array(json);
-    for (size_t i = 0; i < v->destination_count; i++) {
-        redact_url(v->destinations[i].url, shown);
-        json_text(json, destination_is_mail(&v->destinations[i]) ? v->destinations[i].url : shown);
-    }
-    json_end_array(json);
+    playground_put_destinations(json, "after", v);
     json_end_object(json);
 }
 
