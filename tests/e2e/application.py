@@ -5,6 +5,8 @@ import json
 import threading
 import urllib.parse
 
+import harness
+
 
 class Application:
     """answer(address) gives destinations as JSON has them, None for 404, or a function that writes what it likes to the
@@ -36,14 +38,7 @@ class Application:
             def log_message(self, *arguments):
                 pass
 
-        class HttpServer(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 256
-
-            def handle_error(self, request, client_address):
-                pass
-
-        self.http = HttpServer(("127.0.0.1", 0), Handler)
+        self.http = harness.HttpServer(("127.0.0.1", 0), Handler)
         self.url = "http://127.0.0.1:%d" % self.http.server_address[1]
         threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
 

@@ -47,6 +47,14 @@ class Post:
         return json.loads(self.body.decode("utf-8"))  # not valid UTF-8 or JSON: the test fails
 
 
+class HttpServer(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+    def handle_error(self, request, client_address):
+        pass  # a client that is killed, or has had enough, breaks its connections
+
+
 class Receiver:
     """A web server that keeps what it gets. answer(post) gives the status, or (status, headers), or (status, headers,
     body)."""
@@ -74,13 +82,6 @@ class Receiver:
 
             def log_message(self, *arguments):
                 pass
-
-        class HttpServer(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 256
-
-            def handle_error(self, request, client_address):
-                pass  # a client that is killed breaks its connections
 
         self.http = HttpServer(("127.0.0.1", 0), Handler)
         if ssl_context:

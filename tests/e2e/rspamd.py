@@ -11,6 +11,8 @@ import threading
 import time
 import urllib.request
 
+import harness
+
 GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 PROGRAM = shutil.which("rspamd", path=os.environ.get("PATH", "") + ":/usr/bin:/usr/sbin")
 
@@ -100,14 +102,8 @@ class Scanner:
             def log_message(self, *arguments):
                 pass
 
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request, client_address):
-                pass  # a client that has had enough
-
         self.connections = set()
-        self.http = Server(("127.0.0.1", 0), Handler)
+        self.http = harness.HttpServer(("127.0.0.1", 0), Handler)
         self.port = self.http.server_address[1]
         self.url = "http://127.0.0.1:%d" % self.port
         threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
