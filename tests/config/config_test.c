@@ -202,6 +202,8 @@ static void every_option_but_domains_has_a_default(void **state)
     assert_int_equal(c->spool.max_size, 0);
     assert_int_equal(c->log_limit, 100);
     assert_int_equal(c->metrics_max_origins, 100);
+    assert_int_equal(c->spool.commit_timeout_ms, 25000);
+    assert_int_equal(c->spool.old_transaction_ms, 300000);
     assert_int_equal(c->spool.max_age_ms, 5 * 86400000);
     assert_int_equal(c->deliver.retry.attempts, 3);
     assert_int_equal(c->deliver.retry.schedule_count, 2);
@@ -579,6 +581,18 @@ static void limits_at_the_exact_value(void **state)
         {"deliver = { on_failure = { url = 'https://b', schedule = { '0s', '30d' } } }",
          "deliver = { on_failure = { url = 'https://b', schedule = { '30d', '721h' } } }",
          "on_failure"},
+        {"spool = { commit_timeout = '1s' }", "spool = { commit_timeout = '999ms' }",
+         "spool.commit_timeout: expected"},
+        {"spool = { commit_timeout = '5m' }", "spool = { commit_timeout = '300001ms' }",
+         "spool.commit_timeout: expected"},
+        {"spool = { old_transaction = '1s' }", "spool = { old_transaction = '999ms' }",
+         "spool.old_transaction: expected"},
+        {"spool = { old_transaction = '1d' }", "spool = { old_transaction = '86400001ms' }",
+         "spool.old_transaction: expected"},
+        {"metrics = { max_origins = 1 }", "metrics = { max_origins = 0 }",
+         "metrics.max_origins: expected"},
+        {"metrics = { max_origins = 1000 }", "metrics = { max_origins = 1001 }",
+         "metrics.max_origins: expected"},
         {"smtp = { users = { [('n'):rep(255)] = '$6$a$b' } }",
          "smtp = { users = { [('n'):rep(256)] = '$6$a$b' } }", "expected a table of names"},
         {"smtp = { users = { n = '$6$a$b' } }", "smtp = { users = { n = 'plain' } }",
