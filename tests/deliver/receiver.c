@@ -22,8 +22,8 @@ struct receiver {
     const struct answer *answers;
     size_t answer_count;
     pthread_t accepter, threads[CONNECTIONS_MAX];
-    int sockets[CONNECTIONS_MAX];
     pthread_mutex_t mutex; /* guards what follows */
+    int sockets[CONNECTIONS_MAX]; /* -1: closed */
     struct received requests[RECEIVER_MAX];
     size_t count;
     int connections, at_once, most_at_once;
@@ -154,12 +154,21 @@ static bool serve_one(struct connection *c)
     return open && !answer->close;
 }
 
+/* Closed, not shut down only: a peer that still sends learns of it by a reset, as from any server. */
+static void close_connection(struct connection *c)
+{
+    pthread_mutex_lock(&c->receiver->mutex);
+    c->receiver->sockets[c->number - 1] = -1;
+    close(c->socket);
+    pthread_mutex_unlock(&c->receiver->mutex);
+}
+
 static void *serve(void *argument)
 {
     struct connection *c = argument;
     while (serve_one(c))
         ;
-    shutdown(c->socket, SHUT_RDWR); /* closed at the end, so that no number is used twice */
+    close_connection(c);
     free(c);
     return NULL;
 }
@@ -243,12 +252,13 @@ void receiver_stop(struct receiver *receiver)
     pthread_mutex_unlock(&receiver->mutex);
     shutdown(receiver->listener, SHUT_RDWR);
     pthread_join(receiver->accepter, NULL);
+    pthread_mutex_lock(&receiver->mutex);
     for (int i = 0; i < count; i++)
-        shutdown(receiver->sockets[i], SHUT_RDWR);
-    for (int i = 0; i < count; i++) {
+        if (receiver->sockets[i] >= 0)
+            shutdown(receiver->sockets[i], SHUT_RDWR);
+    pthread_mutex_unlock(&receiver->mutex);
+    for (int i = 0; i < count; i++)
         pthread_join(receiver->threads[i], NULL);
-        close(receiver->sockets[i]);
-    }
     close(receiver->listener);
     for (size_t i = 0; i < receiver->count && i < RECEIVER_MAX; i++) {
         free(receiver->requests[i].head);
