@@ -277,10 +277,19 @@ class AdminTest(AdminCase):
         wait_until(lambda: self.json("/api/v1/failures")["count"] == 5, "5 failed")
         seen, cursor = [], ""
         while cursor is not None:
-            page = self.json("/api/v1/queue?state=failed&limit=2" + (cursor and "&cursor=" + cursor))
+            page = self.json("/api/v1/queue?state=failed&limit=2" + (cursor and "&cursor=%d" % cursor))
             seen += [d["id"] for d in page["deliveries"]]
             cursor = page["next"]
+            if len(seen) == 2:  # the one that the cursor stands at is dropped by somebody else
+                self.assertEqual(self.server.command("queue", "drop", "--yes", seen[1]).returncode, 0)
         self.assertEqual((len(seen), len(set(seen))), (5, 5))
+        for asked, found in [("destination=%s/in" % self.receiver.url, 4), ("destination=" + self.receiver.url, 0), ("prefix=" + self.receiver.url, 4),
+                             ("host=127.0.0.1", 4), ("host=127.0.0.2", 0), ("recipient=HOOK@example.com", 4), ("recipient=@example.com", 0),
+                             ("sender=sender@client.test", 4), ("sender=x", 0), ("error=ANSWERED", 4), ("error=refused", 0), ("status=500", 4),
+                             ("status=0", 0), ("since=1", 4), ("until=1", 0), ("until=%d" % (2 ** 42), 4), ("since=%d" % (2 ** 42), 0)]:
+            self.assertEqual(len(self.json("/api/v1/queue?" + asked)["deliveries"]), found, asked)
+        for wrong in ("status=1000", "status=-1", "status=x", "cursor=0", "cursor=x", "cursor=9223372036854775808", "until=0", "state=waiting", "limit=0", "limit=501"):
+            self.assertEqual(self.ask("/api/v1/queue?" + wrong)[0], 400, wrong)
         self.assertEqual(self.json("/api/v1/delivery?id=" + seen[0])["status"], 500)
         self.assertEqual(self.ask("/api/v1/delivery?id=nothing")[0], 404)
 
