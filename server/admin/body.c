@@ -40,10 +40,33 @@ struct lua_State *request_body(struct request *request)
     return NULL;
 }
 
-const char *body_text(struct lua_State *L, const char *name)
+const char *body_bytes(struct lua_State *L, const char *name, size_t *size)
 {
     lua_getfield(L, 1, name);
-    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, size) : NULL;
     lua_pop(L, 1); /* the table keeps it */
-    return text && *text ? text : NULL;
+    return text && *size > 0 ? text : NULL;
+}
+
+const char *body_text(struct lua_State *L, const char *name)
+{
+    size_t size;
+    const char *text = body_bytes(L, name, &size);
+    return text && strlen(text) == size ? text : NULL; /* what stands behind a NUL would be lost */
+}
+
+bool body_number(struct lua_State *L, const char *name, int64_t min, int64_t max, int64_t *number)
+{
+    lua_getfield(L, 1, name);
+    int type = lua_type(L, -1);
+    double value = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    if (type == LUA_TNIL || type == LUA_TLIGHTUSERDATA) /* null */
+        return true;
+    /* Exact up to 2^53, as JSON's numbers are; compared before it is converted, which NaN and 1e300 have no way of. */
+    if (type != LUA_TNUMBER || !(value >= (double)min && value <= (double)max) || value > 0x1p53 ||
+        value != (double)(int64_t)value)
+        return false;
+    *number = (int64_t)value;
+    return true;
 }

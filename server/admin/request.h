@@ -178,6 +178,11 @@ struct lua_State;
 struct lua_State *request_body(struct request *request);
 /* A field of it; NULL: not there, or no text. The state's. */
 const char *body_text(struct lua_State *L, const char *name);
+/* The same with its size; it may hold NUL bytes, of which body_text() takes none. */
+const char *body_bytes(struct lua_State *L, const char *name, size_t *size);
+/* Sets *number to a field that is a whole number within the two; false: it is there, and is not. Left as it is where
+ * the field is missing. */
+bool body_number(struct lua_State *L, const char *name, int64_t min, int64_t max, int64_t *number);
 
 /* login.c */
 struct sessions *sessions_new(void);

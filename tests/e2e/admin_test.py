@@ -256,7 +256,8 @@ class AdminTest(AdminCase):
         time.sleep(0.5)
         self.assertEqual(len(self.receiver.posts), 5)
         self.assertEqual(self.json("/api/v1/failures")["count"], 1)
-        self.assertEqual(self.ask("/api/v1/queue/retry", {"snapshot": 999, "group": 0})[0], 409)
+        for wrong in ({"snapshot": 999}, {"group": 1}, {"group": -1}, {"group": 0.5}, {"group": 1e300}, {"group": "0"}, {"group": None}, {"snapshot": -1e300}):
+            self.assertEqual(self.ask("/api/v1/queue/retry", {"snapshot": shown["snapshot"], "group": 0, **wrong})[0], 409, wrong)
 
     def test_a_drop_can_be_cancelled(self):
         self.serve(answer=lambda post: 500)
@@ -332,11 +333,17 @@ class AdminTest(AdminCase):
         self.assertEqual(status, 422)
         self.assertIn("x.lua:1", text)
         self.assertNotIn("/", json.loads(text)["error"].split(":")[0])  # the copy's folder is nobody's business
-        self.assertEqual(self.ask("/api/v1/playground", {"message": message, "file": "../x.lua", "text": ""})[0], 400)
+        for name in ("../x.lua", "x", "x.txt", ".lua", ".x.lua", "x.lua\0", "x/y.lua", "x" * 196 + ".lua"):
+            self.assertEqual(self.ask("/api/v1/playground", {"message": message, "file": name, "text": "return {}"})[0], 400, name)
         status, text = self.ask("/api/v1/playground", {"message": message, "file": "x.lua", "text": 'return os.execute("id")'})
         self.assertEqual(status, 422)
         self.assertEqual([n for n in os.listdir(self.server.folder + "/spool") if n.startswith("playground")], [])
         self.assertEqual(self.ask("/api/v1/playground", "[1")[0], 400)
+        # What stands behind a NUL is not lost.
+        nul = self.json("/api/v1/playground", {"message": message + "\0 and more", "file": "x.lua",
+                        "text": 'return function(msg) return { reject = #msg.text .. (msg.text:find("more") and " more" or "") } end'})
+        self.assertIn("more", nul["text"])
+        self.assertEqual(self.ask("/api/v1/playground", {"message": message, "file": "x.lua", "text": "return {}\0("})[0], 422)
 
     def test_a_rule_that_fails_in_the_playground_says_where(self):
         self.serve()
@@ -358,7 +365,8 @@ class AdminTest(AdminCase):
                          [([self.receiver.url + "/in"], ["https://vip.example/x"], "05.lua:1")] * 2)
         self.assertEqual(self.json("/api/v1/whatif", {})["different"], 0)
         self.assertEqual(self.json("/api/v1/whatif", {**rule, "limit": 1})["messages"], 1)
-        for wrong in ({"limit": 0}, {"limit": 20001}, {"since": -1}, {"file": "../x"}):
+        for wrong in ({"limit": 0}, {"limit": 20001}, {"limit": 1.5}, {"limit": "1"}, {"limit": 1e300}, {"since": -1}, {"since": 1e19}, {"since": True},
+                      {"file": "../x"}):
             self.assertEqual(self.ask("/api/v1/whatif", {**rule, **wrong})[0], 400, wrong)
         self.assertEqual(self.ask("/api/v1/whatif", {**rule, "text": "return {"})[0], 422)
         self.assertEqual(len(self.receiver.posts), 3)
