@@ -69,6 +69,7 @@ struct admin {
     size_t listener_count;
     int64_t started_ms;
     struct peer *peers;      /* connections, to end those that take too long */
+    size_t remote_count;     /* of them those that came by TCP */
     struct request *waiting; /* for a reload, or the loop */
     struct sessions *sessions;
     struct events *events;
@@ -108,6 +109,7 @@ struct request {
     const struct route *route;
     const char *path;
     bool post, head, refused;
+    bool closes; /* the connection, after the answer: there was a body, or may have been */
     char *body;
     size_t body_size;
     enum admin_role role;
@@ -151,7 +153,7 @@ void readers_take(struct request *request);
 void readers_tick(struct admin *admin);
 
 /* admit.c. Before the body: may it go on? False: the answer is there already. */
-bool request_admit(struct request *request, const char *method);
+bool request_admit(struct request *request, const char *method, const char *version);
 
 /* answer.c. A text, or JSON {"error": ...}. */
 void answer_error(struct request *request, int status, const char *format, ...)
