@@ -314,11 +314,6 @@ function values.index(container, key, pos)
 end
 
 function values.select(container, field, pos)
-    if kind_of(container) == Optional.kind then -- what is taken out of an optional is one
-        local inner = container.value
-        if inner == nil then return container end
-        if kind_of(inner) == "map" then return values.optional(values.map_get(inner, field)) end
-    end
     if kind_of(container) ~= "map" then
         fail(("%s has no field '%s'"):format(kind_of(container), field), pos)
     end
