@@ -78,9 +78,9 @@ static uint32_t read_flags(lua_State *L, const char *flags)
         case 'c': options |= PCRE2_ALT_CIRCUMFLEX; break; /* with m: `^` also after a last \n */
         case 'u': break;                                  /* always on */
         default:
-            luaL_error(L,
-                       "unknown flag '%c' of a regular expression: i, m, s, x, U, a, D, c are known",
-                       *flags);
+            luaL_error(
+                L, "unknown flag '%c' of a regular expression: i, m, s, x, U, a, D, c are known",
+                *flags);
         }
     return options;
 }

@@ -9,7 +9,8 @@
 
 local values = require "mxhook.cel.values"
 
-local tostring = tostring
+local pairs, tostring = pairs, tostring
+local concat, max = table.concat, math.max
 
 local fail = values.fail
 
@@ -73,12 +74,46 @@ function code.declare(context, scope, name, type, item)
     return { parent = scope, names = { [name] = piece(in_lua, type, false, item) } }, in_lua
 end
 
---- The code of a node. Deeper than LuaJIT's parser goes is an error.
+-- Lua's names of the variables that can be seen in a scope, behind V.
+local function parameters(scope)
+    local names, seen = { "V" }, {}
+    while scope do
+        for name, made in pairs(scope.names) do
+            if not seen[name] then names[#names + 1] = made.code end
+            seen[name] = true
+        end
+        scope = scope.parent
+    end
+    return concat(names, ", ")
+end
+
+-- Levels of an expression that stand in one function of Lua: LuaJIT's parser takes 200 of its own, some five of them for
+-- one of ours.
+local MAX_HEIGHT = 16
+
+-- Puts the code into a function of its own, and calls that.
+local function hoist(context, made, scope)
+    local names, hoisted = parameters(scope), context.hoisted
+    hoisted[#hoisted + 1] = ("Z[%d] = function(%s) return %s end"):format(#hoisted + 1, names, made.code)
+    made.code = ("Z[%d](%s)"):format(#hoisted, names)
+end
+
+local MAX_DEPTH = 1000 -- of the tree; parse.lua bounds what stands in brackets, this a chain of operators or methods
+
+--- The code of a node. The height of what it has below it is in context.height then.
 function code.generate(context, node, scope)
-    context.depth = context.depth + 1
-    if context.depth > 150 then fail("the expression is nested too deep", node.pos) end
+    local height = context.height
+    context.depth, context.height = context.depth + 1, 0
+    if context.depth > MAX_DEPTH then
+        fail(("more than %d operators or methods in a row, at %s"):format(MAX_DEPTH, context.place(node.pos)), node.pos)
+    end
     local made = code.kinds[node.k](context, node, scope)
-    context.depth = context.depth - 1
+    context.depth, context.height = context.depth - 1, context.height + 1
+    if context.height >= MAX_HEIGHT then
+        hoist(context, made, scope)
+        context.height = 1
+    end
+    context.height = max(height, context.height)
     return made
 end
 

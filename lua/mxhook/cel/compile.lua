@@ -169,12 +169,14 @@ end
 -- what their code calls as H. `strict`: what can never work is an error now. Raises {cel = text, pos = place}. Returns the
 -- function and the type of what it gives.
 return function(text, variables, helpers, strict, suggest)
-    local context = { variables = variables, constants = {}, strict = strict, locals = 0, depth = 0,
+    local context = { variables = variables, constants = {}, strict = strict, locals = 0, depth = 0, height = 0,
+        hoisted = {}, place = function(pos) return values.place(text, pos) end,
         suggest = suggest or function() return "" end }
     function context.suggest_method(name) return suggest and suggest(name, calls.method_names) or "" end
     function context.suggest_function(name) return suggest and suggest(name, calls.function_names) or "" end
     local made = generate(context, parse(text))
-    local source = "local R, F, M, K, H, find = ... return function(V) return " .. made.code .. " end"
+    local source = "local R, F, M, K, H, find = ... local Z = {} " .. concat(context.hoisted, " ")
+        .. " return function(V) return " .. made.code .. " end"
     local chunk, wrong = load(source, "=cel", "t", {})
     if not chunk then fail("the expression is too long or nested too deep: " .. tostring(wrong), 1) end
     return chunk(runtime, calls.functions, calls.methods, context.constants, helpers, find), made.type

@@ -225,18 +225,11 @@ local grammar = P {
             / node("map", "items"),
 }
 
--- How deep may things stand in each other? LPeg, our compiler and Lua's parser each have a limit of their own, in
--- words of their own; this one is below all three. Every opening bracket, every '!' or '-' in a row and every '?' is a
+-- How deep may things stand in each other? LPeg has a limit of its own, in words of its own; this one is below it. Every opening bracket, every '!' or '-' in a row and every '?' is a
 -- level; what stands in quotes or after "//" is none.
-local MAX_NESTING = 40
+local MAX_NESTING = 100
 
 local skip = (P "//" * (1 - P "\n") ^ 0 + S "rR" ^ -1 * S "bB" ^ -1 * (quoted(false) + quoted(true))) / 0 * Cp()
-
-local function place(text, pos)
-    local line, start = 1, 1
-    for at in text:sub(1, pos - 1):gmatch("()\n") do line, start = line + 1, at + 1 end
-    return ("line %d, column %d"):format(line, pos - start + 1)
-end
 
 -- What each character does to the number of levels: `levels` has one number for each open bracket, and one for the
 -- outside, of the '?' in it. `before` is the last one that is no blank: the '?' of an optional is no level.
@@ -273,7 +266,7 @@ local function check_nesting(text)
             end
         end
         if depth + signs > MAX_NESTING then
-            fail(("more than %d levels in each other, at %s"):format(MAX_NESTING, place(text, at)), at)
+            fail(("more than %d levels in each other, at %s"):format(MAX_NESTING, values.place(text, at)), at)
         end
         before, at = after and "" or char, after or at + 1
         if not before:find("^%s$") then solid = before end

@@ -25,6 +25,13 @@ values.Map, values.null = Map, setmetatable({}, Null)
 function values.fail(text, pos) error({ cel = text, pos = pos }, 0) end
 local fail = values.fail
 
+--- "line 2, column 14"
+function values.place(text, pos)
+    local line, start = 1, 1
+    for at in text:sub(1, pos - 1):gmatch("()\n") do line, start = line + 1, at + 1 end
+    return ("line %d, column %d"):format(line, pos - start + 1)
+end
+
 function values.kind_of(v)
     local t = type(v)
     if t == "string" then return "string" end
