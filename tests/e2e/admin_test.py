@@ -249,7 +249,7 @@ class AdminTest(AdminCase):
                       {"message": message, "sender": "a@b.c\0"}, {"message": {}}, {"message": message, "text": True}, "[" * 100000):
             self.assertEqual(self.ask("/api/v1/playground", wrong)[0], 400, wrong)
         # What stands behind a NUL is not lost.
-        nul = self.json("/api/v1/playground", {"message": message + "\0 and more", "file": "x.lua",
+        nul = self.json("/api/v1/playground", {"message": message + "\0 and more", "file": "05.lua",
                         "text": 'return function(msg) return require("mxhook.route").reject(msg.text:find("and more") and "whole" or "cut") end'})
         self.assertIn("whole", nul["text"])
         self.assertEqual(self.ask("/api/v1/playground", {"message": message, "file": "x.lua", "text": "return {}\0("})[0], 422)
