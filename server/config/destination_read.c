@@ -173,8 +173,15 @@ static int read_bytes(const struct destination_writer *writer,
     static const struct {
         const char *unit;
         double bytes;
-    } units[] = {{"", 1},       {"B", 1},    {"kB", 1e3},         {"KB", 1e3},
-                 {"KiB", 1024}, {"MB", 1e6}, {"MiB", 1024 * 1024}};
+    } units[] = {{"", 1},
+                 {"B", 1},
+                 {"kB", 1e3},
+                 {"KB", 1e3},
+                 {"KiB", 1024},
+                 {"MB", 1e6},
+                 {"MiB", 1024 * 1024},
+                 {"GB", 1e9},
+                 {"GiB", 1024 * 1024 * 1024}};
     double bytes = number_of(writer->L);
     if (lua_type(writer->L, -1) == LUA_TSTRING) {
         char *end;
