@@ -21,7 +21,8 @@ static char *join_headers(const struct destination *destination)
     return text;
 }
 
-char *destination_join_schedule(const struct destination *destination)
+/* Pauses in ms: "5000,60000". */
+static char *join_schedule(const struct destination *destination)
 {
     const size_t each = 21; /* of any 64-bit number, and a comma */
     char *text = malloc(destination->schedule_count * each + 1), *end = text;
@@ -54,8 +55,7 @@ static int split_headers(struct arena *arena, const char *text, struct destinati
     return destination->headers ? 0 : -ENOMEM;
 }
 
-int destination_split_schedule(struct arena *arena, const char *text,
-                               struct destination *destination)
+static int split_schedule(struct arena *arena, const char *text, struct destination *destination)
 {
     size_t count = text ? 1 : 0;
     for (const char *p = text; p && (p = strchr(p, ',')); p++)
@@ -102,7 +102,7 @@ int column_from(const struct destination *from, const struct destination_field *
     else if (field->type == DESTINATION_HEADERS)
         column->text = column->owned = join_headers(from);
     else if (field->type == DESTINATION_DURATIONS)
-        column->text = column->owned = destination_join_schedule(from);
+        column->text = column->owned = join_schedule(from);
     else
         column->text = *destination_text(from, field);
     return column->kind != COLUMN_TEXT || column->text ? 0 : -ENOMEM;
@@ -123,7 +123,7 @@ int column_to(struct arena *arena, const struct column *column,
     else if (field->type == DESTINATION_HEADERS)
         return split_headers(arena, column->text, to);
     else if (field->type == DESTINATION_DURATIONS)
-        return destination_split_schedule(arena, column->text, to);
+        return split_schedule(arena, column->text, to);
     else if (column->text)
         return (*destination_text(to, field) = arena_strdup(arena, column->text)) ? 0 : -ENOMEM;
     return 0;

@@ -35,10 +35,4 @@ void column_release(struct column *column);
 int column_to(struct arena *arena, const struct column *column,
               const struct destination_field *field, struct destination *to);
 
-/* Pauses in ms: "5000,60000". To be freed. NULL: no memory. */
-char *destination_join_schedule(const struct destination *destination);
-/* The way back, into the arena; `text` NULL: none. 0 or -ENOMEM. */
-int destination_split_schedule(struct arena *arena, const char *text,
-                               struct destination *destination);
-
 #endif
