@@ -101,6 +101,8 @@ class Injection(harness.TestCase):
                          b"MAIL FROM:<a@client.test%s>", b"MAIL FROM:<a@client.test> X%s"):
                 code = client.say(form % broken)
                 self.assertIn(code, (500, 501, 555), form % broken)
+                if broken.startswith(b"\n"):  # two lines, none of which is run
+                    self.assertEqual(client.reply(), 500)
                 if broken.startswith(b"\r\n"):  # two lines, of which the second is a header's field: that ends it
                     self.assertEqual(client.reply(), 421)
                     client = self.greeted()
