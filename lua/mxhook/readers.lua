@@ -281,6 +281,7 @@ local destination_fields = {
   timeout = function(value) return readers.duration(value, { min = 1, max = 3600e3 }) end,
   attempts = function(value) return readers.integer(value, { min = 1, max = 100 }) end,
   schedule = function(value) return readers.durations(value, { min = 0, max = 30 * 86400e3 }) end,
+  max_body = function(value) return readers.bytes(value, { min = 1, max = 2 ^ 40 }) end,
 }
 
 function readers.destination(value)

@@ -64,6 +64,7 @@ void config_fill_destination(lua_State *L, struct arena *arena, struct destinati
         .secret = text(L, "secret", arena),
         .timeout_ms = number(L, "timeout"),
         .attempts = (unsigned)number(L, "attempts"),
+        .max_body = (uint64_t)number(L, "max_body"),
     };
     read_headers(L, to, arena);
     read_schedule(L, to, arena);

@@ -73,6 +73,7 @@ void answer_add_profile(lua_State *L, struct destination *to, struct verdict *ve
     to->secret = to->secret ? to->secret : copy.secret;
     to->timeout_ms = to->timeout_ms ? to->timeout_ms : copy.timeout_ms;
     to->attempts = to->attempts ? to->attempts : copy.attempts;
+    to->max_body = to->max_body ? to->max_body : copy.max_body;
     if (to->schedule_count == 0) {
         to->schedule_ms = copy.schedule_ms;
         to->schedule_count = copy.schedule_count;
