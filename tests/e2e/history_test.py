@@ -76,6 +76,32 @@ class HistoryTest(unittest.TestCase):
         self.assertEqual(refused[0]["reply"], "550 5.7.1 no")
         self.assertEqual(len(self.find("--status", "500")), 1)
 
+    def test_tells_of_what_was_refused_before_its_data(self):
+        self.receiver = Receiver()
+        self.addCleanup(self.receiver.close)
+        self.server = server = Server({"10.lua": "return alias { ['hook@example.com'] = '%s/' }" % self.receiver.url},
+                                      "smtp = { max_size = 5000, max_recipients = 2 }\n")
+        self.addCleanup(server.close)
+        with server.smtp() as client:
+            client.ehlo()
+            client.mail("a@client.test", ["SIZE=5001"])
+            client.mail("a@client.test")
+            for address in ("nobody@example.com", "a@elsewhere.test", "hook@example.com", "hook+2@example.com",
+                            "hook+3@example.com"):
+                client.rcpt(address)
+            self.assertEqual(client.data("x" * 6000)[0], 552)
+        found = self.wait_for(5)
+        self.assertEqual(
+            sorted(("".join(each["address"] for each in m["recipients"]), m["result"], m["reply"][:9]) for m in found),
+            [("", "rejected", "552 5.3.4"), ("a@elsewhere.test", "rejected", "550 5.7.1"),
+             ("hook+3@example.com", "deferred", "452 4.5.3"), ("hook@example.comhook+2@example.com", "rejected", "552 5.3.4"),
+             ("nobody@example.com", "rejected", "550 5.1.1")])
+        self.assertEqual({m["sender"] for m in found}, {"a@client.test"})
+        self.assertEqual(len(self.find("--recipient", "nobody@example.com")), 1)
+        story = self.history("story", found[0]["id"].split("-")[0]).stdout
+        for part in ("nobody@example.com", "550 5.1.1 No such recipient here", "552 5.3.4"):
+            self.assertIn(part, story)
+
     def test_sends_again_with_the_same_id_or_a_new_one(self):
         server = self.serve('bodies = "all"')
         for number in range(3):
