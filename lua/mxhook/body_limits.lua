@@ -5,7 +5,7 @@
 
 local skip = require "mxhook.skip"
 
-local loadstring, setfenv, tonumber = loadstring, setfenv, tonumber
+local loadstring, pcall, setfenv, tonumber = loadstring, pcall, setfenv, tonumber
 local sub = string.sub
 
 local UNITS = { [""] = 1, B = 1, kB = 1e3, KB = 1e3, KiB = 1024, MB = 1e6, MiB = 1024 * 1024 }
@@ -21,7 +21,9 @@ local function constant(text, at)
     local sum = rest:match("^%(*%d[%d \t.*+/()^\1-]*")
     sum = sum and sum:gsub("%-%-.*", ""):gsub("%s+$", ""):gsub("\1", "e")
     local chunk = sum and loadstring("return " .. sum)
-    if chunk then return sum, tonumber(setfenv(chunk, {})()) end
+    if not chunk then return nil end
+    local worked, value = pcall(setfenv(chunk, {}))
+    return sum, worked and tonumber(value) or nil
 end
 
 -- The same of a name that the file gives a constant once.

@@ -144,7 +144,7 @@ local variables = {
     now = { code = "R.timestamp(V.received, 0)", type = "google.protobuf.Timestamp" },
     client_ip = { code = "V.envelope.client_ip", type = "string" },
     client_name = { code = '(V.envelope.client_name or "")', type = "string" },
-    dnsbl = { code = "H.dnsbl(V)", type = "list" },
+    dnsbl = { code = "H.dnsbl(V)", type = "list", item = "string" },
     helo = { code = '(V.envelope.helo or "")', type = "string" },
     user = { code = '(V.envelope.user or "")', type = "string" },
     tls = { code = "V.envelope.tls", type = "bool" },
@@ -152,9 +152,9 @@ local variables = {
     message_id = { code = '(V.message_id or "")', type = "string" },
     size = { code = "R.int(V.size)", type = "int" },
     timestamp = { code = "H.timestamp(V)", type = "google.protobuf.Timestamp" },
-    to = { code = "H.to(V)", type = "list" },
-    cc = { code = "H.cc(V)", type = "list" },
-    attachments = { code = "H.attachments(V)", type = "list" },
+    to = { code = "H.to(V)", type = "list", item = "string" },
+    cc = { code = "H.cc(V)", type = "list", item = "string" },
+    attachments = { code = "H.attachments(V)", type = "list", item = "map" },
     headers = { code = "H.headers(V)", type = "map", at = "H.header(V, %q)", at_type = "string" },
 }
 for _, name in ipairs { "spf", "dkim", "dmarc", "iprev" } do

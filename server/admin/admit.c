@@ -113,19 +113,20 @@ static bool admit(struct request *request)
 {
     bool known = false;
     if (request->peer->nul)
-        answer_error(request, 404, "nothing is there");
+        response_error(request, 404, "nothing is there");
     else if (is_ambiguous(request))
-        answer_error(request, 400, "a Host, and one length, is what a request has");
+        response_error(request, 400, "a Host, and one length, is what a request has");
     else if (!is_our_host(request))
-        answer_error(request, 421, "no such host here: see admin.hosts");
+        response_error(request, 421, "no such host here: see admin.hosts");
     else if (strlen(request->path) > URL_MAX)
-        answer_error(request, 414, "the address is too long");
+        response_error(request, 414, "the address is too long");
     else if (!(request->route = route_find(request->path, request->post, &known)))
-        answer_error(request, known ? 405 : 404, known ? "not by this method" : "nothing is there");
+        response_error(request, known ? 405 : 404,
+                       known ? "not by this method" : "nothing is there");
     else if (is_from_elsewhere(request) && strncmp(request->path, "/api/", 5) == 0)
-        answer_error(request, 403, "from another site");
+        response_error(request, 403, "from another site");
     else if (request->post && !may_change(request))
-        answer_error(
+        response_error(
             request, 403,
             "a change comes from the console, or from a program: with a token (Authorization: "
             "Bearer), or by the Unix-domain socket; as application/json");
@@ -145,9 +146,9 @@ static bool has_too_much(struct request *request)
 bool request_admit(struct request *request, const char *method)
 {
     if (!request->post && !request->head && strcmp(method, "GET") != 0)
-        answer_error(request, 405, "GET and POST are what is understood");
+        response_error(request, 405, "GET and POST are what is understood");
     else if (admit(request) && has_too_much(request))
-        answer_error(request, 413, "more than %u bytes", ADMIN_BODY_MAX);
-    request->refused = request->answer.status >= 400;
+        response_error(request, 413, "more than %u bytes", ADMIN_BODY_MAX);
+    request->refused = request->response.status >= 400;
     return !request->refused;
 }

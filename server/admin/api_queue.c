@@ -65,7 +65,7 @@ static bool read_failed(struct request *request, bool *failed)
     const char *state = request_query(request, "state");
     *failed = state && strcmp(state, "failed") == 0;
     if (state && !*failed) {
-        answer_error(request, 400, "state: failed, or not at all");
+        response_error(request, 400, "state: failed, or not at all");
         return false;
     }
     return true;
@@ -80,7 +80,7 @@ void api_queue(struct request *request)
         !read_failed(request, &filter.failed_only))
         return;
     struct queue *queue = request_queue(request);
-    struct json *json = page.json = queue ? answer_json(request) : NULL;
+    struct json *json = page.json = queue ? response_json(request) : NULL;
     struct error err = {""};
     if (json) {
         json_begin_object(json);
@@ -91,7 +91,7 @@ void api_queue(struct request *request)
         json_pair(json, "next", page.more ? page.last : NULL);
         json_end_object(json);
         if (code < 0)
-            answer_error(request, 503, "%s", err.text);
+            response_error(request, 503, "%s", err.text);
     }
     queue_close(queue);
 }
@@ -113,7 +113,7 @@ static int write_attempt(void *context, const struct queue_attempt *a)
     return 0;
 }
 
-/* The delivery that is asked for; NULL: an error is the answer. */
+/* The delivery that is asked for; NULL: an error is the response. */
 static struct delivery *find(struct request *request, struct queue *queue)
 {
     struct delivery *d = NULL;
@@ -121,11 +121,11 @@ static struct delivery *find(struct request *request, struct queue *queue)
     const char *id = request_query(request, "id");
     int code = id ? queue_show(queue, id, &d, &err) : -EINVAL;
     if (code != 0)
-        answer_error(request,
-                     code == -ENOENT   ? 404
-                     : code == -EINVAL ? 400
-                                       : 503,
-                     "%s", id ? err.text : "id: of a delivery");
+        response_error(request,
+                       code == -ENOENT   ? 404
+                       : code == -EINVAL ? 400
+                                         : 503,
+                       "%s", id ? err.text : "id: of a delivery");
     return code == 0 ? d : NULL;
 }
 
@@ -133,7 +133,7 @@ void api_delivery(struct request *request)
 {
     struct queue *queue = request_queue(request);
     struct delivery *d = queue ? find(request, queue) : NULL;
-    struct json *json = d ? answer_json(request) : NULL;
+    struct json *json = d ? response_json(request) : NULL;
     if (json) {
         json_begin_object(json);
         write_delivery(json, d);
@@ -156,11 +156,11 @@ void api_delivery_payload(struct request *request)
         char buffer[16384];
         uint64_t offset = 0;
         ssize_t n;
-        answer_text(request, 200, "application/json", "", 0);
+        response_text(request, 200, "application/json", "", 0);
         while ((n = payload_read(d->payload, offset, buffer, sizeof buffer)) > 0 &&
-               spill_write(request->answer.bytes, buffer, (size_t)n) == 0)
+               spill_write(request->response.bytes, buffer, (size_t)n) == 0)
             offset += (uint64_t)n;
-        request->answer.disposition = "attachment; filename=\"payload.json\"";
+        request->response.disposition = "attachment; filename=\"payload.json\"";
         request_audit(request, "read", d->id, 1);
     }
     delivery_free(d);
@@ -243,7 +243,7 @@ static void write_attempted(void *context, const char *origin, double seconds)
 void api_destinations(struct request *request)
 {
     struct queue *queue = request_queue(request);
-    struct json *json = queue ? answer_json(request) : NULL;
+    struct json *json = queue ? response_json(request) : NULL;
     struct destinations destinations = {.json = json};
     if (json) {
         (void)queue_pauses(queue, true, &destinations.pauses, NULL);

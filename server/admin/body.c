@@ -28,14 +28,14 @@ struct lua_State *request_body(struct request *request)
 {
     lua_State *L = luaL_newstate();
     if (!L) {
-        answer_error(request, 503, "out of memory");
+        response_error(request, 503, "out of memory");
         return NULL;
     }
     lua_pushcfunction(L, decode);
     lua_pushlightuserdata(L, request);
     if (lua_pcall(L, 1, 1, 0) == 0 && lua_istable(L, -1))
         return L;
-    answer_error(request, 400, "the body is not a JSON object");
+    response_error(request, 400, "the body is not a JSON object");
     lua_close(L);
     return NULL;
 }

@@ -185,9 +185,9 @@ void jobs_failures(struct request *request)
     struct snapshot *s = new_snapshot(request->admin->jobs);
     int code = queue_list(queue, &filter, note_failed, s, &err);
     queue_close(queue);
-    struct json *json = code == 0 ? answer_json(request) : NULL;
+    struct json *json = code == 0 ? response_json(request) : NULL;
     if (code != 0)
-        answer_error(request, 503, "%s", err.text);
+        response_error(request, 503, "%s", err.text);
     if (!json)
         return;
     qsort(s->groups, s->count, s->count ? sizeof *s->groups : 1, by_count);
@@ -222,9 +222,9 @@ static void write_job(struct json *json, const struct job *job)
     json_end_object(json);
 }
 
-static void answer_job(struct request *request, const struct job *job)
+static void response_job(struct request *request, const struct job *job)
 {
-    struct json *json = answer_json(request);
+    struct json *json = response_json(request);
     if (json)
         write_job(json, job);
 }
@@ -293,16 +293,16 @@ static void begin(struct request *request, bool drop)
         return;
     struct job *job = new_job(jobs);
     if (!job) {
-        answer_error(request, 503, "%d jobs are under way: wait for one", JOBS);
+        response_error(request, 503, "%d jobs are under way: wait for one", JOBS);
     } else if (!take_ids(jobs, L, job)) {
         job->number = 0;
-        answer_error(request, 409, "no such snapshot any more, or nothing in it: look again");
+        response_error(request, 409, "no such snapshot any more, or nothing in it: look again");
     } else {
         job->drop = drop;
         job->begins_ms = clock_monotonic_ms() + (drop ? DROP_PAUSE_MS : 0);
         snprintf(job->who, sizeof job->who, "%s", request->who);
         request_audit(request, drop ? "drop" : "retry", job->what, (int64_t)job->count);
-        answer_job(request, job);
+        response_job(request, job);
     }
     lua_close(L);
 }
@@ -320,7 +320,7 @@ void jobs_drop(struct request *request)
 void jobs_list(struct request *request)
 {
     struct jobs *jobs = request->admin->jobs;
-    struct json *json = answer_json(request);
+    struct json *json = response_json(request);
     if (!json)
         return;
     json_begin_object(json);
@@ -346,11 +346,11 @@ void jobs_cancel(struct request *request)
         if (jobs->items[i].number == number)
             job = &jobs->items[i];
     if (!job || has_ended(job)) {
-        answer_error(request, 409, "there is no such job, or it has ended");
+        response_error(request, 409, "there is no such job, or it has ended");
     } else {
         job->cancelled = true;
         request_audit(request, "cancel", job->what, (int64_t)(job->count - job->done));
-        answer_job(request, job);
+        response_job(request, job);
     }
     lua_close(L);
 }

@@ -68,12 +68,12 @@ static void remove_copy(const char *directory)
 }
 
 /* The folder of the copy is nobody's business: "05-new.lua:2: ...". */
-static void answer_wrong_rules(struct request *request, struct error *err, const char *directory)
+static void response_wrong_rules(struct request *request, struct error *err, const char *directory)
 {
     size_t size = strlen(directory);
     for (char *at = err->text; (at = strstr(at, directory));)
         memmove(at, at + size + (at[size] == '/'), strlen(at + size + (at[size] == '/')) + 1);
-    answer_error(request, 422, "%s", err->text);
+    response_error(request, 422, "%s", err->text);
 }
 
 static bool load(struct request *request, struct lua_State *L, struct playground *p)
@@ -82,19 +82,19 @@ static bool load(struct request *request, struct lua_State *L, struct playground
     struct rules_config rules = request->config->rules;
     struct error err = {""};
     if (file && !is_name(file)) {
-        answer_error(request, 400, "file: the name of a rule's file, such as 10-alias.lua");
+        response_error(request, 400, "file: the name of a rule's file, such as 10-alias.lua");
         return false;
     }
     int code = copy_rules(rules.directory, p->directory, file && text ? file : NULL, text);
     if (code != 0) {
-        answer_error(request, 503, "the rules cannot be copied: %s", strerror(-code));
+        response_error(request, 503, "the rules cannot be copied: %s", strerror(-code));
         return false;
     }
     rules.directory = p->directory;
     rules.unsafe = false; /* whoever may try a rule here need not be whoever may run programs */
     code = ruleset_load(&rules, 1, &p->rules, &err);
     if (code != 0)
-        answer_wrong_rules(request, &err, p->directory);
+        response_wrong_rules(request, &err, p->directory);
     return code == 0;
 }
 
@@ -105,7 +105,7 @@ bool playground_begin(struct request *request, struct lua_State *L, struct playg
              request->config->spool.directory);
     if (mkdtemp(p->directory))
         return load(request, L, p);
-    answer_error(request, 503, "%s: %s", p->directory, strerror(errno));
+    response_error(request, 503, "%s: %s", p->directory, strerror(errno));
     *p->directory = 0;
     return false;
 }
@@ -153,13 +153,13 @@ static void write_trial(struct json *json, const struct trial *trial)
     json_end_object(json);
 }
 
-/* The message that was pasted, or one of the history. NULL: an error is the answer. */
+/* The message that was pasted, or one of the history. NULL: an error is the response. */
 static struct spill *message_of(struct request *request, struct lua_State *L)
 {
     const char *pasted = body_text(L, "message");
     struct spill *data = pasted ? spill_from_bytes(pasted, strlen(pasted)) : NULL;
     if (!data)
-        answer_error(request, 400, "message: the text of a message, its headers included");
+        response_error(request, 400, "message: the text of a message, its headers included");
     return data;
 }
 
@@ -174,9 +174,9 @@ static void try_message(struct request *request, struct ruleset *rules, struct l
     if (!data)
         return;
     int code = trial_run(request->config, rules, data, &envelope, &trial, &err);
-    struct json *json = code == 0 ? answer_json(request) : NULL;
+    struct json *json = code == 0 ? response_json(request) : NULL;
     if (code != 0)
-        answer_error(request, 422, "%s", err.text);
+        response_error(request, 422, "%s", err.text);
     if (json)
         write_trial(json, trial);
     trial_free(trial);

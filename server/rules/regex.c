@@ -75,11 +75,12 @@ static uint32_t read_flags(lua_State *L, const char *flags)
         case 'U': options |= PCRE2_UNGREEDY; break;
         case 'a': options &= ~(uint32_t)PCRE2_UCP; break; /* \d, \w, \b of ASCII only */
         case 'D': options |= PCRE2_DOLLAR_ENDONLY; break; /* `$` not before a last \n */
+        case 'c': options |= PCRE2_ALT_CIRCUMFLEX; break; /* with m: `^` also after a last \n */
         case 'u': break;                                  /* always on */
         default:
-            luaL_error(L,
-                       "unknown flag '%c' of a regular expression: i, m, s, x, U, a, D are known",
-                       *flags);
+            luaL_error(
+                L, "unknown flag '%c' of a regular expression: i, m, s, x, U, a, D, c are known",
+                *flags);
         }
     return options;
 }

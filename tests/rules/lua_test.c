@@ -68,10 +68,17 @@ static void test_replies_of_many_programs(void **state)
     assert_int_equal(run(LUA_TESTS "/reply_text.lua", ""), 99);
 }
 
+static void test_cel_optionals(void **state)
+{
+    (void)state;
+    assert_true(run(LUA_TESTS "/cel_optionals.lua", "") >= 100);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest patterns[] = {cmocka_unit_test(test_patterns_are_as_luajit_has_them),
-                                          cmocka_unit_test(test_replies_of_many_programs)};
+                                          cmocka_unit_test(test_replies_of_many_programs),
+                                          cmocka_unit_test(test_cel_optionals)};
     const struct CMUnitTest cel[] = {cmocka_unit_test(test_cel_conformance)};
     if (argc < 2 || strcmp(argv[1], "cel") != 0)
         return RUN_TESTS(patterns);

@@ -181,6 +181,15 @@ end
 
 local function list_of(item) return Ct((item * (symbol "," * item) ^ 0 * symbol "," ^ -1) ^ -1) end
 
+-- [?item] and {?key: value}: the item, or the value, is an optional.
+local function optional(...)
+    local count = select("#", ...)
+    select(count, ...).optional = true
+    return ...
+end
+
+local function may_be_optional(item) return symbol "?" * item / optional + item end
+
 -- The tree of what stands inside of something is made at once: LPeg nests captures no deeper than 200.
 local function now(_, at, tree) return at, tree end
 
@@ -211,25 +220,19 @@ local grammar = P {
         + Cp() * (symbol "." ^ -1) * name * arguments / node("call", "name", "arguments")
         + Cp() * (symbol "." ^ -1) * name / node("name", "name")
         + symbol "(" * V "inner" * symbol ")"
-        + Cp() * symbol "[" * list_of(V "inner") * symbol "]" / node("list", "items")
-        + Cp() * symbol "{" * list_of(V "inner" * symbol ":" * V "inner") * symbol "}" / node("map", "items"),
+        + Cp() * symbol "[" * list_of(may_be_optional(V "inner")) * symbol "]" / node("list", "items")
+        + Cp() * symbol "{" * list_of(may_be_optional(V "inner" * symbol ":" * V "inner")) * symbol "}"
+            / node("map", "items"),
 }
 
--- How deep may things stand in each other? LPeg, our compiler and Lua's parser each have a limit of their own, in
--- words of their own; this one is below all three. Every opening bracket, every '!' or '-' in a row and every '?' is a
+-- How deep may things stand in each other? LPeg has a limit of its own, in words of its own; this one is below it. Every opening bracket, every '!' or '-' in a row and every '?' is a
 -- level; what stands in quotes or after "//" is none.
-local MAX_NESTING = 40
+local MAX_NESTING = 100
 
 local skip = (P "//" * (1 - P "\n") ^ 0 + S "rR" ^ -1 * S "bB" ^ -1 * (quoted(false) + quoted(true))) / 0 * Cp()
 
-local function place(text, pos)
-    local line, start = 1, 1
-    for at in text:sub(1, pos - 1):gmatch("()\n") do line, start = line + 1, at + 1 end
-    return ("line %d, column %d"):format(line, pos - start + 1)
-end
-
 -- What each character does to the number of levels: `levels` has one number for each open bracket, and one for the
--- outside, of the '?' in it.
+-- outside, of the '?' in it. `before` is the last one that is no blank: the '?' of an optional is no level.
 local function count(levels, char, before)
     local last = #levels
     if char == "(" or char == "[" or char == "{" then
@@ -242,7 +245,7 @@ local function count(levels, char, before)
         local questions = levels[last]
         levels[last] = 0
         return -questions
-    elseif char == "?" and not before:find("[.%[]") then
+    elseif char == "?" and not before:find("[.%[{,]") then
         levels[last] = levels[last] + 1
         return 1
     end
@@ -250,12 +253,12 @@ local function count(levels, char, before)
 end
 
 local function check_nesting(text)
-    local levels, depth, signs, before, at = { 0 }, 0, 0, "", 1
+    local levels, depth, signs, before, solid, at = { 0 }, 0, 0, "", "", 1
     while at <= #text do
         local char = text:sub(at, at)
         local after = char:find("[/\"'rRbB]") and not before:find("[%w_]") and skip:match(text, at)
         if not after then
-            depth = depth + count(levels, char, before)
+            depth = depth + count(levels, char, solid)
             if (char == "!" and text:sub(at + 1, at + 1) ~= "=") or char == "-" then
                 signs = signs + 1
             elseif not char:find("%s") then
@@ -263,9 +266,10 @@ local function check_nesting(text)
             end
         end
         if depth + signs > MAX_NESTING then
-            fail(("more than %d levels in each other, at %s"):format(MAX_NESTING, place(text, at)), at)
+            fail(("more than %d levels in each other, at %s"):format(MAX_NESTING, values.place(text, at)), at)
         end
         before, at = after and "" or char, after or at + 1
+        if not before:find("^%s$") then solid = before end
     end
 end
 

@@ -3,7 +3,7 @@
 local strings = require "mxhook.cel.strings"
 local values = require "mxhook.cel.values"
 
-local error, ipairs, pcall, select, setmetatable, type = error, ipairs, pcall, select, setmetatable, type
+local error, ipairs, pcall, select, setmetatable, tonumber, type = error, ipairs, pcall, select, setmetatable, tonumber, type
 
 local fail, kind_of = values.fail, values.kind_of
 
@@ -127,7 +127,7 @@ runtime.quote, runtime.matches = strings.quote, strings.matches
 
 local none = values.optional(nil)
 
---- object.?field and object[?key]: an optional; of a map, or of an optional that holds one.
+--- object.?field and object[?key]: an optional; of a map, of a list, or of an optional that holds one.
 function runtime.opt_select(object, key, pos)
     if kind_of(object) == values.OPTIONAL then
         if object.value == nil then return none end
@@ -135,14 +135,60 @@ function runtime.opt_select(object, key, pos)
     end
     local k = kind_of(object)
     if k == "map" then return values.optional(values.map_get(object, key)) end
-    if k ~= "list" then fail(("'.?' and '[?]' of %s"):format(k), pos) end
-    local ok, found = pcall(values.index, object, key, pos)
-    return ok and values.optional(found) or none
+    local at = type(key) ~= "string" and k == "list" and tonumber(key)
+    if not at then fail(("there is no '%s' in %s"):format(type(key) == "string" and key or kind_of(key), k), pos) end
+    return values.optional(object[at + 1])
+end
+
+--- What is taken out of an optional is one.
+function runtime.select(container, field, pos)
+    if kind_of(container) == values.OPTIONAL then return runtime.opt_select(container, field, pos) end
+    return values.select(container, field, pos)
+end
+
+function runtime.index(container, key, pos)
+    if kind_of(container) == values.OPTIONAL then return runtime.opt_select(container, key, pos) end
+    return values.index(container, key, pos)
+end
+
+function runtime.has(container, field, pos)
+    if kind_of(container) == values.OPTIONAL then return runtime.opt_select(container, field, pos).value ~= nil end
+    return values.has(container, field, pos)
+end
+
+local function check_optional(name, pos, value)
+    if kind_of(value) ~= values.OPTIONAL then fail(("%s of %s"):format(name, kind_of(value)), pos) end
+    return value
+end
+
+--- A list's items; those at the places that `optional` has are optionals, and left out where they are none.
+function runtime.list_of(items, optional, pos)
+    local all = {}
+    for i, item in ipairs(items) do
+        if optional[i] then item = check_optional("'?' in a list", pos, item).value end
+        if item ~= nil then all[#all + 1] = item end
+    end
+    return values.list(all)
+end
+
+--- The same for a map: keys and values in turn; an entry whose value is none is left out.
+function runtime.map_of(entries, optional, pos)
+    local all = {}
+    for i = 1, #entries, 2 do
+        local value = entries[i + 1]
+        if optional[i + 1] then value = check_optional("'?' in a map", pos, value).value end
+        if value ~= nil then
+            all[#all + 1] = entries[i]
+            all[#all + 1] = value
+        end
+    end
+    return values.map(all, pos)
 end
 
 function runtime.opt_of(_, value) return values.optional(value) end
 function runtime.opt_none() return none end
 
+local TIME, SPAN = "google.protobuf.Timestamp", "google.protobuf.Duration"
 local zeros = { string = "", double = 0, bool = false }
 
 --- optional.ofNonZeroValue
@@ -150,12 +196,8 @@ function runtime.opt_of_non_zero(pos, value)
     local k = kind_of(value)
     local zero = value == zeros[k] or (k == "int" or k == "uint") and value == 0 or k == "null_type"
         or (k == "list" or k == "map") and runtime.size(pos, value) == 0 or k == "bytes" and value.bytes == ""
+        or (k == TIME or k == SPAN) and value.seconds == 0 and value.nanos == 0
     return zero and none or values.optional(value)
-end
-
-local function check_optional(name, pos, value)
-    if kind_of(value) ~= values.OPTIONAL then fail(("%s of %s"):format(name, kind_of(value)), pos) end
-    return value
 end
 
 runtime.methods = {

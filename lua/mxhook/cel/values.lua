@@ -25,6 +25,13 @@ values.Map, values.null = Map, setmetatable({}, Null)
 function values.fail(text, pos) error({ cel = text, pos = pos }, 0) end
 local fail = values.fail
 
+--- "line 2, column 14"
+function values.place(text, pos)
+    local line, start = 1, 1
+    for at in text:sub(1, pos - 1):gmatch("()\n") do line, start = line + 1, at + 1 end
+    return ("line %d, column %d"):format(line, pos - start + 1)
+end
+
 function values.kind_of(v)
     local t = type(v)
     if t == "string" then return "string" end
@@ -314,11 +321,6 @@ function values.index(container, key, pos)
 end
 
 function values.select(container, field, pos)
-    if kind_of(container) == Optional.kind then -- what is taken out of an optional is one
-        local inner = container.value
-        if inner == nil then return container end
-        if kind_of(inner) == "map" then return values.optional(values.map_get(inner, field)) end
-    end
     if kind_of(container) ~= "map" then
         fail(("%s has no field '%s'"):format(kind_of(container), field), pos)
     end
