@@ -11,9 +11,9 @@
 #include "../base/log.h"
 #include "../base/spill.h"
 #include "../deliver/multi.h"
-#include "../deliver/reference.h"
 #include "../mail/buffer.h"
 #include "rspamd_answer.h"
+#include "scan_headers.h"
 
 /* libcurl's own bound is four times the transfers under way: after a burst it would close all but a few. */
 #define IDLE_CONNECTIONS 64
@@ -186,57 +186,6 @@ static void request_rest(struct request *r)
     r->scan->idle = r;
 }
 
-/* ---- What is said of the message ---- */
-
-static bool add_header(struct request *r, const char *name, const char *value)
-{
-    char line[1100];
-    if (!value || !*value)
-        return true;
-    snprintf(line, sizeof line, "%s: %s", name, value);
-    for (char *c = line; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            *c = '?';
-    struct curl_slist *longer = curl_slist_append(r->headers, line);
-    OPENSSL_cleanse(line, sizeof line);
-    r->headers = longer ? longer : r->headers;
-    return longer;
-}
-
-static bool add_password(struct request *r)
-{
-    char buffer[REFERENCE_SIZE];
-    const char *value;
-    struct error err = {""};
-    if (!r->config->scan.password)
-        return true;
-    bool read = reference_read(r->config->scan.password, buffer, &value, &err) == 0;
-    if (!read)
-        log_limited(LOG_WARN, "scanner", r->transaction->id, LOG_TEXT("error", err.text));
-    bool added = !read || add_header(r, "Password", value);
-    OPENSSL_cleanse(buffer, sizeof buffer);
-    return added;
-}
-
-/* rspamd's protocol: https://docs.rspamd.com/developers/protocol */
-static bool add_headers(struct request *r, const char *client_name)
-{
-    const struct envelope *e = &r->transaction->envelope;
-    char sender[300];
-    snprintf(sender, sizeof sender, "<%s>", e->sender ? e->sender : "");
-    bool added = add_header(r, "Queue-Id", r->transaction->id) &&
-                 add_header(r, "IP", e->client_ip) && add_header(r, "Helo", e->helo) &&
-                 add_header(r, "Hostname", client_name) && add_header(r, "From", sender) &&
-                 add_header(r, "User", e->user) &&
-                 add_header(r, "TLS-Version", e->tls ? "TLS" : NULL) &&
-                 add_header(r, "MTA-Name", r->config->hostname) && add_password(r);
-    for (size_t i = 0; added && i < e->recipient_count; i++)
-        added = add_header(r, "Rcpt", e->recipients[i]);
-    struct curl_slist *longer = added ? curl_slist_append(r->headers, "Expect:") : NULL;
-    r->headers = longer ? longer : r->headers;
-    return longer;
-}
-
 /* ---- The end ---- */
 
 static void finish(struct request *r, struct scan_result *result)
@@ -361,7 +310,7 @@ int scan_start(struct scan *scan, const struct config *config,
     r->first = scan->turn++;
     r->tried = 0;
     *r->why = 0;
-    if (!add_headers(r, client_name)) {
+    if (!scan_headers(config, transaction, client_name, &r->headers)) {
         request_rest(r);
         return -ENOMEM;
     }
