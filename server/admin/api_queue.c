@@ -34,26 +34,20 @@ static void write_delivery(struct json *json, const struct delivery *d)
 
 struct page {
     struct json *json;
-    const char *after; /* the cursor: the id of the last one of the page before */
     int64_t limit, count;
     bool more;
-    char last[ID_SIZE];
+    int64_t last; /* the cursor: where the last one stands, even if it has gone meanwhile */
 };
 
 static int write_one(void *context, const struct delivery *d)
 {
     struct page *page = context;
-    if (page->after) {
-        if (strcmp(page->after, d->id) == 0)
-            page->after = NULL;
-        return 0;
-    }
     if (page->count == page->limit) {
         page->more = true;
         return 1;
     }
     page->count++;
-    snprintf(page->last, sizeof page->last, "%s", d->id);
+    page->last = queue_position(d);
     json_begin_object(page->json);
     write_delivery(page->json, d);
     json_end_object(page->json);
@@ -71,13 +65,32 @@ static bool read_failed(struct request *request, bool *failed)
     return true;
 }
 
+/* What `mxhook queue` can be asked for, under the same names. */
+static bool read_filter(struct request *request, struct queue_filter *f)
+{
+    int64_t status = -1;
+    *f = (struct queue_filter){.destination = request_query(request, "destination"),
+                               .prefix = request_query(request, "prefix"),
+                               .host = request_query(request, "host"),
+                               .recipient = request_query(request, "recipient"),
+                               .sender = request_query(request, "sender"),
+                               .error = request_query(request, "error")};
+    if (!request_number(request, "status", 0, 999, &status) ||
+        !request_number(request, "since", 1, INT64_MAX / 2, &f->since_ms) ||
+        !request_number(request, "until", 1, INT64_MAX / 2, &f->until_ms) ||
+        !request_number(request, "cursor", 1, INT64_MAX, &f->after))
+        return false;
+    f->has_status = status >= 0;
+    f->status = (int)status;
+    return read_failed(request, &f->failed_only);
+}
+
 void api_queue(struct request *request)
 {
-    struct page page = {.after = request_query(request, "cursor"), .limit = 50};
-    struct queue_filter filter = {.prefix = request_query(request, "destination")};
+    struct page page = {.limit = 50};
+    struct queue_filter filter;
     if (!request_number(request, "limit", 1, ADMIN_QUEUE_PAGE, &page.limit) ||
-        !request_number(request, "since", 1, INT64_MAX / 2, &filter.since_ms) ||
-        !read_failed(request, &filter.failed_only))
+        !read_filter(request, &filter))
         return;
     struct queue *queue = request_queue(request);
     struct json *json = page.json = queue ? response_json(request) : NULL;
@@ -88,7 +101,11 @@ void api_queue(struct request *request)
         json_begin_array(json);
         int code = queue_list(queue, &filter, write_one, &page, &err);
         json_end_array(json);
-        json_pair(json, "next", page.more ? page.last : NULL);
+        json_key(json, "next");
+        if (page.more)
+            json_number(json, page.last);
+        else
+            json_null(json);
         json_end_object(json);
         if (code < 0)
             response_error(request, 503, "%s", err.text);

@@ -12,7 +12,9 @@
 #include "../base/log.h"
 #include "request.h"
 
-#define CONNECTIONS_MAX   512
+#define CONNECTIONS_MAX 512
+#define CONNECTIONS_LOCAL                                                                          \
+    64 /* of them are kept for Unix-domain sockets, so that an operator gets in */
 #define CONNECTION_MEMORY (32u * 1024) /* of a request's head */
 #define IDLE_S            30
 #define REQUEST_MS        20000 /* from a request's first byte to its last, however busy it looks */
@@ -70,7 +72,7 @@ static void add_headers(struct request *request, struct MHD_Response *made)
         MHD_add_response_header(made, "Set-Cookie", response->cookie);
     if (response->disposition)
         MHD_add_response_header(made, "Content-Disposition", response->disposition);
-    if (request->post || request->refused || response->status >= 400)
+    if (request->post || request->closes || request->refused || response->status >= 400)
         MHD_add_response_header(made, "Connection", "close");
 }
 
@@ -136,12 +138,11 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
                               size_t *upload_size, void **own)
 {
     struct request *request = *own;
-    (void)version;
     if (!request) {
         *own = request = begin(context, connection, url, method);
         if (!request)
             return MHD_NO;
-        return request_admit(request, method) ? MHD_YES : respond(request);
+        return request_admit(request, method, version) ? MHD_YES : respond(request);
     }
     request->path = url;
     if (*upload_size > 0) {
@@ -190,6 +191,7 @@ static void connection_changed(void *context, struct MHD_Connection *connection,
         *peer->link = peer->next;
         if (peer->next)
             peer->next->link = peer->link;
+        admin->remote_count -= !peer->local;
         free(peer);
         *own = NULL;
     }
@@ -200,6 +202,7 @@ static void connection_changed(void *context, struct MHD_Connection *connection,
     const struct sockaddr *client =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
     peer->local = client->sa_family == AF_UNIX;
+    admin->remote_count += !peer->local;
     if (!peer->local)
         getnameinfo(client,
                     client->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
@@ -251,8 +254,12 @@ static void accept_clients(struct admin *admin, int listener)
         int fd = accept4(listener, &address.any, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0)
             return;
-        if (address.any.sa_family == AF_UNIX)
+        if (address.any.sa_family == AF_UNIX) {
             size = sizeof(sa_family_t);
+        } else if (admin->remote_count >= CONNECTIONS_MAX - CONNECTIONS_LOCAL) {
+            close(fd);
+            continue;
+        }
         MHD_add_connection(admin->daemon, fd, &address.any, size); /* closes it where it fails */
     }
 }

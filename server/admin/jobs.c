@@ -190,7 +190,8 @@ void jobs_failures(struct request *request)
         response_error(request, 503, "%s", err.text);
     if (!json)
         return;
-    qsort(s->groups, s->count, s->count ? sizeof *s->groups : 1, by_count);
+    if (s->count > 0)
+        qsort(s->groups, s->count, sizeof *s->groups, by_count);
     json_begin_object(json);
     json_pair_number(json, "snapshot", (int64_t)s->number);
     json_pair_number(json, "count", (int64_t)s->ids);
@@ -250,13 +251,13 @@ static struct job *new_job(struct jobs *jobs)
 
 static const struct group *find_group(struct jobs *jobs, struct lua_State *L)
 {
-    lua_getfield(L, 1, "snapshot");
-    lua_getfield(L, 1, "group");
-    uint64_t number = (uint64_t)lua_tointeger(L, -2);
-    size_t group = (size_t)lua_tointeger(L, -1);
-    lua_pop(L, 2);
-    for (size_t i = 0; number > 0 && i < SNAPSHOTS; i++)
-        if (jobs->snapshots[i].number == number && group < jobs->snapshots[i].count)
+    int64_t number = 0, group = -1;
+    if (!body_number(L, "snapshot", 1, INT64_MAX, &number) ||
+        !body_number(L, "group", 0, GROUPS_MAX - 1, &group) || number == 0 || group < 0)
+        return NULL;
+    for (size_t i = 0; i < SNAPSHOTS; i++)
+        if (jobs->snapshots[i].number == (uint64_t)number &&
+            (size_t)group < jobs->snapshots[i].count)
             return &jobs->snapshots[i].groups[group];
     return NULL;
 }
@@ -339,11 +340,12 @@ void jobs_cancel(struct request *request)
     struct lua_State *L = request_body(request);
     if (!L)
         return;
-    lua_getfield(L, 1, "job");
-    uint64_t number = (uint64_t)lua_tointeger(L, -1);
+    int64_t number = 0;
     struct job *job = NULL;
+    if (!body_number(L, "job", 1, INT64_MAX, &number))
+        number = 0;
     for (size_t i = 0; number > 0 && i < JOBS; i++)
-        if (jobs->items[i].number == number)
+        if (jobs->items[i].number == (uint64_t)number)
             job = &jobs->items[i];
     if (!job || has_ended(job)) {
         response_error(request, 409, "there is no such job, or it has ended");

@@ -16,11 +16,13 @@
 
 /* ---- Rules that are not saved ---- */
 
+/* Of a file that the rules are read from: any other would be tried for nothing, and stay behind. */
 static bool is_name(const char *name)
 {
+    size_t size = strlen(name);
     return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-               strlen(name) &&
-           strlen(name) < 200 && name[0] != '.';
+               size &&
+           size > 4 && size < 200 && name[0] != '.' && strcmp(name + size - 4, ".lua") == 0;
 }
 
 static int write_text(const char *directory, const char *name, const char *text, size_t size)
@@ -36,7 +38,8 @@ static int write_text(const char *directory, const char *name, const char *text,
 }
 
 /* A copy of the folder in which `name` has this text. */
-static int copy_rules(const char *from, const char *to, const char *name, const char *text)
+static int copy_rules(const char *from, const char *to, const char *name, const char *text,
+                      size_t text_size)
 {
     struct dirent **entries;
     int count = rule_files_list(from, &entries), code = 0;
@@ -49,7 +52,7 @@ static int copy_rules(const char *from, const char *to, const char *name, const 
     if (count >= 0)
         rule_files_free(entries, count);
     if (code == 0 && name)
-        code = write_text(to, name, text, strlen(text));
+        code = write_text(to, name, text, text_size);
     return count < 0 ? -errno : code;
 }
 
@@ -78,14 +81,15 @@ static void response_wrong_rules(struct request *request, struct error *err, con
 
 static bool load(struct request *request, struct lua_State *L, struct playground *p)
 {
-    const char *file = body_text(L, "file"), *text = body_text(L, "text");
+    size_t size = 0;
+    const char *file = body_text(L, "file"), *text = body_bytes(L, "text", &size);
     struct rules_config rules = request->config->rules;
     struct error err = {""};
     if (file && !is_name(file)) {
         response_error(request, 400, "file: the name of a rule's file, such as 10-alias.lua");
         return false;
     }
-    int code = copy_rules(rules.directory, p->directory, file && text ? file : NULL, text);
+    int code = copy_rules(rules.directory, p->directory, file && text ? file : NULL, text, size);
     if (code != 0) {
         response_error(request, 503, "the rules cannot be copied: %s", strerror(-code));
         return false;
@@ -156,8 +160,9 @@ static void write_trial(struct json *json, const struct trial *trial)
 /* The message that was pasted, or one of the history. NULL: an error is the response. */
 static struct spill *message_of(struct request *request, struct lua_State *L)
 {
-    const char *pasted = body_text(L, "message");
-    struct spill *data = pasted ? spill_from_bytes(pasted, strlen(pasted)) : NULL;
+    size_t size = 0;
+    const char *pasted = body_bytes(L, "message", &size);
+    struct spill *data = pasted ? spill_from_bytes(pasted, size) : NULL;
     if (!data)
         response_error(request, 400, "message: the text of a message, its headers included");
     return data;

@@ -69,6 +69,7 @@ struct admin {
     size_t listener_count;
     int64_t started_ms;
     struct peer *peers;      /* connections, to end those that take too long */
+    size_t remote_count;     /* of them those that came by TCP */
     struct request *waiting; /* for a reload, or the loop */
     struct sessions *sessions;
     struct events *events;
@@ -108,6 +109,7 @@ struct request {
     const struct route *route;
     const char *path;
     bool post, head, refused;
+    bool closes; /* the connection, after the answer: there was a body, or may have been */
     char *body;
     size_t body_size;
     enum admin_role role;
@@ -151,7 +153,7 @@ void readers_take(struct request *request);
 void readers_tick(struct admin *admin);
 
 /* admit.c. Before the body: may it go on? False: the response is there already. */
-bool request_admit(struct request *request, const char *method);
+bool request_admit(struct request *request, const char *method, const char *version);
 
 /* response.c. A text, or JSON {"error": ...}. */
 void response_error(struct request *request, int status, const char *format, ...)
@@ -176,8 +178,13 @@ bool request_number(struct request *request, const char *name, int64_t min, int6
  * object, and an error is the response. */
 struct lua_State;
 struct lua_State *request_body(struct request *request);
-/* A field of it; NULL: not there, or no text. The state's. */
+/* A field of it; NULL: not there, or empty. One that is no text was refused by request_body(). The state's. */
 const char *body_text(struct lua_State *L, const char *name);
+/* The same with its size: "message" and "text" may hold NUL bytes. */
+const char *body_bytes(struct lua_State *L, const char *name, size_t *size);
+/* Sets *number to a field that is a whole number within the two; false: it is there, and is not. Left as it is where
+ * the field is missing. */
+bool body_number(struct lua_State *L, const char *name, int64_t min, int64_t max, int64_t *number);
 
 /* login.c */
 struct sessions *sessions_new(void);

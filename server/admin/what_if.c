@@ -83,26 +83,18 @@ static int ask(void *context, const struct history_message *m)
     return code;
 }
 
-static int64_t body_number(struct lua_State *L, const char *name, int64_t otherwise)
-{
-    lua_getfield(L, 1, name);
-    int64_t number = lua_isnumber(L, -1) ? (int64_t)lua_tonumber(L, -1) : otherwise;
-    lua_pop(L, 1);
-    return number;
-}
-
 static void respond(struct what_if *w, struct lua_State *L)
 {
-    int64_t limit = body_number(L, "limit", MESSAGES_DEFAULT);
+    int64_t limit = MESSAGES_DEFAULT;
     struct history_filter filter = {.sender = body_text(L, "sender"),
-                                    .recipient = body_text(L, "recipient"),
-                                    .since_ms = body_number(L, "since", 0),
-                                    .until_ms = body_number(L, "until", 0),
-                                    .limit = (unsigned)limit};
-    if (limit < 1 || limit > MESSAGES_MAX || filter.since_ms < 0 || filter.until_ms < 0) {
+                                    .recipient = body_text(L, "recipient")};
+    if (!body_number(L, "limit", 1, MESSAGES_MAX, &limit) ||
+        !body_number(L, "since", 0, INT64_MAX, &filter.since_ms) ||
+        !body_number(L, "until", 0, INT64_MAX, &filter.until_ms)) {
         response_error(w->request, 400, "limit: 1 to %d; since, until: milliseconds", MESSAGES_MAX);
         return;
     }
+    filter.limit = (unsigned)limit;
     struct json *json = w->json = response_json(w->request);
     if (!json)
         return;
