@@ -91,7 +91,7 @@ struct rules_input {
      * and before it of what it logged: "log: ..." */
     void (*trace)(void *context, const char *rule, const char *answer);
     void *trace_context;
-    size_t reshaped_before;      /* bytes of headers that were set for the recipients before */
+    size_t reshaped_before;      /* bytes of headers that were set for the other recipients */
     struct questions *questions; /* what was asked for this message, and what was heard */
     bool trial; /* nothing comes of it: it counts in no metric, and is no line of the log */
 };
