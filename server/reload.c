@@ -141,6 +141,31 @@ static void keep_what_needs_restart(const struct config *current, struct config 
     }
 }
 
+#define WARNINGS_MAX 20 /* lines of the log: a file of aliases may have thousands */
+
+static void log_warning(void *context, const char *text)
+{
+    size_t *count = context;
+    if ((*count)++ < WARNINGS_MAX)
+        log_warn("config-warning", NULL, LOG_TEXT("warning", text));
+}
+
+void reload_log_warnings(const struct config *config, const struct ruleset *rules)
+{
+    char text[1024];
+    size_t count = 0;
+    config_warn(config, log_warning, &count);
+    for (const char *line = ruleset_warnings(rules); *line;) {
+        size_t size = strcspn(line, "\n");
+        snprintf(text, sizeof text, "%.*s", (int)size, line);
+        log_warning(&count, text);
+        line += size + (line[size] == '\n');
+    }
+    if (count > WARNINGS_MAX)
+        log_warn("config-warning", NULL, LOG_TEXT("warning", "and more: see mxhook check"),
+                 LOG_NUMBER("more", (int64_t)count - WARNINGS_MAX));
+}
+
 /* What the log says is left in *text. */
 static void log_result(struct load *load, char text[sizeof load->err.text])
 {
@@ -152,6 +177,7 @@ static void log_result(struct load *load, char text[sizeof load->err.text])
         metric_set(METRIC_ALIASES, (double)ruleset_alias_count(load->rules));
         ruleset_describe(load->rules, load->before, changes, sizeof changes);
         log_info("reloaded", NULL, LOG_TEXT("rules", changes));
+        reload_log_warnings(load->config, load->rules);
         strcpy(text, changes);
         return;
     }

@@ -21,6 +21,10 @@ typedef void (*reload_done)(void *context, struct config *config, struct ruleset
  * wrong, a line each. On the loop's thread, after reload_done. */
 typedef void (*reload_told)(void *context, bool fine, const char *text);
 
+/* What works, but hardly as it was meant: what `mxhook check` warns of in limits and rules, a line of the log each, up
+ * to a number. Any thread. */
+void reload_log_warnings(const struct config *config, const struct ruleset *rules);
+
 int reload_new(uv_loop_t *loop, reload_done done, reload_told told, void *context,
                struct reload **out);
 /* Loads `current`'s file again. A request while one is loading makes it load once more afterwards. What

@@ -36,6 +36,7 @@
 #include "smtp/sockets.h"
 #include "smtp/tls.h"
 #include "spool/spool.h"
+#include "reload.h"
 #include "worker.h"
 
 static void spool_changed(void *context)
@@ -225,6 +226,7 @@ int server_run(const char *config_path)
         log_info("started", NULL, LOG_TEXT("version", MXHOOK_VERSION), LOG_NUMBER("pid", getpid()),
                  LOG_NUMBER("rules", ruleset_count(server->rules)),
                  LOG_NUMBER("workers", server->worker_count));
+        reload_log_warnings(server->config, server->rules);
         service_ready();
     }
     uv_run(&server->loop, UV_RUN_DEFAULT);

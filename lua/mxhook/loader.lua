@@ -1,5 +1,6 @@
 --- Loads the rule files into one Lua state. C (server/rules/ruleset.c) calls load().
 
+local body_limits = require "mxhook.body_limits"
 local core = require "mxhook.core"
 local rule = require "mxhook.rule"
 local sandbox = require "mxhook.sandbox"
@@ -100,6 +101,16 @@ local function warn_of_hidden(rules)
     end
 end
 
+-- A payload is up to 1.4 times as large as its message: attachments are in base64, in JSON.
+local function warn_of_limits(source, payload)
+    for _, limit in ipairs(body_limits(source.text)) do
+        if limit.bytes < payload then
+            rule.warn_at(("%s:%d"):format(source.name, limit.line), ("max_body = %s: less than what the largest message makes (%.0f bytes, "
+                .. "smtp.max_size * 1.4): such a one would fail, unsent"):format(limit.written, payload))
+        end
+    end
+end
+
 --- All rules in order, as lists of functions, names and serves, the recipients that
 -- aliases name, the number of aliases, and a text with a line for each
 -- warning; or nil and a line for each bad file.
@@ -111,6 +122,7 @@ function loader.load(sources, options)
         if library then libraries[library] = source.text end
     end
     local load_lib = make_load_lib(libraries)
+    for _, source in ipairs(sources) do warn_of_limits(source, options.largest_payload) end
     for _, source in ipairs(sources) do
         if source.name:sub(1, 4) ~= "lib/" then
             rule.begin_file(source.name, source.text)

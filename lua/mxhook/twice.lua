@@ -3,26 +3,9 @@
 -- twice(text of a file) -> the key and the line of its second place; or nil. Only keys that are addresses or patterns,
 -- written as ["..."] = or ['...'] =, in upper and lower case. Whoever writes keys otherwise means what he does.
 
-local sub = string.sub
+local skip = require "mxhook.skip"
 
--- Where the string or comment that begins at `at` ends; nil: none begins there.
-local function skip(text, at)
-    local level = text:match("^%-%-%[(=*)%[", at) or text:match("^%[(=*)%[", at)
-    if level then
-        local _, stop = text:find("]" .. level .. "]", at, true)
-        return (stop or #text) + 1
-    end
-    if text:find("^%-%-", at) then return (text:find("\n", at, true) or #text) + 1 end
-    local quote = text:match("^[\"']", at)
-    if not quote then return nil end
-    at = at + 1
-    while at <= #text do
-        local char = sub(text, at, at)
-        if char == quote then return at + 1 end
-        at = at + (char == "\\" and 2 or 1)
-    end
-    return at
-end
+local sub = string.sub
 
 return function(text)
     local tables, line, at = {}, 1, 1

@@ -32,24 +32,24 @@ static int write_one(void *context, const struct history_message *m)
 }
 
 /* 400 for what the asker can mend. */
-static void answer_failed(struct request *request, const struct history_ops *ops,
-                          struct history_store *store, int code)
+static void response_failed(struct request *request, const struct history_ops *ops,
+                            struct history_store *store, int code)
 {
     if (code == -EINVAL)
-        answer_error(
+        response_error(
             request, 400,
             "result is accepted, deferred or rejected; state waiting, delivered or failed");
     else
-        answer_error(request, code == -ETIME ? 400 : 503, "%s", ops->error(store));
+        response_error(request, code == -ETIME ? 400 : 503, "%s", ops->error(store));
 }
 
-static void answer_list(struct request *request, const struct history_filter *filter, bool story)
+static void response_list(struct request *request, const struct history_filter *filter, bool story)
 {
     struct listing listing = {.request = request, .story = story};
     listing.store = request_history(request, &listing.ops);
     if (!listing.store)
         return;
-    struct json *json = listing.json = answer_json(request);
+    struct json *json = listing.json = response_json(request);
     if (json) {
         json_begin_object(json);
         json_key(json, "messages");
@@ -63,9 +63,9 @@ static void answer_list(struct request *request, const struct history_filter *fi
             json_null(json);
         json_end_object(json);
         if (code != 0)
-            answer_failed(request, listing.ops, listing.store, code);
+            response_failed(request, listing.ops, listing.store, code);
         else if (story && listing.count == 0)
-            answer_error(request, 404, "not in the history");
+            response_error(request, 404, "not in the history");
     }
     listing.ops->close(listing.store);
 }
@@ -87,11 +87,11 @@ static bool read_filter(struct request *request, struct history_filter *f)
         !request_number(request, "cursor", 1, INT64_MAX, &f->before))
         return false;
     if (f->subject && strlen(f->subject) < 3) {
-        answer_error(request, 400, "subject: 3 characters or more");
+        response_error(request, 400, "subject: 3 characters or more");
         return false;
     }
     if (f->subject && request->role < ADMIN_READ) {
-        answer_error(request, 403, "%s may not look for subjects", request->who);
+        response_error(request, 403, "%s may not look for subjects", request->who);
         return false;
     }
     f->limit = (unsigned)limit;
@@ -103,7 +103,7 @@ void api_history(struct request *request)
 {
     struct history_filter filter;
     if (read_filter(request, &filter))
-        answer_list(request, &filter, false);
+        response_list(request, &filter, false);
 }
 
 /* A delivery's id is its message's, and a number. */
@@ -111,7 +111,7 @@ static bool read_id(struct request *request, char id[ID_SIZE])
 {
     const char *text = request_query(request, "id");
     if (!text || strlen(text) >= ID_SIZE) {
-        answer_error(request, 400, "id: of a connection, a message or a delivery");
+        response_error(request, 400, "id: of a connection, a message or a delivery");
         return false;
     }
     snprintf(id, ID_SIZE, "%s", text);
@@ -127,7 +127,7 @@ void api_story(struct request *request)
     if (!read_id(request, id))
         return;
     struct history_filter filter = {.id = id, .limit = 100};
-    answer_list(request, &filter, true);
+    response_list(request, &filter, true);
 }
 
 /* ---- What was kept ---- */
@@ -152,7 +152,7 @@ static int find_body(void *context, const struct history_message *m)
 }
 
 /* As a file to save: what a stranger wrote is never a page of ours. */
-static void answer_body(struct request *request, const char *type, const char *disposition)
+static void response_body(struct request *request, const char *type, const char *disposition)
 {
     char id[ID_SIZE];
     const struct history_ops *ops;
@@ -168,12 +168,12 @@ static void answer_body(struct request *request, const char *type, const char *d
     if (code == 0)
         code = finding.body ? ops->body(store, finding.body, &bytes) : -ENOENT;
     if (code != 0) {
-        answer_error(request, 404, "it was not kept: see history.bodies");
+        response_error(request, 404, "it was not kept: see history.bodies");
     } else {
-        answer_release(&request->answer);
-        request->answer.bytes = bytes;
-        request->answer.type = type;
-        request->answer.disposition = disposition;
+        response_release(&request->response);
+        request->response.bytes = bytes;
+        request->response.type = type;
+        request->response.disposition = disposition;
         request_audit(request, "read", finding.id, 1);
     }
     ops->close(store);
@@ -181,10 +181,10 @@ static void answer_body(struct request *request, const char *type, const char *d
 
 void api_message(struct request *request)
 {
-    answer_body(request, "message/rfc822", "attachment; filename=\"message.eml\"");
+    response_body(request, "message/rfc822", "attachment; filename=\"message.eml\"");
 }
 
 void api_payload(struct request *request)
 {
-    answer_body(request, "application/json", "attachment; filename=\"payload.json\"");
+    response_body(request, "application/json", "attachment; filename=\"payload.json\"");
 }

@@ -27,15 +27,15 @@ void pauses_write(struct json *json, const char *key, const struct pauses *pause
     json_end_array(json);
 }
 
-/* "url", or "origin": the whole of it. False, and an error is the answer: neither. */
+/* "url", or "origin": the whole of it. False, and an error is the response: neither. */
 static bool read_scope(struct request *request, struct lua_State *L, bool *whole)
 {
     const char *scope = body_text(L, "scope");
     *whole = scope && strcmp(scope, "origin") == 0;
     if (!scope || *whole || strcmp(scope, "url") == 0)
         return true;
-    answer_error(request, 400,
-                 "scope: \"url\", or \"origin\" for all of its scheme, host and port");
+    response_error(request, 400,
+                   "scope: \"url\", or \"origin\" for all of its scheme, host and port");
     return false;
 }
 
@@ -44,12 +44,12 @@ static int status_of(int code)
     return code == -EINVAL ? 400 : code == -ENOENT ? 404 : code == -E2BIG ? 409 : 503;
 }
 
-static void answer_pause(struct request *request, struct queue *queue, const struct pause *done)
+static void response_pause(struct request *request, struct queue *queue, const struct pause *done)
 {
     struct pauses pauses = {0};
     (void)queue_pauses(queue, true, &pauses, NULL);
     const struct pause *now = pauses_exact(&pauses, done->origin, done->lane);
-    struct json *json = answer_json(request);
+    struct json *json = response_json(request);
     if (json)
         write_pause(json, now ? now : done);
     pauses_free(&pauses);
@@ -62,8 +62,8 @@ static void change(struct request *request, struct queue *queue, struct lua_Stat
     struct pause done;
     bool whole;
     if (!url) {
-        answer_error(request, 400,
-                     "url: the destination, or the origin as /api/v1/destinations has it");
+        response_error(request, 400,
+                       "url: the destination, or the origin as /api/v1/destinations has it");
         return;
     }
     if (!read_scope(request, L, &whole))
@@ -71,11 +71,11 @@ static void change(struct request *request, struct queue *queue, struct lua_Stat
     int code = pause ? queue_pause(queue, url, whole, body_text(L, "reason"), &done, &err)
                      : queue_resume(queue, url, whole, &done, &err);
     if (code != 0) {
-        answer_error(request, status_of(code), "%s", err.text);
+        response_error(request, status_of(code), "%s", err.text);
         return;
     }
     request_audit(request, pause ? "pause" : "resume", done.name, 1);
-    answer_pause(request, queue, &done);
+    response_pause(request, queue, &done);
 }
 
 static void take(struct request *request, bool pause)

@@ -34,26 +34,20 @@ static void write_delivery(struct json *json, const struct delivery *d)
 
 struct page {
     struct json *json;
-    const char *after; /* the cursor: the id of the last one of the page before */
     int64_t limit, count;
     bool more;
-    char last[ID_SIZE];
+    int64_t last; /* the cursor: where the last one stands, even if it has gone meanwhile */
 };
 
 static int write_one(void *context, const struct delivery *d)
 {
     struct page *page = context;
-    if (page->after) {
-        if (strcmp(page->after, d->id) == 0)
-            page->after = NULL;
-        return 0;
-    }
     if (page->count == page->limit) {
         page->more = true;
         return 1;
     }
     page->count++;
-    snprintf(page->last, sizeof page->last, "%s", d->id);
+    page->last = queue_position(d);
     json_begin_object(page->json);
     write_delivery(page->json, d);
     json_end_object(page->json);
@@ -65,22 +59,41 @@ static bool read_failed(struct request *request, bool *failed)
     const char *state = request_query(request, "state");
     *failed = state && strcmp(state, "failed") == 0;
     if (state && !*failed) {
-        answer_error(request, 400, "state: failed, or not at all");
+        response_error(request, 400, "state: failed, or not at all");
         return false;
     }
     return true;
 }
 
+/* What `mxhook queue` can be asked for, under the same names. */
+static bool read_filter(struct request *request, struct queue_filter *f)
+{
+    int64_t status = -1;
+    *f = (struct queue_filter){.destination = request_query(request, "destination"),
+                               .prefix = request_query(request, "prefix"),
+                               .host = request_query(request, "host"),
+                               .recipient = request_query(request, "recipient"),
+                               .sender = request_query(request, "sender"),
+                               .error = request_query(request, "error")};
+    if (!request_number(request, "status", 0, 999, &status) ||
+        !request_number(request, "since", 1, INT64_MAX / 2, &f->since_ms) ||
+        !request_number(request, "until", 1, INT64_MAX / 2, &f->until_ms) ||
+        !request_number(request, "cursor", 1, INT64_MAX, &f->after))
+        return false;
+    f->has_status = status >= 0;
+    f->status = (int)status;
+    return read_failed(request, &f->failed_only);
+}
+
 void api_queue(struct request *request)
 {
-    struct page page = {.after = request_query(request, "cursor"), .limit = 50};
-    struct queue_filter filter = {.prefix = request_query(request, "destination")};
+    struct page page = {.limit = 50};
+    struct queue_filter filter;
     if (!request_number(request, "limit", 1, ADMIN_QUEUE_PAGE, &page.limit) ||
-        !request_number(request, "since", 1, INT64_MAX / 2, &filter.since_ms) ||
-        !read_failed(request, &filter.failed_only))
+        !read_filter(request, &filter))
         return;
     struct queue *queue = request_queue(request);
-    struct json *json = page.json = queue ? answer_json(request) : NULL;
+    struct json *json = page.json = queue ? response_json(request) : NULL;
     struct error err = {""};
     if (json) {
         json_begin_object(json);
@@ -88,10 +101,14 @@ void api_queue(struct request *request)
         json_begin_array(json);
         int code = queue_list(queue, &filter, write_one, &page, &err);
         json_end_array(json);
-        json_pair(json, "next", page.more ? page.last : NULL);
+        json_key(json, "next");
+        if (page.more)
+            json_number(json, page.last);
+        else
+            json_null(json);
         json_end_object(json);
         if (code < 0)
-            answer_error(request, 503, "%s", err.text);
+            response_error(request, 503, "%s", err.text);
     }
     queue_close(queue);
 }
@@ -113,7 +130,7 @@ static int write_attempt(void *context, const struct queue_attempt *a)
     return 0;
 }
 
-/* The delivery that is asked for; NULL: an error is the answer. */
+/* The delivery that is asked for; NULL: an error is the response. */
 static struct delivery *find(struct request *request, struct queue *queue)
 {
     struct delivery *d = NULL;
@@ -121,11 +138,11 @@ static struct delivery *find(struct request *request, struct queue *queue)
     const char *id = request_query(request, "id");
     int code = id ? queue_show(queue, id, &d, &err) : -EINVAL;
     if (code != 0)
-        answer_error(request,
-                     code == -ENOENT   ? 404
-                     : code == -EINVAL ? 400
-                                       : 503,
-                     "%s", id ? err.text : "id: of a delivery");
+        response_error(request,
+                       code == -ENOENT   ? 404
+                       : code == -EINVAL ? 400
+                                         : 503,
+                       "%s", id ? err.text : "id: of a delivery");
     return code == 0 ? d : NULL;
 }
 
@@ -133,7 +150,7 @@ void api_delivery(struct request *request)
 {
     struct queue *queue = request_queue(request);
     struct delivery *d = queue ? find(request, queue) : NULL;
-    struct json *json = d ? answer_json(request) : NULL;
+    struct json *json = d ? response_json(request) : NULL;
     if (json) {
         json_begin_object(json);
         write_delivery(json, d);
@@ -156,11 +173,11 @@ void api_delivery_payload(struct request *request)
         char buffer[16384];
         uint64_t offset = 0;
         ssize_t n;
-        answer_text(request, 200, "application/json", "", 0);
+        response_text(request, 200, "application/json", "", 0);
         while ((n = payload_read(d->payload, offset, buffer, sizeof buffer)) > 0 &&
-               spill_write(request->answer.bytes, buffer, (size_t)n) == 0)
+               spill_write(request->response.bytes, buffer, (size_t)n) == 0)
             offset += (uint64_t)n;
-        request->answer.disposition = "attachment; filename=\"payload.json\"";
+        request->response.disposition = "attachment; filename=\"payload.json\"";
         request_audit(request, "read", d->id, 1);
     }
     delivery_free(d);
@@ -243,7 +260,7 @@ static void write_attempted(void *context, const char *origin, double seconds)
 void api_destinations(struct request *request)
 {
     struct queue *queue = request_queue(request);
-    struct json *json = queue ? answer_json(request) : NULL;
+    struct json *json = queue ? response_json(request) : NULL;
     struct destinations destinations = {.json = json};
     if (json) {
         (void)queue_pauses(queue, true, &destinations.pauses, NULL);

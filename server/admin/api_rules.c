@@ -68,10 +68,10 @@ void api_rules(struct request *request)
     struct dirent **entries;
     int count = rule_files_list(directory, &entries);
     if (count < 0) {
-        answer_error(request, 503, "%s: %s", directory, strerror(errno));
+        response_error(request, 503, "%s: %s", directory, strerror(errno));
         return;
     }
-    struct json *json = answer_json(request);
+    struct json *json = response_json(request);
     if (json) {
         json_begin_object(json);
         json_pair(json, "directory", directory);

@@ -95,7 +95,7 @@ static void write_reload(struct admin *admin, struct json *json)
 void api_status(struct request *request)
 {
     struct admin *admin = request->admin;
-    struct json *json = answer_json(request);
+    struct json *json = response_json(request);
     if (!json)
         return;
     json_begin_object(json);
@@ -122,7 +122,7 @@ static void ask_reload(struct task *task, void *context)
     admin->hooks->reload(admin->context);
 }
 
-static void answer_reload(struct request *request)
+static void response_reload(struct request *request)
 {
     struct admin *admin = request->admin;
     char text[sizeof admin->reload_text];
@@ -131,10 +131,10 @@ static void answer_reload(struct request *request)
     memcpy(text, admin->reload_text, sizeof text);
     uv_mutex_unlock(&admin->lock);
     if (!fine) {
-        answer_error(request, 422, "%s", text);
+        response_error(request, 422, "%s", text);
         return;
     }
-    struct json *json = answer_json(request);
+    struct json *json = response_json(request);
     if (!json)
         return;
     json_begin_object(json);
@@ -146,13 +146,13 @@ void api_reload(struct request *request)
 {
     struct admin *admin = request->admin;
     if (request->reload_number) { /* it is here for the second time */
-        answer_reload(request);
+        response_reload(request);
         return;
     }
     struct task *task = malloc(sizeof *task);
     if (!task || atomic_load(&admin->ended)) {
         free(task);
-        answer_error(request, 503, "the server cannot do that now");
+        response_error(request, 503, "the server cannot do that now");
         return;
     }
     *task = (struct task){.run = ask_reload};
@@ -181,8 +181,8 @@ static void tried(struct task *task, void *context)
     struct try *try = (struct try *)task;
     for (struct request *r = admin->waiting; r; r = r->next)
         if (r == try->request) {
-            if (asprintf(&r->test_answer, "%s\n%s", try->id, try->reply) < 0)
-                r->test_answer = NULL;
+            if (asprintf(&r->test_reply, "%s\n%s", try->id, try->reply) < 0)
+                r->test_reply = NULL;
             request_resume(r);
             break;
         }
@@ -237,7 +237,7 @@ static void begin_test(struct request *request, const char *recipient)
         try->data = sample(recipient, "A test message from mxhook");
     if (!try || !try->data || atomic_load(&request->admin->ended)) {
         free(try);
-        answer_error(request, 503, "the server cannot do that now");
+        response_error(request, 503, "the server cannot do that now");
         return;
     }
     try->admin = request->admin;
@@ -251,20 +251,20 @@ static void begin_test(struct request *request, const char *recipient)
 
 void api_test(struct request *request)
 {
-    if (request->test_answer) {
-        char *reply = strchr(request->test_answer, '\n');
-        struct json *json = answer_json(request);
+    if (request->test_reply) {
+        char *reply = strchr(request->test_reply, '\n');
+        struct json *json = response_json(request);
         if (!json)
             return;
         *reply++ = 0;
         json_begin_object(json);
-        json_pair(json, "id", request->test_answer);
+        json_pair(json, "id", request->test_reply);
         json_pair(json, "reply", reply);
         json_end_object(json);
         return;
     }
     if (atomic_load(&request->admin->ended)) {
-        answer_error(request, 503, "the server is stopping");
+        response_error(request, 503, "the server is stopping");
         return;
     }
     struct lua_State *L = request_body(request);
@@ -274,7 +274,7 @@ void api_test(struct request *request)
     if (is_address(recipient))
         begin_test(request, recipient);
     else
-        answer_error(request, 400, "recipient: an address that your rules serve");
+        response_error(request, 400, "recipient: an address that your rules serve");
     lua_close(L);
 }
 
@@ -316,7 +316,7 @@ void api_setup(struct request *request)
 {
     const struct config *c = request->config;
     char domains[1024] = "", text[1400];
-    struct json *json = answer_json(request);
+    struct json *json = response_json(request);
     if (!json)
         return;
     for (size_t i = 0; i < c->smtp.domain_count; i++)

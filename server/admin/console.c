@@ -36,8 +36,8 @@ static const char *type_of(const char *name)
 void console_get(struct request *request)
 {
     const struct embedded_module *file = find(request->path);
-    request->answer.status = 200;
-    request->answer.type = type_of(file->name);
-    request->answer.constant = file->bytes;
-    request->answer.constant_size = file->size;
+    request->response.status = 200;
+    request->response.type = type_of(file->name);
+    request->response.constant = file->bytes;
+    request->response.constant_size = file->size;
 }

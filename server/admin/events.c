@@ -127,12 +127,12 @@ static void wake_all(struct events *events)
 void events_get(struct request *request)
 {
     if (request->admin->events->count >= WATCHERS_MAX) {
-        answer_error(request, 503, "%d watch already", WATCHERS_MAX);
+        response_error(request, 503, "%d watch already", WATCHERS_MAX);
         return;
     }
-    request->answer.status = 200;
-    request->answer.type = "text/event-stream";
-    request->answer.events = true;
+    request->response.status = 200;
+    request->response.type = "text/event-stream";
+    request->response.events = true;
 }
 
 struct MHD_Response *events_response(struct request *request)

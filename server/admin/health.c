@@ -69,21 +69,21 @@ bool health_is_ready(struct admin *admin, struct json *json)
 void health_live(struct request *request)
 {
     if (is_alive(request->admin))
-        answer_text(request, 200, "text/plain", "ok\n", 3);
+        response_text(request, 200, "text/plain", "ok\n", 3);
     else
-        answer_error(request, 503, "the event loop does not turn");
+        response_error(request, 503, "the event loop does not turn");
 }
 
 void health_ready(struct request *request)
 {
-    struct json *json = answer_json(request);
+    struct json *json = response_json(request);
     if (!json)
         return;
     json_begin_object(json);
     bool ready = health_is_ready(request->admin, json);
     json_pair_boolean(json, "ready", ready);
     json_end_object(json);
-    request->answer.status = ready ? 200 : 503;
+    request->response.status = ready ? 200 : 503;
 }
 
 /* ---- What is looked at for a scrape ---- */
@@ -225,9 +225,9 @@ void health_metrics(struct request *request)
     char *text = metrics_text(&size);
     char *all = text ? with_process(text, &size, request->admin->started_ms) : NULL;
     if (all)
-        answer_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", all, size);
+        response_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", all, size);
     else
-        answer_error(request, 503, "out of memory");
+        response_error(request, 503, "out of memory");
     free(text);
     free(all);
 }

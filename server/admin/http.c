@@ -12,7 +12,9 @@
 #include "../base/log.h"
 #include "request.h"
 
-#define CONNECTIONS_MAX   512
+#define CONNECTIONS_MAX 512
+#define CONNECTIONS_LOCAL                                                                          \
+    64 /* of them are kept for Unix-domain sockets, so that an operator gets in */
 #define CONNECTION_MEMORY (32u * 1024) /* of a request's head */
 #define IDLE_S            30
 #define REQUEST_MS        20000 /* from a request's first byte to its last, however busy it looks */
@@ -22,7 +24,7 @@ static const char policy[] = "default-src 'none'; script-src 'self'; style-src '
                              "'self'; img-src 'self' data:; "
                              "frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
-/* ---- Answers ---- */
+/* ---- Responses ---- */
 
 static ssize_t read_spill(void *context, uint64_t offset, char *buffer, size_t size)
 {
@@ -39,22 +41,22 @@ static void free_spill(void *context)
 
 static struct MHD_Response *make_response(struct request *request)
 {
-    struct answer *answer = &request->answer;
-    if (answer->events)
+    struct response *response = &request->response;
+    if (response->events)
         return events_response(request);
-    if (answer->constant)
-        return MHD_create_response_from_buffer(answer->constant_size, (void *)answer->constant,
+    if (response->constant)
+        return MHD_create_response_from_buffer(response->constant_size, (void *)response->constant,
                                                MHD_RESPMEM_PERSISTENT);
-    if (!answer->bytes)
+    if (!response->bytes)
         return MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
-    struct MHD_Response *response = MHD_create_response_from_callback(
-        spill_size(answer->bytes), 16384, read_spill, answer->bytes, free_spill);
-    if (response)
-        answer->bytes = NULL; /* it is the response's */
-    return response;
+    struct MHD_Response *made = MHD_create_response_from_callback(
+        spill_size(response->bytes), 16384, read_spill, response->bytes, free_spill);
+    if (made)
+        response->bytes = NULL; /* it is the library's */
+    return made;
 }
 
-static void add_headers(struct request *request, struct MHD_Response *response)
+static void add_headers(struct request *request, struct MHD_Response *made)
 {
     static const char *const fixed[][2] = {{"Content-Security-Policy", policy},
                                            {"X-Content-Type-Options", "nosniff"},
@@ -62,28 +64,28 @@ static void add_headers(struct request *request, struct MHD_Response *response)
                                            {"Cross-Origin-Resource-Policy", "same-origin"},
                                            {"Cross-Origin-Opener-Policy", "same-origin"},
                                            {"Cache-Control", "no-store"}};
-    const struct answer *answer = &request->answer;
+    const struct response *response = &request->response;
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-        MHD_add_response_header(response, fixed[i][0], fixed[i][1]);
-    MHD_add_response_header(response, "Content-Type", answer->type);
-    if (*answer->cookie)
-        MHD_add_response_header(response, "Set-Cookie", answer->cookie);
-    if (answer->disposition)
-        MHD_add_response_header(response, "Content-Disposition", answer->disposition);
-    if (request->post || request->refused || answer->status >= 400)
-        MHD_add_response_header(response, "Connection", "close");
+        MHD_add_response_header(made, fixed[i][0], fixed[i][1]);
+    MHD_add_response_header(made, "Content-Type", response->type);
+    if (*response->cookie)
+        MHD_add_response_header(made, "Set-Cookie", response->cookie);
+    if (response->disposition)
+        MHD_add_response_header(made, "Content-Disposition", response->disposition);
+    if (request->post || request->closes || request->refused || response->status >= 400)
+        MHD_add_response_header(made, "Connection", "close");
 }
 
 static enum MHD_Result respond(struct request *request)
 {
-    answer_json_end(request);
-    struct MHD_Response *response = make_response(request);
-    if (!response)
+    response_json_end(request);
+    struct MHD_Response *made = make_response(request);
+    if (!made)
         return MHD_NO;
-    add_headers(request, response);
+    add_headers(request, made);
     enum MHD_Result queued =
-        MHD_queue_response(request->connection, (unsigned)request->answer.status, response);
-    MHD_destroy_response(response);
+        MHD_queue_response(request->connection, (unsigned)request->response.status, made);
+    MHD_destroy_response(made);
     request->peer->began_ms = 0;
     return queued;
 }
@@ -113,7 +115,7 @@ static struct request *begin(struct admin *admin, struct MHD_Connection *connect
     request->path = path;
     request->post = strcmp(method, "POST") == 0;
     request->head = strcmp(method, "HEAD") == 0;
-    request->answer = (struct answer){.status = 200, .type = "application/json"};
+    request->response = (struct response){.status = 200, .type = "application/json"};
     return request;
 }
 
@@ -136,17 +138,16 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
                               size_t *upload_size, void **own)
 {
     struct request *request = *own;
-    (void)version;
     if (!request) {
         *own = request = begin(context, connection, url, method);
         if (!request)
             return MHD_NO;
-        return request_admit(request, method) ? MHD_YES : respond(request);
+        return request_admit(request, method, version) ? MHD_YES : respond(request);
     }
     request->path = url;
     if (*upload_size > 0) {
         if (!request->refused && !take_body(request, upload, *upload_size)) {
-            answer_error(request, 413, "more than %u bytes", ADMIN_BODY_MAX);
+            response_error(request, 413, "more than %u bytes", ADMIN_BODY_MAX);
             request->refused = true;
         }
         *upload_size = 0;
@@ -170,10 +171,10 @@ static void ended(void *context, struct MHD_Connection *connection, void **own,
     (void)code;
     if (!request)
         return;
-    answer_release(&request->answer);
+    response_release(&request->response);
     config_unref(request->config);
     spill_free(request->test);
-    free(request->test_answer);
+    free(request->test_reply);
     free(request->body);
     free(request);
     *own = NULL;
@@ -190,6 +191,7 @@ static void connection_changed(void *context, struct MHD_Connection *connection,
         *peer->link = peer->next;
         if (peer->next)
             peer->next->link = peer->link;
+        admin->remote_count -= !peer->local;
         free(peer);
         *own = NULL;
     }
@@ -200,6 +202,7 @@ static void connection_changed(void *context, struct MHD_Connection *connection,
     const struct sockaddr *client =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
     peer->local = client->sa_family == AF_UNIX;
+    admin->remote_count += !peer->local;
     if (!peer->local)
         getnameinfo(client,
                     client->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
@@ -251,8 +254,12 @@ static void accept_clients(struct admin *admin, int listener)
         int fd = accept4(listener, &address.any, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0)
             return;
-        if (address.any.sa_family == AF_UNIX)
+        if (address.any.sa_family == AF_UNIX) {
             size = sizeof(sa_family_t);
+        } else if (admin->remote_count >= CONNECTIONS_MAX - CONNECTIONS_LOCAL) {
+            close(fd);
+            continue;
+        }
         MHD_add_connection(admin->daemon, fd, &address.any, size); /* closes it where it fails */
     }
 }

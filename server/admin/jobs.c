@@ -185,12 +185,13 @@ void jobs_failures(struct request *request)
     struct snapshot *s = new_snapshot(request->admin->jobs);
     int code = queue_list(queue, &filter, note_failed, s, &err);
     queue_close(queue);
-    struct json *json = code == 0 ? answer_json(request) : NULL;
+    struct json *json = code == 0 ? response_json(request) : NULL;
     if (code != 0)
-        answer_error(request, 503, "%s", err.text);
+        response_error(request, 503, "%s", err.text);
     if (!json)
         return;
-    qsort(s->groups, s->count, s->count ? sizeof *s->groups : 1, by_count);
+    if (s->count > 0)
+        qsort(s->groups, s->count, sizeof *s->groups, by_count);
     json_begin_object(json);
     json_pair_number(json, "snapshot", (int64_t)s->number);
     json_pair_number(json, "count", (int64_t)s->ids);
@@ -222,9 +223,9 @@ static void write_job(struct json *json, const struct job *job)
     json_end_object(json);
 }
 
-static void answer_job(struct request *request, const struct job *job)
+static void response_job(struct request *request, const struct job *job)
 {
-    struct json *json = answer_json(request);
+    struct json *json = response_json(request);
     if (json)
         write_job(json, job);
 }
@@ -250,13 +251,13 @@ static struct job *new_job(struct jobs *jobs)
 
 static const struct group *find_group(struct jobs *jobs, struct lua_State *L)
 {
-    lua_getfield(L, 1, "snapshot");
-    lua_getfield(L, 1, "group");
-    uint64_t number = (uint64_t)lua_tointeger(L, -2);
-    size_t group = (size_t)lua_tointeger(L, -1);
-    lua_pop(L, 2);
-    for (size_t i = 0; number > 0 && i < SNAPSHOTS; i++)
-        if (jobs->snapshots[i].number == number && group < jobs->snapshots[i].count)
+    int64_t number = 0, group = -1;
+    if (!body_number(L, "snapshot", 1, INT64_MAX, &number) ||
+        !body_number(L, "group", 0, GROUPS_MAX - 1, &group) || number == 0 || group < 0)
+        return NULL;
+    for (size_t i = 0; i < SNAPSHOTS; i++)
+        if (jobs->snapshots[i].number == (uint64_t)number &&
+            (size_t)group < jobs->snapshots[i].count)
             return &jobs->snapshots[i].groups[group];
     return NULL;
 }
@@ -293,16 +294,16 @@ static void begin(struct request *request, bool drop)
         return;
     struct job *job = new_job(jobs);
     if (!job) {
-        answer_error(request, 503, "%d jobs are under way: wait for one", JOBS);
+        response_error(request, 503, "%d jobs are under way: wait for one", JOBS);
     } else if (!take_ids(jobs, L, job)) {
         job->number = 0;
-        answer_error(request, 409, "no such snapshot any more, or nothing in it: look again");
+        response_error(request, 409, "no such snapshot any more, or nothing in it: look again");
     } else {
         job->drop = drop;
         job->begins_ms = clock_monotonic_ms() + (drop ? DROP_PAUSE_MS : 0);
         snprintf(job->who, sizeof job->who, "%s", request->who);
         request_audit(request, drop ? "drop" : "retry", job->what, (int64_t)job->count);
-        answer_job(request, job);
+        response_job(request, job);
     }
     lua_close(L);
 }
@@ -320,7 +321,7 @@ void jobs_drop(struct request *request)
 void jobs_list(struct request *request)
 {
     struct jobs *jobs = request->admin->jobs;
-    struct json *json = answer_json(request);
+    struct json *json = response_json(request);
     if (!json)
         return;
     json_begin_object(json);
@@ -339,18 +340,19 @@ void jobs_cancel(struct request *request)
     struct lua_State *L = request_body(request);
     if (!L)
         return;
-    lua_getfield(L, 1, "job");
-    uint64_t number = (uint64_t)lua_tointeger(L, -1);
+    int64_t number = 0;
     struct job *job = NULL;
+    if (!body_number(L, "job", 1, INT64_MAX, &number))
+        number = 0;
     for (size_t i = 0; number > 0 && i < JOBS; i++)
-        if (jobs->items[i].number == number)
+        if (jobs->items[i].number == (uint64_t)number)
             job = &jobs->items[i];
     if (!job || has_ended(job)) {
-        answer_error(request, 409, "there is no such job, or it has ended");
+        response_error(request, 409, "there is no such job, or it has ended");
     } else {
         job->cancelled = true;
         request_audit(request, "cancel", job->what, (int64_t)(job->count - job->done));
-        answer_job(request, job);
+        response_job(request, job);
     }
     lua_close(L);
 }

@@ -212,9 +212,9 @@ bool login_check(struct request *request)
     if (request->role >= request->route->role)
         return true;
     if (request->role == ADMIN_NOBODY)
-        answer_error(request, 401, "who are you?");
+        response_error(request, 401, "who are you?");
     else
-        answer_error(request, 403, "%s may not do that", request->who);
+        response_error(request, 403, "%s may not do that", request->who);
     return false;
 }
 
@@ -234,7 +234,7 @@ static bool make_session(struct request *request, const char *name)
     uv_mutex_lock(&sessions->lock);
     struct session *session = new_session(sessions, name);
     if (session)
-        snprintf(request->answer.cookie, sizeof request->answer.cookie,
+        snprintf(request->response.cookie, sizeof request->response.cookie,
                  COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict", session->key);
     uv_mutex_unlock(&sessions->lock);
     return session;
@@ -243,7 +243,7 @@ static bool make_session(struct request *request, const char *name)
 static void log_in(struct request *request, const char *name)
 {
     if (!make_session(request, name)) {
-        answer_error(request, 503, "no random numbers");
+        response_error(request, 503, "no random numbers");
         return;
     }
     become(request, find_login(request->config, name, false)->role, name);
@@ -277,7 +277,7 @@ void login_post(struct request *request)
 {
     struct lua_State *L;
     if (must_wait(request)) {
-        answer_error(request, 429, "too many wrong passwords: wait a minute");
+        response_error(request, 429, "too many wrong passwords: wait a minute");
         return;
     }
     if (!(L = request_body(request)))
@@ -289,7 +289,7 @@ void login_post(struct request *request)
     if (right)
         log_in(request, name);
     else
-        answer_error(request, 401, "wrong name or password");
+        response_error(request, 401, "wrong name or password");
     lua_close(L);
 }
 
@@ -304,14 +304,14 @@ void login_leave(struct request *request)
     uv_mutex_unlock(&sessions->lock);
     become(request, ADMIN_NOBODY, "");
     login_whoami(request);
-    snprintf(request->answer.cookie, sizeof request->answer.cookie,
+    snprintf(request->response.cookie, sizeof request->response.cookie,
              COOKIE "=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
 }
 
 void login_whoami(struct request *request)
 {
     static const char *const roles[] = {NULL, "view", "read", "operate"};
-    struct json *json = answer_json(request);
+    struct json *json = response_json(request);
     if (!json)
         return;
     json_begin_object(json);

@@ -16,11 +16,13 @@
 
 /* ---- Rules that are not saved ---- */
 
+/* Of a file that the rules are read from: any other would be tried for nothing, and stay behind. */
 static bool is_name(const char *name)
 {
+    size_t size = strlen(name);
     return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-               strlen(name) &&
-           strlen(name) < 200 && name[0] != '.';
+               size &&
+           size > 4 && size < 200 && name[0] != '.' && strcmp(name + size - 4, ".lua") == 0;
 }
 
 static int write_text(const char *directory, const char *name, const char *text, size_t size)
@@ -36,7 +38,8 @@ static int write_text(const char *directory, const char *name, const char *text,
 }
 
 /* A copy of the folder in which `name` has this text. */
-static int copy_rules(const char *from, const char *to, const char *name, const char *text)
+static int copy_rules(const char *from, const char *to, const char *name, const char *text,
+                      size_t text_size)
 {
     struct dirent **entries;
     int count = rule_files_list(from, &entries), code = 0;
@@ -49,7 +52,7 @@ static int copy_rules(const char *from, const char *to, const char *name, const 
     if (count >= 0)
         rule_files_free(entries, count);
     if (code == 0 && name)
-        code = write_text(to, name, text, strlen(text));
+        code = write_text(to, name, text, text_size);
     return count < 0 ? -errno : code;
 }
 
@@ -68,33 +71,34 @@ static void remove_copy(const char *directory)
 }
 
 /* The folder of the copy is nobody's business: "05-new.lua:2: ...". */
-static void answer_wrong_rules(struct request *request, struct error *err, const char *directory)
+static void response_wrong_rules(struct request *request, struct error *err, const char *directory)
 {
     size_t size = strlen(directory);
     for (char *at = err->text; (at = strstr(at, directory));)
         memmove(at, at + size + (at[size] == '/'), strlen(at + size + (at[size] == '/')) + 1);
-    answer_error(request, 422, "%s", err->text);
+    response_error(request, 422, "%s", err->text);
 }
 
 static bool load(struct request *request, struct lua_State *L, struct playground *p)
 {
-    const char *file = body_text(L, "file"), *text = body_text(L, "text");
+    size_t size = 0;
+    const char *file = body_text(L, "file"), *text = body_bytes(L, "text", &size);
     struct rules_config rules = request->config->rules;
     struct error err = {""};
     if (file && !is_name(file)) {
-        answer_error(request, 400, "file: the name of a rule's file, such as 10-alias.lua");
+        response_error(request, 400, "file: the name of a rule's file, such as 10-alias.lua");
         return false;
     }
-    int code = copy_rules(rules.directory, p->directory, file && text ? file : NULL, text);
+    int code = copy_rules(rules.directory, p->directory, file && text ? file : NULL, text, size);
     if (code != 0) {
-        answer_error(request, 503, "the rules cannot be copied: %s", strerror(-code));
+        response_error(request, 503, "the rules cannot be copied: %s", strerror(-code));
         return false;
     }
     rules.directory = p->directory;
     rules.unsafe = false; /* whoever may try a rule here need not be whoever may run programs */
     code = ruleset_load(&rules, 1, &p->rules, &err);
     if (code != 0)
-        answer_wrong_rules(request, &err, p->directory);
+        response_wrong_rules(request, &err, p->directory);
     return code == 0;
 }
 
@@ -105,7 +109,7 @@ bool playground_begin(struct request *request, struct lua_State *L, struct playg
              request->config->spool.directory);
     if (mkdtemp(p->directory))
         return load(request, L, p);
-    answer_error(request, 503, "%s: %s", p->directory, strerror(errno));
+    response_error(request, 503, "%s: %s", p->directory, strerror(errno));
     *p->directory = 0;
     return false;
 }
@@ -153,13 +157,14 @@ static void write_trial(struct json *json, const struct trial *trial)
     json_end_object(json);
 }
 
-/* The message that was pasted, or one of the history. NULL: an error is the answer. */
+/* The message that was pasted, or one of the history. NULL: an error is the response. */
 static struct spill *message_of(struct request *request, struct lua_State *L)
 {
-    const char *pasted = body_text(L, "message");
-    struct spill *data = pasted ? spill_from_bytes(pasted, strlen(pasted)) : NULL;
+    size_t size = 0;
+    const char *pasted = body_bytes(L, "message", &size);
+    struct spill *data = pasted ? spill_from_bytes(pasted, size) : NULL;
     if (!data)
-        answer_error(request, 400, "message: the text of a message, its headers included");
+        response_error(request, 400, "message: the text of a message, its headers included");
     return data;
 }
 
@@ -174,9 +179,9 @@ static void try_message(struct request *request, struct ruleset *rules, struct l
     if (!data)
         return;
     int code = trial_run(request->config, rules, data, &envelope, &trial, &err);
-    struct json *json = code == 0 ? answer_json(request) : NULL;
+    struct json *json = code == 0 ? response_json(request) : NULL;
     if (code != 0)
-        answer_error(request, 422, "%s", err.text);
+        response_error(request, 422, "%s", err.text);
     if (json)
         write_trial(json, trial);
     trial_free(trial);

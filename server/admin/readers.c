@@ -97,7 +97,7 @@ void readers_take(struct request *request)
 {
     struct reader *reader = &request->admin->readers[request->route->thread];
     if (!reader->started) {
-        answer_error(request, 503, "the server is stopping");
+        response_error(request, 503, "the server is stopping");
         return;
     }
     request->task.run = handle;

@@ -1,5 +1,5 @@
 /*
- * request.h - a request to the admin room, its answer, and what the files of this folder share.
+ * request.h - a request to the admin room, its response, and what the files of this folder share.
  *
  * All on the admin room's thread, unless it says otherwise; a handler on the one that its route names.
  */
@@ -69,6 +69,7 @@ struct admin {
     size_t listener_count;
     int64_t started_ms;
     struct peer *peers;      /* connections, to end those that take too long */
+    size_t remote_count;     /* of them those that came by TCP */
     struct request *waiting; /* for a reload, or the loop */
     struct sessions *sessions;
     struct events *events;
@@ -86,7 +87,7 @@ struct peer {
     int64_t began_ms; /* the request that is being read, monotonic; 0: none */
 };
 
-struct answer {
+struct response {
     int status;
     const char *type;        /* Content-Type */
     char cookie[128];        /* Set-Cookie; "" */
@@ -108,18 +109,19 @@ struct request {
     const struct route *route;
     const char *path;
     bool post, head, refused;
+    bool closes; /* the connection, after the answer: there was a body, or may have been */
     char *body;
     size_t body_size;
     enum admin_role role;
     char who[ADMIN_NAME_SIZE]; /* for the audit */
-    struct answer answer;
+    struct response response;
 
     /* One that waits for the loop: in admin->waiting. */
     struct request *next, **link;
     bool suspended;
     uint64_t reload_number; /* that must be passed; 0: it waits for nothing of the kind */
     struct spill *test;     /* a message on its way to the loop */
-    char *test_answer;
+    char *test_reply;
 };
 
 /* A route: who may, and what answers. */
@@ -150,34 +152,39 @@ void readers_take(struct request *request);
 /* Jobs are to go on. */
 void readers_tick(struct admin *admin);
 
-/* admit.c. Before the body: may it go on? False: the answer is there already. */
-bool request_admit(struct request *request, const char *method);
+/* admit.c. Before the body: may it go on? False: the response is there already. */
+bool request_admit(struct request *request, const char *method, const char *version);
 
-/* answer.c. A text, or JSON {"error": ...}. */
-void answer_error(struct request *request, int status, const char *format, ...)
+/* response.c. A text, or JSON {"error": ...}. */
+void response_error(struct request *request, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void answer_text(struct request *request, int status, const char *type, const char *text,
-                 size_t size);
-/* Begins an answer in JSON; NULL: no memory, and an error is the answer. */
-struct json *answer_json(struct request *request);
-void answer_json_end(struct request *request);
-void answer_release(struct answer *answer);
+void response_text(struct request *request, int status, const char *type, const char *text,
+                   size_t size);
+/* Begins a response in JSON; NULL: no memory, and an error is the response. */
+struct json *response_json(struct request *request);
+void response_json_end(struct request *request);
+void response_release(struct response *response);
 void json_pair(struct json *json, const char *key, const char *text); /* NULL: null */
 void json_pair_number(struct json *json, const char *key, int64_t number);
 void json_pair_boolean(struct json *json, const char *key, bool flag);
 
 /* A parameter of the query; NULL: not there, or empty. */
 const char *request_query(struct request *request, const char *name);
-/* A number within the two; false and an answer where it is none. */
+/* A number within the two; false and a response where it is none. */
 bool request_number(struct request *request, const char *name, int64_t min, int64_t max,
                     int64_t *number);
 
 /* body.c. The body, which is JSON, as a Lua table on top of a state that the caller closes; NULL: it is not an
- * object, and an error is the answer. */
+ * object, and an error is the response. */
 struct lua_State;
 struct lua_State *request_body(struct request *request);
-/* A field of it; NULL: not there, or no text. The state's. */
+/* A field of it; NULL: not there, or empty. One that is no text was refused by request_body(). The state's. */
 const char *body_text(struct lua_State *L, const char *name);
+/* The same with its size: "message" and "text" may hold NUL bytes. */
+const char *body_bytes(struct lua_State *L, const char *name, size_t *size);
+/* Sets *number to a field that is a whole number within the two; false: it is there, and is not. Left as it is where
+ * the field is missing. */
+bool body_number(struct lua_State *L, const char *name, int64_t min, int64_t max, int64_t *number);
 
 /* login.c */
 struct sessions *sessions_new(void);
@@ -192,7 +199,7 @@ void login_whoami(struct request *request);
 void request_audit(const struct request *request, const char *action, const char *what,
                    int64_t count);
 
-/* Opens the spool or the history for one request; NULL: there is none, and an error is the answer. */
+/* Opens the spool or the history for one request; NULL: there is none, and an error is the response. */
 struct queue *request_queue(struct request *request);
 struct history_store *request_history(struct request *request, const struct history_ops **ops);
 

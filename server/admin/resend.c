@@ -154,13 +154,13 @@ static int status_of(int code)
     return code == -ENOENT ? 404 : code == -ENODATA ? 409 : code == -ENOTSUP ? 400 : 503;
 }
 
-static void answer_sent(struct request *request, const char *from, const struct delivery *d)
+static void response_sent(struct request *request, const char *from, const struct delivery *d)
 {
     char what[ID_SIZE + REDACT_SIZE], url[REDACT_SIZE];
     redact_url(d->destination.url, url);
     snprintf(what, sizeof what, "%s to %s", from, url);
     request_audit(request, "resend", what, 1);
-    struct json *json = answer_json(request);
+    struct json *json = response_json(request);
     if (!json)
         return;
     json_begin_object(json);
@@ -188,9 +188,9 @@ static void send_again(struct request *request, const char *id, struct destinati
         code = request->admin->hooks->send(request->admin->context, d);
     }
     if (code == 0)
-        answer_sent(request, id, d);
+        response_sent(request, id, d);
     else
-        answer_error(request, status_of(code), "%s", *err.text ? err.text : strerror(-code));
+        response_error(request, status_of(code), "%s", *err.text ? err.text : strerror(-code));
     delivery_free(d);
 }
 
@@ -205,12 +205,12 @@ void api_resend(struct request *request)
     const char *id = body_text(L, "id");
     to.url = body_text(L, "url");
     if (!id || strlen(id) >= ID_SIZE)
-        answer_error(request, 400, "id: of a delivery");
+        response_error(request, 400, "id: of a delivery");
     else if (to.url && strncasecmp(to.url, "http://", 7) != 0 &&
              strncasecmp(to.url, "https://", 8) != 0)
-        answer_error(request, 400, "url: http:// or https://");
+        response_error(request, 400, "url: http:// or https://");
     else if (to.url && pause_named(to.url, false, NULL, &named, &err) != 0)
-        answer_error(request, 400, "url: %s", err.text);
+        response_error(request, 400, "url: %s", err.text);
     else
         send_again(request, id, &to);
     lua_close(L);

@@ -19,7 +19,7 @@ struct playground {
     struct ruleset *rules;
 };
 
-/* False: an error is the answer. Ended by playground_end() in any case. */
+/* False: an error is the response. Ended by playground_end() in any case. */
 bool playground_begin(struct request *request, struct lua_State *L, struct playground *playground);
 void playground_end(struct playground *playground);
 /* Where a verdict sends a message, as the console may see it. */

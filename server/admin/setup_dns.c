@@ -106,9 +106,9 @@ static void write_one(struct json *json, const struct question *q, const char *h
     json_end_object(json);
 }
 
-static void answer(struct request *request, const struct look_up *l)
+static void respond(struct request *request, const struct look_up *l)
 {
-    struct json *json = answer_json(request);
+    struct json *json = response_json(request);
     if (!json)
         return;
     json_begin_object(json);
@@ -127,7 +127,7 @@ void api_dns(struct request *request)
     struct error err = {""};
     if (!l || uv_loop_init(&l->loop) != 0) {
         free(l);
-        answer_error(request, 503, "out of memory");
+        response_error(request, 503, "out of memory");
         return;
     }
     if (dns_open(&l->loop, &config->dns, &l->dns, &err) == 0) {
@@ -140,9 +140,9 @@ void api_dns(struct request *request)
         if (l->waiting > 0)
             uv_run(&l->loop, UV_RUN_DEFAULT);
         dns_close(l->dns);
-        answer(request, l);
+        respond(request, l);
     } else {
-        answer_error(request, 503, "%s", err.text);
+        response_error(request, 503, "%s", err.text);
     }
     uv_run(&l->loop, UV_RUN_DEFAULT); /* handles close */
     uv_loop_close(&l->loop);

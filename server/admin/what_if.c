@@ -83,27 +83,19 @@ static int ask(void *context, const struct history_message *m)
     return code;
 }
 
-static int64_t body_number(struct lua_State *L, const char *name, int64_t otherwise)
+static void respond(struct what_if *w, struct lua_State *L)
 {
-    lua_getfield(L, 1, name);
-    int64_t number = lua_isnumber(L, -1) ? (int64_t)lua_tonumber(L, -1) : otherwise;
-    lua_pop(L, 1);
-    return number;
-}
-
-static void answer(struct what_if *w, struct lua_State *L)
-{
-    int64_t limit = body_number(L, "limit", MESSAGES_DEFAULT);
+    int64_t limit = MESSAGES_DEFAULT;
     struct history_filter filter = {.sender = body_text(L, "sender"),
-                                    .recipient = body_text(L, "recipient"),
-                                    .since_ms = body_number(L, "since", 0),
-                                    .until_ms = body_number(L, "until", 0),
-                                    .limit = (unsigned)limit};
-    if (limit < 1 || limit > MESSAGES_MAX || filter.since_ms < 0 || filter.until_ms < 0) {
-        answer_error(w->request, 400, "limit: 1 to %d; since, until: milliseconds", MESSAGES_MAX);
+                                    .recipient = body_text(L, "recipient")};
+    if (!body_number(L, "limit", 1, MESSAGES_MAX, &limit) ||
+        !body_number(L, "since", 0, INT64_MAX, &filter.since_ms) ||
+        !body_number(L, "until", 0, INT64_MAX, &filter.until_ms)) {
+        response_error(w->request, 400, "limit: 1 to %d; since, until: milliseconds", MESSAGES_MAX);
         return;
     }
-    struct json *json = w->json = answer_json(w->request);
+    filter.limit = (unsigned)limit;
+    struct json *json = w->json = response_json(w->request);
     if (!json)
         return;
     json_begin_object(json);
@@ -118,7 +110,7 @@ static void answer(struct what_if *w, struct lua_State *L)
     json_pair_boolean(json, "cut", w->cut);
     json_end_object(json);
     if (code < 0)
-        answer_error(w->request, 503, "%s", *w->err.text ? w->err.text : w->ops->error(w->store));
+        response_error(w->request, 503, "%s", *w->err.text ? w->err.text : w->ops->error(w->store));
 }
 
 void api_what_if(struct request *request)
@@ -130,7 +122,7 @@ void api_what_if(struct request *request)
         return;
     if (playground_begin(request, L, &playground) && (w.store = request_history(request, &w.ops))) {
         w.rules = playground.rules;
-        answer(&w, L);
+        respond(&w, L);
         w.ops->close(w.store);
     }
     playground_end(&playground);

@@ -20,7 +20,8 @@ static const char help[] =
     "Reads the configuration and loads the rules as `run` would, and starts nothing.\n"
     "Every error is printed with file and line; then the exit code is 1. Certificates that have\n"
     "expired, soon will, or do not fit the hostname are only warned of, as are an empty folder of\n"
-    "rules, domains of the examples, and addresses that mxhook.socket does not hold.\n"
+    "rules, domains of the examples, addresses that mxhook.socket does not hold, and a max_body\n"
+    "that the largest message would go over.\n"
     "Root looks with the rights of the service: of `user` in the configuration, or of the user "
     "mxhook\n"
     "where the file is " CLI_CONFIG_PATH ".\n\n"
@@ -204,6 +205,7 @@ int cli_check(int argc, char **argv)
         return cli_fail("check", &err);
     warn_domains(config);
     check_logins(config);
+    config_warn(config, warn, config->path);
     code = check_all(config);
     config_unref(config);
     return code;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../rules/answer.h"
+#include "../config/destination_read.h"
 #include "cli.h"
 #include "when.h"
 
@@ -29,8 +29,11 @@ static const char help[] =
     "and\n"
     "            the last were accepted, and the id of one\n"
     "  origins   a line for each scheme://host:port, smarthost, or MX of a domain, that something\n"
-    "            waits for: deliveries, next due, and after how many failures it is held, and "
-    "until when\n"
+    "            waits for or has failed at: deliveries, next due, failed, after how many failures "
+    "it\n"
+    "            is held, and until when; of the history when it was last tried, what it answered, "
+    "and\n"
+    "            how long its answers take\n"
     "  show      one delivery with its attempts and the JSON or mail that it carries (--json: "
     "without)\n"
     "  retry     attempts it now, with all its attempts before it; says where that must wait, for "
@@ -194,7 +197,7 @@ static int check_edit(const struct action *action, const struct queue_edit *edit
     if (edit->url && strncasecmp(edit->url, "http://", 7) != 0 &&
         strncasecmp(edit->url, "https://", 8) != 0)
         return usage("--url", ": a URL is expected, http:// or https://");
-    if (edit->url && answer_check_target(edit->url, strlen(edit->url), &why) != 0)
+    if (edit->url && destination_check_target(edit->url, strlen(edit->url), &why) != 0)
         return usage("--url: ", why.text);
     return -1;
 }

@@ -99,13 +99,14 @@ struct access_config {
 
 struct rules_config {
     char *directory;
-    size_t workers;          /* threads, each with a Lua state */
-    int64_t time_limit_ms;   /* of one message's rules, for one recipient */
-    size_t memory_limit;     /* bytes of one Lua state */
-    size_t text_limit;       /* bytes of msg.text and msg.html that rules see */
-    char *secrets;           /* absolute: the folder of the files that rules may name as secrets */
-    bool unsafe;             /* rules may use os, io, ffi, debug */
-    char **reserved_headers; /* globs over names of fields that are removed on arrival */
+    size_t workers;           /* threads, each with a Lua state */
+    int64_t time_limit_ms;    /* of one message's rules, for one recipient */
+    size_t memory_limit;      /* bytes of one Lua state */
+    size_t text_limit;        /* bytes of msg.text and msg.html that rules see */
+    char *secrets;            /* absolute: the folder of the files that rules may name as secrets */
+    uint64_t largest_payload; /* that a message of smtp.max_size makes, bytes; 0: not known */
+    bool unsafe;              /* rules may use os, io, ffi, debug */
+    char **reserved_headers;  /* globs over names of fields that are removed on arrival */
     size_t reserved_header_count;
     char **sources; /* "http:crm", "postgres:shop": what alias.http and alias.postgres may name */
     size_t source_count;
@@ -167,6 +168,7 @@ struct deliver_config {
     int64_t timeout_ms;                   /* of a whole attempt */
     int64_t first_byte_timeout_ms;        /* from the request's last byte to the answer's first */
     int64_t idle_timeout_ms;              /* without a byte in either direction */
+    uint64_t max_body;                    /* of destinations that say nothing of it; 0: no limit */
     const struct destination *on_failure; /* gets the notices of failure; NULL: none */
     char *ca_file;                        /* NULL: the system's */
     char *source_address;                 /* to connect from; NULL: the system picks */
@@ -303,6 +305,11 @@ struct config {
  * file, line and, for a misspelt name, which one was meant; several errors stand on a line each.
  * Relative paths in the file are taken from the file's own folder. Blocking; any thread. */
 int config_load(const char *path, struct config **out, struct error *err);
+
+/* Tells warn() of each limit of a payload (max_body) that the largest message (smtp.max_size) makes a larger
+ * one than. Those of rules are in ruleset_warnings(). Any thread. */
+void config_warn(const struct config *config, void (*warn)(void *context, const char *text),
+                 void *context);
 
 /* Without a file: the defaults, no domain, and the rules of this folder. As config_load(). */
 int config_defaults(const char *rules_directory, struct config **out, struct error *err);

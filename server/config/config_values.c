@@ -192,6 +192,7 @@ static void read_deliver(lua_State *L, struct deliver_config *deliver)
     read_retry(L, "deliver.attempts", "deliver.schedule", &deliver->retry);
     deliver->retry.unreachable_ms =
         option_durations(L, "deliver.unreachable_schedule", &deliver->retry.unreachable_count);
+    deliver->max_body = (uint64_t)option_number(L, "deliver.max_body");
     deliver->gone_limit = (unsigned)option_number(L, "deliver.gone_limit");
     deliver->connect_timeout_ms = option_number(L, "deliver.connect_timeout");
     deliver->timeout_ms = option_number(L, "deliver.timeout");
@@ -310,6 +311,7 @@ int config_read_values(lua_State *L)
     read_smtp(L, &config->smtp);
     read_access(L, &config->access);
     read_rules(L, &config->rules);
+    config->rules.largest_payload = config->smtp.max_size + config->smtp.max_size / 5 * 2;
     config_read_sources(L, config);
     config->spool.directory = option_text(L, "spool.directory");
     config->spool.postgres = option_text(L, "spool.postgres");

@@ -215,6 +215,8 @@ static bool can_prepare_here(const struct post *a)
 static int check_size(struct post *a)
 {
     uint64_t size = payload_size(a->request.payload), most = a->delivery->destination.max_body;
+    if (most == 0)
+        most = a->config->deliver.max_body;
     if (most == 0 || size <= most)
         return 0;
     return error_set(&a->why, -EINVAL,

@@ -33,6 +33,16 @@ struct history_size {
     int64_t oldest_ms;
 };
 
+/* Of the last attempts at the deliveries of an origin that were accepted last: HISTORY_ANSWERS at most. */
+#define HISTORY_ANSWERS 200
+
+struct history_answers {
+    int64_t at_ms; /* when the last one began */
+    int status;    /* and its answer; 0: none came */
+    char error[160];
+    int64_t mean_ms; /* of those that were answered; -1: none was */
+};
+
 struct history_ops {
     const char *name;
     /* `write`: makes it where there is none; one that is damaged is renamed (".damaged") and made anew. -ENOENT
@@ -58,6 +68,8 @@ struct history_ops {
                     unsigned delivery,
                     int (*each)(void *context, const struct history_attempt *attempt),
                     void *context);
+    /* How an origin (origin_key()) has answered of late; -ENOENT: nothing is known of it. */
+    int (*answers)(struct history_store *store, uint64_t origin, struct history_answers *answers);
     /* What was kept of `body`: the caller's to free. -ENOENT. */
     int (*body)(struct history_store *store, int64_t body, struct spill **out);
 };

@@ -178,4 +178,5 @@ const struct history_ops history_sqlite = {.name = "sqlite",
                                            .error = sqlite_error,
                                            .list = history_sqlite_list,
                                            .attempts = history_sqlite_attempts,
+                                           .answers = history_sqlite_answers,
                                            .body = history_sqlite_body};

@@ -23,6 +23,7 @@ enum history_statement {
     READ_RECIPIENTS,
     READ_DELIVERIES,
     READ_ATTEMPTS,
+    READ_ANSWERS,
     READ_BODY,
     HISTORY_STATEMENTS,
 };
@@ -64,6 +65,8 @@ int history_sqlite_attempts(struct history_store *store, const struct history_me
                             unsigned delivery,
                             int (*each)(void *context, const struct history_attempt *attempt),
                             void *context);
+int history_sqlite_answers(struct history_store *store, uint64_t origin,
+                           struct history_answers *answers);
 int history_sqlite_body(struct history_store *store, int64_t body, struct spill **out);
 
 #endif

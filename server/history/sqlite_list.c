@@ -243,6 +243,36 @@ int history_sqlite_attempts(struct history_store *store, const struct history_me
     return code != 0 || rc == SQLITE_DONE ? code : history_sqlite_failed(store, rc);
 }
 
+int history_sqlite_answers(struct history_store *store, uint64_t origin,
+                           struct history_answers *answers)
+{
+    sqlite3_stmt *s = history_statement(store, READ_ANSWERS);
+    int64_t sum_ms = 0, answered = 0;
+    int rc;
+    *answers = (struct history_answers){.mean_ms = -1};
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, (int64_t)origin);
+    sqlite3_bind_int(s, 2, HISTORY_ANSWERS);
+    while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
+        if (sqlite3_column_int(s, 2) != 0) {
+            sum_ms += sqlite3_column_int64(s, 1);
+            answered++;
+        }
+        if (sqlite3_column_int64(s, 0) <= answers->at_ms)
+            continue;
+        answers->at_ms = sqlite3_column_int64(s, 0);
+        answers->status = sqlite3_column_int(s, 2);
+        snprintf(answers->error, sizeof answers->error, "%s", text_of(s, 3) ? text_of(s, 3) : "");
+    }
+    if (answered > 0)
+        answers->mean_ms = sum_ms / answered;
+    sqlite3_reset(s);
+    if (rc != SQLITE_DONE)
+        return history_sqlite_failed(store, rc);
+    return answers->at_ms ? 0 : -ENOENT;
+}
+
 int history_sqlite_body(struct history_store *store, int64_t body, struct spill **out)
 {
     sqlite3_stmt *s = history_statement(store, READ_BODY);

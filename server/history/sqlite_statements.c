@@ -56,6 +56,11 @@ sqlite3_stmt *history_statement(struct history_store *store, enum history_statem
         [READ_ATTEMPTS] =
             "SELECT number, at_ms, ms, status, error, reply FROM attempts WHERE message = ?1"
             " AND delivery = ?2 ORDER BY number LIMIT 1000",
+        /* The newest wait for their first attempt, perhaps: so more of them than answers. */
+        [READ_ANSWERS] = "SELECT a.at_ms, a.ms, a.status, a.error FROM (SELECT message, number FROM"
+                         " deliveries WHERE origin = ?1 ORDER BY message DESC LIMIT 10000) d"
+                         " CROSS JOIN attempts a ON a.message = d.message AND a.delivery = d.number"
+                         " LIMIT ?2",
         [READ_BODY] = "SELECT bytes FROM bodies WHERE row = ?1",
     };
     sqlite3_stmt **statement = &store->statements[which];

@@ -38,6 +38,8 @@ static void push_options(lua_State *L, const struct ruleset *ruleset)
     lua_setfield(L, -2, "directory");
     lua_pushboolean(L, ruleset->config.unsafe);
     lua_setfield(L, -2, "unsafe");
+    lua_pushnumber(L, (lua_Number)ruleset->config.largest_payload);
+    lua_setfield(L, -2, "largest_payload");
 }
 
 /* Of the first state that is loaded: every other has the same. Index -1: the list of names. */

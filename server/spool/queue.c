@@ -99,6 +99,11 @@ int queue_list(struct queue *queue, const struct queue_filter *filter,
     return code == 0 || listing.ended ? code : tell(queue, code, err);
 }
 
+int64_t queue_position(const struct delivery *delivery)
+{
+    return delivery->stored->row;
+}
+
 int queue_attempts(struct queue *queue, const struct delivery *delivery,
                    int (*each)(void *context, const struct queue_attempt *attempt), void *context,
                    struct error *err)

@@ -28,7 +28,12 @@ struct queue_filter {
     int status;
     int64_t since_ms; /* accepted at that Unix time or later; 0: any */
     int64_t until_ms; /* accepted before that; 0: any */
+    int64_t after;    /* behind this queue_position(); 0: from the beginning */
 };
+
+/* Where a delivery that was listed stands: of those behind it a list can go on, even if it has gone
+ * meanwhile. Above 0. */
+int64_t queue_position(const struct delivery *delivery);
 
 /* Calls `each` for every delivery, oldest first, without its payload; it is the queue's, and gone
  * after the call. A return other than 0 ends the walk and is returned. */

@@ -34,6 +34,45 @@ class Check(unittest.TestCase):
         done = self.check('domains = { "mail.test" }\nspool = { directory = "spool" }\n')
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
+    def limits(self, config, rule):
+        done = self.check('domains = { "mail.test" }\nspool = { directory = "spool" }\n' + config, rule)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return [tuple(line.removeprefix("mxhook check: warning: %s/" % self.folder).split(": ")[:3])
+                for line in done.stderr.splitlines() if "max_body" in line]
+
+    def test_a_limit_that_the_largest_message_goes_over(self):
+        plain = "return function() return 'null' end\n"
+        small = "smtp = { max_size = 100000 }\n"  # 140,000 as a payload
+        for most, count in ((139999, 1), (140000, 0), (0, 0)):
+            with self.subTest(most=most):
+                self.assertEqual(len(self.limits(small + "deliver = { max_body = %d }\n" % most, plain)), count)
+        found = self.limits(small + 'profiles = { crm = { max_body = "100 KB" }, big = { max_body = "1 MB" }, none = {} }\n', plain)
+        self.assertEqual(found, [("mxhook.lua", "profiles.crm", "max_body is 100000 bytes, less than what the largest message "
+                                  "makes (140000, smtp.max_size * 1.4)")])
+
+    def test_the_same_limit_in_a_rule(self):
+        rows = (
+            ("return alias {\n ['a@mail.test'] = { url = 'https://a.example', max_body = 139999 } }", 2, "139999"),
+            ("return alias { ['a@mail.test'] = { url = 'https://a.example', max_body = 140000 } }", None, None),
+            ("return function(msg)\n\n return { url = 'https://a.example', max_body = '100 kB' } end", 3, "'100 kB'"),
+            ("return function(msg) return { url = 'https://a.example', ['max_body'] = \"1.5 KiB\" } end", 1, '"1.5 KiB"'),
+            ("return function(msg) return { url = 'https://a.example', max_body = 2 * (10 + 10) * 1024 } end", 1,
+             "2 * (10 + 10) * 1024"),
+            ("return function(msg) return { url = 'https://a.example', max_body = 5 * 1024 * 1024 } end", None, None),
+            ("return function(msg)\n local to = { url = 'https://a.example' }\n to.max_body = 1e3 return to end", 3, "1e3"),
+            ("local MOST = '100 KB' -- theirs\nreturn route.regex { recipient = 'a',\n to = { url = 'https://a.example', "
+             "max_body = MOST } }", 3, "MOST"),
+            ("return function(msg) if msg.max_body == 5 then return end\n -- max_body = 5\n --[[ max_body = 5 ]]\n"
+             " local s = 'max_body = 5' local my_max_body = 5 return 'null' end", None, None),
+            ("return function(msg) return { url = 'https://a.example', max_body = msg.size } end", None, None),
+        )
+        for rule, line, written in rows:
+            with self.subTest(rule=rule):
+                found = self.limits("smtp = { max_size = 100000 }\n", rule)
+                self.assertEqual(found, [] if line is None else [(
+                    "rules.d/10.lua:%d" % line, "max_body = %s" % written, "less than what the largest message makes "
+                    "(140000 bytes, smtp.max_size * 1.4)")])
+
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
     def test_root_looks_with_the_rights_of_the_service(self):
         text = 'domains = { "mail.test" }\nuser = "nobody"\nspool = { directory = "spool" }\n'

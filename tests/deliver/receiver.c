@@ -22,7 +22,7 @@ struct receiver {
     const struct answer *answers;
     size_t answer_count;
     pthread_t accepter, threads[CONNECTIONS_MAX];
-    pthread_mutex_t mutex; /* guards what follows */
+    pthread_mutex_t mutex;        /* guards what follows */
     int sockets[CONNECTIONS_MAX]; /* -1: closed */
     struct received requests[RECEIVER_MAX];
     size_t count;

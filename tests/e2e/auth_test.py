@@ -3,7 +3,6 @@
 import os
 import sys
 import threading
-import time
 import unittest
 
 import harness
@@ -195,18 +194,16 @@ class Auth(harness.TestCase):
         sink = self.receiver()
         mx = self.server({"show.lua": SHOW % sink.url},
                          'rules = { workers = 1 } dns = { resolvers = { "127.0.0.1:%d" }, '
-                         'query_timeout = "8s" } auth = { timeout = "8s" }\n' % server.port)
+                         'query_timeout = "15s" } auth = { timeout = "15s" }\n' % server.port)
         waiting = [threading.Thread(target=mx.send, args=(mail("a@slow%d.test" % i),),
                                     kwargs={"sender": "a@slow%d.test" % i}) for i in range(5)]
         for thread in waiting:
             thread.start()
         harness.wait_until(lambda: sum(name.startswith("slow") for name, _ in server.questions) >= 5,
                            "five messages that wait")
-        start = time.monotonic()
         for i in range(20):
             mx.send(mail("a@fast%d.test" % i), sender="a@fast%d.test" % i)
-        self.assertLess(time.monotonic() - start, 7, "the fast ones waited for the slow ones")
-        self.assertTrue(any(thread.is_alive() for thread in waiting))
+        self.assertTrue(any(thread.is_alive() for thread in waiting), "the fast ones waited for the slow ones")
         for thread in waiting:
             thread.join(60)
         seen = [post.json["headers"]["X-Seen"] for post in sink.wait_for(25)]

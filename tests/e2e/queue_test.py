@@ -192,7 +192,13 @@ class Queue(harness.TestCase):
         self.assertEqual((one["state"], one["attempts"], one["status"]), ("failed", 1, 404))
 
     def test_origins_as_json(self):
-        self.assertEqual(self.json("origins"), [])
+        one, = wait_until(lambda: [each for each in self.json("origins") if each["last_at"]], "the history has the attempts")
+        self.assertEqual((one["origin"], one["waiting"], one["failed"], one["due"]), (self.sink.url, 0, 3, None))
+        self.assertIn(one["last_status"], (404, 500))
+        self.assertTrue(one["last_error"].startswith("answered %d" % one["last_status"]), one)
+        self.assertGreaterEqual(one["latency_ms"], 0)
+        line, = self.mx.command("queue", "origins").stdout.splitlines()
+        self.assertRegex(line, r"^%s waiting=0 due=- failed=3 last=20\S+Z status=(404|500) latency=\d+ms error=answered " % self.sink.url)
 
 
 class Texts(harness.TestCase):

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "history/history.h"
 #include "history/target.h"
+#include "spool/origin.h"
 
 static char folder[64];
 static struct history_store *store;
@@ -75,6 +76,42 @@ static const char *find(struct history_filter filter)
 
 #define assert_finds(expected, ...)                                                                \
     assert_string_equal(find((struct history_filter){__VA_ARGS__}), expected)
+
+static void check_answers(int64_t at_ms, int status, const char *error, int64_t mean_ms)
+{
+    struct history_answers answers;
+    assert_int_equal(
+        history_sqlite.answers(store, origin_key("https://hook3.example/in"), &answers), 0);
+    assert_int_equal(answers.at_ms, at_ms);
+    assert_int_equal(answers.status, status);
+    assert_string_equal(answers.error, error);
+    assert_int_equal(answers.mean_ms, mean_ms);
+}
+
+static void put_timed(int64_t number, unsigned attempt, int status, int64_t ms)
+{
+    struct history_attempt *a = record_attempt(number, 1, attempt, status, HISTORY_WAITING);
+    a->ms = ms;
+    a->at_ms += number;
+    put_attempt(a);
+}
+
+static void how_an_origin_has_answered(void **state)
+{
+    (void)state;
+    struct history_answers answers;
+    put_messages(1, 53); /* 3 and 53 go to one */
+    assert_int_equal(history_sqlite.answers(store, origin_key("https://hook3.example"), &answers),
+                     -ENOENT);
+    put_timed(3, 1, 0, 30000); /* no answer: it counts in no mean */
+    check_answers(1003, 0, "answered 500: oops", -1);
+    put_timed(53, 1, 200, 10);
+    check_answers(1053, 200, "", 10);
+    put_timed(3, 2, 500, 20); /* the last, of an older message */
+    check_answers(2003, 500, "answered 500: oops", 15);
+    put_timed(4, 3, 404, 1000); /* another's */
+    check_answers(2003, 500, "answered 500: oops", 15);
+}
 
 static void lists_the_newest_first_and_goes_on_at_a_cursor(void **state)
 {
@@ -350,6 +387,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(lists_the_newest_first_and_goes_on_at_a_cursor),
+        TEST(how_an_origin_has_answered),
         TEST(finds_by_each_filter),
         TEST(an_unknown_word_is_an_error),
         TEST(attempts_change_what_became_of_a_delivery),

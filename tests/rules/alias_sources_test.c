@@ -92,14 +92,19 @@ static void assert_profiled(struct fixture *f, const char *recipient, const char
     assert_string_equal(to->secret ? to->secret : "", secret);
     assert_string_equal(to->header_count ? to->headers[0] : "", header);
     assert_int_equal(to->timeout_ms, *secret ? 60000 : 0);
+    assert_int_equal(to->max_body, *secret ? 5 : 0);
 }
 
 static void test_profiles(void **state)
 {
     static const char *headers[] = {"x-team: sales"};
-    static struct profile profiles[] = {
-        {"crm", {.secret = "env:CRM", .timeout_ms = 60000, .headers = headers, .header_count = 1}},
-        {"plain", {0}}};
+    static struct profile profiles[] = {{"crm",
+                                         {.secret = "env:CRM",
+                                          .timeout_ms = 60000,
+                                          .headers = headers,
+                                          .header_count = 1,
+                                          .max_body = 5}},
+                                        {"plain", {0}}};
     struct fixture *f = *state;
     f->config.profiles = profiles;
     f->config.profile_count = 2;

@@ -98,6 +98,46 @@ static void a_list_shows_what_its_filter_finds(void **state)
     queue_close(queue);
 }
 
+static int note_position(void *context, const struct delivery *d)
+{
+    *(int64_t *)context = queue_position(d);
+    return 0;
+}
+
+/* Of what has failed, and of all. */
+static void a_list_goes_on_behind_one_that_has_gone(void **state)
+{
+    struct bench *bench = *state;
+    for (int i = 1; i <= 3; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "m-%d", i);
+        bench_store(bench, id, URL, "x");
+    }
+    bench_run_sql(bench, "UPDATE delivery SET due = NULL");
+    bench_store(bench, "m-4", URL, "x");
+    struct queue *queue = open_queue(bench);
+    struct queue_filter filter = {.until_ms = 0};
+    int64_t position[5] = {0};
+    for (int i = 1; i <= 4; i++) {
+        struct delivery *d;
+        char id[8];
+        snprintf(id, sizeof id, "m-%d", i);
+        assert_int_equal(queue_show(queue, id, &d, NULL), 0);
+        position[i] = queue_position(d);
+        assert_true(position[i] > position[i - 1]);
+        delivery_free(d);
+    }
+    assert_int_equal(queue_list(queue, &filter, note_position, &position[0], NULL), 0);
+    assert_int_equal(position[0], position[4]);
+    assert_int_equal(queue_drop(queue, "m-2", NULL), 0);
+    FINDS("m-3 m-4 ", .after = position[2]);
+    FINDS("m-3 ", .after = position[2], .failed_only = true);
+    FINDS("m-1 m-3 ", .failed_only = true);
+    FINDS("", .after = position[4]);
+    FINDS("", .after = position[3], .failed_only = true);
+    queue_close(queue);
+}
+
 static int stop_at_once(void *context, const struct delivery *d)
 {
     (void)d;
@@ -322,6 +362,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_list_shows_what_its_filter_finds),
+        TEST(a_list_goes_on_behind_one_that_has_gone),
         TEST(a_list_ends_when_it_is_told_to),
         TEST(a_show_has_payload_and_attempts),
         TEST(the_latest_20_attempts_are_kept),

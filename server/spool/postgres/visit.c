@@ -73,7 +73,7 @@ int pg_store_list(struct store *store, const struct queue_filter *filter,
                   int (*each)(void *context, const struct delivery *delivery), void *context)
 {
     struct pg_store *s = (struct pg_store *)store;
-    struct page page = {.each = each, .context = context, .count = PAGE};
+    struct page page = {.each = each, .context = context, .after = filter->after, .count = PAGE};
     int code = 0;
     while (code == 0 && page.code == 0 && page.count == PAGE) {
         struct values params = {0};

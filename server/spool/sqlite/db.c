@@ -7,10 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../columns.h"
+
 #define DELIVERY_COLUMNS                                                                           \
-    "row, payload, origin, due, attempts, created, id, url, secret, headers, timeout_ms, "         \
-    "attempts_max, sender, recipient, last_status, last_error, schedule, ca_file, client_cert, "   \
-    "client_key, mail_from, via, about, rate, max_in_flight, max_body"
+    "row, payload, origin, due, attempts, created, id, sender, recipient, last_status, "           \
+    "last_error, mail_from, via, about, " DESTINATION_COLUMNS("")
 
 /* What struct queue_filter says. */
 #define FILTER                                                                                     \
@@ -20,6 +21,13 @@
     "AND (?9 IS NULL OR instr(lower(last_error), lower(?9)) > 0) "                                 \
     "AND (?10 IS NULL OR lower(recipient) = lower(?10)) "                                          \
     "AND (?11 IS NULL OR lower(sender) = lower(?11)) AND (?12 = 0 OR created < ?12)"
+
+/* Those after ?4; of all that has failed by the index of it, since few have: a walk over the table
+ * would read all that waits. */
+#define FROM_ALL "FROM delivery WHERE row > ?4 AND " FILTER " ORDER BY row"
+#define FROM_FAILED                                                                                \
+    "FROM delivery WHERE row IN (SELECT row FROM delivery INDEXED BY delivery_failed "             \
+    "WHERE due IS NULL AND row > ?4) AND " FILTER " ORDER BY row"
 
 /* A failed delivery's due is NULL: the index of what is due does not hold it. */
 static const char *const sql[STATEMENT_COUNT] = {
@@ -67,9 +75,10 @@ static const char *const sql[STATEMENT_COUNT] = {
     [LOAD_PAYLOAD] = "SELECT tail, file, bytes FROM payload WHERE row = ?1",
     [LOAD_TAIL] = "SELECT file, bytes FROM tail WHERE row = ?1",
     [FIND] = "SELECT row, payload FROM delivery WHERE id = ?1",
-    [LIST] = "SELECT " DELIVERY_COLUMNS " FROM delivery WHERE " FILTER " ORDER BY row",
-    [PAGE] =
-        "SELECT row, payload FROM delivery WHERE row > ?4 AND " FILTER " ORDER BY row LIMIT ?5",
+    [LIST] = "SELECT " DELIVERY_COLUMNS " " FROM_ALL,
+    [LIST_FAILED] = "SELECT " DELIVERY_COLUMNS " " FROM_FAILED,
+    [PAGE] = "SELECT row, payload " FROM_ALL " LIMIT ?5",
+    [PAGE_OF_FAILED] = "SELECT row, payload " FROM_FAILED " LIMIT ?5",
     [PAGE_FAILED] = "SELECT row, payload FROM delivery INDEXED BY delivery_failed "
                     "WHERE due IS NULL AND created < ?1 ORDER BY created LIMIT ?2",
     [PAGE_AGED] = "SELECT row, payload, id, created, due IS NOT NULL AND "

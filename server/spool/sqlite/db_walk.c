@@ -63,6 +63,7 @@ static void bind_filter(sqlite3_stmt *s, const struct queue_filter *filter)
     sqlite3_bind_int(s, 1, filter->failed_only);
     sqlite3_bind_text(s, 2, filter->destination, -1, SQLITE_STATIC);
     sqlite3_bind_int64(s, 3, filter->since_ms);
+    sqlite3_bind_int64(s, 4, filter->after);
     sqlite3_bind_text(s, 6, filter->prefix, -1, SQLITE_STATIC);
     sqlite3_bind_text(s, 7, filter->host, -1, SQLITE_STATIC);
     sqlite3_bind_int(s, 8, filter->has_status ? filter->status : -1);
@@ -85,7 +86,7 @@ static int end_walk(struct db *db, sqlite3_stmt *s, int rc, int code)
 int db_list(struct db *db, const struct queue_filter *filter,
             int (*each)(void *context, const struct delivery *delivery), void *context)
 {
-    sqlite3_stmt *s = db_statement(db, LIST);
+    sqlite3_stmt *s = db_statement(db, filter->failed_only ? LIST_FAILED : LIST);
     int rc = SQLITE_OK, code = 0;
     if (!s)
         return -EIO;
@@ -110,7 +111,7 @@ static int read_page(struct db *db, sqlite3_stmt *s, struct db_row *rows, int si
 int db_page(struct db *db, const struct queue_filter *filter, int64_t after, struct db_row *rows,
             int size)
 {
-    sqlite3_stmt *s = db_statement(db, PAGE);
+    sqlite3_stmt *s = db_statement(db, filter->failed_only ? PAGE_OF_FAILED : PAGE);
     if (!s)
         return -EIO;
     bind_filter(s, filter);

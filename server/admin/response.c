@@ -1,4 +1,4 @@
-/* Answers, and what a request asks for. */
+/* Responses, and what a request asks for. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,12 +8,12 @@
 #include "../base/log.h"
 #include "request.h"
 
-void answer_release(struct answer *answer)
+void response_release(struct response *response)
 {
-    free(answer->json);
-    spill_free(answer->bytes);
-    answer->json = NULL;
-    answer->bytes = NULL;
+    free(response->json);
+    spill_free(response->bytes);
+    response->json = NULL;
+    response->bytes = NULL;
 }
 
 static struct spill *new_bytes(const struct request *request)
@@ -21,62 +21,62 @@ static struct spill *new_bytes(const struct request *request)
     return spill_new(request->config->spool.directory, NULL);
 }
 
-struct json *answer_json(struct request *request)
+struct json *response_json(struct request *request)
 {
-    struct answer *answer = &request->answer;
-    answer_release(answer);
-    answer->bytes = new_bytes(request);
-    answer->json = answer->bytes ? malloc(sizeof *answer->json) : NULL;
-    if (!answer->json) {
-        answer->status = 503;
+    struct response *response = &request->response;
+    response_release(response);
+    response->bytes = new_bytes(request);
+    response->json = response->bytes ? malloc(sizeof *response->json) : NULL;
+    if (!response->json) {
+        response->status = 503;
         return NULL;
     }
-    answer->status = 200;
-    answer->type = "application/json";
-    json_init(answer->json, answer->bytes);
-    return answer->json;
+    response->status = 200;
+    response->type = "application/json";
+    json_init(response->json, response->bytes);
+    return response->json;
 }
 
-void answer_json_end(struct request *request)
+void response_json_end(struct request *request)
 {
-    struct answer *answer = &request->answer;
-    if (!answer->json)
+    struct response *response = &request->response;
+    if (!response->json)
         return;
-    if (json_finish(answer->json) != 0) {
-        answer->status = 503;
-        spill_free(answer->bytes);
-        answer->bytes = NULL;
+    if (json_finish(response->json) != 0) {
+        response->status = 503;
+        spill_free(response->bytes);
+        response->bytes = NULL;
     }
-    free(answer->json);
-    answer->json = NULL;
+    free(response->json);
+    response->json = NULL;
 }
 
-void answer_error(struct request *request, int status, const char *format, ...)
+void response_error(struct request *request, int status, const char *format, ...)
 {
     char text[1200];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    struct json *json = answer_json(request);
+    struct json *json = response_json(request);
     if (!json)
         return;
     json_begin_object(json);
     json_pair(json, "error", text);
     json_end_object(json);
-    request->answer.status = status;
+    request->response.status = status;
 }
 
-void answer_text(struct request *request, int status, const char *type, const char *text,
-                 size_t size)
+void response_text(struct request *request, int status, const char *type, const char *text,
+                   size_t size)
 {
-    struct answer *answer = &request->answer;
-    answer_release(answer);
-    answer->status = status;
-    answer->type = type;
-    answer->bytes = new_bytes(request);
-    if (!answer->bytes || spill_write(answer->bytes, text, size) != 0)
-        answer->status = 503;
+    struct response *response = &request->response;
+    response_release(response);
+    response->status = status;
+    response->type = type;
+    response->bytes = new_bytes(request);
+    if (!response->bytes || spill_write(response->bytes, text, size) != 0)
+        response->status = 503;
 }
 
 void json_pair(struct json *json, const char *key, const char *text)
@@ -114,8 +114,8 @@ bool request_number(struct request *request, const char *name, int64_t min, int6
     errno = 0;
     long long value = strtoll(text, &end, 10);
     if (*end || errno != 0 || value < min || value > max) {
-        answer_error(request, 400, "%s: a whole number from %lld to %lld", name, (long long)min,
-                     (long long)max);
+        response_error(request, 400, "%s: a whole number from %lld to %lld", name, (long long)min,
+                       (long long)max);
         return false;
     }
     *number = value;
@@ -127,7 +127,7 @@ struct queue *request_queue(struct request *request)
     struct queue *queue = NULL;
     struct error err = {""};
     if (queue_open(&request->config->spool, &queue, &err) != 0)
-        answer_error(request, 503, "%s", err.text);
+        response_error(request, 503, "%s", err.text);
     return queue;
 }
 
@@ -137,9 +137,9 @@ struct history_store *request_history(struct request *request, const struct hist
     struct error err = {""};
     *ops = history_ops_of(request->config);
     if (request->config->history.keep_ms == 0)
-        answer_error(request, 404, "there is no history: history.keep is 0");
+        response_error(request, 404, "there is no history: history.keep is 0");
     else if ((*ops)->open(request->config->spool.directory, false, &store, &err) != 0)
-        answer_error(request, 503, "%s", err.text);
+        response_error(request, 503, "%s", err.text);
     return store;
 }
 
