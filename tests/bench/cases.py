@@ -25,7 +25,8 @@ def add_options(parser):
     parser.add_argument("--with", metavar="LINES", action="append", default=[], dest="more",
                         help="a table: with these lines in its configuration (may be given again)")
     parser.add_argument("--aliases", metavar="N,N", type=numbers, default=[], help="a table: with so many aliases in a file")
-    parser.add_argument("--rules", action="store_true", help="a table: with the example rules, and with what store.add and store.once cost")
+    parser.add_argument("--rules", metavar="FOLDER", nargs="?", const=os.path.join(servers.ROOT, "rules.d"),
+                        help="a table: with the example rules (of that folder), and with rules that call store.add and store.once")
     parser.add_argument("--queue", metavar="N,N", type=numbers, default=[],
                         help="a table: with so many deliveries waiting for another destination")
 
@@ -38,7 +39,7 @@ def chosen(opts):
     return ([Case(lines, lines) for lines in opts.more] +
             [Case("%d aliases" % count, prepare=lambda server, count=count: write_aliases(server, count))
              for count in opts.aliases] +
-            ([Case("rules.d of the repository", prepare=write_examples)] +
+            ([Case("the example rules", prepare=lambda server: write_examples(server, opts.rules))] +
              [Case("a rule with " + call, prepare=lambda server, call=call: write_call(server, call)) for call in CALLS]
              if opts.rules else []) +
             [Case("%d in the queue" % count, prepare=lambda server, count=count: fill_queue(server, count))
@@ -56,9 +57,8 @@ def write_aliases(server, count):
         file.write('return alias.file("../aliases.csv")\n')
 
 
-def write_examples(server):
+def write_examples(server, folder):
     """The example rules, for the bench's recipient: the alias hook@ takes its mail, after two rules that only look."""
-    folder = os.path.join(servers.ROOT, "rules.d")
     os.unlink(os.path.join(server.folder, "rules.d/10-all.lua"))
     for name in os.listdir(folder):
         if name.endswith(".lua") and not name.endswith("_test.lua"):
