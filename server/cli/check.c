@@ -74,7 +74,8 @@ static void warn_lines(const char *what, const char *lines)
     while (*lines) {
         int size = (int)strcspn(lines, "\n");
         fprintf(stderr, "mxhook check: warning: %s/", what);
-        pretty_lines(stderr, lines, (size_t)size + (lines[size] == '\n'));
+        pretty_lines(stderr, lines, (size_t)size);
+        fputc('\n', stderr);
         lines += size + (lines[size] == '\n');
     }
 }
