@@ -143,8 +143,9 @@ static int read_max_body(lua_State *L, struct destination *to, struct verdict *v
     static const struct {
         const char *unit;
         double bytes;
-    } units[] = {{"", 1},       {"B", 1},    {"kB", 1e3},         {"KB", 1e3},
-                 {"KiB", 1024}, {"MB", 1e6}, {"MiB", 1024 * 1024}};
+    } units[] = {{"", 1},         {"B", 1},        {"kB", 1e3},    {"KB", 1e3},
+                 {"MB", 1e6},     {"GB", 1e9},     {"TB", 1e12},   {"KiB", 0x1p10},
+                 {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40}};
     (void)verdict;
     double bytes = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
     if (lua_type(L, -1) == LUA_TSTRING) {
