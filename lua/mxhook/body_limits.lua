@@ -1,7 +1,7 @@
 --- Finds what a rule file sets max_body to: body_limits(text) -> a list of { line =, bytes =, written = }.
 --
 -- Only constants, as max_body = 100000, = 5 * 1024 * 1024, = "2.5 MB", and a local that is one of these: what a rule
--- works out cannot be known before it runs. Sizes as server/rules/answer_destination.c reads them.
+-- works out cannot be known before it runs. Sizes as server/config/destination_read.c reads them.
 
 local skip = require "mxhook.skip"
 

@@ -387,7 +387,8 @@ class Faults(TestCase):
         self.assertEqual([len(scanner.requests) for scanner in scanners], [3, 3])
 
     def test_stop_waits_for_it(self):
-        mx = self.scanned(self.scanner(lambda headers, body: time.sleep(1) or answer()).url)
+        scanner = self.scanner(lambda headers, body: time.sleep(1) or answer())
+        mx = self.scanned(scanner.url)
         client = mx.smtp()
         self.addCleanup(client.close)
         client.ehlo()
@@ -395,7 +396,7 @@ class Faults(TestCase):
         client.rcpt("hook@example.com")
         client.docmd("DATA")
         client.send(mail() + b".\r\n")
-        time.sleep(0.3)
+        harness.wait_until(lambda: scanner.requests, "the scanner to be asked")
         mx.process.terminate()
         self.assertEqual(client.getreply()[0], 250)
         self.assertEqual(mx.process.wait(60), 0)
