@@ -82,12 +82,11 @@ class Rolling(harness.TestCase):
         nodes = [self.node(), self.node()]
         load = Load(nodes)
         self.addCleanup(load.stop)
-        for _ in range(2):
-            for node in nodes:
-                load.more(10)
-                self.assertEqual(node.stop(), 0)
-                load.more(5)
-                self.begin(node)
+        for node in nodes:
+            load.more(10)
+            self.assertEqual(node.stop(), 0)
+            load.more(5)
+            self.begin(node)
         load.more(10)
         load.stop()
         self.assertEqual(load.refused, [])
