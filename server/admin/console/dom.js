@@ -49,6 +49,15 @@ export function number(value) {
   return Number(value).toLocaleString("en");
 }
 
+// The word for so many, and with the number before it: "1 failure", "3 failures".
+export function plural(value, one, many = one + "s") {
+  return Number(value) === 1 ? one : many;
+}
+
+export function counted(value, one, many) {
+  return number(value) + " " + plural(value, one, many);
+}
+
 // "3 min ago", with the exact time on hover.
 export function ago(time) {
   if (!time) return h("span", { class: "muted" }, "–");
