@@ -5,8 +5,8 @@ local nearest = require "mxhook.nearest"
 
 local readers = {}
 
--- is_network(text), domain_to_ascii(text) and duration_ms(text) are C's, given by config.lua: what reads networks,
--- domains and durations for the server reads them here.
+-- is_network(text), domain_to_ascii(text), duration_ms(text) and check_destination(table, profile) are C's, given by
+-- config.lua: what reads networks, domains, durations and destinations for the server reads them here.
 local module = {}
 
 local MIB = 1024 * 1024
@@ -227,77 +227,17 @@ end
 ---------------------------------------------------------------------------------------------------
 -- Destinations
 
--- What the server sets itself; as server/rules/answer_destination.c has it for rules.
-local OWN_HEADERS = {}
-for name in ("content-length transfer-encoding connection content-type webhook-id webhook-timestamp "
-  .. "webhook-signature expect"):gmatch("%S+") do OWN_HEADERS[name] = true end
-
-local function is_text(value)
-  return type(value) == "string" and value ~= "" and #value <= 8192 and not value:find("[%z\1-\31\127]")
+-- A table, as C reads it from the values. `profile`: it has no URL.
+function module.destination(value, profile)
+  local ok, why = check_keys(value, module.destination_fields, "a destination")
+  if not ok then return nil, why end
+  why = module.check_destination(value, profile)
+  if why then return nil, why end
+  return value
 end
-
--- As struct destination (destination.h) has it: "Name: value", "Name=env:NAME", "Name=file:/path".
-local function header(name, value)
-  if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
-    return nil, ("headers: '%s' is not the name of an HTTP header"):format(tostring(name))
-  elseif OWN_HEADERS[name:lower()] then
-    return nil, ("headers: %s is set by the server"):format(name)
-  elseif is_text(value) then
-    return name .. ": " .. value
-  elseif type(value) == "table" and is_text(value.env) and not next(value, next(value)) then
-    return name .. "=env:" .. value.env
-  elseif type(value) == "table" and is_text(value.file) and not next(value, next(value))
-    and value.file:sub(1, 1) == "/" then
-    return name .. "=file:" .. value.file
-  end
-  return nil, ('headers: %s: expected a string, { env = "NAME" } or { file = "/path" }'):format(name)
-end
-
-local function headers(value)
-  if type(value) ~= "table" then return nil, "headers: expected a table { name = value }" end
-  local lines = {}
-  for name, text in pairs(value) do
-    local line, why = header(name, text)
-    if not line then return nil, why end
-    lines[#lines + 1] = line
-  end
-  table.sort(lines)
-  return lines
-end
-
--- Each gives the value, or nil and what was expected.
-local destination_fields = {
-  url = function(value)
-    if is_text(value) and #value <= 4096 and value:lower():find("^https?://[^/?#%s]") and not value:find("[^\33-\126]") then
-      return value
-    end
-    return nil, "url: expected a URL that begins with http:// or https://"
-  end,
-  secret = function(value)
-    if is_text(value) then return value end
-    return nil, 'secret: expected a string, such as "whsec_...", "env:NAME" or "file:/path"'
-  end,
-  headers = headers,
-  timeout = function(value) return readers.duration(value, { min = 1, max = 3600e3 }) end,
-  attempts = function(value) return readers.integer(value, { min = 1, max = 100 }) end,
-  schedule = function(value) return readers.durations(value, { min = 0, max = 30 * 86400e3 }) end,
-  max_body = function(value) return readers.bytes(value, { min = 1, max = 2 ^ 40 }) end,
-}
 
 function readers.destination(value)
-  if type(value) ~= "table" then value = { url = value } end
-  local names, result = {}, {}
-  for name in pairs(destination_fields) do names[#names + 1] = name end
-  table.sort(names)
-  local ok, why = check_keys(value, names, "a destination")
-  if not ok then return nil, why end
-  for _, name in ipairs(names) do
-    if value[name] ~= nil or name == "url" then
-      result[name], why = destination_fields[name](value[name])
-      if result[name] == nil then return nil, why end
-    end
-  end
-  return result
+  return module.destination(type(value) == "table" and value or { url = value }, false)
 end
 
 local LISTEN_TLS = { off = 0, starttls = 1, required = 2, implicit = 3 }

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../rules/answer.h"
+#include "../config/destination_read.h"
 #include "cli.h"
 #include "when.h"
 
@@ -197,7 +197,7 @@ static int check_edit(const struct action *action, const struct queue_edit *edit
     if (edit->url && strncasecmp(edit->url, "http://", 7) != 0 &&
         strncasecmp(edit->url, "https://", 8) != 0)
         return usage("--url", ": a URL is expected, http:// or https://");
-    if (edit->url && answer_check_target(edit->url, strlen(edit->url), &why) != 0)
+    if (edit->url && destination_check_target(edit->url, strlen(edit->url), &why) != 0)
         return usage("--url: ", why.text);
     return -1;
 }

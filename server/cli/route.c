@@ -6,7 +6,7 @@
 #include "../base/log.h"
 #include "../mail/json.h"
 #include "../base/redact.h"
-#include "../rules/answer.h"
+#include "../config/destination_fields.h"
 #include "../trial.h"
 #include "cli.h"
 #include "compare.h"
@@ -247,7 +247,7 @@ static void print_text(const struct trial *trial)
 /* Without user and password, which the output of a CI would show to all. */
 static void write_url(struct json *json, const char *url)
 {
-    char text[ANSWER_MAX_URL + 1];
+    char text[DESTINATION_MAX_URL + 1];
     const char *rest;
     int before = (int)redact_userinfo(url, &rest);
     snprintf(text, sizeof text, "%.*s%s", before, url, rest);
