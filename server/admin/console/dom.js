@@ -84,6 +84,7 @@ let tables = 0; // regions have names of their own
 
 export function table(columns, rows, empty) {
   if (!rows.length) return h("div", { class: "empty" }, empty || "Nothing.");
+  for (const row of rows) [...row.children].forEach((cell, i) => { cell.dataset.label = columns[i][0]; }); // on a telephone each cell has a line of its own
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": columns[0][0] + ", table " + ++tables }, h("table", {},
     h("thead", {}, h("tr", {}, columns.map(([title, kind]) => h("th", { scope: "col", class: kind }, title)))),
     h("tbody", {}, rows)));
