@@ -14,6 +14,7 @@
 #include "../smtp/tls.h"
 #include "check_sockets.h"
 #include "cli.h"
+#include "pretty.h"
 
 static const char help[] =
     "Usage: mxhook check [--config FILE]\n"
@@ -71,7 +72,8 @@ static void warn_lines(const char *what, const char *lines)
 {
     while (*lines) {
         int size = (int)strcspn(lines, "\n");
-        fprintf(stderr, "mxhook check: warning: %s/%.*s\n", what, size, lines);
+        fprintf(stderr, "mxhook check: warning: %s/", what);
+        pretty_lines(stderr, lines, (size_t)size + (lines[size] == '\n'));
         lines += size + (lines[size] == '\n');
     }
 }

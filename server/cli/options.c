@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "pretty.h"
 
 #define OPTIONS_MAX 32 /* of one command */
 #define HELP        'h'
@@ -122,7 +123,9 @@ int cli_fail(const char *command, const struct error *err)
 {
     for (const char *line = err->text; *line;) {
         size_t size = strcspn(line, "\n");
-        fprintf(stderr, "mxhook %s: %.*s\n", command, (int)size, line);
+        fprintf(stderr, "mxhook %s: ", command);
+        pretty_lines(stderr, line, size);
+        putc('\n', stderr);
         line += size + (line[size] == '\n');
     }
     return CLI_FAILED;

@@ -1,7 +1,9 @@
 #include "pretty.h"
 
+#include <glib.h>
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../base/printable.h"
 #include "../base/redact.h"
@@ -29,6 +31,52 @@ void pretty_safe(FILE *out, const char *text, size_t size)
 void pretty_text(const char *text)
 {
     pretty_safe(stdout, text, strlen(text));
+}
+
+void pretty_lines(FILE *out, const char *text, size_t size)
+{
+    for (size_t i = 0, n; i < size; i += n) {
+        for (n = 0; i + n < size && text[i + n] != '\n' && text[i + n] != '\t';)
+            n++;
+        pretty_safe(out, text + i, n);
+        if (i + n < size)
+            putc(text[i + n++], out);
+    }
+}
+
+/* A character as JSON escapes it (RFC 8259 section 7). */
+static void put_escaped(gunichar c)
+{
+    if (c > 0xffff) {
+        printf("\\u%04x", 0xd800 + ((c - 0x10000) >> 10));
+        c = 0xdc00 + ((c - 0x10000) & 0x3ff);
+    }
+    printf("\\u%04x", c);
+}
+
+/* Returns its bytes. */
+static size_t put_unprintable(const char *at, size_t size)
+{
+    gunichar c = g_utf8_get_char_validated(at, (gssize)size);
+    if (c > 0x10ffff) { /* not UTF-8, which nothing of ours writes */
+        fputs("\\ufffd", stdout);
+        return 1;
+    }
+    put_escaped(c);
+    return (size_t)g_unichar_to_utf8(c, NULL);
+}
+
+void pretty_program(const char *json, size_t size)
+{
+    bool terminal = isatty(STDOUT_FILENO);
+    if (!terminal)
+        fwrite(json, 1, size, stdout);
+    for (size_t i = 0; terminal && i < size;) {
+        size_t n = json[i] == '\n' ? 1 : printable(json + i, size - i);
+        if (n > 0)
+            fwrite(json + i, 1, n, stdout);
+        i += n > 0 ? n : put_unprintable(json + i, size - i);
+    }
 }
 
 static void new_line(struct pretty *p)

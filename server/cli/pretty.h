@@ -13,6 +13,11 @@ void pretty_json(FILE *out, const char *text, size_t size, int indent);
 /* Prints text of foreign origin: what is not printable (base/printable.h) as \xNN, as the log does. */
 void pretty_safe(FILE *out, const char *text, size_t size);
 void pretty_text(const char *text); /* the same, of a string, to stdout */
-void pretty_url(const char *url);   /* the same, without user and password */
+/* The same, of lines: their ends and tabs stay. */
+void pretty_lines(FILE *out, const char *text, size_t size);
+/* JSON to stdout: as it is for a program; on a terminal what is not printable as \uNNNN, which means the
+ * same in the strings that alone can hold it. A character must not be cut. */
+void pretty_program(const char *json, size_t size);
+void pretty_url(const char *url); /* the same, without user and password */
 
 #endif

@@ -8,6 +8,7 @@
 #include "../base/spill.h"
 #include "../mail/json.h"
 #include "queue.h"
+#include "rules.h"
 
 struct queue_json {
     struct json json; /* first */
@@ -85,17 +86,10 @@ void queue_json_delivery(struct json *json, const struct delivery *d, const stru
 
 int queue_json_print(struct queue_json *json)
 {
-    char buffer[16384];
-    uint64_t offset = 0;
-    ssize_t n = 0;
     int code = json_finish(&json->json);
-    while (code == 0 && (n = spill_read(json->out, offset, buffer, sizeof buffer)) > 0) {
-        fwrite(buffer, 1, (size_t)n, stdout);
-        offset += (uint64_t)n;
-    }
     if (code == 0)
-        putchar('\n');
+        code = cli_print_spill(json->out);
     spill_free(json->out);
     free(json);
-    return code == 0 && n < 0 ? (int)n : code;
+    return code;
 }

@@ -23,8 +23,9 @@ static const char help[] =
 static int by_signal(int pid, const struct error *err)
 {
     if (pid == 0) {
-        fprintf(stderr, "mxhook reload: %s; give --pid to send SIGHUP\n", err->text);
-        return CLI_FAILED;
+        struct error text;
+        error_set(&text, 0, "%s; give --pid to send SIGHUP", err->text);
+        return cli_fail("reload", &text);
     }
     if (kill(pid, SIGHUP) != 0) {
         fprintf(stderr, "mxhook reload: %d: %s\n", pid, strerror(errno));

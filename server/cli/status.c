@@ -130,12 +130,15 @@ static int ask(const struct config *config, const struct arguments *arguments)
     if (status < 0)
         return cli_fail("status", &err);
     int code = CLI_FAILED;
-    if (status != 200)
-        fprintf(stderr, "mxhook status: %s\n", text);
-    else if (arguments->json)
-        code = puts(text) >= 0 ? CLI_OK : CLI_FAILED;
-    else
+    if (status != 200) {
+        error_set(&err, 0, "%s", text);
+        cli_fail("status", &err);
+    } else if (arguments->json) {
+        pretty_program(text, strlen(text));
+        code = puts("") >= 0 ? CLI_OK : CLI_FAILED;
+    } else {
         code = print_status(text) ? CLI_OK : CLI_FAILED;
+    }
     free(text);
     return code;
 }

@@ -5,6 +5,7 @@
  *
  * To add a command: a row, and a function.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -116,24 +117,62 @@ static bool is_offered(const struct session *session, const struct command *comm
     return !command->is_offered || command->is_offered(session);
 }
 
-/* What a browser, or who uses one against us, sends: all of it must not be read as commands. */
-static bool is_http(const char *line)
+/* ---- What speaks another protocol ---- */
+
+static bool is_command(const char *word, size_t size)
 {
-    static const char *const methods[] = {"GET",   "POST",  "PUT",     "HEAD", "OPTIONS",
-                                          "PATCH", "TRACE", "CONNECT", "PRI",  "DELETE"};
-    size_t length = strcspn(line, " \t");
-    for (size_t i = 0; line[length] && i < sizeof methods / sizeof *methods; i++)
-        if (strlen(methods[i]) == length && strncasecmp(methods[i], line, length) == 0)
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strlen(commands[i].name) == size && strncasecmp(commands[i].name, word, size) == 0)
             return true;
     return false;
 }
 
-bool session_refuse_http(struct session *session, const char *line)
+/* A request's first line: its method, for which there are many words, or its version (RFC 9112
+ * section 3). RTSP and SIP have the same form. */
+static bool is_http(const char *line, size_t word)
 {
-    if (!is_http(line))
-        return false;
-    session_hang_up(session, "4.7.0", "this is SMTP, not HTTP");
-    return true;
+    static const char *const methods[] = {"GET",   "POST",  "PUT",     "HEAD", "OPTIONS",
+                                          "PATCH", "TRACE", "CONNECT", "PRI",  "DELETE"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (strlen(methods[i]) == word && strncasecmp(methods[i], line, word) == 0)
+            return true;
+    size_t end = strlen(line);
+    while (end > 0 && strchr(" \t", line[end - 1]))
+        end--;
+    while (end > 0 && strchr("0123456789.", line[end - 1]))
+        end--;
+    return end > word + 1 && end < strlen(line) && line[end - 1] == '/' &&
+           isalpha((unsigned char)line[end - 2]);
+}
+
+/* A field of a header, as Postfix sees one; a person may leave out the space in MAIL FROM:. */
+static bool is_labelled(const char *line, size_t word)
+{
+    bool slip = strncasecmp(line, "MAILFROM:", 9) == 0 || strncasecmp(line, "RCPTTO:", 7) == 0;
+    return !slip && (memchr(line, ':', word) || line[word + strspn(line + word, " \t")] == ':');
+}
+
+/* Why no client of SMTP has said this; NULL: one may have. As Postfix's smtpd_forbidden_commands. */
+static const char *foreign(const char *line)
+{
+    size_t word = strcspn(line, " \t");
+    if (word == 0 || is_command(line, word))
+        return NULL;
+    if (strncmp(line, "\x16\x03", 2) == 0) /* RFC 8446 section 5.1 */
+        return "TLS does not begin at once on this port";
+    if (is_http(line, word))
+        return "this is SMTP, not HTTP";
+    if (is_labelled(line, word) || !isalpha((unsigned char)*line) || strncmp(line, "SSH-", 4) == 0)
+        return "this is SMTP: a command is needed";
+    return NULL;
+}
+
+bool session_refuse_foreign(struct session *session, const char *line)
+{
+    const char *why = foreign(line + strspn(line, " \t"));
+    if (why)
+        session_hang_up(session, "4.7.0", why);
+    return why;
 }
 
 static const struct command *find_command(const struct session *session, const char *name)
@@ -204,7 +243,7 @@ void session_command(struct session *session, char *line)
 {
     size_t length = strlen(line);
     line += strspn(line, " \t"); /* not in the grammar, nor are tabs; but in use */
-    if (session_refuse_http(session, line))
+    if (session_refuse_foreign(session, line))
         return;
     trim(line);
     char *argument = line + strcspn(line, " \t");

@@ -38,8 +38,9 @@ enum line_result {
 
 void line_init(struct line *line);
 
-/* Takes bytes up to the next result; *used says how many. After LINE_COMPLETE, or LINE_BARE_LF, the line stays until
- * the next call, which begins a new one. */
+/* Takes bytes up to the next result; *used says how many. After any but LINE_MORE, what was kept of the line stays
+ * until the next call, which begins a new one: all of it after LINE_COMPLETE, else what was before the fault, and
+ * nothing where that was told of before. */
 enum line_result line_take(struct line *line, const char *bytes, size_t size, size_t *used);
 
 #endif

@@ -107,34 +107,40 @@ void session_start(struct session *session)
     session_flush(session);
 }
 
-static size_t read_line(struct session *session, const char *bytes, size_t size)
+/* A line that is none. What follows one of another protocol is not read as commands. */
+static void refuse_line(struct session *session, enum line_result result)
 {
-    size_t used;
-    enum line_result result = line_take(&session->line, bytes, size, &used);
-    bool faulty = result != LINE_MORE && result != LINE_COMPLETE;
-    session->command = "unknown";
-    session->progress += result != LINE_MORE;
+    bool in_sasl = session->state == STATE_SASL;
+    if (!in_sasl && session_refuse_foreign(session, session->line.bytes))
+        return;
     switch (result) {
-    case LINE_MORE: break;
-    case LINE_COMPLETE:
-        if (session->state == STATE_SASL)
-            session_sasl_line(session, session->line.bytes);
-        else
-            session_command(session, session->line.bytes);
-        break;
+    case LINE_MORE:
+    case LINE_COMPLETE: break;
     case LINE_BARE_CR:
         session_bad_command(session, 500, "5.5.2", "Bare CR: a line ends with CRLF");
         break;
     case LINE_BARE_LF:
-        if (session_refuse_http(session, session->line.bytes))
-            break;
         session_bad_command(session, 500, "5.5.2", "Bare LF: a line ends with CRLF");
         break;
     case LINE_NUL: session_bad_command(session, 500, "5.5.2", "NUL in a command"); break;
     case LINE_TOO_LONG: session_bad_command(session, 500, "5.5.2", "Line too long"); break;
     }
-    if (faulty && session->state == STATE_SASL)
+    if (in_sasl && session->state == STATE_SASL)
         session->state = STATE_READY;
+}
+
+static size_t read_line(struct session *session, const char *bytes, size_t size)
+{
+    size_t used;
+    enum line_result result = line_take(&session->line, bytes, size, &used);
+    session->command = "unknown";
+    session->progress += result != LINE_MORE;
+    if (result == LINE_COMPLETE && session->state == STATE_SASL)
+        session_sasl_line(session, session->line.bytes);
+    else if (result == LINE_COMPLETE)
+        session_command(session, session->line.bytes);
+    else if (result != LINE_MORE)
+        refuse_line(session, result);
     return used;
 }
 

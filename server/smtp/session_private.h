@@ -112,6 +112,8 @@ struct session {
     char *checked;     /* the recipient whose check is to be answered; NULL: none */
     size_t errors;
     size_t refused_recipients;
+    unsigned told_refused; /* of how many hooks.refused was told */
+    bool data_refused;     /* it was told of the transaction's message */
     enum session_state before_delay;
     uint64_t progress;
 
@@ -137,8 +139,9 @@ struct session {
 
 /* command.c: runs one command line, without its CRLF; the line is changed. */
 void session_command(struct session *session, char *line);
-/* True: the line is one of HTTP, and the session over. */
-bool session_refuse_http(struct session *session, const char *line);
+/* True: the line, or what was read of it, is one of another protocol (HTTP, TLS, a message's header),
+ * and the session over: nothing that follows may be read as commands. */
+bool session_refuse_foreign(struct session *session, const char *line);
 
 /* bdat.c: the command, true where its octets are to be read; and those octets, of which it returns
  * how many it used. */

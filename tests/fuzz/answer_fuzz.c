@@ -170,9 +170,11 @@ static void expect_sendable(const struct destination *to)
     struct error why;
     EXPECT(destination_check_target(to->url, strlen(to->url), &why) == 0);
     EXPECT(to->timeout_ms >= 0 && to->timeout_ms <= DESTINATION_MAX_MS);
-    EXPECT(to->attempts <= DESTINATION_MAX_ATTEMPTS && to->rate >= 0 && to->rate <= DESTINATION_MAX_RATE);
+    EXPECT(to->attempts <= DESTINATION_MAX_ATTEMPTS && to->rate >= 0 &&
+           to->rate <= DESTINATION_MAX_RATE);
     EXPECT(to->max_in_flight <= DESTINATION_MAX_IN_FLIGHT && to->max_body <= DESTINATION_MAX_BODY);
-    EXPECT(to->header_count <= DESTINATION_MAX_HEADERS && to->schedule_count < DESTINATION_MAX_ATTEMPTS);
+    EXPECT(to->header_count <= DESTINATION_MAX_HEADERS &&
+           to->schedule_count < DESTINATION_MAX_ATTEMPTS);
     for (size_t i = 0; i < to->header_count; i++) {
         expect_no_line_end(to->headers[i]);
         EXPECT(strpbrk(to->headers[i], ":=") && *to->headers[i] != ':' && *to->headers[i] != '=');

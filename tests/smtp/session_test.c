@@ -51,6 +51,76 @@ static void begin_data(void)
     say_and_expect("HELO client.test\r\n" TRANSACTION, "250 mx.test\r\n" TRANSACTION_REPLY);
 }
 
+/* One 421, and nothing of what follows is answered. */
+static void expect_end_of(const char *line, size_t size, size_t step, const char *before)
+{
+    peer_start(&peer, config, "/tmp");
+    peer_say(&peer, before);
+    size_t greeted = peer.replies_size;
+    peer_play(&peer, line, size, step);
+    const char *reply = peer.replies + greeted;
+    if (!peer.closed)
+        fail_msg("%s answered %s", line, reply);
+    assert_int_equal(strncmp(reply, "421 4.7.0 mx.test ", 18), 0);
+    assert_string_equal(strstr(reply, "\r\n"), "\r\n");
+    peer_expect(&peer, peer.replies);
+    peer_end(&peer);
+}
+
+/* What was never SMTP is not answered twice, whole or not, whatever fault its first line has. */
+static void other_protocols_end_the_session(void **state)
+{
+    (void)state;
+#define LINE(text) {text "\r\n" TRANSACTION, sizeof text "\r\n" TRANSACTION - 1}
+#define LONG       "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define LONGER     LONG LONG LONG LONG LONG LONG LONG LONG
+    static const struct {
+        const char *text;
+        size_t size;
+    } lines[] = {
+        LINE("GET"),
+        LINE("gEt \t"),
+        LINE("\t post / HTTP/1.1"),
+        LINE("PUT /\0 HTTP/1.1"),
+        LINE("POST /\r HTTP/1.1"),
+        LINE("CONNECT " LONGER LONGER LONGER " HTTP/1.1"),
+        LINE("GET / HTTP/1.0\nHost: x"),
+        LINE("PRI * HTTP/2.0"),
+        LINE("PROPFIND / HTTP/1.1"),
+        LINE("M-SEARCH * HTTP/1.1 "),
+        LINE("DESCRIBE rtsp://x/ RTSP/1.0"),
+        LINE("INVITE sip:x SIP/2.0"),
+        LINE("Host: x"),
+        LINE("Content-Length:12"),
+        LINE("Content-Length : 12"),
+        LINE("SSH-2.0-x"),
+        LINE("{\"a\": 1}"),
+        LINE("--boundary"),
+        LINE("\xff\xfd\x06"),
+        LINE("\x80\x2e\x01\0\x02"),
+        LINE("\x16\x03\x01\x02\0\x01\n\n\n"),
+    };
+    peer_end(&peer);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        expect_end_of(lines[i].text, lines[i].size, lines[i].size, "");
+        expect_end_of(lines[i].text, lines[i].size, 1, "");
+        expect_end_of(lines[i].text, lines[i].size, 3, "EHLO x\r\nMAIL FROM:<a@b.test>\r\n");
+    }
+    peer_start(&peer, config, "/tmp");
+    peer_expect(&peer, GREETING);
+}
+
+/* And what looks like it is answered as a command. */
+static void what_only_looks_like_another_protocol(void **state)
+{
+    (void)state;
+    say_and_expect("HELO GET / HTTP/1.1\r\nNOOP HTTP/1.1\r\nGETS\r\n mailfrom:<a@b.test>\r\n"
+                   "HELO x:\r\nXY/1.1\r\n",
+                   "250 mx.test\r\n250 2.0.0 OK\r\n500 5.5.2 Command not recognized\r\n"
+                   "500 5.5.2 Command not recognized\r\n250 mx.test\r\n"
+                   "500 5.5.2 Command not recognized\r\n");
+}
+
 static void transaction_holds_what_was_said(void **state)
 {
     (void)state;
@@ -447,6 +517,8 @@ static void end_in_any_state_frees_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(other_protocols_end_the_session),
+        TEST(what_only_looks_like_another_protocol),
         TEST(transaction_holds_what_was_said),
         TEST(ids_count_transactions),
         TEST(input_stops_at_a_submitted_message),
