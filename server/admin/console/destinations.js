@@ -48,6 +48,7 @@ function pictures(one, seen) {
 
 function breaker(one) {
   if (one.held_until) return [tag("held", "bad"), h("span", { class: "small muted" }, " after ", counted(one.failures, "failure"), "; probes ", ago(one.held_until))];
+  if (one.held_urls) return [tag("held", "bad"), h("span", { class: "small muted" }, " ", counted(one.held_urls, "URL"), " of it")];
   return tag("closed", "good");
 }
 

@@ -20,7 +20,7 @@ function figures(status) {
   return h("div", { class: "card figures" },
     figure(number(status.accepted), "accepted since the start"), figure(number(status.rejected + status.deferred), "refused or deferred"),
     figure(number(status.waiting), plural(status.waiting, "delivery waits", "deliveries wait")), figure(status.oldest_waiting ? ago(status.oldest_waiting) : "–", "oldest of them"),
-    figure(number(status.failed), "failed for good", "bad"), figure(number(status.rule_errors), plural(status.rule_errors, "rule error"), "warn"));
+    figure(number(status.failed), "failed for good", "bad"), figure(number(status.rule_errors), [plural(status.rule_errors, "rule error"), status.failing_rules.length > 0 && [" in ", h("a", { href: "#/rules" }, status.failing_rules.map((one) => one.file).join(", "))]], "warn"));
 }
 
 export function reloadCard(status) {
@@ -42,7 +42,7 @@ async function lastAnswers(held) {
 
 function heldCard(status, answers) {
   if (!status.held.length && !status.paused.length) return null;
-  const rows = status.held.map((one) => h("tr", {}, h("td", {}, h("a", { href: "#/destinations" }, one.origin)), h("td", { class: "number" }, number(one.waiting)),
+  const rows = status.held.map((one) => h("tr", {}, h("td", {}, h("a", { href: "#/destinations" }, one.origin), one.urls > 0 && h("span", { class: "small muted" }, " ", counted(one.urls, "URL"), " of it")), h("td", { class: "number" }, number(one.waiting)),
     h("td", {}, answers[one.origin] || h("span", { class: "muted" }, "–"), h("span", { class: "small muted" }, " ", counted(one.failures, "failure"), " in a row")),
     h("td", { class: "time" }, "probe ", ago(one.until)), h("td", {}, tag("held", "warn"))));
   const paused = status.paused.map((one) => h("tr", {}, h("td", {}, h("a", { href: "#/destinations" }, one.destination)), h("td", { class: "number" }, number(one.waiting)),
