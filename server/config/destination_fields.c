@@ -38,6 +38,9 @@ const struct destination_field destination_fields[DESTINATION_FIELDS] = {
      "client_key: an absolute path was expected", NULL},
 };
 
+_Static_assert(sizeof(struct destination) <= 255,
+               "struct destination_field has a byte for offsets");
+
 const struct destination_field *destination_field(const char *name)
 {
     for (size_t i = 0; i < DESTINATION_FIELDS; i++)

@@ -46,7 +46,7 @@ struct batch {
 
 /* ---- Notes ---- */
 
-static int64_t body_bytes(const struct history_message *m)
+static int64_t bodies_size(const struct history_message *m)
 {
     int64_t sum = m->data ? (int64_t)spill_size(m->data) : 0;
     for (size_t i = 0; i < m->delivery_count; i++)
@@ -77,7 +77,7 @@ void history_note_message(struct history_message *message)
     if (!message)
         return;
     uv_mutex_lock(&history.mutex);
-    bool admitted = admit(body_bytes(message));
+    bool admitted = admit(bodies_size(message));
     if (admitted) {
         message->next = NULL;
         *history.messages_end = message;

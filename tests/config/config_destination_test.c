@@ -57,6 +57,9 @@ static void a_wrong_destination_says_what_was_expected(void **state)
         {"{ url = 'https://b', headers = { a = { file = 'c' } } }",
          "headers: a: expected a string, { env = \"NAME\" } or { file = \"/path\" }"},
         {"{ url = 'https://b', attempts = 0 }", "expected 1 to 100"},
+        {"'https://b/../c'", "url: 'https://b/../c': a segment of its path is '.' or '..', which "
+                             "would make it another path"},
+        {"{ url = 'https://b', ca_file = '/c' }", "a destination has no ca_file"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[300], expected[300];
