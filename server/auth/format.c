@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/path.h"
 #include "../base/printable.h"
 
 /* A text that grows; once it cannot, it stays as it is and `failed`. */
@@ -43,10 +44,10 @@ static void say(struct text *text, const char *words)
  * its bytes. */
 static size_t say_character(struct text *text, const char *at, const char *special)
 {
-    size_t size = printable(at, strlen(at));
+    size_t shown = printable(at, strlen(at)), size = shown > 0 ? shown : utf8_length(at);
     if (strchr(special, *at))
         put(text, "\\", 1);
-    put(text, size > 0 ? at : "?", size > 0 ? size : 1);
+    put(text, shown > 0 ? at : "?", shown > 0 ? shown : 1);
     return size > 0 ? size : 1;
 }
 

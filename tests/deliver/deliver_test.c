@@ -312,10 +312,11 @@ static void set_flag(void *context)
 static void a_stop_waits_for_what_is_under_way(void **state)
 {
     struct rig *rig = *state;
-    START(rig, "max_in_flight = 1", {.bytes = OK, .delay_ms = 100});
+    START(rig, "max_in_flight = 1", {.bytes = OK, .delay_ms = 1000});
     rig_post(rig, "m-1", rig->url);
     rig_post(rig, "m-2", rig->url);
-    rig_run_for(rig, 50);
+    for (int i = 0; i < 6000 && receiver_count(rig->receiver) == 0; i++)
+        rig_run_for(rig, 10);
     int idle = 0;
     deliver_stop(rig->deliver, set_flag, &idle);
     assert_false(deliver_has_room(rig->deliver));
