@@ -1,6 +1,6 @@
 /*
- * processing.h - a message's way through the rooms: who sent it, what a scanner said, its parts, its rules, the reply, and what is
- * rendered of it.
+ * processing.h - a message's way through the rooms: who sent it, what a scanner said, its parts, its rules, the reply,
+ * and what is rendered of it.
  *
  * The one place that knows the order. Workers lead each message along it (worker.h), and `mxhook route`, `test` and
  * `send` a message that nobody has sent (trial.h), so that both say the same. The thread that has the transaction;

@@ -176,8 +176,8 @@ static void log_result(struct load *load, char text[sizeof load->err.text])
         metric_set(METRIC_RULES, (double)ruleset_count(load->rules));
         metric_set(METRIC_ALIASES, (double)ruleset_alias_count(load->rules));
         ruleset_describe(load->rules, load->before, changes, sizeof changes);
-        log_info("reloaded", NULL, LOG_TEXT("rules", changes));
         reload_log_warnings(load->config, load->rules);
+        log_info("reloaded", NULL, LOG_TEXT("rules", changes));
         strcpy(text, changes);
         return;
     }
@@ -188,10 +188,11 @@ static void log_result(struct load *load, char text[sizeof load->err.text])
 
 static void publish(struct reload *reload, struct load *load, char text[sizeof load->err.text])
 {
-    log_result(load, text);
+    if (load->code == 0)
+        keep_what_needs_restart(load->current, load->config);
+    log_result(load, text); /* the last: who waits for it finds the other lines */
     if (load->code != 0)
         return;
-    keep_what_needs_restart(load->current, load->config);
     reload->done(reload->context, config_ref(load->config), ruleset_ref(load->rules));
 }
 

@@ -7,6 +7,9 @@
 #include "config/config.h"
 #include "deliver/deliver.h"
 #include "deliver/srs.h"
+#include "history/history.h"
+#include "history/keep.h"
+#include "history/refusals.h"
 #include "rules/ruleset.h"
 #include "server_parts.h"
 #include "spool/spool.h"
@@ -155,6 +158,30 @@ void server_submit(void *context, struct transaction *transaction,
                    transaction_done, waiting);
 }
 
-const struct listener_hooks server_listener_hooks = {
-    current_config, current_rules, ruleset_unref,   check_recipient,
-    begin,          server_submit, server_has_room, server_has_storage};
+static void refused(void *context, const struct session_refused *refused)
+{
+    (void)context;
+    if (!history_is_on() || !refusals_admit(refused->client_ip, clock_monotonic_ms()))
+        return;
+    const struct refused_mail mail = {.id = refused->id,
+                                      .client_ip = refused->client_ip,
+                                      .helo = refused->helo,
+                                      .user = refused->user,
+                                      .tls = refused->tls,
+                                      .lmtp = refused->lmtp,
+                                      .sender = refused->sender,
+                                      .recipient = refused->recipient,
+                                      .envelope = refused->envelope,
+                                      .reply = refused->reply};
+    history_note_message(history_message_refused(&mail));
+}
+
+const struct listener_hooks server_listener_hooks = {.config = current_config,
+                                                     .rules = current_rules,
+                                                     .release_rules = ruleset_unref,
+                                                     .check_recipient = check_recipient,
+                                                     .begin = begin,
+                                                     .refused = refused,
+                                                     .submit = server_submit,
+                                                     .has_room = server_has_room,
+                                                     .has_storage = server_has_storage};

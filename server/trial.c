@@ -40,6 +40,7 @@ void trial_free(struct trial *trial)
         processing_end(&trial->processing);
     transaction_free(trial->processing.transaction);
     scan_result_free(trial->asked);
+    auth_result_free(trial->auth);
     free(trial);
 }
 
@@ -125,6 +126,21 @@ static int add_auth(struct trial *trial, struct auth_result *auth, const char *h
     return code;
 }
 
+static int read_kept(struct trial *trial, const struct history_message *kept)
+{
+    struct auth_result *auth = trial->auth = auth_result_new();
+    if (!auth || !(auth->dkim = arena_alloc(auth->arena, sizeof *auth->dkim)))
+        return -ENOMEM;
+    auth->dkim[0] =
+        (struct dkim_result){.domain = "", .selector = "", .algorithm = "", .signature = ""};
+    if (auth_code_parse(kept->spf, &auth->spf.code) && kept->dkim &&
+        auth_code_parse(kept->dkim, &auth->dkim[0].code))
+        auth->dkim_count = auth->dkim[0].code != AUTH_NONE;
+    if (kept->dmarc)
+        auth_code_parse(kept->dmarc, &auth->dmarc.code);
+    return add_auth(trial, auth, trial->processing.config->hostname);
+}
+
 /* What the rules ask is waited for here. */
 static int decide(struct processing *p, bool *store)
 {
@@ -143,6 +159,8 @@ static int run(struct trial *trial, struct spill *data, const struct trial_envel
     int code = fill_envelope(trial, envelope);
     if (code == 0 && envelope->auth)
         code = add_auth(trial, envelope->auth, p->config->hostname);
+    else if (code == 0 && envelope->kept && envelope->kept->spf)
+        code = read_kept(trial, envelope->kept);
     p->scan = envelope->scan;
     if (code == 0 && envelope->ask_scan) {
         p->transaction->data = data; /* lent */
@@ -170,16 +188,16 @@ static void release(struct ruleset *ruleset)
 }
 
 static int begin(struct trial *trial, struct ruleset *ruleset, struct spill *data,
-                 struct error *err)
+                 const struct trial_envelope *envelope, struct error *err)
 {
     struct processing *p = &trial->processing;
     char id[ID_SIZE];
     id_new(id);
-    p->transaction = transaction_new(id, ruleset, release);
+    p->transaction = transaction_new(envelope->id ? envelope->id : id, ruleset, release);
     if (!p->transaction)
         return -ENOMEM;
     ruleset_ref(ruleset);
-    p->transaction->received_ms = clock_unix_ms();
+    p->transaction->received_ms = envelope->received_ms ? envelope->received_ms : clock_unix_ms();
     p->directory = spill_temporary_directory();
     p->trace = add_step;
     p->trace_context = trial;
@@ -189,7 +207,10 @@ static int begin(struct trial *trial, struct ruleset *ruleset, struct spill *dat
 
 struct trial_envelope trial_envelope_of(const struct history_message *m, const char *recipient)
 {
-    return (struct trial_envelope){.sender = m->sender ? m->sender : "",
+    return (struct trial_envelope){.kept = m,
+                                   .id = m->id,
+                                   .received_ms = m->at_ms,
+                                   .sender = m->sender ? m->sender : "",
                                    .recipient = recipient,
                                    .client_ip = m->client_ip,
                                    .client_name = m->client_name,
@@ -205,7 +226,7 @@ int trial_run(struct config *config, struct ruleset *ruleset, struct spill *data
     if (!trial)
         return error_set(err, -ENOMEM, "not enough memory");
     trial->processing.config = config;
-    int code = begin(trial, ruleset, data, err);
+    int code = begin(trial, ruleset, data, envelope, err);
     if (code == 0)
         code = run(trial, data, envelope);
     if (code != 0) {

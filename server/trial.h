@@ -22,10 +22,13 @@ struct trial {
     struct header_list before;     /* what the rules were shown */
     struct trial_step *steps;      /* each rule that was asked, in order */
     struct scan_result *asked;     /* by ask_scan */
+    struct auth_result *auth;      /* of what was kept */
     const struct verdict *verdict; /* a reject without a rule where none was asked */
 };
 
 struct trial_envelope {
+    const char *id;                      /* of its transaction; NULL: a new one */
+    int64_t received_ms;                 /* Unix time when it came; 0: now */
     const char *sender, *recipient;      /* NULL: the first address of From, of To */
     const char *client_ip, *helo, *user; /* NULL: 127.0.0.1, localhost, none */
     const char *client_name;             /* confirmed; NULL: none. It must outlive the trial. */
@@ -33,11 +36,14 @@ struct trial_envelope {
     /* What authentication found; NULL: nothing was checked. Domains that are "" become those that a
      * check would ask for; it must outlive the trial. */
     struct auth_result *auth;
+    /* NULL, or what the history has kept of it counts, where `auth` is NULL: the results, not their domains. */
+    const struct history_message *kept;
     struct scan_result *scan; /* what a scanner said; NULL: not asked. It must outlive the trial. */
     /* NULL, or asks one instead, of the transaction with its data; the result is the trial's. */
     struct scan_result *(*ask_scan)(const struct config *config,
                                     const struct transaction *transaction);
-    /* NULL, or the answers that rules get to what they ask (questions_give()): taken over. Else who is configured is asked. */
+    /* NULL, or the answers that rules get to what they ask (questions_give()): taken over. Else who is configured is
+     * asked. */
     struct questions *answers;
 };
 

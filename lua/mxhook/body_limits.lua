@@ -1,14 +1,14 @@
 --- Finds what a rule file sets max_body to: body_limits(text) -> a list of { line =, bytes =, written = }.
 --
 -- Only constants, as max_body = 100000, = 5 * 1024 * 1024, = "2.5 MB", and a local that is one of these: what a rule
--- works out cannot be known before it runs. Sizes as server/rules/answer_destination.c reads them.
+-- works out cannot be known before it runs. Sizes as server/config/destination_read.c reads them.
 
 local skip = require "mxhook.skip"
 
 local loadstring, pcall, setfenv, tonumber = loadstring, pcall, setfenv, tonumber
 local sub = string.sub
 
-local UNITS = { [""] = 1, B = 1, kB = 1e3, KB = 1e3, KiB = 1024, MB = 1e6, MiB = 1024 * 1024 }
+local UNITS = { [""] = 1, B = 1, kB = 1e3, KB = 1e3, KiB = 1024, MB = 1e6, MiB = 1024 * 1024, GB = 1e9, GiB = 1024 ^ 3 }
 
 -- What is written at `at`, and how many bytes that is; nil: it is no constant.
 local function constant(text, at)

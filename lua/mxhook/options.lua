@@ -157,7 +157,7 @@ return {
   { "scan.rspamd", "urls", default = {}, example = "http://127.0.0.1:11333",
     "Asks rspamd of spam and viruses: its URL, or a list of URLs that are tried in turns. Off where none is set." },
   { "scan.timeout", "duration", default = "8s", min = 10, max = 600e3,
-    "How long rspamd may take for a message, all URLs together." },
+    "How long rspamd may take for a message, all URLs together; each of several has its part of it." },
   { "scan.on_failure", "scan_failure", default = "accept",
     "What becomes of mail that no scanner has answered for: \"accept\", or \"defer\" (451 4.7.1). A URL that fails three",
     "times in a row is skipped until it answers, which is tried every ten seconds." },

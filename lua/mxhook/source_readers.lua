@@ -117,14 +117,9 @@ function by_type.profiles(value)
     if NOT_PROFILES[name:lower()] then return nil, "it cannot be the name of a profile" end
     if type(entry) ~= "table" then return nil, "expected a table" end
     if entry.url ~= nil then return nil, "a profile has no url: the destinations that name it do" end
-    local copy = {}
-    for key, each in pairs(entry) do copy[key] = each end
-    copy.url = "https://profile.invalid"
-    if type(copy.timeout) == "number" then copy.timeout = ("%.3fs"):format(copy.timeout) end -- as a rule writes it
-    local to, why = by_type.destination(copy)
+    local to, why = readers.destination(entry, true)
     if not to then return nil, why end
-    to.name = name
-    return to
+    return { name = name, to = to }
   end)
 end
 

@@ -8,10 +8,10 @@
  *
  *   metric_add(METRIC_MESSAGES_TOTAL, 1, "accepted");
  *
- * A row without such a line fails tests/admin/metrics_used. Labels never name a recipient, a sender or a
- * message: the number of series is bounded, and what comes once a metric is full counts for the series whose
- * labels are "other". A label "origin" has as many values as metrics_limit_origins() says, the same for all metrics. There are no locks: any thread, also while another writes the text. All cost some
- * tens of nanoseconds.
+ * A row without such a line fails tests/admin/metrics_used. Labels never name a recipient, a sender or a message: the
+ * number of series is bounded, and what comes once a metric is full counts for the series whose labels are "other". A
+ * label "origin" has as many values as metrics_limit_origins() says, the same for all metrics. There are no locks:
+ * any thread, also while another writes the text. All cost some tens of nanoseconds.
  */
 #ifndef MXHOOK_METRICS_H
 #define MXHOOK_METRICS_H

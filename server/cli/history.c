@@ -55,7 +55,8 @@ static const char help[] =
     "      --rate N             deliveries a second (default 50)\n"
     "      --new-id             a webhook-id of their own: receivers that know the old one take it "
     "again\n"
-    "      --through-rules      to where today's rules say (needs history.bodies = \"all\")\n"
+    "      --through-rules      to where today's rules say, made anew from the message (needs\n"
+    "                           history.bodies = \"all\"); not e-mail\n"
     "      --dry-run            sends nothing; with --through-rules: says what would go elsewhere\n"
     "      --json               JSON for programs: mxhook-admin(7) describes it\n"
     "  -c, --config FILE        the configuration (default " CLI_CONFIG_PATH ")\n"
@@ -268,7 +269,7 @@ static const char *empty_value(const struct history_filter *f)
     static const char *const names[] = {"sender",      "recipient", "id",
                                         "destination", "result",    "state"};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-        if (values[i] && !*values[i])
+        if (values[i] && cli_is_blank(values[i]))
             return names[i];
     return NULL;
 }

@@ -1,5 +1,6 @@
 /* What mxhook history replay is to send, or to ask the rules about. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,8 +14,8 @@ static char *copy(const char *text)
     return strdup(text ? text : "");
 }
 
-static int add_item(struct replay *r, const struct history_message *m,
-                    const struct history_delivery *d)
+int replay_add(struct replay *r, const char *id, const char *target, const char *recipient,
+               const char *sender, int64_t body)
 {
     if (r->count == r->capacity) {
         size_t capacity = r->capacity ? 2 * r->capacity : 256;
@@ -25,16 +26,16 @@ static int add_item(struct replay *r, const struct history_message *m,
         r->capacity = capacity;
     }
     struct item *item = &r->items[r->count];
-    id_child(item->id, m->id, d->number);
-    item->target = copy(d->target);
-    item->recipient = copy(d->recipient);
-    item->sender = copy(m->sender);
-    item->body = d->body;
+    snprintf(item->id, sizeof item->id, "%s", id);
+    item->target = copy(target);
+    item->recipient = copy(recipient);
+    item->sender = copy(sender);
+    item->body = body;
     r->count++;
     return item->target && item->recipient && item->sender ? 0 : -ENOMEM;
 }
 
-static bool wanted(const struct history_filter *f, const struct history_delivery *d)
+bool replay_wanted(const struct history_filter *f, const struct history_delivery *d)
 {
     if (f->state && strcmp(f->state, "failed") == 0 && d->state != HISTORY_FAILED)
         return false;
@@ -59,10 +60,12 @@ static int collect(void *context, const struct history_message *m)
     int code = 0;
     for (size_t i = 0; i < m->delivery_count && code == 0; i++) {
         const struct history_delivery *d = &m->deliveries[i];
-        if (!wanted(collecting->filter, d))
+        if (!replay_wanted(collecting->filter, d))
             continue;
+        char id[ID_SIZE];
+        id_child(id, m->id, d->number);
         if (d->body && d->target && *d->target && strchr(d->target, '/'))
-            code = add_item(r, m, d);
+            code = replay_add(r, id, d->target, d->recipient, m->sender, d->body);
         else
             r->without_body++;
     }

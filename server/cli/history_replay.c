@@ -16,6 +16,8 @@
 #include "../deliver/attempt.h"
 #include "../deliver/srs.h"
 #include "../history/target.h"
+#include "../rules/ruleset.h"
+#include "../sources/sources.h"
 #include "cli.h"
 #include "history_replay.h"
 #include "pretty.h"
@@ -24,12 +26,11 @@
 
 /* ---- Sending ---- */
 
-static void report(const struct item *item, const struct delivery *d,
-                   const struct attempt_result *result)
+static void report(const struct delivery *d, const struct attempt_result *result)
 {
     char url[REDACT_SIZE];
     redact_url(d->destination.url, url);
-    printf("%s %s ", item->id, url);
+    printf("%s %s ", d->id, url);
     if (result->status)
         printf("%d in %" PRId64 " ms", result->status, result->elapsed_ms);
     else
@@ -38,11 +39,6 @@ static void report(const struct item *item, const struct delivery *d,
         pretty_text(result->error);
     putchar('\n');
 }
-
-struct sending {
-    struct replay *replay;
-    const struct item *item;
-};
 
 static void finish_if_done(struct replay *r)
 {
@@ -54,15 +50,13 @@ static void finish_if_done(struct replay *r)
 
 static void sent(void *context, struct delivery *d, const struct attempt_result *result)
 {
-    struct sending *sending = context;
-    struct replay *r = sending->replay;
+    struct replay *r = context;
     bool fine = result->status >= 200 && result->status < 300;
     r->in_flight--;
     r->delivered += fine;
     r->failed += !fine;
-    report(sending->item, d, result);
+    report(d, result);
     delivery_free(d);
-    free(sending);
     finish_if_done(r);
 }
 
@@ -97,23 +91,32 @@ static int make_delivery(struct replay *r, const struct item *item, struct deliv
     return code;
 }
 
+static void not_begun(struct replay *r, const char *id, int code)
+{
+    r->failed++;
+    printf("%s not sent: %s\n", id, strerror(-code));
+}
+
+void replay_send(struct replay *r, struct delivery *d)
+{
+    r->in_flight++;
+    if (attempt_start(r->senders, r->reader->config, d, sent, r))
+        return;
+    r->in_flight--;
+    not_begun(r, d->id, -ENOMEM);
+    delivery_free(d);
+}
+
 static void begin(struct replay *r, const struct item *item)
 {
     struct delivery *d = NULL;
-    struct sending *sending = malloc(sizeof *sending);
-    int code = sending ? make_delivery(r, item, &d) : -ENOMEM;
-    if (code == 0) {
-        *sending = (struct sending){r, item};
-        r->in_flight++;
-        if (attempt_start(r->senders, r->reader->config, d, sent, sending))
-            return;
-        r->in_flight--;
-        delivery_free(d);
-        code = -ENOMEM;
+    int code = make_delivery(r, item, &d);
+    if (code != 0) {
+        not_begun(r, item->id, code);
+        return;
     }
-    free(sending);
-    r->failed++;
-    printf("%s not sent: %s\n", item->id, strerror(-code));
+    r->ahead++;
+    replay_send(r, d);
 }
 
 /* So many a tick that the rate is kept however often the timer comes. */
@@ -121,8 +124,12 @@ static void send_next(uv_timer_t *timer)
 {
     struct replay *r = timer->data;
     int rate = r->options->rate, ticks = rate > 100 ? rate / 100 : 1;
-    for (int i = 0; i < ticks && r->next > 0 && r->in_flight < MAX_IN_FLIGHT; i++)
-        begin(r, &r->items[--r->next]);
+    r->ahead = r->ahead > (size_t)ticks ? r->ahead - (size_t)ticks : 0;
+    while (r->ahead < (size_t)ticks && r->next > 0 && r->in_flight < MAX_IN_FLIGHT)
+        if (r->rules)
+            reroute(r, &r->items[--r->next]);
+        else
+            begin(r, &r->items[--r->next]);
     finish_if_done(r);
 }
 
@@ -150,20 +157,32 @@ static int send_all(struct replay *r)
 
 static int replay_payloads(struct replay *r, const struct history_filter *filter)
 {
-    int code = replay_find(r, filter);
+    int code = r->rules ? reroute_find(r, filter) : replay_find(r, filter);
     if (code == 0 && r->options->dry_run)
         for (size_t i = r->count; i > 0; i--)
             printf("%s would be sent\n", r->items[i - 1].id);
     else if (code == 0 && r->count > 0)
         code = send_all(r);
     if (r->without_body > 0)
-        fprintf(stderr,
-                "mxhook history: %zu deliveries were left out: their bytes were not kept, or it "
-                "was e-mail\n",
-                r->without_body);
+        fprintf(stderr, "mxhook history: %zu %s left out: their bytes were not kept%s\n",
+                r->without_body, r->rules ? "messages were" : "deliveries were",
+                r->rules ? "" : ", or it was e-mail");
     if (code == 0)
         fprintf(stderr, "mxhook history: %zu found, %zu delivered, %zu not\n", r->count,
-                r->delivered, r->failed);
+                r->delivered, r->failed + r->elsewhere);
+    return code;
+}
+
+static int through_rules(struct replay *r, const struct history_filter *filter, struct error *err)
+{
+    struct config *config = r->reader->config;
+    int code = ruleset_load(&config->rules, 1, &r->rules, err);
+    if (code == 0)
+        code = sources_configure(config, err);
+    if (code != 0)
+        return code;
+    code = r->options->dry_run ? replay_compare(r, filter, err) : replay_payloads(r, filter);
+    lookup_stop();
     return code;
 }
 
@@ -176,17 +195,17 @@ int history_replay(struct history_reader *reader, const struct history_filter *f
     struct error err = {""};
     int code;
     signal(SIGPIPE, SIG_IGN);
-    if (options->to && !strstr(options->to, "://"))
+    if (options->to && options->through_rules)
+        code = error_set(&err, -EINVAL, "either --to or --through-rules");
+    else if (options->to && !strstr(options->to, "://"))
         code = error_set(&err, -EINVAL, "--to: expected a URL");
-    else if (options->through_rules && !options->dry_run)
-        code = error_set(&err, -EINVAL,
-                         "--through-rules says only what would go elsewhere: add --dry-run");
     else if (options->through_rules)
-        code = replay_through_rules(&r, filter, &err);
+        code = through_rules(&r, filter, &err);
     else
         code = replay_payloads(&r, filter);
     bool failed = r.failed > 0;
     replay_free(&r);
+    ruleset_unref(r.rules);
     if (code != 0 && !*err.text)
         error_set(&err, code, "the history: %s", reader->ops->error(reader->store));
     return code != 0 ? cli_fail("history", &err) : failed ? CLI_FAILED : CLI_OK;

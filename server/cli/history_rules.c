@@ -1,4 +1,4 @@
-/* mxhook history replay --through-rules: where what was kept would go by the rules of today. */
+/* mxhook history replay --through-rules --dry-run: where what was kept would go by the rules of today. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@
 
 struct ruling {
     struct replay *replay;
-    struct ruleset *rules;
+    const struct history_filter *filter;
     size_t same, different;
 };
 
@@ -58,9 +58,11 @@ static int rule_one(void *context, const struct history_message *m)
     }
     int code = r->reader->ops->body(r->reader->store, m->body, &data);
     for (size_t i = 0; i < m->recipient_count && code == 0; i++) {
+        if (!reroute_wanted(ruling->filter, m, m->recipients[i].address))
+            continue;
         struct trial_envelope envelope = trial_envelope_of(m, m->recipients[i].address);
         struct trial *trial;
-        code = trial_run(r->reader->config, ruling->rules, data, &envelope, &trial, &err);
+        code = trial_run(r->reader->config, r->rules, data, &envelope, &trial, &err);
         if (code == 0) {
             compare(ruling, m, m->recipients[i].address, trial->verdict);
             trial_free(trial);
@@ -70,14 +72,12 @@ static int rule_one(void *context, const struct history_message *m)
     return code;
 }
 
-int replay_through_rules(struct replay *r, const struct history_filter *filter, struct error *err)
+int replay_compare(struct replay *r, const struct history_filter *filter, struct error *err)
 {
-    struct ruling ruling = {.replay = r};
-    int code = ruleset_load(&r->reader->config->rules, 1, &ruling.rules, err);
+    struct ruling ruling = {.replay = r, .filter = filter};
+    int code = history_walk(r->reader->ops, r->reader->store, filter, rule_one, &ruling);
     if (code != 0)
-        return code;
-    code = history_walk(r->reader->ops, r->reader->store, filter, rule_one, &ruling);
-    ruleset_unref(ruling.rules);
+        return error_set(err, code, "%s", r->reader->ops->error(r->reader->store));
     fprintf(
         stderr,
         "mxhook history: %zu would go elsewhere, %zu where they went; %zu messages were not kept\n",

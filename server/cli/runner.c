@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../config/destination_read.h"
 #include "../rules/core.h"
 #include "../rules/dictionary.h"
 #include "../rules/state.h"
@@ -41,61 +42,6 @@ static void push_headers(lua_State *L, const struct header_list *headers)
     }
 }
 
-/* ": Value", or "=env:NAME" as {env = "NAME"}: as a rule writes it (destination.h). */
-static void push_header_value(lua_State *L, const char *value)
-{
-    const char *colon = strchr(value, ':');
-    if (*value == ':') {
-        lua_pushstring(L, value + 2);
-        return;
-    }
-    lua_newtable(L);
-    lua_pushlstring(L, value + 1, (size_t)(colon - value - 1));
-    lua_pushstring(L, colon + 1);
-    lua_settable(L, -3);
-}
-
-static void push_destination(lua_State *L, const struct destination *to)
-{
-    lua_newtable(L);
-    lua_pushstring(L, to->url);
-    lua_setfield(L, -2, "url");
-    if (to->secret) {
-        lua_pushstring(L, to->secret);
-        lua_setfield(L, -2, "secret");
-    }
-    if (to->timeout_ms) {
-        lua_pushnumber(L, (lua_Number)to->timeout_ms / 1000);
-        lua_setfield(L, -2, "timeout");
-    }
-    if (to->attempts) {
-        lua_pushinteger(L, to->attempts);
-        lua_setfield(L, -2, "attempts");
-    }
-    if (to->rate > 0) {
-        lua_pushfstring(L, "%f/h", to->rate * 3600);
-        lua_setfield(L, -2, "rate");
-    }
-    if (to->max_in_flight) {
-        lua_pushinteger(L, (lua_Integer)to->max_in_flight);
-        lua_setfield(L, -2, "max_in_flight");
-    }
-    if (to->max_body) {
-        lua_pushnumber(L, (lua_Number)to->max_body);
-        lua_setfield(L, -2, "max_body");
-    }
-    if (to->header_count) {
-        lua_newtable(L);
-        for (size_t i = 0; i < to->header_count; i++) {
-            size_t name_size = strcspn(to->headers[i], ":=");
-            lua_pushlstring(L, to->headers[i], name_size);
-            push_header_value(L, to->headers[i] + name_size);
-            lua_settable(L, -3);
-        }
-        lua_setfield(L, -2, "headers");
-    }
-}
-
 static void push_trial(lua_State *L, const struct trial *trial)
 {
     const struct verdict *verdict = trial->verdict;
@@ -113,7 +59,7 @@ static void push_trial(lua_State *L, const struct trial *trial)
     lua_setfield(L, -2, "fields");
     lua_newtable(L);
     for (size_t i = 0; verdict->kind == VERDICT_DELIVER && i < verdict->destination_count; i++) {
-        push_destination(L, &verdict->destinations[i]);
+        destination_push(L, &verdict->destinations[i]);
         lua_rawseti(L, -2, (int)i + 1);
     }
     lua_setfield(L, -2, "tables");

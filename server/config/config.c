@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "config_destination.h"
 #include "config_values.h"
 #include "../base/domain.h"
 #include "../base/duration.h"
@@ -103,6 +104,9 @@ static void push_machine_defaults(lua_State *L)
     lua_setfield(L, -2, "is_network");
     lua_pushcfunction(L, duration_ms);
     lua_setfield(L, -2, "duration_ms");
+    config_push_destination_checks(L);
+    lua_setfield(L, -3, "check_destination");
+    lua_setfield(L, -2, "destination_fields");
 }
 
 /* Pushes this function of lua/mxhook/config.lua. */

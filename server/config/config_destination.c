@@ -1,85 +1,123 @@
 #include "config_destination.h"
 
+#include <errno.h>
 #include <lauxlib.h>
+#include <stdbool.h>
+#include <string.h>
+#include <strings.h>
 
-/* The destination's table is on top of the stack in all of these. */
+#include "destination_fields.h"
+#include "destination_read.h"
+#include "option.h"
 
-static void *check_memory(lua_State *L, void *memory)
+/* What is no URL at all, or one that is wrong? */
+static bool looks_like_url(const char *text)
 {
-    if (!memory)
-        luaL_error(L, "out of memory");
-    return memory;
+    const char *rest = strstr(text, "://");
+    size_t scheme = rest ? (size_t)(rest - text) : 0;
+    bool http = strlen(text) <= DESTINATION_MAX_URL && (scheme == 4 || scheme == 5) &&
+                strncasecmp(text, "https", scheme) == 0;
+    for (const char *p = text; *p && http; p++)
+        http = *p > ' ' && *p < 0x7f;
+    return http && rest[3] && !strchr("/?#", rest[3]);
 }
 
-static const char *text(lua_State *L, const char *field, struct arena *arena)
+/* A webhook: what is sent to an e-mail address would be a notice about mail, by mail. */
+static int check_url(const struct destination_writer *writer, const char *text, size_t size,
+                     struct error *why)
 {
-    lua_getfield(L, -1, field);
-    const char *value = lua_tostring(L, -1);
-    if (value)
-        value = check_memory(L, arena_strdup(arena, value));
-    lua_pop(L, 1);
-    return value;
+    struct error fault = {""};
+    const struct destination webhook = {.url = text};
+    (void)writer;
+    int code = destination_check_target(text, size, &fault);
+    if (code == 0 && !destination_is_mail(&webhook))
+        return 0;
+    return code != 0 && looks_like_url(text)
+               ? error_set(why, -EINVAL, "url: %s", fault.text)
+               : error_set(why, -EINVAL, "%s", destination_field("url")->configured);
 }
 
-static int64_t number(lua_State *L, const char *field)
+/* Who writes the configuration may read all that the server may. */
+static int check_env(const struct destination_writer *writer, const char *what, const char *name,
+                     struct error *why)
 {
-    lua_getfield(L, -1, field);
-    int64_t value = (int64_t)lua_tonumber(L, -1);
-    lua_pop(L, 1);
-    return value;
+    (void)writer;
+    return *name ? 0 : error_set(why, -EINVAL, "%s: env: it is empty", what);
 }
 
-static void read_headers(lua_State *L, struct destination *to, struct arena *arena)
+static int check_file(const struct destination_writer *writer, const char *what, const char *path,
+                      struct error *why)
 {
-    lua_getfield(L, -1, "headers");
-    to->header_count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
-    to->headers = check_memory(L, arena_alloc(arena, (to->header_count + 1) * sizeof(char *)));
-    for (size_t i = 0; i < to->header_count; i++) {
-        lua_rawgeti(L, -1, (int)i + 1);
-        to->headers[i] = check_memory(L, arena_strdup(arena, lua_tostring(L, -1)));
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
+    (void)writer;
+    return *path == '/' ? 0
+                        : error_set(why, -EINVAL, "%s: file: an absolute path was expected", what);
 }
 
-static void read_schedule(lua_State *L, struct destination *to, struct arena *arena)
+static int read(lua_State *L, bool profile, struct arena *arena, struct destination *to,
+                struct error *why)
 {
-    lua_getfield(L, -1, "schedule");
-    to->schedule_count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
-    int64_t *pauses =
-        check_memory(L, arena_alloc(arena, (to->schedule_count + 1) * sizeof *pauses));
-    for (size_t i = 0; i < to->schedule_count; i++) {
-        lua_rawgeti(L, -1, (int)i + 1);
-        pauses[i] = (int64_t)lua_tonumber(L, -1);
-        lua_pop(L, 1);
-    }
-    to->schedule_ms = pauses;
-    lua_pop(L, 1);
+    const struct destination_writer writer = {.configuration = true,
+                                              .profile = profile,
+                                              .arena = arena,
+                                              .L = L,
+                                              .check_url = check_url,
+                                              .check_env = check_env,
+                                              .check_file = check_file};
+    return destination_read(&writer, lua_gettop(L), to, why);
 }
 
-void config_fill_destination(lua_State *L, struct arena *arena, struct destination *to)
+/* Lua: destination_fields() -> {"url", ...} */
+static int names(lua_State *L)
 {
-    *to = (struct destination){
-        .url = text(L, "url", arena),
-        .secret = text(L, "secret", arena),
-        .timeout_ms = number(L, "timeout"),
-        .attempts = (unsigned)number(L, "attempts"),
-        .max_body = (uint64_t)number(L, "max_body"),
-    };
-    read_headers(L, to, arena);
-    read_schedule(L, to, arena);
+    lua_newtable(L);
+    for (size_t i = 0; i < DESTINATION_FIELDS; i++)
+        if (destination_fields[i].allowed & DESTINATION_CONFIGURED) {
+            lua_pushstring(L, destination_fields[i].name);
+            lua_rawseti(L, -2, (int)lua_objlen(L, -2) + 1);
+        }
+    return 1;
+}
+
+/* Lua: check_destination(table, profile) -> nil, or what is wrong */
+static int check(lua_State *L)
+{
+    struct destination to;
+    struct error why;
+    bool profile = lua_toboolean(L, 2);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    lua_pushstring(L, read(L, profile, NULL, &to, &why) == 0 ? NULL : why.text);
+    return 1;
+}
+
+void config_push_destination_checks(lua_State *L)
+{
+    lua_pushcfunction(L, names);
+    lua_pushcfunction(L, check);
+}
+
+/* It was checked. */
+static void read_checked(lua_State *L, bool profile, struct arena *arena, struct destination *to)
+{
+    struct error why;
+    if (read(L, profile, arena, to, &why) != 0)
+        luaL_error(L, "%s", why.text);
 }
 
 const struct destination *config_read_destination(lua_State *L, const char *name,
                                                   struct arena *arena)
 {
+    struct destination *to = NULL;
     lua_getfield(L, 1, name);
-    if (lua_isnil(L, -1)) {
-        lua_pop(L, 1);
-        return NULL;
+    if (!lua_isnil(L, -1)) {
+        to = option_memory(L, arena_alloc(arena, sizeof *to));
+        read_checked(L, false, arena, to);
     }
-    struct destination *to = check_memory(L, arena_alloc(arena, sizeof *to));
-    config_fill_destination(L, arena, to);
     lua_pop(L, 1);
     return to;
+}
+
+void config_read_profile(lua_State *L, struct arena *arena, struct destination *to)
+{
+    read_checked(L, true, arena, to);
 }

@@ -1,4 +1,4 @@
-/* config_destination.h - for config_values.c: a destination, as lua/mxhook/readers.lua has read it. */
+/* config_destination.h - for config_values.c and config.c: a destination that the configuration says. */
 #ifndef MXHOOK_CONFIG_DESTINATION_H
 #define MXHOOK_CONFIG_DESTINATION_H
 
@@ -12,7 +12,11 @@
 const struct destination *config_read_destination(lua_State *L, const char *name,
                                                   struct arena *arena);
 
-/* The same of the table on top of the stack, which stays there. */
-void config_fill_destination(lua_State *L, struct arena *arena, struct destination *to);
+/* A profile's, which has no URL: the table on top of the stack, which stays there. */
+void config_read_profile(lua_State *L, struct arena *arena, struct destination *to);
+
+/* For lua/mxhook/: pushes the functions destination_fields(), the names that there are here, in a list, and
+ * check_destination(table, is it a profile's?), which gives nil or what is wrong. */
+void config_push_destination_checks(lua_State *L);
 
 #endif

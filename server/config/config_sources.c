@@ -88,9 +88,10 @@ void config_read_sources(lua_State *L, struct config *config)
     for (; rules->profile_count < profiles; rules->profile_count++) {
         struct profile *profile = &rules->profiles[rules->profile_count];
         lua_rawgeti(L, -1, (int)rules->profile_count + 1);
-        config_fill_destination(L, config->arena, &profile->to);
         profile->name = text(L, "name", config->arena);
-        lua_pop(L, 1);
+        lua_getfield(L, -1, "to");
+        config_read_profile(L, config->arena, &profile->to);
+        lua_pop(L, 2);
     }
     lua_pop(L, 1);
 }

@@ -2,6 +2,8 @@
  * destination.h - where a delivery goes, and how: what a rule may say of it.
  *
  * A URL gets the message as JSON, by POST; an e-mail address gets the message itself, by SMTP.
+ *
+ * What reads, copies, stores and writes it goes by the table of its fields: to add one, start at destination_fields.h.
  */
 #ifndef MXHOOK_DESTINATION_H
 #define MXHOOK_DESTINATION_H
@@ -40,8 +42,12 @@ struct profile {
 
 bool destination_is_mail(const struct destination *destination);
 
-/* `to` becomes a copy whose strings stand in the arena. 0 or -ENOMEM. */
+/* `to` becomes a copy whose texts and lists stand in the arena. 0, or -ENOMEM: then `to` is of no use. */
 int destination_copy(struct arena *arena, const struct destination *from, struct destination *to);
+
+/* `to` takes what it does not say itself from a profile: a copy, in the arena. 0 or -ENOMEM. */
+int destination_inherit(struct arena *arena, struct destination *to,
+                        const struct destination *profile);
 
 /* Of "NAME:https://...": the profile of that name, and *rest behind the colon. NULL: it names none of these. */
 const struct profile *profile_named(const struct profile *profiles, size_t count, const char *text,

@@ -191,10 +191,12 @@ static void choose(struct history_query *q)
 
 /* ---- The conditions ---- */
 
+/* Of a connection: all that begins so. Of a message: it, and what was refused in its transaction (ID.1), but not the
+ * tenth of that connection. */
 static char *prefix_end(const char *id)
 {
     char *end = NULL;
-    return asprintf(&end, "%s~", id) < 0 ? NULL : end;
+    return asprintf(&end, "%s%s", id, strchr(id, '-') ? "/" : "~") < 0 ? NULL : end;
 }
 
 /* As one phrase, in which nothing has a meaning of its own. */

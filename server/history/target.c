@@ -1,95 +1,81 @@
 #include "target.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../spool/columns.h"
 
-/* A line for each fact of a destination: its name, a tab, and what it is. */
-static const struct {
-    const char *name;
-    size_t offset;
-} target_texts[] = {
-    {"url", offsetof(struct destination, url)},
-    {"secret", offsetof(struct destination, secret)},
-    {"ca_file", offsetof(struct destination, ca_file)},
-    {"client_cert", offsetof(struct destination, client_cert)},
-    {"client_key", offsetof(struct destination, client_key)},
-};
-
-#define TARGET_TEXTS (sizeof target_texts / sizeof *target_texts)
-
-static const char **text_at(const struct destination *to, size_t index)
+/* A line for each field of a destination that is set, and for each of its headers: its name, a tab, and what it is. */
+static const char *name_of(const struct destination_field *field)
 {
-    return (const char **)((char *)to + target_texts[index].offset);
+    return field->type == DESTINATION_HEADERS ? "header" : field->name;
 }
 
-static void write_numbers(FILE *out, const struct destination *to)
+/* A field's column, as a line; a header each. */
+static void write_column(FILE *out, const struct destination *to,
+                         const struct destination_field *field, const struct column *column)
 {
-    if (to->timeout_ms)
-        fprintf(out, "timeout\t%lld\n", (long long)to->timeout_ms);
-    if (to->attempts)
-        fprintf(out, "attempts\t%u\n", to->attempts);
-    if (to->rate > 0)
-        fprintf(out, "rate\t%.17g\n", to->rate);
-    if (to->max_in_flight)
-        fprintf(out, "max_in_flight\t%zu\n", to->max_in_flight);
-    if (to->max_body)
-        fprintf(out, "max_body\t%llu\n", (unsigned long long)to->max_body);
+    const char *name = name_of(field);
+    if (field->type == DESTINATION_HEADERS)
+        for (size_t i = 0; i < to->header_count; i++)
+            fprintf(out, "%s\t%s\n", name, to->headers[i]);
+    else if (column->kind == COLUMN_NUMBER)
+        fprintf(out, "%s\t%lld\n", name, (long long)column->number);
+    else if (column->kind == COLUMN_REAL)
+        fprintf(out, "%s\t%.17g\n", name, column->real);
+    else
+        fprintf(out, "%s\t%s\n", name, column->text);
 }
 
 const char *history_target_write(struct arena *arena, const struct destination *to)
 {
-    char *text = NULL, *schedule = NULL;
+    char *text = NULL;
     size_t size;
     FILE *out = open_memstream(&text, &size);
     if (!out)
         return NULL;
-    for (size_t i = 0; i < TARGET_TEXTS; i++)
-        if (*text_at(to, i))
-            fprintf(out, "%s\t%s\n", target_texts[i].name, *text_at(to, i));
-    for (size_t i = 0; i < to->header_count; i++)
-        fprintf(out, "header\t%s\n", to->headers[i]);
-    write_numbers(out, to);
-    bool complete = to->schedule_count == 0 || (schedule = destination_join_schedule(to));
-    if (schedule)
-        fprintf(out, "schedule\t%s\n", schedule);
-    free(schedule);
-    const char *kept = fclose(out) == 0 && complete ? arena_strndup(arena, text, size) : NULL;
+    int code = 0;
+    for (size_t i = 0; i < DESTINATION_FIELDS && code == 0; i++) {
+        struct column column;
+        if (!destination_has(to, &destination_fields[i]))
+            continue;
+        code = column_from(to, &destination_fields[i], &column);
+        if (code == 0)
+            write_column(out, to, &destination_fields[i], &column);
+        column_release(&column);
+    }
+    const char *kept = fclose(out) == 0 && code == 0 ? arena_strndup(arena, text, size) : NULL;
     free(text);
     return kept;
 }
 
-/* What stands after its name; NULL: another fact. */
-static char *fact(char *line, const char *name)
+/* What stands after its name; NULL: another field. */
+static char *value_of(char *line, const char *name)
 {
     size_t size = strlen(name);
     return strncmp(line, name, size) == 0 && line[size] == '\t' ? line + size + 1 : NULL;
 }
 
-static int read_fact(struct arena *arena, char *line, struct destination *to)
+static int read_line(struct arena *arena, char *line, struct destination *to)
 {
-    char *value;
-    for (size_t i = 0; i < TARGET_TEXTS; i++)
-        if ((value = fact(line, target_texts[i].name)))
-            *text_at(to, i) = value;
-    if ((value = fact(line, "header")))
-        to->headers[to->header_count++] = value;
-    else if ((value = fact(line, "timeout")))
-        to->timeout_ms = strtoll(value, NULL, 10);
-    else if ((value = fact(line, "attempts")))
-        to->attempts = (unsigned)strtoul(value, NULL, 10);
-    else if ((value = fact(line, "rate")))
-        to->rate = strtod(value, NULL);
-    else if ((value = fact(line, "max_in_flight")))
-        to->max_in_flight = strtoul(value, NULL, 10);
-    else if ((value = fact(line, "max_body")))
-        to->max_body = strtoull(value, NULL, 10);
-    else if ((value = fact(line, "schedule")))
-        return destination_split_schedule(arena, value, to);
+    for (size_t i = 0; i < DESTINATION_FIELDS; i++) {
+        const struct destination_field *field = &destination_fields[i];
+        char *value = value_of(line, name_of(field));
+        struct column column = {.kind = column_kind(field), .text = value};
+        if (!value)
+            continue;
+        if (field->type == DESTINATION_HEADERS) {
+            to->headers[to->header_count++] = value;
+            return 0;
+        }
+        if (column.kind == COLUMN_NUMBER)
+            column.number = strtoll(value, NULL, 10);
+        else if (column.kind == COLUMN_REAL)
+            column.real = strtod(value, NULL);
+        return column_to(arena, &column, field, to);
+    }
     return 0;
 }
 
@@ -103,6 +89,6 @@ int history_target_read(struct arena *arena, const char *target, struct destinat
         return -ENOMEM;
     for (char *line = strtok_r(copied, "\n", &rest); line && code == 0;
          line = strtok_r(NULL, "\n", &rest))
-        code = read_fact(arena, line, to);
+        code = read_line(arena, line, to);
     return code != 0 ? code : to->url ? 0 : -EINVAL;
 }

@@ -1,7 +1,5 @@
 /*
  * target.h - how a delivery was sent, secrets included, as one text, for a replay.
- *
- * To add a field of a destination: a row in the table of texts, or a line where numbers are written and read.
  */
 #ifndef MXHOOK_HISTORY_TARGET_H
 #define MXHOOK_HISTORY_TARGET_H

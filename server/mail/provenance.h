@@ -31,6 +31,9 @@ bool provenance_claims(const char *value, size_t size, const char *hostname);
  * comment, as the receiver, or as what an earlier client called itself), or one of the list? */
 bool provenance_is_reserved(const struct header *header, const struct receiver *receiver);
 
+/* Does the server write fields of that name, in any case, whoever else may? */
+bool provenance_writes(const char *name, size_t size);
+
 /* Is a field of that name the scanner's to set, or to remove? */
 bool provenance_is_scanners(const char *name, size_t size, const struct receiver *receiver);
 

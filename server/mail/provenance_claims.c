@@ -236,17 +236,30 @@ static bool is_name(const char *name, size_t size, const char *other)
     return strlen(other) == size && strncasecmp(name, other, size) == 0;
 }
 
-bool provenance_is_scanners(const char *name, size_t size, const struct receiver *receiver)
+static bool is_among(const char *name, size_t size, const char *const *others, size_t count)
 {
-    static const char *const names[] = {"X-Spam-Status", "X-Spam-Score", "X-Spam-Action",
-                                        "X-Virus"};
-    for (size_t i = 0; receiver->scans && i < sizeof names / sizeof *names; i++)
-        if (is_name(name, size, names[i]))
-            return true;
-    for (size_t i = 0; receiver->scan && i < receiver->scan->removed_count; i++)
-        if (is_name(name, size, receiver->scan->removed[i]))
+    for (size_t i = 0; i < count; i++)
+        if (is_name(name, size, others[i]))
             return true;
     return false;
+}
+
+static const char *const scanners[] = {"X-Spam-Status", "X-Spam-Score", "X-Spam-Action", "X-Virus"};
+#define SCANNERS (sizeof scanners / sizeof *scanners)
+
+bool provenance_writes(const char *name, size_t size)
+{
+    static const char *const ours[] = {"X-Forwarding-Service", "Delivered-To", "Received-SPF",
+                                       "Authentication-Results"};
+    return is_among(name, size, ours, sizeof ours / sizeof *ours) ||
+           is_among(name, size, scanners, SCANNERS);
+}
+
+bool provenance_is_scanners(const char *name, size_t size, const struct receiver *receiver)
+{
+    const struct scan_result *scan = receiver->scan;
+    return (receiver->scans && is_among(name, size, scanners, SCANNERS)) ||
+           (scan && is_among(name, size, scan->removed, scan->removed_count));
 }
 
 bool provenance_is_reserved(const struct header *header, const struct receiver *receiver)

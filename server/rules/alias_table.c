@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../config/config.h"
+#include "../config/destination_fields.h"
 #include "answer.h"
 
 struct alias_table {
@@ -165,13 +166,13 @@ static const char *check_value(const struct rules_config *config, const char *va
     const char *wrong = *value ? NULL : "an address without a destination";
     for (bool first = true; *value && !wrong; first = false) {
         size_t size = strcspn(value, ",");
-        char one[ANSWER_MAX_URL + 1];
+        char one[DESTINATION_MAX_URL + 1];
         const char *end = value + size;
         while (size > 0 && isspace((unsigned char)*value))
             value++, size--;
         while (size > 0 && isspace((unsigned char)value[size - 1]))
             size--;
-        if (size > ANSWER_MAX_URL)
+        if (size > DESTINATION_MAX_URL)
             return "a destination that is too long";
         memcpy(one, value, size);
         one[size] = '\0';

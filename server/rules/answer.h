@@ -3,8 +3,8 @@
  *
  * answer       any Lua value; which ones mean what stands in mxhook-rules(7). Nothing in it is trusted
  *
- * To add a kind of destination: answer_target.c. To add a field of a destination table: a row
- * in the table of answer_destination.c, and a field in destination.h.
+ * To add a kind of destination: config/destination_target.c. To add a field of a destination's table:
+ * config/destination_fields.h.
  */
 #ifndef MXHOOK_RULES_ANSWER_H
 #define MXHOOK_RULES_ANSWER_H
@@ -17,18 +17,10 @@
 
 #define ANSWER_TYPE "mxhook.answer" /* metatable of what route.also, .discard, ... make */
 
-#define ANSWER_MAX_DESTINATIONS 100  /* for one recipient */
-#define ANSWER_MAX_URL          4096 /* bytes */
-#define ANSWER_MAX_TEXT         400  /* bytes of a reject's or defer's text */
-#define ANSWER_MAX_HEADERS      50   /* of one destination */
-#define ANSWER_MAX_FIELD        8192 /* bytes of a destination's header or secret */
-#define ANSWER_MAX_TIMEOUT_MS   3600000
-#define ANSWER_MAX_ATTEMPTS     100
-#define ANSWER_MAX_RATE         1000000 /* requests a second */
-#define ANSWER_MAX_IN_FLIGHT    10000
-#define ANSWER_MAX_BODY         (1ll << 40)    /* bytes of a payload */
-#define ANSWER_MAX_PAUSE_MS     (30 * 86400e3) /* between two attempts */
+#define ANSWER_MAX_DESTINATIONS 100 /* for one recipient */
+#define ANSWER_MAX_TEXT         400 /* bytes of a reject's or defer's text */
 
+struct destination_writer;
 struct rules_config;
 
 enum answer_kind {
@@ -51,18 +43,18 @@ void answer_describe(enum answer_kind kind, const struct verdict *verdict, size_
  * with `why`, or 1 where it is "null". */
 int answer_read_destination(lua_State *L, int index, struct verdict *verdict, struct error *why);
 
-/* answer_reference.c: what a destination may take from outside of the rules. Each 0, or -EINVAL with
- * `why`; `what` names it there. */
-int answer_check_env(const char *what, const char *name, struct error *why);
-int answer_check_secret_file(lua_State *L, const char *what, const char *path, struct error *why);
-/* A text, or "env:NAME" or "file:/path" (deliver/reference.h). */
-int answer_check_reference(lua_State *L, const char *what, const char *text, struct error *why);
+/* A URL that names a profile becomes the URL, with what the profile says and the destination does not. Raises a Lua
+ * error for want of memory. `verdict` NULL: the URL alone. */
+void answer_add_profile(lua_State *L, struct destination *to, struct verdict *verdict);
 
-/* answer_target.c: is this an http or https URL that can be sent to, or an e-mail address? `text` ends
- * with a NUL. */
-int answer_check_target(const char *text, size_t size, struct error *why);
+/* answer_reference.c: what a destination may take from outside of the rules; as config/destination_read.h asks. */
+int answer_check_env(const struct destination_writer *writer, const char *what, const char *name,
+                     struct error *why);
+int answer_check_secret_file(const struct destination_writer *writer, const char *what,
+                             const char *path, struct error *why);
 
-/* answer_profile.c: the same, or "NAME:https://..." with the name of a profile. `config` NULL: there are none. */
+/* answer_profile.c: is it a destination's URL or address (destination_check_target()), or "NAME:https://..." with the
+ * name of a profile? `config` NULL: there are none. 0, or -EINVAL with `why`. */
 int answer_check_named(const struct rules_config *config, const char *text, size_t size,
                        struct error *why);
 

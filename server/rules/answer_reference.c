@@ -4,6 +4,7 @@
  * no more than a rule does by env(), and the files of one folder.
  */
 #include "answer.h"
+#include "../config/destination_read.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -13,8 +14,10 @@
 
 #define ENV_PREFIX "MXHOOK_"
 
-int answer_check_env(const char *what, const char *name, struct error *why)
+int answer_check_env(const struct destination_writer *writer, const char *what, const char *name,
+                     struct error *why)
 {
+    (void)writer;
     if (!*name)
         return error_set(why, -EINVAL, "%s: env: it is empty", what);
     if (strncmp(name, ENV_PREFIX, sizeof ENV_PREFIX - 1) != 0)
@@ -37,9 +40,10 @@ static bool stays_below(const char *path)
     }
 }
 
-int answer_check_secret_file(lua_State *L, const char *what, const char *path, struct error *why)
+int answer_check_secret_file(const struct destination_writer *writer, const char *what,
+                             const char *path, struct error *why)
 {
-    const char *folder = state_of(L)->secrets;
+    const char *folder = state_of(writer->L)->secrets;
     size_t size = folder ? strlen(folder) : 0;
     if (*path != '/')
         return error_set(why, -EINVAL, "%s: file: an absolute path was expected", what);
@@ -49,14 +53,4 @@ int answer_check_secret_file(lua_State *L, const char *what, const char *path, s
     return error_set(why, -EINVAL,
                      "%s: file: rules may name files below rules.secrets only, which is %.200s",
                      what, folder ? folder : "not set");
-}
-
-int answer_check_reference(lua_State *L, const char *what, const char *text, struct error *why)
-{
-    static const char env[] = "env:", file[] = "file:";
-    if (strncmp(text, env, sizeof env - 1) == 0)
-        return answer_check_env(what, text + sizeof env - 1, why);
-    if (strncmp(text, file, sizeof file - 1) == 0)
-        return answer_check_secret_file(L, what, text + sizeof file - 1, why);
-    return 0;
 }

@@ -286,4 +286,5 @@ void msg_open(lua_State *L)
     lua_setfield(L, LUA_REGISTRYINDEX, REPLY_TEXT);
     msg_headers_open(L);
     msg_parts_open(L);
+    msg_scan_open(L);
 }

@@ -1,8 +1,19 @@
 #include "msg_scan.h"
 
+#include <lauxlib.h>
+#include <string.h>
+
 #include "../scan/result.h"
 #include "ruleset.h"
 #include "view.h"
+
+#define SCAN_TYPE "mxhook.scan"
+
+void msg_scan_open(lua_State *L)
+{
+    luaL_newmetatable(L, SCAN_TYPE);
+    lua_pop(L, 1);
+}
 
 static void push_symbol(lua_State *L, const struct scan_symbol *symbol)
 {
@@ -31,6 +42,32 @@ static void push_symbols(lua_State *L, const struct scan_result *scan)
     view_push(L, "msg.scan.symbols", view_any_field);
 }
 
+/* __index of msg.scan's fields: most rules read the score alone, and a table of all symbols costs as much as asking
+ * rspamd. Arguments: the fields, and which is missing. */
+static int make_field(lua_State *L)
+{
+    bool symbols = lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), "symbols") == 0;
+    if (!symbols)
+        return 0;
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    push_symbols(L, handle_check(L, SCAN_TYPE, NULL)->input->transaction->envelope.scan);
+    lua_pushvalue(L, 3);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, 2);
+    return 1;
+}
+
+/* The fields are on top. */
+static void make_symbols_later(lua_State *L)
+{
+    lua_createtable(L, 0, 1);
+    handle_push(L, SCAN_TYPE, 0);
+    lua_pushcclosure(L, make_field, 1);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
+}
+
 static void push_answer(lua_State *L, const struct scan_result *scan)
 {
     lua_pushnumber(L, scan->score);
@@ -39,12 +76,11 @@ static void push_answer(lua_State *L, const struct scan_result *scan)
     lua_setfield(L, -2, "required");
     lua_pushstring(L, scan->action);
     lua_setfield(L, -2, "action");
-    push_symbols(L, scan);
-    lua_setfield(L, -2, "symbols");
     lua_pushboolean(L, scan->spam);
     lua_setfield(L, -2, "spam");
     lua_pushstring(L, scan->virus); /* nil for NULL */
     lua_setfield(L, -2, "virus");
+    make_symbols_later(L);
 }
 
 void msg_push_scan(lua_State *L, struct run *run)

@@ -6,6 +6,8 @@
 
 #include "handle.h"
 
+void msg_scan_open(lua_State *L); /* once for each state */
+
 /* Pushes a view; nil where no scanner was asked. */
 void msg_push_scan(lua_State *L, struct run *run);
 

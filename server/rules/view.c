@@ -30,7 +30,7 @@ static int view_index(lua_State *L)
     struct view *view = luaL_checkudata(L, 1, VIEW_TYPE);
     lua_getfenv(L, 1);
     lua_pushvalue(L, 2);
-    lua_rawget(L, -2);
+    lua_gettable(L, -2);
     if (!lua_isnil(L, -1) || !view->fields || view->fields == view_any_field)
         return 1;
     const char *field = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
@@ -81,11 +81,24 @@ static int field_step(lua_State *L)
     return lua_next(L, -2) ? 2 : 0;
 }
 
+/* Those that are made when they are first read. */
+static void make_fields(lua_State *L, const struct view *view)
+{
+    lua_getfenv(L, 1);
+    for (size_t i = 0; view->fields[i] && lua_getmetatable(L, -1); i++) {
+        lua_pop(L, 1);
+        lua_getfield(L, -1, view->fields[i]);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
 static int view_pairs(lua_State *L)
 {
     struct view *view = luaL_checkudata(L, 1, VIEW_TYPE);
     if (!view->fields)
         return view_ipairs(L);
+    make_fields(L, view);
     lua_pushcfunction(L, field_step);
     lua_pushvalue(L, 1);
     lua_pushnil(L);

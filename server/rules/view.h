@@ -18,7 +18,8 @@ void view_open(lua_State *L); /* makes the metatable; once for each state */
 extern const char *const view_any_field[];
 
 /* Replaces the table on top with a view of it. `what` names it in errors ("msg.from") and must live
- * as long as the program. `fields`, ended by NULL, are those it can have; NULL: it is a list. */
+ * as long as the program. `fields`, ended by NULL, are those it can have; NULL: it is a list. An
+ * __index that the table has makes those of them that it lacks, when they are first read. */
 void view_push(lua_State *L, const char *what, const char *const *fields);
 
 /* "msg has no field 'sbject'; it has subject, text, ..." */

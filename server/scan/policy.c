@@ -1,6 +1,5 @@
 #include "policy.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "../base/log.h"
@@ -35,15 +34,14 @@ bool scan_refuses(const struct scan_config *config, const struct scan_result *re
 
 void scan_log(const char *id, const struct scan_result *r)
 {
-    char score[32], required[32];
+    char score[SCAN_SCORE_SIZE], required[SCAN_SCORE_SIZE];
     if (r->error) {
         log_warn("scan", id, LOG_TEXT("error", r->error));
         return;
     }
-    snprintf(score, sizeof score, "%.2f", r->score);
-    snprintf(required, sizeof required, "%.2f", r->required);
-    struct log_field fields[8] = {LOG_TEXT("action", r->action), LOG_TEXT("score", score),
-                                  LOG_TEXT("required", required),
+    struct log_field fields[8] = {LOG_TEXT("action", r->action),
+                                  LOG_TEXT("score", scan_score_write(r->score, score)),
+                                  LOG_TEXT("required", scan_score_write(r->required, required)),
                                   LOG_NUMBER("symbols", (int64_t)r->symbol_count)};
     if (r->virus)
         fields[4] = LOG_TEXT("virus", r->virus);

@@ -1,8 +1,9 @@
 #include "result.h"
 
 #include <errno.h>
-#include <stdarg.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TESTS_MAX 4096 /* bytes of symbols' names in X-Spam-Status */
@@ -33,46 +34,79 @@ struct scan_result *scan_result_failed(void)
     return &failed;
 }
 
-static int add(struct scan_result *result, const char *name, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* ---- Texts put together without printf, which would be a tenth of what a scan costs ---- */
 
-static int add(struct scan_result *result, const char *name, const char *format, ...)
+static char *put(char *at, const char *text)
 {
-    char value[TESTS_MAX + 512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(value, sizeof value, format, args);
-    va_end(args);
-    const char *copy = arena_strdup(result->arena, value);
-    return copy ? header_list_append(&result->fields, name, copy, strlen(copy)) : -ENOMEM;
+    size_t size = strlen(text);
+    memcpy(at, text, size);
+    return at + size;
 }
 
-/* Whole names only. */
-static void list_tests(const struct scan_result *result, char out[TESTS_MAX])
+char *scan_score_write(double score, char out[SCAN_SCORE_SIZE])
 {
-    size_t used = 0;
-    *out = 0;
+    char reversed[SCAN_SCORE_SIZE];
+    if (!(fabs(score) < 1e15)) {
+        snprintf(out, SCAN_SCORE_SIZE, "%.3g", score);
+        return out;
+    }
+    long long hundredths = llround(score * 100);
+    unsigned long long rest = (unsigned long long)llabs(hundredths);
+    size_t count = 0, used = 0;
+    for (; rest > 0 || count < 4; rest /= 10) {
+        if (count == 2)
+            reversed[count++] = '.';
+        reversed[count++] = (char)('0' + rest % 10);
+    }
+    if (hundredths < 0)
+        out[used++] = '-';
+    while (count > 0)
+        out[used++] = reversed[--count];
+    out[used] = 0;
+    return out;
+}
+
+/* Whole names only. With spaces, where a line may be folded. */
+static char *put_tests(char *at, const struct scan_result *result)
+{
+    const char *begin = at;
     for (size_t i = 0; i < result->symbol_count; i++) {
         const char *name = result->symbols[i].name;
-        if (used + strlen(name) + 2 > TESTS_MAX)
-            return;
-        used += (size_t)snprintf(out + used, TESTS_MAX - used, "%s%s", used ? "," : "", name);
+        if ((size_t)(at - begin) + strlen(name) + 3 > TESTS_MAX)
+            break;
+        at = put(put(at, at > begin ? ", " : ""), name);
     }
+    return at;
+}
+
+static char *put_status(char *at, const struct scan_result *r)
+{
+    char score[SCAN_SCORE_SIZE];
+    at = put(put(at, r->spam ? "Yes" : "No"), ", score=");
+    at = put(put(at, scan_score_write(r->score, score)), " required=");
+    at = put(put(at, scan_score_write(r->required, score)), " action=\"");
+    at = put(put(at, r->action), "\" tests=[");
+    return put(put_tests(at, r), "]");
+}
+
+static int add(struct scan_result *result, const char *name, const char *value, size_t size)
+{
+    const char *copy = arena_strndup(result->arena, value, size);
+    return copy ? header_list_append(&result->fields, name, copy, size) : -ENOMEM;
 }
 
 int scan_result_write_fields(struct scan_result *r)
 {
-    char tests[TESTS_MAX];
+    char status[TESTS_MAX + SCAN_ACTION_MAX + 256], score[SCAN_SCORE_SIZE];
     if (r->error)
         return 0;
-    list_tests(r, tests);
-    int code = add(r, "X-Spam-Status", "%s, score=%.2f required=%.2f action=\"%s\" tests=[%s]",
-                   r->spam ? "Yes" : "No", r->score, r->required, r->action, tests);
+    scan_score_write(r->score, score);
+    int code = add(r, "X-Spam-Status", status, (size_t)(put_status(status, r) - status));
     if (code == 0)
-        code = add(r, "X-Spam-Score", "%.2f", r->score);
+        code = add(r, "X-Spam-Score", score, strlen(score));
     if (code == 0)
-        code = add(r, "X-Spam-Action", "%s", r->action);
+        code = add(r, "X-Spam-Action", r->action, strlen(r->action));
     if (code == 0 && r->virus)
-        code = add(r, "X-Virus", "%s", r->virus);
+        code = add(r, "X-Virus", r->virus, strlen(r->virus));
     return code;
 }

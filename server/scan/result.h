@@ -2,7 +2,8 @@
  * result.h - what a scanner (rspamd) says of a message: plain data.
  *
  * score        the sum of the symbols' scores; `required` and more is what rspamd would reject
- * action       rspamd's advice: "no action", "greylist", "add header", "rewrite subject", "soft reject" or "reject"
+ * action       rspamd's advice: "no action", "greylist", "add header", "rewrite subject", "soft reject" or "reject", or one
+ *              of its operator's own
  * symbol       a check that found something, its score, and what it found (options)
  */
 #ifndef MXHOOK_SCAN_RESULT_H
@@ -13,6 +14,8 @@
 
 #include "../base/arena.h"
 #include "../mail/header.h"
+
+#define SCAN_ACTION_MAX 64 /* bytes */
 
 struct scan_symbol {
     const char *name;
@@ -41,6 +44,11 @@ void scan_result_free(struct scan_result *result); /* takes NULL */
 
 /* The one of a scan that could not be done for want of memory. */
 struct scan_result *scan_result_failed(void);
+
+#define SCAN_SCORE_SIZE 32
+
+/* A score as it is shown, with two decimals (one of 1e15 and more with an exponent); returns `out`. */
+char *scan_score_write(double score, char out[SCAN_SCORE_SIZE]);
 
 /* Fills `fields` with what is said of the answer in a message's header: X-Spam-Status, X-Spam-Score, X-Spam-Action
  * and, where there is one, X-Virus. Nothing where there was no answer. 0 or -ENOMEM. */

@@ -11,7 +11,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <yajl/yajl_parse.h>
+
+#include "../base/printable.h"
+#include "../mail/provenance.h"
 
 #define DEPTH_MAX 8 /* places that are told apart; what is deeper is PLACE_OTHER */
 
@@ -45,29 +49,30 @@ enum member {
     MEMBER_VALUE,
 };
 
-static const struct {
-    enum place in;
-    const char *name;
+/* A member that is wanted, of a place. Asked for each member of the answer, so without strlen(). */
+struct name {
+    const char *text;
+    size_t size;
     enum member member;
-} members[] = {
-    {PLACE_ANSWER, "action", MEMBER_ACTION},
-    {PLACE_ANSWER, "score", MEMBER_SCORE},
-    {PLACE_ANSWER, "required_score", MEMBER_REQUIRED},
-    {PLACE_ANSWER, "symbols", MEMBER_SYMBOLS},
-    {PLACE_ANSWER, "messages", MEMBER_MESSAGES},
-    {PLACE_ANSWER, "milter", MEMBER_MILTER},
-    {PLACE_MESSAGES, "smtp_message", MEMBER_TEXT},
-    {PLACE_SYMBOL, "score", MEMBER_SCORE},
-    {PLACE_SYMBOL, "options", MEMBER_OPTIONS},
-    {PLACE_MILTER, "remove_headers", MEMBER_REMOVED},
-    {PLACE_MILTER, "add_headers", MEMBER_ADDED},
-    {PLACE_FIELD, "value", MEMBER_VALUE},
 };
 
-struct reader {
+#define NAME(text, member) {text, sizeof text - 1, member}
+static const struct name names[][8] = {
+    [PLACE_ANSWER] = {NAME("action", MEMBER_ACTION), NAME("score", MEMBER_SCORE),
+                      NAME("required_score", MEMBER_REQUIRED), NAME("symbols", MEMBER_SYMBOLS),
+                      NAME("messages", MEMBER_MESSAGES), NAME("milter", MEMBER_MILTER)},
+    [PLACE_MESSAGES] = {NAME("smtp_message", MEMBER_TEXT)},
+    [PLACE_SYMBOL] = {NAME("score", MEMBER_SCORE), NAME("options", MEMBER_OPTIONS)},
+    [PLACE_MILTER] = {NAME("remove_headers", MEMBER_REMOVED), NAME("add_headers", MEMBER_ADDED)},
+    [PLACE_FIELD] = {NAME("value", MEMBER_VALUE)},
+};
+
+struct rspamd_answer {
     const struct scan_config *config;
-    struct scan_result *result;
-    int code;
+    struct scan_result *result; /* this lies in its arena */
+    yajl_handle parser;
+    size_t size; /* read by now */
+    int code;    /* why no more is */
     enum place places[DEPTH_MAX];
     size_t depth; /* of all that is open */
     enum member member;
@@ -80,13 +85,13 @@ struct reader {
     struct header_list added;
 };
 
-static enum place place_of(const struct reader *r)
+static enum place place_of(const struct rspamd_answer *r)
 {
     return r->depth < DEPTH_MAX ? r->places[r->depth] : PLACE_OTHER;
 }
 
 /* What a callback returns: 0 ends the reading. */
-static int note(struct reader *r, int code)
+static int note(struct rspamd_answer *r, int code)
 {
     r->code = code;
     return code == 0;
@@ -94,21 +99,27 @@ static int note(struct reader *r, int code)
 
 /* ---- Texts ---- */
 
-/* libyajl has it as valid UTF-8. Control characters become spaces, and it ends where a character does. */
-static const char *copy_text(struct reader *r, const unsigned char *text, size_t size)
+/* libyajl decodes escapes, but neither checks UTF-8 (an option may quote a message's raw bytes) nor that surrogates
+ * are in pairs. What may not be shown becomes "?", a control character a space, and it ends where a character does. */
+static char *copy_text(struct rspamd_answer *r, const unsigned char *text, size_t size)
 {
     if (size > RSPAMD_TEXT_MAX)
         for (size = RSPAMD_TEXT_MAX; size > 0 && (text[size] & 0xc0) == 0x80;)
             size--;
     char *copy = arena_strndup(r->result->arena, (const char *)text, size);
-    for (size_t i = 0; copy && i < size; i++)
-        if ((unsigned char)copy[i] < ' ' || copy[i] == 0x7f)
-            copy[i] = ' ';
+    for (size_t i = 0, n; copy && i < size; i += n) {
+        bool ascii = text[i] >= ' ' && text[i] < 0x7f;
+        n = ascii ? 1 : printable((const char *)text + i, size - i);
+        if (n == 0) {
+            copy[i] = text[i] < ' ' || text[i] == 0x7f ? ' ' : '?';
+            n = 1;
+        }
+    }
     return copy;
 }
 
 /* NULL: no name of a field, or no memory; it is left out then. */
-static const char *copy_name(struct reader *r, const unsigned char *name, size_t size)
+static const char *copy_name(struct rspamd_answer *r, const unsigned char *name, size_t size)
 {
     bool valid = size > 0 && size <= 255;
     for (size_t i = 0; valid && i < size; i++)
@@ -116,10 +127,36 @@ static const char *copy_name(struct reader *r, const unsigned char *name, size_t
     return valid ? arena_strndup(r->result->arena, (const char *)name, size) : NULL;
 }
 
+/* Of few digits and no exponent, as scores are, digits and power of ten are exact, and so is their quotient. NAN:
+ * another. */
+static double read_short(const char *text, size_t size)
+{
+    static const double powers[] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6, 1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14};
+    int64_t digits = 0;
+    size_t decimals = 0;
+    bool negative = *text == '-', point = false;
+    if (size > sizeof powers / sizeof *powers)
+        return NAN;
+    for (size_t i = negative; i < size; i++) {
+        if (text[i] == 'e' || text[i] == 'E')
+            return NAN;
+        decimals += point;
+        if (text[i] == '.')
+            point = true;
+        else
+            digits = 10 * digits + text[i] - '0';
+    }
+    return (double)(negative ? -digits : digits) / powers[decimals];
+}
+
 /* NAN: no number that can be counted with. */
 static double read_number(const char *text, size_t size)
 {
     char copy[64];
+    double quick = read_short(text, size);
+    if (!isnan(quick))
+        return quick;
     if (size >= sizeof copy)
         return NAN;
     memcpy(copy, text, size);
@@ -128,14 +165,13 @@ static double read_number(const char *text, size_t size)
     return isfinite(number) ? number + 0.0 : NAN; /* -0 is 0 */
 }
 
-static const char *known_action(const unsigned char *action, size_t size)
+/* NULL: no action, or no memory. */
+static const char *copy_action(struct rspamd_answer *r, const unsigned char *action, size_t size)
 {
-    static const char *const actions[] = {"no action",       "greylist",    "add header",
-                                          "rewrite subject", "soft reject", "reject"};
-    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
-        if (strlen(actions[i]) == size && memcmp(action, actions[i], size) == 0)
-            return actions[i];
-    return NULL;
+    bool valid = size > 0 && size <= SCAN_ACTION_MAX;
+    for (size_t i = 0; valid && i < size; i++)
+        valid = action[i] >= ' ' && action[i] < 0x7f && action[i] != '"' && action[i] != '\\';
+    return valid ? arena_strndup(r->result->arena, (const char *)action, size) : NULL;
 }
 
 /* ---- Symbols and fields ---- */
@@ -148,7 +184,7 @@ static bool is_virus(const struct scan_config *config, const char *name)
     return false;
 }
 
-static int grow_symbols(struct reader *r)
+static int grow_symbols(struct rspamd_answer *r)
 {
     struct scan_result *result = r->result;
     if (result->symbol_count < r->symbol_capacity)
@@ -164,7 +200,7 @@ static int grow_symbols(struct reader *r)
     return 0;
 }
 
-static int end_symbol(struct reader *r)
+static int end_symbol(struct rspamd_answer *r)
 {
     struct scan_result *result = r->result;
     struct scan_symbol *symbol = &r->symbol;
@@ -180,7 +216,7 @@ static int end_symbol(struct reader *r)
     return 0;
 }
 
-static int add_option(struct reader *r, const unsigned char *text, size_t size)
+static int add_option(struct rspamd_answer *r, const unsigned char *text, size_t size)
 {
     if (r->symbol.option_count == RSPAMD_OPTIONS_MAX)
         return 0;
@@ -190,15 +226,26 @@ static int add_option(struct reader *r, const unsigned char *text, size_t size)
     return option ? 0 : -ENOMEM;
 }
 
-static int add_field(struct reader *r, const unsigned char *value, size_t size)
+/* A line can be folded only where white space is. */
+static void end_before_long_word(char *text)
+{
+    for (size_t size; *(text += strspn(text, " ")); text += size)
+        if ((size = strcspn(text, " ")) > RSPAMD_WORD_MAX)
+            *text = size = 0;
+}
+
+static int add_field(struct rspamd_answer *r, const unsigned char *value, size_t size)
 {
     if (!r->name || r->added.count >= RSPAMD_FIELDS_MAX)
         return 0;
-    const char *text = copy_text(r, value, size);
-    return text ? header_list_append(&r->added, r->name, text, strlen(text)) : -ENOMEM;
+    char *text = copy_text(r, value, size);
+    if (!text)
+        return -ENOMEM;
+    end_before_long_word(text);
+    return header_list_append(&r->added, r->name, text, strlen(text));
 }
 
-static int add_removed(struct reader *r, const unsigned char *name, size_t size)
+static int add_removed(struct rspamd_answer *r, const unsigned char *name, size_t size)
 {
     struct scan_result *result = r->result;
     if (!result->removed)
@@ -206,28 +253,29 @@ static int add_removed(struct reader *r, const unsigned char *name, size_t size)
     if (!result->removed)
         return -ENOMEM;
     const char *copy = result->removed_count < RSPAMD_FIELDS_MAX ? copy_name(r, name, size) : NULL;
-    if (copy)
+    if (copy && strcasecmp(copy, "Received") != 0) /* RFC 5321 section 4.4, and loops end by them */
         result->removed[result->removed_count++] = copy;
     return 0;
 }
 
 /* ---- Events ---- */
 
-static enum member member_of(enum place in, const unsigned char *name, size_t size)
+static enum member member_of(enum place in, const unsigned char *text, size_t size)
 {
-    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
-        if (members[i].in == in && strlen(members[i].name) == size &&
-            memcmp(members[i].name, name, size) == 0)
-            return members[i].member;
+    for (const struct name *name = names[in]; name->text; name++)
+        if (name->size == size && memcmp(name->text, text, size) == 0)
+            return name->member;
     return MEMBER_OTHER;
 }
 
 static int on_key(void *context, const unsigned char *name, size_t size)
 {
-    struct reader *r = context;
+    struct rspamd_answer *r = context;
     enum place place = place_of(r);
-    if (place == PLACE_SYMBOLS || place == PLACE_ADDED)
+    if (place == PLACE_SYMBOLS)
         r->name = copy_name(r, name, size);
+    else if (place == PLACE_ADDED)
+        r->name = provenance_writes((const char *)name, size) ? NULL : copy_name(r, name, size);
     else if (place == PLACE_REMOVED)
         return note(r, add_removed(r, name, size));
     else
@@ -236,7 +284,7 @@ static int on_key(void *context, const unsigned char *name, size_t size)
 }
 
 /* The place that an object is, by where it stands. */
-static enum place object_place(const struct reader *r)
+static enum place object_place(const struct rspamd_answer *r)
 {
     switch (place_of(r)) {
     case PLACE_DOCUMENT: return PLACE_ANSWER;
@@ -257,7 +305,7 @@ static enum place object_place(const struct reader *r)
     }
 }
 
-static enum place array_place(const struct reader *r)
+static enum place array_place(const struct rspamd_answer *r)
 {
     enum place place = place_of(r);
     if (place == PLACE_SYMBOL && r->member == MEMBER_OPTIONS)
@@ -265,7 +313,7 @@ static enum place array_place(const struct reader *r)
     return place == PLACE_ADDED ? PLACE_FIELDS : PLACE_OTHER;
 }
 
-static int enter(struct reader *r, enum place place)
+static int enter(struct rspamd_answer *r, enum place place)
 {
     if (++r->depth < DEPTH_MAX)
         r->places[r->depth] = place;
@@ -275,7 +323,7 @@ static int enter(struct reader *r, enum place place)
 
 static int on_object(void *context)
 {
-    struct reader *r = context;
+    struct rspamd_answer *r = context;
     enum place place = object_place(r);
     if (place == PLACE_SYMBOL)
         r->symbol = (struct scan_symbol){.name = r->name};
@@ -289,7 +337,7 @@ static int on_array(void *context)
 
 static int on_end(void *context)
 {
-    struct reader *r = context;
+    struct rspamd_answer *r = context;
     enum place place = place_of(r);
     r->depth--;
     r->member = MEMBER_OTHER;
@@ -298,10 +346,10 @@ static int on_end(void *context)
 
 static int on_string(void *context, const unsigned char *text, size_t size)
 {
-    struct reader *r = context;
+    struct rspamd_answer *r = context;
     enum place place = place_of(r);
     if (r->member == MEMBER_ACTION)
-        r->action = known_action(text, size);
+        r->action = copy_action(r, text, size);
     else if (r->member == MEMBER_TEXT)
         return note(r, (r->result->message = copy_text(r, text, size)) ? 0 : -ENOMEM);
     else if (place == PLACE_OPTIONS)
@@ -313,7 +361,7 @@ static int on_string(void *context, const unsigned char *text, size_t size)
 
 static int on_number(void *context, const char *text, size_t size)
 {
-    struct reader *r = context;
+    struct rspamd_answer *r = context;
     double *number = r->member == MEMBER_REQUIRED  ? &r->required
                      : r->member != MEMBER_SCORE   ? NULL
                      : place_of(r) == PLACE_ANSWER ? &r->score
@@ -338,7 +386,7 @@ static const yajl_callbacks callbacks = {
 
 /* ---- The whole ---- */
 
-static int conclude(struct reader *r)
+static int conclude(struct rspamd_answer *r)
 {
     struct scan_result *result = r->result;
     if (!r->action || isnan(r->score) || isnan(r->required))
@@ -358,19 +406,44 @@ static int conclude(struct reader *r)
     return code;
 }
 
-int rspamd_answer_read(const struct scan_config *config, const char *bytes, size_t size,
-                       struct scan_result *result)
+struct rspamd_answer *rspamd_answer_new(const struct scan_config *config,
+                                        struct scan_result *result)
 {
-    struct reader r = {.config = config, .result = result, .score = NAN, .required = NAN};
-    r.places[0] = PLACE_DOCUMENT;
-    yajl_handle parser = yajl_alloc(&callbacks, NULL, &r);
-    if (!parser)
-        return -ENOMEM;
-    yajl_config(parser, yajl_allow_trailing_garbage, 1);
-    bool read = yajl_parse(parser, (const unsigned char *)bytes, size) == yajl_status_ok &&
-                yajl_complete_parse(parser) == yajl_status_ok;
-    yajl_free(parser);
-    int code = read ? conclude(&r) : r.code ? r.code : -EBADMSG;
-    header_list_free(&r.added);
-    return code;
+    struct rspamd_answer *r = arena_alloc(result->arena, sizeof *r);
+    if (!r)
+        return NULL;
+    *r = (struct rspamd_answer){.config = config, .result = result, .score = NAN, .required = NAN};
+    r->places[0] = PLACE_DOCUMENT;
+    r->parser = yajl_alloc(&callbacks, NULL, r);
+    if (!r->parser)
+        return NULL;
+    yajl_config(r->parser, yajl_allow_trailing_garbage, 1);
+    yajl_config(r->parser, yajl_dont_validate_strings, 1);
+    return r;
+}
+
+bool rspamd_answer_read(struct rspamd_answer *r, const char *bytes, size_t size)
+{
+    if (size > RSPAMD_ANSWER_MAX - r->size)
+        return false;
+    r->size += size;
+    if (r->code == 0 &&
+        yajl_parse(r->parser, (const unsigned char *)bytes, size) != yajl_status_ok && r->code == 0)
+        r->code = -EBADMSG;
+    return true;
+}
+
+int rspamd_answer_end(struct rspamd_answer *r)
+{
+    if (r->code == 0 && yajl_complete_parse(r->parser) != yajl_status_ok)
+        r->code = -EBADMSG;
+    return r->code == 0 ? conclude(r) : r->code;
+}
+
+void rspamd_answer_free(struct rspamd_answer *r)
+{
+    if (!r)
+        return;
+    yajl_free(r->parser);
+    header_list_free(&r->added);
 }

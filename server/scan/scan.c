@@ -2,7 +2,6 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +10,8 @@
 #include "../base/log.h"
 #include "../base/spill.h"
 #include "../deliver/multi.h"
-#include "../deliver/reference.h"
-#include "../mail/buffer.h"
 #include "rspamd_answer.h"
+#include "rspamd_head.h"
 
 /* libcurl's own bound is four times the transfers under way: after a burst it would close all but a few. */
 #define IDLE_CONNECTIONS 64
@@ -41,7 +39,7 @@ struct request {
     struct request *next;
     struct scan *scan;
     CURL *easy;
-    struct curl_slist *headers;
+    struct rspamd_head head;
     const struct config *config;
     const struct transaction *transaction;
     void (*done)(void *context, struct scan_result *result);
@@ -50,7 +48,8 @@ struct request {
     size_t first, tried; /* URLs */
     int64_t begun_ms;
     uint64_t offset;
-    struct buffer body;
+    struct scan_result *result; /* that is being filled */
+    struct rspamd_answer *answer;
     bool too_large;
     uv_timer_t soon; /* for an end without any transfer */
     char why[200];
@@ -122,9 +121,8 @@ static int on_seek(void *context, curl_off_t offset, int origin)
 static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 {
     struct request *r = context;
-    size_t n = size * count;
-    r->too_large = r->body.size + n > RSPAMD_ANSWER_MAX;
-    return !r->too_large && buffer_append(&r->body, bytes, n) == 0 ? n : 0;
+    r->too_large = !rspamd_answer_read(r->answer, bytes, size * count);
+    return r->too_large ? 0 : size * count;
 }
 
 static void on_end(struct transfer *transfer, CURLcode rc);
@@ -177,64 +175,9 @@ static struct request *request_take(struct scan *scan)
 
 static void request_rest(struct request *r)
 {
-    for (struct curl_slist *h = r->headers; h; h = h->next)
-        OPENSSL_cleanse(h->data, strlen(h->data)); /* a password may be among them */
-    curl_slist_free_all(r->headers);
-    buffer_free(&r->body);
-    r->headers = NULL;
+    rspamd_head_clear(&r->head);
     r->next = r->scan->idle;
     r->scan->idle = r;
-}
-
-/* ---- What is said of the message ---- */
-
-static bool add_header(struct request *r, const char *name, const char *value)
-{
-    char line[1100];
-    if (!value || !*value)
-        return true;
-    snprintf(line, sizeof line, "%s: %s", name, value);
-    for (char *c = line; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            *c = '?';
-    struct curl_slist *longer = curl_slist_append(r->headers, line);
-    OPENSSL_cleanse(line, sizeof line);
-    r->headers = longer ? longer : r->headers;
-    return longer;
-}
-
-static bool add_password(struct request *r)
-{
-    char buffer[REFERENCE_SIZE];
-    const char *value;
-    struct error err = {""};
-    if (!r->config->scan.password)
-        return true;
-    bool read = reference_read(r->config->scan.password, buffer, &value, &err) == 0;
-    if (!read)
-        log_limited(LOG_WARN, "scanner", r->transaction->id, LOG_TEXT("error", err.text));
-    bool added = !read || add_header(r, "Password", value);
-    OPENSSL_cleanse(buffer, sizeof buffer);
-    return added;
-}
-
-/* rspamd's protocol: https://docs.rspamd.com/developers/protocol */
-static bool add_headers(struct request *r, const char *client_name)
-{
-    const struct envelope *e = &r->transaction->envelope;
-    char sender[300];
-    snprintf(sender, sizeof sender, "<%s>", e->sender ? e->sender : "");
-    bool added = add_header(r, "Queue-Id", r->transaction->id) &&
-                 add_header(r, "IP", e->client_ip) && add_header(r, "Helo", e->helo) &&
-                 add_header(r, "Hostname", client_name) && add_header(r, "From", sender) &&
-                 add_header(r, "User", e->user) &&
-                 add_header(r, "TLS-Version", e->tls ? "TLS" : NULL) &&
-                 add_header(r, "MTA-Name", r->config->hostname) && add_password(r);
-    for (size_t i = 0; added && i < e->recipient_count; i++)
-        added = add_header(r, "Rcpt", e->recipients[i]);
-    struct curl_slist *longer = added ? curl_slist_append(r->headers, "Expect:") : NULL;
-    r->headers = longer ? longer : r->headers;
-    return longer;
 }
 
 /* ---- The end ---- */
@@ -262,7 +205,7 @@ static void fail(struct request *r)
 }
 
 /* NULL: it has answered. */
-static const char *judge(struct request *r, CURLcode rc, struct scan_result *result)
+static const char *judge(struct request *r, CURLcode rc)
 {
     long status = 0;
     curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -274,28 +217,42 @@ static const char *judge(struct request *r, CURLcode rc, struct scan_result *res
         return "the scanner refuses the password";
     if (status != 200)
         return "the scanner answers with an error";
-    if (!result)
-        return "out of memory";
-    return rspamd_answer_read(&r->config->scan, r->body.bytes ? r->body.bytes : "", r->body.size,
-                              result) == 0
-               ? NULL
-               : "the answer cannot be read";
+    int code = rspamd_answer_end(r->answer);
+    return code == 0 ? NULL : code == -ENOMEM ? "out of memory" : "the answer cannot be read";
+}
+
+static bool begin_answer(struct request *r)
+{
+    r->result = scan_result_new();
+    r->answer = r->result ? rspamd_answer_new(&r->config->scan, r->result) : NULL;
+    return r->answer;
+}
+
+static void drop_answer(struct request *r)
+{
+    rspamd_answer_free(r->answer);
+    scan_result_free(r->result);
+    r->answer = NULL;
+    r->result = NULL;
 }
 
 static void on_end(struct transfer *transfer, CURLcode rc)
 {
     struct request *r = (struct request *)transfer;
-    struct scan_result *result = scan_result_new();
     multi_remove(r->scan->multi, r->easy);
-    const char *error = judge(r, rc, result);
+    const char *error = judge(r, rc);
     origin_note(r->origin, error);
-    if (!error) {
-        finish(r, result);
+    if (error) {
+        drop_answer(r);
+        snprintf(r->why, sizeof r->why, "%s", error);
+        try_next(r);
         return;
     }
-    scan_result_free(result);
-    snprintf(r->why, sizeof r->why, "%s", error);
-    try_next(r);
+    struct scan_result *result = r->result;
+    r->result = NULL;
+    rspamd_answer_free(r->answer);
+    r->answer = NULL;
+    finish(r, result);
 }
 
 /* ---- Asking ---- */
@@ -310,6 +267,13 @@ static int64_t time_left(const struct request *r)
     return r->config->scan.timeout_ms - (clock_monotonic_ms() - r->begun_ms);
 }
 
+/* One that is slow leaves as much for each of those after it. */
+static int64_t share_of_time(const struct request *r)
+{
+    int64_t share = time_left(r) / (int64_t)(r->config->scan.url_count - r->tried + 1);
+    return share > 0 ? share : 1; /* 0 is none to libcurl */
+}
+
 /* What lies in memory goes out together with the request's head, in one write; a file is read as it is sent. */
 static void set_body(struct request *r)
 {
@@ -321,16 +285,19 @@ static void set_body(struct request *r)
 static bool ask(struct request *r)
 {
     char url[2100];
-    r->offset = r->body.size = 0;
+    r->offset = 0;
     r->too_large = false;
     size_t size = strlen(r->origin->url);
     snprintf(url, sizeof url, "%s%scheckv2", r->origin->url,
              size > 0 && r->origin->url[size - 1] == '/' ? "" : "/");
     curl_easy_setopt(r->easy, CURLOPT_URL, url);
-    curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers);
+    curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->head.lines);
     set_body(r);
-    curl_easy_setopt(r->easy, CURLOPT_TIMEOUT_MS, (long)time_left(r));
-    return multi_add(r->scan->multi, r->easy) == 0;
+    curl_easy_setopt(r->easy, CURLOPT_TIMEOUT_MS, (long)share_of_time(r));
+    if (begin_answer(r) && multi_add(r->scan->multi, r->easy) == 0)
+        return true;
+    drop_answer(r);
+    return false;
 }
 
 /* The next URL that is asked at all; else it ends, though never before scan_start() has. */
@@ -361,12 +328,12 @@ int scan_start(struct scan *scan, const struct config *config,
     r->first = scan->turn++;
     r->tried = 0;
     *r->why = 0;
-    if (!add_headers(r, client_name)) {
+    int code = rspamd_head_write(&r->head, config, transaction, client_name);
+    if (code == 0)
+        try_next(r);
+    else
         request_rest(r);
-        return -ENOMEM;
-    }
-    try_next(r);
-    return 0;
+    return code;
 }
 
 bool scan_is_wanted(const struct config *config, const struct transaction *transaction)
@@ -408,6 +375,7 @@ void scan_free(struct scan *scan)
         struct request *r = scan->idle;
         scan->idle = r->next;
         curl_easy_cleanup(r->easy);
+        rspamd_head_free(&r->head);
         uv_close((uv_handle_t *)&r->soon, free_closed);
     }
     while (scan->origins) {

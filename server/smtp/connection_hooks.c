@@ -88,6 +88,13 @@ static void begin(void *context, struct transaction *transaction)
         owner->hooks.begin(owner->context, transaction);
 }
 
+static void refused(void *context, const struct session_refused *what)
+{
+    struct connections *owner = ((struct connection *)context)->owner;
+    if (owner && owner->hooks.refused)
+        owner->hooks.refused(owner->context, what);
+}
+
 static const struct refusal *enter(void *context, const char *client_ip)
 {
     struct ip_address address;
@@ -186,6 +193,7 @@ struct session *connection_make_session(struct connection *c, const struct conne
         .release_rules = connections->hooks.release_rules,
         .check_recipient = check_recipient,
         .begin = begin,
+        .refused = refused,
         .enter = enter,
         .start_tls = start_tls,
         .verify = verify,

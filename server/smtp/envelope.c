@@ -65,6 +65,7 @@ static bool begin_transaction(struct session *session, const char *sender,
         session->hooks.release_rules(rules);
         return false;
     }
+    session->data_refused = false;
     session->smtputf8 = parameters->smtputf8;
     session->binary = parameters->binary;
     if (fill_envelope(session, sender, parameters) != 0) {

@@ -33,6 +33,8 @@ struct listener_hooks {
         void (*done)(void *token, enum recipient_answer answer), void *token);
     /* NULL, or told of a new transaction whose MAIL is accepted; it stays the session's. */
     void (*begin)(void *context, struct transaction *transaction);
+    /* NULL, or told of what was refused before it got there (session.h). */
+    void (*refused)(void *context, const struct session_refused *refused);
     /* Takes over a transaction; `done(token, replies, count, digest)` must be called once, from
      * inside or later, on the loop's thread, even if the client is gone by then. For replies and
      * count see session_answer(); digest is the transaction's. */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "../base/path.h"
 #include "session_private.h"
@@ -106,6 +107,52 @@ static void log_refusal(const struct session *session, const struct reply *reply
                 LOG_TEXT("argument", session->argument), LOG_TEXT("reply", text));
 }
 
+/* The address that an argument of MAIL or RCPT names, as far as it can be read; into *path. */
+static const char *named_address(const char *argument, struct path *path)
+{
+    size_t keyword = strncasecmp(argument, "FROM:", 5) == 0 ? 5
+                     : strncasecmp(argument, "TO:", 3) == 0 ? 3
+                                                            : 0;
+    const char *text = argument + keyword + strspn(argument + keyword, " \t");
+    return keyword > 0 && path_read(text, PATH_REVERSE, path) ? path->address : text;
+}
+
+/* What was refused for its place in the session is no mail; nor is hanging up. */
+static bool is_of_mail(const struct session *session, const struct reply *reply)
+{
+    if (reply->code == 503 || reply->code == 421)
+        return false;
+    if (strcmp(session->command, "MAIL") == 0)
+        return true;
+    return session->transaction &&
+           (strcmp(session->command, "RCPT") == 0 || !session->data_refused);
+}
+
+static void tell_refused(struct session *session, const struct reply *reply)
+{
+    struct path path;
+    char id[ID_SIZE];
+    const struct transaction *t = session->transaction;
+    if (!session->hooks.refused || !is_of_mail(session, reply))
+        return;
+    bool mail = strcmp(session->command, "MAIL") == 0, rcpt = strcmp(session->command, "RCPT") == 0;
+    const char *named = mail || rcpt ? named_address(session->argument, &path) : "";
+    snprintf(id, sizeof id, "%.*s.%u", ID_SIZE - 12, t ? t->id : session->id,
+             ++session->told_refused);
+    session->data_refused |= !mail && !rcpt;
+    const struct session_refused refused = {.id = id,
+                                            .client_ip = session->client_ip,
+                                            .helo = session->helo,
+                                            .user = session->user,
+                                            .tls = session->tls,
+                                            .lmtp = session->lmtp,
+                                            .sender = mail ? named : t->envelope.sender,
+                                            .recipient = rcpt ? named : NULL,
+                                            .envelope = mail || rcpt ? NULL : &t->envelope,
+                                            .reply = reply};
+    session->hooks.refused(session->context, &refused);
+}
+
 static void put_refusal(struct session *session, int code, const char *enhanced, const char *format,
                         va_list args)
 {
@@ -114,6 +161,7 @@ static void put_refusal(struct session *session, int code, const char *enhanced,
     vsnprintf(reply.text, sizeof reply.text, format, args);
     put_lines(session, code, enhanced, reply.text);
     log_refusal(session, &reply);
+    tell_refused(session, &reply);
 }
 
 void session_reply(struct session *session, int code, const char *enhanced, const char *format, ...)

@@ -49,6 +49,18 @@ enum login_result {
     LOGIN_REFUSED, /* too many failed from there: the password was not looked at */
 };
 
+/* A MAIL, a RCPT or a message that was refused for good or for now; all is the session's, and gone after the call. */
+struct session_refused {
+    const char
+        *id; /* the transaction's, or where there is none the connection's, "." and a number */
+    const char *client_ip, *helo, *user; /* the last two may be NULL */
+    bool tls, lmtp;
+    const char *sender;    /* "" where it is the null one, or could not be read */
+    const char *recipient; /* of RCPT; NULL: of MAIL, or a message to `envelope`'s recipients */
+    const struct envelope *envelope; /* NULL: none */
+    const struct reply *reply;
+};
+
 struct session_hooks {
     /* Sends bytes to the client; they are copied or sent before it returns. The replies to one
      * piece of input come together, but for very many. False: so much waits to be sent that no more
@@ -85,6 +97,8 @@ struct session_hooks {
     /* NULL, or told that the client is at another address, or at an unknown one (""): a trusted one
      * says so. What it is to be told as the last thing; NULL: it may stay. */
     const struct refusal *(*enter)(void *context, const char *client_ip);
+    /* NULL, or told of each that gets no further: what submit() has taken is not among them. */
+    void (*refused)(void *context, const struct session_refused *refused);
     /* Takes over a complete transaction. session_answer() must be called once, from inside or
      * later. */
     void (*submit)(void *context, struct transaction *transaction);

@@ -112,6 +112,8 @@ struct session {
     char *checked;     /* the recipient whose check is to be answered; NULL: none */
     size_t errors;
     size_t refused_recipients;
+    unsigned told_refused; /* of how many hooks.refused was told */
+    bool data_refused;     /* it was told of the transaction's message */
     enum session_state before_delay;
     uint64_t progress;
 

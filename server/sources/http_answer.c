@@ -20,7 +20,7 @@ static const char *check_headers(yajl_val headers)
     return NULL;
 }
 
-/* Its fields are checked when a rule answers with it (rules/answer_destination.c); here only what a rule may and an
+/* Its fields are checked when a rule answers with it (config/destination_read.h); here only what a rule may and an
  * answer may not. Each key is looked at, since readers differ on which of two counts. */
 static const char *check_object(yajl_val object)
 {

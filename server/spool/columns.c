@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-char *destination_join_headers(const struct destination *destination)
+/* The headers on a line each; they hold no control characters. */
+static char *join_headers(const struct destination *destination)
 {
     size_t size = 1;
     for (size_t i = 0; i < destination->header_count; i++)
@@ -20,7 +21,8 @@ char *destination_join_headers(const struct destination *destination)
     return text;
 }
 
-char *destination_join_schedule(const struct destination *destination)
+/* Pauses in ms: "5000,60000". */
+static char *join_schedule(const struct destination *destination)
 {
     const size_t each = 21; /* of any 64-bit number, and a comma */
     char *text = malloc(destination->schedule_count * each + 1), *end = text;
@@ -37,8 +39,7 @@ static size_t count_lines(const char *text)
     return count;
 }
 
-int destination_split_headers(struct arena *arena, const char *text,
-                              struct destination *destination)
+static int split_headers(struct arena *arena, const char *text, struct destination *destination)
 {
     destination->header_count = text ? count_lines(text) : 0;
     if (destination->header_count == 0)
@@ -54,8 +55,7 @@ int destination_split_headers(struct arena *arena, const char *text,
     return destination->headers ? 0 : -ENOMEM;
 }
 
-int destination_split_schedule(struct arena *arena, const char *text,
-                               struct destination *destination)
+static int split_schedule(struct arena *arena, const char *text, struct destination *destination)
 {
     size_t count = text ? 1 : 0;
     for (const char *p = text; p && (p = strchr(p, ',')); p++)
@@ -70,5 +70,61 @@ int destination_split_schedule(struct arena *arena, const char *text,
     }
     destination->schedule_ms = pauses;
     destination->schedule_count = count;
+    return 0;
+}
+
+enum column_kind column_kind(const struct destination_field *field)
+{
+    switch (field->type) {
+    case DESTINATION_DURATION:
+    case DESTINATION_NUMBER:
+    case DESTINATION_BYTES: return COLUMN_NUMBER;
+    case DESTINATION_RATE: return COLUMN_REAL;
+    case DESTINATION_URL:
+    case DESTINATION_TEXT:
+    case DESTINATION_PATH:
+    case DESTINATION_HEADERS:
+    case DESTINATION_DURATIONS: break;
+    }
+    return COLUMN_TEXT;
+}
+
+int column_from(const struct destination *from, const struct destination_field *field,
+                struct column *column)
+{
+    *column = (struct column){.kind = column_kind(field)};
+    if (!destination_has(from, field))
+        return 0;
+    if (column->kind == COLUMN_NUMBER)
+        column->number = destination_number(from, field);
+    else if (column->kind == COLUMN_REAL)
+        column->real = from->rate;
+    else if (field->type == DESTINATION_HEADERS)
+        column->text = column->owned = join_headers(from);
+    else if (field->type == DESTINATION_DURATIONS)
+        column->text = column->owned = join_schedule(from);
+    else
+        column->text = *destination_text(from, field);
+    return column->kind != COLUMN_TEXT || column->text ? 0 : -ENOMEM;
+}
+
+void column_release(struct column *column)
+{
+    free(column->owned);
+}
+
+int column_to(struct arena *arena, const struct column *column,
+              const struct destination_field *field, struct destination *to)
+{
+    if (column->kind == COLUMN_NUMBER)
+        destination_set_number(to, field, column->number);
+    else if (column->kind == COLUMN_REAL)
+        to->rate = column->real;
+    else if (field->type == DESTINATION_HEADERS)
+        return split_headers(arena, column->text, to);
+    else if (field->type == DESTINATION_DURATIONS)
+        return split_schedule(arena, column->text, to);
+    else if (column->text)
+        return (*destination_text(to, field) = arena_strdup(arena, column->text)) ? 0 : -ENOMEM;
     return 0;
 }

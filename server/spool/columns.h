@@ -1,21 +1,38 @@
 /*
- * columns.h - the lists of a destination as the texts that stand in a store's columns. Any thread.
+ * columns.h - the fields of a destination as a store's columns. Any thread.
+ *
+ * To add one: a row in config/destination_fields.c, its column here, at the same place, and in the schemas of both stores.
  */
 #ifndef MXHOOK_SPOOL_COLUMNS_H
 #define MXHOOK_SPOOL_COLUMNS_H
 
 #include "../base/arena.h"
-#include "../config/destination.h"
+#include "../config/destination_fields.h"
 
-/* The headers on a line each; they hold no control characters. To be freed. NULL: no memory. */
-char *destination_join_headers(const struct destination *destination);
-/* Pauses in ms: "5000,60000". To be freed. NULL: no memory. */
-char *destination_join_schedule(const struct destination *destination);
+/* In the order of destination_fields; `of` is "", or the table's name and a dot. */
+#define DESTINATION_COLUMNS(of)                                                                    \
+    of "url, " of "secret, " of "headers, " of "timeout_ms, " of "attempts_max, " of               \
+       "schedule, " of "rate, " of "max_in_flight, " of "max_body, " of "ca_file, " of             \
+       "client_cert, " of "client_key"
 
-/* The way back, into the arena; `text` NULL: none. 0 or -ENOMEM. */
-int destination_split_headers(struct arena *arena, const char *text,
-                              struct destination *destination);
-int destination_split_schedule(struct arena *arena, const char *text,
-                               struct destination *destination);
+/* What is not set is NULL in the columns of texts, and 0 in the others. */
+enum column_kind { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_REAL };
+
+struct column {
+    enum column_kind kind;
+    const char *text; /* NULL: none */
+    int64_t number;
+    double real;
+    char *owned; /* column_release() frees it */
+};
+
+enum column_kind column_kind(const struct destination_field *field);
+/* The field's value; the text stays the destination's, or the column's. 0 or -ENOMEM. */
+int column_from(const struct destination *from, const struct destination_field *field,
+                struct column *column);
+void column_release(struct column *column);
+/* The way back: sets the field; texts are copied into the arena. 0 or -ENOMEM. */
+int column_to(struct arena *arena, const struct column *column,
+              const struct destination_field *field, struct destination *to);
 
 #endif

@@ -20,51 +20,13 @@ struct delivery *delivery_new(const char *id)
     return delivery;
 }
 
-static int copy_headers(struct arena *arena, const struct destination *from, struct destination *to)
-{
-    to->headers = NULL;
-    if (from->header_count == 0)
-        return 0;
-    to->headers = arena_alloc(arena, from->header_count * sizeof *to->headers);
-    for (size_t i = 0; to->headers && i < from->header_count; i++) {
-        to->headers[i] = arena_strdup(arena, from->headers[i]);
-        if (!to->headers[i])
-            return -ENOMEM;
-    }
-    return to->headers ? 0 : -ENOMEM;
-}
-
-static bool copy_text(struct arena *arena, const char **text)
-{
-    *text = arena_strdup(arena, *text);
-    return *text;
-}
-
-static int copy_schedule(struct arena *arena, struct destination *to)
-{
-    int64_t *pauses = NULL;
-    size_t size = to->schedule_count * sizeof *pauses;
-    if (size > 0 && !(pauses = arena_alloc(arena, size)))
-        return -ENOMEM;
-    if (size > 0)
-        memcpy(pauses, to->schedule_ms, size);
-    to->schedule_ms = pauses;
-    return 0;
-}
-
 int delivery_set_destination(struct delivery *delivery, const struct destination *destination)
 {
-    struct destination copy = *destination;
-    struct arena *arena = delivery->arena;
-    const char **texts[] = {&copy.url, &copy.secret, &copy.ca_file, &copy.client_cert,
-                            &copy.client_key};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (*texts[i] && !copy_text(arena, texts[i]))
-            return -ENOMEM;
-    if (copy_headers(arena, destination, &copy) != 0 || copy_schedule(arena, &copy) != 0)
-        return -ENOMEM;
-    delivery->destination = copy;
-    return 0;
+    struct destination copy;
+    int code = destination_copy(delivery->arena, destination, &copy);
+    if (code == 0)
+        delivery->destination = copy;
+    return code;
 }
 
 int delivery_replace_payload(struct delivery *delivery, struct spill *copy, int code)

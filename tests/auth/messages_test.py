@@ -330,7 +330,7 @@ class Faults(unittest.TestCase):
         server = self.server()
         start = time.monotonic()
         self.assert_temporary(check(server.port, sign(mail()), limit_ms=500))
-        self.assertLess(time.monotonic() - start, 30)  # a start of the tool under sanitizers is slow
+        self.assertLess(time.monotonic() - start, 60)  # a start of the tool under sanitizers is slow
         self.assertGreater(len(server.questions), 0)
 
     def test_nobody_listens(self):

@@ -76,6 +76,32 @@ class HistoryTest(unittest.TestCase):
         self.assertEqual(refused[0]["reply"], "550 5.7.1 no")
         self.assertEqual(len(self.find("--status", "500")), 1)
 
+    def test_tells_of_what_was_refused_before_its_data(self):
+        self.receiver = Receiver()
+        self.addCleanup(self.receiver.close)
+        self.server = server = Server({"10.lua": "return alias { ['hook@example.com'] = '%s/' }" % self.receiver.url},
+                                      "smtp = { max_size = 5000, max_recipients = 2 }\n")
+        self.addCleanup(server.close)
+        with server.smtp() as client:
+            client.ehlo()
+            client.mail("a@client.test", ["SIZE=5001"])
+            client.mail("a@client.test")
+            for address in ("nobody@example.com", "a@elsewhere.test", "hook@example.com", "hook+2@example.com",
+                            "hook+3@example.com"):
+                client.rcpt(address)
+            self.assertEqual(client.data("x" * 6000)[0], 552)
+        found = self.wait_for(5)
+        self.assertEqual(
+            sorted(("".join(each["address"] for each in m["recipients"]), m["result"], m["reply"][:9]) for m in found),
+            [("", "rejected", "552 5.3.4"), ("a@elsewhere.test", "rejected", "550 5.7.1"),
+             ("hook+3@example.com", "deferred", "452 4.5.3"), ("hook@example.comhook+2@example.com", "rejected", "552 5.3.4"),
+             ("nobody@example.com", "rejected", "550 5.1.1")])
+        self.assertEqual({m["sender"] for m in found}, {"a@client.test"})
+        self.assertEqual(len(self.find("--recipient", "nobody@example.com")), 1)
+        story = self.history("story", found[0]["id"].split("-")[0]).stdout
+        for part in ("nobody@example.com", "550 5.1.1 No such recipient here", "552 5.3.4"):
+            self.assertIn(part, story)
+
     def test_sends_again_with_the_same_id_or_a_new_one(self):
         server = self.serve('bodies = "all"')
         for number in range(3):
@@ -110,6 +136,64 @@ class HistoryTest(unittest.TestCase):
         self.assertNotIn("hook@example.com", result.stdout)
         self.assertIn("1 would go elsewhere, 1 where they went", result.stderr)
         self.assertEqual(len(self.receiver.posts), 2)
+
+    def but_auth(self, post):
+        """Of what authentication found the history has results only, no reasons."""
+        payload = post.json
+        for name in ("Received-SPF", "Authentication-Results"):
+            del payload["headers"][name]
+        return payload
+
+    def test_rules_see_what_authentication_found(self):
+        server = self.serve('bodies = "all"')
+        server.send(mail("One"))
+        self.wait_for(1, "--state", "delivered")
+        server.write_rule("05.lua", """return function(msg)
+            local auth = msg.auth
+            if auth.spf.result == 'pass' and auth.dkim[1].result == 'fail' and auth.dmarc.result == 'temperror' then
+                return '%s/seen' end end""" % self.receiver.url)
+        database = sqlite3.connect(server.folder + "/spool/history.db")
+        self.addCleanup(database.close)
+        database.execute("UPDATE messages SET spf = 'pass', dkim = 'fail', dmarc = 'temperror'")
+        database.commit()
+        result = self.history("replay", "--since", "1h", "--through-rules")
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertEqual([post.path for post in self.receiver.posts], ["/in?token=secret", "/seen"])
+
+    def test_sends_through_today_s_rules(self):
+        server = self.serve('bodies = "all"')
+        server.send(mail("One"), ["stays@example.com", "moves@example.com", "goes@example.com"])
+        self.wait_for(1, "--state", "delivered")
+        before = {post.json["headers"]["Delivered-To"]: post for post in self.receiver.wait_for(3)}
+        elsewhere = Receiver()
+        self.addCleanup(elsewhere.close)
+        server.write_rule("05.lua", """return function(msg)
+            if msg.envelope.recipient == 'moves@example.com' then return { '%s/a', '%s/b' } end
+            if msg.envelope.recipient == 'goes@example.com' then return route.reject 'gone' end end"""
+                          % (elsewhere.url, elsewhere.url))
+        replay = ["replay", "--since", "1h", "--through-rules", "--rate", "1000"]
+        result = self.history(*replay)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertIn("goes@example.com not sent: reject by 05.lua:1", result.stdout)
+        self.assertIn("3 found, 3 delivered, 1 not", result.stderr)
+        stayed = self.receiver.posts[3]
+        self.assertEqual(stayed.id, before["stays@example.com"].id)
+        self.assertEqual(self.but_auth(stayed), self.but_auth(before["stays@example.com"]))
+        moved = elsewhere.wait_for(2)[:]
+        self.assertEqual({post.path for post in moved}, {"/a", "/b"})
+        self.assertIn(before["moves@example.com"].id, [post.id for post in moved])
+        for post in moved:
+            self.assertEqual(self.but_auth(post), self.but_auth(before["moves@example.com"]))
+        self.assertEqual(len({post.id for post in moved + list(before.values())}), 4)
+        again = self.history(*replay, "--recipient", "moves@example.com")
+        self.assertIn("1 found, 2 delivered, 0 not", again.stderr)
+        self.assertEqual({(post.id, post.path) for post in elsewhere.posts[2:]}, {(post.id, post.path) for post in moved})
+        new = self.history(*replay, "--recipient", "stays@example.com", "--new-id")
+        self.assertEqual(new.returncode, 0, new.stderr)
+        self.assertEqual(self.receiver.posts[4].body, stayed.body)
+        self.assertNotIn(self.receiver.posts[4].id, [post.id for post in before.values()])
+        self.assertEqual(len(self.receiver.posts), 5)
+        self.assertEqual(self.history(*replay, "--to", elsewhere.url).returncode, 1)
 
     def test_keeps_the_payload_of_what_failed(self):
         answers = [500, 200]

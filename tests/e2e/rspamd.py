@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import socket
+import socketserver
 import subprocess
 import tempfile
 import threading
@@ -71,6 +72,36 @@ def answer(score=0.0, action="no action", symbols=None, **more):
              for name, value in (symbols or {}).items()}
     return dict({"is_skipped": False, "score": score, "required_score": 15.0, "action": action, "symbols": found,
                  "messages": {}}, **more)
+
+
+class RawScanner:
+    """Answers each request with these bytes, and closes; with `then` it waits first, until that is set."""
+
+    def __init__(self, content, then=None):
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                size = 0
+                while (line := self.rfile.readline().strip()):
+                    if line.lower().startswith(b"content-length:"):
+                        size = int(line.split(b":")[1])
+                self.rfile.read(size)
+                self.wfile.write(content)
+                if then:
+                    then.wait(harness.PATIENCE)
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+
+            def handle_error(self, request, client_address):
+                pass  # a client that has had enough
+
+        self.tcp = Server(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d" % self.tcp.server_address[1]
+        threading.Thread(target=self.tcp.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self):
+        self.tcp.shutdown()
+        self.tcp.server_close()
 
 
 class Scanner:

@@ -1,11 +1,14 @@
 """Spam and viruses: what rspamd is asked, what becomes of its answer, and of none."""
 
+import gzip
+import json
 import os
 import re
 import smtplib
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -74,6 +77,12 @@ class Real(TestCase):
         mx.send(gtube())
         mx.send(mail(message_id="2@client.test"))
         self.assertEqual(sorted(post.path for post in self.web.wait_for(2)), ["/clean", "/quarantine"])
+
+    def test_a_message_of_many_urls(self):
+        """Its sender makes rspamd's answer large: hundreds of KB."""
+        mx = self.scanned(self.rspamd.url)
+        mx.send(mail() + b"".join(b"http://h%d.%s.com/x\r\n" % (i, b"a" * 40) for i in range(12000)))
+        self.assertEqual(self.headers()["X-Spam-Action"], "no action")
 
     def test_route_asks_it(self):
         mx = self.scanned(self.rspamd.url, "refuse = true")
@@ -155,7 +164,7 @@ class Asked(TestCase):
         mx.send(b"X-Spam-Status: No\r\nx-spam-score:\r\n -100\r\nX-Virus: none\r\nX-Spam-Other: kept\r\n" + mail())
         headers = self.headers()
         self.assertEqual({name: value for name, value in headers.items() if name.lower().startswith(("x-spam", "x-virus"))}, {
-            "X-Spam-Status": 'Yes, score=7.00 required=15.00 action="add header" tests=[A_TEST,B_TEST]',
+            "X-Spam-Status": 'Yes, score=7.00 required=15.00 action="add header" tests=[A_TEST, B_TEST]',
             "X-Spam-Score": "7.00", "X-Spam-Action": "add header", "X-Spam-Other": "kept"})
         harness.wait_until(lambda: mails.messages, "the forwarded message")
         data = mails.messages[0].data.decode()
@@ -210,7 +219,11 @@ class Faults(TestCase):
         "garbage": lambda headers, body: b"\xff\x00garbage",
         "half": lambda headers, body: b'{"score": 1',
         "no action": lambda headers, body: b"{}",
-        "another action": lambda headers, body: answer(1, "explode"),
+        "no name of an action": lambda headers, body: answer(1, "x\r\ny"),
+        "nothing": lambda headers, body: b"",
+        "not a number": lambda headers, body: b'{"action": "reject", "score": NaN, "required_score": 15}',
+        "204": lambda headers, body: (204, b""),
+        "gzip": lambda headers, body: gzip.compress(json.dumps(answer()).encode()),
         "no number": lambda headers, body: b'{"action": "reject", "score": "a lot", "required_score": 15}',
         "a list": lambda headers, body: b"[1]",
         "deep": lambda headers, body: b"[" * 100000,
@@ -219,11 +232,29 @@ class Faults(TestCase):
         "wrong password": lambda headers, body: (403, b"{}"),
         "redirect": lambda headers, body: (302, b""),
     }
+    # Without HTTP's help.
+    RAW = {
+        "100 alone": b"HTTP/1.1 100 Continue\r\n\r\n",
+        "100 for ever": b"HTTP/1.1 100 Continue\r\n\r\n" * 100000,
+        "101": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        "no HTTP": b"220 mx.test ESMTP\r\n",
+        "no status": b"HTTP/1.1 \r\n\r\n{}",
+        "cut off": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + json.dumps(answer()).encode()[:50],
+        "a chunk without its end": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"sc",
+        "no chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "a long header": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2000000,
+    }
 
     def test_accept(self):
-        for name, reply in self.FAULTS.items():
+        stall = threading.Event()  # what sends nothing more
+        self.addCleanup(stall.set)
+        raw = {name: rspamd.RawScanner(content) for name, content in self.RAW.items()}
+        raw["a stall"] = rspamd.RawScanner(self.RAW["a chunk without its end"], stall)
+        for scanner in raw.values():
+            self.addCleanup(scanner.close)
+        for name, scanner in list(raw.items()) + [(name, self.scanner(reply)) for name, reply in self.FAULTS.items()]:
             with self.subTest(name):
-                mx = self.scanned(self.scanner(reply).url, 'timeout = "300ms"',
+                mx = self.scanned(scanner.url, 'timeout = "300ms"',
                                   {"10.lua": "return function(msg) return msg.scan.error and %r end" % self.web.url})
                 before = len(self.web.posts)
                 mx.send(mail())
@@ -231,6 +262,74 @@ class Faults(TestCase):
                 self.assertNotIn("X-Spam-Status", self.web.posts[-1].json["headers"])
                 mx.wait_logged("scan", "error=")
                 self.assertEqual(mx.stop(), 0)
+
+    def test_what_comes_before_an_answer(self):
+        body = json.dumps(answer(3)).encode()
+        scanner = rspamd.RawScanner(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+                                    b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        self.addCleanup(scanner.close)
+        self.scanned(scanner.url).send(mail())
+        self.assertEqual(self.headers()["X-Spam-Score"], "3.00")
+
+    def test_an_answer_that_a_sender_makes_large(self):
+        """rspamd names the hosts of 10,240 URLs, and may quote what is no UTF-8."""
+        content = json.dumps(answer(3, urls=["%05d.%s.example" % (i, "a" * 60) for i in range(10240)])).encode()
+        scanner = self.scanner(lambda headers, body: content.replace(b"00000.", b"\xff\xfe."))
+        mx = self.scanned(scanner.url)
+        for number in range(4):
+            mx.send(mail(message_id="%d@client.test" % number))
+        self.assertEqual(len(mx.logged("scan", "action=")), 4)
+
+    def test_an_operators_own_action(self):
+        mx = self.scanned(self.scanner(answer(30, "to the archive")).url, "refuse = true")
+        mx.send(mail())
+        self.assertEqual(self.headers()["X-Spam-Action"], "to the archive")
+
+    def test_fields_that_the_server_writes_are_not_asked_for(self):
+        milter = {"add_headers": {"X-Spam-Score": "-9", "Delivered-To": "a@b.test", "X-Ok": "1"}, "remove_headers": {}}
+        self.scanned(self.scanner(answer(5, milter=milter)).url, "headers = true").send(mail())
+        headers = self.headers()
+        self.assertEqual((headers["X-Spam-Score"], headers["Delivered-To"], headers["X-Ok"]),
+                         ("5.00", "hook@example.com", "1"))
+
+    def test_many_symbols_in_forwarded_mail(self):
+        """RFC 5322 section 2.1.1: no line above 998 bytes."""
+        mails = MailServer()
+        self.addCleanup(mails.close)
+        symbols = {"A_SYMBOL_OF_SOME_LENGTH_%03d" % number: 0 for number in range(100)}
+        mx = self.scanned(self.scanner(answer(symbols=symbols)).url, rules={"10.lua": 'return function() return "boss@example.net" end'},
+                          config='forward = { smarthost = "smtp://127.0.0.1:%d" }' % mails.port)
+        mx.send(mail())
+        harness.wait_until(lambda: mails.messages, "the forwarded message")
+        self.assertLess(max(map(len, mails.messages[0].data.split(b"\r\n"))), 998)
+
+    def test_a_slow_one_leaves_time_for_the_next(self):
+        stall = threading.Event()
+        self.addCleanup(stall.set)
+        slow = rspamd.RawScanner(b"", stall)
+        self.addCleanup(slow.close)
+        mx = self.scanned([slow.url, self.scanner(answer(2)).url], 'timeout = "8s"')
+        mx.send(mail())
+        self.assertEqual(self.headers()["X-Spam-Score"], "2.00")
+
+    def test_a_reload_meanwhile(self):
+        """Who is being asked goes on to be; the next message goes by the new configuration."""
+        asked, go_on = threading.Event(), threading.Event()
+        self.addCleanup(go_on.set)
+        first = self.scanner(lambda headers, body: asked.set() or go_on.wait(harness.PATIENCE) and answer(1))
+        mx = self.scanned(first.url, 'timeout = "60s"')
+        sender = threading.Thread(target=mx.send, args=(mail(),))
+        sender.start()
+        self.assertTrue(asked.wait(harness.PATIENCE))
+        with open(mx.config, encoding="utf-8") as file:
+            text = file.read()
+        with open(mx.config, "w", encoding="utf-8") as file:
+            file.write(text.replace(first.url, self.scanner(answer(2)).url))
+        mx.reload()
+        mx.send(mail(message_id="2@client.test"))
+        go_on.set()
+        sender.join(harness.PATIENCE)
+        self.assertEqual([post.json["headers"]["X-Spam-Score"] for post in self.web.wait_for(2)], ["2.00", "1.00"])
 
     def test_defer(self):
         mx = self.scanned(self.dead(), 'on_failure = "defer"')
@@ -288,7 +387,8 @@ class Faults(TestCase):
         self.assertEqual([len(scanner.requests) for scanner in scanners], [3, 3])
 
     def test_stop_waits_for_it(self):
-        mx = self.scanned(self.scanner(lambda headers, body: time.sleep(1) or answer()).url)
+        scanner = self.scanner(lambda headers, body: time.sleep(1) or answer())
+        mx = self.scanned(scanner.url)
         client = mx.smtp()
         self.addCleanup(client.close)
         client.ehlo()
@@ -296,7 +396,7 @@ class Faults(TestCase):
         client.rcpt("hook@example.com")
         client.docmd("DATA")
         client.send(mail() + b".\r\n")
-        time.sleep(0.3)
+        harness.wait_until(lambda: scanner.requests, "the scanner to be asked")
         mx.process.terminate()
         self.assertEqual(client.getreply()[0], 250)
         self.assertEqual(mx.process.wait(60), 0)

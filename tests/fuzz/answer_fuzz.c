@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "config/destination_fields.h"
+#include "config/destination_read.h"
 #include "rules/answer.h"
 #include "rules/state.h"
 
@@ -166,17 +168,19 @@ static void expect_no_line_end(const char *text)
 static void expect_sendable(const struct destination *to)
 {
     struct error why;
-    EXPECT(answer_check_target(to->url, strlen(to->url), &why) == 0);
-    EXPECT(to->timeout_ms >= 0 && to->timeout_ms <= ANSWER_MAX_TIMEOUT_MS);
-    EXPECT(to->attempts <= ANSWER_MAX_ATTEMPTS && to->rate >= 0 && to->rate <= ANSWER_MAX_RATE);
-    EXPECT(to->max_in_flight <= ANSWER_MAX_IN_FLIGHT && to->max_body <= ANSWER_MAX_BODY);
-    EXPECT(to->header_count <= ANSWER_MAX_HEADERS && to->schedule_count < ANSWER_MAX_ATTEMPTS);
+    EXPECT(destination_check_target(to->url, strlen(to->url), &why) == 0);
+    EXPECT(to->timeout_ms >= 0 && to->timeout_ms <= DESTINATION_MAX_MS);
+    EXPECT(to->attempts <= DESTINATION_MAX_ATTEMPTS && to->rate >= 0 &&
+           to->rate <= DESTINATION_MAX_RATE);
+    EXPECT(to->max_in_flight <= DESTINATION_MAX_IN_FLIGHT && to->max_body <= DESTINATION_MAX_BODY);
+    EXPECT(to->header_count <= DESTINATION_MAX_HEADERS &&
+           to->schedule_count < DESTINATION_MAX_ATTEMPTS);
     for (size_t i = 0; i < to->header_count; i++) {
         expect_no_line_end(to->headers[i]);
         EXPECT(strpbrk(to->headers[i], ":=") && *to->headers[i] != ':' && *to->headers[i] != '=');
     }
     for (size_t i = 0; i < to->schedule_count; i++)
-        EXPECT(to->schedule_ms[i] >= 0 && to->schedule_ms[i] <= (int64_t)ANSWER_MAX_PAUSE_MS);
+        EXPECT(to->schedule_ms[i] >= 0 && to->schedule_ms[i] <= (int64_t)DESTINATION_MAX_PAUSE_MS);
     if (to->secret)
         expect_no_line_end(to->secret);
 }

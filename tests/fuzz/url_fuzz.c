@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "fuzz.h"
-#include "rules/answer.h"
+#include "config/destination_read.h"
 #include "spool/origin.h"
 
 /* The address that a host stands for, in any form: "127.1" and 0x7f000001 are 127.0.0.1. */
@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         free(url);
         return 0;
     }
-    if (answer_check_target(url, size, &why) == 0) {
+    if (destination_check_target(url, size, &why) == 0) {
         CURLU *parsed = curl_url();
         EXPECT(curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK);
         EXPECT(curl_url_get(parsed, CURLUPART_HOST, &their_host, 0) == CURLUE_OK);

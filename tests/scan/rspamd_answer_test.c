@@ -16,12 +16,28 @@ static struct scan_config config = {
     .headers = true, .virus_symbols = virus_symbols, .virus_symbol_count = 1};
 static struct scan_result *result;
 
-static int read_text(const char *text, size_t size)
+static int read_pieces(const char *text, size_t size, size_t piece)
 {
     scan_result_free(result);
     result = scan_result_new();
     assert_non_null(result);
-    return rspamd_answer_read(&config, text, size, result);
+    struct rspamd_answer *answer = rspamd_answer_new(&config, result);
+    assert_non_null(answer);
+    for (size_t at = 0; at < size; at += piece)
+        assert_true(rspamd_answer_read(answer, text + at, size - at < piece ? size - at : piece));
+    int code = rspamd_answer_end(answer);
+    rspamd_answer_free(answer);
+    return code;
+}
+
+/* As it comes in one piece, and in others, which make no difference. */
+static int read_text(const char *text, size_t size)
+{
+    int whole = read_pieces(text, size, SIZE_MAX / 2);
+    if (size < 10000)
+        assert_int_equal(read_pieces(text, size, 1), whole);
+    assert_int_equal(read_pieces(text, size, 7), whole);
+    return whole;
 }
 
 /* An answer with these members besides those that each must have. */
@@ -74,7 +90,7 @@ static void test_answer(void **state)
     assert_string_equal(result->removed[0], "X-Spam");
     static const char *const fields[][2] = {
         {"X-Spam-Status",
-         "No, score=1.50 required=15.00 action=\"no action\" tests=[A,CLAM_VIRUS]"},
+         "No, score=1.50 required=15.00 action=\"no action\" tests=[A, CLAM_VIRUS]"},
         {"X-Spam-Score", "1.50"},
         {"X-Spam-Action", "no action"},
         {"X-Virus", "Eicar"},
@@ -162,26 +178,135 @@ static void test_no_answer(void **state)
     assert_no_answer("[]");
     assert_no_answer("7");
     assert_no_answer("{}");
-    assert_no_answer("{\"action\":\"unheard of\",\"score\":20,\"required_score\":15}");
     assert_no_answer("{\"action\":[\"reject\"],\"score\":20,\"required_score\":15}");
     assert_no_answer("{\"action\":\"reject\",\"score\":1e999,\"required_score\":15}");
     assert_no_answer("{\"action\":\"reject\",\"score\":\"20\",\"required_score\":15}");
-    assert_no_answer("{\"action\":\"reject\",\"score\":20,\"required_score\":15,\"x\":\"\xFF\"}");
     assert_no_answer("[{\"action\":\"reject\",\"score\":20,\"required_score\":15}]");
-    char *deep = calloc(1, RSPAMD_ANSWER_MAX);
+}
+
+/* On both sides of the largest: brackets as deep as they go are no answer, but read to the last. */
+static void test_largest(void **state)
+{
+    (void)state;
+    char *deep = malloc(RSPAMD_ANSWER_MAX + 1);
     assert_non_null(deep);
-    memset(deep, '[', RSPAMD_ANSWER_MAX);
-    assert_int_equal(read_text(deep, RSPAMD_ANSWER_MAX), -EBADMSG);
+    memset(deep, '[', RSPAMD_ANSWER_MAX + 1);
+    for (size_t more = 0; more < 2; more++) {
+        scan_result_free(result);
+        result = scan_result_new();
+        struct rspamd_answer *answer = rspamd_answer_new(&config, result);
+        assert_non_null(answer);
+        assert_true(rspamd_answer_read(answer, deep, RSPAMD_ANSWER_MAX / 2));
+        assert_int_equal(rspamd_answer_read(answer, deep, RSPAMD_ANSWER_MAX / 2 + more), more == 0);
+        assert_int_equal(rspamd_answer_end(answer), -EBADMSG);
+        rspamd_answer_free(answer);
+    }
     free(deep);
+}
+
+/* A message's own bytes may stand in an answer; its sender shall not be able to make one that is not read. */
+static void test_odd_bytes(void **state)
+{
+    (void)state;
+    read_members("\"urls\":[\"h\xFF\"],\"\xFE\":\"\xC3\",\"symbols\":{\"A\":{\"options\":["
+                 "\"x\xFF\xC3(\",\"\\udc00\\ud800\",\"\xE2\x80\xAE\",\"gr\xC3\xBC\xC3\x9F\"]},"
+                 "\"B\xFF\":{\"score\":3}},\"milter\":{\"add_headers\":{\"X-A\":\"\xC3\"}}");
+    assert_int_equal(result->symbol_count, 1);
+    const char **options = result->symbols[0].options;
+    assert_string_equal(options[0], "x?\?(");
+    assert_null(strpbrk(options[1], "\xED\xA0\xB0"));
+    assert_string_equal(options[2], "???");
+    assert_string_equal(options[3], "gr\xC3\xBC\xC3\x9F");
+    assert_string_equal(result->fields.items[3].value, "?");
+}
+
+/* What rspamd asks for cannot pass for what the server says, nor make a line that is too long or a mail loop. */
+static void test_fields_of_others(void **state)
+{
+    (void)state;
+    read_members("\"milter\":{\"add_headers\":{\"x-spam-score\":\"-9\",\"X-Spam-Status\":\"No\","
+                 "\"X-Virus\":[\"none\"],\"X-Spam-Action\":{\"value\":\"no action\"},"
+                 "\"Delivered-To\":\"x\",\"X-Forwarding-Service\":\"x\",\"Received-SPF\":\"pass\","
+                 "\"authentication-results\":\"mx; spf=pass\",\"X-Spam\":\"yes\\r\\nBcc: y\"},"
+                 "\"remove_headers\":{\"received\":0,\"X-A\":1,\"Delivered-To\":0}}");
+    assert_int_equal(result->fields.count, 4);
+    assert_string_equal(result->fields.items[3].name, "X-Spam");
+    assert_string_equal(result->fields.items[3].value, "yes  Bcc: y");
+    assert_int_equal(result->removed_count, 2);
+    for (int more = 0; more < 2; more++) {
+        read_members("\"milter\":{\"add_headers\":{\"X-A\":\"a %0*d b\"}}", RSPAMD_WORD_MAX + more,
+                     1);
+        assert_int_equal(strlen(result->fields.items[3].value), more ? 2 : RSPAMD_WORD_MAX + 4);
+    }
+}
+
+static void test_actions_and_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *score, *shown;
+    } scores[] = {{"0", "0.00"},
+                  {"-0", "0.00"},
+                  {"-0.001", "0.00"},
+                  {"-7.5", "-7.50"},
+                  {"0.05", "0.05"},
+                  {"-0.05", "-0.05"},
+                  {"12.345", "12.35"},
+                  {"1e2", "100.00"},
+                  {"1E-2", "0.01"},
+                  {"99999.999", "100000.00"},
+                  {"1e300", "1e+300"},
+                  {"123456789012345", "123456789012345.00"},
+                  {"-1234567890123456", "-1.23e+15"}};
+    char text[400];
+    for (size_t i = 0; i < sizeof scores / sizeof *scores; i++) {
+        snprintf(text, sizeof text,
+                 "{\"action\":\"my action\",\"score\":%s,\"required_score\":-1.5}",
+                 scores[i].score);
+        assert_int_equal(read_text(text, strlen(text)), 0);
+        assert_string_equal(result->fields.items[1].value, scores[i].shown);
+        assert_true(result->score == strtod(scores[i].score, NULL) && result->required == -1.5);
+        assert_string_equal(result->action, "my action");
+        assert_false(result->spam);
+    }
+    for (int more = 0; more < 2; more++) {
+        snprintf(text, sizeof text, "{\"action\":\"%0*d\",\"score\":1,\"required_score\":1}",
+                 SCAN_ACTION_MAX + more, 1);
+        assert_int_equal(read_text(text, strlen(text)), more ? -EBADMSG : 0);
+    }
+    assert_no_answer("{\"action\":\"\",\"score\":1,\"required_score\":1}");
+    assert_no_answer("{\"action\":\"a\\\"b\",\"score\":1,\"required_score\":1}");
+    assert_no_answer("{\"action\":\"a\\r\\nb\",\"score\":1,\"required_score\":1}");
+    assert_no_answer("{\"action\":\"reject\",\"score\":NaN,\"required_score\":1}");
+    assert_no_answer("{\"action\":\"reject\",\"score\":Infinity,\"required_score\":1}");
+    assert_no_answer("{\"action\":\"reject\",\"score\":1,\"required_score\":null}");
+    assert_no_answer("{\"action\":true,\"score\":1,\"required_score\":1}");
+}
+
+/* The list of symbols is as long as it gets, and can be folded. */
+static void test_long_status(void **state)
+{
+    (void)state;
+    char *symbols = many("\"A_SYMBOL_WITH_A_LONG_NAME_", "\":{}", RSPAMD_SYMBOLS_MAX);
+    read_members("\"symbols\":{%s}", symbols);
+    free(symbols);
+    const char *status = result->fields.items[0].value;
+    assert_in_range(strlen(status), 4000, 4300);
+    for (const char *word = status; *word; word += strspn(word, " ")) {
+        size_t size = strcspn(word, " ");
+        assert_true(size < 300);
+        word += size;
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answer),
-        cmocka_unit_test(test_places_and_kinds),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_no_answer),
+        cmocka_unit_test(test_answer),           cmocka_unit_test(test_places_and_kinds),
+        cmocka_unit_test(test_limits),           cmocka_unit_test(test_no_answer),
+        cmocka_unit_test(test_largest),          cmocka_unit_test(test_odd_bytes),
+        cmocka_unit_test(test_fields_of_others), cmocka_unit_test(test_actions_and_numbers),
+        cmocka_unit_test(test_long_status),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     scan_result_free(result);

@@ -106,6 +106,22 @@ static const struct refusal *on_enter(void *context, const char *client_ip)
     return strncmp(client_ip, "203.0.113.", 10) == 0 ? &denied : NULL;
 }
 
+static void on_refused(void *context, const struct session_refused *refused)
+{
+    struct peer *peer = context;
+    const struct envelope *envelope = refused->envelope;
+    char line[1024], recipients[512];
+    snprintf(recipients, sizeof recipients, "%s", refused->recipient ? refused->recipient : "-");
+    for (size_t i = 0; envelope && i < envelope->recipient_count; i++)
+        snprintf(recipients + (i ? strlen(recipients) : 0), 256, "%s%s", i ? "," : "",
+                 envelope->recipients[i]);
+    snprintf(line, sizeof line, "%s %s %s %d %.9s\n", refused->id, refused->sender, recipients,
+             refused->reply->code, refused->reply->text);
+    assert_string_equal(refused->client_ip, "192.0.2.1");
+    assert_true(strlen(peer->refused) + strlen(line) < sizeof peer->refused);
+    strcat(peer->refused, line);
+}
+
 void peer_start(struct peer *peer, struct config *config, const char *temporary_directory)
 {
     peer_start_on(peer, config, temporary_directory, NULL, false);
@@ -120,6 +136,7 @@ void peer_start_on(struct peer *peer, struct config *config, const char *tempora
                                                .release_rules = on_release,
                                                .check_recipient = on_check,
                                                .enter = on_enter,
+                                               .refused = on_refused,
                                                .submit = on_submit};
     memset(peer, 0, sizeof *peer);
     peer->session =

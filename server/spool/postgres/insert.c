@@ -21,21 +21,16 @@
     "INSERT INTO tail (row, last, size, bytes) SELECT u.* FROM unnest($1, $2, $3, $4) "            \
     "u(row, last, size, bytes)"
 /* due and created: ms from now */
+#define OF_DELIVERY                                                                                \
+    "last_status, id, sender, recipient, last_error, mail_from, via, about, " DESTINATION_COLUMNS( \
+        "")
 #define INSERT_DELIVERY                                                                            \
-    "INSERT INTO delivery (row, payload, origin, lane, due, created, owner, attempts, "            \
-    "timeout_ms, "                                                                                 \
-    "attempts_max, last_status, id, url, secret, headers, sender, recipient, last_error, "         \
-    "schedule, ca_file, client_cert, client_key, mail_from, via, about, rate, max_in_flight, "     \
-    "max_body) "                                                                                   \
-    "SELECT u.row, payload, origin, lane, n.now + u.due, n.now + created, owner, u.attempts, "     \
-    "timeout_ms, attempts_max, last_status, id, url, secret, headers, sender, recipient, "         \
-    "last_error, schedule, ca_file, client_cert, client_key, mail_from, via, about, "              \
-    "rate::float8, max_in_flight, max_body "                                                       \
-    "FROM (SELECT " NOW_MS " AS now) n, unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "     \
-    "$12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) "        \
-    "u(row, payload, origin, lane, due, created, owner, attempts, timeout_ms, attempts_max, "      \
-    "last_status, id, url, secret, headers, sender, recipient, last_error, schedule, ca_file, "    \
-    "client_cert, client_key, mail_from, via, about, rate, max_in_flight, max_body)"
+    "INSERT INTO delivery (row, payload, origin, lane, due, created, owner, "                      \
+    "attempts, " OF_DELIVERY                                                                       \
+    ") SELECT u.row, payload, origin, lane, n.now + u.due, n.now + created, owner, u.attempts, "   \
+    "" OF_DELIVERY " FROM (SELECT " NOW_MS " AS now) n, unnest($1, $2, $3, $4, $5, $6, $7, $8, "   \
+    "$9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, "    \
+    "$27, $28) u(row, payload, origin, lane, due, created, owner, attempts, " OF_DELIVERY ")"
 /* One that is there already, of a group that is sent again, is locked as if it were new: so that no
  * other node removes what the statements after this one rely on. Its deliveries come first, as they
  * do in what removes (remove.c): then both take locks in the same order. */
@@ -48,11 +43,11 @@
 static const enum param_kind payload_columns[] = {PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT8,
                                                   PARAM_BYTES};
 static const enum param_kind tail_columns[] = {PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_BYTES};
+/* Without the destination's. */
 static const enum param_kind delivery_columns[] = {
-    PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT4,
-    PARAM_INT4, PARAM_INT8, PARAM_INT4, PARAM_INT4, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT,
-    PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT,
-    PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_INT8, PARAM_INT8};
+    PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT4, PARAM_INT4,
+    PARAM_INT4, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT};
+#define DELIVERY_DESTINATION (int)(sizeof delivery_columns / sizeof *delivery_columns)
 
 /* What goes into the tables in one statement each. */
 struct rows {
@@ -67,8 +62,13 @@ static void rows_init(struct rows *rows)
     values_columns(&rows->payloads, payload_columns,
                    sizeof payload_columns / sizeof *payload_columns);
     values_columns(&rows->tails, tail_columns, sizeof tail_columns / sizeof *tail_columns);
-    values_columns(&rows->deliveries, delivery_columns,
-                   sizeof delivery_columns / sizeof *delivery_columns);
+    values_columns(&rows->deliveries, delivery_columns, DELIVERY_DESTINATION);
+    for (size_t i = 0; i < DESTINATION_FIELDS; i++) {
+        enum column_kind kind = column_kind(&destination_fields[i]);
+        values_array(&rows->deliveries, kind == COLUMN_NUMBER ? PARAM_INT8
+                                        : kind == COLUMN_REAL ? PARAM_FLOAT8
+                                                              : PARAM_TEXT);
+    }
     values_array(&rows->staged, PARAM_INT8);
 }
 
@@ -116,35 +116,29 @@ static void add_payload(struct rows *rows, const struct delivery *deliveries,
 
 static void add_texts(struct values *p, const struct delivery *d)
 {
-    const struct destination *to = &d->destination;
-    char *headers = to->header_count ? destination_join_headers(to) : NULL;
-    char *schedule = to->schedule_count ? destination_join_schedule(to) : NULL;
-    p->failed |= (to->header_count && !headers) || (to->schedule_count && !schedule);
-    values_add_text(p, 11, d->id);
-    values_add_text(p, 12, to->url);
-    values_add_text(p, 13, to->secret);
-    values_add_text(p, 14, headers);
-    values_add_text(p, 15, d->sender);
-    values_add_text(p, 16, d->recipient);
-    values_add_text(p, 17, *d->last_error ? d->last_error : NULL);
-    values_add_text(p, 18, schedule);
-    values_add_text(p, 19, to->ca_file);
-    values_add_text(p, 20, to->client_cert);
-    values_add_text(p, 21, to->client_key);
-    values_add_text(p, 22, d->mail_from);
-    values_add_text(p, 23, d->via);
-    values_add_text(p, 24, d->about);
-    free(headers);
-    free(schedule);
+    values_add_text(p, 9, d->id);
+    values_add_text(p, 10, d->sender);
+    values_add_text(p, 11, d->recipient);
+    values_add_text(p, 12, *d->last_error ? d->last_error : NULL);
+    values_add_text(p, 13, d->mail_from);
+    values_add_text(p, 14, d->via);
+    values_add_text(p, 15, d->about);
 }
 
-static void add_limits(struct values *p, const struct destination *to)
+static void add_destination(struct values *p, const struct destination *to)
 {
-    char rate[32];
-    snprintf(rate, sizeof rate, "%.17g", to->rate);
-    values_add_text(p, 25, rate);
-    values_add_number(p, 26, (int64_t)to->max_in_flight);
-    values_add_number(p, 27, (int64_t)to->max_body);
+    for (int i = 0; i < DESTINATION_FIELDS; i++) {
+        struct column column;
+        int at = DELIVERY_DESTINATION + i;
+        p->failed |= column_from(to, &destination_fields[i], &column) != 0;
+        if (column.kind == COLUMN_NUMBER)
+            values_add_number(p, at, column.number);
+        else if (column.kind == COLUMN_REAL)
+            values_add_real(p, at, column.real);
+        else
+            values_add_text(p, at, column.text);
+        column_release(&column);
+    }
 }
 
 /* owner 0: nobody's. */
@@ -165,11 +159,9 @@ static void add_delivery(struct rows *rows, const struct delivery *d, int owner)
     else
         values_add_null(p, 6);
     values_add_number(p, 7, d->attempts);
-    values_add_number(p, 8, d->destination.timeout_ms);
-    values_add_number(p, 9, d->destination.attempts);
-    values_add_number(p, 10, d->last_status);
+    values_add_number(p, 8, d->last_status);
     add_texts(p, d);
-    add_limits(p, &d->destination);
+    add_destination(p, &d->destination);
 }
 
 static void add_list(struct rows *rows, const struct delivery *deliveries, int owner)

@@ -42,39 +42,41 @@ static void read_numbers(struct delivery *d, const PGresult *result, int row)
     d->due_ms = d->state == DELIVERY_FAILED ? 0 : now + pg_number(result, row, 4);
     d->created_ms = now + pg_number(result, row, 5);
     d->attempts = d->stored->attempts = (unsigned)pg_number(result, row, 7);
-    d->destination.timeout_ms = pg_number(result, row, 8);
-    d->destination.attempts = (unsigned)pg_number(result, row, 9);
-    d->last_status = (int)pg_number(result, row, 10);
+    d->last_status = (int)pg_number(result, row, 8);
 }
 
-static void read_limits(struct destination *to, const PGresult *result, int row)
+static int read_destination(struct delivery *d, const PGresult *result, int row)
 {
-    to->rate = strtod(PQgetvalue(result, row, 25), NULL);
-    to->max_in_flight = (size_t)pg_number(result, row, 26);
-    to->max_body = (uint64_t)pg_number(result, row, 27);
+    int code = 0;
+    for (int i = 0; i < DESTINATION_FIELDS && code == 0; i++) {
+        const struct destination_field *field = &destination_fields[i];
+        int at = ROW_DESTINATION + i;
+        struct column column = {.kind = column_kind(field)};
+        if (column.kind == COLUMN_NUMBER)
+            column.number = pg_number(result, row, at);
+        else if (column.kind == COLUMN_REAL)
+            column.real = strtod(PQgetvalue(result, row, at), NULL);
+        else
+            column.text = value(result, row, at);
+        code = column_to(d->arena, &column, field, &d->destination);
+    }
+    return code;
 }
 
 struct delivery *rows_read(const PGresult *r, int row)
 {
-    struct delivery *d = delivery_new(PQgetvalue(r, row, 11));
+    struct delivery *d = delivery_new(PQgetvalue(r, row, 9));
     bool failed = false;
     if (!d)
         return NULL;
     read_numbers(d, r, row);
-    d->destination.url = copy(d->arena, r, row, 12, "", &failed);
-    d->destination.secret = copy(d->arena, r, row, 13, NULL, &failed);
-    failed |= destination_split_headers(d->arena, value(r, row, 14), &d->destination) != 0;
-    d->sender = copy(d->arena, r, row, 15, "", &failed);
-    d->recipient = copy(d->arena, r, row, 16, "", &failed);
-    d->last_error = copy(d->arena, r, row, 17, "", &failed);
-    read_limits(&d->destination, r, row);
-    failed |= destination_split_schedule(d->arena, value(r, row, 18), &d->destination) != 0;
-    d->destination.ca_file = copy(d->arena, r, row, 19, NULL, &failed);
-    d->destination.client_cert = copy(d->arena, r, row, 20, NULL, &failed);
-    d->destination.client_key = copy(d->arena, r, row, 21, NULL, &failed);
-    d->mail_from = copy(d->arena, r, row, 22, NULL, &failed);
-    d->via = copy(d->arena, r, row, 23, NULL, &failed);
-    d->about = copy(d->arena, r, row, 24, NULL, &failed);
+    d->sender = copy(d->arena, r, row, 10, "", &failed);
+    d->recipient = copy(d->arena, r, row, 11, "", &failed);
+    d->last_error = copy(d->arena, r, row, 12, "", &failed);
+    d->mail_from = copy(d->arena, r, row, 13, NULL, &failed);
+    d->via = copy(d->arena, r, row, 14, NULL, &failed);
+    d->about = copy(d->arena, r, row, 15, NULL, &failed);
+    failed |= read_destination(d, r, row) != 0;
     if (!failed)
         return d;
     delivery_free(d);

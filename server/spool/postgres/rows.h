@@ -3,6 +3,7 @@
 #ifndef MXHOOK_SPOOL_PG_ROWS_H
 #define MXHOOK_SPOOL_PG_ROWS_H
 
+#include "../columns.h"
 #include "../store.h"
 #include "pg.h"
 #include "postgres.h"
@@ -10,9 +11,9 @@
 /* As rows_read() takes them: of the table d, and now from the database. */
 #define ROW_COLUMNS                                                                                \
     "d.row, d.payload, d.origin, d.lane, d.due - " NOW_MS ", d.created - " NOW_MS ", d.owner, "    \
-    "d.attempts, d.timeout_ms, d.attempts_max, d.last_status, d.id, d.url, d.secret, d.headers, "  \
-    "d.sender, d.recipient, d.last_error, d.schedule, d.ca_file, d.client_cert, d.client_key, "    \
-    "d.mail_from, d.via, d.about, d.rate, d.max_in_flight, d.max_body"
+    "d.attempts, d.last_status, d.id, d.sender, d.recipient, d.last_error, d.mail_from, d.via, "   \
+    "d.about, " DESTINATION_COLUMNS("d.")
+#define ROW_DESTINATION 16 /* the first of them */
 
 /* Without its payload. NULL: no memory. */
 struct delivery *rows_read(const PGresult *result, int row);

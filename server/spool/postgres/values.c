@@ -9,10 +9,16 @@
 #define HEAD_SIZE 20 /* of an array: dimensions, has NULLs, type, length, lower bound */
 
 /* pg_type.dat */
-static const unsigned types[] = {
-    [PARAM_INT8] = 20, [PARAM_INT4] = 23, [PARAM_TEXT] = 25, [PARAM_BYTES] = 17};
-static const unsigned array_types[] = {
-    [PARAM_INT8] = 1016, [PARAM_INT4] = 1007, [PARAM_TEXT] = 1009, [PARAM_BYTES] = 1001};
+static const unsigned types[] = {[PARAM_INT8] = 20,
+                                 [PARAM_INT4] = 23,
+                                 [PARAM_FLOAT8] = 701,
+                                 [PARAM_TEXT] = 25,
+                                 [PARAM_BYTES] = 17};
+static const unsigned array_types[] = {[PARAM_INT8] = 1016,
+                                       [PARAM_INT4] = 1007,
+                                       [PARAM_FLOAT8] = 1022,
+                                       [PARAM_TEXT] = 1009,
+                                       [PARAM_BYTES] = 1001};
 
 /* Room for `size` more bytes. NULL: no memory. */
 static char *extend(struct values *params, struct param *param, size_t size)
@@ -107,6 +113,15 @@ void values_add_number(struct values *params, int column, int64_t number)
     char *to = add_item(params, column, kind == PARAM_INT8 ? 8 : 4);
     if (to)
         put_number(to, kind, number);
+}
+
+void values_add_real(struct values *params, int column, double real)
+{
+    int64_t bits;
+    char *to = add_item(params, column, sizeof bits);
+    memcpy(&bits, &real, sizeof bits);
+    if (to)
+        put_number(to, PARAM_INT8, bits);
 }
 
 void values_add_bytes(struct values *params, int column, const void *bytes, size_t size)

@@ -13,7 +13,7 @@
 
 #define VALUES_SIZE 32
 
-enum param_kind { PARAM_INT8, PARAM_INT4, PARAM_TEXT, PARAM_BYTES };
+enum param_kind { PARAM_INT8, PARAM_INT4, PARAM_FLOAT8, PARAM_TEXT, PARAM_BYTES };
 
 struct param {
     enum param_kind kind;
@@ -38,6 +38,7 @@ void values_text(struct values *params, const char *text); /* NULL is NULL */
 
 /* An item of a column. */
 void values_add_number(struct values *params, int column, int64_t number);
+void values_add_real(struct values *params, int column, double real);
 void values_add_text(struct values *params, int column, const char *text); /* NULL is NULL */
 void values_add_bytes(struct values *params, int column, const void *bytes, size_t size);
 void values_add_null(struct values *params, int column);

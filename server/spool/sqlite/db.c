@@ -7,10 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../columns.h"
+
 #define DELIVERY_COLUMNS                                                                           \
-    "row, payload, origin, due, attempts, created, id, url, secret, headers, timeout_ms, "         \
-    "attempts_max, sender, recipient, last_status, last_error, schedule, ca_file, client_cert, "   \
-    "client_key, mail_from, via, about, rate, max_in_flight, max_body"
+    "row, payload, origin, due, attempts, created, id, sender, recipient, last_status, "           \
+    "last_error, mail_from, via, about, " DESTINATION_COLUMNS("")
 
 /* What struct queue_filter says. */
 #define FILTER                                                                                     \

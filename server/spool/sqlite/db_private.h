@@ -94,7 +94,8 @@ int db_failed(struct db *db, int rc);
 /* Forgets the files noted since `until`; removes them where the transaction was committed. */
 void db_end_removals(struct db *db, struct removal *until, bool committed);
 const char *db_column_text(sqlite3_stmt *s, int column); /* NULL also for want of memory */
-/* Columns as DELIVERY_COLUMNS names them. NULL: no memory. */
+/* Columns as DELIVERY_COLUMNS names them, the destination's from this one on. NULL: no memory. */
+#define DELIVERY_DESTINATION 14
 struct delivery *db_read_delivery(sqlite3_stmt *s);
 /* Steps a statement that gives no rows to its end, and resets it. */
 int db_run(struct db *db, sqlite3_stmt *statement);

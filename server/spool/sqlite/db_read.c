@@ -24,6 +24,24 @@ static const char *copy_text(struct arena *arena, sqlite3_stmt *s, int column,
     return copy;
 }
 
+static int read_destination(sqlite3_stmt *s, struct delivery *d)
+{
+    int code = 0;
+    for (int i = 0; i < DESTINATION_FIELDS && code == 0; i++) {
+        const struct destination_field *field = &destination_fields[i];
+        int index = DELIVERY_DESTINATION + i;
+        struct column column = {.kind = column_kind(field)};
+        if (column.kind == COLUMN_NUMBER)
+            column.number = sqlite3_column_int64(s, index);
+        else if (column.kind == COLUMN_REAL)
+            column.real = sqlite3_column_double(s, index);
+        else
+            column.text = db_column_text(s, index);
+        code = column_to(d->arena, &column, field, &d->destination);
+    }
+    return code;
+}
+
 struct delivery *db_read_delivery(sqlite3_stmt *s)
 {
     const char *id = db_column_text(s, 6);
@@ -38,26 +56,15 @@ struct delivery *db_read_delivery(sqlite3_stmt *s)
     d->due_ms = sqlite3_column_int64(s, 3);
     d->attempts = d->stored->attempts = (unsigned)sqlite3_column_int64(s, 4);
     d->created_ms = sqlite3_column_int64(s, 5);
-    d->destination.url = copy_text(d->arena, s, 7, "", &failed);
-    d->destination.secret = copy_text(d->arena, s, 8, NULL, &failed);
-    failed |= destination_split_headers(d->arena, db_column_text(s, 9), &d->destination) != 0;
-    d->destination.timeout_ms = sqlite3_column_int64(s, 10);
-    d->destination.attempts = (unsigned)sqlite3_column_int64(s, 11);
-    d->sender = copy_text(d->arena, s, 12, "", &failed);
-    d->recipient = copy_text(d->arena, s, 13, "", &failed);
-    d->last_status = sqlite3_column_int(s, 14);
-    d->last_error = copy_text(d->arena, s, 15, "", &failed);
+    d->sender = copy_text(d->arena, s, 7, "", &failed);
+    d->recipient = copy_text(d->arena, s, 8, "", &failed);
+    d->last_status = sqlite3_column_int(s, 9);
+    d->last_error = copy_text(d->arena, s, 10, "", &failed);
     d->stored->attempted = d->attempts > 0 || d->last_status != 0 || *d->last_error;
-    failed |= destination_split_schedule(d->arena, db_column_text(s, 16), &d->destination) != 0;
-    d->destination.ca_file = copy_text(d->arena, s, 17, NULL, &failed);
-    d->destination.client_cert = copy_text(d->arena, s, 18, NULL, &failed);
-    d->destination.client_key = copy_text(d->arena, s, 19, NULL, &failed);
-    d->mail_from = copy_text(d->arena, s, 20, NULL, &failed);
-    d->via = copy_text(d->arena, s, 21, NULL, &failed);
-    d->about = copy_text(d->arena, s, 22, NULL, &failed);
-    d->destination.rate = sqlite3_column_double(s, 23);
-    d->destination.max_in_flight = (size_t)sqlite3_column_int64(s, 24);
-    d->destination.max_body = (uint64_t)sqlite3_column_int64(s, 25);
+    d->mail_from = copy_text(d->arena, s, 11, NULL, &failed);
+    d->via = copy_text(d->arena, s, 12, NULL, &failed);
+    d->about = copy_text(d->arena, s, 13, NULL, &failed);
+    failed |= read_destination(s, d) != 0;
     if (!failed)
         return d;
     delivery_free(d);

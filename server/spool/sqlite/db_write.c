@@ -97,44 +97,43 @@ static void bind_delivery(sqlite3_stmt *s, const struct delivery *d)
     sqlite3_bind_int64(s, 5, d->attempts);
     sqlite3_bind_int64(s, 6, d->created_ms);
     bind_text(s, 7, d->id);
-    bind_text(s, 8, d->destination.url);
-    bind_text(s, 9, d->destination.secret);
-    sqlite3_bind_int64(s, 11, d->destination.timeout_ms);
-    sqlite3_bind_int64(s, 12, d->destination.attempts);
-    bind_text(s, 13, d->sender);
-    bind_text(s, 14, d->recipient);
-    sqlite3_bind_int(s, 15, d->last_status);
-    bind_text(s, 16, *d->last_error ? d->last_error : NULL);
-    bind_text(s, 18, d->destination.ca_file);
-    bind_text(s, 19, d->destination.client_cert);
-    bind_text(s, 20, d->destination.client_key);
-    bind_text(s, 21, d->mail_from);
-    bind_text(s, 22, d->via);
-    bind_text(s, 23, d->about);
-    sqlite3_bind_double(s, 24, d->destination.rate);
-    sqlite3_bind_int64(s, 25, (int64_t)d->destination.max_in_flight);
-    sqlite3_bind_int64(s, 26, (int64_t)d->destination.max_body);
-    sqlite3_bind_int64(s, 27, (int64_t)d->stored->lane);
+    bind_text(s, 8, d->sender);
+    bind_text(s, 9, d->recipient);
+    sqlite3_bind_int(s, 10, d->last_status);
+    bind_text(s, 11, *d->last_error ? d->last_error : NULL);
+    bind_text(s, 12, d->mail_from);
+    bind_text(s, 13, d->via);
+    bind_text(s, 14, d->about);
+    sqlite3_bind_int64(s, DELIVERY_DESTINATION + DESTINATION_FIELDS + 1, (int64_t)d->stored->lane);
+}
+
+static void bind_column(sqlite3_stmt *s, int index, const struct column *column)
+{
+    if (column->kind == COLUMN_NUMBER)
+        sqlite3_bind_int64(s, index, column->number);
+    else if (column->kind == COLUMN_REAL)
+        sqlite3_bind_double(s, index, column->real);
+    else
+        bind_text(s, index, column->text);
 }
 
 static int insert_delivery(struct db *db, const struct delivery *d)
 {
+    struct column columns[DESTINATION_FIELDS] = {{0}};
     sqlite3_stmt *s = db_statement(db, INSERT_DELIVERY);
-    if (!s)
-        return -EIO;
-    const struct destination *to = &d->destination;
-    char *headers = to->header_count ? destination_join_headers(to) : NULL;
-    char *schedule = to->schedule_count ? destination_join_schedule(to) : NULL;
-    int code = -ENOMEM;
-    if ((headers || !to->header_count) && (schedule || !to->schedule_count)) {
-        bind_delivery(s, d);
-        bind_text(s, 10, headers);
-        bind_text(s, 17, schedule);
-        code = db_run(db, s);
-        sqlite3_clear_bindings(s);
+    int code = s ? 0 : -EIO;
+    for (int i = 0; i < DESTINATION_FIELDS && code == 0; i++) {
+        code = column_from(&d->destination, &destination_fields[i], &columns[i]);
+        bind_column(s, DELIVERY_DESTINATION + i + 1, &columns[i]);
     }
-    free(headers);
-    free(schedule);
+    if (code == 0) {
+        bind_delivery(s, d);
+        code = db_run(db, s);
+    }
+    if (s)
+        sqlite3_clear_bindings(s);
+    for (int i = 0; i < DESTINATION_FIELDS; i++)
+        column_release(&columns[i]);
     return code;
 }
 

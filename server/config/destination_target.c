@@ -1,4 +1,4 @@
-/* answer_target.c - where a destination is: a URL or an e-mail address, checked. */
+/* Where a destination is: a URL or an e-mail address, checked. */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -7,7 +7,8 @@
 
 #include "../base/ascii.h"
 #include "../base/path.h"
-#include "answer.h"
+#include "destination_fields.h"
+#include "destination_read.h"
 
 #define ZONE_MAX 15 /* of an IPv6 address, as the names of interfaces */
 
@@ -126,8 +127,9 @@ static bool has_dot_segment(const char *path)
 
 static int check_url(const char *url, size_t size, struct error *why)
 {
-    if (size > ANSWER_MAX_URL)
-        return error_set(why, -EINVAL, "a URL of %zu bytes; the limit is %d", size, ANSWER_MAX_URL);
+    if (size > DESTINATION_MAX_URL)
+        return error_set(why, -EINVAL, "a URL of %zu bytes; the limit is %d", size,
+                         DESTINATION_MAX_URL);
     for (size_t i = 0; i < size; i++)
         if (url[i] <= ' ' || url[i] >= 0x7f || strchr("\"<>\\^`{|}", url[i]))
             return error_set(why, -EINVAL,
@@ -175,7 +177,7 @@ static int check_address(const char *text, size_t size, struct error *why)
     return check_domain(text, parsed.domain, why);
 }
 
-int answer_check_target(const char *text, size_t size, struct error *why)
+int destination_check_target(const char *text, size_t size, struct error *why)
 {
     if (size == 0)
         return error_set(why, -EINVAL, "an empty destination");
