@@ -35,7 +35,7 @@ static void what_waits_in_the_spool_goes_out_at_start(void **state)
     snprintf(rig->url, sizeof rig->url, "http://127.0.0.1:%d/", receiver_port(rig->receiver));
     for (int i = 0; i < 20; i++)
         bench_store(rig->bench, "m-1", rig->url, "x");
-    rig_start(rig, "");
+    rig_start(rig, "timeout = '120s'");
     rig_run_until(rig, COUNT, 0);
     assert_int_equal(receiver_count(rig->receiver), 20);
 }
