@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/path.h"
+#include "../base/printable.h"
+
 /* A text that grows; once it cannot, it stays as it is and `failed`. */
 struct text {
     char *bytes;
@@ -37,20 +40,23 @@ static void say(struct text *text, const char *words)
     put(text, words, strlen(words));
 }
 
-static bool is_printable(unsigned char byte)
+/* A character, after a backslash where it is one of `special`; "?" where it may not be shown. Returns
+ * its bytes. */
+static size_t say_character(struct text *text, const char *at, const char *special)
 {
-    return byte >= ' ' && byte != 127;
+    size_t shown = printable(at, strlen(at)), size = shown > 0 ? shown : utf8_length(at);
+    if (strchr(special, *at))
+        put(text, "\\", 1);
+    put(text, shown > 0 ? at : "?", shown > 0 ? shown : 1);
+    return size > 0 ? size : 1;
 }
 
-/* Inside of a comment (RFC 5322 section 3.2.2). A semicolon ends nothing there, but for readers who
- * split before they look. */
+/* Inside of a comment (RFC 5322 section 3.2.2). A semicolon ends nothing there, nor does a quote, but
+ * for readers who split before they look. */
 static void say_comment(struct text *text, const char *words)
 {
-    for (; *words; words++) {
-        if (strchr("();\\", *words))
-            put(text, "\\", 1);
-        put(text, is_printable((unsigned char)*words) ? words : "?", 1);
-    }
+    while (*words)
+        words += say_character(text, words, "();\\\"");
 }
 
 /* A value: as it is where it is a name or a number, else quoted. */
@@ -62,11 +68,8 @@ static void say_value(struct text *text, const char *value)
         return;
     }
     put(text, "\"", 1);
-    for (; *value; value++) {
-        if (strchr("\"();\\", *value))
-            put(text, "\\", 1);
-        put(text, is_printable((unsigned char)*value) ? value : "?", 1);
-    }
+    while (*value)
+        value += say_character(text, value, "\"();\\");
     put(text, "\"", 1);
 }
 

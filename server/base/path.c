@@ -327,8 +327,8 @@ static const char *skip_address_literal(const char *text)
     if (!colon || *colon != ':' || !colon[1])
         return NULL;
     for (const char *p = content; *p; p++)
-        if (*p <= ' ' || *p > '~' || *p == '[' || *p == '\\')
-            return NULL;
+        if (*p <= ' ' || *p > '~' || *p == '[' || *p == '\\' || *p == '@')
+            return NULL; /* "@" is within the grammar, but in no tag's addresses: an address's last ends its local part */
     return text;
 }
 

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../base/path.h"
+
 #define DAY       86400
 #define DAYS      1024 /* of two characters */
 #define DAY_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -153,19 +155,32 @@ static bool wrap(const char *key, const char *host, const char *rest, char *loca
     return (size_t)snprintf(local, size, "SRS1=%s=%s=%s", hash, host, rest) < size;
 }
 
-static bool rewrite_again(const char *key, const struct address *a, char *local, size_t size)
+static bool is_domain(const char *text)
+{
+    char mailbox[SRS_SIZE + 4];
+    struct path path;
+    snprintf(mailbox, sizeof mailbox, "<x@%s>", text);
+    const char *end = path_parse(mailbox, PATH_FORWARD, &path);
+    return end && !*end;
+}
+
+static bool rewrite_again(const struct forward_config *config, const struct address *a, char *local,
+                          size_t size)
 {
     const char *rest = skip_tag(a->local, '0');
     if (rest)
-        return wrap(key, a->domain, rest, local, size);
-    /* SRS1=THEIRS=host=REST: their hash is replaced by ours. */
+        return wrap(config->srs_secret, a->domain, rest, local, size);
+    /* SRS1=THEIRS=host=REST: their hash is replaced by ours. Where the host is us, the way back is by them,
+     * so that it does not lead from us to us. Of another shape it is no more than a name,
+     * and what would come back were nobody's address. */
     char host[SRS_SIZE];
     const char *hash_end = strchr(skip_tag(a->local, '1') + 1, '=');
     const char *host_end = hash_end ? strchr(hash_end + 1, '=') : NULL;
-    if (!host_end || host_end == hash_end + 1 || !host_end[1]) /* nobody has made that */
+    if (!host_end || !host_end[1] || !strchr("=+-", host_end[1]))
         return false;
     snprintf(host, sizeof host, "%.*s", (int)(host_end - hash_end - 1), hash_end + 1);
-    return wrap(key, host, host_end + 1, local, size);
+    return is_domain(host) && strcasecmp(host, config->srs_domain) != 0 &&
+           wrap(config->srs_secret, host, host_end + 1, local, size);
 }
 
 static bool rewrite_first(const char *key, const struct address *a, int64_t now, char *local,
@@ -192,7 +207,7 @@ void srs_rewrite(const struct forward_config *config, const char *sender, int64_
         return;
     is_srs = skip_tag(a.local, '0') || skip_tag(a.local, '1');
     if (is_srs)
-        done = rewrite_again(config->srs_secret, &a, local, sizeof local);
+        done = rewrite_again(config, &a, local, sizeof local);
     if (!done)
         done = rewrite_first(config->srs_secret, &a, now, local, sizeof local);
     if (!done || !join(out, local, config->srs_domain))

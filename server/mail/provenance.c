@@ -55,7 +55,7 @@ static char *helo_value(const char *helo, struct arena *arena)
     for (; *helo; helo++) {
         if (strchr("\"\\;()", *helo))
             quoted[used++] = '\\';
-        quoted[used++] = *helo >= ' ' && *helo != 0x7f ? *helo : '?';
+        quoted[used++] = *helo >= ' ' && *helo < 0x7f ? *helo : '?'; /* however char is signed */
     }
     quoted[used++] = '"';
     quoted[used] = 0;

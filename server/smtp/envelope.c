@@ -167,10 +167,11 @@ bool session_run_mail(struct session *session, const char *argument)
 static bool may_be_bounce(struct session *session)
 {
     const struct envelope *envelope = &session->transaction->envelope;
-    if (*envelope->sender)
+    if (*envelope->sender) {
         session_refuse(session, 550, "5.7.1",
                        "A rewritten sender takes bounces only (MAIL FROM:<>)");
-    else if (envelope->recipient_count > 0)
+        session_count_refused(session);
+    } else if (envelope->recipient_count > 0)
         session_refuse(session, 452, "4.5.3", "A bounce has one recipient");
     else
         return true;

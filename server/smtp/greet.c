@@ -3,19 +3,22 @@
 #include <string.h>
 
 #include "../base/path.h"
+#include "../base/printable.h"
 #include "session_private.h"
 
-/* What a client calls itself, made UTF-8 without control characters; NULL: no memory. */
+/* What a client calls itself, made UTF-8 of what may be shown; NULL: no memory. */
 static char *clean_name(const char *name)
 {
     static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
-    char *copy = malloc(3 * strlen(name) + 1), *to = copy;
-    for (size_t length; copy && *name; name += length) {
-        length = utf8_length(name);
-        bool fine = length > 1 || (length == 1 && *name >= ' ' && *name != 0x7f);
-        memcpy(to, fine ? name : replacement, fine ? length : sizeof replacement - 1);
-        to += fine ? length : sizeof replacement - 1;
-        length = length == 0 ? 1 : length;
+    size_t left = strlen(name);
+    char *copy = malloc(3 * left + 1), *to = copy;
+    while (copy && left > 0) {
+        size_t length = printable(name, left), used = length > 0 ? length : utf8_length(name);
+        memcpy(to, length > 0 ? name : replacement, length > 0 ? length : sizeof replacement - 1);
+        to += length > 0 ? length : sizeof replacement - 1;
+        used += used == 0;
+        name += used;
+        left -= used;
     }
     if (copy)
         *to = 0;

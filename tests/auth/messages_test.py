@@ -177,6 +177,9 @@ class Messages(unittest.TestCase):
     def test_helo_that_would_forge(self):
         r = self.expect(mail(), "pass", ["none"], "pass", helo='x"; spf=pass (y)')
         self.assertIn('helo="x\\"\\; spf=pass \\(y\\)";', r.received_spf)
+        r = self.expect(mail(), "none", ["none"], "fail", sender="", helo='x"(\u202e\x85\u2028\U000e0041\u00e9')
+        self.assertIn('helo="x\\"\\(????\u00e9";', r.received_spf)
+        self.assertNotRegex(r.received_spf + r.results, "[\x00-\x1f\x7f-\x9f\u2028\u202e\U000e0041]")
 
     def test_no_dmarc_record(self):
         self.expect(mail("a@nodmarc.test"), "pass", ["none"], "none", sender="a@nodmarc.test")

@@ -176,6 +176,7 @@ static void what_is_no_path(void **state)
         "<@x a@b>",
         "<@x,:a@b>",
         "<@x,y:a@b>",
+        "<a@[x:b@c]>", /* of the grammar, but nobody's: an address has one @ that is not quoted */
         "<@x:>",
         "<@x:@y:a@b>",
         "<@[192.0.2.1]:a@b>",

@@ -5,6 +5,7 @@ One line a case, a column a binary. Fails where the last binary takes more than 
 figures of a machine are no test."""
 
 import base64
+import itertools
 import os
 import random
 import resource
@@ -86,6 +87,63 @@ def cases():
                                 b"cid:a ") + b"\r\n--b\r\nContent-ID: <a>\r\nContent-Type: a/b\r\nContent-Disposition: attachment\r\n\r\nx\r\n--b--"
 
 
+
+def more_cases():
+    """Of structures, addresses, replies and HTML."""
+    plain, html = b"text/plain", b"text/html"
+    mixed = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    yield "folds of one byte", header("Subject", "a")
+    yield "folds in From", header("From", "a@b,")
+    yield "encoded words of one byte, folded", header("Subject", "=?utf-8?b?QQ==?=")
+    yield "broken base64 in words", repeat(b"=?utf-8?b?=Q=?= ")
+    yield "comments within comments in From", repeat(b"(a(b)c) a(d)@(e)b(f), ", name="From")
+    yield "a comment that 100,000 open", repeat(b"a(", name="To")
+    yield "backslashes in quotes in To", b"To: \"" + b"\\\"" * (HEADER // 2) + b"\" <a@b>\r\n\r\nx\r\n"
+    yield "groups that do not end", repeat(b"g:a@b,", name="To")
+    yield "source routes", repeat(b"<@a,@b:c@d>,", name="To")
+    yield "domain literals", repeat(b"a@[1.2.3.4],", name="Cc")
+    yield "References", repeat(b"<a@b> ", name="References")
+    yield "References without an end", repeat(b"<a", name="References")
+    yield "Received", b"".join(b"Received: from a by b;" + b" (x" * 80 + b"\r\n" for _ in range(900)) + b"\r\nx"
+    yield "1,000 Content-Type", b"Content-Type: a/b; name=c\r\n" * 999 + b"\r\nx"
+    yield "Authentication-Results with comments", b"Authentication-Results: (" * 900 + b"\r\n\r\nx"
+    yield "Authentication-Results of one long comment", repeat(b"(a", name="Authentication-Results")
+    yield "RFC 2231, each octet encoded", b"Content-Type: a/b; name*=utf-8''" + b"%41" * 60000 + b"\r\n\r\nx"
+    yield "20,000 attachments of one name", parts(mixed, b"--b\r\nContent-Disposition: attachment; filename=a\r\n\r\nx\r\n", 2 * MB)
+    yield "text parts", parts(mixed, b"--b\r\nContent-Type: text/plain\r\n\r\nx\r\n")
+    yield "HTML parts", parts(mixed, b"--b\r\nContent-Type: text/html\r\n\r\n<p>\r\n")
+    yield "messages in messages", b"Content-Type: message/rfc822\r\n\r\n" * (MB // 32) + b"x"
+    yield "messages beside each other", parts(mixed, b"--b\r\nContent-Type: message/rfc822\r\n\r\na: b\r\n\r\nx\r\n")
+    yield "boundaries that begin alike", parts(
+        b"Content-Type: multipart/mixed; boundary=" + b"b" * 69 + b"\r\n\r\n", b"--" + b"b" * 68 + b"\r\n")
+    yield "100 boundaries, each line may be any", b"".join(
+        b"Content-Type: multipart/mixed; boundary=\"" + b"b" * (i + 1) + b"\"\r\n\r\n--" + b"b" * (i + 1) + b"\r\n"
+        for i in range(69)) + (b"--" + b"b" * 70 + b"\r\n") * (MB // 74)
+    yield "parts and their cid: in HTML", parts(
+        b"Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n"
+        + b"".join(b"<img src=cid:%d>" % i for i in range(20000)) + b"\r\n",
+        b"--b\r\nContent-ID: <a>\r\nContent-Disposition: inline\r\nContent-Type: image/png\r\n\r\nx\r\n")
+    yield "noise as UTF-16", body(plain + b"; charset=utf-16", b"8bit", random.randbytes(MB))
+    yield "noise as Big5-HKSCS", body(plain + b"; charset=big5-hkscs", b"8bit", random.randbytes(MB))
+    yield "noise as EUC-TW", body(plain + b"; charset=euc-tw", b"8bit", random.randbytes(MB))
+    yield "noise as ISO-2022-CN-EXT", body(plain + b"; charset=iso-2022-cn-ext", b"8bit", random.randbytes(MB))
+    yield "noise as HZ", body(plain + b"; charset=hz", b"8bit", random.randbytes(MB))
+    yield "escapes of ISO-2022-JP", body(plain + b"; charset=iso-2022-jp", b"7bit", b"\x1b$B\x1b(B" * (MB // 6))
+    yield "base64 that ends at each group", body(plain, b"base64", b"QQ==" * (MB // 4))
+    yield "quoted-printable, each octet", body(plain, b"quoted-printable", b"=C3=A9" * (MB // 6))
+    yield "quoted-printable soft breaks", body(plain, b"quoted-printable", b"=\r\n" * (MB // 3))
+    yield "quoted-printable blanks", body(plain, b"quoted-printable", b" " * MB)
+    yield "uuencode, begun again and again", body(b"a/b", b"x-uuencode", b"begin 644 a\n" * (MB // 12))
+    for name, piece in (("> > >", b"> " * 40 + b"\n"), (">", b">"), ("On ... wrote:", b"On Mon, 1 Jan 2026 at 1:00, a <a@b.c> wrote:\n"),
+                        ("On ... without an end", b"On Mon, 1 Jan 2026 a b c d e f g\n"), ("-- ", b"-- \n"), ("___", b"_" * 40 + b"\n"),
+                        ("From: Sent: To:", b"From: a\nSent: b\nTo: c\nSubject: d\n"), ("-----Original Message-----", b"-----Original Message-----\n"),
+                        ("blank lines", b"\n"), ("blanks", b" " * 60 + b"\n"), ("one line of blanks", b" \t")):
+        yield "replies: " + name, b"In-Reply-To: <a@b>\r\n" + body(plain, b"8bit", piece * (MB // len(piece)))
+    for piece in (b"<", b"<!--", b"<div>", b"<div class=gmail_quote>", b"<blockquote>", b"&#1;", b"&", b"&amp", b"<a href=", b"<a b=\"", b"</p>",
+                  b"<script>", b"<style>", b"<br>", b"<table><td>", b"<![CDATA[", b"<p style=display:none>", b"<font>", b"<b><i></b>", b"\xff<p>"):
+        yield "HTML: " + piece.decode("latin-1"), b"In-Reply-To: <a@b>\r\n" + body(html, b"8bit", piece * (MB // len(piece)))
+
+
 def cost(binary, path):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([binary, "payload", path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
@@ -103,7 +161,7 @@ def main():
         with open(path, "wb") as file:
             file.write(b"\r\n")
         start = [min(cost(binary, path) for _ in range(3)) for binary in sys.argv[1:]]  # of the program itself
-        for name, mail in cases():
+        for name, mail in itertools.chain(cases(), more_cases()):
             with open(path, "wb") as file:
                 file.write(mail)
             figures = [max(cost(binary, path) - start[i], 0) / (len(mail) / MB) for i, binary in enumerate(sys.argv[1:])]

@@ -35,7 +35,7 @@ static void what_waits_in_the_spool_goes_out_at_start(void **state)
     snprintf(rig->url, sizeof rig->url, "http://127.0.0.1:%d/", receiver_port(rig->receiver));
     for (int i = 0; i < 20; i++)
         bench_store(rig->bench, "m-1", rig->url, "x");
-    rig_start(rig, "");
+    rig_start(rig, "timeout = '120s'");
     rig_run_until(rig, COUNT, 0);
     assert_int_equal(receiver_count(rig->receiver), 20);
 }
@@ -251,7 +251,7 @@ static void a_backlog_larger_than_the_hand_goes_out(void **state)
     rig->receiver = receiver_start(answers, 1);
     snprintf(rig->url, sizeof rig->url, "http://127.0.0.1:%d/", receiver_port(rig->receiver));
     rig_store(rig, 3000);
-    rig_start(rig, "");
+    rig_start(rig, "timeout = '120s'"); /* none is asked twice, however slow the machine is */
     rig_run_until(rig, COUNT, 0);
     assert_int_equal(receiver_count(rig->receiver), 3000);
 }
@@ -316,10 +316,11 @@ static void set_flag(void *context)
 static void a_stop_waits_for_what_is_under_way(void **state)
 {
     struct rig *rig = *state;
-    START(rig, "max_in_flight = 1", {.bytes = OK, .delay_ms = 100});
+    START(rig, "max_in_flight = 1", {.bytes = OK, .delay_ms = 1000});
     rig_post(rig, "m-1", rig->url);
     rig_post(rig, "m-2", rig->url);
-    rig_run_for(rig, 50);
+    for (int i = 0; i < 6000 && receiver_count(rig->receiver) == 0; i++)
+        rig_run_for(rig, 10);
     int idle = 0;
     deliver_stop(rig->deliver, set_flag, &idle);
     assert_false(deliver_has_room(rig->deliver));

@@ -83,11 +83,12 @@ static void tick(uv_timer_t *timer)
     (void)timer;
 }
 
-/* Runs the loop until the query gives that number; ten seconds at most. */
+/* Runs the loop until the query gives that number; two minutes at most: 3,000 requests under TSan, on a machine that
+ * does much else, take more than ten seconds. */
 void rig_run_until(struct rig *rig, const char *sql, long long expected)
 {
     uv_timer_t timer;
-    int64_t until = clock_monotonic_ms() + 10000, next = 0;
+    int64_t until = clock_monotonic_ms() + 120000, next = 0;
     uv_timer_init(&rig->bench->loop, &timer);
     uv_timer_start(&timer, tick, 5, 5);
     long long found = expected - 1;

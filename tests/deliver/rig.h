@@ -46,7 +46,7 @@ void rig_start_with(struct rig *rig, const char *deliver_options, const struct a
 void rig_configure(struct rig *rig, const char *deliver_options);
 void rig_stop(struct rig *rig); /* deliver; the receiver and the spool stay */
 
-/* Runs the loop until the query gives that number; ten seconds at most, then the test fails. */
+/* Runs the loop until the query gives that number; two minutes at most, then the test fails. */
 void rig_run_until(struct rig *rig, const char *sql, long long expected);
 void rig_run_for(struct rig *rig, int ms);
 

@@ -98,6 +98,37 @@ static void they_are_quoted_where_it_has_to_be(void **state)
     assert_int_equal(strncmp(rewrite(&config, "\"alice\"@a.example"), "SRS0=", 5), 0);
 }
 
+/* What only begins as another forwarder's does is a name: it comes back as it was, not as an address that nobody has. */
+static void what_has_another_shape_is_a_name(void **state)
+{
+    static const char *const senders[] = {
+        "SRS1=aaaaaaaa=b.example=x@a.example", "SRS1==b.example=e@a.example",
+        "\"SRS1=aaaaaaaa=b..example==x\"@a.example", "\"SRS1=aaaaaaaa=b c==x\"@a.example",
+        "SRS1=aaaaaaaa=b.example=@a.example"};
+    (void)state;
+    for (size_t i = 0; i < sizeof senders / sizeof *senders; i++) {
+        assert_int_equal(strncmp(rewrite(&config, senders[i]) + (senders[i][0] == '"'), "SRS0=", 5),
+                         0);
+        assert_comes_back(senders[i]);
+    }
+}
+
+/* What has passed us before goes back over the one who had it in between, not from us to us. */
+static void what_comes_by_us_again_goes_back_by_the_other(void **state)
+{
+    char first[SRS_SIZE], second[SRS_SIZE], third[SRS_SIZE], back[SRS_SIZE];
+    (void)state;
+    srs_rewrite(&config, "a@a.example", NOW, first);
+    srs_rewrite(&other, first, NOW, second);
+    srs_rewrite(&config, second, NOW, third);
+    assert_int_equal(srs_reverse(&config, third, NOW, back), SRS_VALID);
+    assert_string_equal(back, second);
+    assert_int_equal(srs_reverse(&other, back, NOW, third), SRS_VALID);
+    assert_string_equal(third, first);
+    assert_int_equal(srs_reverse(&config, third, NOW, back), SRS_VALID);
+    assert_string_equal(back, "a@a.example");
+}
+
 /* The same over a second forwarder. */
 static void a_second_forwarder_quotes_too(void **state)
 {
@@ -320,6 +351,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(senders_go_there_and_back),
         cmocka_unit_test(they_are_quoted_where_it_has_to_be),
+        cmocka_unit_test(what_has_another_shape_is_a_name),
+        cmocka_unit_test(what_comes_by_us_again_goes_back_by_the_other),
         cmocka_unit_test(a_second_forwarder_quotes_too),
         cmocka_unit_test(it_is_the_same_as_mail_srs),
         cmocka_unit_test(some_stay_as_they_are),

@@ -121,6 +121,20 @@ static void what_only_looks_like_another_protocol(void **state)
                    "500 5.5.2 Command not recognized\r\n");
 }
 
+/* What a client calls itself is shown in logs, histories and payloads: nothing of it acts there. */
+static void a_name_is_made_printable(void **state)
+{
+    (void)state;
+    peer_say(&peer,
+             "EHLO \xc3\xa9\x1b\xc2\x85\xe2\x80\xae\xf3\xa0\x81\x81\xffz\xe2\x80\r\n" TRANSACTION
+             "Subject: x\r\n\r\n.\r\n");
+    assert_int_equal(peer.submitted_count, 1);
+#define REPLACED "\xef\xbf\xbd"
+    assert_string_equal(peer.submitted[0]->envelope.helo,
+                        "\xc3\xa9" REPLACED REPLACED REPLACED REPLACED REPLACED
+                        "z" REPLACED REPLACED);
+}
+
 static void transaction_holds_what_was_said(void **state)
 {
     (void)state;
@@ -519,6 +533,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(other_protocols_end_the_session),
         TEST(what_only_looks_like_another_protocol),
+        TEST(a_name_is_made_printable),
         TEST(transaction_holds_what_was_said),
         TEST(ids_count_transactions),
         TEST(input_stops_at_a_submitted_message),
