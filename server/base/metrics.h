@@ -123,7 +123,7 @@ enum metric_buckets {
     ROW(ORIGIN_OLDEST, GAUGE, "origin_oldest_seconds", "origin", NULL, 1002, NONE,                 \
         "Since when the oldest one of an origin waits")                                            \
     ROW(ORIGIN_HELD, GAUGE, "origin_held", "origin", NULL, 1002, NONE,                             \
-        "1: the circuit breaker of the origin is open")                                            \
+        "1: the circuit breaker of the origin, or of a URL of it, is open")                                            \
     ROW(CERTIFICATE_NOT_AFTER, GAUGE, "certificate_not_after_timestamp_seconds", "name", NULL, 64, \
         NONE, "When a certificate of tls.certificates expires")                                    \
     ROW(LOOP_LAG, GAUGE, "loop_lag_seconds", NULL, NULL, 1, NONE,                                  \

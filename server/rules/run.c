@@ -138,12 +138,13 @@ static void trace_error(const struct pass *pass, const char *text)
 static void fail(struct pass *pass, const char *text)
 {
     struct verdict *verdict = pass->run.verdict;
-    if (!pass->input->trial)
-        count_failure(pass, text);
     trace_error(pass, text);
-    log_limited(LOG_ERROR, "rule-failed", pass->input->transaction->id,
-                LOG_TEXT("rule", pass->run.rule), LOG_TEXT("recipient", pass->input->recipient),
-                LOG_TEXT("error", text));
+    if (!pass->input->trial) { /* whose answer tells it, and whose id nobody knows */
+        count_failure(pass, text);
+        log_limited(LOG_ERROR, "rule-failed", pass->input->transaction->id,
+                    LOG_TEXT("rule", pass->run.rule), LOG_TEXT("recipient", pass->input->recipient),
+                    LOG_TEXT("error", text));
+    }
     verdict->kind = VERDICT_DEFER;
     verdict->text = "";
     verdict->destination_count = 0;
