@@ -61,7 +61,8 @@ end
 
 function add.exact(found, key, value)
     local address = core.fold_address(key)
-    if not address:find("^[^@%s]+@[^@%s]+$") then
+    -- what no local part has but in quotes: "mailto:a@example.com"
+    if not address:find("^[^@%s]+@[^@%s]+$") or address:find("^[^\"][^@]*[:;<>,()\\%[%]]") then
         rule.fail(key, ("alias key '%s': an address was expected, as in \"%s@example.com\"; a "
             .. "wildcard, as in \"*@example.com\"; or \"/a regular expression/\""):format(key,
             key:match("^[^@%s]+") or "name"))
@@ -73,6 +74,8 @@ function add.exact(found, key, value)
         rule.fail(key, ("alias key '%s': a group in its destination, but the key is one address: a pattern has groups, "
             .. "as \"/^inv-(.*)@example\\.com$/\" and \"inv-(*)@example.com\""):format(key))
     end
+    local wrong = groups.check(value, 0, {})
+    if wrong then rule.fail(key, ("alias key '%s': %s"):format(key, wrong)) end
     found.exact[address] = value
 end
 

@@ -79,8 +79,13 @@ local function wrong_reference(text, count, names)
             return ("$%s in its destination, but the pattern has %d group(s)"):format(digit, count)
         end
     end
-    local name = text:match("%$([%a_][%w_]*)")
-    if name and (count > 0 or names[name]) then return ("$%s: write ${%s}; a dollar sign itself is %%24"):format(name, name) end
+    for destination in text:gmatch("[^,]+") do
+        -- a parameter may be called so: "?$filter=x"
+        local name = destination:match(count > 0 and "%$([%a_][%w_]*)" or "://.*[^?&]%$([%a_][%w_]*)")
+        if name then
+            return ("$%s: write ${%s}; a dollar sign itself is %%24"):format(name, name)
+        end
+    end
 end
 
 --- What is wrong with the value's references to a pattern of `count` groups, with these names; nil: nothing.

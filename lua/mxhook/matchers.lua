@@ -162,7 +162,7 @@ function matchers.regex(given)
     end
     local count, names = groups.of(codes_of(any, all))
     local to, refers = given.to, groups.any(given.to)
-    local wrong = refers and groups.check(to, count, names)
+    local wrong = groups.check(to, count, names)
     if wrong then rule.fail(nil, "route.regex: to: " .. wrong) end
     return rule.new {
         source = rule.where(),
@@ -181,6 +181,9 @@ end
 function matchers.cel(given)
     check_fields("route.cel", given, { "when", "to" })
     check_to("route.cel", given)
+    local wrong = groups.any(given.to) and "groups, as $1, are those of patterns, and here is none; a dollar sign itself is %24"
+        or groups.check(given.to, 0, {})
+    if wrong then rule.fail(nil, "route.cel: to: " .. wrong) end
     if type(given.when) ~= "string" then
         rule.fail(nil, "route.cel: when: an expression was expected, not a " .. type(given.when))
     end

@@ -220,13 +220,19 @@ local function blocks_of(block)
     return list
 end
 
+-- What the handler made of it; or what it was itself, where no handler could be called: a coroutine's time was over.
+local function failure_of(wrong)
+    if type(wrong) == "table" and (wrong.text or wrong.pending) then return wrong end
+    return { text = message_of(wrong) }
+end
+
 -- Runs each part; the failure of the first that fails, with whether it was pending.
 local function run_parts(test, runner, options, parts)
     local failure
     for _, part in ipairs(parts) do
         if not (failure and part.needs_all) then
             local ok, wrong = runner.limited(options.timeout_ms, part.f, handler(test.file))
-            if not ok then failure = failure or wrong end
+            if not ok then failure = failure or failure_of(wrong) end
         end
     end
     return failure

@@ -126,11 +126,18 @@ static int runner_try(lua_State *L)
 static int runner_limited(lua_State *L)
 {
     struct state *state = state_of(L);
-    state_begin(state, (int64_t)luaL_checknumber(L, 1));
+    int limit_ms = (int)luaL_checknumber(L, 1);
+    state_begin(state, limit_ms);
     lua_settop(L, 3);
     lua_insert(L, 2); /* the handler below the function */
     int status = lua_pcall(L, 0, 0, 2);
+    bool untold =
+        status == LUA_ERRERR && state_is_over(state); /* the handler was stopped as well */
     state_lift(state);
+    if (untold) {
+        lua_pop(L, 1);
+        lua_pushfstring(L, "went over the time limit of %d ms", limit_ms);
+    }
     lua_pushboolean(L, status == 0);
     lua_insert(L, 3);
     return lua_gettop(L) - 2;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../base/path.h"
 #include "../config/config.h"
 #include "../config/destination_fields.h"
 #include "answer.h"
@@ -137,7 +138,21 @@ static bool is_key(const char *key)
     if (is_pattern(key))
         return true;
     const char *at = strchr(key, '@');
-    return at && at != key && at[1] && !strchr(at + 1, '@') && !strpbrk(key, " \t");
+    return at && at != key && at[1] && !strchr(at + 1, '@') && !strpbrk(key, " \t") &&
+           (*key == '"' || strcspn(key, ":;<>,()\\[]") >= (size_t)(at - key));
+}
+
+/* $1, ${name}, and in a URL $name, but as a parameter's: of a pattern's groups, and an address has none. */
+static bool has_reference(const char *value)
+{
+    bool url = strstr(value, "://");
+    for (const char *dollar = value; (dollar = strchr(dollar, '$')); dollar++) {
+        bool named = isalpha((unsigned char)dollar[1]) || dollar[1] == '_';
+        bool parameter = dollar > value && (dollar[-1] == '?' || dollar[-1] == '&');
+        if (isdigit((unsigned char)dollar[1]) || dollar[1] == '{' || (named && url && !parameter))
+            return true;
+    }
+    return false;
 }
 
 /* A word alone: a profile, where it stands last. */
@@ -250,7 +265,12 @@ static void read_line(struct alias_table *table, char *text, struct faults *faul
         value[size] = ',';
         memmove(value + size + 1, profile, strlen(profile) + 1);
     }
-    const char *wrong = is_key(key) ? check_value(faults->config, value) : "not an address";
+    const char *wrong = !utf8_valid(key) ? "an address that is not UTF-8"
+                        : !is_key(key)   ? "not an address"
+                                         : check_value(faults->config, value);
+    if (!wrong && !is_pattern(key) && has_reference(value))
+        wrong =
+            "a group in the destination, but the key is one address (a dollar sign itself is %24)";
     if (wrong) {
         add_fault(faults, line, wrong);
         return;

@@ -268,6 +268,34 @@ static void test_malformed_lines_are_told_with_numbers(void **state)
     assert_non_null(strstr(fixture_load_error(f), "alias.file: a path was expected, not a number"));
 }
 
+/* A line each that can never do what it says. */
+static void test_lines_that_can_never_match(void **state)
+{
+    static const struct {
+        const char *line, *says;
+    } rows[] = {
+        {"a@b,https://a.example/$1",
+         "a.csv:1: a group in the destination, but the key is one address"},
+        {"a@b,https://a.example/${1}", "a group in the destination"},
+        {"a@b,https://a.example/$name", "a group in the destination"},
+        {"*@b,https://a.example/$1", "a group in the destination"},
+        {"a@b,x$1@b.example", "a group in the destination"},
+        {"mailto:a@b,null", "a.csv:1: not an address"},
+        {"m\xfcller@b,null", "a.csv:1: an address that is not UTF-8"},
+        {"in-*@b,https://a.example/$name", "$name: write ${name}"},
+    };
+    fixture_rules(*state, "10.lua", "return alias.file('a.csv')");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fixture_rules(*state, "a.csv", rows[i].line);
+        const char *error = fixture_load_error(*state);
+        if (!strstr(error, rows[i].says))
+            fail_msg("%s: '%s' is not in '%s'", rows[i].line, rows[i].says, error);
+    }
+    fixture_rules(*state, "a.csv",
+                  "a@b,https://a.example/?a=$&b=%24name&$filter=x\nb$c@b,x$y@b.example\n");
+    fixture_load(*state);
+}
+
 static void test_not_by_a_message(void **state)
 {
     fixture_body(*state, "return alias.file('/etc/passwd')");
@@ -285,6 +313,7 @@ int main(void)
         RULES_TEST(test_sqlite),
         RULES_TEST(test_a_query_without_end_is_broken_off),
         RULES_TEST(test_malformed_lines_are_told_with_numbers),
+        RULES_TEST(test_lines_that_can_never_match),
         RULES_TEST(test_not_by_a_message),
     };
     return RUN_TESTS(tests);

@@ -239,6 +239,12 @@ FAILING = {
     "exit outside": ('os.exit(0)', "os.exit"),
     "endless": ('it("a", function() while true do pcall(function() while true do end end) end end)',
                 "went over the time limit of 300 ms"),
+    "endless coroutine": ('it("a", function() coroutine.wrap(function() while true do end end)() end)',
+                          "went over the time limit of 300 ms"),
+    "endless coroutines": ('it("a", function() local c = coroutine.wrap(function() while true do coroutine.yield() end end) '
+                           'while true do c() end end)', "went over the time limit of 300 ms"),
+    "a field's name": ('it("a", function() route { to = "a@example.com", headers = { ["X A:"] = "a" } } end)',
+                       "'X A:' is no name of a field"),
     "endless outside": ('while true do end', "went over the time limit of 300 ms"),
     "logs": ('it("a", function() route { to = "a@example.com" } error("no") end)', "log: at "),
     "setup": ('setup(function() error("not set up") end) it("a", function() end)', "not set up"),

@@ -104,6 +104,9 @@ return function(message)
         return value
     end
     local function add(name, value)
+        if not tostring(name):find("^[!-9;-~]+$") then
+            error(("route: headers: '%s' is no name of a field"):format(tostring(name)), 3)
+        end
         if value ~= nil then check(name, value) end
         if value ~= nil then lines[#lines + 1] = name .. ": " .. encoded(tostring(value)) end
     end
