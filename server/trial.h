@@ -42,7 +42,8 @@ struct trial_envelope {
     /* NULL, or asks one instead, of the transaction with its data; the result is the trial's. */
     struct scan_result *(*ask_scan)(const struct config *config,
                                     const struct transaction *transaction);
-    /* NULL, or the answers that rules get to what they ask (questions_give()): taken over. Else who is configured is asked. */
+    /* NULL, or the answers that rules get to what they ask (questions_give()): taken over. Else who is configured is
+     * asked. */
     struct questions *answers;
 };
 

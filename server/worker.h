@@ -28,9 +28,9 @@ size_t workers_resolving(const struct workers *workers);
 /* Loop thread; the queue must be empty: nothing is under way. Joins and frees. Takes NULL. */
 void workers_stop(struct workers *workers);
 
-/* Asks the rules, on a worker, whether they may take mail for this recipient: ruleset_ask(), and waits
- * for what they ask in turn. The answer is not RULESET_ASK. Copies it, and keeps a reference of the rules. done() comes once, later, on the loop's thread; 0
- * or -ENOMEM, and no done(). Loop thread. */
+/* Asks the rules, on a worker, whether they may take mail for this recipient: ruleset_ask(), and waits for what they
+ * ask in turn. The answer is not RULESET_ASK. Copies it, and keeps a reference of the rules. done() comes once,
+ * later, on the loop's thread; 0 or -ENOMEM, and no done(). Loop thread. */
 int workers_ask(struct workers *workers, struct ruleset *rules, const char *recipient,
                 void (*done)(void *context, enum ruleset_lookup answer), void *context);
 

@@ -5,7 +5,11 @@
 
 local nearest = require "mxhook.nearest"
 local options = require "mxhook.options"
-local readers = require "mxhook.source_readers"
+local readers = require "mxhook.readers"
+
+for _, subject in ipairs { "domain", "listener", "forward", "admin", "source" } do
+  require("mxhook." .. subject .. "_readers")
+end
 
 local config = {}
 
@@ -131,7 +135,8 @@ local function take_from(machine)
   readers.destination_fields, readers.check_destination = machine.destination_fields(), machine.check_destination
 end
 
--- text: the file's. machine: the defaults that depend on it, and the functions of C that readers.lua names. Returns the values by option name; or nil and a list of error lines.
+-- text: the file's. machine: the defaults that depend on it, and the functions of C that readers.lua names. Returns the
+-- values by option name; or nil and a list of error lines.
 function config.load(path, text, machine)
   take_from(machine)
   local errors = {}

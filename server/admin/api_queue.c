@@ -241,6 +241,7 @@ static int write_origin(void *context, const struct queue_origin *o)
     history_json_time(json, o->next_due_ms);
     json_key(json, "held_until");
     history_json_time(json, o->held_until_ms > clock_unix_ms() ? o->held_until_ms : 0);
+    json_pair_number(json, "held_urls", o->held_lanes);
     json_pair_number(json, "failures", o->failures);
     write_attempts(json, o->name);
     json_end_object(json);

@@ -41,19 +41,24 @@ char *rule_file_read(const char *directory, const char *name, size_t *size)
     return text;
 }
 
-static void write_file(struct json *json, const char *directory, const char *name)
+int64_t rule_errors(const char *file)
 {
     static const char *const kinds[] = {"error", "time", "memory"};
-    size_t size;
-    char *text = rule_file_read(directory, name, &size);
     double errors = 0;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        errors += metric_value(METRIC_RULE_ERRORS_TOTAL, name, kinds[i]);
+        errors += metric_value(METRIC_RULE_ERRORS_TOTAL, file, kinds[i]);
+    return (int64_t)errors;
+}
+
+static void write_file(struct json *json, const char *directory, const char *name)
+{
+    size_t size;
+    char *text = rule_file_read(directory, name, &size);
     json_begin_object(json);
     json_pair(json, "name", name);
     json_pair_number(json, "answered",
                      (int64_t)metric_value(METRIC_RULE_ANSWERS_TOTAL, name, NULL));
-    json_pair_number(json, "errors", (int64_t)errors);
+    json_pair_number(json, "errors", rule_errors(name));
     json_pair_number(json, "us",
                      (int64_t)(1e6 * metric_value(METRIC_RULE_SECONDS_TOTAL, name, NULL)));
     json_key(json, "text");

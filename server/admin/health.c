@@ -29,21 +29,31 @@ static void write_check(struct json *json, const char *name, bool fine, const ch
 
 struct spool_state {
     bool room, writable;
+    char why[160]; /* it has no room */
 };
 
 /* The spool looks when it has something to do; a disk can fill, or be mounted anew, while it has not. */
 static struct spool_state look_at_folder(struct admin *admin)
 {
+    struct spool_state state = {.room = !admin->hooks->storage_is_full(admin->context)};
     struct statvfs fs;
     uv_mutex_lock(&admin->lock);
     struct config *config = config_ref(admin->config);
     uv_mutex_unlock(&admin->lock);
-    bool room = statvfs(config->spool.directory, &fs) != 0 ||
-                (uint64_t)fs.f_bavail * fs.f_frsize >= config->spool.min_free;
-    bool writable = access(config->spool.directory, R_OK | W_OK | X_OK) == 0 &&
-                    !admin->hooks->storage_is_away(admin->context);
+    snprintf(state.why, sizeof state.why,
+             "no room for new mail: what waits takes as much as spool.max_size allows");
+    if (statvfs(config->spool.directory, &fs) == 0 &&
+        (uint64_t)fs.f_bavail * fs.f_frsize < config->spool.min_free) {
+        state.room = false;
+        snprintf(
+            state.why, sizeof state.why,
+            "no room for new mail: %.0f MB of the disk are free, and spool.min_free is %.0f MB",
+            (double)fs.f_bavail * (double)fs.f_frsize / 1e6, (double)config->spool.min_free / 1e6);
+    }
+    state.writable = access(config->spool.directory, R_OK | W_OK | X_OK) == 0 &&
+                     !admin->hooks->storage_is_away(admin->context);
     config_unref(config);
-    return (struct spool_state){room && !admin->hooks->storage_is_full(admin->context), writable};
+    return state;
 }
 
 bool health_is_ready(struct admin *admin, struct json *json)
@@ -59,8 +69,7 @@ bool health_is_ready(struct admin *admin, struct json *json)
         write_check(json, "listening", listening, "it is starting or stopping");
         write_check(json, "rules", rules, "no rule is loaded: mail would be refused");
         write_check(json, "spool", spool.room && spool.writable,
-                    spool.writable ? "no room for new mail: spool.max_size or spool.min_free"
-                                   : "it cannot be reached, or not be written");
+                    spool.writable ? spool.why : "it cannot be reached, or not be written");
         json_end_object(json);
     }
     return alive && listening && rules && spool.room && spool.writable;
@@ -102,7 +111,7 @@ static int note_origin(void *context, const struct queue_origin *origin)
     bool held = origin->held_until_ms > l->now_ms;
     l->count += origin->waiting;
     metric_add(METRIC_ORIGIN_WAITING, origin->waiting, origin->name);
-    metric_add(METRIC_ORIGIN_HELD, held, origin->name);
+    metric_add(METRIC_ORIGIN_HELD, held || origin->held_lanes > 0, origin->name);
     if (origin->oldest_ms > 0) {
         metric_raise(METRIC_ORIGIN_OLDEST, (double)(l->now_ms - origin->oldest_ms) / 1000,
                      origin->name);

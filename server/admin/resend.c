@@ -1,4 +1,5 @@
-/* One delivery sent again, to where it went or to another URL: what the spool or the history has of it, as a new delivery. */
+/* One delivery sent again, to where it went or to another URL: what the spool or the history has of it, as a new
+ * delivery. */
 #include <errno.h>
 #include <lua.h>
 #include <stdio.h>

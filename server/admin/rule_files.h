@@ -13,6 +13,9 @@ void rule_files_free(struct dirent **entries, int count);
 /* The first MiB of a file: the caller's to free; NULL: it cannot be read. */
 char *rule_file_read(const char *directory, const char *name, size_t *size);
 
+/* How often rules of the file failed since the start, in whatever way. Any thread. */
+int64_t rule_errors(const char *file);
+
 /* playground.c. The rules as they would be with the body's "file" of "text"; without those as they are. */
 struct playground {
     char directory[4200];

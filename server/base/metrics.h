@@ -8,10 +8,10 @@
  *
  *   metric_add(METRIC_MESSAGES_TOTAL, 1, "accepted");
  *
- * A row without such a line fails tests/admin/metrics_used. Labels never name a recipient, a sender or a
- * message: the number of series is bounded, and what comes once a metric is full counts for the series whose
- * labels are "other". A label "origin" has as many values as metrics_limit_origins() says, the same for all metrics. There are no locks: any thread, also while another writes the text. All cost some
- * tens of nanoseconds.
+ * A row without such a line fails tests/admin/metrics_used. Labels never name a recipient, a sender or a message: the
+ * number of series is bounded, and what comes once a metric is full counts for the series whose labels are "other". A
+ * label "origin" has as many values as metrics_limit_origins() says, the same for all metrics. There are no locks:
+ * any thread, also while another writes the text. All cost some tens of nanoseconds.
  */
 #ifndef MXHOOK_METRICS_H
 #define MXHOOK_METRICS_H
@@ -123,7 +123,7 @@ enum metric_buckets {
     ROW(ORIGIN_OLDEST, GAUGE, "origin_oldest_seconds", "origin", NULL, 1002, NONE,                 \
         "Since when the oldest one of an origin waits")                                            \
     ROW(ORIGIN_HELD, GAUGE, "origin_held", "origin", NULL, 1002, NONE,                             \
-        "1: the circuit breaker of the origin is open")                                            \
+        "1: the circuit breaker of the origin, or of a URL of it, is open")                                            \
     ROW(CERTIFICATE_NOT_AFTER, GAUGE, "certificate_not_after_timestamp_seconds", "name", NULL, 64, \
         NONE, "When a certificate of tls.certificates expires")                                    \
     ROW(LOOP_LAG, GAUGE, "loop_lag_seconds", NULL, NULL, 1, NONE,                                  \

@@ -8,8 +8,8 @@
 #include "../scan/result.h"
 #include "../base/spill.h"
 
-/* Loads rules, and begins the sources that they may ask: of `directory` with the limits that are the configuration's defaults where it is
- * given, else of the configuration file `path`. *config: what was loaded, the caller's to unref;
+/* Loads rules, and begins the sources that they may ask: of `directory` with the limits that are the configuration's
+ * defaults where it is given, else of the configuration file `path`. *config: what was loaded, the caller's to unref;
  * left as it was where that failed. */
 int cli_load_rules(const char *directory, const char *path, struct config **config,
                    struct ruleset **rules, struct error *err);

@@ -7,8 +7,8 @@ struct script_argument {
     const char *name, *value; /* NULL: not given */
 };
 
-/* Runs `run(arguments, make_folder)` of mxhook.cli.COMMAND, in a state with every standard library and cjson. An exit code: what it
- * returns, or CLI_FAILED and the error on stderr where it raises. */
+/* Runs `run(arguments, make_folder)` of mxhook.cli.COMMAND, in a state with every standard library and cjson. An exit
+ * code: what it returns, or CLI_FAILED and the error on stderr where it raises. */
 int script_run(const char *command, const struct script_argument *arguments);
 
 #endif

@@ -60,9 +60,18 @@ static void print_each(const char *json, const char *list, const char *label, co
 
 static void print_held(const char *json)
 {
-    static const struct column columns[] = {
-        {" until ", "until"}, {" after failures: ", "failures"}, {" waiting: ", "waiting"}, {0}};
+    static const struct column columns[] = {{" until ", "until"},
+                                            {" after failures: ", "failures"},
+                                            {" waiting: ", "waiting"},
+                                            {" URLs held: ", "urls"},
+                                            {0}};
     print_each(json, "held", "held         ", "origin", columns);
+}
+
+static void print_failing(const char *json)
+{
+    static const struct column columns[] = {{" errors: ", "errors"}, {0}};
+    print_each(json, "failing_rules", "rule failing ", "file", columns);
 }
 
 static void print_paused(const char *json)
@@ -115,6 +124,7 @@ static bool print_status(const char *json)
     putchar('\n');
     if (fine && strcmp(fine, "true") != 0)
         print_field(json, "  ", "reload.text"), putchar('\n');
+    print_failing(json);
     print_held(json);
     print_paused(json);
     free(ready);

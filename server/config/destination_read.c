@@ -12,38 +12,14 @@
 #include "../base/duration.h"
 #include "destination_fields.h"
 
-const char *destination_keep(const struct destination_writer *writer, const char *text)
-{
-    const char *kept = writer->arena ? arena_strdup(writer->arena, text) : text;
-    if (!kept)
-        luaL_error(writer->L, "not enough memory");
-    return kept;
-}
-
-static int expected(const struct destination_writer *writer, const struct destination_field *field,
-                    struct error *why)
+static int not_expected(const struct destination_writer *writer,
+                        const struct destination_field *field, struct error *why)
 {
     return error_set(why, -EINVAL, "%s",
                      writer->configuration ? field->configured : field->expected);
 }
 
 /* ---- Texts ---- */
-
-int destination_read_text(lua_State *L, const char *what, const char **text, struct error *why)
-{
-    size_t size;
-    if (lua_type(L, -1) != LUA_TSTRING)
-        return error_set(why, -EINVAL, "%s: a string was expected, not a %s", what,
-                         luaL_typename(L, -1));
-    *text = lua_tolstring(L, -1, &size);
-    if (size > DESTINATION_MAX_TEXT)
-        return error_set(why, -EINVAL, "%s: %zu bytes; the limit is %d", what, size,
-                         DESTINATION_MAX_TEXT);
-    for (size_t i = 0; i < size; i++)
-        if ((unsigned char)(*text)[i] < ' ' || (*text)[i] == 0x7f)
-            return error_set(why, -EINVAL, "%s: it holds a control character", what);
-    return 0;
-}
 
 static int read_url(const struct destination_writer *writer, const struct destination_field *field,
                     struct destination *to, struct error *why)
@@ -52,7 +28,7 @@ static int read_url(const struct destination_writer *writer, const struct destin
     lua_State *L = writer->L;
     if (lua_type(L, -1) != LUA_TSTRING)
         return writer->configuration
-                   ? expected(writer, field, why)
+                   ? not_expected(writer, field, why)
                    : error_set(why, -EINVAL, "url: a string was expected, not a %s",
                                luaL_typename(L, -1));
     const char *url = lua_tolstring(L, -1, &size);
@@ -79,11 +55,11 @@ static int read_text(const struct destination_writer *writer, const struct desti
 {
     const char *text;
     if (destination_read_text(writer->L, field->name, &text, why) != 0)
-        return writer->configuration ? expected(writer, field, why) : -EINVAL;
+        return writer->configuration ? not_expected(writer, field, why) : -EINVAL;
     if (!*text)
-        return expected(writer, field, why);
+        return not_expected(writer, field, why);
     if (check_reference(writer, field->name, text, why) != 0)
-        return writer->configuration ? expected(writer, field, why) : -EINVAL;
+        return writer->configuration ? not_expected(writer, field, why) : -EINVAL;
     *destination_text(to, field) = destination_keep(writer, text);
     return 0;
 }
@@ -96,7 +72,7 @@ static int read_path(const struct destination_writer *writer, const struct desti
     if (destination_read_text(writer->L, field->name, &text, why) != 0)
         return -EINVAL;
     if (*text != '/')
-        return expected(writer, field, why);
+        return not_expected(writer, field, why);
     if (stat(text, &status) == 0 && !S_ISREG(status.st_mode))
         return error_set(why, -EINVAL, "%s: %.200s is not a regular file", field->name, text);
     *destination_text(to, field) = destination_keep(writer, text);
@@ -110,7 +86,7 @@ static int set_number(const struct destination_writer *writer,
                       struct error *why)
 {
     if (!(number >= field->min && number <= field->max))
-        return expected(writer, field, why);
+        return not_expected(writer, field, why);
     destination_set_number(to, field, (int64_t)number);
     return 0;
 }
@@ -160,7 +136,7 @@ static int read_rate(const struct destination_writer *writer, const struct desti
                                               : NAN;
     double rate = count / seconds;
     if (!(rate > 0 && rate >= field->min && rate <= field->max))
-        return expected(writer, field, why);
+        return not_expected(writer, field, why);
     to->rate = rate;
     return 0;
 }
@@ -181,7 +157,9 @@ static int read_bytes(const struct destination_writer *writer,
                  {"MB", 1e6},
                  {"MiB", 1024 * 1024},
                  {"GB", 1e9},
-                 {"GiB", 1024 * 1024 * 1024}};
+                 {"GiB", 1024 * 1024 * 1024},
+                 {"TB", 1e12},
+                 {"TiB", 0x1p40}};
     double bytes = number_of(writer->L);
     if (lua_type(writer->L, -1) == LUA_TSTRING) {
         char *end;
@@ -203,7 +181,7 @@ static int read_durations(const struct destination_writer *writer,
     size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
     if (count == 0 || count > DESTINATION_MAX_ATTEMPTS - 1)
         return writer->configuration
-                   ? expected(writer, field, why)
+                   ? not_expected(writer, field, why)
                    : error_set(why, -EINVAL, "%s: a list of 1 to %d durations was expected",
                                field->name, DESTINATION_MAX_ATTEMPTS - 1);
     for (size_t i = 0; i < count; i++) {
@@ -211,7 +189,7 @@ static int read_durations(const struct destination_writer *writer,
         double ms = duration_of(L);
         lua_pop(L, 1);
         if (!(ms >= field->min && ms <= field->max))
-            return expected(writer, field, why);
+            return not_expected(writer, field, why);
         pauses[i] = (int64_t)ms;
     }
     if (!writer->arena)
@@ -286,6 +264,6 @@ int destination_read(const struct destination_writer *writer, int index, struct 
         lua_settop(L, top);
     }
     if (!to->url && !writer->profile)
-        return expected(writer, &destination_fields[0], why);
+        return not_expected(writer, &destination_fields[0], why);
     return to->url && destination_is_mail(to) ? check_mail_fields(to, why) : 0;
 }

@@ -22,7 +22,8 @@ struct destination_writer {
     /* Can it be sent there? Also what names a profile, where there are some. 0, or -EINVAL with `why`. */
     int (*check_url)(const struct destination_writer *writer, const char *text, size_t size,
                      struct error *why);
-    /* May the secret, or the header's value, that `what` names be taken from this environment variable, or file? The same. */
+    /* May the secret, or the header's value, that `what` names be taken from this environment variable, or file? The
+     * same. */
     int (*check_env)(const struct destination_writer *writer, const char *what, const char *name,
                      struct error *why);
     int (*check_file)(const struct destination_writer *writer, const char *what, const char *path,
@@ -33,10 +34,12 @@ struct destination_writer {
 int destination_read(const struct destination_writer *writer, int index, struct destination *to,
                      struct error *why);
 
-/* For destination_read.c: its headers, {name = value}, on top of the stack. destination_headers.c. */
+/* For destination_read.c: its headers, {name = value}, on top of the stack. destination_headers.c. 0, or -EINVAL with
+ * `why`. */
 int destination_read_headers(const struct destination_writer *writer, struct destination *to,
                              struct error *why);
-/* The same: a text on top, printable, so that it can stand in a header or a log; Lua's. `what` names it. */
+/* destination_text.c, for both: a text on top, printable, so that it can stand in a header or a log; Lua's. `what`
+ * names it. The same. */
 int destination_read_text(lua_State *L, const char *what, const char **text, struct error *why);
 /* In the writer's arena, where there is one. */
 const char *destination_keep(const struct destination_writer *writer, const char *text);

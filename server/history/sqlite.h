@@ -4,9 +4,12 @@
 
 #include <sqlite3.h>
 
+#include "../base/map.h"
 #include "ops.h"
 
 enum history_statement {
+    BEGIN_BATCH,
+    COMMIT_BATCH,
     INSERT_MESSAGE,
     INSERT_SUBJECT,
     INSERT_RECIPIENT,
@@ -47,6 +50,14 @@ int history_execute(struct history_store *store, const char *sql); /* without ro
 
 /* "sales@example.com" as "example.com sales": so that an index serves a domain as well. NULL: no memory. */
 char *history_address_key(const char *address);
+
+/* sqlite_join.c. Most messages are delivered while they are still here: their deliveries are written as they ended, and
+ * nothing is looked up or changed afterwards. 16,000 instructions less for a message of one delivery. 0 or -ENOMEM. */
+int history_sqlite_join(struct history_message *messages, struct history_attempt *attempts);
+/* What an attempt's id is made of: the message's, a dash, and the delivery's number. */
+struct map_key history_message_of(const struct history_attempt *attempt, unsigned *number);
+/* When it ended the delivery, Unix ms; 0: it did not. */
+int64_t history_ended_ms(const struct history_attempt *attempt);
 
 /* sqlite_write.c */
 int history_sqlite_write(struct history_store *store, struct history_message *messages,

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../base/map.h"
 #include "../spool/origin.h"
 #include "sqlite.h"
 
@@ -261,14 +260,6 @@ static int insert_message(struct history_store *store, struct history_message *m
 
 /* ---- An attempt ---- */
 
-/* What its id is made of: the message's, a dash, and the delivery's number. */
-static struct map_key message_of(const struct history_attempt *a, unsigned *number)
-{
-    const char *dash = strrchr(a->id, '-');
-    *number = dash ? (unsigned)strtoul(dash + 1, NULL, 10) : 0;
-    return (struct map_key){a->id, dash ? (size_t)(dash - a->id) : 0};
-}
-
 /* The message's row; 0: unknown (from before the history, a notice). */
 static int find_message(struct history_store *store, struct map_key id, int64_t *row)
 {
@@ -301,11 +292,6 @@ static int keep_payload(struct history_store *store, const struct history_attemp
     return history_run(store, s);
 }
 
-static int64_t ended_ms(const struct history_attempt *a)
-{
-    return a->state == HISTORY_WAITING ? 0 : a->at_ms + a->ms;
-}
-
 static int end_delivery(struct history_store *store, const struct history_attempt *a, int64_t row,
                         unsigned number)
 {
@@ -314,14 +300,14 @@ static int end_delivery(struct history_store *store, const struct history_attemp
         return -EIO;
     sqlite3_bind_int64(s, 1, row);
     sqlite3_bind_int64(s, 2, number);
-    bind_end(s, 3, a->state, a->status, a->number, a->error, ended_ms(a));
+    bind_end(s, 3, a->state, a->status, a->number, a->error, history_ended_ms(a));
     return history_run(store, s);
 }
 
 static int insert_attempt(struct history_store *store, const struct history_attempt *a)
 {
     unsigned number;
-    struct map_key id = message_of(a, &number);
+    struct map_key id = history_message_of(a, &number);
     int64_t row = a->message ? a->message->row : 0;
     bool joined = row != 0;
     int code = joined ? 0 : find_message(store, id, &row);
@@ -346,53 +332,19 @@ static int insert_attempt(struct history_store *store, const struct history_atte
 
 /* ---- A batch ---- */
 
-static struct map_key id_of(const void *message)
+static int run(struct history_store *store, enum history_statement which)
 {
-    const char *id = ((const struct history_message *)message)->id;
-    return (struct map_key){id, strlen(id)};
-}
-
-static void join_attempt(struct history_message *m, struct history_attempt *a, unsigned number)
-{
-    for (size_t i = 0; i < m->delivery_count; i++) {
-        struct history_delivery *d = &m->deliveries[i];
-        if (d->number != number)
-            continue;
-        a->message = m;
-        d->state = a->state;
-        d->status = a->status;
-        d->attempts = a->number;
-        d->error = a->error;
-        d->ended_ms = ended_ms(a);
-        return;
-    }
-}
-
-/* Most messages are delivered while they are still here: their deliveries are written as they ended, and nothing is looked
- * up or changed afterwards. 16,000 instructions less for a message of one delivery. */
-static int join_attempts(struct history_message *messages, struct history_attempt *attempts)
-{
-    struct map by_id = {.key_of = id_of};
-    int code = 0;
-    for (struct history_message *m = messages; m && attempts && code == 0; m = m->next)
-        code = map_add(&by_id, m);
-    for (struct history_attempt *a = attempts; a && code == 0; a = a->next) {
-        unsigned number;
-        struct history_message *m = map_find(&by_id, message_of(a, &number));
-        if (m)
-            join_attempt(m, a, number);
-    }
-    map_free(&by_id);
-    return code;
+    sqlite3_stmt *s = history_statement(store, which);
+    return s ? history_run(store, s) : -EIO;
 }
 
 int history_sqlite_write(struct history_store *store, struct history_message *messages,
                          struct history_attempt *attempts)
 {
-    int joined = join_attempts(messages, attempts);
+    int joined = history_sqlite_join(messages, attempts);
     if (joined != 0)
         return joined;
-    int code = history_execute(store, "BEGIN IMMEDIATE");
+    int code = run(store, BEGIN_BATCH);
     if (code != 0)
         return code;
     for (struct history_message *m = messages; m && code == 0; m = m->next)
@@ -400,7 +352,7 @@ int history_sqlite_write(struct history_store *store, struct history_message *me
     for (const struct history_attempt *a = attempts; a && code == 0; a = a->next)
         code = insert_attempt(store, a);
     if (code == 0)
-        code = history_execute(store, "COMMIT");
+        code = run(store, COMMIT_BATCH);
     if (code != 0) {
         sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
         forget_destination(store);

@@ -5,10 +5,11 @@
  *              (`lookups`), a table of PostgreSQL (`databases`)
  * flight       one address that a source is being asked for; all who want to know it share it
  *
- * A room with one thread of its own for every wait; how each kind is asked stands in sources/: HTTP is done on that thread,
- * and each database's connection is owned by a further one. Who asks waits at most the source's `wait` (50 ms), and then has the last
- * known answer for `stale`, or none (LOOKUP_UNKNOWN: mail is deferred); the flight goes on, so
- * that the next one finds its answer in the cache. One room in a process, as there is one history.
+ * A room with one thread of its own for every wait; how each kind is asked stands in sources/: HTTP is done on that
+ * thread, and each database's connection is owned by a further one. Who asks waits at most the source's `wait` (50
+ * ms) for the next answer, and then has the last known ones for `stale`, or none (LOOKUP_UNKNOWN: mail is deferred);
+ * the flights go on, so that the next one finds their answers in the cache. One room in a process, as there is one
+ * history.
  *
  * To add a kind of source: sources/sources.h.
  */
@@ -21,8 +22,9 @@
 struct source_kind;
 
 /* At start and at each reload: the sources of this configuration. The first one starts the thread. One that is
- * configured as it was keeps its cache. `kinds`: by enum lookup_kind, how each is asked (source.h); for the life of the process. Takes effect for all that is asked afterwards. One thread calls this and
- * lookup_stop(). 0, or a negative errno with `err`: then all is as it was. */
+ * configured as it was keeps its cache. `kinds`: by enum lookup_kind, how each is asked (source.h); for the life of
+ * the process. Takes effect for all that is asked afterwards. One thread calls this and lookup_stop(). 0, or a
+ * negative errno with `err`: then all is as it was. */
 int lookup_configure(const struct config *config, const struct source_kind *const *kinds,
                      struct error *err);
 /* Nobody may be waiting. Joins. Does nothing where there is no thread. */

@@ -54,8 +54,8 @@ struct source {
     bool closed;                /* it goes with its last flight */
 };
 
-/* Ends a flight: `answer` (a reference, taken) goes to the cache and to all who wait; NULL: the source has not answered, `why`
- * for the log. */
+/* Ends a flight: `answer` (a reference, taken) goes to the cache and to all who wait; NULL: the source has not
+ * answered, `why` for the log. */
 void source_answered(struct flight *flight, struct lookup_answer *answer, const char *why);
 
 /* lookup.c: frees it, once no flight refers to it. */

@@ -194,7 +194,7 @@ static const char *past_last(const struct address_scan *scan, char c)
     return last ? last + 1 : scan->text;
 }
 
-int address_read_text(struct address_scan *scan)
+static int read_text(struct address_scan *scan)
 {
     scan->last_quote = past_last(scan, '"');
     scan->last_semicolon = past_last(scan, ';');
@@ -220,33 +220,7 @@ int address_read(struct address_reader *reader, struct arena *arena, const char 
                                 .arena = arena,
                                 .text = raw,
                                 .end = raw + size,
+                                .read = read_text,
                                 .charset = charset_guess(raw, size)};
-    return size > 0 ? address_read_text(&scan) : 0;
-}
-
-int address_finish(struct address_reader *reader, struct arena *arena, struct mailbox_list *list)
-{
-    size_t size = reader->count * sizeof *reader->items;
-    int status = 0;
-    *list = (struct mailbox_list){0};
-    if (size > 0) {
-        list->items = arena_alloc(arena, size);
-        if (list->items) {
-            memcpy(list->items, reader->items, size);
-            list->count = reader->count;
-        } else {
-            status = -ENOMEM;
-        }
-    }
-    free(reader->items);
-    *reader = (struct address_reader){0};
-    return status;
-}
-
-const struct mailbox *address_first(const struct mailbox_list *list)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (list->items[i].email)
-            return &list->items[i];
-    return list->count > 0 ? &list->items[0] : NULL;
+    return size > 0 ? read_text(&scan) : 0;
 }

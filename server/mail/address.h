@@ -9,7 +9,7 @@
  * A mailbox without an address that somebody could answer to keeps its name; its email is NULL.
  *
  * This is all that decides which addresses a field shows. Who checks a message's From reads every
- * From field of it with one reader (address_read() for each, then address_finish()): the list holds
+ * From field of it with one reader (address_read() for each, then address_finish(), address_list.h): the list holds
  * each address that the payload or a rule could show for it; whose they are, also to readers that
  * see more in them, auth/author.c says. The payload's `from` is address_first() of that list.
  */
@@ -18,24 +18,10 @@
 
 #include <stddef.h>
 
-#include "../base/arena.h"
-#include "message.h"
-
-#define ADDRESSES_MAX 40000u /* of one list; those after are not read */
-
-/* A list while it is read, field after field. All zero: empty. */
-struct address_reader {
-    struct mailbox *items;
-    size_t count, capacity;
-};
+#include "address_list.h"
 
 /* Appends the mailboxes of a raw field value, groups flattened. Strings are in `arena`.
  * 0 or -ENOMEM. */
 int address_read(struct address_reader *reader, struct arena *arena, const char *raw, size_t size);
 
-/* The list, its array in `arena`; the reader is empty then, also after -ENOMEM. */
-int address_finish(struct address_reader *reader, struct arena *arena, struct mailbox_list *list);
-
-/* The first mailbox that has an email, or else the first; NULL where there is none. */
-const struct mailbox *address_first(const struct mailbox_list *list);
 #endif

@@ -10,23 +10,6 @@
 
 /* --- Mailboxes --- */
 
-static int append(struct address_scan *scan, const char *name, const char *email)
-{
-    struct address_reader *reader = scan->reader;
-    if (reader->count == ADDRESSES_MAX || (!name && !email))
-        return 0;
-    if (reader->count == reader->capacity) {
-        size_t capacity = reader->capacity ? reader->capacity * 2 : 8;
-        struct mailbox *grown = realloc(reader->items, capacity * sizeof *grown);
-        if (!grown)
-            return -ENOMEM;
-        reader->items = grown;
-        reader->capacity = capacity;
-    }
-    reader->items[reader->count++] = (struct mailbox){name, email};
-    return 0;
-}
-
 /* A phrase as text: decoded, without NUL, trimmed. NULL in *out where nothing is left. */
 static int keep_name(struct address_scan *scan, const struct buffer *phrase, const char **out)
 {
@@ -102,8 +85,9 @@ static int read_inside(struct address_scan *scan, const char *phrase, bool *foun
                                  .arena = scan->arena,
                                  .text = phrase,
                                  .end = phrase + size,
+                                 .read = scan->read,
                                  .decoded = true};
-    int status = address_read_text(&inner);
+    int status = scan->read(&inner);
     *found = scan->reader->count > first;
     return status;
 }
@@ -119,7 +103,8 @@ int address_flush(struct address_scan *scan)
     if (status < 0 || !name || found)
         return status;
     /* One word is a user without a domain (RFC 822 section 6.2.2): "root". */
-    return scan->before_is_word ? append(scan, NULL, name) : append(scan, name, NULL);
+    return scan->before_is_word ? address_append(scan->reader, NULL, name)
+                                : address_append(scan->reader, name, NULL);
 }
 
 static bool is_word(const struct buffer *text)
@@ -181,7 +166,7 @@ static int read_bare(struct address_scan *scan, bool *found)
         if (status == 0)
             status = keep_email(scan, bare->bytes + begin, end - begin, &email);
         if (status == 0)
-            status = append(scan, name, email);
+            status = address_append(scan->reader, name, email);
         at = begin = end;
         *found = true;
     }
@@ -204,7 +189,7 @@ static int read_comment_address(struct address_scan *scan, bool *found)
         status = keep_name(scan, &scan->phrase, &name);
     if (status == 0)
         status = keep_email(scan, comment->bytes + begin, end - begin, &email);
-    return status == 0 ? append(scan, name, email) : status;
+    return status == 0 ? address_append(scan->reader, name, email) : status;
 }
 
 int address_end_entry(struct address_scan *scan)
@@ -237,7 +222,7 @@ int address_add_angle(struct address_scan *scan, const char *text, size_t size)
         status = keep_name(scan, scan->phrase.size ? &scan->phrase : &scan->comment, &name);
     }
     if (status == 0)
-        status = append(scan, name, email);
+        status = address_append(scan->reader, name, email);
     scan->phrase.size = scan->bare.size = scan->comment.size = 0;
     scan->at_sign = false;
     scan->angles = true;

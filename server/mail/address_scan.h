@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "address.h"
+#include "address_list.h"
 #include "buffer.h"
 
 /* One value while it is read. An entry is what stands between two commas. */
@@ -22,9 +22,11 @@ struct address_scan {
     bool no_quotes;                                      /* one was never closed */
     bool at_sign;                                        /* there is one in `bare` */
     bool no_comments;                                    /* one was never closed */
-    bool decoded;         /* the text comes out of an encoded word or quotes */
-    bool angles;          /* the entry has an address in angle brackets */
-    bool before_is_word;  /* what is in `before` is one word without quotes */
+    bool decoded;        /* the text comes out of an encoded word or quotes */
+    bool angles;         /* the entry has an address in angle brackets */
+    bool before_is_word; /* what is in `before` is one word without quotes */
+    /* Reads the text to its end, and frees the buffers: for one that stands inside of another. 0 or -ENOMEM. */
+    int (*read)(struct address_scan *scan);
     struct buffer phrase; /* the entry's words, quotes taken away, encoded words as they stood */
     struct buffer bare;   /* the same without what angles had, quotes kept: for bare addresses */
     struct buffer comment;
@@ -32,9 +34,6 @@ struct address_scan {
 };
 
 /* All of these: 0 or -ENOMEM. */
-
-/* Reads scan->text to its end, and frees the scan's buffers. */
-int address_read_text(struct address_scan *scan);
 
 /* A mailbox that ends with an address in angles. */
 int address_add_angle(struct address_scan *scan, const char *text, size_t size);

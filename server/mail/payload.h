@@ -13,9 +13,9 @@
 #include "message.h"
 #include "provenance.h"
 
-/* The list of headers that a recipient's rules see and may reshape: the message's own, with what
- * the server adds in front, and without what is reserved (RFC 8601 section 5). New strings are in `arena`, the recipient is the caller's:
- * provenance_address() makes the list another recipient's. The caller frees *out. 0 or -ENOMEM. */
+/* The list of headers that a recipient's rules see and may reshape: the message's own, with what the server adds in
+ * front, and without what is reserved (RFC 8601 section 5). New strings are in `arena`, the recipient is the
+ * caller's: provenance_address() makes the list another recipient's. The caller frees *out. 0 or -ENOMEM. */
 int payload_headers(const struct message *message, const struct envelope *envelope,
                     const char *recipient, const struct receiver *receiver, struct arena *arena,
                     struct header_list *out);

@@ -4,15 +4,16 @@
  * The file is read once, and stays in memory as its own text: keys are lower-cased in place, an
  * index of line offsets is hashed by key. A table never changes; a reload reads the file again.
  *
- * A line is `address,destination[,destination]...[,profile]`; a field may stand in double quotes (RFC 4180), the destinations
- * together; a profile is a name of the configuration's, for each of them; it stands behind the last in what is handed out;
- * empty lines and those that begin with '#' are skipped, and so is a byte order mark. The address may
- * be `*@host`, another wildcard, or a regular expression between slashes (in quotes, where it holds a
- * comma): these two are handed out as they stand, since a Lua state compiles them.
+ * A line is `address,destination[,destination]...[,profile]`; a field may stand in double quotes (RFC 4180), the
+ * destinations together; a profile is a name of the configuration's, for each of them; it stands behind the last in
+ * what is handed out; empty lines and those that begin with '#' are skipped, and so is a byte order mark. The address
+ * may be `*@host`, another wildcard, or a regular expression between slashes (in quotes, where it holds a comma):
+ * these two are handed out as they stand, since a Lua state compiles them.
  */
 #ifndef MXHOOK_RULES_ALIAS_TABLE_H
 #define MXHOOK_RULES_ALIAS_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -49,6 +50,9 @@ const char *alias_table_find(const struct alias_table *table, const char *addres
  * no more. *value: as alias_table_find() gives it. Any thread. */
 const char *alias_table_pattern(const struct alias_table *table, size_t index, const char **value,
                                 size_t *line);
+/* Tells each() of every address, in no order; it stops where that returns false. Any thread. */
+void alias_table_each(const struct alias_table *table,
+                      bool (*each)(void *context, const char *address), void *context);
 /* Lines that have an alias, of all kinds. */
 size_t alias_table_count(const struct alias_table *table);
 

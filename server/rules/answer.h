@@ -53,8 +53,8 @@ int answer_check_env(const struct destination_writer *writer, const char *what, 
 int answer_check_secret_file(const struct destination_writer *writer, const char *what,
                              const char *path, struct error *why);
 
-/* answer_profile.c: is it a destination's URL or address (destination_check_target()), or "NAME:https://..." with the name of
- * a profile? `config` NULL: there are none. 0, or -EINVAL with `why`. */
+/* answer_profile.c: is it a destination's URL or address (destination_check_target()), or "NAME:https://..." with the
+ * name of a profile? `config` NULL: there are none. 0, or -EINVAL with `why`. */
 int answer_check_named(const struct rules_config *config, const char *text, size_t size,
                        struct error *why);
 

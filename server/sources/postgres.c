@@ -1,7 +1,8 @@
 /* postgres.c - alias.postgres: asks a table, by a thread that owns the connection.
  *
  * What waits while it asks is asked for together. Where strangers guess names, the addresses of the whole table are
- * read (names.h), and those that it has not are answered without asking, for NAMES_MS: so a change is seen as soon as ever. */
+ * read (names.h), and those that it has not are answered without asking, for NAMES_MS: so a change is seen as soon as
+ * ever. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

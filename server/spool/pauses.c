@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "../base/clock.h"
+#include "../base/log.h"
 
 static int compare_keys(uint64_t a_origin, uint64_t a_lane, const struct pause *b)
 {
@@ -155,4 +156,21 @@ int pause_named(const char *text, bool whole_origin, const char *reason, struct 
     if (reason)
         strcpy(pause->reason, reason);
     return 0;
+}
+
+void pauses_log(const struct pauses *from, const struct pauses *to)
+{
+    for (size_t i = 0; i < to->count; i++) {
+        const struct pause *pause = &to->list[i];
+        if (!pauses_exact(from, pause->origin, pause->lane))
+            log_warn("destination-paused", NULL,
+                     LOG_TEXT(pause->lane ? "destination" : "origin", pause->name),
+                     LOG_TEXT("reason", pause->reason));
+    }
+    for (size_t i = 0; i < from->count; i++) {
+        const struct pause *pause = &from->list[i];
+        if (!pauses_exact(to, pause->origin, pause->lane))
+            log_info("destination-resumed", NULL,
+                     LOG_TEXT(pause->lane ? "destination" : "origin", pause->name));
+    }
 }

@@ -55,5 +55,7 @@ const struct pause *pauses_find_url(const struct pauses *pauses, const char *url
 const struct pause *pauses_exact(const struct pauses *pauses, uint64_t origin, uint64_t lane);
 /* Do they pause the same, for the same reasons? */
 bool pauses_equal(const struct pauses *a, const struct pauses *b);
+/* Logs what is paused now and was not, and what is not any more. */
+void pauses_log(const struct pauses *from, const struct pauses *to);
 
 #endif

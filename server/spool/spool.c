@@ -104,23 +104,6 @@ static void tell_pauses(struct task *task, void *context)
     free(sent);
 }
 
-static void log_pauses(const struct pauses *from, const struct pauses *to)
-{
-    for (size_t i = 0; i < to->count; i++) {
-        const struct pause *pause = &to->list[i];
-        if (!pauses_exact(from, pause->origin, pause->lane))
-            log_warn("destination-paused", NULL,
-                     LOG_TEXT(pause->lane ? "destination" : "origin", pause->name),
-                     LOG_TEXT("reason", pause->reason));
-    }
-    for (size_t i = 0; i < from->count; i++) {
-        const struct pause *pause = &from->list[i];
-        if (!pauses_exact(to, pause->origin, pause->lane))
-            log_info("destination-resumed", NULL,
-                     LOG_TEXT(pause->lane ? "destination" : "origin", pause->name));
-    }
-}
-
 /* The store heeds the new set before anything else is claimed, and the loop hears of it before what
  * is. Where it cannot be read, or sent on for want of memory, it is looked at again a second later. */
 static void look_for_pauses(struct spool *spool)
@@ -137,7 +120,7 @@ static void look_for_pauses(struct spool *spool)
         pauses_free(&pauses);
         return;
     }
-    log_pauses(&spool->heeded, &pauses);
+    pauses_log(&spool->heeded, &pauses);
     pauses_free(&spool->heeded);
     spool->heeded = pauses;
     spool->ops->heed(spool->store, &spool->heeded);
@@ -361,7 +344,7 @@ static int begin_with_pauses(struct spool *spool, struct error *err)
     if (code != 0)
         return error_set(err, code, "spool: what is paused cannot be read: %s",
                          spool->ops->error(spool->store));
-    log_pauses(&(struct pauses){0}, &spool->heeded);
+    pauses_log(&(struct pauses){0}, &spool->heeded);
     spool->ops->heed(spool->store, &spool->heeded);
     return 0;
 }

@@ -136,7 +136,7 @@ class ConsoleTest(unittest.TestCase):
     def test_z_one_cause_is_retried_and_a_drop_undone(self):
         self.incident.down = False
         self.check("now")
-        self.assertEqual(self.incident.ask("failures")["count"], 40 + 12)
+        self.assertEqual(self.incident.ask("failures")["count"], 300 + 60)
 
 
 if __name__ == "__main__":

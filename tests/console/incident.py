@@ -28,7 +28,7 @@ STATUS = {"/invoices": 422, "/alerts": 404, "/crm": 413}  # these open no circui
 
 
 class Incident:
-    def __init__(self, failures=(40, 25, 12), good=30):
+    def __init__(self, failures=(300, 140, 60), good=30):
         self.down = True
         self.good = Receiver()
         self.bad = Receiver(lambda post: STATUS.get(post.path, 200) if self.down else 200)

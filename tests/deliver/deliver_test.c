@@ -229,7 +229,8 @@ static void an_origin_has_no_more_requests_than_its_limit(void **state)
         rig_post(rig, "m-1", rig->url);
     rig_run_until(rig, COUNT, 0);
     assert_int_equal(receiver_count(rig->receiver), 30);
-    assert_int_equal(receiver_most_at_once(rig->receiver), 3);
+    assert_in_range(receiver_most_at_once(rig->receiver), 1,
+                    3); /* a busy machine may do one by one */
 }
 
 static void all_have_no_more_requests_than_the_limit(void **state)
@@ -239,7 +240,8 @@ static void all_have_no_more_requests_than_the_limit(void **state)
     for (int i = 0; i < 10; i++)
         rig_post(rig, "m-1", rig->url);
     rig_run_until(rig, COUNT, 0);
-    assert_int_equal(receiver_most_at_once(rig->receiver), 2);
+    assert_in_range(receiver_most_at_once(rig->receiver), 1,
+                    2); /* a busy machine may do one by one */
 }
 
 static void a_backlog_larger_than_the_hand_goes_out(void **state)
@@ -276,7 +278,8 @@ static void a_dead_origin_is_left_alone_and_probed(void **state)
     assert_int_equal(bench_query(rig->bench, "SELECT count(*) FROM held"), 0);
 }
 
-/* A thousand wait for one that says nothing; those for another go out as if there were none. */
+/* A thousand wait for one that says nothing: those for another are all delivered before any of its first attempts has
+ * ended, which none does while this waits. So nothing waited for one. */
 static void a_dead_origin_delays_no_other(void **state)
 {
     struct rig *rig = *state;
@@ -284,7 +287,7 @@ static void a_dead_origin_delays_no_other(void **state)
     struct receiver *dead = receiver_start(silence, 1);
     char url[64];
     snprintf(url, sizeof url, "http://127.0.0.1:%d/", receiver_port(dead));
-    START(rig, "attempts = 100, timeout = '100ms', max_per_origin = 5", {.bytes = OK});
+    START(rig, "attempts = 100, timeout = '60s', max_per_origin = 5", {.bytes = OK});
     struct delivery *list = NULL;
     for (int i = 0; i < 1000; i++) {
         struct delivery *d = bench_delivery("dead-1", url, "x");
@@ -296,8 +299,9 @@ static void a_dead_origin_delays_no_other(void **state)
     for (int i = 0; i < 100; i++)
         rig_post(rig, "live-1", rig->url);
     rig_run_until(rig, "SELECT count(*) FROM delivery WHERE id = 'live-1'", 0);
-    assert_true(receiver_count(dead) <= 30);
+    assert_true(receiver_count(dead) <= 5);
     assert_int_equal(bench_query(rig->bench, COUNT), 1000);
+    assert_int_equal(bench_query(rig->bench, TRIES("")), 0);
     rig_stop(rig);
     receiver_stop(dead);
 }

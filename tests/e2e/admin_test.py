@@ -2,6 +2,7 @@
 
 import json
 import os
+import smtplib
 import subprocess
 import time
 import unittest
@@ -58,7 +59,7 @@ class AdminTest(AdminCase):
         self.assertTrue(checks["loop"]["ok"])
         result = self.server.command("health")
         self.assertEqual(result.returncode, 1)
-        self.assertIn("spool: no room", result.stdout)
+        self.assertRegex(result.stdout, r"spool: no room for new mail: \d+ MB of the disk are free, and spool.min_free is 562949953 MB")
 
     def test_a_dead_destination_leaves_it_ready(self):
         self.serve(answer=lambda post: 500)
@@ -260,6 +261,39 @@ class AdminTest(AdminCase):
         self.assertEqual(tried["code"], 451)
         self.assertEqual(tried["steps"], [{"rule": "05.lua:1", "answer": "error: 05.lua:2: not this one"}])
         self.assertNotIn("mxhook_rule_errors_total{", self.ask("/metrics")[1])  # it is no fault of the server's rules
+        self.assertNotIn("rule-failed", self.server.log())
+        self.assertEqual(self.json("/api/v1/status")["failing_rules"], [])
+
+    def test_a_rule_that_fails_is_named(self):
+        self.serve()
+        self.server.write_rule("05-vip.lua", "return function(msg)\nerror('no such customer') end")
+        self.assertEqual(self.server.command("reload").returncode, 0)
+        with self.assertRaises(smtplib.SMTPDataError):
+            self.server.send(mail())
+        status = self.json("/api/v1/status")
+        self.assertEqual((status["rule_errors"], status["failing_rules"]), (1, [{"file": "05-vip.lua", "errors": 1}]))
+        self.assertIn("rule failing 05-vip.lua errors: 1\n", self.server.command("status").stdout)
+
+    def test_what_was_refused_at_rcpt_is_found(self):
+        self.serve()
+        with self.server.smtp() as client, self.assertRaises(smtplib.SMTPRecipientsRefused):
+            client.sendmail("ann@client.test", ["nobody@elsewhere.example"], mail())
+        found = wait_until(lambda: self.json("/api/v1/history?recipient=nobody@elsewhere.example")["messages"], "the refusal")
+        self.assertEqual([(m["result"], m["reply"][:9], m["deliveries"]) for m in found], [("rejected", "550 5.7.1", [])])
+        story = self.json("/api/v1/story?id=" + found[0]["id"])["messages"]
+        self.assertEqual([m["recipients"][0]["address"] for m in story], ["nobody@elsewhere.example"])
+
+    def test_a_url_that_is_held_is_told(self):
+        self.serve(answer=lambda post: 503, more='deliver = { breaker_failures = 3, breaker_pause = "60s", schedule = { "10ms" } }')
+        for number in range(4):
+            self.server.send(mail(str(number)))
+        held = wait_until(lambda: self.json("/api/v1/status")["held"], "a URL to be held")
+        self.assertEqual([(one["origin"], one["scope"], one["urls"], one["waiting"]) for one in held], [(self.receiver.url, "url", 1, 4)])
+        self.assertGreaterEqual(held[0]["failures"], 3)
+        self.assertRegex(self.server.command("status").stdout, "held +%s until .* waiting: 4 URLs held: 1\n" % self.receiver.url)
+        self.assertEqual(self.json("/api/v1/destinations")["destinations"][0]["held_urls"], 1)
+        metric = '\nmxhook_origin_held{origin="%s"} 1\n' % self.receiver.url
+        wait_until(lambda: metric in self.ask("/metrics")[1], "the metric")  # the spool is looked at no more often than it is cheap
 
     def test_what_if_tells_what_would_go_elsewhere(self):
         self.serve()

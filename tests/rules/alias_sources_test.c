@@ -220,6 +220,26 @@ static void test_sqlite(void **state)
     assert_kind(f, VERDICT_DISCARD);
 }
 
+/* Somebody's view may never end: the rules' time limit holds inside of SQLite too. */
+static void test_a_query_without_end_is_broken_off(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/aliases.db", f->directory);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db,
+                     "CREATE VIEW aliases AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + "
+                     "1 FROM n) SELECT i || '' AS address, 'null' AS destination FROM n",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(db);
+    f->config.time_limit_ms = 100;
+    fixture_rule(f, "return alias.sqlite('aliases.db')");
+    assert_raises(f, "went over the time limit");
+}
+
 static void test_malformed_lines_are_told_with_numbers(void **state)
 {
     struct fixture *f = *state;
@@ -263,6 +283,7 @@ int main(void)
         RULES_TEST(test_file_has_patterns_as_a_table_has),
         RULES_TEST(test_locked_database_is_waited_for),
         RULES_TEST(test_sqlite),
+        RULES_TEST(test_a_query_without_end_is_broken_off),
         RULES_TEST(test_malformed_lines_are_told_with_numbers),
         RULES_TEST(test_not_by_a_message),
     };

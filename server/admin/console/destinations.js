@@ -1,6 +1,6 @@
 // Where mail goes: what waits for each, what it answered and how fast, whether it is held or paused.
 import { get, post } from "./api.js";
-import { h, fill, tag, number, ago, ask, table, toast } from "./dom.js";
+import { h, fill, tag, number, counted, ago, ask, table, toast } from "./dom.js";
 import { chart } from "./chart.js";
 
 const EACH_MS = 5000, KEPT = 60;
@@ -47,7 +47,8 @@ function pictures(one, seen) {
 }
 
 function breaker(one) {
-  if (one.held_until) return [tag("held", "bad"), h("span", { class: "small muted" }, " after ", number(one.failures), " failures; probes ", ago(one.held_until))];
+  if (one.held_until) return [tag("held", "bad"), h("span", { class: "small muted" }, " after ", counted(one.failures, "failure"), "; probes ", ago(one.held_until))];
+  if (one.held_urls) return [tag("held", "bad"), h("span", { class: "small muted" }, " ", counted(one.held_urls, "URL"), " of it")];
   return tag("closed", "good");
 }
 

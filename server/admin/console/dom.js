@@ -49,6 +49,15 @@ export function number(value) {
   return Number(value).toLocaleString("en");
 }
 
+// The word for so many, and with the number before it: "1 failure", "3 failures".
+export function plural(value, one, many = one + "s") {
+  return Number(value) === 1 ? one : many;
+}
+
+export function counted(value, one, many) {
+  return number(value) + " " + plural(value, one, many);
+}
+
 // "3 min ago", with the exact time on hover.
 export function ago(time) {
   if (!time) return h("span", { class: "muted" }, "–");
@@ -75,6 +84,7 @@ let tables = 0; // regions have names of their own
 
 export function table(columns, rows, empty) {
   if (!rows.length) return h("div", { class: "empty" }, empty || "Nothing.");
+  for (const row of rows) [...row.children].forEach((cell, i) => { cell.dataset.label = columns[i][0]; }); // on a telephone each cell has a line of its own
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": columns[0][0] + ", table " + ++tables }, h("table", {},
     h("thead", {}, h("tr", {}, columns.map(([title, kind]) => h("th", { scope: "col", class: kind }, title)))),
     h("tbody", {}, rows)));

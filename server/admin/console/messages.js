@@ -10,7 +10,7 @@ const LIMIT = 50, LIVE_MAX = 200;
 function summary(m) {
   const counts = {};
   for (const d of m.deliveries) counts[d.state] = (counts[d.state] || 0) + 1;
-  return m.result !== "accepted" ? state(m.result) : Object.entries(counts).map(([word, count]) => [state(count > 1 ? word : word), count > 1 ? " ×" + count + " " : " "]);
+  return m.result !== "accepted" ? state(m.result) : Object.entries(counts).map(([word, count]) => [state(word), count > 1 ? " ×" + count + " " : " "]);
 }
 
 function row(m, go) {
@@ -99,21 +99,32 @@ function replyStep(m) {
 }
 
 function attempts(d) {
-  return table([["Attempt", "number"], ["Time"], ["Status", "number"], ["Took", "number"], ["What came back"]], d.made.map((a) => h("tr", {}, h("td", { class: "number" }, a.number),
+  return table([["Attempt"], ["Time"], ["Status", "number"], ["Took", "number"], ["What came back"]], d.made.map((a) => h("tr", {}, h("td", { class: "time" }, a.number),
     h("td", { class: "time" }, clock(a.time)), h("td", { class: "number" }, a.status || "–"), h("td", { class: "number" }, a.ms + " ms"),
     h("td", {}, a.error || "ok", a.reply && a.reply !== a.error && h("pre", { tabindex: "0" }, a.reply)))), "Not attempted yet.");
+}
+
+function isMail(destination) {
+  return !/^https?:\/\//.test(destination);
 }
 
 function shellQuote(value) {
   return "'" + value.replaceAll("'", "'\\''") + "'";
 }
 
+// A line that ends what is pasted into a shell: whoever wrote the mail must not be able to end it before.
+function endOf(body) {
+  let end;
+  do end = "END-" + crypto.getRandomValues(new Uint32Array(2)).join("-"); while (body.includes(end));
+  return end;
+}
+
 async function showPayload(d, place) {
   const body = await text((d.state === "delivered" || d.kept ? "payload?id=" : "delivery/payload?id=") + encodeURIComponent(d.id));
   let pretty = body, html = null;
   try { const data = JSON.parse(body); pretty = JSON.stringify(data, null, 2); html = data.html; } catch { /* mail, shown as it is */ }
-  const curl = `curl -X POST -H 'content-type: application/json' -H ${shellQuote("webhook-id: " + d.id)} --data-binary @- ${shellQuote(d.destination)} <<'END'\n${body}\nEND`;
-  fill(place, h("div", { class: "bar" }, h("button", { onclick: () => { navigator.clipboard?.writeText(curl); toast("Copied. Add the signature and what the URL has after “?”."); } }, "Copy as curl")),
+  const end = endOf(body), curl = `curl -X POST -H 'content-type: application/json' -H ${shellQuote("webhook-id: " + d.id)} --data-binary @- ${shellQuote(d.destination)} <<'${end}'\n${body}\n${end}`;
+  fill(place, !isMail(d.destination) && h("div", { class: "bar" }, h("button", { onclick: () => { navigator.clipboard?.writeText(curl); toast("Copied. Add the signature and what the URL has after “?”."); } }, "Copy as curl")),
     html && h("details", {}, h("summary", {}, "HTML of the mail, without scripts and without anything from elsewhere"), frame(html)), h("pre", { tabindex: "0" }, pretty.slice(0, 200000)));
 }
 
@@ -136,7 +147,7 @@ function sendAgain(d, redraw) {
 }
 
 function deliveryStep(d, role, redraw) {
-  const place = h("div", {}), failed = role === "operate" && d.state === "failed", again = role === "operate" && !d.destination.includes("@");
+  const place = h("div", {}), failed = role === "operate" && d.state === "failed", again = role === "operate" && !isMail(d.destination);
   return h("li", { class: { delivered: "good", failed: "bad" }[d.state] || "warn" }, h("b", {}, "To "), h("a", { href: "#/messages?destination=" + encodeURIComponent(d.destination) }, d.destination), " ", state(d.state),
     d.status > 0 && h("span", { class: "muted small" }, " answered ", d.status), h("p", { class: "small muted" }, "for ", d.recipient, ", id ", h("code", {}, d.id)), attempts(d),
     h("div", { class: "bar" }, failed && h("button", { class: "main", onclick: async () => { await post("queue/retry", { ids: [d.id] }); toast("It is tried again"); setTimeout(redraw, 1200); } }, "Retry"),

@@ -1,6 +1,6 @@
 // At three in the morning: is mail taken in, what waits, what is held, what has failed and why; and what to do.
 import { get, post, watch } from "./api.js";
-import { h, fill, tag, number, ago, table, toast } from "./dom.js";
+import { h, fill, tag, number, plural, counted, ago, table, toast } from "./dom.js";
 import { chart } from "./chart.js";
 
 const SECONDS = 300;
@@ -19,11 +19,11 @@ function figure(value, label, kind) {
 function figures(status) {
   return h("div", { class: "card figures" },
     figure(number(status.accepted), "accepted since the start"), figure(number(status.rejected + status.deferred), "refused or deferred"),
-    figure(number(status.waiting), "deliveries wait"), figure(status.oldest_waiting ? ago(status.oldest_waiting) : "–", "oldest of them"),
-    figure(number(status.failed), "failed for good", "bad"), figure(number(status.rule_errors), "rule errors", "warn"));
+    figure(number(status.waiting), plural(status.waiting, "delivery waits", "deliveries wait")), figure(status.oldest_waiting ? ago(status.oldest_waiting) : "–", "oldest of them"),
+    figure(number(status.failed), "failed for good", "bad"), figure(number(status.rule_errors), [plural(status.rule_errors, "rule error"), status.failing_rules.length > 0 && [" in ", h("a", { href: "#/rules" }, status.failing_rules.map((one) => one.file).join(", "))]], "warn"));
 }
 
-function reloadCard(status) {
+export function reloadCard(status) {
   if (status.reload.ok) return null;
   return h("div", { class: "card", role: "alert" }, h("h2", {}, tag("failed", "bad"), " The last reload"),
     h("p", {}, "The server runs on with what it loaded ", ago(status.reload.time), "."), h("pre", { tabindex: "0" }, status.reload.text));
@@ -42,8 +42,8 @@ async function lastAnswers(held) {
 
 function heldCard(status, answers) {
   if (!status.held.length && !status.paused.length) return null;
-  const rows = status.held.map((one) => h("tr", {}, h("td", {}, h("a", { href: "#/destinations" }, one.origin)), h("td", { class: "number" }, number(one.waiting)),
-    h("td", {}, answers[one.origin] || h("span", { class: "muted" }, "–"), h("span", { class: "small muted" }, " ", number(one.failures), " failures in a row")),
+  const rows = status.held.map((one) => h("tr", {}, h("td", {}, h("a", { href: "#/destinations" }, one.origin), one.urls > 0 && h("span", { class: "small muted" }, " ", counted(one.urls, "URL"), " of it")), h("td", { class: "number" }, number(one.waiting)),
+    h("td", {}, answers[one.origin] || h("span", { class: "muted" }, "–"), h("span", { class: "small muted" }, " ", counted(one.failures, "failure"), " in a row")),
     h("td", { class: "time" }, "probe ", ago(one.until)), h("td", {}, tag("held", "warn"))));
   const paused = status.paused.map((one) => h("tr", {}, h("td", {}, h("a", { href: "#/destinations" }, one.destination)), h("td", { class: "number" }, number(one.waiting)),
     h("td", {}, one.reason || h("span", { class: "muted" }, "no reason given")), h("td", { class: "time" }, ago(one.since)), h("td", {}, tag("paused"))));
@@ -66,7 +66,7 @@ function failuresCard(shown, role, redraw) {
   if (!shown.count) return h("div", { class: "card" }, h("h2", {}, "Failed"), h("div", { class: "empty" }, "Nothing has failed."));
   const may = role === "operate";
   return h("div", { class: "card" }, h("h2", {}, "Failed, by cause"),
-    h("p", { class: "muted small" }, number(shown.count), " deliveries as of now. A button acts on those that are counted here, not on what fails later."),
+    h("p", { class: "muted small" }, counted(shown.count, "delivery", "deliveries"), " as of now. A button acts on those that are counted here, not on what fails later."),
     table([["Destination"], ["Cause"], ["First", "optional"], ["Last"], ["Count", "number"], ["Action"]], shown.groups.map((one) =>
       h("tr", {}, h("td", {}, one.destination), h("td", {}, h("a", { href: "#/message/" + encodeURIComponent(one.example) }, one.reason || "unknown")),
         h("td", { class: "time optional" }, ago(one.first)), h("td", { class: "time" }, ago(one.last)), h("td", { class: "number" }, number(one.count)),

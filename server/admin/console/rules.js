@@ -1,6 +1,7 @@
 // The rules, in the order in which they are asked; and the playground: a message, a rule that is not saved, every answer.
 import { get, post, text } from "./api.js";
-import { h, fill, tag, number, table } from "./dom.js";
+import { h, fill, tag, number, counted, table } from "./dom.js";
+import { reloadCard } from "./now.js";
 
 const SAMPLE = "From: Ann <ann@example.org>\nTo: <hook@example.com>\nSubject: Hello\n\nSome text.\n";
 
@@ -14,8 +15,8 @@ function result(trial) {
 function whatIf(found) {
   const rows = found.list.map((one) => h("tr", {}, h("td", {}, h("a", { href: "#/message/" + encodeURIComponent(one.id) }, one.subject || one.id)), h("td", {}, one.recipient),
     h("td", {}, one.before.join(", ") || "nowhere"), h("td", {}, one.after.join(", ") || one.verdict, " ", one.rule && h("code", {}, one.rule))));
-  return h("div", {}, h("p", {}, h("b", {}, number(found.different), " would go elsewhere"), `, of ${number(found.recipients)} recipients of the ${number(found.messages)} newest messages`, found.cut && " (time was up)",
-    found.not_kept > 0 && `; ${number(found.not_kept)} were not kept (history.bodies)`, "."), rows.length > 0 && table([["Message"], ["Recipient"], ["Went to"], ["Would go to"]], rows));
+  return h("div", {}, h("p", {}, h("b", {}, number(found.different), " would go elsewhere"), `, of ${counted(found.recipients, "recipient")} of the ${counted(found.messages, "newest message")}`, found.cut && " (time was up)",
+    found.not_kept > 0 && `; ${number(found.not_kept)} more had not been kept (history.bodies)`, "."), rows.length > 0 && table([["Message"], ["Recipient"], ["Went to"], ["Would go to"]], rows));
 }
 
 function playground(files, sample) {
@@ -41,10 +42,10 @@ function playground(files, sample) {
 }
 
 export async function rules(box, { query, role }) {
-  const found = await get("rules");
+  const [found, status] = await Promise.all([get("rules"), get("status")]);
   let sample = SAMPLE;
   if (query.get("message")) sample = await text("message?id=" + encodeURIComponent(query.get("message")));
-  fill(box, h("h1", {}, "Rules"), h("div", { class: "card" }, h("p", { class: "muted small" }, "In ", h("code", {}, found.directory), ", asked in this order; the first that answers decides. Counted since the start."),
+  fill(box, h("h1", {}, "Rules"), reloadCard(status), h("div", { class: "card" }, h("p", { class: "muted small" }, "In ", h("code", {}, found.directory), ", asked in this order; the first that answers decides. Counted since the start."),
     table([["File"], ["Decided", "number"], ["Time", "number"], ["Errors", "number"], ["Rule"]], found.files.map((one) => h("tr", {}, h("td", {}, h("code", {}, one.name)), h("td", { class: "number" }, number(one.answered)), h("td", { class: "number" }, number(Math.round(one.us / 1000)) + " ms"),
       h("td", { class: "number" }, one.errors ? tag(number(one.errors), "bad") : "0"), h("td", {}, h("details", {}, h("summary", {}, "show"), h("pre", { tabindex: "0" }, one.text))))), "No rule is there yet: see Set-up.")),
     role === "operate" && playground(found.files, sample));

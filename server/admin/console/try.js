@@ -43,7 +43,7 @@ async function askDns(out) {
 export async function setup(box, { role }) {
   const dns = h("div", { role: "status", "aria-live": "polite" });
   const found = await get("setup"), missing = found.steps.filter((one) => !one.ok).length;
-  fill(box, h("h1", {}, "Set-up"), h("div", { class: "card" }, h("p", {}, missing ? `${missing} of ${found.steps.length} need a look.` : "Nothing is missing."), found.steps.map((one) =>
+  fill(box, h("h1", {}, "Set-up"), h("div", { class: "card" }, h("p", {}, missing ? `${missing} of ${found.steps.length} ${missing === 1 ? "needs" : "need"} a look.` : "Nothing is missing."), found.steps.map((one) =>
     h("div", { class: "step" }, tag(one.ok ? "ok" : "look", one.ok ? "good" : "warn"), h("div", {}, h("b", {}, one.name), " ", h("span", { class: "muted" }, one.now || "not set"), one.how && h("p", { class: "small" }, one.how))))),
     h("div", { class: "card" }, h("h2", {}, "In DNS"), h("p", { class: "muted small" }, "What others need to find this server."), found.dns.map((record) => h("p", {}, h("code", {}, record))),
       role === "operate" && h("div", { class: "bar" }, h("button", { onclick: () => askDns(dns) }, "Ask DNS"), h("span", { class: "small muted" }, "Asks the resolver for the names of this list.")), dns));

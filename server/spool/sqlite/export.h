@@ -1,8 +1,8 @@
 /*
  * export.h - all that can still be read of a spool, as a new one: `mxhook queue export`.
  *
- * Of the store in a folder only. For a spool that is damaged, but a sound one is as welcome. The old one is only read. Deliveries
- * keep their ids, times and attempts; what is left over goes to the new folder's `found`: payloads
+ * Of the store in a folder only. For a spool that is damaged, but a sound one is as welcome. The old one is only
+ * read. Deliveries keep their ids, times and attempts; what is left over goes to the new folder's `found`: payloads
  * whose delivery cannot be read, and files that no delivery names.
  */
 #ifndef MXHOOK_SPOOL_EXPORT_H

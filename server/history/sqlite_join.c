@@ -1,0 +1,55 @@
+/* Attempts of messages that are still to be written. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sqlite.h"
+
+struct map_key history_message_of(const struct history_attempt *a, unsigned *number)
+{
+    const char *dash = strrchr(a->id, '-');
+    *number = dash ? (unsigned)strtoul(dash + 1, NULL, 10) : 0;
+    return (struct map_key){a->id, dash ? (size_t)(dash - a->id) : 0};
+}
+
+int64_t history_ended_ms(const struct history_attempt *a)
+{
+    return a->state == HISTORY_WAITING ? 0 : a->at_ms + a->ms;
+}
+
+static struct map_key id_of(const void *message)
+{
+    const char *id = ((const struct history_message *)message)->id;
+    return (struct map_key){id, strlen(id)};
+}
+
+static void join_attempt(struct history_message *m, struct history_attempt *a, unsigned number)
+{
+    for (size_t i = 0; i < m->delivery_count; i++) {
+        struct history_delivery *d = &m->deliveries[i];
+        if (d->number != number)
+            continue;
+        a->message = m;
+        d->state = a->state;
+        d->status = a->status;
+        d->attempts = a->number;
+        d->error = a->error;
+        d->ended_ms = history_ended_ms(a);
+        return;
+    }
+}
+
+int history_sqlite_join(struct history_message *messages, struct history_attempt *attempts)
+{
+    struct map by_id = {.key_of = id_of};
+    int code = 0;
+    for (struct history_message *m = messages; m && attempts && code == 0; m = m->next)
+        code = map_add(&by_id, m);
+    for (struct history_attempt *a = attempts; a && code == 0; a = a->next) {
+        unsigned number;
+        struct history_message *m = map_find(&by_id, history_message_of(a, &number));
+        if (m)
+            join_attempt(m, a, number);
+    }
+    map_free(&by_id);
+    return code;
+}
