@@ -12,6 +12,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "../base/clock.h"
 #include "../base/redact.h"
 #include "../deliver/attempt.h"
 #include "../deliver/srs.h"
@@ -115,17 +116,20 @@ static void begin(struct replay *r, const struct item *item)
         not_begun(r, item->id, code);
         return;
     }
-    r->ahead++;
+    r->begun++;
     replay_send(r, d);
 }
 
-/* So many a tick that the rate is kept however often the timer comes. */
+/* As many as are due by now, however late the timer comes; but what a slow receiver has kept waiting is no debt to be
+ * paid at once. */
 static void send_next(uv_timer_t *timer)
 {
     struct replay *r = timer->data;
-    int rate = r->options->rate, ticks = rate > 100 ? rate / 100 : 1;
-    r->ahead = r->ahead > (size_t)ticks ? r->ahead - (size_t)ticks : 0;
-    while (r->ahead < (size_t)ticks && r->next > 0 && r->in_flight < MAX_IN_FLIGHT)
+    int64_t rate = r->options->rate, most = rate / 4 + 1;
+    int64_t due = (clock_monotonic_ms() - r->began_ms) * rate / 1000 + 1;
+    if (r->begun < due - most)
+        r->begun = due - most;
+    while (r->begun < due && r->next > 0 && r->in_flight < MAX_IN_FLIGHT)
         if (r->rules)
             reroute(r, &r->items[--r->next]);
         else
@@ -141,6 +145,7 @@ static int send_all(struct replay *r)
     code = senders_new(&r->loop, &r->senders);
     if (code == 0) {
         uint64_t period_ms = r->options->rate > 100 ? 10 : 1000 / (uint64_t)r->options->rate;
+        r->began_ms = clock_monotonic_ms();
         senders_keep(r->senders, MAX_IN_FLIGHT);
         uv_timer_init(&r->loop, &r->pace);
         r->pace.data = r;

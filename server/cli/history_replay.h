@@ -25,7 +25,8 @@ struct replay {
     uv_timer_t pace;
     struct senders *senders;
     size_t in_flight, delivered, failed;
-    size_t ahead;     /* of its pace, in deliveries */
+    int64_t began_ms,
+        begun;        /* when, on the monotonic clock; deliveries since, as its pace counts them */
     size_t elsewhere; /* recipients whose mail the rules give to no URL */
 };
 

@@ -152,7 +152,7 @@ static void send_all(struct replay *r, const struct history_message *m, const st
             r->elsewhere++;
             delivery_free(deliveries);
         } else {
-            r->ahead++;
+            r->begun++;
             replay_send(r, deliveries);
         }
     }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "../base/clock.h"
 #include "../base/log.h"
@@ -102,7 +103,19 @@ bool pauses_equal(const struct pauses *a, const struct pauses *b)
 
 static bool has_scheme(const char *text, const char *scheme)
 {
-    return strncmp(text, scheme, strlen(scheme)) == 0;
+    return strncasecmp(text, scheme, strlen(scheme)) == 0;
+}
+
+/* Which host that would be, readers of URLs do not agree on; rules refuse it too. */
+static bool has_two_ats(const char *url)
+{
+    const char *begin = strstr(url, "://"), *end;
+    if (!begin)
+        return false;
+    begin += 3;
+    end = begin + strcspn(begin, "/?#");
+    const char *first = memchr(begin, '@', (size_t)(end - begin));
+    return first && memchr(first + 1, '@', (size_t)(end - first - 1));
 }
 
 /* NULL: it names something. */
@@ -119,6 +132,8 @@ static const char *objection(const char *text)
         !has_scheme(text, "smtp://") && !has_scheme(text, "smtps://"))
         return "a URL is expected, http:// or https://, or an origin of e-mail as `mxhook queue "
                "origins` shows it";
+    if (has_two_ats(text))
+        return "the URL has more than one '@': write those of a user or password as %40";
     return *host ? NULL : "the URL has no host";
 }
 
