@@ -63,7 +63,8 @@ static void test_hostile_calls(void **state)
     free(script);
     log_set_level(LOG_ERROR);
     fixture_load(f);
-    for (; clock_monotonic_ms() < end; runs++, seed++) {
+    /* Once in any case: on a busy machine loading alone may take as long. */
+    for (; runs == 0 || clock_monotonic_ms() < end; runs++, seed++) {
         snprintf(recipient, sizeof recipient, "%u@example.com", seed);
         int64_t start = processor_ms();
         fixture_run(f, recipient);
