@@ -71,6 +71,16 @@ struct receiver processing_receiver(const struct processing *p)
     return receiver;
 }
 
+/* Of a recipient's headers, as rules have set them so far; NULL: none. */
+static size_t reshaped_bytes(const struct verdict *verdict)
+{
+    if (!verdict)
+        return 0;
+    bool has_list = verdict->waits && verdict->reshaped; /* it is counted there once it is whole */
+    return verdict->reshaped_bytes +
+           (has_list ? verdict->headers.count * sizeof *verdict->headers.items : 0);
+}
+
 static int run_rules_for(struct processing *p, size_t state, size_t index)
 {
     struct transaction *t = p->transaction;
@@ -80,14 +90,13 @@ static int run_rules_for(struct processing *p, size_t state, size_t index)
                                 &p->headers,
                                 p->trace,
                                 p->trace_context,
-                                0,
+                                p->reshaped - reshaped_bytes(p->verdicts[index]),
                                 &p->questions,
                                 p->trial};
     provenance_address(&p->headers, input.recipient);
-    for (size_t i = 0; i < index; i++)
-        input.reshaped_before += p->verdicts[i]->reshaped_bytes;
     int code = ruleset_run(t->rules, state, &input, &p->verdicts[index]);
     const struct verdict *verdict = code == 0 ? p->verdicts[index] : NULL;
+    p->reshaped = input.reshaped_before + reshaped_bytes(p->verdicts[index]);
     if (verdict && p->spool && (!verdict->reshaped || verdict->kind != VERDICT_DELIVER))
         header_list_free(&p->verdicts[index]->headers); /* outgoing.c has it in p->headers */
     return code;
@@ -119,24 +128,38 @@ static int begin_verdicts(struct processing *p)
                            p->message->arena, &p->headers);
 }
 
-/* Comes back where a rule had to wait (-EAGAIN), and goes on with its recipient. */
+/* One recipient's; -EAGAIN where a rule has to wait. */
+static int run_recipient(struct processing *p, size_t state, size_t index)
+{
+    int code = 0;
+    p->recipient = index;
+    if (!p->verdicts[index])
+        code = reverse_bounce(p, p->transaction->envelope.recipients[index], &p->verdicts[index]);
+    if (code == 0 && (!p->verdicts[index] || p->verdicts[index]->waits))
+        code = run_rules_for(p, state, index);
+    if (code == 0 && !p->trial)
+        metric_add(METRIC_RECIPIENTS_TOTAL, 1, verdict_name(p->verdicts[index]->kind));
+    return code;
+}
+
+/* Where a recipient's rule has to wait (-EAGAIN) the next recipients' are asked as well, so that all that they want to
+ * know is asked at once; those that wait go on when it is called again. */
 static int run_rules(struct processing *p, size_t state)
 {
     const struct envelope *envelope = &p->transaction->envelope;
+    size_t known = p->questions.count;
     int code = p->verdicts ? 0 : begin_verdicts(p);
-    for (size_t i = p->recipient; i < envelope->recipient_count && code == 0; i++) {
-        bool reversed = false;
-        p->recipient = i;
-        if (!p->verdicts[i]) {
-            code = reverse_bounce(p, envelope->recipients[i], &p->verdicts[i]);
-            reversed = p->verdicts[i];
-        }
-        if (code == 0 && !reversed)
-            code = run_rules_for(p, state, i);
-        if (code == 0 && !p->trial)
-            metric_add(METRIC_RECIPIENTS_TOTAL, 1, verdict_name(p->verdicts[i]->kind));
+    bool waits = false;
+    for (size_t i = 0; i < envelope->recipient_count && code == 0; i++) {
+        if (p->verdicts[i] && !p->verdicts[i]->waits)
+            continue;
+        if (waits && questions_open(&p->questions, known) >= QUESTIONS_AT_ONCE)
+            break;
+        code = run_recipient(p, state, i);
+        waits = waits || code == -EAGAIN;
+        code = code == -EAGAIN ? 0 : code;
     }
-    return code;
+    return code == 0 && waits ? -EAGAIN : code;
 }
 
 /* *on: the rules are to be asked. */

@@ -29,8 +29,9 @@ struct processing {
     void *trace_context;
     bool trial; /* nothing comes of it (trial.h) */
 
-    size_t recipient;           /* whose rules are asked now: its index */
-    bool begun;                 /* what stands before the rules is done */
+    size_t recipient; /* whose rules are asked now: its index; not in order, where some wait */
+    size_t reshaped;  /* bytes of headers that rules have set, for all recipients so far */
+    bool begun;       /* what stands before the rules is done */
     struct questions questions; /* what the rules have asked, and heard */
 
     struct auth_result *auth; /* what the transaction's check found; NULL: there was none */

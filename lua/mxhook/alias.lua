@@ -145,10 +145,15 @@ local function named_by(kind, source, patterns)
     return { file = source, patterns = #patterns.regexes + #patterns.wildcards > 0 }
 end
 
--- A rule of what find(recipient) gives.
-local function new_rule(find_value, count, recipients, exact)
+-- A rule of what find(recipient) gives. What more is known of it: exact, regexes, wildcards, as read() gives them; file, the
+-- source of alias.file; asks: it asks somebody who may know any address.
+local function new_rule(find_value, count, recipients, more)
     local parts = {
-        exact = exact,
+        exact = more.exact,
+        regexes = more.regexes,
+        wildcards = more.wildcards,
+        file = more.file,
+        asks = more.asks,
         recipients = recipients,
         source = rule.where(),
         aliases = count,
@@ -183,7 +188,7 @@ local function from_table(_, entries)
     end
     local found, count = read(entries), 0
     for _ in next, entries do count = count + 1 end
-    local new, parts = new_rule(function(recipient) return find(found, recipient) end, count, named(found), found.exact)
+    local new, parts = new_rule(function(recipient) return find(found, recipient) end, count, named(found), found)
     parts.keys = keys_of(found)
     parts.key_of = function(msg) return key_for(found, msg.envelope.recipient) end
     return new
@@ -258,7 +263,9 @@ local function from_source(kind)
         local new = new_rule(function(recipient)
             local value = find_any(recipient)
             return type(value) == "string" and with_profile(value) or value
-        end, kind == "file" and source:count() or 0, named_by(kind, source, patterns))
+        end, kind == "file" and source:count() or 0, named_by(kind, source, patterns),
+            { regexes = patterns.regexes, wildcards = patterns.wildcards, file = kind == "file" and source or nil,
+                asks = kind ~= "file" })
         return new
     end
 end
@@ -286,7 +293,8 @@ end
 local function from_lookup(kind, find_value)
     return function(name)
         local source = open_lookup(kind, name)
-        local new = new_rule(function(recipient) return find_value(source, recipient) end, 0, { patterns = true })
+        local new = new_rule(function(recipient) return find_value(source, recipient) end, 0, { patterns = true },
+            { asks = true })
         return new
     end
 end

@@ -8,7 +8,8 @@ local skip = require "mxhook.skip"
 local loadstring, pcall, setfenv, tonumber = loadstring, pcall, setfenv, tonumber
 local sub = string.sub
 
-local UNITS = { [""] = 1, B = 1, kB = 1e3, KB = 1e3, KiB = 1024, MB = 1e6, MiB = 1024 * 1024, GB = 1e9, GiB = 1024 ^ 3 }
+local UNITS = { [""] = 1, B = 1, kB = 1e3, KB = 1e3, MB = 1e6, GB = 1e9, TB = 1e12, KiB = 2 ^ 10, MiB = 2 ^ 20, GiB = 2 ^ 30,
+    TiB = 2 ^ 40 }
 
 -- What is written at `at`, and how many bytes that is; nil: it is no constant.
 local function constant(text, at)

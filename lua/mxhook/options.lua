@@ -49,7 +49,7 @@ return {
     "Applications that alias.http(\"NAME\") asks where mail for an address goes: lookups = { crm = { url =",
     "\"https://app.example.com/recipients/{address}\", secret = \"env:CRM_SECRET\" } }. By GET, with the address in the place of",
     "{address} or as the parameter `address`; 200 with JSON, or 404. Signed where there is a secret. Each may have",
-    "  wait          how long a message waits for an answer (50ms); then the last known answer counts, or it is deferred",
+    "  wait          how long a message waits for the next answer (50ms); then the last known one counts, or it is deferred",
     "  timeout       how long a request may take in all (5s): its answer is for the next message then",
     "  ttl           how long an answer is not asked for again (60s), and that there is none",
     "  negative_ttl  (10s)",

@@ -12,7 +12,8 @@ local readers = {}
 local module = {}
 
 local MIB = 1024 * 1024
-local BYTES = { B = 1, KB = 1e3, MB = 1e6, GB = 1e9, KiB = 1024, MiB = MIB, GiB = 1024 * MIB }
+local BYTES = { B = 1, kB = 1e3, KB = 1e3, MB = 1e6, GB = 1e9, TB = 1e12, KiB = 1024, MiB = MIB, GiB = 1024 * MIB,
+  TiB = MIB * MIB }
 
 local function with_unit(value, expected)
   if type(value) ~= "string" then return nil, expected end
@@ -76,7 +77,8 @@ function readers.duration(value, option)
 end
 
 function readers.bytes(value, option)
-  local expected = 'expected a number of bytes, or a size such as "256 KiB" or "50 MB"'
+  local expected = 'expected a number of bytes, or a size such as "256 KiB" or "50 MB" (B, kB, MB, GB, TB are powers '
+    .. 'of 1000; KiB, MiB, GiB, TiB of 1024)'
   if type(value) ~= "number" then
     value, expected = with_unit(value, expected)
     if not value then return nil, expected end

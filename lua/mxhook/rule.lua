@@ -28,6 +28,9 @@ local all, reached = {}, {}
 --- The loader's.
 function rule.set_all(parts) all = parts end
 
+--- The parts of every rule, in the order in which they are asked; of a function there is the source alone.
+function rule.all() return all end
+
 --- From now on it is noted which of the functions, those of set_all()'s rules, answer.
 function rule.track(functions)
     reached = {}

@@ -2,6 +2,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -73,9 +74,24 @@ static void warn_lines(const char *what, const char *lines)
     while (*lines) {
         int size = (int)strcspn(lines, "\n");
         fprintf(stderr, "mxhook check: warning: %s/", what);
-        pretty_lines(stderr, lines, (size_t)size + (lines[size] == '\n'));
+        pretty_lines(stderr, lines, (size_t)size);
+        fputc('\n', stderr);
         lines += size + (lines[size] == '\n');
     }
+}
+
+/* A line is of a rule, or of the configuration's domains. */
+static void warn_unreachable(const struct config *config, struct ruleset *rules)
+{
+    char *lines = ruleset_unreachable(rules, config->smtp.domains, config->smtp.domain_count);
+    char *rest = lines, *line;
+    while (rest && *rest && (line = strsep(&rest, "\n"))) {
+        if (strncmp(line, "domains: ", 9) == 0)
+            warn(config->path, line);
+        else
+            warn_lines(config->rules.directory, line);
+    }
+    free(lines);
 }
 
 static void warn_domains(const struct config *config)
@@ -112,6 +128,7 @@ static int check_rules(const struct config *config)
     if (ruleset_load(&config->rules, 1, &rules, &err) != 0)
         return cli_fail("check", &err);
     warn_lines(config->rules.directory, ruleset_warnings(rules));
+    warn_unreachable(config, rules);
     if (ruleset_count(rules) == 0)
         warn((void *)config->rules.directory,
              "there are no rules and no aliases: all mail is refused");

@@ -66,6 +66,9 @@ int cli_options(int argc, char **argv, const char *help, const struct cli_option
 /* Takes the one operand, which `name` names in the error; NULL: there is to be none. */
 int cli_operand(int argc, char **argv, const char *name, const char **value);
 
+/* It has nothing but blanks: of an option, a variable that was not set. */
+bool cli_is_blank(const char *value);
+
 /* A time as people write it (when.h), now. False: it is none. */
 bool cli_when(const char *text, int64_t *unix_ms);
 

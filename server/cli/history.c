@@ -269,7 +269,7 @@ static const char *empty_value(const struct history_filter *f)
     static const char *const names[] = {"sender",      "recipient", "id",
                                         "destination", "result",    "state"};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-        if (values[i] && !*values[i])
+        if (values[i] && cli_is_blank(values[i]))
             return names[i];
     return NULL;
 }

@@ -1,24 +1,46 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "script.h"
 
 static const char help[] =
-    "Usage: mxhook import improvmx [OPTION]... FILE\n"
+    "Usage: mxhook import improvmx [OPTION]... FILE...\n"
     "Turns aliases and rules that were exported from ImprovMX into rules, and says what needs a "
     "look.\n"
-    "FILE is the CSV of a domain's aliases, or JSON as the API gives it (domains/NAME/aliases,\n"
-    "domains/NAME/rules). See mxhook-migrate(7).\n\n"
-    "      --domain NAME  of the aliases, which FILE may not name\n"
+    "A FILE is the CSV of a domain's aliases, or JSON as the API gives it (domains/NAME/aliases,\n"
+    "domains/NAME/rules). All together become one file of rules, 50-improvmx.lua. See\n"
+    "mxhook-migrate(7).\n\n"
+    "      --domain NAME  of the aliases, which a FILE may not name\n"
     "      --to DIR       where the file of rules is written (default: rules.d)\n"
     "  -h, --help         this text\n\n"
     "Exit code: 0 where everything could be turned, 1 where something needs a look.\n";
 
+#define FILES_MAX 16
+
+/* The operands, as "1", "2" and so on. -1 to go on, else the exit code. */
+static int read_files(int argc, char **argv, struct script_argument *arguments)
+{
+    static const char *const names[FILES_MAX] = {"1", "2",  "3",  "4",  "5",  "6",  "7",  "8",
+                                                 "9", "10", "11", "12", "13", "14", "15", "16"};
+    int count = argc - optind;
+    if (count < 1 || count > FILES_MAX) {
+        fprintf(stderr, "mxhook %s: one FILE is expected, or up to %d\nTry: mxhook import --help\n",
+                argv[0], FILES_MAX);
+        return CLI_USAGE;
+    }
+    for (int i = 0; i < count; i++)
+        arguments[i] = (struct script_argument){names[i], argv[optind + i]};
+    return -1;
+}
+
 int cli_import(int argc, char **argv)
 {
-    const char *domain = NULL, *to = "rules.d", *file = NULL;
+    const char *domain = NULL, *to = "rules.d";
+    static char name[] = "import improvmx"; /* as errors have it */
+    struct script_argument arguments[FILES_MAX + 3] = {{0}};
     const struct cli_option options[] = {
         {.name = "domain", .text = &domain}, {.name = "to", .text = &to}, {0}};
     if (argc > 1 && *argv[1] != '-') {
@@ -29,13 +51,14 @@ int cli_import(int argc, char **argv)
         }
         argc--;
         argv++;
+        argv[0] = name;
     }
     int code = cli_options(argc, argv, help, options, NULL);
     if (code < 0)
-        code = cli_operand(argc, argv, "FILE", &file);
+        code = read_files(argc, argv, arguments + 2);
     if (code >= 0)
         return code;
-    const struct script_argument arguments[] = {
-        {"file", file}, {"domain", domain}, {"to", to}, {0}};
+    arguments[0] = (struct script_argument){"domain", domain};
+    arguments[1] = (struct script_argument){"to", to};
     return script_run("import", arguments);
 }

@@ -119,6 +119,11 @@ int cli_operand(int argc, char **argv, const char *name, const char **value)
     return CLI_USAGE;
 }
 
+bool cli_is_blank(const char *value)
+{
+    return !value[strspn(value, " \t\r\n")];
+}
+
 int cli_fail(const char *command, const struct error *err)
 {
     for (const char *line = err->text; *line;) {

@@ -60,7 +60,8 @@ static const char help[] =
     "yesterday,\n"
     "                          10:00, 2026-11-24, 2026-11-24T10:00:00+01:00; without a zone local\n"
     "      --all               everything\n\n"
-    "      --dry-run           shows what would be retried or dropped, and changes nothing\n"
+    "      --dry-run           shows what would be retried, edited or dropped, and changes "
+    "nothing\n"
     "  -y, --yes               does not ask (it asks for a filter, on a terminal)\n"
     "      --json              JSON instead of lines\n"
     "      --now               retry: a held destination is probed at once, by one request\n"
@@ -130,7 +131,7 @@ static const char *empty_value(const struct queue_filter *filter)
         {"destination", filter->destination}, {"prefix", filter->prefix}, {"host", filter->host},
         {"recipient", filter->recipient},     {"sender", filter->sender}, {"error", filter->error}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (texts[i].value && !*texts[i].value)
+        if (texts[i].value && cli_is_blank(texts[i].value))
             return texts[i].name;
     return NULL;
 }

@@ -41,12 +41,89 @@ static const struct change retry = {"retry", "due now", queue_retry, retry_all};
 static const struct change drop = {"drop", "dropped", queue_drop, drop_all};
 static const struct change edit = {"edit", "edited", NULL, edit_all}; /* one: edit_ids() */
 
+/* E-mail stays as it is in an edit. */
+static bool concerns(const struct change *change, const struct delivery *d)
+{
+    return change != &edit || !destination_is_mail(&d->destination);
+}
+
+struct counting {
+    const struct change *change;
+    int64_t count;
+};
+
 static int count_one(void *context, const struct delivery *d)
 {
-    (void)d;
-    ++*(int64_t *)context;
+    struct counting *counting = context;
+    counting->count += concerns(counting->change, d);
     return 0;
 }
+
+/* ---- What it would concern ---- */
+
+struct preview {
+    const struct change *change;
+    struct json *json; /* NULL: lines */
+    struct pauses pauses;
+};
+
+static int preview_one(void *context, const struct delivery *d)
+{
+    struct preview *preview = context;
+    if (!concerns(preview->change, d))
+        return 0;
+    if (!preview->json) {
+        queue_print_line(d, &preview->pauses);
+        return 0;
+    }
+    json_begin_object(preview->json);
+    queue_json_delivery(preview->json, d, &preview->pauses);
+    json_end_object(preview->json);
+    return 0;
+}
+
+static int preview_ids(struct queue *queue, const struct queue_arguments *arguments,
+                       struct preview *preview, struct error *err)
+{
+    int code = 0;
+    for (int i = 0; i < arguments->operand_count && code == 0; i++) {
+        struct delivery *d = NULL;
+        struct error why = {""};
+        code = queue_show(queue, arguments->operands[i], &d, &why);
+        if (code == 0)
+            preview_one(preview, d);
+        else if (code == -ENOENT)
+            error_set(err, code, "%.300s", why.text);
+        else
+            code = 0; /* what cannot be read may be dropped all the same */
+        delivery_free(d);
+    }
+    return code;
+}
+
+static int dry_run(struct queue *queue, const struct queue_arguments *arguments,
+                   const struct change *change, struct error *err)
+{
+    struct queue_json *out = arguments->json ? queue_json_new() : NULL;
+    struct preview preview = {.change = change, .json = out ? queue_json_writer(out) : NULL};
+    if (arguments->json && !out)
+        return error_set(err, -ENOMEM, "out of memory");
+    if (out)
+        json_begin_array(preview.json);
+    int code = queue_pauses(queue, false, &preview.pauses, err);
+    if (code == 0)
+        code = arguments->has_filter
+                   ? queue_list(queue, &arguments->filter, preview_one, &preview, err)
+                   : preview_ids(queue, arguments, &preview, err);
+    pauses_free(&preview.pauses);
+    if (!out)
+        return code;
+    json_end_array(preview.json);
+    int printed = queue_json_print(out);
+    return code ? code : printed;
+}
+
+/* ---- Changing it ---- */
 
 static int print_count(const struct queue_arguments *arguments, const struct change *change,
                        int64_t count)
@@ -81,21 +158,20 @@ static bool is_wanted(const struct queue_arguments *arguments, const struct chan
 static int change_all(struct queue *queue, const struct queue_arguments *arguments,
                       const struct change *change, struct error *err)
 {
-    int64_t count = 0;
-    if (arguments->dry_run)
-        return queue_print_list(queue, arguments, err);
-    int code = queue_list(queue, &arguments->filter, count_one, &count, err);
+    struct counting counting = {.change = change};
+    int code = queue_list(queue, &arguments->filter, count_one, &counting, err);
     if (code != 0)
         return code;
-    if (!is_wanted(arguments, change, count))
+    if (!is_wanted(arguments, change, counting.count))
         return error_set(err, -ECANCELED, "nothing was changed");
-    count = change->all(queue, arguments, err);
+    int64_t count = change->all(queue, arguments, err);
     return count < 0 ? (int)count : print_count(arguments, change, count);
 }
 
-static void describe(const struct change *change, const struct delivery *d)
+static void describe(const struct change *change, const struct delivery *d,
+                     const struct pauses *pauses)
 {
-    printf("%s %s (it was %s after %u attempt%s): ", d->id, change->done, queue_state(d, NULL),
+    printf("%s %s (it was %s after %u attempt%s): ", d->id, change->done, queue_state(d, pauses),
            d->attempts, d->attempts == 1 ? "" : "s");
     pretty_text(d->recipient);
     putchar(' ');
@@ -104,19 +180,18 @@ static void describe(const struct change *change, const struct delivery *d)
 }
 
 static int change_one(struct queue *queue, const struct queue_arguments *arguments,
-                      const struct change *change, const char *id, struct error *err)
+                      const struct change *change, const char *id, const struct pauses *pauses,
+                      struct error *err)
 {
     struct delivery *d = NULL;
     struct error why;
     int shown =
         queue_show(queue, id, &d, &why); /* what cannot be read may be dropped all the same */
     int code = shown == -ENOENT ? error_set(err, shown, "%.300s", why.text) : 0;
-    if (code == 0 && !arguments->dry_run)
+    if (code == 0)
         code = change->one(queue, id, err);
-    if (code == 0 && arguments->dry_run && d)
-        queue_print_line(d, NULL);
-    else if (code == 0 && !arguments->json && d)
-        describe(change, d);
+    if (code == 0 && !arguments->json && d)
+        describe(change, d, pauses);
     delivery_free(d);
     return code;
 }
@@ -124,12 +199,16 @@ static int change_one(struct queue *queue, const struct queue_arguments *argumen
 static int run(struct queue *queue, const struct queue_arguments *arguments,
                const struct change *change, struct error *err)
 {
+    struct pauses pauses = {0};
+    if (arguments->dry_run)
+        return dry_run(queue, arguments, change, err);
     if (arguments->has_filter)
         return change_all(queue, arguments, change, err);
-    int code = 0;
+    int code = queue_pauses(queue, false, &pauses, err);
     for (int i = 0; i < arguments->operand_count && code == 0; i++)
-        code = change_one(queue, arguments, change, arguments->operands[i], err);
-    if (code == 0 && arguments->json && !arguments->dry_run)
+        code = change_one(queue, arguments, change, arguments->operands[i], &pauses, err);
+    pauses_free(&pauses);
+    if (code == 0 && arguments->json)
         code = print_count(arguments, change, arguments->operand_count);
     return code;
 }
@@ -196,8 +275,9 @@ static int tell_wait(struct queue *queue, const struct queue_arguments *argument
     int code = arguments->now ? queue_probe(queue, &w->hold, err) : 0;
     if (code != 0)
         return code;
-    fprintf(stderr, "%" PRId64 " of them go to %s, held until %s after %u failures%s\n", w->count,
-            w->name, queue_time(w->hold.until_ms, until), w->hold.failures,
+    fprintf(stderr, "%" PRId64 " of them go%s to %s, held until %s after %u failure%s%s\n",
+            w->count, w->count == 1 ? "es" : "", w->name, queue_time(w->hold.until_ms, until),
+            w->hold.failures, w->hold.failures == 1 ? "" : "s",
             arguments->now ? ": it is probed at once" : " (--now probes it at once)");
     return 0;
 }
@@ -217,9 +297,9 @@ static int tell_waits(struct queue *queue, const struct queue_arguments *argumen
             code = tell_wait(queue, arguments, &waits->list[i], err);
     if (code == 0 && waits->paused > 0)
         fprintf(stderr,
-                "%" PRId64 " of them wait until their destination is resumed (mxhook "
-                "destination list)\n",
-                waits->paused);
+                "%" PRId64
+                " of them wait%s until %s destination is resumed (mxhook destination list)\n",
+                waits->paused, waits->paused == 1 ? "s" : "", waits->paused == 1 ? "its" : "their");
     return code;
 }
 
@@ -240,20 +320,12 @@ static int edit_ids(struct queue *queue, const struct queue_arguments *arguments
     int64_t done = 0, count = 0;
     for (int i = 0; i < arguments->operand_count && count >= 0; i++) {
         const char *id = arguments->operands[i];
-        struct delivery *d = NULL;
-        if (arguments->dry_run) {
-            count = queue_show(queue, id, &d, err);
-            if (count == 0)
-                queue_print_line(d, NULL);
-            delivery_free(d);
-            continue;
-        }
         count = queue_edit(queue, &arguments->edit, id, NULL, err);
         if (count == 0)
             fprintf(stderr, "mxhook queue: %s is e-mail: it stays as it is\n", id);
         done += count > 0 ? count : 0;
     }
-    if (count < 0 || arguments->dry_run)
+    if (count < 0)
         return (int)count;
     return print_count(arguments, &edit, done);
 }
@@ -261,6 +333,8 @@ static int edit_ids(struct queue *queue, const struct queue_arguments *arguments
 int queue_change_edit(struct queue *queue, const struct queue_arguments *arguments,
                       struct error *err)
 {
+    if (arguments->dry_run)
+        return dry_run(queue, arguments, &edit, err);
     return arguments->has_filter ? change_all(queue, arguments, &edit, err)
                                  : edit_ids(queue, arguments, err);
 }

@@ -31,7 +31,7 @@ static bool parse_ago(const char *text, int64_t *ms)
 /* "Z", "+01:00", "-0530", perhaps after a blank; nothing: *local. */
 static bool parse_zone(const char *text, bool *local, int *offset_s)
 {
-    int hours, minutes, used = 0;
+    int hours, minutes = 0, used = 0;
     text += *text == ' ';
     *local = *text == 0;
     *offset_s = 0;
@@ -40,7 +40,8 @@ static bool parse_zone(const char *text, bool *local, int *offset_s)
     if (*text != '+' && *text != '-')
         return false;
     if ((sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 &&
-         sscanf(text + 1, "%2d%2d%n", &hours, &minutes, &used) != 2) ||
+         sscanf(text + 1, "%2d%2d%n", &hours, &minutes, &used) != 2 &&
+         (sscanf(text + 1, "%2d%n", &hours, &used) != 1 || used != 2)) ||
         text[1 + used] || hours > 14 || minutes > 59)
         return false;
     *offset_s = (hours * 60 + minutes) * 60 * (*text == '-' ? -1 : 1);
@@ -102,16 +103,21 @@ bool when_parse(const char *text, int64_t now_ms, int64_t *ms)
     int64_t ago;
     localtime_r(&now, &today);
     today.tm_hour = today.tm_min = today.tm_sec = 0;
-    bool yesterday = strcasecmp(text, "yesterday") == 0;
+    const char *clock = text;
+    size_t word = strcspn(text, " ");
+    bool yesterday = word == 9 && strncasecmp(text, "yesterday", word) == 0;
+    bool named = yesterday || (word == 5 && strncasecmp(text, "today", word) == 0);
     today.tm_mday -= yesterday;
+    if (named && text[word])
+        clock = text + word + 1; /* "yesterday 10:00" */
     if (parse_ago(text, &ago))
         *ms = now_ms - ago;
     else if (strcasecmp(text, "now") == 0)
         *ms = now_ms;
-    else if (yesterday || strcasecmp(text, "today") == 0)
+    else if (named && clock == text)
         *ms = to_ms(&today, true, 0);
     else
-        return parse_clock(text, &today, ms) || parse_date(text, ms);
+        return parse_clock(clock, &today, ms) || parse_date(text, ms);
     return true;
 }
 

@@ -157,7 +157,9 @@ static int read_bytes(const struct destination_writer *writer,
                  {"MB", 1e6},
                  {"MiB", 1024 * 1024},
                  {"GB", 1e9},
-                 {"GiB", 1024 * 1024 * 1024}};
+                 {"GiB", 1024 * 1024 * 1024},
+                 {"TB", 1e12},
+                 {"TiB", 0x1p40}};
     double bytes = number_of(writer->L);
     if (lua_type(writer->L, -1) == LUA_TSTRING) {
         char *end;

@@ -61,6 +61,13 @@ static void describe_timeout(struct http_handle *h)
                  doing[h->phase], request->timeout_option);
 }
 
+/* libcurl says so, without a text, where the receiver has closed the stream with NO_ERROR while we sent: what RFC 9113
+ * section 8.1 has it do once it has answered. */
+static bool is_closed_cleanly(const struct http_handle *h, CURLcode rc)
+{
+    return rc == CURLE_HTTP2_STREAM && !h->error[0];
+}
+
 static void describe_none(struct http_handle *h, CURLcode rc)
 {
     if (rc == CURLE_OPERATION_TIMEDOUT) {
@@ -71,6 +78,10 @@ static void describe_none(struct http_handle *h, CURLcode rc)
     const char *why = h->error[0] ? h->error : curl_easy_strerror(rc);
     if (h->body.error)
         why = strerror(-h->body.error);
+    else if (is_closed_cleanly(h, rc))
+        why = "it closed the HTTP/2 stream without an error while we sent; an answer that came "
+              "together with that is lost "
+              "in libcurl";
     else if (h->too_many_headers)
         why = "its headers do not end";
     else if (sockets_out_are_denied(&h->sockets))
@@ -125,12 +136,21 @@ static bool is_http2(const struct http_handle *h)
     return version == CURL_HTTP_VERSION_2_0;
 }
 
+/* All of an answer is here though our body is not out, as far as can be known: by its length, or since the stream is over. */
+static bool is_complete(const struct http_handle *h, CURLcode rc)
+{
+    curl_off_t size = -1;
+    curl_easy_getinfo(h->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
+    return rc == CURLE_OK || is_closed_cleanly(h, rc) ||
+           (h->stood_still && size >= 0 && h->body_bytes >= (uint64_t)size);
+}
+
 /* A status counts even if the reply's body then breaks off, or is cut by us: all had been said. But
  * who says yes before all of our body is out has not got it; unless that is clean and complete over
  * HTTP/2, where a server may answer early (RFC 9113 section 8.1). */
 static bool is_answered(const struct http_handle *h, CURLcode rc, long status, bool sent)
 {
-    return h->answered && (sent || status >= 300 || (rc == CURLE_OK && is_http2(h)));
+    return h->answered && (sent || status >= 300 || (is_http2(h) && is_complete(h, rc)));
 }
 
 static void describe_early(struct http_handle *h, CURLcode rc, long status)
@@ -138,13 +158,14 @@ static void describe_early(struct http_handle *h, CURLcode rc, long status)
     curl_off_t sent = 0;
     char after[CURL_ERROR_SIZE + 16] = "";
     curl_easy_getinfo(h->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-    if (rc != CURLE_OK) {
+    if (rc != CURLE_OK && !is_closed_cleanly(h, rc)) {
         describe_none(h, rc);
         snprintf(after, sizeof after, ": %.200s", h->result.error);
     }
     snprintf(h->result.error, sizeof h->result.error,
-             "answered %ld when %lld of %llu bytes were sent: not delivered%.200s", status,
-             (long long)sent, (unsigned long long)payload_size(h->request->payload), after);
+             "answered %ld when %lld of %llu bytes were sent%s%.200s", status, (long long)sent,
+             (unsigned long long)payload_size(h->request->payload),
+             h->result.unfinished ? "" : ": not delivered", after);
 }
 
 /* By what an operator would look at. */
@@ -180,7 +201,7 @@ void http_result_fill(struct http_handle *h, CURLcode rc)
     result->broken = result->status == 0 && is_broken(h, rc);
     result->unfinished = status >= 200 && status < 300 && result->status && !result->sent;
     result->retry_after_ms = wait_asked_ms(&h->wait, result->status);
-    if (result->status == 0 && h->answered)
+    if (result->unfinished || (result->status == 0 && h->answered))
         describe_early(h, rc, status);
     else if (result->status == 0)
         describe_none(h, rc);

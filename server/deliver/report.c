@@ -43,7 +43,7 @@ void report_log(const struct delivery *delivery, const struct attempt_result *re
                  LOG_TEXT("reason", "a kept connection had ended"));
     if (result->unfinished)
         log_info("answered-early", delivery->id, LOG_TEXT("url", url),
-                 LOG_NUMBER("status", result->status));
+                 LOG_NUMBER("status", result->status), LOG_TEXT("how", result->error));
     if (outcome == OUTCOME_DELIVERED)
         log_info("delivered", delivery->id, LOG_TEXT("url", url),
                  LOG_NUMBER("status", result->status), LOG_NUMBER("ms", result->elapsed_ms),

@@ -14,8 +14,8 @@
  * schedule_next(), and comes back with schedule_ended(). Whatever must wait for longer is handed out
  * by schedule_returned(), for the spool to keep; schedule_change() says what it is to hold.
  *
- * To add a reason to wait: lane_next() or origin_may() in schedule.c; what it is told from, result to
- * verdict, is verdict.h's.
+ * To add a reason to wait: schedule_lane_next() or schedule_origin_may() (schedule_private.h); what it is told
+ * from, result to verdict, is verdict.h's.
  */
 #ifndef MXHOOK_DELIVER_SCHEDULE_H
 #define MXHOOK_DELIVER_SCHEDULE_H

@@ -8,6 +8,8 @@
 #include "ops.h"
 
 enum history_statement {
+    BEGIN_BATCH,
+    COMMIT_BATCH,
     INSERT_MESSAGE,
     INSERT_SUBJECT,
     INSERT_RECIPIENT,

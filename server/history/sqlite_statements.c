@@ -25,6 +25,8 @@ int history_sqlite_failed(struct history_store *store, int rc)
 sqlite3_stmt *history_statement(struct history_store *store, enum history_statement which)
 {
     static const char *const texts[HISTORY_STATEMENTS] = {
+        [BEGIN_BATCH] = "BEGIN IMMEDIATE",
+        [COMMIT_BATCH] = "COMMIT",
         [INSERT_MESSAGE] =
             "INSERT OR IGNORE INTO messages VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
             " ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",

@@ -332,13 +332,19 @@ static int insert_attempt(struct history_store *store, const struct history_atte
 
 /* ---- A batch ---- */
 
+static int run(struct history_store *store, enum history_statement which)
+{
+    sqlite3_stmt *s = history_statement(store, which);
+    return s ? history_run(store, s) : -EIO;
+}
+
 int history_sqlite_write(struct history_store *store, struct history_message *messages,
                          struct history_attempt *attempts)
 {
     int joined = history_sqlite_join(messages, attempts);
     if (joined != 0)
         return joined;
-    int code = history_execute(store, "BEGIN IMMEDIATE");
+    int code = run(store, BEGIN_BATCH);
     if (code != 0)
         return code;
     for (struct history_message *m = messages; m && code == 0; m = m->next)
@@ -346,7 +352,7 @@ int history_sqlite_write(struct history_store *store, struct history_message *me
     for (const struct history_attempt *a = attempts; a && code == 0; a = a->next)
         code = insert_attempt(store, a);
     if (code == 0)
-        code = history_execute(store, "COMMIT");
+        code = run(store, COMMIT_BATCH);
     if (code != 0) {
         sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
         forget_destination(store);

@@ -69,6 +69,15 @@ static void on_time_over(uv_timer_t *timer)
     end(asking);
 }
 
+/* An answer has come. Each may take as long as the first might: who is asked may take one question after the other. */
+static void go_on_waiting(struct asking *asking)
+{
+    if (asking->pending == 0)
+        end(asking);
+    else if (asking->waits)
+        uv_timer_start(&asking->timer, on_time_over, (uint64_t)asking->wait_ms, 0);
+}
+
 /* ---- Flights ---- */
 
 static struct flight *flight_to(struct source *source, const char *address)
@@ -111,8 +120,7 @@ void source_answered(struct flight *flight, struct lookup_answer *answer, const 
             answer_question(waiter->asking, waiter->question, answer, results[answer->status]);
         else
             do_without(waiter->asking, waiter->question, source);
-        if (waiter->asking->pending == 0)
-            end(waiter->asking);
+        go_on_waiting(waiter->asking);
     }
     lookup_answer_unref(answer);
     free(flight);
@@ -173,9 +181,8 @@ void asking_begin(struct task *task, void *context)
     uv_timer_init(&room->loop, &asking->timer);
     asking->timer.data = asking;
     asking->pending = 1; /* while it is asked: what is answered at once must not end it */
-    int64_t wait_ms = ask_all(asking);
-    if (--asking->pending == 0)
-        end(asking);
-    else
-        uv_timer_start(&asking->timer, on_time_over, (uint64_t)wait_ms, 0);
+    asking->wait_ms = ask_all(asking);
+    asking->waits = true;
+    asking->pending--;
+    go_on_waiting(asking);
 }

@@ -20,7 +20,9 @@ struct asking {
     struct questions *questions;
     void (*done)(void *context);
     void *context;
-    size_t pending; /* questions without an answer */
+    size_t pending;  /* questions without an answer */
+    bool waits;      /* all are asked */
+    int64_t wait_ms; /* for the next answer */
     uv_timer_t timer;
     struct waiter waiters[]; /* one for each question */
 };

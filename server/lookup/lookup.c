@@ -1,6 +1,7 @@
 #include "lookup.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ static struct {
     bool running; /* whoever starts and stops it */
     struct source **sources;
     size_t count;
+    atomic_int reconfigurings; /* that are on their way to the room's thread */
 } it;
 
 static uv_rwlock_t lock;
@@ -155,6 +157,7 @@ static void configure(struct task *task, void *context)
     struct source **sources = calloc(config->lookup_count + 1, sizeof(struct source *));
     if (sources)
         replace_sources(sources, make_sources(configuring, sources));
+    atomic_fetch_sub(&it.reconfigurings, 1);
     config_unref(config);
     free(configuring);
 }
@@ -209,6 +212,7 @@ int lookup_configure(const struct config *config, const struct source_kind *cons
     }
     *configuring = (struct configuring){
         .task = {.run = configure}, .config = config_ref((struct config *)config), .kinds = kinds};
+    atomic_fetch_add(&it.reconfigurings, 1);
     loop_queue_push(it.room.queue, &configuring->task);
     return 0;
 }
@@ -230,6 +234,8 @@ void lookup_stop(void)
 struct lookup_answer *lookup_cached(enum lookup_kind kind, const char *source, const char *address)
 {
     uv_once(&once, make_lock);
+    if (atomic_load(&it.reconfigurings) > 0)
+        return NULL; /* a cache may be about to go: who asks is behind that in the room's queue */
     uv_rwlock_rdlock(&lock);
     struct source *found = lookup_source(kind, source);
     struct lookup_answer *answer =

@@ -7,8 +7,9 @@
  *
  * A room with one thread of its own for every wait; how each kind is asked stands in sources/: HTTP is done on that
  * thread, and each database's connection is owned by a further one. Who asks waits at most the source's `wait` (50
- * ms), and then has the last known answer for `stale`, or none (LOOKUP_UNKNOWN: mail is deferred); the flight goes
- * on, so that the next one finds its answer in the cache. One room in a process, as there is one history.
+ * ms) for the next answer, and then has the last known ones for `stale`, or none (LOOKUP_UNKNOWN: mail is deferred);
+ * the flights go on, so that the next one finds their answers in the cache. One room in a process, as there is one
+ * history.
  *
  * To add a kind of source: sources/sources.h.
  */

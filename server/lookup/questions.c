@@ -89,6 +89,14 @@ int questions_give(struct questions *questions, enum lookup_kind kind, const cha
     return add(questions, kind, source, address, answer);
 }
 
+size_t questions_open(const struct questions *questions, size_t since)
+{
+    size_t open = 0;
+    for (size_t i = since; i < questions->count; i++)
+        open += !questions->items[i].answer;
+    return open;
+}
+
 void questions_free(struct questions *questions)
 {
     for (size_t i = 0; i < questions->count; i++) {

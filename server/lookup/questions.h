@@ -16,7 +16,8 @@
 #include "../config/config.h"
 #include "answer.h"
 
-#define QUESTIONS_MAX 4000 /* of one message: some for each recipient */
+#define QUESTIONS_MAX     4000 /* of one message: some for each recipient */
+#define QUESTIONS_AT_ONCE 60 /* about as many as an application is asked at once (sources/http.c) */
 
 struct question {
     enum lookup_kind kind;
@@ -39,6 +40,9 @@ int questions_get(struct questions *questions, enum lookup_kind kind, const char
 /* Adds an answer beforehand; `address` NULL: for all that is not named. Takes a reference of its own. 0 or -ENOMEM. */
 int questions_give(struct questions *questions, enum lookup_kind kind, const char *source,
                    const char *address, struct lookup_answer *answer);
+
+/* How many have no answer yet, from the one of index `since` on. */
+size_t questions_open(const struct questions *questions, size_t since);
 
 void questions_free(struct questions *questions);
 

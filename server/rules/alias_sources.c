@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "../base/log.h"
 #include "alias_lookups.h"
@@ -89,6 +90,34 @@ static int file_patterns(lua_State *L)
         lua_rawseti(L, -2, 3);
         lua_rawseti(L, -2, (int)i + 1);
     }
+    return 1;
+}
+
+static bool add_host(void *context, const char *address)
+{
+    lua_State *L = context;
+    const char *at = strrchr(address, '@');
+    if (!at)
+        return true;
+    lua_pushstring(L, at + 1);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, -3);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        lua_pushstring(L, address);
+        lua_rawset(L, -3);
+    } else {
+        lua_pop(L, 2);
+    }
+    return true;
+}
+
+/* object:hosts() -> {host = an address there, ...} */
+static int file_hosts(lua_State *L)
+{
+    struct alias_table **table = luaL_checkudata(L, 1, FILE_TYPE);
+    lua_newtable(L);
+    alias_table_each(*table, add_host, L);
     return 1;
 }
 
@@ -190,8 +219,11 @@ static void make_type(lua_State *L, const char *type, const luaL_Reg *methods)
 
 int alias_sources_open(lua_State *L)
 {
-    static const luaL_Reg file_methods[] = {
-        {"find", find_in_file}, {"count", file_count}, {"patterns", file_patterns}, {NULL, NULL}};
+    static const luaL_Reg file_methods[] = {{"find", find_in_file},
+                                            {"count", file_count},
+                                            {"patterns", file_patterns},
+                                            {"hosts", file_hosts},
+                                            {NULL, NULL}};
     static const luaL_Reg sqlite_methods[] = {
         {"find", find_in_sqlite}, {"__gc", close_sqlite}, {NULL, NULL}};
     static const luaL_Reg functions[] = {

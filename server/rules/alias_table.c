@@ -60,6 +60,14 @@ const char *alias_table_find(const struct alias_table *table, const char *addres
     return NULL;
 }
 
+void alias_table_each(const struct alias_table *table,
+                      bool (*each)(void *context, const char *address), void *context)
+{
+    for (size_t slot = 0; slot <= table->mask; slot++)
+        if (table->slots[slot] && !each(context, table->text + table->slots[slot] - 1))
+            return;
+}
+
 size_t alias_table_count(const struct alias_table *table)
 {
     return table->count;

@@ -13,6 +13,7 @@
 #ifndef MXHOOK_RULES_ALIAS_TABLE_H
 #define MXHOOK_RULES_ALIAS_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -49,6 +50,9 @@ const char *alias_table_find(const struct alias_table *table, const char *addres
  * no more. *value: as alias_table_find() gives it. Any thread. */
 const char *alias_table_pattern(const struct alias_table *table, size_t index, const char **value,
                                 size_t *line);
+/* Tells each() of every address, in no order; it stops where that returns false. Any thread. */
+void alias_table_each(const struct alias_table *table,
+                      bool (*each)(void *context, const char *address), void *context);
 /* Lines that have an alias, of all kinds. */
 size_t alias_table_count(const struct alias_table *table);
 

@@ -79,37 +79,36 @@ static void push_list(lua_State *L, const struct dnsbl_result *list)
 /* By zone; one that is not asked is nil. */
 static void push_dnsbl(lua_State *L, const struct auth_result *auth)
 {
-    lua_createtable(L, 0, auth ? (int)auth->dnsbl_count : 0);
-    for (size_t i = 0; auth && i < auth->dnsbl_count; i++) {
+    lua_createtable(L, 0, (int)auth->dnsbl_count);
+    for (size_t i = 0; i < auth->dnsbl_count; i++) {
         push_list(L, &auth->dnsbl[i]);
         lua_setfield(L, -2, auth->dnsbl[i].zone);
     }
     view_push(L, "msg.auth.dnsbl", view_any_field);
 }
 
-/* Empty where nothing was checked, as in a trial, but for the blocklists: a rule that asks gets
- * nil, not an error. */
+/* "none" everywhere where nothing was checked, as in a trial without results: as mail has it whose checks are off. */
 void msg_push_auth(lua_State *L, struct run *run)
 {
     static const char *const fields[] = {"spf", "dkim", "dmarc", "iprev", "dnsbl", NULL};
+    static const struct auth_result none = {.arena = NULL};
     const struct auth_result *auth = run->input->transaction->auth;
+    auth = auth ? auth : &none;
     lua_createtable(L, 0, 5);
     push_dnsbl(L, auth);
     lua_setfield(L, -2, "dnsbl");
-    if (auth) {
-        push_spf(L, &auth->spf);
-        lua_setfield(L, -2, "spf");
-        lua_createtable(L, (int)auth->dkim_count, 0);
-        for (size_t i = 0; i < auth->dkim_count; i++) {
-            push_signature(L, &auth->dkim[i]);
-            lua_rawseti(L, -2, (int)i + 1);
-        }
-        view_push(L, "msg.auth.dkim", NULL);
-        lua_setfield(L, -2, "dkim");
-        push_dmarc(L, &auth->dmarc);
-        lua_setfield(L, -2, "dmarc");
-        push_iprev(L, &auth->iprev);
-        lua_setfield(L, -2, "iprev");
+    push_spf(L, &auth->spf);
+    lua_setfield(L, -2, "spf");
+    lua_createtable(L, (int)auth->dkim_count, 0);
+    for (size_t i = 0; i < auth->dkim_count; i++) {
+        push_signature(L, &auth->dkim[i]);
+        lua_rawseti(L, -2, (int)i + 1);
     }
+    view_push(L, "msg.auth.dkim", NULL);
+    lua_setfield(L, -2, "dkim");
+    push_dmarc(L, &auth->dmarc);
+    lua_setfield(L, -2, "dmarc");
+    push_iprev(L, &auth->iprev);
+    lua_setfield(L, -2, "iprev");
     view_push(L, "msg.auth", fields);
 }

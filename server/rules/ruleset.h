@@ -46,6 +46,11 @@ size_t ruleset_alias_count(const struct ruleset *ruleset);
  * as the ruleset. Any thread. */
 const char *ruleset_warnings(const struct ruleset *ruleset);
 
+/* Aliases that can answer nobody, since mail is taken for other domains or another rule answers before; and domains that no
+ * rule can match: a line each, for `mxhook check`. The caller's to free; NULL: it cannot be told (too many to look
+ * at, no memory). The thread that owns the first state. */
+char *ruleset_unreachable(struct ruleset *ruleset, char *const *domains, size_t count);
+
 /* "3 rules, 12 aliases"; compared to `before` (NULL: not) also "; added: 20-vip.lua:4; removed:
  * ...": for the log of a reload, and for `mxhook check`. A rule is known by its file and line. Any
  * thread. */
@@ -91,7 +96,7 @@ struct rules_input {
      * and before it of what it logged: "log: ..." */
     void (*trace)(void *context, const char *rule, const char *answer);
     void *trace_context;
-    size_t reshaped_before;      /* bytes of headers that were set for the recipients before */
+    size_t reshaped_before;      /* bytes of headers that were set for the other recipients */
     struct questions *questions; /* what was asked for this message, and what was heard */
     bool trial; /* nothing comes of it: it counts in no metric, and is no line of the log */
 };

@@ -240,13 +240,28 @@ static void end_run(struct ruleset *ruleset, size_t index, bool trial, int64_t b
     renew_if_full(ruleset, index);
 }
 
-/* The names of rules live in a state, and the run may go on in another. */
+/* The names of rules live in a state, and the run may go on in another. Headers that no rule has changed are not kept:
+ * many recipients may wait at once. */
 static int keep_for_later(struct verdict *verdict)
 {
+    verdict->waits = true;
+    if (!verdict->reshaped)
+        header_list_free(&verdict->headers);
     if (!verdict->also)
         return -EAGAIN;
     verdict->also = arena_strdup(verdict->arena, verdict->also);
     return verdict->also ? -EAGAIN : -ENOMEM;
+}
+
+/* A verdict to go on with, or a new one. */
+static int begin_run(const struct rules_input *input, struct verdict **verdict)
+{
+    if (!*verdict) {
+        *verdict = new_verdict(input);
+        return *verdict ? 0 : -ENOMEM;
+    }
+    (*verdict)->waits = false;
+    return (*verdict)->reshaped ? 0 : header_list_copy(&(*verdict)->headers, input->headers);
 }
 
 int ruleset_run(struct ruleset *ruleset, size_t index, const struct rules_input *input,
@@ -255,7 +270,7 @@ int ruleset_run(struct ruleset *ruleset, size_t index, const struct rules_input 
     struct state *state = ruleset->states[index];
     struct pass pass = {.input = input};
     char text[TRACEBACK_SIZE];
-    if (!*out && !(*out = new_verdict(input)))
+    if (begin_run(input, out) != 0)
         return -ENOMEM;
     pass.run = (struct run){input, *out, (*out)->reshaped_bytes, ruleset->config.text_limit, ""};
     int64_t began_us = clock_monotonic_us();

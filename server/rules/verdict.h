@@ -35,6 +35,7 @@ struct verdict {
     bool reshaped;              /* a rule changed them */
     size_t reshaped_bytes;      /* of all values that rules have set, and of the list */
     size_t asked;               /* rules that have answered: where a run that had to wait goes on */
+    bool waits;                 /* a rule has asked what is not answered yet: the run is to go on */
     const char *also;           /* the last of them that answered route.also(); NULL */
 };
 

@@ -12,6 +12,7 @@ import tempfile
 import servers
 
 DEAD = "http://127.0.0.1:9/dead"  # nothing listens there
+CALLS = ('local key = "m:" .. msg.message_id', 'store.add("m:" .. msg.message_id, 1, 3600)', 'store.once("m:" .. msg.message_id, 3600)')
 LATER = 4_000_000_000_000         # ms; when what waits in the queue is due
 
 
@@ -24,6 +25,8 @@ def add_options(parser):
     parser.add_argument("--with", metavar="LINES", action="append", default=[], dest="more",
                         help="a table: with these lines in its configuration (may be given again)")
     parser.add_argument("--aliases", metavar="N,N", type=numbers, default=[], help="a table: with so many aliases in a file")
+    parser.add_argument("--rules", metavar="FOLDER", nargs="?", const=os.path.join(servers.ROOT, "rules.d"),
+                        help="a table: with the example rules (of that folder), and with rules that call store.add and store.once")
     parser.add_argument("--queue", metavar="N,N", type=numbers, default=[],
                         help="a table: with so many deliveries waiting for another destination")
 
@@ -36,6 +39,9 @@ def chosen(opts):
     return ([Case(lines, lines) for lines in opts.more] +
             [Case("%d aliases" % count, prepare=lambda server, count=count: write_aliases(server, count))
              for count in opts.aliases] +
+            ([Case("the example rules", prepare=lambda server: write_examples(server, opts.rules))] +
+             [Case("a rule with " + call, prepare=lambda server, call=call: write_call(server, call)) for call in CALLS]
+             if opts.rules else []) +
             [Case("%d in the queue" % count, prepare=lambda server, count=count: fill_queue(server, count))
              for count in opts.queue])
 
@@ -49,6 +55,23 @@ def write_aliases(server, count):
     os.unlink(os.path.join(server.folder, "rules.d/10-all.lua"))
     with open(os.path.join(server.folder, "rules.d/10-aliases.lua"), "w") as file:
         file.write('return alias.file("../aliases.csv")\n')
+
+
+def write_examples(server, folder):
+    """The example rules, for the bench's recipient: the alias hook@ takes its mail, after two rules that only look."""
+    os.unlink(os.path.join(server.folder, "rules.d/10-all.lua"))
+    for name in os.listdir(folder):
+        if name.endswith(".lua") and not name.endswith("_test.lua"):
+            with open(os.path.join(folder, name)) as file:
+                text = file.read().replace("example.com", "bench.example").replace("http://127.0.0.1:8080/mail", server.url)
+            with open(os.path.join(server.folder, "rules.d", name), "w") as file:
+                file.write(text)
+
+
+def write_call(server, call):
+    """A rule that makes this call, a key for each message, before the one that answers."""
+    with open(os.path.join(server.folder, "rules.d/05-call.lua"), "w") as file:
+        file.write('local store = require "mxhook.store"\nreturn function(msg) %s end\n' % call)
 
 
 def fill_queue(server, count):

@@ -73,6 +73,65 @@ class Check(unittest.TestCase):
                     "rules.d/10.lua:%d" % line, "max_body = %s" % written, "less than what the largest message makes "
                     "(140000 bytes, smtp.max_size * 1.4)")])
 
+    def warnings(self, rule, domains='"mail.test"', csv=None):
+        if csv is not None:
+            (self.folder / "rules.d/a.csv").write_text(csv, encoding="utf-8")
+        done = self.check('domains = { %s }\nspool = { directory = "spool" }\n' % domains, rule)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return [line.split("warning: ", 1)[1].replace(str(self.folder) + "/", "") for line in done.stderr.splitlines()]
+
+    def test_warns_of_aliases_at_other_domains(self):
+        """In each form of a key; what may match is not warned of."""
+        for key, host in (("a@mial.test", "mial.test"), ("A@MIAL.test", "mial.test"), ("*@mial.test", "mial.test"),
+                          ("in-(*)@mial.test", "mial.test"), ("*@*.mial.test", "*.mial.test"), ("a@sub.mail.test", "sub.mail.test"),
+                          ("a@b\u00fccher.test", "xn--bcher-kva.test"), ("a@[192.0.2.1]", "[192.0.2.1]")):
+            with self.subTest(key):
+                found = self.warnings('return { alias { ["%s"] = "null" }, alias { ["*@mail.test"] = "null" } }\n' % key)
+                self.assertEqual(len(found), 1, found)
+                self.assertIn("rules.d/10.lua:1: '%s' can match nobody: '%s' is none of the configuration's domains"
+                              % (key if "*" in key else key.lower().replace("b\u00fccher", "xn--bcher-kva"), host), found[0])
+        found = self.warnings('return { alias { ["/^a@mial\\\\.test$/"] = "null" }, alias { ["*@mail.test"] = "null" } }\n')
+        self.assertIn("(did you mean 'mail.test'?)", found[0])
+        found = self.warnings('return alias.file "a.csv"\n', csv="a@mail.test,null\nb@mial.test,null\nc@mial.test,null\n*@other.test,null\n")
+        self.assertEqual(len(found), 2, found)
+        for domains, keys in (('"*.mail.test", "mail.test"', ("a@x.mail.test", "*@*.mail.test", "*@x.y.mail.test", "a@mail.test")),
+                              ('"b\u00fccher.test"', ("a@xn--bcher-kva.test", "a@b\u00fccher.test", "*", "a@*", "*@*.test")),
+                              ('"mail.test"', ("/a/", "/^a@/", "/@(mail|other)\\\\.test$/", "/^a@.*test$/", "*", "a@mail.*"))):
+            for key in keys:
+                with self.subTest(key):
+                    found = self.warnings('return { alias { ["%s"] = "null" }, function() end }\n' % key, domains)
+                    self.assertEqual([line for line in found if "can match nobody" in line], [])
+
+    def test_warns_of_domains_that_no_rule_can_match(self):
+        text = "mxhook.lua: domains: two.test: no rule can match an address there: all its mail is refused"
+        domains = '"mail.test", "two.test"'
+        for rule in ('alias { ["a@mail.test"] = "null" }', 'alias { ["*@mail.test"] = "null" }', 'alias.file "a.csv"',
+                     'alias { ["/^a@mail\\\\.test$/"] = "null" }'):
+            with self.subTest(rule):
+                self.assertEqual(self.warnings("return %s\n" % rule, domains, "a@mail.test,null\n"), [text])
+                self.assertEqual(self.warnings("return { %s, function() end }\n" % rule, domains), [])
+                self.assertEqual(self.warnings("return { %s, alias { ['a@two.test'] = 'null' } }\n" % rule, domains), [])
+        self.assertEqual([line for line in self.warnings('return alias { ["/^a@/"] = "null" }\n', domains) if "domains" in line], [])
+        self.assertEqual(self.warnings('return alias { ["*"] = "null" }\n', domains), [])
+
+    def test_warns_of_aliases_behind_a_wildcard(self):
+        first = 'alias { ["*@mail.test"] = %s }'
+        hidden = (('alias { ["a@mail.test"] = "null" }', "'a@mail.test'"), ('alias { ["*@mail.test"] = "null" }', "'*@mail.test'"),
+                  ('alias { ["in-*@mail.test"] = "null" }', "'in-*@mail.test'"), ('alias { ["in-(*)@mail.test"] = "null" }', "'in-(*)@mail.test'"),
+                  ('alias.file "a.csv"', "'*@mail.test'"))
+        for rule, key in hidden:
+            with self.subTest(rule):
+                found = self.warnings('return {\n%s,\n%s,\n}\n' % (first % '"null"', rule), csv="a@mail.test,null\n")
+                self.assertEqual(len(found), 1, found)
+                self.assertRegex(found[0], r"rules.d/10.lua:3: %s is answered by rules.d/10.lua:2 .* before: this one is never asked"
+                                 .replace("by rules.d/", "by ") % key.replace("(", "[(]").replace(")", "[)]").replace("*", "[*]"))
+                self.assertEqual(self.warnings('return { %s, %s }\n' % (first % 'route.also("https://a.example")', rule)), [])
+                self.assertEqual(self.warnings('return { %s, %s }\n' % (rule, first % '"null"'))[1:], [])
+        found = self.warnings('return { alias { ["*"] = "null" }, function() end }\n')
+        self.assertIn("all mail is answered by 10.lua:1 ('*') before: this rule is never asked", found[0])
+        found = self.warnings('return { alias { ["/^(a|b)@mail/"] = "null" }, alias { ["b@mail.test"] = "null", ["c@mail.test"] = "null" } }\n')
+        self.assertEqual(len([line for line in found if "never asked" in line]), 1, found)
+
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
     def test_root_looks_with_the_rights_of_the_service(self):
         text = 'domains = { "mail.test" }\nuser = "nobody"\nspool = { directory = "spool" }\n'

@@ -45,6 +45,22 @@ class Import(unittest.TestCase):
         self.assertEqual(self.destinations("whoever@example.com"), (250, ["all@x.example"]))
         self.assertEqual(self.destinations("whoever@example.net")[0], 550)
 
+    def test_several_files(self):
+        """A domain's aliases and rules come by two addresses of the API. Rules go first."""
+        aliases, rules = self.folder / "aliases.json", self.folder / "rules.json"
+        aliases.write_text(json.dumps({"aliases": [{"alias": "sales", "forward": "a@x.example"}]}))
+        rules.write_text(json.dumps({"rules": [{"type": "alias", "rank": 1, "active": True,
+                                                "config": {"alias": "info", "forward": "i@x.example"}}]}))
+        command = [MXHOOK, "import", "improvmx", "--to", self.rules, "--domain", "example.com"]
+        done = subprocess.run(command + [aliases, rules], capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(self.destinations("sales@example.com"), (250, ["a@x.example"]))
+        self.assertEqual(self.destinations("info@example.com"), (250, ["i@x.example"]))
+        for count in (0, 17):
+            done = subprocess.run(command + [aliases] * count, capture_output=True, text=True, timeout=60)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn("mxhook import improvmx: one FILE is expected, or up to 16", done.stderr)
+
     def test_rules_of_the_api(self):
         rules = [{"type": "alias", "rank": 9, "config": {"alias": "*", "forward": "all@x.example"}},
                  {"type": "regex", "rank": 2, "config": {"regex": ".*(Order|Payment) Confirm.*", "scopes": ["subject"],

@@ -40,6 +40,8 @@ static void words_and_times_of_today(void **state)
     check("now", NOW_MS);
     check("today", TODAY);
     check("Yesterday", TODAY - DAY_MS);
+    check("yesterday 10:00", TODAY - DAY_MS + 36000000);
+    check("Today 10:00Z", TODAY + 36000000);
     check("10:00", TODAY + 36000000);
     check("23:59:59", TODAY + DAY_MS - 1000);
     check("00:00+02:00", TODAY - 7200000);
@@ -58,6 +60,8 @@ static void dates_with_and_without_zones(void **state)
     check("2026-07-15T10:00:00+02:00", TODAY + 28800000);
     check("2026-07-15 10:00 -0530", TODAY + 36000000 + 19800000);
     check("2026-07-15 10:00 UTC", TODAY + 36000000);
+    check("2026-07-15T10:00+02", TODAY + 28800000);
+    check("2026-07-15 10:00 -05", TODAY + 36000000 + 18000000);
 }
 
 static void without_a_zone_it_is_the_local_time(void **state)
@@ -91,6 +95,12 @@ static void what_is_none(void **state)
                                         "9999999w",
                                         "1e300w",
                                         "tomorrow",
+                                        "yesterday ",
+                                        "yesterday noon",
+                                        "yesterday 2h",
+                                        "yesterdays",
+                                        "10:00+2",
+                                        "10:00+15",
                                         "25:00",
                                         "10:60",
                                         "10",

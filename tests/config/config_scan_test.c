@@ -56,10 +56,12 @@ static void assert_scan_error(const char *options, const char *expected)
 
 static void scan_options_have_two_sides(void **state)
 {
-    static const char *const taken[] = {"timeout = '10ms'",     "timeout = '10m'",
-                                        "max_size = 1024",      "max_size = 1099511627776",
-                                        "rspamd = {}",          "rspamd = 'http://[::1]:11333/'",
-                                        "virus_symbols = {'A'}"};
+    static const char *const taken[] = {
+        "timeout = '10ms'",         "timeout = '10m'",     "max_size = 1024",
+        "max_size = 1099511627776", "max_size = '1 TiB'",  "max_size = '20 kB'",
+        "max_size = '20KB'",        "max_size = '0.5 GB'", "max_size = '2 GiB'",
+        "max_size = '1TB'",         "rspamd = {}",         "rspamd = 'http://[::1]:11333/'",
+        "virus_symbols = {'A'}"};
     (void)state;
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
         char text[512];
@@ -70,6 +72,15 @@ static void scan_options_have_two_sides(void **state)
     assert_scan_error("timeout = '600001ms'", "timeout: expected 10 to 600000 ms");
     assert_scan_error("max_size = 1023", "max_size: expected 1024 to 1099511627776 bytes");
     assert_scan_error("max_size = 1099511627777", "max_size: expected 1024 to 1099511627776 bytes");
+    for (size_t i = 0; i < 5; i++) {
+        static const char *const wrong[] = {"20 kb", "20 mb", "20 M", "1 PiB", "20 MiBs"};
+        char text[40];
+        snprintf(text, sizeof text, "max_size = '%s'", wrong[i]);
+        assert_scan_error(
+            text,
+            "max_size: expected a number of bytes, or a size such as \"256 KiB\" or \"50 MB\" (B, "
+            "kB, MB, GB, TB are powers of 1000; KiB, MiB, GiB, TiB of 1024)");
+    }
     assert_scan_error("on_failure = 'reject'", "on_failure: expected \"accept\" or \"defer\"");
     assert_scan_error("refuse = 'yes'", "refuse: expected true or false");
     assert_scan_error("rspamd = 'ftp://a'",

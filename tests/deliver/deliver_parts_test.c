@@ -234,7 +234,23 @@ static void retry_after_is_read_in_all_forms(void **state)
     check_asked("Retry-After: Wed, 15 Jul 2026 08:00:00 GMT", 1000); /* it is over */
     check_asked("Retry-After: Fri, 31 Dec 2032 23:59:59 GMT", WAIT_MAX_MS);
     check_asked("Retry-After: 2026-07-15T09:35:56Z", 60000);
+    check_asked("Retry-After: 2026-07-15T11:35:56+02:00", 60000);
+    check_asked("Retry-After: 2026-07-15 05:05:56.25-04:30", 60000);
+    check_asked("Retry-After: \"120\"", 120000);
+    check_asked("Retry-After: 120; comment", 120000);
+    check_asked("Retry-After: 90 seconds", 90000);
+    check_asked("Retry-After: 2 Minutes", 120000);
+    check_asked("Retry-After: 1 hour 30 min", 5400000);
+    check_asked("Retry-After: 5, 60, 7", 60000);
+    check_asked("Retry-After: 0.25", 250);
+    check_asked("Retry-After: 0.0001", 1);
+    check_asked("Retry-After: 7.", 7000);
+    check_asked("Retry-After: 1784108126", 30000); /* some write a time there */
     check_asked("Retry-After-Ms: 250", 250);
+    check_asked("X-Retry-After: 30", 30000);
+    check_asked("X-RateLimit-Retry-After: 30", 30000);
+    check_asked("X-Rate-Limit-Retry-After-Seconds: 30", 30000);
+    check_asked("x-ms-retry-after-ms: 1500", 1500);
 }
 
 static void rate_limits_are_read_in_all_forms(void **state)
@@ -244,6 +260,16 @@ static void rate_limits_are_read_in_all_forms(void **state)
     check_asked("RateLimit: limit=100, remaining=0, reset=30", 30000);
     check_asked("RateLimit: \"default\";r=0;t=30", 30000);
     check_asked("RateLimit: \"a\";r=0;t=3, \"b\";r=0;t=30", 30000);
+    check_asked("RateLimit: \"burst\";r=0;t=3, \"day\";r=900;t=40000", 3000); /* what is used up */
+    check_asked("RateLimit: \"day\";r=900;t=40000, \"burst\";r=1;t=3", 3000);
+    check_asked("RateLimit: \"a;t=9,r=0\";r=0;t=3;pk=:QQ==:", 3000);
+    check_asked("RateLimit: default;R=0;T=86400", WAIT_MAX_MS);
+    check_asked("RateLimit: \"a\";r=0;t=99999999", WAIT_MAX_MS);
+    check_asked("RateLimit: \"a\";r=0;t=0", 1000);
+    check_asked("RateLimit: limit=100, remaining=5, reset=30", 30000);
+    check_asked("RateLimit-Reset: 30;w=60", 30000);
+    check_asked("X-RateLimit-Reset-Ms: 1500", 1500);
+    check_asked("X-RateLimit-Reset-In: 5 s", 5000);
     check_asked("X-RateLimit-Reset: 30", 30000);
     check_asked("X-RateLimit-Reset: 1784108126", 30000);
     check_asked("X-RateLimit-Reset: 1784108126000", 30000);
@@ -268,7 +294,22 @@ static void what_is_no_time_says_nothing(void **state)
                                         "Retry-After: 5parsecs",
                                         "Retry-After: .",
                                         "Retry-After: 1e",
+                                        "Retry-After: 1.2.3",
+                                        "Retry-After: +5",
+                                        "Retry-After: .5",
+                                        "Retry-After: 5, soon",
+                                        "Retry-After: ,",
+                                        "Retry-After: \"\"",
+                                        "Retry-After: NaN",
+                                        "Retry-After: inf",
+                                        "Retry-After: 0x10",
+                                        "Retry-After: 2026-07",
                                         "RateLimit: limit=5",
+                                        "RateLimit: \"a\";r=0",
+                                        "RateLimit: \"a\";t=",
+                                        "RateLimit: \"a;t=5",
+                                        "RateLimit-Policy: \"a\";q=100;w=60",
+                                        "X-RateLimit-Retry: 5",
                                         "RateLimit: reset=",
                                         "RateLimit: preset=5",
                                         "X-RateLimit-Limit: 5",
@@ -292,6 +333,12 @@ static void retry_after_comes_first(void **state)
     assert_int_equal(asked(429, "Retry-After-Ms: 250", "Retry-After: 5"), 250);
     assert_int_equal(asked(429, "Retry-After: 5", "Retry-After-Ms: 250"), 250);
     assert_int_equal(asked(429, "RateLimit-Reset: 60", "X-RateLimit-Reset: 90"), 90000);
+    assert_int_equal(asked(429, "Retry-After: 5", "Retry-After: 60"),
+                     60000); /* not to be, but is */
+    assert_int_equal(asked(429, "Retry-After: 60", "Retry-After: 5"), 60000);
+    assert_int_equal(asked(503, "X-Retry-After: 5", ""), 5000);
+    assert_int_equal(asked(503, "X-Retry-After: 60", "Retry-After: 5"), 5000);
+    assert_int_equal(asked(429, "Retry-After: soon", "RateLimit-Reset: 60"), 60000);
     assert_int_equal(asked(503, "RateLimit-Reset: 60", ""), 0); /* each answer may have it */
     assert_int_equal(asked(200, "X-RateLimit-Reset: 60", ""), 0);
     assert_int_equal(asked(503, "Retry-After: 60", ""), 60000);

@@ -164,7 +164,11 @@ class AliasPostgres(harness.TestCase):
         # what is asked before it is known to be guessing, and the table's reading, begun once a second at most
         self.assertLess(queries, 200 + GUESSES // 500 + (2 + ROWS // 50000) * 2 * seconds)
         self.put("guess1@example.com", sink.url)
+        put = time.monotonic()
         harness.wait_until(lambda: self.rcpt(mx, "guess1@example.com") == [250], "a guess that has become an address")
+        with open("/proc/%d/status" % mx.process.pid, encoding="ascii") as file:
+            peak = int(re.search(r"VmHWM:\s*(\d+)", file.read())[1]) // 1024
+        print("a change was seen after %.1f s; peak memory %d MB" % (time.monotonic() - put, peak))
         self.assertEqual(self.rcpt(mx, "user%d@example.com" % ROWS, "user1@example.com"), [250, 250])
 
 

@@ -36,6 +36,7 @@ class Destination(harness.TestCase):
         self.pause(self.sink.url + "/a", "--reason", "moves to a new host")
         self.send("a1", "a2", "b1")
         self.sink.wait_for(1)
+        wait_until(lambda: len(self.json("queue", "list")) == 2, "the end of b1's delivery in the spool")
         listed = {each["recipient"][:2]: each for each in self.json("queue", "list")}
         self.assertEqual(sorted(listed), ["a1", "a2"])
         self.assertEqual([(each["paused"], each["attempts"], each["state"]) for each in listed.values()],

@@ -90,6 +90,36 @@ class Http2(harness.TestCase):
         receiver, _ = self.deliver(self.once(("close",)))
         self.assertGreater(receiver.connections, 1)
 
+    def answered_early(self, status, reset, **named):
+        """The receiver and the server, after a payload of more than a stream's window was sent."""
+        receiver = http2_receiver.Http2Receiver(self.certificate, self.key, early=(status, reset), **named)
+        self.addCleanup(receiver.close)
+        mx = self.server(self.to(receiver), "deliver = { ca_file = '%s', attempts = 1, idle_timeout = '1s' }" % self.certificate)
+        mx.send(harness.mail(text="long line\r\n" * 100000))
+        return receiver, mx
+
+    def test_an_early_yes_is_one_and_told(self):
+        receiver, mx = self.answered_early(200, reset=True)
+        mx.wait_logged("delivered", "status=200", "attempt=1")
+        self.assertRegex(mx.logged("answered-early", "status=200")[0], r'how="answered 200 when \d+ of \d+ bytes were sent"')
+        self.assertEqual(len(receiver.requests), 1)
+
+    def test_an_early_no_is_an_answer(self):
+        receiver, mx = self.answered_early(413, reset=True)
+        mx.wait_logged("undelivered", "status=413", "answered 413: ok")
+        self.assertEqual(len(receiver.requests), 1)
+
+    def test_a_body_that_nobody_reads_is_bounded(self):
+        """Whether the answer is complete can be known by its length only, while the stream is open."""
+        _, mx = self.answered_early(200, reset=False)
+        self.assertRegex(mx.wait_logged("undelivered")[0],
+                         r"answered 200 when \d+ of \d+ bytes were sent: not delivered: no progress for 1 s .*idle_timeout")
+        receiver, mx = self.answered_early(200, reset=False, headers=[("content-length", "2")])
+        mx.wait_logged("delivered", "status=200", "attempt=1")
+        self.assertRegex(mx.logged("answered-early")[0],
+                         r"answered 200 when \d+ of \d+ bytes were sent: no progress for 1 s .*idle_timeout")
+        self.assertEqual(len(receiver.requests), 1)
+
 
 if __name__ == "__main__":
     unittest.main()

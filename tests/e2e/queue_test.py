@@ -64,8 +64,8 @@ class Queue(harness.TestCase):
 
     def test_an_empty_value_is_a_mistake_and_no_filter(self):
         for name in ("destination", "prefix", "host", "recipient", "sender", "error"):
-            for command in ("drop", "retry", "list"):
-                self.assertIn("--all", self.fails(command, "--" + name, ""))
+            for command, value in (("drop", ""), ("retry", " "), ("list", "\t\n"), ("edit", " ")):
+                self.assertIn("--all", self.fails(command, "--" + name, value))
 
     def test_everything_must_be_said(self):
         self.assertIn("--all", self.fails("drop"))
@@ -88,6 +88,23 @@ class Queue(harness.TestCase):
         self.assertIn(one, self.mx.command("queue", "drop", one, "--dry-run").stdout)
         self.assertEqual(len(self.list("--failed")), 3)
         self.assertEqual(len(self.sink.posts), 3)
+
+    def test_a_dry_run_says_what_is_paused_and_leaves_out_e_mail(self):
+        mx = self.server({"10.lua": "return function() return { '%s/', 'boss@else.test' } end" % self.sink.url},
+                         "forward = { smarthost = 'smtp://127.0.0.1:1' }")
+        self.assertEqual(mx.command("destination", "pause", self.sink.url, "--origin").returncode, 0)
+        mx.wait_logged("destination-paused")
+        mx.send(mail())
+        listed = mx.command("queue", "list").stdout
+        one, = [line.split()[0] for line in listed.splitlines() if "paused" in line]
+        for arguments in (["retry", "--all"], ["drop", one], ["edit", "--all", "--unsigned"], ["edit", one, "--unsigned"]):
+            lines = mx.command("queue", *arguments, "--dry-run").stdout.splitlines()
+            self.assertEqual([line.split()[1] for line in lines if one in line], ["paused"], arguments)
+            self.assertEqual(len(lines), 2 if "retry" in arguments else 1, arguments)
+            found = json.loads(mx.command("queue", *arguments, "--dry-run", "--json").stdout)
+            self.assertEqual([(each["state"], each["paused"]) for each in found if each["id"] == one], [("waiting", True)])
+        self.assertIn("it was paused after 0 attempts", mx.command("queue", "retry", one).stdout)
+        self.assertIn("1 of them waits until its destination", mx.command("queue", "retry", one).stderr)
 
     def on_a_terminal(self, answer, *arguments):
         leader, follower = pty.openpty()

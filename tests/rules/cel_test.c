@@ -65,49 +65,6 @@ static void test_found_at_load(void **state)
         {"optional.of() == optional.none()", "optional.of"},
         {"headers.?x.orValue() == ''", "orValue takes 1 argument(s), not 0"},
         {"headers.?x == ''", "'==' of optional_type and string is always false"},
-        {"to.exists(a, a == 1)", "'==' of string and int is always false"},
-        {"1 in to", "'in' of int and a list of string is always false"},
-        {"subject in subject", "'in' of string and string"},
-        {"to.all(a, a.size())", "a bool was expected, not int"},
-        {"to.map(a, a.contains('x')).exists(b, b == 'y')",
-         "'==' of bool and string is always false"},
-        {"subject.split(',').exists(p, p > 1)", "'>' of string and int"},
-        {"subject.all(c, c == 'a')", "all() of string: a list or map was expected"},
-        {"to.exists(a)", "exists takes a name, and an expression"},
-        {"attachments.exists(a, a == 'x')", "'==' of map and string is always false"},
-        {"attachments['a'].name == ''", "a list's index cannot be string"},
-        {"subject[0] == 'a'", "'[]' of string and int"},
-        {"subject.size == 1", "string has no field 'size'"},
-        {"-subject == 'a'", "'-' of string"},
-        {"!subject", "'!' of string"},
-        {"size(size) == 1", "size of int"},
-        {"size.size() == 1", "size of int"},
-        {"int(tls) == 1", "int of bool"},
-        {"timestamp(tls) == now", "timestamp of bool"},
-        {"string(to) == ''", "string of list"},
-        {"matches(size, 'a')", "matches of int"},
-        {"now + timestamp == now",
-         "'+' of google.protobuf.Timestamp and google.protobuf.Timestamp"},
-        {"now - timestamp > 5", "'>' of google.protobuf.Duration and int"},
-        {"now - '1h' < timestamp", "'-' of google.protobuf.Timestamp and string"},
-        {"subject.getHours() == 1", "getHours of string"},
-        {"(now - timestamp).getFullYear() == 1", "getFullYear of google.protobuf.Duration"},
-        {"size / 0 == 1", "division by zero"},
-        {"size % 0 == 1", "modulus by zero"},
-        {"subject ? true : false", "a bool was expected before '?', not string"},
-        {"strings.quote() == ''", "strings.quote takes 1 argument(s), not 0"},
-        {"strings.quote(1) == ''", "strings.quote of int"},
-        {"(tls ? subject : from).contains(1)", "contains: int where string is expected"},
-        {"cel.bind(s, subject, s.matches('(a'))", "a pattern that is wrong"},
-        {"to.exists(a, a.matches('(?=a)'))", "RE2 has no look-ahead"},
-        {"attachments.all(a, now.getHours('Nowhere/At') == 1)", "unknown time zone"},
-        {"tls || [1].map(x, timestamp('x')).size() == 1", "not a timestamp"},
-        {"{'a': duration('1 h')}.a == now - now", "not a duration"},
-        {"headers.?x.orValue(1) == 1", "orValue: int where string is expected"},
-        {"startWith(subject, 'a')", "there is no function 'startWith'"},
-        {"subject.startWith('a')", "did you mean 'startsWith'?"},
-        {"subjct == 'a'", "did you mean 'subject'?"},
-        {"attachments.size() > '1'", "'>' of int and string"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         assert_wrong(*state, rows[i].expression, rows[i].says);
@@ -350,16 +307,6 @@ static void test_patterns_are_as_re2_has_them(void **state)
         "'a.b'.matches('^\\\\Qa.b\\\\E$') && 'x1'.matches('^(?P<n>x)(?:1)$') && "
         "'a'.matches('[[:alpha:]]')",
         "'aaa'.matches('^a{3}$') && 'ab'.matches('a+?b') && 'a{'.matches('^a{$')",
-        "'a{,3}'.matches('^a{,3}$') && '{'.matches('^{$') && 'a{x}'.matches('a{x}')",
-        "'a\\n'.matches('(?m)^$') && !'a\\nb'.matches('^b') && 'a\\nb'.matches('(?m)^b$')",
-        "'A\u0663'.matches('^A\\\\pN\\\\z') && 'a'.matches('^\\\\PN$') && "
-        "'\u03b1'.matches('\\\\p{Greek}')",
-        "'a'.matches('\\\\p{^Greek}') && 'AB'.matches('(?i:a)B') && !'AB'.matches('(?i:a)b')",
-        "'SN'.matches('^\\\\123\\\\x4E$') && 'N'.matches('\\\\x{4e}') && "
-        "'\\n'.matches('[\\\\012]')",
-        "'a\\nb'.matches('(?s)a.b') && !'a\\nb'.matches('a.b') && 'aab'.matches('(?U)^a*b$')",
-        "'n'.matches('^(?<n>n)$') && 'n'.matches('(?i-s:N)') && 'a-'.matches('^[a\\\\-]{2}$')",
-        "'\\\\E'.matches('^[\\\\\\\\E]+$') && 'a*'.matches('\\\\Qa*')",
     };
     static const struct {
         const char *pattern, *says;
@@ -382,35 +329,6 @@ static void test_patterns_are_as_re2_has_them(void **state)
         {"a\\\\", "a backslash at the end"},
         {"(?(1)a)", "RE2 has no group (?("},
         {"\\\\h", "RE2 has no \\h"},
-        {"\\\\C", "\\C, a single byte, is not supported"},
-        {"a\\\\8", "RE2 has no back-references"},
-        {"(?P>n)", "RE2 has no group (?P"},
-        {"(?&n)", "RE2 has no group (?&"},
-        {"(?)a", "RE2 has no group (?)"},
-        {"(?i-)a", "RE2 has no group (?i"},
-        {"(?#a)", "RE2 has no group (?#"},
-        {"(?|a)", "RE2 has no group (?|"},
-        {"a*+", "possessive"},
-        {"a?+", "possessive"},
-        {"a{2}+", "possessive"},
-        {"(a{40}){40}", "groups within groups multiplied"},
-        {"((?:a{11}){10}b){10}", "groups within groups multiplied"},
-        {"a{5,1001}", "repeats up to 1000 times"},
-        {"a{1001,}", "repeats up to 1000 times"},
-        {"{2}a", "a pattern that is wrong"},
-        {"a|*b", "a pattern that is wrong"},
-        {"[\\\\b]", "unknown escape \\b in a class"},
-        {"[a\\\\z]", "unknown escape \\z in a class"},
-        {"a\\\\E", "RE2 has no \\E without \\Q"},
-        {"\\\\x4", "two hexadecimal digits"},
-        {"\\\\x{110000}", "there is no such character"},
-        {"\\\\p{Klingon}", "a pattern that is wrong"},
-        {"\\\\p{L&}", "the name of a class of Unicode"},
-        {"\\\\pX", "the name of a class of Unicode"},
-        {"\\\\p{Xan}", "RE2 has no class"},
-        {"\\\\_", "unknown escape \\_"},
-        {"\\\\\u00e9", "unknown escape"},
-        {"[z-a]", "a pattern that is wrong"},
     };
     for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
         assert_gives(*state, yes[i], VERDICT_DISCARD);
@@ -455,19 +373,6 @@ static void test_nesting(void **state)
         {"cel.bind(x, 1, ", "true", ")", ""},
         {"(1 + ", "1", ")", " > 0"},
         {"subject.contains('H') && (", "true", ")", ""},
-        {"(tls ? false : ", "true", ")", ""},
-        {"(!tls ? ", "true", " : false)", ""},
-        {"[?optional.of(", "1", ")]", ".size() == 1"},
-        {"{?'a': optional.of(", "1", ")}", ".size() == 1"},
-        {"dyn({'a': ", "1", "}.a)", " == 1"},
-        {"size([", "1", "])", " == 1"},
-        {"headers[", "'a'", "]", " == ''"},
-        {"string(", "subject", ")", " == subject"},
-        {"subject.replace('x', ", "''", ")", " == subject"},
-        {"optional.of(1).optMap(x, ", "x", ")", ".hasValue()"},
-        {"[1].transformList(i, v, ", "v", ")", ".size() == 1"},
-        {"{'a': 1}.transformMap(k, v, ", "v", ")", ".size() == 1"},
-        {"[1].all(x, [x].exists_one(y, y == x && ", "true", "))", ""},
     };
     char *text, place[64];
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
@@ -487,12 +392,6 @@ static void test_nesting(void **state)
     assert_wrong(*state, nested("(", "true", ")", 101), place);
     /* what is long is not deep, and what stands in quotes or behind // is nothing */
     assert_gives(*state, nested("true && ", "true", "", 500), VERDICT_DISCARD);
-    assert_gives(*state, nested("1 + ", "1 == 501", "", 500), VERDICT_DISCARD);
-    assert_gives(*state, nested("", "subject == subject", ".trim()", 500), VERDICT_DISCARD);
-    assert_gives(*state, nested("", "optional.none() == optional.none()", ".?b", 500),
-                 VERDICT_DISCARD);
-    assert_wrong(*state, nested("1 + ", "1 == 1001", "", 1000),
-                 "more than 1000 operators or methods in a row, at line 1, column ");
     assert_gives(
         *state,
         "subject != '((((((((((((((((((((((((((((((((((((((((((((' // ((((((((((((((((((((((",

@@ -72,7 +72,8 @@ static void test_reads(void **state)
         "assert(msg.envelope.sender == 'ada@sender.example')",
         "assert(msg.envelope.recipient == 'user@example.com')",
         "assert(msg.envelope.client_ip == '192.0.2.1' and msg.envelope.tls == false)",
-        "assert(msg.envelope.user == nil and msg.auth.spf == nil and msg.auth.dmarc == nil)",
+        "assert(msg.envelope.user == nil and msg.auth.spf.result == 'none' and #msg.auth.dkim == 0)",
+        "assert(msg.auth.dmarc.result == 'none' and msg.auth.dmarc.policy == nil and msg.auth.iprev.result == 'none')",
         "assert(msg.headers['x-tag'] == 'a' and msg.headers.Subject == msg.subject)",
         "assert(msg.headers.nothing == nil and msg.headers['X-TAG'] == 'a')",
         "local all = msg.headers:all('X-Tag') assert(#all == 2 and all[1] == 'a' and all[2] == "

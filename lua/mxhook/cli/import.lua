@@ -241,8 +241,19 @@ local function write_rules(rules, domain, report, out)
 end
 
 function import.run(arguments, make_folder)
-  local aliases, rules = read_exported(read_file(arguments.file))
-  if #aliases + #rules == 0 then error(arguments.file .. ": neither aliases nor rules are in it", 0) end
+  local aliases, rules = {}, {}
+  for number = 1, math.huge do
+    local path = arguments[tostring(number)]
+    if not path then break end
+    local some_aliases, some_rules = read_exported(read_file(path))
+    if #some_aliases + #some_rules == 0 then error(path .. ": neither aliases nor rules are in it", 0) end
+    for list, some in pairs { [aliases] = some_aliases, [rules] = some_rules } do
+      for _, one in ipairs(some) do
+        if arguments["2"] then one.place = path .. ": " .. one.place end
+        list[#list + 1] = one
+      end
+    end
+  end
   local report, out = new_report(), { "-- Made by `mxhook import improvmx`. Check with: mxhook check, mxhook route", "return {" }
   write_rules(rules, arguments.domain, report, out)
   if #aliases > 0 then write_aliases(aliases, arguments.domain, report, out) end

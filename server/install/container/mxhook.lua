@@ -1,7 +1,9 @@
--- The configuration of the container, from its environment: MXHOOK_DOMAINS (by comma), MXHOOK_HOSTNAME. For more than
--- that, mount your own /etc/mxhook. See mxhook.lua(5).
+-- The configuration of the container, from its environment: MXHOOK_DOMAINS (by comma), MXHOOK_HOSTNAME, and MXHOOK_POSTGRES
+-- where nodes share a PostgreSQL (compose.postgres.yaml). For more than that, mount your own /etc/mxhook. See mxhook.lua(5).
 domains = {}
 for domain in env("MXHOOK_DOMAINS", "example.com"):gmatch("[^%s,]+") do domains[#domains + 1] = domain end
 hostname = env("MXHOOK_HOSTNAME", domains[1])
 listen = { "0.0.0.0:2525" }
 admin = { listen = { "unix:/run/mxhook/admin.sock" } } -- for `mxhook health`
+local postgres = env("MXHOOK_POSTGRES")
+if postgres then spool = { postgres = postgres, migrate = true } end
