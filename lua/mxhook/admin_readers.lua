@@ -10,6 +10,7 @@ end
 
 local ADMIN_ROLE = { view = 1, read = 2, operate = 3 }
 local TOKEN_LEAST = 16
+local LISTEN_MOST = 8 -- ADMIN_LISTENERS of admin/request.h
 
 -- A list for config_values.c: a name, its role, its secret, the next name, and so on. check(secret) says what is wrong.
 local function logins(value, field, expected, check)
@@ -54,6 +55,9 @@ end
 
 -- An address that others reach needs somebody who may log in. Nil and what is wrong.
 local function finish_admin(result)
+  if #(result["admin.listen"] or {}) > LISTEN_MOST then
+    return nil, ("%d addresses at most"):format(LISTEN_MOST)
+  end
   for _, each in ipairs(result["admin.listen"] or {}) do
     local host = each.host
     local own = host:sub(1, 1) == "/" or host:find("^127%.") or host == "::1"

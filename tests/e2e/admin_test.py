@@ -107,11 +107,21 @@ class AdminTest(AdminCase):
         self.assertEqual(os.stat(self.socket).st_mode & 0o777, 0o660)
         self.assertEqual(self.server.stop(), 0)
         self.assertFalse(os.path.exists(self.socket))
+        for wrong, why in (('listen = { "0.0.0.0:0" }', "admin.listen: others can reach 0.0.0.0: it needs admin.users or admin.tokens"),
+                           ('listen = { %s }' % ", ".join('"127.0.0.1:%d"' % n for n in range(9)), "admin.listen: 8 addresses at most"),
+                           ('hosts = { "mx.test", "*.example.com" }', "admin.hosts: expected a domain"),
+                           ('hosts = { "mx.test:80" }', "admin.hosts: expected a domain"),
+                           ('users = { a = { role = "admin", password = "%s" } }' % HASH, 'admin.users: the role of a is "view", "read" or "operate"'),
+                           ('users = { a = { role = "view", password = "plain" } }', "admin.users: a: the password is not a hash"),
+                           ('tokens = { a = { role = "view", token = "123456789012345" } }', "admin.tokens: a: the token has fewer than 16 characters")):
+            with open(self.server.config, "a") as file:
+                file.write("admin = { %s }\n" % wrong)
+            result = self.server.command("check")
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(why, result.stderr)
         with open(self.server.config, "a") as file:
-            file.write('admin = { listen = { "0.0.0.0:0" } }\n')
-        result = self.server.command("check")
-        self.assertEqual(result.returncode, 1)
-        self.assertIn("others can reach 0.0.0.0: it needs admin.users or admin.tokens", result.stderr)
+            file.write('admin = { listen = { %s }, tokens = { a = { role = "view", token = "1234567890123456" } } }\n' % ", ".join('"127.0.0.1:%d"' % n for n in range(8)))
+        self.assertEqual(self.server.command("check").returncode, 0)
 
     # ---- What it tells and does
 
