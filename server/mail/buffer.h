@@ -1,7 +1,7 @@
 /*
  * buffer.h - bytes that grow while a short text is put together.
  *
- * For header fields only, whose size has a limit; contents go through sinks in pieces.
+ * For what has a limit: header fields, answers of HTTP. Contents go through sinks in pieces.
  */
 #ifndef MXHOOK_MAIL_BUFFER_H
 #define MXHOOK_MAIL_BUFFER_H

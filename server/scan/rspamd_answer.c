@@ -15,9 +15,14 @@
 #include <yajl/yajl_parse.h>
 
 #include "../base/printable.h"
+#include "../mail/buffer.h"
 #include "../mail/provenance.h"
 
 #define DEPTH_MAX 8 /* places that are told apart; what is deeper is PLACE_OTHER */
+/* Of what is open at once: libyajl keeps a byte of each, and copies all as they grow. */
+#define LEVELS_MAX 100
+/* Bytes that are parsed at once: libyajl begins a text anew with each piece that it is given. */
+#define PIECE_MIN (256u << 10)
 
 enum place {
     PLACE_OTHER,
@@ -71,8 +76,9 @@ struct rspamd_answer {
     const struct scan_config *config;
     struct scan_result *result; /* this lies in its arena */
     yajl_handle parser;
-    size_t size; /* read by now */
-    int code;    /* why no more is */
+    struct buffer piece; /* not parsed yet */
+    size_t size;         /* read by now */
+    int code;            /* why no more is */
     enum place places[DEPTH_MAX];
     size_t depth; /* of all that is open */
     enum member member;
@@ -315,7 +321,9 @@ static enum place array_place(const struct rspamd_answer *r)
 
 static int enter(struct rspamd_answer *r, enum place place)
 {
-    if (++r->depth < DEPTH_MAX)
+    if (++r->depth > LEVELS_MAX)
+        return note(r, -EBADMSG);
+    if (r->depth < DEPTH_MAX)
         r->places[r->depth] = place;
     r->member = MEMBER_OTHER;
     return 1;
@@ -422,19 +430,30 @@ struct rspamd_answer *rspamd_answer_new(const struct scan_config *config,
     return r;
 }
 
+static void parse_piece(struct rspamd_answer *r)
+{
+    const unsigned char *bytes = (const unsigned char *)r->piece.bytes;
+    if (r->code == 0 && yajl_parse(r->parser, bytes, r->piece.size) != yajl_status_ok &&
+        r->code == 0)
+        r->code = -EBADMSG;
+    r->piece.size = 0;
+}
+
 bool rspamd_answer_read(struct rspamd_answer *r, const char *bytes, size_t size)
 {
     if (size > RSPAMD_ANSWER_MAX - r->size)
         return false;
     r->size += size;
-    if (r->code == 0 &&
-        yajl_parse(r->parser, (const unsigned char *)bytes, size) != yajl_status_ok && r->code == 0)
-        r->code = -EBADMSG;
+    if (r->code == 0)
+        r->code = buffer_append(&r->piece, bytes, size);
+    if (r->piece.size >= PIECE_MIN)
+        parse_piece(r);
     return true;
 }
 
 int rspamd_answer_end(struct rspamd_answer *r)
 {
+    parse_piece(r);
     if (r->code == 0 && yajl_complete_parse(r->parser) != yajl_status_ok)
         r->code = -EBADMSG;
     return r->code == 0 ? conclude(r) : r->code;
@@ -445,5 +464,6 @@ void rspamd_answer_free(struct rspamd_answer *r)
     if (!r)
         return;
     yajl_free(r->parser);
+    buffer_free(&r->piece);
     header_list_free(&r->added);
 }

@@ -184,24 +184,48 @@ static void test_no_answer(void **state)
     assert_no_answer("[{\"action\":\"reject\",\"score\":20,\"required_score\":15}]");
 }
 
-/* On both sides of the largest: brackets as deep as they go are no answer, but read to the last. */
+/* Above what is parsed at once: a text, and then the rest, in pieces of any size. */
+static void test_long(void **state)
+{
+    (void)state;
+    read_members("\"x\":\"%0*d\",\"symbols\":{\"A\":{\"score\":2}}", 300000, 1);
+    assert_int_equal(result->symbol_count, 1);
+    assert_true(result->symbols[0].score == 2);
+}
+
+/* On both sides of the deepest; what the answer itself opens counts. */
+static void test_levels(void **state)
+{
+    (void)state;
+    for (int more = 0; more < 2; more++) {
+        char text[300], *at = text + sprintf(text, "{\"action\":\"no action\",\"score\":1,"
+                                                   "\"required_score\":15,\"x\":");
+        memset(at, '[', 99 + (size_t)more);
+        memset(at + 99 + more, ']', 99 + (size_t)more);
+        strcpy(at + 2 * (99 + more), "}");
+        assert_int_equal(read_text(text, strlen(text)), more ? -EBADMSG : 0);
+    }
+}
+
+/* On both sides of the largest: blanks without end are no answer, but read to the last. */
 static void test_largest(void **state)
 {
     (void)state;
-    char *deep = malloc(RSPAMD_ANSWER_MAX + 1);
-    assert_non_null(deep);
-    memset(deep, '[', RSPAMD_ANSWER_MAX + 1);
+    char *endless = malloc(RSPAMD_ANSWER_MAX + 1);
+    assert_non_null(endless);
+    memset(endless, ' ', RSPAMD_ANSWER_MAX + 1);
     for (size_t more = 0; more < 2; more++) {
         scan_result_free(result);
         result = scan_result_new();
         struct rspamd_answer *answer = rspamd_answer_new(&config, result);
         assert_non_null(answer);
-        assert_true(rspamd_answer_read(answer, deep, RSPAMD_ANSWER_MAX / 2));
-        assert_int_equal(rspamd_answer_read(answer, deep, RSPAMD_ANSWER_MAX / 2 + more), more == 0);
+        assert_true(rspamd_answer_read(answer, endless, RSPAMD_ANSWER_MAX / 2));
+        assert_int_equal(rspamd_answer_read(answer, endless, RSPAMD_ANSWER_MAX / 2 + more),
+                         more == 0);
         assert_int_equal(rspamd_answer_end(answer), -EBADMSG);
         rspamd_answer_free(answer);
     }
-    free(deep);
+    free(endless);
 }
 
 /* A message's own bytes may stand in an answer; its sender shall not be able to make one that is not read. */
@@ -302,10 +326,16 @@ static void test_long_status(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answer),           cmocka_unit_test(test_places_and_kinds),
-        cmocka_unit_test(test_limits),           cmocka_unit_test(test_no_answer),
-        cmocka_unit_test(test_largest),          cmocka_unit_test(test_odd_bytes),
-        cmocka_unit_test(test_fields_of_others), cmocka_unit_test(test_actions_and_numbers),
+        cmocka_unit_test(test_answer),
+        cmocka_unit_test(test_places_and_kinds),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_no_answer),
+        cmocka_unit_test(test_long),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_largest),
+        cmocka_unit_test(test_odd_bytes),
+        cmocka_unit_test(test_fields_of_others),
+        cmocka_unit_test(test_actions_and_numbers),
         cmocka_unit_test(test_long_status),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
