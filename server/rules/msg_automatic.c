@@ -1,5 +1,6 @@
 #include "msg_automatic.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <lauxlib.h>
 #include <stdio.h>
@@ -45,6 +46,7 @@ static bool is_report(const struct message *message, const char *type)
 static const struct row {
     const char *header, *word, *kind;
 } rows[] = {
+    {"X-Failed-Recipients", NULL, "bounce"}, /* Exim's, which has no multipart/report otherwise */
     {"Auto-Submitted", "auto-replied", "reply"},
     {"Auto-Submitted", NULL, "report"},
     {"Precedence", "auto_reply", "reply"},
@@ -154,13 +156,19 @@ static void add_line(luaL_Buffer *text, const char *line)
     luaL_addlstring(text, line, size);
 }
 
+static bool is_blank(const char *line)
+{
+    line += strspn(line, " \t\r");
+    return !*line || *line == '\n';
+}
+
 /* Pushes the value of the first field of that name, its folded lines joined by a blank; false: there is
- * none. */
+ * none before the blank line that ends a message's header, and the fields of a recipient. */
 static bool push_field(lua_State *L, const char *text, const char *name)
 {
     size_t size = strlen(name);
     luaL_Buffer value;
-    for (; *text; text = next_line(text)) {
+    for (; *text && !is_blank(text); text = next_line(text)) {
         if (strncasecmp(text, name, size) != 0 || text[size] != ':')
             continue;
         luaL_buffinit(L, &value);
@@ -194,6 +202,51 @@ static void set_field(lua_State *L, const char *field, const char *text, const c
     lua_pop(L, 1);
 }
 
+/* The table's field, up to a blank or a comment, in lower case (RFC 3464 sections 2.3.3 and 2.3.4). */
+static void keep_word(lua_State *L, const char *field)
+{
+    luaL_Buffer word;
+    lua_getfield(L, -1, field);
+    const char *value = lua_tostring(L, -1);
+    if (value) {
+        luaL_buffinit(L, &word);
+        for (const char *p = value; *p && !strchr(" \t(;", *p); p++)
+            luaL_addchar(&word, (char)tolower((unsigned char)*p));
+        luaL_pushresult(&word);
+        lua_setfield(L, -3, field);
+    }
+    lua_pop(L, 1);
+}
+
+static bool has_field(lua_State *L, const char *text, const char *name)
+{
+    bool has = push_field(L, text, name);
+    if (has)
+        lua_pop(L, 1);
+    return has;
+}
+
+static const char *skip_blank_lines(const char *text)
+{
+    while (*text && is_blank(text))
+        text = next_line(text);
+    return text;
+}
+
+/* The fields of the first recipient: they stand behind those of the message, and a blank line before
+ * those of the next (RFC 3464 section 2.1). All, where none is told of. */
+static const char *first_recipient(lua_State *L, const char *status)
+{
+    const char *text = skip_blank_lines(status);
+    while (*text && !has_field(L, text, "Final-Recipient") &&
+           !has_field(L, text, "Original-Recipient")) {
+        while (*text && !is_blank(text))
+            text = next_line(text);
+        text = skip_blank_lines(text);
+    }
+    return *text ? text : skip_blank_lines(status);
+}
+
 void msg_push_bounce(lua_State *L, struct run *run)
 {
     static const char *const fields[] = {"recipient",  "action",     "status",
@@ -210,10 +263,13 @@ void msg_push_bounce(lua_State *L, struct run *run)
         return;
     }
     lua_createtable(L, 0, 5);
+    status = first_recipient(L, status);
     set_field(L, "recipient", status, "Original-Recipient", true);
     set_field(L, "recipient", status, "Final-Recipient", true);
     set_field(L, "action", status, "Action", false);
+    keep_word(L, "action");
     set_field(L, "status", status, "Status", false);
+    keep_word(L, "status");
     set_field(L, "diagnostic", status, "Diagnostic-Code", true);
     set_field(L, "message_id", read_part(L, message, original_types), "Message-ID", false);
     view_push(L, "msg.bounce", fields);

@@ -4,7 +4,7 @@
  * "reply"   an automatic answer (RFC 3834): auto-replied, Precedence: auto_reply, or the sender asks
  *           for no answers as only programs do (X-Auto-Response-Suppress)
  * "list"    of a mailing list (RFC 2919), or bulk mail
- * "bounce"  a delivery status notification (RFC 3464), or whatever has the null sender
+ * "bounce"  a delivery status notification (RFC 3464), one with X-Failed-Recipients, or whatever has the null sender
  * "report"  any other report (RFC 6522), or one that says it was made automatically
  */
 #ifndef MXHOOK_RULES_MSG_AUTOMATIC_H

@@ -88,6 +88,8 @@ static void test_automatic(void **state)
         {"List-Id: <a.example>\n", "'list'", "'List-Id: <a.example>'"},
         {"X-Auto-Response-Suppress: OOF, AutoReply\n", "'reply'", NULL},
         {"X-Auto-Response-Suppress: None\n", "nil", NULL},
+        {"X-Failed-Recipients: a@b.example\nAuto-Submitted: auto-replied\n", "'bounce'",
+         "'X-Failed-Recipients: a@b.example'"},
         {"Content-Type: multipart/report; report-type=delivery-status; boundary=b\n", "'bounce'",
          NULL},
         {"Content-Type: multipart/report; boundary=b;\n report-type=\"disposition-notification\"\n",
@@ -139,6 +141,17 @@ static void test_bounce(void **state)
     check(*state, BOUNCE "\nStatus:\n--b\nContent-Type: text/rfc822-headers\n\nSubject: a\n--b--\n",
           "a@b.example",
           "local b = msg.bounce same(b.recipient, nil) same(b.status, '') same(b.message_id, nil)");
+    /* What is said of the next recipient, or in the message's text, is not said of this one. */
+    check(
+        *state,
+        BOUNCE
+        "\nReporting-MTA: dns; mx.example\n \n\nFinal-recipient: RFC822;Joe@c.example\n"
+        "Action: Relayed (to non-DSN)\nStatus: 2.1.5 (ok)\n\t\n"
+        "Final-Recipient: rfc822; ann@c.example\nDiagnostic-Code: smtp; 550 no\n--b\n"
+        "Content-Type: message/rfc822\n\nFrom: a@b.example\n\nMessage-ID: <no@b.example>\n--b--\n",
+        "a@b.example",
+        "local b = msg.bounce same(b.recipient, 'Joe@c.example') same(b.action, 'relayed')\n"
+        "same(b.status, '2.1.5') same(b.diagnostic, nil) same(b.message_id, nil)");
     check(*state, BOUNCE "--b--\n", "a@b.example", "same(msg.bounce, nil)");
     check(*state, "From: a@b.example\n\nText\n", "a@b.example", "same(msg.bounce, nil)");
 }
