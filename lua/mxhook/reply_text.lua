@@ -57,7 +57,10 @@ for name in ([[from sent to subject date cc von gesendet an betreff datum kopie 
     field_names[name:gsub("\\(%d+)", function(code) return char_of(tonumber(code)) end):gsub("|", " "):lower()] = true
 end
 for _, name in ipairs { "差出人", "送信者", "送信日時", "日付", "宛先", "件名", "发件人", "发送时间", "收件人", "主题", "抄送",
-    "От", "Отправлено", "Кому", "Тема", "보낸 사람", "보낸 날짜", "받는 사람", "제목" } do field_names[name] = true end
+    "От", "Отправлено", "Кому", "Тема", "Від", "Надіслано", "Wysłane", "Odesláno", "Komu", "Předmět", "Kimden", "Gönderildi",
+    "Gönderilme", "Kime", "Konu", "Feladó", "Elküldve", "Címzett", "Tárgy", "Lähettäjä", "Lähetetty", "Vastaanottaja", "Aihe",
+    "De la", "Trimis", "Către", "Subiect", "Από", "Στάλθηκε", "Προς", "Θέμα", "Objet", "Ämne", "À",
+    "보낸 사람", "보낸 날짜", "받는 사람", "제목" } do field_names[name] = true end
 
 local function is_field(line)
     local name = line and line:gsub("%*", ""):gsub("\239\188\154", ": "):match("^%s*([%a\128-\255][%a\128-\255 ]-)%s?:%s")
@@ -194,7 +197,8 @@ end
 
 -- Where what follows is quoted: the elements that mail programs put around it.
 local quoting = { "<blockquote", "<div[^>]-class=[\"']?gmail_quote", "<div[^>]-id=[\"']?appendonsend",
-    "<div[^>]-id=[\"']?divrplyfwdmsg", "<div[^>]-class=[\"']?yahoo_quoted", "<div[^>]-class=[\"']?moz%-cite%-prefix",
+    "<div[^>]-id=[\"']?divrplyfwdmsg", "<div[^>]-class=[\"']?yahoo_quoted", "<div[^>]-class=[\"']?protonmail_quote",
+    "<div[^>]-class=[\"']?moz%-cite%-prefix",
     "<div[^>]-class=[\"']?moz%-signature", "<div[^>]-class=[\"']?gmail_signature" }
 
 -- Without the elements of that name, in any case; one that is not closed stays.

@@ -81,6 +81,14 @@ local cases = {
     { "only a signature", "-- \nAda\n", "" },
     { "only a quote", "On 3/3/26 10:12, Acme wrote:\n> Hi\n", "" },
     { "helpdesk's line", "My answer\n\n--- Please reply above this line ---\n\nYour ticket\n", "My answer" },
+    { "outlook, Polish", "Tak\n\nOd: Acme <a@b.example>\nWysłane: poniedziałek, 2 marca 2026 09:00\nDo: Ada\nTemat: x\n\nold", "Tak" },
+    { "outlook, Czech", "Ano\n\nOd: Acme\nOdesláno: pondělí 2. března 2026 9:00\nKomu: Ada\nPředmět: x\n\nold", "Ano" },
+    { "outlook, Turkish", "Evet\n\nKimden: Acme\nGönderildi: 2 Mart 2026 Pazartesi\nKime: Ada\nKonu: x\n\nold", "Evet" },
+    { "outlook, Hungarian", "Igen\n\nFeladó: Acme\nElküldve: 2026. március 2.\nCímzett: Ada\nTárgy: x\n\nold", "Igen" },
+    { "outlook, Finnish", "Ok\n\nLähettäjä: Acme\nLähetetty: maanantai 2. maaliskuuta 2026\nVastaanottaja: Ada\nAihe: x\n\nold", "Ok" },
+    { "outlook, Romanian", "Da\n\nDe la: Acme\nTrimis: luni, 2 martie 2026\nCătre: Ada\nSubiect: x\n\nold", "Da" },
+    { "outlook, Greek", "Ναι\n\nΑπό: Acme\nΣτάλθηκε: Δευτέρα, 2 Μαρτίου 2026\nΠρος: Ada\nΘέμα: x\n\nold", "Ναι" },
+    { "outlook, Ukrainian", "Так\n\nВід: Acme\nНадіслано: 2 березня 2026\nКому: Ada\nТема: x\n\nold", "Так" },
     -- others, which it was not written for
     { "other 1", "Hello\n\nOn Wed, 4 Feb 2026, 15:03 Bob, <bob@b.example> wrote:\n\n> x","Hello" },
     { "other 2", "Hej\n\nFrån: Acme <a@b.example>\nSkickat: den 3 mars 2026\nTill: Ada\nÄmne: x\n\nold","Hej" },
@@ -104,6 +112,7 @@ local cases = {
     { "other 20", "Ano\n\nút 3. 3. 2026 v 10:12 odesílatel Acme <a@b.example> napsal:\n\n> x","Ano" },
     -- html without a text
     { "gmail's html", { html = '<div dir="ltr">Yes &amp; no.<br><br>Ada</div><br><div class="gmail_quote gmail_quote_container"><div dir="ltr" class="gmail_attr">On Tue, Acme wrote:<br></div><blockquote class="gmail_quote">Hi</blockquote></div>' }, "Yes & no.\n\nAda" },
+    { "proton's html", { html = '<div>Yes.</div><div class="protonmail_quote">On Monday Acme wrote:<br><blockquote class="protonmail_quote" type="cite">Hi</blockquote></div>' }, "Yes." },
     { "outlook's html", { html = '<html><head><style>p{}</style></head><body><p class=MsoNormal>Close it.</p><p class=MsoNormal>&nbsp;</p><div style="border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm"><p class=MsoNormal><b>From:</b> Acme<br><b>Sent:</b> Tuesday<br><b>To:</b> Ada<br><b>Subject:</b> x</p></div><p>Hi</p></body></html>' }, "Close it." },
     { "outlook.com's html", { html = '<div>Close it.</div><div id="appendonsend"></div><hr><div id="divRplyFwdMsg"><b>From:</b> Acme</div><div>Hi</div>' }, "Close it." },
     { "apple's html", { html = '<html><body>Perfect.<div><br><blockquote type="cite"><div>On 3 Mar 2026, Acme wrote:</div>Hi</blockquote></div></body></html>' }, "Perfect." },
