@@ -33,6 +33,7 @@ struct receiver {
 struct connection {
     struct receiver *receiver;
     int socket, number;
+    bool answered;
     char buffer[HEAD_MAX];
     size_t used;
 };
@@ -144,6 +145,7 @@ static bool serve_one(struct connection *c)
     answer = note(c->receiver, &r);
     if (answer->delay_ms)
         wait_ms(c->socket, answer->delay_ms);
+    c->answered = *answer->bytes;
     bool open = whole && send_all(c->socket, answer->bytes);
     while (open && answer->repeat && (open = send_all(c->socket, answer->repeat)))
         if (answer->pause_ms)
@@ -154,12 +156,17 @@ static bool serve_one(struct connection *c)
     return open && !answer->close;
 }
 
-/* Closed, not shut down only: a peer that still sends learns of it by a reset, as from any server. */
-static void close_connection(struct connection *c)
+/* Without an answer it is closed: a peer that still sends learns of it by a reset, as from any server. Behind an answer it is
+ * shut down only, and closed when all are: a reset could overtake the answer. */
+static void end_connection(struct connection *c)
 {
     pthread_mutex_lock(&c->receiver->mutex);
-    c->receiver->sockets[c->number - 1] = -1;
-    close(c->socket);
+    if (c->answered) {
+        shutdown(c->socket, SHUT_RDWR);
+    } else {
+        c->receiver->sockets[c->number - 1] = -1;
+        close(c->socket);
+    }
     pthread_mutex_unlock(&c->receiver->mutex);
 }
 
@@ -168,7 +175,7 @@ static void *serve(void *argument)
     struct connection *c = argument;
     while (serve_one(c))
         ;
-    close_connection(c);
+    end_connection(c);
     free(c);
     return NULL;
 }
@@ -257,8 +264,11 @@ void receiver_stop(struct receiver *receiver)
         if (receiver->sockets[i] >= 0)
             shutdown(receiver->sockets[i], SHUT_RDWR);
     pthread_mutex_unlock(&receiver->mutex);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         pthread_join(receiver->threads[i], NULL);
+        if (receiver->sockets[i] >= 0)
+            close(receiver->sockets[i]);
+    }
     close(receiver->listener);
     for (size_t i = 0; i < receiver->count && i < RECEIVER_MAX; i++) {
         free(receiver->requests[i].head);
