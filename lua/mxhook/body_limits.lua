@@ -1,4 +1,5 @@
---- Finds what a rule file sets max_body to: body_limits(text) -> a list of { line =, bytes =, written = }.
+--- Finds what a rule file sets max_body to: body_limits(text, units) -> a list of { line =, bytes =, written = }.
+-- units: the bytes of each unit of a size.
 --
 -- Only constants, as max_body = 100000, = 5 * 1024 * 1024, = "2.5 MB", and a local that is one of these: what a rule
 -- works out cannot be known before it runs. Sizes as server/config/destination_read.c reads them.
@@ -8,15 +9,12 @@ local skip = require "mxhook.skip"
 local loadstring, pcall, setfenv, tonumber = loadstring, pcall, setfenv, tonumber
 local sub = string.sub
 
-local UNITS = { [""] = 1, B = 1, kB = 1e3, KB = 1e3, MB = 1e6, GB = 1e9, TB = 1e12, KiB = 2 ^ 10, MiB = 2 ^ 20, GiB = 2 ^ 30,
-    TiB = 2 ^ 40 }
-
 -- What is written at `at`, and how many bytes that is; nil: it is no constant.
-local function constant(text, at)
+local function constant(text, at, units)
     local quoted, quote, number, unit = text:match("^(([\"'])([%d.]+) *(%a*)%2)", at)
     if quote then
-        local bytes = UNITS[unit] and tonumber(number)
-        return quoted, bytes and bytes * UNITS[unit]
+        local bytes = units[unit] and tonumber(number)
+        return quoted, bytes and bytes * units[unit]
     end
     local rest = text:match("^[^\n]*", at):gsub("(%d)[eE](%d)", "%1\1%2")
     local sum = rest:match("^%(*%d[%d \t.*+/()^\1-]*")
@@ -28,23 +26,23 @@ local function constant(text, at)
 end
 
 -- The same of a name that the file gives a constant once.
-local function named(text, name)
+local function named(text, name, units)
     local found
     for at in text:gmatch("%f[%w_]local%s+" .. name .. "%s*=%s*()") do
         if found then return nil end
         found = at
     end
-    if found then return constant(text, found) end
+    if found then return constant(text, found, units) end
 end
 
-return function(text)
+return function(text, units)
     local found, line, at = {}, 1, 1
     while at <= #text do
         local value = text:match("^max_body%s*=%s*()[^=]", at) or text:match("^%[%s*[\"']max_body[\"']%s*%]%s*=%s*()[^=]", at)
         if value and not sub(text, at - 1, at - 1):find("[%w_]") then
-            local written, bytes = constant(text, value)
+            local written, bytes = constant(text, value, units)
             local name = not written and text:match("^[%a_][%w_]*", value)
-            if name then written, bytes = named(text, name) end
+            if name then written, bytes = named(text, name, units) end
             if bytes then found[#found + 1] = { line = line, bytes = bytes, written = name or written } end
         end
         local after = skip(text, at) or at + 1

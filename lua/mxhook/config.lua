@@ -131,7 +131,7 @@ end
 
 local function take_from(machine)
   readers.is_network, readers.domain_to_ascii = machine.is_network, machine.domain_to_ascii
-  readers.duration_ms = machine.duration_ms
+  readers.duration_ms, readers.byte_units = machine.duration_ms, machine.byte_units
   readers.destination_fields, readers.check_destination = machine.destination_fields(), machine.check_destination
 end
 

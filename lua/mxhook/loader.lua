@@ -102,8 +102,9 @@ local function warn_of_hidden(rules)
 end
 
 -- A payload is up to 1.4 times as large as its message: attachments are in base64, in JSON.
-local function warn_of_limits(source, payload)
-    for _, limit in ipairs(body_limits(source.text)) do
+local function warn_of_limits(source, options)
+    local payload = options.largest_payload
+    for _, limit in ipairs(body_limits(source.text, options.byte_units)) do
         if limit.bytes < payload then
             rule.warn_at(("%s:%d"):format(source.name, limit.line), ("max_body = %s: less than what the largest message makes (%.0f bytes, "
                 .. "smtp.max_size * 1.4): such a one would fail, unsent"):format(limit.written, payload))
@@ -122,7 +123,7 @@ function loader.load(sources, options)
         if library then libraries[library] = source.text end
     end
     local load_lib = make_load_lib(libraries)
-    for _, source in ipairs(sources) do warn_of_limits(source, options.largest_payload) end
+    for _, source in ipairs(sources) do warn_of_limits(source, options) end
     for _, source in ipairs(sources) do
         if source.name:sub(1, 4) ~= "lib/" then
             rule.begin_file(source.name, source.text)

@@ -7,18 +7,14 @@ local nearest = require "mxhook.nearest"
 -- source_readers.lua.
 local readers = {}
 
--- is_network(text), domain_to_ascii(text), duration_ms(text) and check_destination(table, profile) are C's, given by
--- config.lua: what reads networks, domains, durations and destinations for the server reads them here.
+-- is_network(text), domain_to_ascii(text), duration_ms(text), byte_units and check_destination(table, profile) are C's, given
+-- by config.lua: what reads networks, domains, durations, sizes and destinations for the server reads them here.
 local module = {}
-
-local MIB = 1024 * 1024
-local BYTES = { B = 1, kB = 1e3, KB = 1e3, MB = 1e6, GB = 1e9, TB = 1e12, KiB = 1024, MiB = MIB, GiB = 1024 * MIB,
-  TiB = MIB * MIB }
 
 local function with_unit(value, expected)
   if type(value) ~= "string" then return nil, expected end
   local number, unit = value:match("^%s*(%d+%.?%d*)%s*(%a*)%s*$")
-  local factor = number and BYTES[unit]
+  local factor = number and unit ~= "" and module.byte_units[unit]
   if not factor then return nil, expected end
   return math.floor(tonumber(number) * factor)
 end

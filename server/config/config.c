@@ -104,6 +104,8 @@ static void push_machine_defaults(lua_State *L)
     lua_setfield(L, -2, "is_network");
     lua_pushcfunction(L, duration_ms);
     lua_setfield(L, -2, "duration_ms");
+    config_push_byte_units(L);
+    lua_setfield(L, -2, "byte_units");
     config_push_destination_checks(L);
     lua_setfield(L, -3, "check_destination");
     lua_setfield(L, -2, "destination_fields");

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../base/byte_unit.h"
 #include "destination_fields.h"
 #include "destination_read.h"
 #include "option.h"
@@ -120,4 +121,13 @@ const struct destination *config_read_destination(lua_State *L, const char *name
 void config_read_profile(lua_State *L, struct arena *arena, struct destination *to)
 {
     read_checked(L, true, arena, to);
+}
+
+void config_push_byte_units(lua_State *L)
+{
+    lua_newtable(L);
+    for (const struct byte_unit *unit = byte_units; unit->name; unit++) {
+        lua_pushnumber(L, unit->bytes);
+        lua_setfield(L, -2, unit->name);
+    }
 }

@@ -1,4 +1,4 @@
-/* config_destination.h - for config_values.c and config.c: a destination that the configuration says. */
+/* config_destination.h - for config_values.c, config.c and ruleset.c: a destination that the configuration says. */
 #ifndef MXHOOK_CONFIG_DESTINATION_H
 #define MXHOOK_CONFIG_DESTINATION_H
 
@@ -18,5 +18,8 @@ void config_read_profile(lua_State *L, struct arena *arena, struct destination *
 /* For lua/mxhook/: pushes the functions destination_fields(), the names that there are here, in a list, and
  * check_destination(table, is it a profile's?), which gives nil or what is wrong. */
 void config_push_destination_checks(lua_State *L);
+
+/* For lua/mxhook/, here and where rules are loaded: pushes the table { unit = bytes } of base/byte_unit.h. */
+void config_push_byte_units(lua_State *L);
 
 #endif

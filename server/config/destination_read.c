@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../base/byte_unit.h"
 #include "../base/duration.h"
 #include "destination_fields.h"
 
@@ -146,28 +147,14 @@ static int read_bytes(const struct destination_writer *writer,
                       const struct destination_field *field, struct destination *to,
                       struct error *why)
 {
-    static const struct {
-        const char *unit;
-        double bytes;
-    } units[] = {{"", 1},
-                 {"B", 1},
-                 {"kB", 1e3},
-                 {"KB", 1e3},
-                 {"KiB", 1024},
-                 {"MB", 1e6},
-                 {"MiB", 1024 * 1024},
-                 {"GB", 1e9},
-                 {"GiB", 1024 * 1024 * 1024},
-                 {"TB", 1e12},
-                 {"TiB", 0x1p40}};
     double bytes = number_of(writer->L);
     if (lua_type(writer->L, -1) == LUA_TSTRING) {
         char *end;
         double number = strtod(lua_tostring(writer->L, -1), &end);
         end += strspn(end, " ");
-        for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-            if (strcmp(end, units[i].unit) == 0)
-                bytes = number * units[i].bytes;
+        for (const struct byte_unit *unit = byte_units; unit->name; unit++)
+            if (strcmp(end, unit->name) == 0)
+                bytes = number * unit->bytes;
     }
     return set_number(writer, field, bytes, to, why);
 }
