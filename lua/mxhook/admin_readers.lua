@@ -14,13 +14,8 @@ local LISTEN_MOST = 8 -- ADMIN_LISTENERS of admin/request.h
 
 -- A list for config_values.c: a name, its role, its secret, the next name, and so on. check(secret) says what is wrong.
 local function logins(value, field, expected, check)
-  if type(value) ~= "table" or next(value) == nil then return nil, expected end
-  local names, list = {}, {}
-  for name in pairs(value) do
-    if not by_type.string(name) or #name > 255 then return nil, expected end
-    names[#names + 1] = name
-  end
-  table.sort(names)
+  local names, list = readers.login_names(value), {}
+  if not names then return nil, expected end
   for _, name in ipairs(names) do
     local each = value[name]
     if type(each) ~= "table" then return nil, expected end

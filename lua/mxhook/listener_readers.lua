@@ -89,16 +89,23 @@ function by_type.certificates(value)
   return list_of(value, certificate, 'expected a list such as { { certificate = "FILE", key = "FILE" } }')
 end
 
--- A list for config_values.c: a name, its hash, the next name, and so on.
-function by_type.users(value)
-  local expected = 'expected a table of names and password hashes, such as { printer = "$y$..." }'
-  if type(value) ~= "table" or next(value) == nil then return nil, expected end
-  local names, list = {}, {}
+-- The keys of a table of users, or of tokens, in order; nil: it is no such table.
+local function login_names(value)
+  if type(value) ~= "table" or next(value) == nil then return nil end
+  local names = {}
   for name in pairs(value) do
-    if not by_type.string(name) or #name > 255 then return nil, expected end
+    if not by_type.string(name) or #name > 255 then return nil end
     names[#names + 1] = name
   end
   table.sort(names)
+  return names
+end
+
+-- A list for config_values.c: a name, its hash, the next name, and so on.
+function by_type.users(value)
+  local expected = 'expected a table of names and password hashes, such as { printer = "$y$..." }'
+  local names, list = login_names(value), {}
+  if not names then return nil, expected end
   for _, name in ipairs(names) do
     local hash = value[name]
     if not by_type.string(hash) or not hash:find("^%$[%w%-]+%$") then
@@ -139,5 +146,5 @@ local function finish_listeners(result)
   return true
 end
 
-readers.listen_address, readers.finish_listeners = listen_address, finish_listeners
+readers.listen_address, readers.login_names, readers.finish_listeners = listen_address, login_names, finish_listeners
 return readers
