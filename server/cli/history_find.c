@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../history/walk.h"
-#include "history_replay.h"
+#include "replay.h"
 
 /* ---- What is to be sent ---- */
 
@@ -48,19 +48,13 @@ bool replay_wanted(const struct history_filter *f, const struct history_delivery
     return !f->recipient || f->recipient[0] == '@' || strcasecmp(f->recipient, d->recipient) == 0;
 }
 
-struct collecting {
-    struct replay *replay;
-    const struct history_filter *filter;
-};
-
 static int collect(void *context, const struct history_message *m)
 {
-    struct collecting *collecting = context;
-    struct replay *r = collecting->replay;
+    struct replay *r = context;
     int code = 0;
     for (size_t i = 0; i < m->delivery_count && code == 0; i++) {
         const struct history_delivery *d = &m->deliveries[i];
-        if (!replay_wanted(collecting->filter, d))
+        if (!replay_wanted(r->filter, d))
             continue;
         char id[ID_SIZE];
         id_child(id, m->id, d->number);
@@ -72,10 +66,9 @@ static int collect(void *context, const struct history_message *m)
     return code;
 }
 
-int replay_find(struct replay *r, const struct history_filter *filter)
+int replay_find(struct replay *r)
 {
-    struct collecting collecting = {r, filter};
-    return history_walk(r->reader->ops, r->reader->store, filter, collect, &collecting);
+    return history_walk(r->reader->ops, r->reader->store, r->filter, collect, r);
 }
 
 void replay_free(struct replay *r)

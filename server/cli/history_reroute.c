@@ -10,7 +10,7 @@
 #include "../history/walk.h"
 #include "../rules/answer.h"
 #include "../trial.h"
-#include "history_replay.h"
+#include "replay.h"
 #include "pretty.h"
 
 /* ---- What is to be sent ---- */
@@ -31,20 +31,14 @@ bool reroute_wanted(const struct history_filter *f, const struct history_message
            (!f->recipient || *f->recipient == '@' || strcasecmp(f->recipient, recipient) == 0);
 }
 
-struct collecting {
-    struct replay *replay;
-    const struct history_filter *filter;
-};
-
 static int collect(void *context, const struct history_message *m)
 {
-    struct collecting *collecting = context;
-    struct replay *r = collecting->replay;
+    struct replay *r = context;
     int code = 0;
     bool any = false;
     for (size_t i = m->recipient_count; i > 0 && code == 0; i--) {
         const char *recipient = m->recipients[i - 1].address;
-        if (!reroute_wanted(collecting->filter, m, recipient))
+        if (!reroute_wanted(r->filter, m, recipient))
             continue;
         any = true;
         if (m->body)
@@ -54,10 +48,9 @@ static int collect(void *context, const struct history_message *m)
     return code;
 }
 
-int reroute_find(struct replay *r, const struct history_filter *filter)
+int reroute_find(struct replay *r)
 {
-    struct collecting collecting = {r, filter};
-    return history_walk(r->reader->ops, r->reader->store, filter, collect, &collecting);
+    return history_walk(r->reader->ops, r->reader->store, r->filter, collect, r);
 }
 
 /* ---- Sending it ---- */

@@ -5,14 +5,13 @@
 #include "../history/elsewhere.h"
 #include "../history/walk.h"
 #include "../trial.h"
-#include "history_replay.h"
+#include "replay.h"
 #include "pretty.h"
 
 /* ---- Through the rules ---- */
 
 struct ruling {
     struct replay *replay;
-    const struct history_filter *filter;
     size_t same, different;
 };
 
@@ -58,7 +57,7 @@ static int rule_one(void *context, const struct history_message *m)
     }
     int code = r->reader->ops->body(r->reader->store, m->body, &data);
     for (size_t i = 0; i < m->recipient_count && code == 0; i++) {
-        if (!reroute_wanted(ruling->filter, m, m->recipients[i].address))
+        if (!reroute_wanted(r->filter, m, m->recipients[i].address))
             continue;
         struct trial_envelope envelope = trial_envelope_of(m, m->recipients[i].address);
         struct trial *trial;
@@ -72,10 +71,10 @@ static int rule_one(void *context, const struct history_message *m)
     return code;
 }
 
-int replay_compare(struct replay *r, const struct history_filter *filter, struct error *err)
+int replay_compare(struct replay *r, struct error *err)
 {
-    struct ruling ruling = {.replay = r, .filter = filter};
-    int code = history_walk(r->reader->ops, r->reader->store, filter, rule_one, &ruling);
+    struct ruling ruling = {.replay = r};
+    int code = history_walk(r->reader->ops, r->reader->store, r->filter, rule_one, &ruling);
     if (code != 0)
         return error_set(err, code, "%s", r->reader->ops->error(r->reader->store));
     fprintf(
