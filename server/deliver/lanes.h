@@ -1,5 +1,5 @@
 /*
- * lanes.h - for schedule.c: the origins and lanes that it remembers, and who may take a turn.
+ * lanes.h - for the schedule's files: the origins and lanes that it remembers, and who may take a turn.
  *
  * Origins with something ready stand in a ring and take turns; in each, its lanes do. Lanes are
  * remembered after their last request, for what was learnt of them; at most LANES_MAX, of which the

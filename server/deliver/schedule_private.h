@@ -1,7 +1,7 @@
 /*
  * schedule_private.h - what the files of the schedule share; nobody else includes it.
  *
- * schedule.c         who is next, holds, its life
+ * schedule_next.c    who is next, holds, its life
  * schedule_end.c     what the end of an attempt says
  * schedule_hand.c    into hand and out of it
  * schedule_tell.c    what has changed, for the log and the spool
