@@ -164,9 +164,6 @@ void response_text(struct request *request, int status, const char *type, const 
 struct json *response_json(struct request *request);
 void response_json_end(struct request *request);
 void response_release(struct response *response);
-void json_pair(struct json *json, const char *key, const char *text); /* NULL: null */
-void json_pair_number(struct json *json, const char *key, int64_t number);
-void json_pair_boolean(struct json *json, const char *key, bool flag);
 
 /* A parameter of the query; NULL: not there, or empty. */
 const char *request_query(struct request *request, const char *name);

@@ -79,24 +79,6 @@ void response_text(struct request *request, int status, const char *type, const 
         response->status = 503;
 }
 
-void json_pair(struct json *json, const char *key, const char *text)
-{
-    json_key(json, key);
-    json_text(json, text);
-}
-
-void json_pair_number(struct json *json, const char *key, int64_t number)
-{
-    json_key(json, key);
-    json_number(json, number);
-}
-
-void json_pair_boolean(struct json *json, const char *key, bool flag)
-{
-    json_key(json, key);
-    json_boolean(json, flag);
-}
-
 const char *request_query(struct request *request, const char *name)
 {
     const char *value =

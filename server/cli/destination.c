@@ -41,11 +41,11 @@ struct arguments {
 static void add_pause(struct json *json, const struct pause *pause)
 {
     json_begin_object(json);
-    queue_json_word(json, "destination", pause->name);
-    queue_json_word(json, "scope", pause->lane ? "url" : "origin");
+    json_pair(json, "destination", pause->name);
+    json_pair(json, "scope", pause->lane ? "url" : "origin");
     queue_json_time(json, "since", pause->since_ms);
-    queue_json_word(json, "reason", *pause->reason ? pause->reason : NULL);
-    queue_json_count(json, "waiting", pause->waiting);
+    json_pair(json, "reason", *pause->reason ? pause->reason : NULL);
+    json_pair_number(json, "waiting", pause->waiting);
     json_end_object(json);
 }
 

@@ -58,8 +58,6 @@ struct json *queue_json_writer(struct queue_json *json);
 void queue_json_delivery(struct json *json, const struct delivery *delivery,
                          const struct pauses *pauses);
 void queue_json_time(struct json *json, const char *key, int64_t unix_ms); /* 0: null */
-void queue_json_word(struct json *json, const char *key, const char *value);
-void queue_json_count(struct json *json, const char *key, int64_t value);
 int queue_json_print(struct queue_json *json); /* and frees it; 0 or a negative errno */
 
 #endif

@@ -137,8 +137,8 @@ static int print_count(const struct queue_arguments *arguments, const struct cha
         return -ENOMEM;
     struct json *json = queue_json_writer(out);
     json_begin_object(json);
-    queue_json_word(json, "action", change->verb);
-    queue_json_count(json, "count", count);
+    json_pair(json, "action", change->verb);
+    json_pair_number(json, "count", count);
     json_end_object(json);
     return queue_json_print(out);
 }

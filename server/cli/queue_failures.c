@@ -121,17 +121,17 @@ static void print(const struct failure *failure)
 static void add_json(struct json *json, const struct failure *failure)
 {
     json_begin_object(json);
-    queue_json_count(json, "count", failure->count);
-    queue_json_word(json, "destination", failure->destination);
+    json_pair_number(json, "count", failure->count);
+    json_pair(json, "destination", failure->destination);
     json_key(json, "status");
     if (failure->status)
         json_number(json, failure->status);
     else
         json_null(json);
-    queue_json_word(json, "reason", failure->reason);
+    json_pair(json, "reason", failure->reason);
     queue_json_time(json, "first", failure->first_ms);
     queue_json_time(json, "last", failure->last_ms);
-    queue_json_word(json, "example", failure->example);
+    json_pair(json, "example", failure->example);
     json_end_object(json);
 }
 

@@ -32,22 +32,10 @@ struct json *queue_json_writer(struct queue_json *json)
     return &json->json;
 }
 
-void queue_json_word(struct json *json, const char *key, const char *value)
-{
-    json_key(json, key);
-    json_text(json, value);
-}
-
-void queue_json_count(struct json *json, const char *key, int64_t value)
-{
-    json_key(json, key);
-    json_number(json, value);
-}
-
 void queue_json_time(struct json *json, const char *key, int64_t unix_ms)
 {
     char text[TIME_SIZE];
-    queue_json_word(json, key, unix_ms ? queue_time(unix_ms, text) : NULL);
+    json_pair(json, key, unix_ms ? queue_time(unix_ms, text) : NULL);
 }
 
 static char *without_userinfo(const char *url)
@@ -64,23 +52,22 @@ void queue_json_delivery(struct json *json, const struct delivery *d, const stru
 {
     bool failed = d->state == DELIVERY_FAILED;
     char *url = without_userinfo(d->destination.url);
-    queue_json_word(json, "id", d->id);
-    queue_json_word(json, "state", queue_state(d, NULL));
-    json_key(json, "paused");
-    json_boolean(json, !failed && pauses_find_url(pauses, delivery_origin(d)));
-    queue_json_count(json, "attempts", d->attempts);
+    json_pair(json, "id", d->id);
+    json_pair(json, "state", queue_state(d, NULL));
+    json_pair_boolean(json, "paused", !failed && pauses_find_url(pauses, delivery_origin(d)));
+    json_pair_number(json, "attempts", d->attempts);
     queue_json_time(json, "accepted", d->created_ms);
     queue_json_time(json, "due", failed ? 0 : d->due_ms);
-    queue_json_word(json, "sender", d->sender);
-    queue_json_word(json, "recipient", d->recipient);
-    queue_json_word(json, "destination", url);
+    json_pair(json, "sender", d->sender);
+    json_pair(json, "recipient", d->recipient);
+    json_pair(json, "destination", url);
     json_key(json, "status");
     if (d->last_status)
         json_number(json, d->last_status);
     else
         json_null(json);
-    queue_json_word(json, "error", d->last_error && *d->last_error ? d->last_error : NULL);
-    queue_json_word(json, "about", d->about);
+    json_pair(json, "error", d->last_error && *d->last_error ? d->last_error : NULL);
+    json_pair(json, "about", d->about);
     free(url);
 }
 

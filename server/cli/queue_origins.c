@@ -103,19 +103,19 @@ static void add_facts(struct json *json, const struct facts *facts)
     const struct pause *pause = facts->pause;
     const struct history_answers *answers = &facts->answers;
     json_begin_object(json);
-    queue_json_word(json, "origin", origin->name);
-    queue_json_count(json, "waiting", origin->waiting);
+    json_pair(json, "origin", origin->name);
+    json_pair_number(json, "waiting", origin->waiting);
     queue_json_time(json, "due", origin->next_due_ms);
-    queue_json_count(json, "failed", facts->failed);
+    json_pair_number(json, "failed", facts->failed);
     queue_json_time(json, "held_until", origin->held_until_ms);
-    queue_json_count(json, "failures", origin->failures);
-    queue_json_count(json, "held_urls", origin->held_lanes);
+    json_pair_number(json, "failures", origin->failures);
+    json_pair_number(json, "held_urls", origin->held_lanes);
     queue_json_time(json, "paused_since", pause ? pause->since_ms : 0);
-    queue_json_word(json, "paused_reason", pause && *pause->reason ? pause->reason : NULL);
-    queue_json_count(json, "paused_urls", facts->paused_urls);
+    json_pair(json, "paused_reason", pause && *pause->reason ? pause->reason : NULL);
+    json_pair_number(json, "paused_urls", facts->paused_urls);
     queue_json_time(json, "last_at", answers->at_ms);
     add_number(json, "last_status", answers->status != 0, answers->status);
-    queue_json_word(json, "last_error", *answers->error ? answers->error : NULL);
+    json_pair(json, "last_error", *answers->error ? answers->error : NULL);
     add_number(json, "latency_ms", answers->at_ms && answers->mean_ms >= 0, answers->mean_ms);
     json_end_object(json);
 }

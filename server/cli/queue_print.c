@@ -191,9 +191,9 @@ static int add_attempt(void *context, const struct queue_attempt *attempt)
     struct json *json = context;
     json_begin_object(json);
     queue_json_time(json, "at", attempt->at_ms);
-    queue_json_count(json, "ms", attempt->ms);
-    queue_json_count(json, "status", attempt->status);
-    queue_json_word(json, "error", attempt->error);
+    json_pair_number(json, "ms", attempt->ms);
+    json_pair_number(json, "status", attempt->status);
+    json_pair(json, "error", attempt->error);
     json_key(json, "reply");
     json_string(json, attempt->reply ? attempt->reply : "", attempt->reply_size);
     json_end_object(json);
@@ -209,7 +209,7 @@ static int show_json(struct queue *queue, struct delivery *d, const struct pause
     struct json *json = queue_json_writer(out);
     json_begin_object(json);
     queue_json_delivery(json, d, pauses);
-    queue_json_count(json, "size", (int64_t)payload_size(d->payload));
+    json_pair_number(json, "size", (int64_t)payload_size(d->payload));
     json_key(json, "tries");
     json_begin_array(json);
     int code = queue_attempts(queue, d, add_attempt, json, err);

@@ -81,16 +81,11 @@ static void write_verdict(struct json *json, const struct trial *trial)
 {
     const struct verdict *verdict = trial->verdict;
     const struct reply *reply = trial_reply(trial);
-    json_key(json, "recipient");
-    json_text(json, trial_recipient(trial));
-    json_key(json, "rule");
-    json_text(json, *verdict->rule ? verdict->rule : NULL);
-    json_key(json, "code");
-    json_number(json, reply->code);
-    json_key(json, "enhanced");
-    json_text(json, reply->enhanced);
-    json_key(json, "text");
-    json_text(json, reply->text);
+    json_pair(json, "recipient", trial_recipient(trial));
+    json_pair(json, "rule", *verdict->rule ? verdict->rule : NULL);
+    json_pair_number(json, "code", reply->code);
+    json_pair(json, "enhanced", reply->enhanced);
+    json_pair(json, "text", reply->text);
     json_key(json, "destinations");
     json_begin_array(json);
     for (size_t i = 0; verdict->kind == VERDICT_DELIVER && i < verdict->destination_count; i++)
@@ -120,10 +115,8 @@ int route_print_json(const struct trial *trial)
     json_begin_array(&json);
     for (const struct trial_step *step = trial->steps; step; step = step->next) {
         json_begin_object(&json);
-        json_key(&json, "rule");
-        json_text(&json, step->rule);
-        json_key(&json, "answer");
-        json_text(&json, step->answer);
+        json_pair(&json, "rule", step->rule);
+        json_pair(&json, "answer", step->answer);
         json_end_object(&json);
     }
     json_end_array(&json);

@@ -144,8 +144,7 @@ static void write_facts(struct json *json, const struct history_message *m)
     put_text(json, "result", history_result_name(m->result));
     put_text(json, "reply", m->reply);
     put_number(json, "ms", m->ms);
-    json_key(json, "sender");
-    json_text(json, m->sender ? m->sender : "");
+    json_pair(json, "sender", m->sender ? m->sender : "");
     put_text(json, "subject", m->subject);
     put_text(json, "message_id", m->message_id);
     put_number(json, "size", (int64_t)m->size);

@@ -220,6 +220,24 @@ void json_null(struct json *json)
     put(json, "null", 4);
 }
 
+void json_pair(struct json *json, const char *key, const char *text)
+{
+    json_key(json, key);
+    json_text(json, text);
+}
+
+void json_pair_number(struct json *json, const char *key, int64_t number)
+{
+    json_key(json, key);
+    json_number(json, number);
+}
+
+void json_pair_boolean(struct json *json, const char *key, bool flag)
+{
+    json_key(json, key);
+    json_boolean(json, flag);
+}
+
 void json_begin_base64(struct json *json)
 {
     begin(json);

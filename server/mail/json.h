@@ -48,6 +48,11 @@ void json_number(struct json *json, int64_t number);
 void json_boolean(struct json *json, bool flag);
 void json_null(struct json *json);
 
+/* A key and its value. */
+void json_pair(struct json *json, const char *key, const char *text); /* NULL: null */
+void json_pair_number(struct json *json, const char *key, int64_t number);
+void json_pair_boolean(struct json *json, const char *key, bool flag);
+
 /* A string in pieces: begin, sink as often as needed, end. The second sink is for text that is known to be valid UTF-8,
  * each piece of whole characters: it is not looked at again. One string has one of the two. */
 void json_begin_string(struct json *json);

@@ -105,10 +105,8 @@ int payload_write_head(const struct header_list *headers, struct spill *out)
 static void write_mailbox(struct json *json, const char *name, const char *email)
 {
     json_begin_object(json);
-    json_key(json, "name");
-    json_text(json, name);
-    json_key(json, "email");
-    json_text(json, email);
+    json_pair(json, "name", name);
+    json_pair(json, "email", email);
     json_end_object(json);
 }
 
@@ -130,16 +128,12 @@ static void write_addresses(struct json *json, const struct message *message)
 static void write_fields(struct json *json, const struct message *message,
                          const struct envelope *envelope)
 {
-    json_key(json, "subject");
-    json_text(json, message->subject);
-    json_key(json, "message-id");
-    json_text(json, message->message_id);
-    json_key(json, "date");
-    json_text(json, message->date);
+    json_pair(json, "subject", message->subject);
+    json_pair(json, "message-id", message->message_id);
+    json_pair(json, "date", message->date);
     json_key(json, "return-path");
     write_mailbox(json, NULL, envelope->sender ? envelope->sender : "");
-    json_key(json, "timestamp");
-    json_number(json, message->timestamp);
+    json_pair_number(json, "timestamp", message->timestamp);
 }
 
 static int write_text(struct json *json, const struct message *message, enum part_role role)
@@ -158,10 +152,8 @@ static int write_text(struct json *json, const struct message *message, enum par
 static int write_part(struct json *json, const struct message *message, const struct part *part)
 {
     json_begin_object(json);
-    json_key(json, "type");
-    json_text(json, part->type);
-    json_key(json, "name");
-    json_text(json, part->name);
+    json_pair(json, "type", part->type);
+    json_pair(json, "name", part->name);
     json_key(json, "content");
     json_begin_base64(json);
     int status = part_read_content(message, part, json_base64_sink, json);
