@@ -1,16 +1,12 @@
 """What devices really send, to mxhook and to Debian's Postfix: both take the same, but for what is listed."""
 
-import os
 import socket
-import sys
 import unittest
 
 import harness
 import postfix
+from ports import reserve_port
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../auth"))
-
-from nameservers import free_port  # noqa: E402
 
 MAIL = r"""
 a@b.example SIZE=1|a@b.example|<a@b.example>SIZE=1|<a@b.example>	SIZE=1|	<a@b.example>|<<a@b.example>>
@@ -82,7 +78,7 @@ class Client:
 class Envelope(harness.TestCase):
     def setUp(self):
         super().setUp()
-        port = free_port()
+        port = reserve_port()
         peer = postfix.Postfix("""
             relay_domains = example.com, xn--bcher-kva.example
             relay_recipient_maps = static:all

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -13,10 +12,8 @@ import harness
 import postfix
 from harness import mail, wait_until
 from mailserver import MailServer
+from ports import reserve_port
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../auth"))
-
-from nameservers import free_port  # noqa: E402
 
 RULES = {"10.lua": """return alias {
     ["hook@example.com"] = "boss@example.net",
@@ -55,7 +52,7 @@ class PostfixTest(harness.TestCase):
     def setUp(self):
         self.world = MailServer()
         self.addCleanup(self.world.close)
-        self.port, self.mx_port = free_port(), free_port()
+        self.port, self.mx_port = reserve_port(), reserve_port()
         self.relay = postfix.Postfix("""
             myhostname = relay.test
             mynetworks = 127.0.0.0/8

@@ -11,7 +11,6 @@ import pwd
 import shutil
 import signal
 import smtplib
-import socket
 import subprocess
 import tempfile
 import threading
@@ -19,6 +18,7 @@ import time
 import unittest
 
 import harness
+from ports import reserve_port
 
 PATIENCE = float(os.environ.get("MXHOOK_PATIENCE", 60))
 SETTINGS = {
@@ -35,12 +35,6 @@ def binaries():
     found = glob.glob("/usr/lib/postgresql/*/bin/initdb")
     versions = sorted((int(path.split("/")[4]), os.path.dirname(path)) for path in found if path.split("/")[4].isdigit())
     return versions[-1][1] if versions and versions[-1][0] >= 15 else None
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def as_postgres():
@@ -60,7 +54,7 @@ class Postgres:
         os.chmod(self.folder, 0o755)
         if os.getuid() == 0:
             shutil.chown(self.folder, "postgres", "postgres")
-        self.data, self.port = os.path.join(self.folder, "data"), port or free_port()
+        self.data, self.port = os.path.join(self.folder, "data"), port or reserve_port()
         if of:
             self.run("pg_basebackup", "-h", "127.0.0.1", "-p", str(of.port), "-U", "postgres", "-D", self.data, "-c", "fast",
                      "-X", "stream")

@@ -4,7 +4,6 @@ import http.server
 import json
 import os
 import shutil
-import socket
 import socketserver
 import subprocess
 import tempfile
@@ -13,6 +12,7 @@ import time
 import urllib.request
 
 import harness
+from ports import reserve_port
 
 GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 PROGRAM = shutil.which("rspamd", path=os.environ.get("PATH", "") + ":/usr/bin:/usr/sbin")
@@ -35,9 +35,7 @@ actions { reject = 15; add_header = 6; greylist = 4; }
 class Rspamd:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="mxhook-rspamd-")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = reserve_port()
         self.url = "http://127.0.0.1:%d" % self.port
         with open(os.path.join(self.folder, "tld"), "w", encoding="ascii") as file:
             file.write("com\ntest\n")

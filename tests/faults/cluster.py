@@ -23,6 +23,7 @@ import harness  # noqa: E402
 import postgres  # noqa: E402
 from harness import wait_until  # noqa: E402
 from link import Link  # noqa: E402
+from ports import reserve_port  # noqa: E402
 
 NODES = 3
 SKEW = os.environ.get("MXHOOK_SKEW_LIBRARY", "")  # skew.c; without it clocks agree
@@ -35,7 +36,7 @@ class Pair:
 
     def __init__(self):
         primary = postgres.Postgres()
-        port = postgres.free_port()
+        port = reserve_port()
         self.links = [Link(primary.port), Link(port)]  # by which the other one follows each
         self.servers = [primary, postgres.Postgres(of=primary, port=port, via=self.links[0].port)]
         self.at = 0

@@ -10,6 +10,7 @@ import unittest
 
 import postgres
 from harness import mail, wait_until
+from ports import reserve_port
 from postgres import Sender
 
 
@@ -137,7 +138,7 @@ class FaultsTest(postgres.NodesTest):
     @unittest.skipUnless(os.path.exists("/usr/sbin/pgbouncer"), "no pgbouncer here")
     def test_through_a_pooler(self):
         """Transaction mode: no session state is needed; a server process that goes is no harm."""
-        port = postgres.free_port()
+        port = reserve_port()
         folder = self.pg.folder
         with open(folder + "/pgbouncer.ini", "w") as file:
             file.write("[databases]\n* = host=127.0.0.1 port=%d user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\n"
