@@ -41,6 +41,7 @@ def arguments():
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="copies of the tree at work at once (default: 1)")
     parser.add_argument("--bound", type=int, default=60, metavar="SECONDS", help="of tests for one change (default: 60)")
     parser.add_argument("--slowest", type=int, default=120, metavar="SECONDS", help="tests that take longer are left out (default: 120)")
+    parser.add_argument("--leave-out", metavar="REGEX", help="tests that are not run at all, such as the longest")
     parser.add_argument("--kind", choices=changes.KINDS, help="this kind of change only")
     parser.add_argument("--at", metavar="FILE:LINE", help="every change of this line, instead of random ones")
     parser.add_argument("--near", action="store_true", help="take the newest coverage there is, moved along with the lines, and "
@@ -297,7 +298,7 @@ def main():
     paths, lock = tree.take_base(options.same)
     copy = tree.Tree(0)
     copy.refresh(paths)
-    found = reach.get(copy, paths, options.jobs, options.near)
+    found = reach.get(copy, paths, options.jobs, options.near, options.leave_out)
     picked = pick(options, all_changes(paths, found["possible"], options.folder))
     if options.list:
         for change, _ in zip(picked, range(options.count)):
