@@ -81,7 +81,7 @@ function headers:iter() end
 ---@class mxhook.Scan        # of a scanner that did not answer only error is there
 ---@field score number?
 ---@field required number?   # so much and more is what the scanner would reject
----@field action "no action"|"greylist"|"add header"|"rewrite subject"|"soft reject"|"reject"|string|nil
+---@field action "no action"|"greylist"|"add header"|"rewrite subject"|"soft reject"|"reject"|string|nil # or an operator's own
 ---@field symbols table<string, mxhook.Symbol?>?  # by name; nil: not found
 ---@field spam boolean?      # the action is "add header", "rewrite subject" or "reject"
 ---@field virus string?

@@ -9,14 +9,13 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <yajl/yajl_parse.h>
 
-#include "../base/printable.h"
 #include "../mail/buffer.h"
 #include "../mail/provenance.h"
+#include "rspamd_text.h"
 
 #define DEPTH_MAX 8 /* places that are told apart; what is deeper is PLACE_OTHER */
 /* Of what is open at once: libyajl keeps a byte of each, and copies all as they grow. */
@@ -103,81 +102,9 @@ static int note(struct rspamd_answer *r, int code)
     return code == 0;
 }
 
-/* ---- Texts ---- */
-
-/* libyajl decodes escapes, but neither checks UTF-8 (an option may quote a message's raw bytes) nor that surrogates
- * are in pairs. What may not be shown becomes "?", a control character a space, and it ends where a character does. */
 static char *copy_text(struct rspamd_answer *r, const unsigned char *text, size_t size)
 {
-    if (size > RSPAMD_TEXT_MAX)
-        for (size = RSPAMD_TEXT_MAX; size > 0 && (text[size] & 0xc0) == 0x80;)
-            size--;
-    char *copy = arena_strndup(r->result->arena, (const char *)text, size);
-    for (size_t i = 0, n; copy && i < size; i += n) {
-        bool ascii = text[i] >= ' ' && text[i] < 0x7f;
-        n = ascii ? 1 : printable((const char *)text + i, size - i);
-        if (n == 0) {
-            copy[i] = text[i] < ' ' || text[i] == 0x7f ? ' ' : '?';
-            n = 1;
-        }
-    }
-    return copy;
-}
-
-/* NULL: no name of a field, or no memory; it is left out then. */
-static const char *copy_name(struct rspamd_answer *r, const unsigned char *name, size_t size)
-{
-    bool valid = size > 0 && size <= 255;
-    for (size_t i = 0; valid && i < size; i++)
-        valid = name[i] > ' ' && name[i] < 0x7f && name[i] != ':';
-    return valid ? arena_strndup(r->result->arena, (const char *)name, size) : NULL;
-}
-
-/* Of few digits and no exponent, as scores are, digits and power of ten are exact, and so is their quotient. NAN:
- * another. */
-static double read_short(const char *text, size_t size)
-{
-    static const double powers[] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6, 1e7,
-                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14};
-    int64_t digits = 0;
-    size_t decimals = 0;
-    bool negative = *text == '-', point = false;
-    if (size > sizeof powers / sizeof *powers)
-        return NAN;
-    for (size_t i = negative; i < size; i++) {
-        if (text[i] == 'e' || text[i] == 'E')
-            return NAN;
-        decimals += point;
-        if (text[i] == '.')
-            point = true;
-        else
-            digits = 10 * digits + text[i] - '0';
-    }
-    return (double)(negative ? -digits : digits) / powers[decimals];
-}
-
-/* NAN: no number that can be counted with. */
-static double read_number(const char *text, size_t size)
-{
-    char copy[64];
-    double quick = read_short(text, size);
-    if (!isnan(quick))
-        return quick;
-    if (size >= sizeof copy)
-        return NAN;
-    memcpy(copy, text, size);
-    copy[size] = 0;
-    double number = strtod(copy, NULL);
-    return isfinite(number) ? number + 0.0 : NAN; /* -0 is 0 */
-}
-
-/* NULL: no action, or no memory. */
-static const char *copy_action(struct rspamd_answer *r, const unsigned char *action, size_t size)
-{
-    bool valid = size > 0 && size <= SCAN_ACTION_MAX;
-    for (size_t i = 0; valid && i < size; i++)
-        valid = action[i] >= ' ' && action[i] < 0x7f && action[i] != '"' && action[i] != '\\';
-    return valid ? arena_strndup(r->result->arena, (const char *)action, size) : NULL;
+    return rspamd_copy_text(r->result->arena, text, size, RSPAMD_TEXT_MAX);
 }
 
 /* ---- Symbols and fields ---- */
@@ -188,6 +115,15 @@ static bool is_virus(const struct scan_config *config, const char *name)
         if (strcmp(config->virus_symbols[i], name) == 0)
             return true;
     return false;
+}
+
+/* NULL: no memory. A name so long as not to fit into a line (X-Virus) is cut. */
+static const char *copy_virus(struct rspamd_answer *r, const struct scan_symbol *symbol)
+{
+    bool named = symbol->option_count > 0 && *symbol->options[0];
+    const char *name = named ? symbol->options[0] : symbol->name;
+    return rspamd_copy_text(r->result->arena, (const unsigned char *)name, strlen(name),
+                            RSPAMD_WORD_MAX);
 }
 
 static int grow_symbols(struct rspamd_answer *r)
@@ -215,9 +151,9 @@ static int end_symbol(struct rspamd_answer *r)
     if (!symbol->options || grow_symbols(r) != 0)
         return -ENOMEM;
     memcpy(symbol->options, r->options, size);
-    if (!result->virus && is_virus(r->config, symbol->name))
-        result->virus =
-            symbol->option_count > 0 && *symbol->options[0] ? symbol->options[0] : symbol->name;
+    if (!result->virus && is_virus(r->config, symbol->name) &&
+        !(result->virus = copy_virus(r, symbol)))
+        return -ENOMEM;
     result->symbols[result->symbol_count++] = *symbol;
     return 0;
 }
@@ -232,14 +168,6 @@ static int add_option(struct rspamd_answer *r, const unsigned char *text, size_t
     return option ? 0 : -ENOMEM;
 }
 
-/* A line can be folded only where white space is. */
-static void end_before_long_word(char *text)
-{
-    for (size_t size; *(text += strspn(text, " ")); text += size)
-        if ((size = strcspn(text, " ")) > RSPAMD_WORD_MAX)
-            *text = size = 0;
-}
-
 static int add_field(struct rspamd_answer *r, const unsigned char *value, size_t size)
 {
     if (!r->name || r->added.count >= RSPAMD_FIELDS_MAX)
@@ -247,7 +175,7 @@ static int add_field(struct rspamd_answer *r, const unsigned char *value, size_t
     char *text = copy_text(r, value, size);
     if (!text)
         return -ENOMEM;
-    end_before_long_word(text);
+    rspamd_end_before_long_word(text);
     return header_list_append(&r->added, r->name, text, strlen(text));
 }
 
@@ -258,7 +186,9 @@ static int add_removed(struct rspamd_answer *r, const unsigned char *name, size_
         result->removed = arena_alloc(result->arena, RSPAMD_FIELDS_MAX * sizeof *result->removed);
     if (!result->removed)
         return -ENOMEM;
-    const char *copy = result->removed_count < RSPAMD_FIELDS_MAX ? copy_name(r, name, size) : NULL;
+    const char *copy = result->removed_count < RSPAMD_FIELDS_MAX
+                           ? rspamd_copy_name(r->result->arena, name, size)
+                           : NULL;
     if (copy && strcasecmp(copy, "Received") != 0) /* RFC 5321 section 4.4, and loops end by them */
         result->removed[result->removed_count++] = copy;
     return 0;
@@ -279,9 +209,11 @@ static int on_key(void *context, const unsigned char *name, size_t size)
     struct rspamd_answer *r = context;
     enum place place = place_of(r);
     if (place == PLACE_SYMBOLS)
-        r->name = copy_name(r, name, size);
+        r->name = rspamd_copy_name(r->result->arena, name, size);
     else if (place == PLACE_ADDED)
-        r->name = provenance_writes((const char *)name, size) ? NULL : copy_name(r, name, size);
+        r->name = provenance_writes((const char *)name, size)
+                      ? NULL
+                      : rspamd_copy_name(r->result->arena, name, size);
     else if (place == PLACE_REMOVED)
         return note(r, add_removed(r, name, size));
     else
@@ -357,7 +289,7 @@ static int on_string(void *context, const unsigned char *text, size_t size)
     struct rspamd_answer *r = context;
     enum place place = place_of(r);
     if (r->member == MEMBER_ACTION)
-        r->action = copy_action(r, text, size);
+        r->action = rspamd_copy_action(r->result->arena, text, size);
     else if (r->member == MEMBER_TEXT)
         return note(r, (r->result->message = copy_text(r, text, size)) ? 0 : -ENOMEM);
     else if (place == PLACE_OPTIONS)
@@ -376,7 +308,7 @@ static int on_number(void *context, const char *text, size_t size)
                                                    : &r->symbol.score;
     if (!number)
         return 1;
-    *number = read_number(text, size);
+    *number = rspamd_read_number(text, size);
     if (number == &r->symbol.score && isnan(*number))
         *number = 0;
     return 1;

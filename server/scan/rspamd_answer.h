@@ -12,7 +12,8 @@
 #define RSPAMD_OPTIONS_MAX 20  /* of one symbol */
 #define RSPAMD_FIELDS_MAX  50  /* that it asks to add, and to remove */
 #define RSPAMD_TEXT_MAX    998 /* bytes of any text of it (RFC 5322 section 2.1.1) */
-#define RSPAMD_WORD_MAX    740 /* of a field that it asks to add: with a name of 255 bytes, a line */
+#define RSPAMD_WORD_MAX                                                                            \
+    740 /* of a word of a field, and of a virus: with a name of 255 bytes, a line */
 
 /* An answer that is being read. */
 struct rspamd_answer;

@@ -1,9 +1,14 @@
 /*
  * connection_private.h - what the files of a connection share; nobody else includes it.
  *
- * connection.c        its life: opening, who the client is, closing
- * connection_act.c    what it does, by what it waits for
- * connection_hooks.c  what the session asks for
+ * connection_open.c     its beginning
+ * connection_hooks.c    what the session asks for
+ * connection_act.c      what it does, by what it waits for
+ * connection_client.c   who the client is, and its greeting
+ * connection_close.c    its end
+ * connection_receipt.c  has the client read our last reply?
+ *
+ * Each uses those below it.
  */
 #ifndef MXHOOK_SMTP_CONNECTION_PRIVATE_H
 #define MXHOOK_SMTP_CONNECTION_PRIVATE_H
@@ -78,8 +83,10 @@ struct connection {
     char id[ID_SIZE];
 };
 
-/* ---- connection.c ---- */
+/* ---- connection_client.c ---- */
 
+/* Waits for the PROXY header where one is to come; else the client is the one at `ip` ("": none): greets. */
+void connection_begin(struct connection *c, const char *ip);
 /* The PROXY header is read: greets, or turns away. */
 void connection_know_client(struct connection *c, const struct proxy_client *client);
 /* Greets, at once or after a pause. */
@@ -93,6 +100,8 @@ const struct refusal *connection_enter(struct connection *c, const struct ip_add
 
 /* From now on smtp.message_timeout counts. */
 void connection_await_message(struct connection *c);
+
+/* ---- connection_close.c ---- */
 
 /* The last replies are to go out, then it is closed. */
 void connection_end(struct connection *c, const char *reason);

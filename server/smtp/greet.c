@@ -1,4 +1,4 @@
-/* greet.c - EHLO, HELO and LHLO, what they announce, and STARTTLS, after which they come anew. */
+/* greet.c - our greeting; EHLO, HELO and LHLO, what they announce, and STARTTLS, after which they come anew. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,4 +104,10 @@ bool session_run_starttls(struct session *session, const char *argument)
     session_flush(session);
     session->hooks.start_tls(session->context);
     return true;
+}
+
+void session_greet(struct session *session)
+{
+    session_reply(session, 220, "", "%s %s mxhook", session->config->hostname,
+                  session->lmtp ? "LMTP" : "ESMTP");
 }

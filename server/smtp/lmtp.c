@@ -31,12 +31,6 @@ void session_unexpect_reply(struct session *session)
         session->expected.count--;
 }
 
-void session_forget_replies(struct session *session)
-{
-    free(session->expected.recipients);
-    session->expected = (struct expected){0};
-}
-
 size_t session_replies(const struct session *session)
 {
     return session->lmtp ? session->expected.count : 1;

@@ -1,15 +1,19 @@
 /*
  * session_private.h - what the files of the session share; nobody else includes it.
  *
- * session.c   its life: input, DATA, the answer, time-outs
- * command.c   the commands, and the states between them
- * greet.c     EHLO and the like
- * envelope.c  MAIL, RCPT, DATA
- * lmtp.c      a reply for each recipient
- * xclient.c   another client, as a trusted one says
- * bdat.c      a message in chunks
- * sasl.c      AUTH: who the client is
- * reply.c     what goes back
+ * session_input.c  what comes in, and time-outs
+ * command.c        the commands, and the states between them
+ * greet.c          the greeting, EHLO and the like
+ * envelope.c       MAIL, RCPT, DATA
+ * xclient.c        another client, as a trusted one says
+ * sasl.c           AUTH: who the client is
+ * bdat.c           a message in chunks
+ * session_data.c   a message, submitted or refused, and its answer
+ * lmtp.c           a reply for each recipient
+ * reply.c          what goes back
+ * session_life.c   its beginning and end
+ *
+ * Each uses those below it.
  */
 #ifndef MXHOOK_SMTP_SESSION_PRIVATE_H
 #define MXHOOK_SMTP_SESSION_PRIVATE_H
@@ -20,9 +24,9 @@
 
 /* Which commands are allowed in a state, and where they lead, says the table in command.c. What is
  * set elsewhere: the end of a message leads to WAITING or, where it is refused, to READY, its
- * answer to READY (session.c); RCPT to CHECKING and from there to RCPT or back (envelope.c); the end
+ * answer to READY (session_data.c); RCPT to CHECKING and from there to RCPT or back (envelope.c); the end
  * of a chunk to CHUNKS or back (bdat.c); AUTH to SASL, VERIFYING and back to READY (sasl.c); XCLIENT
- * and the end of the handshake to a new beginning (xclient.c, session.c); RSET to READY, but for
+ * and the end of the handshake to a new beginning (xclient.c, session_life.c); RSET to READY, but for
  * GREETED (command.c); hanging up to CLOSING. */
 enum session_state {
     STATE_NONE,      /* of the table of commands: where one leads that leads nowhere */
@@ -164,18 +168,21 @@ bool session_run_data(struct session *session, const char *argument);
 /* lmtp.c. False: it is answered. Does nothing in SMTP. */
 bool session_expect_reply(struct session *session, size_t recipient);
 void session_unexpect_reply(struct session *session); /* the last one */
-void session_forget_replies(struct session *session);
 /* How many there are to be at the end of the message. */
 size_t session_replies(const struct session *session);
 
 /* xclient.c: the command. It sets the state itself. */
 bool session_change_client(struct session *session, const char *argument);
 
-/* session.c */
-/* 220. */
+/* greet.c: 220. */
 void session_greet(struct session *session);
-/* It is over, and not by our reply to its data: a message that had begun counts as aborted. */
+
+/* session_life.c: nothing of a transaction is left in the session. */
+void session_forget_transaction(struct session *session);
+/* The same, and not by our reply to its data: a message that had begun counts as aborted. */
 void session_drop_transaction(struct session *session);
+
+/* session_data.c */
 /* A message begins, in the way that the client chose. False: no memory. */
 bool session_begin_data(struct session *session);
 /* Keeps a piece of it, or notes why not. */

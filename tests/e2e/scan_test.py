@@ -1,6 +1,7 @@
 """Spam and viruses: what rspamd is asked, what becomes of its answer, and of none."""
 
 import gzip
+import itertools
 import json
 import os
 import re
@@ -370,6 +371,27 @@ class Faults(TestCase):
         self.assertEqual(len(scanner.requests), 3)
         self.assertEqual(len(mx.logged("scanner", "is not asked until it answers")), 1)
         self.assertEqual(len(mx.logged("scan", "error=")), 8)
+
+    def test_it_answers_again(self):
+        """After its pause one message tries it, and then all are scanned."""
+        scanner = self.scanner((500, b"no"))
+        mx = self.scanned(scanner.url)
+        numbers = itertools.count()
+        for _ in range(3):
+            mx.send(mail(message_id="%d@client.test" % next(numbers)))
+        mx.wait_logged("scanner", "is not asked until it answers")
+        scanner.reply = lambda headers, body: answer(2)
+
+        def answers():
+            time.sleep(0.2)
+            mx.send(mail(message_id="%d@client.test" % next(numbers)))
+            return mx.logged("scanner", "answers again")
+
+        harness.wait_until(answers, "the scanner to be asked again")
+        mx.send(mail(message_id="last@client.test"))
+        self.assertEqual(len(scanner.requests), 5)
+        self.assertEqual(len(mx.logged("scanner", "answers again")), 1)
+        self.assertEqual(len(mx.logged("scan", "action=")), 2)
 
     def test_another_url_is_tried(self):
         scanner = self.scanner(answer())

@@ -458,6 +458,52 @@ class Auth(Commands):
         self.assertTrue(done.stdout.endswith(b"5 passed, 0 failed, 0 skipped\n"))
 
 
+SCAN_TESTS = """
+local function seen(scan)
+    local message = { to = "a@example.com", scan = scan }
+    return route(message).destinations[1]
+end
+it("is rspamd's, or one of the operator's own", function()
+    assert.equal("https://a.example/no+action/0/15/false", seen {})
+    assert.equal("https://a.example/reject/20/15/true", seen { action = "reject", score = 20 })
+    assert.equal("https://a.example/to+the+archive/4/9/true",
+        seen { action = "to the archive", score = 4, required = 9, spam = true })
+    assert.equal("https://a.example/" .. ("x"):rep(64) .. "/0/15/false", seen { action = ("x"):rep(64) })
+end)
+it("says what is wrong", function()
+    for expected, scan in pairs {
+        ["scan.action: 'rejct' is no action of rspamd's; did you mean 'reject'?"] = { action = "rejct" },
+        ["scan.action: 'Soft Reject' is no action of rspamd's; did you mean 'soft reject'?"] = { action = "Soft Reject" },
+        ["scan.action: '' is no action"] = { action = "" },
+        ["is no action"] = { action = ("x"):rep(65) },
+        ["scan.action: 'my \\"own\\"' is no action"] = { action = 'my "own"' },
+        ["scan.action: a string was expected, not a number"] = { action = 7 },
+        ["scan: one of score, required, action, symbols, spam, virus, error, message was expected, not 'scor'; "
+            .. "did you mean 'score'?"] = { scor = 1 },
+        ["scan.symbols.A: one of score, options was expected, not 'option'; did you mean 'options'?"] =
+            { symbols = { A = { option = "x" } } },
+        ["scan.symbols.A.options[2]: a string was expected, not a number"] = { symbols = { A = { options = { "a", 1 } } } },
+    } do
+        local ok, failure = pcall(function() seen(scan) end)
+        assert.is_false(ok)
+        assert.is_truthy(tostring(failure):find(expected, 1, true), failure)
+    end
+end)
+"""
+
+
+class Scan(Commands):
+    def test_messages_were_scanned(self):
+        self.write("10.lua", """return function(msg)
+            local s = msg.scan
+            return ("https://a.example/%s/%g/%g/%s"):format((s.action:gsub(" ", "+")), s.score, s.required, s.spam)
+        end""")
+        self.write("10_test.lua", SCAN_TESTS)
+        done = self.run_tests()
+        self.assertEqual(done.returncode, 0, done.stdout.decode() + done.stderr.decode())
+        self.assertTrue(done.stdout.endswith(b"2 passed, 0 failed, 0 skipped\n"))
+
+
 class Manual(Commands):
     def test_examples_load_and_do_what_they_say(self):
         examples = manuals.examples("mxhook-rules.7")

@@ -264,6 +264,22 @@ static void test_fields_of_others(void **state)
     }
 }
 
+/* X-Virus is one line too. */
+static void test_a_long_name_of_a_virus(void **state)
+{
+    (void)state;
+    for (int more = 0; more < 2; more++) {
+        read_members("\"symbols\":{\"CLAM_VIRUS\":{\"options\":[\"%0*d\"]}}",
+                     RSPAMD_WORD_MAX + more, 1);
+        assert_int_equal(strlen(result->virus), RSPAMD_WORD_MAX);
+        assert_string_equal(result->fields.items[3].name, "X-Virus");
+        assert_string_equal(result->fields.items[3].value, result->virus);
+    }
+    read_members("\"symbols\":{\"CLAM_VIRUS\":{\"options\":[\"%0*d\u00e9\"]}}", RSPAMD_WORD_MAX - 1,
+                 1);
+    assert_int_equal(strlen(result->virus), RSPAMD_WORD_MAX - 1); /* no half of a character */
+}
+
 static void test_actions_and_numbers(void **state)
 {
     (void)state;
@@ -335,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_largest),
         cmocka_unit_test(test_odd_bytes),
         cmocka_unit_test(test_fields_of_others),
+        cmocka_unit_test(test_a_long_name_of_a_virus),
         cmocka_unit_test(test_actions_and_numbers),
         cmocka_unit_test(test_long_status),
     };

@@ -4,9 +4,10 @@
 --   scan = { error = "the scanner does not answer" }
 --
 -- What is missing is that of a harmless message: score 0, required 15, "no action", no symbols. `spam` follows from the
--- action.
+-- action, which may be one of the operator's own too.
 
 local check_one_of = require "mxhook.test.one_of"
+local nearest = require "mxhook.nearest"
 
 local fields = { "score", "required", "action", "symbols", "spam", "virus", "error", "message" }
 local types = { score = "number", required = "number", action = "string", symbols = "table", spam = "boolean",
@@ -16,6 +17,17 @@ local spam = { ["add header"] = true, ["rewrite subject"] = true, reject = true 
 
 local function expect(value, kind, where)
     if type(value) ~= kind then error(("%s: a %s was expected, not a %s"):format(where, kind, type(value)), 0) end
+end
+
+-- rspamd's, or one of the operator's own, which no slip of the pen should be.
+local function check_action(action)
+    for _, known in ipairs(actions) do
+        if action == known then return end
+    end
+    local meant = nearest(action, actions, "; did you mean '%s'?")
+    if meant ~= "" or #action > 64 or not action:find("^[ -~]+$") or action:find('["\\]') then
+        error(("scan.action: '%s' is no action of rspamd's%s"):format(action, meant), 0)
+    end
 end
 
 local function read_symbols(symbols)
@@ -44,7 +56,7 @@ return function(scan)
         expect(value, types[key], "scan." .. key)
     end
     local action = scan.action or "no action"
-    check_one_of(action, actions, "scan.action")
+    check_action(action)
     local is_spam = scan.spam
     if is_spam == nil then is_spam = spam[action] or false end
     return {
