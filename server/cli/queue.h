@@ -42,7 +42,6 @@ int queue_change_retry(struct queue *queue, const struct queue_arguments *argume
                        struct error *err);
 int queue_change_drop(struct queue *queue, const struct queue_arguments *arguments,
                       struct error *err);
-
 int queue_change_edit(struct queue *queue, const struct queue_arguments *arguments,
                       struct error *err);
 
@@ -52,8 +51,8 @@ void queue_print_line(const struct delivery *delivery, const struct pauses *paus
 /* JSON: a document is begun, filled in, and printed at its end. */
 struct json;
 struct queue_json;
-struct queue_json *queue_json_new(void); /* NULL: no memory */
-struct json *queue_json_writer(struct queue_json *json);
+struct queue_json *queue_json_new(void);                 /* NULL: no memory */
+struct json *queue_json_writer(struct queue_json *json); /* what its values are written with */
 /* Its fields. */
 void queue_json_delivery(struct json *json, const struct delivery *delivery,
                          const struct pauses *pauses);

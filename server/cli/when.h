@@ -7,8 +7,7 @@
 
 /* Reads a time into Unix ms, where it is `now_ms`: "2026-11-24", "2026-11-24 10:00", "2026-11-24T10:00:00Z",
  * "...+02:00"; "10:00" (today); "now", "today", "yesterday"; how long ago: "30m", "2h", "1d12h", "1w", also
- * with "ago". Without a zone it is the
- * local time. False: it is none of these. */
+ * with "ago". Without a zone it is the local time. False: it is none of these. */
 bool when_parse(const char *text, int64_t now_ms, int64_t *ms);
 
 #define WHEN_EXPECTED "a time, such as 2h, yesterday, 2026-11-24 or 2026-11-24T10:00:00+01:00"

@@ -31,6 +31,7 @@ struct retry_terms {
 /* Does it use up one of the attempts? verdict_costs() says so; and where the operator allows one
  * only, one that has not reached the receiver is that one. */
 bool retry_costs(const struct retry_terms *terms);
+/* What becomes of it, now that the attempt has ended. */
 enum outcome retry_outcome(const struct retry_terms *terms);
 /* The pause before the next attempt: of the schedule, or, where the receiver was not reached, of
  * the config's unreachable_schedule, by how long it has not been; at least what the receiver asked

@@ -10,7 +10,7 @@
  * pace         how fast a lane is sent to, and until when it is held (pace.h)
  * share        as many slots, and as much room in hand, as an origin may have while others want some
  *
- * deliver.c joins it with the spool and the network: what is put in is taken out with
+ * deliver_flow.c joins it with the spool and the network: what is put in is taken out with
  * schedule_next(), and comes back with schedule_ended(). Whatever must wait for longer is handed out
  * by schedule_returned(), for the spool to keep; schedule_change() says what it is to hold.
  *
@@ -51,6 +51,7 @@ struct schedule;
 
 /* The config is borrowed, until another one is given. NULL: no memory. */
 struct schedule *schedule_new(const struct deliver_config *config);
+/* Another one, for all that is decided from now on. */
 void schedule_configure(struct schedule *schedule, const struct deliver_config *config);
 /* So many nodes share the limits that the operator gave to destinations; at least 1. */
 void schedule_share(struct schedule *schedule, size_t nodes);
@@ -140,7 +141,7 @@ struct schedule_room {
 };
 
 struct schedule_room schedule_room(const struct schedule *schedule);
-size_t schedule_in_flight(const struct schedule *schedule);
-size_t schedule_in_hand(const struct schedule *schedule);
+size_t schedule_in_flight(const struct schedule *schedule); /* under way */
+size_t schedule_in_hand(const struct schedule *schedule);   /* these, and what is ready */
 
 #endif

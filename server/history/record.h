@@ -28,8 +28,8 @@ struct history_recipient {
     const char *address;
     const char *verdict; /* "deliver", "reject", ... */
     const char *rule;    /* the one that decided, "10-alias.lua:3" */
-    const char
-        *asked; /* a line for each rule that was asked: where it stands, a tab, what it answered */
+    /* A line for each rule that was asked: where it stands, a tab, what it answered */
+    const char *asked;
 };
 
 struct history_delivery {
@@ -37,8 +37,8 @@ struct history_delivery {
     const char *recipient;
     const char *destination; /* a URL as others may see it (redact.h), or an address */
     const char *origin;
-    const char
-        *target; /* how it was sent, secrets included (target.h); only where bodies are kept */
+    /* How it was sent, secrets included (target.h); only where bodies are kept */
+    const char *target;
     struct payload *payload; /* a reference, on the way to the store; NULL: not kept */
     enum history_state state;
     int status; /* of the last attempt; 0: none came */
@@ -74,17 +74,17 @@ struct history_attempt {
     struct arena *arena;
     struct history_attempt *next; /* the queue's */
     char id[ID_SIZE];             /* the delivery's */
-    struct history_message
-        *message; /* the store's own, while it writes: it is stored together with it */
+    /* The store's own, while it writes: it is stored together with it */
+    struct history_message *message;
     unsigned number;
     int64_t at_ms, ms; /* when it began, how long it took */
     int status;
     const char *error;
     const char *reply;        /* the first bytes of the answer, made printable */
     enum history_state state; /* what has become of the delivery by it */
-    const char
-        *target; /* of one that has failed, where bodies of failed ones are kept, as its ... */
-    struct payload *payload; /* ... payload; else NULL */
+    /* Of one that has failed, where bodies of failed ones are kept; else NULL: how it was sent, and what. */
+    const char *target;
+    struct payload *payload;
 };
 
 /* Of a delivery that an operator has sent again, as a message of its own that has this one delivery; its id is the

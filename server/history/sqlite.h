@@ -45,6 +45,7 @@ struct history_store {
 sqlite3_stmt *history_statement(struct history_store *store, enum history_statement which);
 /* Notes the error; returns a negative errno. */
 int history_sqlite_failed(struct history_store *store, int rc);
+/* Steps one that gives no rows, and resets it. 0 or a negative errno. */
 int history_run(struct history_store *store, sqlite3_stmt *statement);
 int history_execute(struct history_store *store, const char *sql); /* without rows */
 
@@ -59,7 +60,9 @@ struct map_key history_message_of(const struct history_attempt *attempt, unsigne
 /* When it ended the delivery, Unix ms; 0: it did not. */
 int64_t history_ended_ms(const struct history_attempt *attempt);
 
-/* sqlite_write.c */
+/* The functions of history_ops of these names, as ops.h says.
+ *
+ * sqlite_write.c */
 int history_sqlite_write(struct history_store *store, struct history_message *messages,
                          struct history_attempt *attempts);
 

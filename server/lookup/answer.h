@@ -21,8 +21,8 @@ struct lookup_answer {
     atomic_uint references;
     enum lookup_status status;
     size_t size;
-    char text
-        []; /* of FOUND: JSON (alias.http), or a list of destinations by comma; NUL-terminated */
+    /* Of FOUND: JSON (alias.http), or a list of destinations by comma; NUL-terminated */
+    char text[];
 };
 
 /* One reference; NULL: no memory. `text` may be NULL where size is 0. */

@@ -30,6 +30,7 @@ struct json {
     char buffer[JSON_BUFFER];
 };
 
+/* Begins a document that is appended to `out`, which must outlive it. */
 void json_init(struct json *json, struct spill *out);
 /* Writes what is still in the buffer. 0, or the first error. */
 int json_finish(struct json *json);

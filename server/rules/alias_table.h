@@ -35,8 +35,8 @@ struct alias_tables {
     const struct rules_config *config; /* the profiles that destinations may name; NULL: none */
 };
 
-int alias_tables_init(struct alias_tables *tables); /* 0 or a negative errno */
-void alias_tables_destroy(struct alias_tables *tables);
+int alias_tables_init(struct alias_tables *tables);     /* 0 or a negative errno */
+void alias_tables_destroy(struct alias_tables *tables); /* frees every table */
 
 /* The table of that file, which is read where it was not yet. Any thread; blocking. 0, or a
  * negative errno with `err`, which names file and line of what is malformed. */

@@ -44,7 +44,7 @@ struct ruleset {
     struct recipients recipients;
 };
 
-/* Reads every source; 0, or a negative errno with `err`. */
+/* sources.c: reads every file of rules.d, and frees them. 0, or a negative errno with `err`. */
 int sources_read(struct ruleset *ruleset, struct error *err);
 void sources_free(struct ruleset *ruleset);
 

@@ -36,7 +36,7 @@ enum line_result {
     LINE_TOO_LONG, /* longer than any command may be */
 };
 
-void line_init(struct line *line);
+void line_init(struct line *line); /* an empty one */
 
 /* Takes bytes up to the next result; *used says how many. After any but LINE_MORE, what was kept of the line stays
  * until the next call, which begins a new one: all of it after LINE_COMPLETE, else what was before the fault, and

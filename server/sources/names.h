@@ -5,8 +5,8 @@
  * A set of hashes of 64 bits, with a key of the process's own: what is in the table is always found in it;
  * something else is by chance one time in 10^13, and is then asked for. 16 bytes an address. One thread at a time.
  */
-#ifndef MXHOOK_LOOKUP_NAMES_H
-#define MXHOOK_LOOKUP_NAMES_H
+#ifndef MXHOOK_SOURCES_NAMES_H
+#define MXHOOK_SOURCES_NAMES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
  * The connection is made when it is first needed, and again a second after it was lost. A server that only
  * reads (a standby) will do. No session state is needed, so a pooler may stand between. The thread that owns it.
  */
-#ifndef MXHOOK_LOOKUP_POSTGRES_QUERY_H
-#define MXHOOK_LOOKUP_POSTGRES_QUERY_H
+#ifndef MXHOOK_SOURCES_POSTGRES_QUERY_H
+#define MXHOOK_SOURCES_POSTGRES_QUERY_H
 
 #include <libpq-fe.h>
 #include <stdatomic.h>
@@ -36,6 +36,7 @@ bool reader_ask(struct reader *reader, struct flight *const *flights, size_t cou
 bool reader_scan_begin(struct reader *reader);
 bool reader_scan_next(struct reader *reader, struct names *names, bool *more);
 
+/* Closes the connection, where there is one; what is owed to others is not the reader's. */
 void reader_close(struct reader *reader);
 
 #endif
