@@ -9,6 +9,7 @@
 #include "../base/clock.h"
 #include "../base/metrics.h"
 #include "../history/json.h"
+#include "../mail/date.h"
 #include "../rules/ruleset.h"
 #include "../smtp/sockets.h"
 #include "../spool/origin.h"
@@ -71,7 +72,7 @@ static int write_held(void *context, const struct queue_origin *o)
     json_pair_number(look->json, "waiting", o->waiting);
     json_pair_number(look->json, "failures", failures);
     json_key(look->json, "until");
-    history_json_time(look->json, until_ms);
+    json_time(look->json, until_ms);
     json_end_object(look->json);
     return 0;
 }
@@ -104,7 +105,7 @@ static void write_queue(struct request *request, struct json *json)
     json_pair_number(json, "waiting", look->waiting);
     json_pair_number(json, "failed", totals.failed);
     json_key(json, "oldest_waiting");
-    history_json_time(json, look->oldest_ms);
+    json_time(json, look->oldest_ms);
     free(look);
 }
 
@@ -166,8 +167,7 @@ static void write_reload(struct admin *admin, struct json *json)
     json_begin_object(json);
     json_pair_boolean(json, "ok", metric_value(METRIC_CONFIG_RELOAD_SUCCESSFUL, NULL, NULL) > 0);
     json_key(json, "time");
-    history_json_time(json,
-                      (int64_t)(1000 * metric_value(METRIC_CONFIG_RELOAD_TIMESTAMP, NULL, NULL)));
+    json_time(json, (int64_t)(1000 * metric_value(METRIC_CONFIG_RELOAD_TIMESTAMP, NULL, NULL)));
     uv_mutex_lock(&admin->lock);
     json_pair(json, "text", *admin->reload_text ? admin->reload_text : NULL);
     uv_mutex_unlock(&admin->lock);
@@ -184,9 +184,9 @@ void api_status(struct request *request)
     json_pair(json, "version", MXHOOK_VERSION);
     json_pair(json, "hostname", request->config->hostname);
     json_key(json, "started");
-    history_json_time(json, admin->started_ms);
+    json_time(json, admin->started_ms);
     json_key(json, "now");
-    history_json_time(json, clock_unix_ms());
+    json_time(json, clock_unix_ms());
     json_pair_boolean(json, "ready", health_is_ready(admin, json));
     write_figures(json);
     write_failing_rules(json);
@@ -295,10 +295,8 @@ static void hand_in(struct task *task, void *context)
 
 static struct spill *sample(const char *recipient, const char *subject)
 {
-    char text[2048], date[64];
-    time_t now = time(NULL);
-    struct tm tm;
-    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S +0000", gmtime_r(&now, &tm));
+    char text[2048], date[DATE_SIZE];
+    date_write(clock_unix_ms() / 1000, date);
     int size = snprintf(text, sizeof text,
                         "From: mxhook test <test@mxhook.invalid>\r\nTo: <%s>\r\nSubject: %s\r\n"
                         "Date: %s\r\nMessage-ID: <%lld.%d@mxhook.invalid>\r\n\r\n"

@@ -43,7 +43,7 @@ struct snapshot {
     bool cut; /* there were more than fit */
 };
 
-struct job {
+struct admin_job {
     uint64_t number; /* 0: none */
     bool drop, cancelled;
     char who[ADMIN_NAME_SIZE], what[REDACT_SIZE];
@@ -56,7 +56,7 @@ struct jobs {
     struct admin *admin;
     atomic_bool wait; /* some have not ended */
     struct snapshot snapshots[SNAPSHOTS];
-    struct job items[JOBS];
+    struct admin_job items[JOBS];
     uint64_t next;
 };
 
@@ -168,9 +168,9 @@ static void write_group(struct json *json, const struct group *g, size_t number)
     json_pair(json, "reason", g->reason);
     json_pair_number(json, "count", (int64_t)g->count);
     json_key(json, "first");
-    history_json_time(json, g->first_ms);
+    json_time(json, g->first_ms);
     json_key(json, "last");
-    history_json_time(json, g->last_ms);
+    json_time(json, g->last_ms);
     json_pair(json, "example", g->example);
     json_end_object(json);
 }
@@ -206,7 +206,7 @@ void jobs_failures(struct request *request)
 
 /* ---- Jobs ---- */
 
-static void write_job(struct json *json, const struct job *job)
+static void write_job(struct json *json, const struct admin_job *job)
 {
     int64_t pause = job->begins_ms - clock_monotonic_ms();
     json_begin_object(json);
@@ -223,29 +223,29 @@ static void write_job(struct json *json, const struct job *job)
     json_end_object(json);
 }
 
-static void response_job(struct request *request, const struct job *job)
+static void response_job(struct request *request, const struct admin_job *job)
 {
     struct json *json = response_json(request);
     if (json)
         write_job(json, job);
 }
 
-static bool has_ended(const struct job *job)
+static bool has_ended(const struct admin_job *job)
 {
     return job->number == 0 || job->cancelled || job->done == job->count;
 }
 
 /* The place of the oldest that has ended; NULL: all are under way. */
-static struct job *new_job(struct jobs *jobs)
+static struct admin_job *new_job(struct jobs *jobs)
 {
-    struct job *place = NULL;
+    struct admin_job *place = NULL;
     for (size_t i = 0; i < JOBS; i++)
         if (has_ended(&jobs->items[i]) && (!place || jobs->items[i].number < place->number))
             place = &jobs->items[i];
     if (!place)
         return NULL;
     free(place->ids);
-    *place = (struct job){.number = ++jobs->next};
+    *place = (struct admin_job){.number = ++jobs->next};
     return place;
 }
 
@@ -263,7 +263,7 @@ static const struct group *find_group(struct jobs *jobs, struct lua_State *L)
 }
 
 /* The ids that the body names: of a group of a snapshot, or "ids" themselves. */
-static bool take_ids(struct jobs *jobs, struct lua_State *L, struct job *job)
+static bool take_ids(struct jobs *jobs, struct lua_State *L, struct admin_job *job)
 {
     const struct group *group = find_group(jobs, L);
     lua_getfield(L, 1, "ids");
@@ -292,7 +292,7 @@ static void begin(struct request *request, bool drop)
     struct lua_State *L = request_body(request);
     if (!L)
         return;
-    struct job *job = new_job(jobs);
+    struct admin_job *job = new_job(jobs);
     if (!job) {
         response_error(request, 503, "%d jobs are under way: wait for one", JOBS);
     } else if (!take_ids(jobs, L, job)) {
@@ -341,7 +341,7 @@ void jobs_cancel(struct request *request)
     if (!L)
         return;
     int64_t number = 0;
-    struct job *job = NULL;
+    struct admin_job *job = NULL;
     if (!body_number(L, "job", 1, INT64_MAX, &number))
         number = 0;
     for (size_t i = 0; number > 0 && i < JOBS; i++)
@@ -359,7 +359,7 @@ void jobs_cancel(struct request *request)
 
 /* ---- Doing it ---- */
 
-static void work(struct job *job, struct queue *queue)
+static void work(struct admin_job *job, struct queue *queue)
 {
     for (int i = 0; i < AT_A_TIME && job->done < job->count; i++) {
         const char *id = job->ids[job->done++];
@@ -373,10 +373,10 @@ bool jobs_wait(const struct jobs *jobs)
     return atomic_load(&jobs->wait);
 }
 
-static struct job *next_due(struct jobs *jobs)
+static struct admin_job *next_due(struct jobs *jobs)
 {
     int64_t now = clock_monotonic_ms();
-    struct job *due = NULL;
+    struct admin_job *due = NULL;
     bool wait = false;
     for (size_t i = 0; i < JOBS; i++) {
         if (has_ended(&jobs->items[i]))
@@ -391,7 +391,7 @@ static struct job *next_due(struct jobs *jobs)
 
 bool jobs_tick(struct jobs *jobs)
 {
-    struct job *due = next_due(jobs);
+    struct admin_job *due = next_due(jobs);
     if (!due)
         return false;
     uv_mutex_lock(&jobs->admin->lock);

@@ -28,7 +28,7 @@ struct sessions;
  * reads the history another, and what runs rules or asks DNS, and so may take long, a third (readers.c). */
 enum handler_thread { THREAD_HTTP, THREAD_SPOOL, THREAD_HISTORY, THREAD_TRIALS, THREAD_COUNT };
 
-struct reader {
+struct admin_reader {
     struct admin *admin;
     struct task_queue queue;
     struct task tick; /* of the spool's: the jobs are to go on */
@@ -58,7 +58,7 @@ struct admin {
     atomic_bool ended;
     struct task_queue to_admin;
 
-    struct reader readers[THREAD_COUNT]; /* that of THREAD_HTTP is none */
+    struct admin_reader readers[THREAD_COUNT]; /* that of THREAD_HTTP is none */
     /* The spool reader's: when the figures are to be looked at again, monotonic */
     int64_t look_due_us;
 

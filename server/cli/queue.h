@@ -7,6 +7,7 @@
 #define MXHOOK_CLI_QUEUE_H
 
 #include "../spool/queue.h"
+#include "when.h"
 
 struct queue_arguments {
     const char *config;
@@ -23,9 +24,6 @@ struct queue_arguments {
     int operand_count;
 };
 
-#define TIME_SIZE 32
-/* "2026-11-24T10:00:00Z"; 0: "-". Returns text. */
-const char *queue_time(int64_t unix_ms, char text[TIME_SIZE]);
 /* "waiting"; "paused" where it waits for what is. */
 const char *queue_state(const struct delivery *delivery, const struct pauses *pauses);
 

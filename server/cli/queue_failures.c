@@ -107,15 +107,15 @@ static int most_first(const void *a, const void *b)
 
 static void print(const struct failure *failure)
 {
-    char first[TIME_SIZE], last[TIME_SIZE];
+    char first[WHEN_SIZE], last[WHEN_SIZE];
     printf("%" PRId64 " ", failure->count);
     pretty_text(failure->destination);
     if (failure->status)
         printf(" %d", failure->status);
     putchar(' ');
     pretty_text(*failure->reason ? failure->reason : "(no text)");
-    printf(" first=%s last=%s example=%s\n", queue_time(failure->first_ms, first),
-           queue_time(failure->last_ms, last), failure->example);
+    printf(" first=%s last=%s example=%s\n", when_write(failure->first_ms, first),
+           when_write(failure->last_ms, last), failure->example);
 }
 
 static void add_json(struct json *json, const struct failure *failure)

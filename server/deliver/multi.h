@@ -13,9 +13,9 @@
 struct multi;
 
 /* What an easy handle's CURLOPT_PRIVATE points at. */
-struct transfer {
+struct multi_transfer {
     /* Called once when it has ended, never within multi_add(). */
-    void (*finished)(struct transfer *transfer, CURLcode rc);
+    void (*finished)(struct multi_transfer *transfer, CURLcode rc);
 };
 
 int multi_new(uv_loop_t *loop, struct multi **out); /* 0 or a negative errno */

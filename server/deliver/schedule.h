@@ -15,7 +15,7 @@
  * by schedule_returned(), for the spool to keep; schedule_change() says what it is to hold.
  *
  * To add a reason to wait: schedule_lane_next() or schedule_origin_may() (schedule_private.h); what it is told
- * from, result to verdict, is verdict.h's.
+ * from, result to class, is result_class.h's.
  */
 #ifndef MXHOOK_DELIVER_SCHEDULE_H
 #define MXHOOK_DELIVER_SCHEDULE_H
@@ -26,7 +26,7 @@
 
 #include "../config/config.h"
 #include "../spool/pauses.h"
-#include "verdict.h"
+#include "result_class.h"
 
 #define SCHEDULE_HAND_BYTES (16u * 1024 * 1024) /* payloads in memory, of all that is in hand */
 #define SCHEDULE_NEVER      INT64_MAX
@@ -86,7 +86,7 @@ void schedule_cancel(struct schedule *schedule, struct job *job);
 
 /* Of one that has ended. */
 struct job_end {
-    enum verdict verdict;
+    enum result_class class;
     int64_t asked_ms;   /* the pause that the receiver asked for; 0: none */
     int64_t elapsed_ms; /* of the attempt */
     int64_t opens_ms;   /* out: its lane is held by flow control until then; 0: it is not */

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "answer.h"
+#include "lookup_answer.h"
 
 #define LOOKUP_CACHE_MAX_BYTES (64 * 1024 * 1024) /* of addresses and answers */
 

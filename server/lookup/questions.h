@@ -14,7 +14,7 @@
 #include <stdbool.h>
 
 #include "../config/config.h"
-#include "answer.h"
+#include "lookup_answer.h"
 
 #define QUESTIONS_MAX     4000 /* of one message: some for each recipient */
 #define QUESTIONS_AT_ONCE 60 /* about as many as an application is asked at once (sources/http.c) */

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../base/map.h"
 #include "../base/path.h"
 #include "../config/config.h"
 #include "../config/destination_fields.h"
@@ -41,13 +42,10 @@ struct faults {
     size_t count, used;
 };
 
+/* Who signs up somewhere may choose an address of the file, and everybody those that are looked up. */
 static uint64_t hash(const char *key, size_t size)
 {
-    uint64_t value =
-        0xcbf29ce484222325u; /* FNV-1a; then mixed, since the low bits choose the slot */
-    for (size_t i = 0; i < size; i++)
-        value = (value ^ (unsigned char)key[i]) * 0x100000001b3u;
-    return value ^ value >> 29;
+    return map_hash((struct map_key){key, size});
 }
 
 const char *alias_table_find(const struct alias_table *table, const char *address, size_t size)

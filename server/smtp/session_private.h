@@ -130,7 +130,7 @@ struct session {
     const char *command;  /* what is being answered, for the log */
     const char *argument; /* of MAIL and RCPT, else "" */
 
-    struct line line;
+    struct line_reader line;
     struct data_scanner scanner;
     struct chunk chunk;
     enum data_failure data_failure;

@@ -2,7 +2,7 @@
 #ifndef MXHOOK_SOURCES_HTTP_ANSWER_H
 #define MXHOOK_SOURCES_HTTP_ANSWER_H
 
-#include "../lookup/answer.h"
+#include "../lookup/lookup_answer.h"
 
 /* The body of a 200, whose JSON is a destination (a text, or an object with a url), a list of them, or an object with
  * such a one as `destinations`; nothing in it may name an environment variable or a file, which are the server's. A

@@ -105,12 +105,12 @@ static bool connected(struct reader *r)
 
 /* ---- Statements ---- */
 
-struct statement {
+struct query_statement {
     const char *sql;
     const char *value; /* $1; NULL: it has none */
 };
 
-static bool send_all(struct reader *r, const struct statement *statements, size_t count,
+static bool send_all(struct reader *r, const struct query_statement *statements, size_t count,
                      int64_t deadline_ms)
 {
     PGconn *c = r->connection;
@@ -166,7 +166,7 @@ static bool read_all(struct reader *r, int64_t deadline_ms, PGresult **rows, boo
 
 static void roll_back(struct reader *r, int64_t deadline_ms)
 {
-    static const struct statement rollback = {"ROLLBACK", NULL};
+    static const struct query_statement rollback = {"ROLLBACK", NULL};
     PGresult *none;
     bool failed;
     r->in_scan = false;
@@ -176,7 +176,8 @@ static void roll_back(struct reader *r, int64_t deadline_ms)
 
 /* Sent together, one round trip. False: it failed, and what was begun is over. *rows is for PQclear(), or NULL where there
  * are none. */
-static bool run(struct reader *r, const struct statement *statements, size_t count, PGresult **rows)
+static bool run(struct reader *r, const struct query_statement *statements, size_t count,
+                PGresult **rows)
 {
     int64_t deadline_ms = clock_monotonic_ms() + r->options->timeout_ms;
     bool failed = false;
@@ -266,7 +267,7 @@ bool reader_ask(struct reader *r, struct flight *const *flights, size_t count)
     char *sql = make_sql(r, "SELECT address, destination " TABLE " WHERE address = ANY($1)");
     char *array = make_array(flights, count);
     PGresult *rows = NULL;
-    struct statement statements[] = {{BEGIN, NULL}, {sql, array}, {COMMIT, NULL}};
+    struct query_statement statements[] = {{BEGIN, NULL}, {sql, array}, {COMMIT, NULL}};
     bool answered = sql && array &&
                     (r->in_scan ? run(r, statements + 1, 1, &rows) : run(r, statements, 3, &rows));
     for (size_t i = 0; rows && i < count; i++)
@@ -283,7 +284,7 @@ bool reader_scan_begin(struct reader *r)
 {
     char *sql = make_sql(r, "DECLARE mxhook_names NO SCROLL CURSOR FOR SELECT address " TABLE);
     PGresult *none = NULL;
-    r->in_scan = sql && run(r, (struct statement[]){{BEGIN, NULL}, {sql, NULL}}, 2, &none);
+    r->in_scan = sql && run(r, (struct query_statement[]){{BEGIN, NULL}, {sql, NULL}}, 2, &none);
     PQclear(none);
     free(sql);
     return r->in_scan;
@@ -295,7 +296,7 @@ bool reader_scan_next(struct reader *r, struct names *names, bool *more)
     bool added = true;
     snprintf(sql, sizeof sql, "FETCH %d FROM mxhook_names", SCAN_ROWS);
     PGresult *rows, *none;
-    if (!run(r, &(struct statement){sql, NULL}, 1, &rows))
+    if (!run(r, &(struct query_statement){sql, NULL}, 1, &rows))
         return false;
     for (int i = 0; added && i < PQntuples(rows); i++)
         if (!PQgetisnull(rows, i, 0))
@@ -305,6 +306,6 @@ bool reader_scan_next(struct reader *r, struct names *names, bool *more)
     if (*more && added)
         return true;
     r->in_scan = false;
-    bool ended = run(r, &(struct statement){COMMIT, NULL}, 1, &none);
+    bool ended = run(r, &(struct query_statement){COMMIT, NULL}, 1, &none);
     return added && ended;
 }
