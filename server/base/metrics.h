@@ -40,7 +40,9 @@ enum metric_buckets {
 #define METRICS(ROW)                                                                               \
     ROW(BUILD_INFO, GAUGE, "build_info", "version", "libraries", 2, NONE,                          \
         "Always 1; the versions are in the labels")                                                \
-    ROW(READY, GAUGE, "ready", NULL, NULL, 1, NONE, "1: mail is taken in")                         \
+    ROW(READY, GAUGE, "ready", NULL, NULL, 1, NONE, "1: mail is taken in, as /readyz has it")      \
+    ROW(LISTENING, GAUGE, "listening", NULL, NULL, 1, NONE,                                        \
+        "1: connections are taken; 0: it starts or stops")                                         \
     ROW(SMTP_CONNECTIONS_TOTAL, COUNTER, "smtp_connections_total", "listener", NULL, 32, NONE,     \
         "Connections that were taken")                                                             \
     ROW(SMTP_CONNECTIONS, GAUGE, "smtp_connections", "listener", NULL, 32, NONE,                   \

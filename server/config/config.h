@@ -275,6 +275,15 @@ struct admin_config {
     size_t host_count;
 };
 
+/* A secret that stands elsewhere (deliver/reference.h), and where the file names it. */
+struct config_reference {
+    int line;
+    const char *option; /* "forward.password" */
+    const char *text;   /* "env:NAME" or "file:/path" */
+    const char
+        *meant; /* " (did you mean OTHER?)": a variable that there is, with a name like it; or "" */
+};
+
 struct config {
     struct arena *arena; /* owns every string and list here */
     char *path;          /* the file, as given */
@@ -300,6 +309,8 @@ struct config {
     struct scan_config scan;
     struct lookup_config *lookups;
     size_t lookup_count;
+    struct config_reference *references;
+    size_t reference_count;
 };
 
 /* Reads and checks the file. On success *out is one reference; else a negative errno, and `err` says
@@ -308,7 +319,8 @@ struct config {
 int config_load(const char *path, struct config **out, struct error *err);
 
 /* Tells warn() of each limit of a payload (max_body) that the largest message (smtp.max_size) makes a larger
- * one than. Those of rules are in ruleset_warnings(). Any thread. */
+ * one than, and of each environment variable that a secret is to come from and that is not set. A text begins with
+ * the file's name, and its line where that is known. Those of rules are in ruleset_warnings(). Any thread. */
 void config_warn(const struct config *config, void (*warn)(void *context, const char *text),
                  void *context);
 

@@ -229,11 +229,13 @@ struct history_attempt *history_attempt_new(const struct delivery *d, enum histo
     }
     *a = (struct history_attempt){.arena = arena,
                                   .number = d->attempts,
-                                  .at_ms = d->last_at_ms,
+                                  .at_ms = d->last_at_ms ? d->last_at_ms : clock_unix_ms(),
                                   .ms = d->last_ms,
                                   .status = d->last_status,
                                   .state = state};
     snprintf(a->id, sizeof a->id, "%s", d->id);
+    if (d->last_at_ms) /* else it was given up, and nobody was asked */
+        a->origin = origin_key(delivery_origin(d));
     a->error = copy(arena, d->last_error);
     a->reply = d->last_reply_size ? printable(arena, d->last_reply, d->last_reply_size) : NULL;
     if (state == HISTORY_FAILED && history_bodies() == HISTORY_BODIES_FAILED && d->payload &&

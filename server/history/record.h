@@ -46,6 +46,9 @@ struct history_delivery {
     const char *error; /* of the last attempt */
     int64_t ended_ms;  /* Unix time; 0: it has not ended */
     int64_t body;      /* read: for history_ops.body; 0: not kept */
+    struct history_attempt
+        *made;  /* of the attempts those that are in its record, linked by `later` */
+    bool later; /* read: there are more, beside it */
 };
 
 struct history_message {
@@ -73,9 +76,12 @@ struct history_message {
 struct history_attempt {
     struct arena *arena;
     struct history_attempt *next; /* the queue's */
-    char id[ID_SIZE];             /* the delivery's */
-    /* The store's own, while it writes: it is stored together with it */
-    struct history_message *message;
+    /* The next of the same delivery, or of those with one message; a store's own */
+    struct history_attempt *later;
+    bool joined;      /* a store's own: it is written with its message */
+    char id[ID_SIZE]; /* the delivery's */
+    int64_t row;      /* a store's own: its message's; 0: nobody knows it */
+    uint64_t origin;  /* origin_key() of where it went; 0: nowhere */
     unsigned number;
     int64_t at_ms, ms; /* when it began, how long it took */
     int status;

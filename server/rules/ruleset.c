@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/environment.h"
 #include "../config/config_destination.h"
 #include "core.h"
 #include "engine.h"
@@ -43,6 +44,8 @@ static void push_options(lua_State *L, const struct ruleset *ruleset)
     lua_setfield(L, -2, "largest_payload");
     config_push_byte_units(L);
     lua_setfield(L, -2, "byte_units");
+    environment_push(L);
+    lua_setfield(L, -2, "environment");
 }
 
 /* Of the first state that is loaded: every other has the same. Index -1: the list of names. */

@@ -352,5 +352,5 @@ static void close_application(struct source *source)
     source->own = NULL;
 }
 
-const struct source_kind source_http = {"http", open_application, ask_application,
+const struct source_kind source_http = {"http", open_application, ask_application, NULL,
                                         close_application};

@@ -22,13 +22,16 @@ static size_t slot_of(const uint64_t *slots, size_t capacity, uint64_t value)
     return slot;
 }
 
-static int grow(struct names *names)
+static bool is_full(size_t count, size_t capacity)
 {
-    size_t capacity = names->capacity ? 2 * names->capacity : FIRST_CAPACITY;
+    return count >= capacity / 4 * 3;
+}
+
+static int grow(struct names *names, size_t capacity)
+{
     uint64_t *slots = calloc(capacity, sizeof *slots);
     if (!slots)
         return -ENOMEM;
-
     for (size_t i = 0; i < names->capacity; i++)
         if (names->slots[i])
             slots[slot_of(slots, capacity, names->slots[i])] = names->slots[i];
@@ -38,9 +41,17 @@ static int grow(struct names *names)
     return 0;
 }
 
+int names_expect(struct names *names, size_t count)
+{
+    size_t capacity = names->capacity ? names->capacity : FIRST_CAPACITY;
+    while (is_full(count, capacity))
+        capacity *= 2;
+    return capacity > names->capacity ? grow(names, capacity) : 0;
+}
+
 int names_add(struct names *names, const char *address, size_t size)
 {
-    if (names->count >= names->capacity / 4 * 3 && grow(names) != 0)
+    if (is_full(names->count, names->capacity) && names_expect(names, names->count) != 0)
         return -ENOMEM;
     uint64_t value = hash(address, size);
     size_t slot = slot_of(names->slots, names->capacity, value);

@@ -17,6 +17,7 @@ struct names {       /* all zero: empty */
     size_t capacity, count;
 };
 
+int names_expect(struct names *names, size_t count); /* makes room beforehand; 0 or -ENOMEM */
 int names_add(struct names *names, const char *address, size_t size); /* 0 or -ENOMEM */
 bool names_have(const struct names *names, const char *address, size_t size);
 void names_free(struct names *names);

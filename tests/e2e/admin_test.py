@@ -57,6 +57,9 @@ class AdminTest(AdminCase):
         checks = wait_until(full, "readyz to be 503")["checks"]
         self.assertFalse(checks["spool"]["ok"])
         self.assertTrue(checks["loop"]["ok"])
+        metrics = self.ask("/metrics")[1]
+        self.assertIn("\nmxhook_ready 0\n", metrics) # the alert goes by it
+        self.assertIn("\nmxhook_listening 1\n", metrics)
         result = self.server.command("health")
         self.assertEqual(result.returncode, 1)
         self.assertRegex(result.stdout, r"spool: no room for new mail: \d+ MB of the disk are free, and spool.min_free is 562949953 MB")

@@ -1,8 +1,7 @@
-/* Attempts of messages that are still to be written. */
+#include "join.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "sqlite.h"
 
 struct map_key history_message_of(const struct history_attempt *a, unsigned *number)
 {
@@ -11,15 +10,19 @@ struct map_key history_message_of(const struct history_attempt *a, unsigned *num
     return (struct map_key){a->id, parent};
 }
 
-int64_t history_ended_ms(const struct history_attempt *a)
-{
-    return a->state == HISTORY_WAITING ? 0 : a->at_ms + a->ms;
-}
-
 static struct map_key id_of(const void *message)
 {
     const char *id = ((const struct history_message *)message)->id;
     return (struct map_key){id, strlen(id)};
+}
+
+static void append(struct history_delivery *d, struct history_attempt *a)
+{
+    struct history_attempt **end = &d->made;
+    while (*end)
+        end = &(*end)->later;
+    *end = a;
+    a->later = NULL;
 }
 
 static void join_attempt(struct history_message *m, struct history_attempt *a, unsigned number)
@@ -28,17 +31,22 @@ static void join_attempt(struct history_message *m, struct history_attempt *a, u
         struct history_delivery *d = &m->deliveries[i];
         if (d->number != number)
             continue;
-        a->message = m;
+        a->joined = true;
+        append(d, a);
         d->state = a->state;
         d->status = a->status;
         d->attempts = a->number;
         d->error = a->error;
         d->ended_ms = history_ended_ms(a);
+        if (a->payload && !d->payload) { /* bodies of failed ones are kept */
+            d->payload = payload_ref(a->payload);
+            d->target = a->target;
+        }
         return;
     }
 }
 
-int history_sqlite_join(struct history_message *messages, struct history_attempt *attempts)
+int history_join(struct history_message *messages, struct history_attempt *attempts)
 {
     struct map by_id = {.key_of = id_of};
     int code = 0;
