@@ -14,8 +14,7 @@
 #include <string.h>
 
 #include "../base/clock.h"
-#include "../base/redact.h"
-#include "../history/json.h"
+#include "../spool/failures.h"
 #include "request.h"
 
 #define SNAPSHOTS     4
@@ -24,23 +23,10 @@
 #define JOBS          16
 #define AT_A_TIME     25
 #define DROP_PAUSE_MS 15000
-#define REASON_SIZE   160
-
-struct group {
-    char destination[REDACT_SIZE];
-    char reason[REASON_SIZE];
-    int status;
-    int64_t first_ms, last_ms;
-    char example[ID_SIZE];
-    char (*ids)[ID_SIZE];
-    size_t count, capacity;
-};
 
 struct snapshot {
     uint64_t number; /* 0: none */
-    struct group *groups;
-    size_t count, ids;
-    bool cut; /* there were more than fit */
+    struct failures failures;
 };
 
 struct admin_job {
@@ -68,20 +54,12 @@ struct jobs *jobs_new(struct admin *admin)
     return jobs;
 }
 
-static void snapshot_clear(struct snapshot *snapshot)
-{
-    for (size_t i = 0; i < snapshot->count; i++)
-        free(snapshot->groups[i].ids);
-    free(snapshot->groups);
-    *snapshot = (struct snapshot){0};
-}
-
 void jobs_free(struct jobs *jobs)
 {
     if (!jobs)
         return;
     for (size_t i = 0; i < SNAPSHOTS; i++)
-        snapshot_clear(&jobs->snapshots[i]);
+        failures_free(&jobs->snapshots[i].failures);
     for (size_t i = 0; i < JOBS; i++)
         free(jobs->items[i].ids);
     free(jobs);
@@ -89,83 +67,34 @@ void jobs_free(struct jobs *jobs)
 
 /* ---- A snapshot ---- */
 
-static void reason_of(const struct delivery *d, char reason[REASON_SIZE])
-{
-    const char *error = d->last_error ? d->last_error : "";
-    snprintf(reason, REASON_SIZE, "%.*s", (int)strcspn(error, ":"), error);
-}
-
-static struct group *group_of(struct snapshot *snapshot, const struct delivery *d)
-{
-    char destination[REDACT_SIZE], reason[REASON_SIZE];
-    redact_url(d->destination.url, destination);
-    reason_of(d, reason);
-    for (size_t i = 0; i < snapshot->count; i++) {
-        struct group *g = &snapshot->groups[i];
-        if (g->status == d->last_status && strcmp(g->reason, reason) == 0 &&
-            strcmp(g->destination, destination) == 0)
-            return g;
-    }
-    if (snapshot->count == GROUPS_MAX)
-        return NULL;
-    struct group *groups =
-        realloc(snapshot->groups, (snapshot->count + 1) * sizeof *snapshot->groups);
-    if (!groups)
-        return NULL;
-    snapshot->groups = groups;
-    struct group *g = &groups[snapshot->count++];
-    *g = (struct group){.status = d->last_status, .first_ms = d->created_ms};
-    memcpy(g->destination, destination, sizeof destination);
-    memcpy(g->reason, reason, sizeof reason);
-    snprintf(g->example, sizeof g->example, "%s", d->id);
-    return g;
-}
-
-static int note_failed(void *context, const struct delivery *d)
-{
-    struct snapshot *snapshot = context;
-    struct group *g = snapshot->ids < IDS_MAX ? group_of(snapshot, d) : NULL;
-    if (g && g->count == g->capacity) {
-        size_t capacity = g->capacity ? 2 * g->capacity : 16;
-        void *ids = realloc(g->ids, capacity * sizeof *g->ids);
-        if (!ids)
-            return -ENOMEM;
-        g->ids = ids;
-        g->capacity = capacity;
-    }
-    snapshot->cut |= !g;
-    if (!g)
-        return 0;
-    snprintf(g->ids[g->count++], ID_SIZE, "%s", d->id);
-    g->last_ms = d->created_ms;
-    snapshot->ids++;
-    return 0;
-}
-
 static struct snapshot *new_snapshot(struct jobs *jobs)
 {
     struct snapshot *oldest = &jobs->snapshots[0];
     for (size_t i = 1; i < SNAPSHOTS; i++)
         if (jobs->snapshots[i].number < oldest->number)
             oldest = &jobs->snapshots[i];
-    snapshot_clear(oldest);
+    failures_free(&oldest->failures);
+    oldest->failures.groups_max = GROUPS_MAX;
+    oldest->failures.ids_max = IDS_MAX;
     oldest->number = ++jobs->next;
     return oldest;
 }
 
-static int by_count(const void *a, const void *b)
+/* What was the reason, in words in any case. */
+static const char *reason_of(const struct failure *g, char text[32])
 {
-    const struct group *x = a, *y = b;
-    return x->count < y->count ? 1 : x->count > y->count ? -1 : 0;
+    snprintf(text, 32, "answered %d", g->status);
+    return *g->reason || g->status == 0 ? g->reason : text;
 }
 
-static void write_group(struct json *json, const struct group *g, size_t number)
+static void write_group(struct json *json, const struct failure *g, size_t number)
 {
+    char text[32];
     json_begin_object(json);
     json_pair_number(json, "group", (int64_t)number);
     json_pair(json, "destination", g->destination);
     json_pair_number(json, "status", g->status);
-    json_pair(json, "reason", g->reason);
+    json_pair(json, "reason", reason_of(g, text));
     json_pair_number(json, "count", (int64_t)g->count);
     json_key(json, "first");
     json_time(json, g->first_ms);
@@ -177,29 +106,28 @@ static void write_group(struct json *json, const struct group *g, size_t number)
 
 void jobs_failures(struct request *request)
 {
-    struct queue_filter filter = {.failed_only = true};
+    const struct queue_filter all = {0};
     struct queue *queue = request_queue(request);
     struct error err = {""};
     if (!queue)
         return;
     struct snapshot *s = new_snapshot(request->admin->jobs);
-    int code = queue_list(queue, &filter, note_failed, s, &err);
+    const struct failures *f = &s->failures;
+    int code = failures_read(&s->failures, queue, &all, &err);
     queue_close(queue);
     struct json *json = code == 0 ? response_json(request) : NULL;
     if (code != 0)
         response_error(request, 503, "%s", err.text);
     if (!json)
         return;
-    if (s->count > 0)
-        qsort(s->groups, s->count, sizeof *s->groups, by_count);
     json_begin_object(json);
     json_pair_number(json, "snapshot", (int64_t)s->number);
-    json_pair_number(json, "count", (int64_t)s->ids);
-    json_pair_boolean(json, "cut", s->cut);
+    json_pair_number(json, "count", (int64_t)f->total);
+    json_pair_boolean(json, "cut", f->cut);
     json_key(json, "groups");
     json_begin_array(json);
-    for (size_t i = 0; i < s->count; i++)
-        write_group(json, &s->groups[i], i);
+    for (size_t i = 0; i < f->count; i++)
+        write_group(json, f->list[i], i);
     json_end_array(json);
     json_end_object(json);
 }
@@ -249,7 +177,7 @@ static struct admin_job *new_job(struct jobs *jobs)
     return place;
 }
 
-static const struct group *find_group(struct jobs *jobs, struct lua_State *L)
+static const struct failure *find_group(struct jobs *jobs, struct lua_State *L)
 {
     int64_t number = 0, group = -1;
     if (!body_number(L, "snapshot", 1, INT64_MAX, &number) ||
@@ -257,15 +185,16 @@ static const struct group *find_group(struct jobs *jobs, struct lua_State *L)
         return NULL;
     for (size_t i = 0; i < SNAPSHOTS; i++)
         if (jobs->snapshots[i].number == (uint64_t)number &&
-            (size_t)group < jobs->snapshots[i].count)
-            return &jobs->snapshots[i].groups[group];
+            (size_t)group < jobs->snapshots[i].failures.count)
+            return jobs->snapshots[i].failures.list[group];
     return NULL;
 }
 
 /* The ids that the body names: of a group of a snapshot, or "ids" themselves. */
 static bool take_ids(struct jobs *jobs, struct lua_State *L, struct admin_job *job)
 {
-    const struct group *group = find_group(jobs, L);
+    char reason[32];
+    const struct failure *group = find_group(jobs, L);
     lua_getfield(L, 1, "ids");
     size_t count = group ? group->count : lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
     job->ids = count > 0 && count <= IDS_MAX ? calloc(count, sizeof *job->ids) : NULL;
@@ -274,7 +203,8 @@ static bool take_ids(struct jobs *jobs, struct lua_State *L, struct admin_job *j
     job->count = count;
     if (group) {
         memcpy(job->ids, group->ids, count * sizeof *job->ids);
-        snprintf(job->what, sizeof job->what, "%.300s: %.150s", group->destination, group->reason);
+        snprintf(job->what, sizeof job->what, "%.300s: %.150s", group->destination,
+                 reason_of(group, reason));
         return true;
     }
     for (size_t i = 0; i < count; i++) {

@@ -35,7 +35,7 @@ struct login_session {
     int64_t used_ms; /* monotonic; 0: free */
 };
 
-struct failure {
+struct login_failure {
     char address[46];
     unsigned count;
     int64_t last_ms;
@@ -43,7 +43,7 @@ struct failure {
 
 struct sessions {
     struct login_session items[SESSIONS_MAX];
-    struct failure failures[FAILURES_MAX];
+    struct login_failure failures[FAILURES_MAX];
     uv_mutex_t lock; /* of all of it: HTTP's thread looks, and that of the history logs in */
 };
 
@@ -76,22 +76,22 @@ static const struct admin_login *find_login(const struct config *config, const c
 
 /* ---- Failures ---- */
 
-static struct failure *failure_of(struct sessions *sessions, const char *address)
+static struct login_failure *failure_of(struct sessions *sessions, const char *address)
 {
-    struct failure *oldest = &sessions->failures[0];
+    struct login_failure *oldest = &sessions->failures[0];
     for (size_t i = 0; i < FAILURES_MAX; i++) {
-        struct failure *f = &sessions->failures[i];
+        struct login_failure *f = &sessions->failures[i];
         if (strcmp(f->address, address) == 0)
             return f;
         if (f->last_ms < oldest->last_ms)
             oldest = f;
     }
-    *oldest = (struct failure){0};
+    *oldest = (struct login_failure){0};
     snprintf(oldest->address, sizeof oldest->address, "%s", address);
     return oldest;
 }
 
-static bool has_to_wait(struct failure *failure)
+static bool has_to_wait(struct login_failure *failure)
 {
     int64_t now = clock_monotonic_ms();
     if (now - failure->last_ms > FAILURE_MS)
@@ -99,7 +99,7 @@ static bool has_to_wait(struct failure *failure)
     return failure->count >= FAILURES_FREE;
 }
 
-static void note_failure(struct request *request, struct failure *failure, const char *name)
+static void note_failure(struct request *request, struct login_failure *failure, const char *name)
 {
     failure->count++;
     failure->last_ms = clock_monotonic_ms();
@@ -172,7 +172,7 @@ static void become(struct request *request, enum admin_role role, const char *na
 
 static bool by_token(struct request *request, const char *authorization)
 {
-    struct failure *failure = failure_of(request->admin->sessions, request->peer->address);
+    struct login_failure *failure = failure_of(request->admin->sessions, request->peer->address);
     if (strncasecmp(authorization, "Bearer ", 7) != 0)
         return false;
     const struct admin_login *login =
@@ -256,7 +256,7 @@ static void note_login(struct request *request, const char *name, bool right)
 {
     struct sessions *sessions = request->admin->sessions;
     uv_mutex_lock(&sessions->lock);
-    struct failure *failure = failure_of(sessions, request->peer->address);
+    struct login_failure *failure = failure_of(sessions, request->peer->address);
     if (right)
         failure->count = 0;
     else
