@@ -27,6 +27,8 @@ def kind(page, section, text):
         return "signature"
     if page in RULES and re.match("return|local", text):
         return "rule"
+    if text.startswith("#!/bin/sh"):
+        return "hook"
     if text.startswith("describe("):
         return "rule test"
     if text.startswith("{"):
@@ -109,6 +111,20 @@ class Examples(unittest.TestCase):
                     for option in re.findall(r"--[a-z-]+", manuals.plain(arguments)):
                         self.assertIn(option, helps[name])
         self.assertGreater(seen, 20)
+
+    def test_hooks_run(self):
+        (self.folder / "systemctl").write_text('#!/bin/sh\necho "$@" >"%s/asked"\n' % self.folder)
+        (self.folder / "systemctl").chmod(0o755)
+        for name in ("fullchain.pem", "privkey.pem"):
+            (self.folder / name).write_text(name)
+        for page, text in of_kind("hook"):
+            with self.subTest(page=page):
+                text = text.replace("/etc/mxhook", str(self.folder)).replace("-g mxhook ", "")  # the group comes with the package
+                subprocess.run(["sh", "-ec", text], check=True, timeout=60,
+                               env={"PATH": "%s:/usr/bin:/bin" % self.folder, "RENEWED_LINEAGE": str(self.folder)})
+                self.assertEqual((self.folder / "asked").read_text(), "reload mxhook\n")
+                key = self.folder / "mx.example.com.key"
+                self.assertEqual((key.read_text(), key.stat().st_mode & 0o777), ("privkey.pem", 0o640))
 
     def test_the_payload_has_these_keys(self):
         page = (manuals.FOLDER / "mxhook-payload.7").read_text()

@@ -49,6 +49,11 @@ class Manuals(unittest.TestCase):
                 done = subprocess.run(["mandoc", "-Tlint", "-Wwarning", BUILT / page], capture_output=True, timeout=60)
                 self.assertEqual((done.stdout + done.stderr).decode(), "")
 
+    def test_quotes_are_closed_where_groff_renders_them(self):
+        """.Ql a No and Ql b: mandoc closes the first, groff the last."""
+        for path in manuals.FOLDER.glob("mxhook*"):
+            self.assertEqual(re.findall(r"^\.(?:Pq )?Ql .* No .* Ql .*", path.read_text(), re.M), [], path.name)
+
     def test_each_names_only_manuals_that_there_are(self):
         for page in PAGES:
             for name, section in re.findall(r"^\.Xr (mxhook\S*) (\d)", (BUILT / page).read_text(), re.M):
