@@ -218,7 +218,7 @@ static void checked(void *context)
     if (atomic_fetch_sub(&job->awaited, 1) > 1)
         return;
     atomic_fetch_sub(&job->workers->resolving, 1);
-    task_queue_push(&job->workers->queue, &job->task);
+    workers_hand(job->workers, &job->task);
 }
 
 /* On the loop. */
@@ -277,6 +277,27 @@ void workers_submit(struct workers *workers, struct config *config, struct trans
 
 /* ---- Threads ---- */
 
+static void wake(uv_prepare_t *end_of_turn)
+{
+    struct workers *workers = end_of_turn->data;
+    task_queue_wake(&workers->queue,
+                    workers->handed < workers->started ? workers->handed : workers->started);
+    workers->handed = 0;
+    uv_prepare_stop(end_of_turn);
+}
+
+void workers_hand(struct workers *workers, struct task *task)
+{
+    uv_thread_t self = uv_thread_self();
+    if (!uv_thread_equal(&self, &workers->loop)) {
+        task_queue_push(&workers->queue, task);
+        return;
+    }
+    task_queue_add(&workers->queue, task);
+    if (workers->handed++ == 0)
+        uv_prepare_start(workers->end_of_turn, wake);
+}
+
 static void run_worker(void *argument)
 {
     struct worker *worker = argument;
@@ -315,8 +336,14 @@ int workers_start(uv_loop_t *loop, size_t count, struct spool *spool, struct sca
     }
     workers->spool = spool;
     workers->scan = scan;
+    workers->loop = uv_thread_self();
+    workers->end_of_turn = malloc(sizeof *workers->end_of_turn);
     workers->threads = calloc(count, sizeof *workers->threads);
-    code = workers->threads ? loop_queue_new(loop, NULL, &workers->answers) : -ENOMEM;
+    code = workers->threads && workers->end_of_turn ? loop_queue_new(loop, NULL, &workers->answers) : -ENOMEM;
+    if (workers->end_of_turn) {
+        uv_prepare_init(loop, workers->end_of_turn);
+        workers->end_of_turn->data = workers;
+    }
     if (code == 0)
         code = start_threads(workers, count);
     if (code != 0) {
@@ -327,10 +354,17 @@ int workers_start(uv_loop_t *loop, size_t count, struct spool *spool, struct sca
     return 0;
 }
 
+static void free_handle(uv_handle_t *handle)
+{
+    free(handle);
+}
+
 void workers_stop(struct workers *workers)
 {
     if (!workers)
         return;
+    if (workers->end_of_turn)
+        uv_close((uv_handle_t *)workers->end_of_turn, free_handle);
     task_queue_close(&workers->queue);
     for (size_t i = 0; i < workers->started; i++)
         uv_thread_join(&workers->threads[i].thread);

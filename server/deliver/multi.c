@@ -4,13 +4,19 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A file descriptor that libcurl waits for. Kept from one connection to the next that has the same
- * number: while it is stopped libuv knows nothing of it. */
+ * number: while it is stopped libuv knows nothing of it.
+ *
+ * A connection that is kept for the next request waits for nothing, but stays on the kernel's list until something
+ * comes or it is closed: to take it off and put it back would be three system calls for each request. */
 struct multi_socket {
     uv_poll_t poll;
     curl_socket_t fd;
-    int events; /* that libcurl waits for; 0: none */
+    int events;    /* that libcurl waits for; 0: none */
+    int polled;    /* that libuv waits for */
+    bool tells_us; /* when it is closed: then it may be polled until then */
     struct multi *multi;
 };
 
@@ -24,6 +30,18 @@ struct multi {
 };
 
 static void on_timer(uv_timer_t *timer);
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+/* 0 or a negative errno. */
+static int poll_for(struct multi_socket *s, int events)
+{
+    if (s->polled == events)
+        return 0;
+    int code = events ? uv_poll_start(&s->poll, events, on_poll) : uv_poll_stop(&s->poll);
+    s->polled = code == 0 ? events : 0;
+    return code;
+}
 
 static void finish_all(struct multi *multi)
 {
@@ -45,13 +63,19 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     struct multi_socket *s = poll->data;
     struct multi *multi = s->multi;
     int flags = status < 0 ? CURL_CSELECT_IN | CURL_CSELECT_OUT : 0, running;
+    if (status < 0)
+        s->polled = 0;
+    if (s->events == 0) { /* it will see when it takes the connection again */
+        poll_for(s, 0);
+        return;
+    }
     if (events & UV_READABLE)
         flags |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE)
         flags |= CURL_CSELECT_OUT;
     curl_multi_socket_action(multi->curl, s->fd, flags, &running);
     if (status < 0 && s->events != 0)
-        uv_poll_start(&s->poll, s->events, on_poll);
+        poll_for(s, s->events);
     finish_all(multi);
 }
 
@@ -107,8 +131,34 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
     s->events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     if (what == CURL_POLL_REMOVE)
         s->events = 0;
-    int code = s->events ? uv_poll_start(&s->poll, s->events, on_poll) : uv_poll_stop(&s->poll);
-    return code == 0 ? 0 : give_up(multi);
+    if (s->events != 0)
+        uv_ref((uv_handle_t *)&s->poll);
+    else
+        uv_unref((uv_handle_t *)&s->poll); /* the loop may end */
+    if (s->events == 0 && s->tells_us)
+        return 0;
+    return poll_for(s, s->events) == 0 ? 0 : give_up(multi);
+}
+
+static int on_open(void *context, curl_socket_t fd, curlsocktype purpose)
+{
+    (void)purpose;
+    struct multi_socket *s = socket_get(context, fd);
+    if (s)
+        s->tells_us = true;
+    return CURL_SOCKOPT_OK;
+}
+
+static int on_close(void *context, curl_socket_t fd)
+{
+    struct multi *multi = context;
+    struct multi_socket *s = (size_t)fd < multi->socket_count ? multi->sockets[fd] : NULL;
+    if (s) {
+        s->events = 0;
+        poll_for(s, 0);
+        s->tells_us = false;
+    }
+    return close(fd);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -164,6 +214,10 @@ void multi_keep(struct multi *multi, size_t connections)
 
 int multi_add(struct multi *multi, CURL *easy)
 {
+    curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_open);
+    curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, multi);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, multi);
     return curl_multi_add_handle(multi->curl, easy) == CURLM_OK ? 0 : -ENOMEM;
 }
 
