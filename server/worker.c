@@ -41,6 +41,7 @@ struct job {
 
 static void answer_on_loop(struct task *task, void *context);
 static void answer_resend(struct task *task, void *context);
+static void note_commit(struct commit *commit);
 static void committed(struct commit *commit);
 
 static void log_failure(const struct transaction *t, const char *what, int code)
@@ -154,8 +155,14 @@ static void process(struct task *task, void *context)
     loop_queue_push(job->workers->answers, &job->task);
 }
 
+static void note_outcome(struct job *job)
+{
+    outcome_log(job->processing.transaction);
+    note_record(job);
+}
+
 /* On the loop: what was not stored is not acknowledged. */
-static void committed(struct commit *commit)
+static void note_commit(struct commit *commit)
 {
     struct job *job = commit->context;
     if (commit->status != 0) {
@@ -165,11 +172,13 @@ static void committed(struct commit *commit)
         job->commit.deliveries = NULL;
         outgoing_drop(&p->outgoing);
     }
-    answer_on_loop(&job->task, NULL);
+    note_outcome(job);
 }
 
+/* The log says it before the client hears it. */
 static void answer(struct job *job)
 {
+    log_flush();
     struct transaction *t = job->processing.transaction;
     struct delivery *leased = NULL;
     transaction_settle(t);
@@ -195,9 +204,14 @@ static void answer_on_loop(struct task *task, void *context)
 {
     (void)context;
     struct job *job = (struct job *)task;
-    outcome_log(job->processing.transaction);
-    note_record(job);
+    note_outcome(job);
     answer(job);
+}
+
+/* Those of its group are noted, so their lines go out in one write. */
+static void committed(struct commit *commit)
+{
+    answer(commit->context);
 }
 
 /* It was accepted before: it is told so, and that is all. */
@@ -254,6 +268,7 @@ void workers_submit(struct workers *workers, struct config *config, struct trans
     if (!job) {
         outcome_fail(transaction, -ENOMEM);
         outcome_log(transaction);
+        log_flush();
         done(context, transaction, NULL);
         return;
     }
@@ -263,6 +278,7 @@ void workers_submit(struct workers *workers, struct config *config, struct trans
     job->done = done;
     job->context = context;
     job->commit.lease = lease;
+    job->commit.note = note_commit;
     job->commit.done = committed;
     job->commit.context = job;
     job->task.run = process;
@@ -339,7 +355,8 @@ int workers_start(uv_loop_t *loop, size_t count, struct spool *spool, struct sca
     workers->loop = uv_thread_self();
     workers->end_of_turn = malloc(sizeof *workers->end_of_turn);
     workers->threads = calloc(count, sizeof *workers->threads);
-    code = workers->threads && workers->end_of_turn ? loop_queue_new(loop, NULL, &workers->answers) : -ENOMEM;
+    code = workers->threads && workers->end_of_turn ? loop_queue_new(loop, NULL, &workers->answers)
+                                                    : -ENOMEM;
     if (workers->end_of_turn) {
         uv_prepare_init(loop, workers->end_of_turn);
         workers->end_of_turn->data = workers;

@@ -14,9 +14,8 @@
 struct multi_socket {
     uv_poll_t poll;
     curl_socket_t fd;
-    int events;    /* that libcurl waits for; 0: none */
-    int polled;    /* that libuv waits for */
-    bool tells_us; /* when it is closed: then it may be polled until then */
+    int events; /* that libcurl waits for; 0: none */
+    int polled; /* that libuv waits for */
     struct multi *multi;
 };
 
@@ -33,10 +32,10 @@ static void on_timer(uv_timer_t *timer);
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
-/* 0 or a negative errno. */
+/* libuv waits for these. 0 or a negative errno. */
 static int poll_for(struct multi_socket *s, int events)
 {
-    if (s->polled == events)
+    if (s->polled == 0 && events == 0)
         return 0;
     int code = events ? uv_poll_start(&s->poll, events, on_poll) : uv_poll_stop(&s->poll);
     s->polled = code == 0 ? events : 0;
@@ -120,14 +119,22 @@ static int give_up(struct multi *multi)
     return -1;
 }
 
+/* Then on_close() will tell when its connection ends. libcurl closes one that is not connected yet by itself, and tells us
+ * only that it waits no more. */
+static bool has_answered(CURL *easy)
+{
+    long status = 0;
+    return curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK && status > 0;
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *socket)
 {
     struct multi *multi = context;
-    (void)easy;
     (void)socket;
     struct multi_socket *s = socket_get(multi, fd);
     if (!s)
         return give_up(multi);
+    bool kept = s->events == 0 && s->polled != 0;
     s->events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     if (what == CURL_POLL_REMOVE)
         s->events = 0;
@@ -135,18 +142,9 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
         uv_ref((uv_handle_t *)&s->poll);
     else
         uv_unref((uv_handle_t *)&s->poll); /* the loop may end */
-    if (s->events == 0 && s->tells_us)
+    if ((s->events == 0 && has_answered(easy)) || (kept && s->events == s->polled))
         return 0;
     return poll_for(s, s->events) == 0 ? 0 : give_up(multi);
-}
-
-static int on_open(void *context, curl_socket_t fd, curlsocktype purpose)
-{
-    (void)purpose;
-    struct multi_socket *s = socket_get(context, fd);
-    if (s)
-        s->tells_us = true;
-    return CURL_SOCKOPT_OK;
 }
 
 static int on_close(void *context, curl_socket_t fd)
@@ -156,7 +154,6 @@ static int on_close(void *context, curl_socket_t fd)
     if (s) {
         s->events = 0;
         poll_for(s, 0);
-        s->tells_us = false;
     }
     return close(fd);
 }
@@ -214,8 +211,6 @@ void multi_keep(struct multi *multi, size_t connections)
 
 int multi_add(struct multi *multi, CURL *easy)
 {
-    curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_open);
-    curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, multi);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, multi);
     return curl_multi_add_handle(multi->curl, easy) == CURLM_OK ? 0 : -ENOMEM;
