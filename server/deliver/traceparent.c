@@ -4,10 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../base/ascii.h"
 #include "../base/id.h"
 #include "../base/siphash.h"
 
-#define DIGITS 16 /* of a hash */
+#define DIGITS_SIZE 17 /* of a hash, with a NUL */
 
 /* Nothing is secret here: the keys only make three hashes of one function. They must stay as they are, or the attempts
  * of a message would be two traces after an update. */
@@ -15,26 +16,27 @@ static const uint64_t trace_high[2] = {0x7472616365, 1}, trace_low[2] = {0x74726
                       span_key[2] = {0x7370616e, 1};
 
 /* All zeros would be no id. */
-static void put_hash(char hex[DIGITS], const uint64_t key[2], const char *text, size_t size)
+static void put_hash(char hex[DIGITS_SIZE], const uint64_t key[2], const char *text, size_t size)
 {
     uint64_t hash = siphash(key, text, size);
+    unsigned char bytes[sizeof hash];
     if (hash == 0)
         hash = 1;
-    for (int i = DIGITS; i-- > 0; hash >>= 4)
-        hex[i] = "0123456789abcdef"[hash & 15];
+    for (size_t i = sizeof bytes; i-- > 0; hash >>= 8)
+        bytes[i] = (unsigned char)hash;
+    hex_write(hex, bytes, sizeof bytes);
 }
 
 void traceparent_write(char header[TRACEPARENT_SIZE], const char *delivery_id, unsigned attempt)
 {
-    static const char form[] =
-        "traceparent: 00-TTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTT-SSSSSSSSSSSSSSSS-01";
-    char *trace = header + (strchr(form, 'T') - form), *span = header + (strchr(form, 'S') - form);
-    char text[ID_SIZE + 16];
-    const char *dash = strrchr(delivery_id, '-');
-    size_t message = dash ? (size_t)(dash - delivery_id) : strlen(delivery_id);
-    memcpy(header, form, sizeof form);
-    put_hash(trace, trace_high, delivery_id, message);
-    put_hash(trace + DIGITS, trace_low, delivery_id, message);
-    int size = snprintf(text, sizeof text, "%s/%u", delivery_id, attempt);
-    put_hash(span, span_key, text, (size_t)size);
+    char high[DIGITS_SIZE], low[DIGITS_SIZE], span[DIGITS_SIZE], text[ID_SIZE + 16];
+    size_t message;
+    id_number(delivery_id, &message);
+    if (message == 0)
+        message = strlen(delivery_id);
+    put_hash(high, trace_high, delivery_id, message);
+    put_hash(low, trace_low, delivery_id, message);
+    snprintf(text, sizeof text, "%s/%u", delivery_id, attempt);
+    put_hash(span, span_key, text, strlen(text));
+    snprintf(header, TRACEPARENT_SIZE, "traceparent: 00-%s%s-%s-01", high, low, span);
 }

@@ -9,7 +9,7 @@
  * stands in mail's way: no caller waits, notes that come faster than they can be written are dropped (and
  * counted), and a history that is lost, damaged or full stops nothing.
  *
- * Where to start: to keep another fact, record.h and sqlite.c; to filter by it, sqlite_query.c.
+ * Where to start: to keep another fact, record.h and segment.h; to filter by it, filter.h.
  */
 #ifndef MXHOOK_HISTORY_H
 #define MXHOOK_HISTORY_H

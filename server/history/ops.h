@@ -2,7 +2,7 @@
  * ops.h - a store of the history, as its thread, `mxhook history` and the admin room need it.
  *
  * One thread at a time for a store that is open; each opens its own. To add one: a file with a
- * `const struct history_ops`, and a line where history_store() picks.
+ * `const struct history_ops`, and a line in history_ops_of().
  */
 #ifndef MXHOOK_HISTORY_OPS_H
 #define MXHOOK_HISTORY_OPS_H
@@ -33,7 +33,7 @@ struct history_size {
     int64_t oldest_ms;
 };
 
-/* Of the last attempts at the deliveries of an origin that were accepted last: HISTORY_ANSWERS at most. */
+/* Of the last attempts at the deliveries of an origin: HISTORY_ANSWERS of them, about. */
 #define HISTORY_ANSWERS 200
 
 struct history_answers {
@@ -46,7 +46,7 @@ struct history_answers {
 struct history_ops {
     const char *name;
     /* `write`: makes it where there is none; one that is damaged is renamed (".damaged") and made anew. -ENOENT
-     * where there is none to read. */
+     * where there is none to read. One of another version: -EPROTONOSUPPORT, with `write` renamed (".old"). */
     int (*open)(const char *directory, bool write, struct history_store **out, struct error *err);
     void (*close)(struct history_store *store);
     /* All or nothing; the caller keeps the records, of which it is to use no more than to free them: what attempts have

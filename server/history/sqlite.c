@@ -1,8 +1,7 @@
 /*
  * The history in a SQLite file of its own: how it is opened, and its schema.
  *
- * Rows of messages are numbered as they come, so the newest have the greatest; all that belongs to a message is
- * keyed by its row, so that what is old is removed as one range.
+ * A segment's blobs are tables of their own, so that what is looked at for each segment stands close together.
  */
 #include "sqlite.h"
 
@@ -15,43 +14,26 @@
 
 #include "../base/log.h"
 
-#define SCHEMA_VERSION  1
+#define SCHEMA_VERSION  2
 #define BUSY_TIMEOUT_MS 2000
 #define PAGE_SIZE       8192
+#define SPAN_MS         600000 /* until it is known how long all is kept */
 
 static const char schema[] =
-    "CREATE TABLE messages(row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at_ms INTEGER NOT "
-    "NULL,"
-    " ms INTEGER, result INTEGER NOT NULL, reply TEXT, sender TEXT NOT NULL COLLATE NOCASE,"
-    " subject TEXT, message_id TEXT, client_ip TEXT, client_name TEXT, helo TEXT, user TEXT, tls "
-    "INTEGER,"
-    " lmtp INTEGER, size INTEGER, spf TEXT, dkim TEXT, dmarc TEXT, body INTEGER);"
-    "CREATE INDEX messages_at ON messages(at_ms);"
-    "CREATE INDEX messages_sender ON messages(sender);"
-    "CREATE INDEX messages_refused ON messages(result) WHERE result > 0;"
-    "CREATE TABLE recipients(message INTEGER NOT NULL, number INTEGER NOT NULL,"
-    " address TEXT NOT NULL COLLATE NOCASE, verdict TEXT, rule TEXT, asked TEXT,"
-    " PRIMARY KEY(message, number)) WITHOUT ROWID;"
-    "CREATE INDEX recipients_address ON recipients(address, message);"
-    "CREATE TABLE destinations(row INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, origin TEXT NOT "
-    "NULL);"
-    "CREATE TABLE deliveries(message INTEGER NOT NULL, number INTEGER NOT NULL, recipient TEXT,"
-    " destination INTEGER NOT NULL, origin INTEGER NOT NULL, state INTEGER NOT NULL, status "
-    "INTEGER NOT NULL DEFAULT 0,"
-    " attempts INTEGER NOT NULL DEFAULT 0, error TEXT, ended_ms INTEGER, target TEXT, body INTEGER,"
-    " PRIMARY KEY(message, number)) WITHOUT ROWID;"
-    "CREATE INDEX deliveries_destination ON deliveries(destination, message);"
-    "CREATE INDEX deliveries_origin ON deliveries(origin, message);" /* origin_key() */
-    "CREATE INDEX deliveries_state ON deliveries(state, message) WHERE state <> 1;"
-    "CREATE INDEX deliveries_status ON deliveries(status, message) WHERE status NOT IN (0, 200);"
-    "CREATE TABLE attempts(message INTEGER NOT NULL, delivery INTEGER NOT NULL, number INTEGER NOT "
-    "NULL,"
-    " at_ms INTEGER, ms INTEGER, status INTEGER, error TEXT, reply TEXT,"
-    " PRIMARY KEY(message, delivery, number)) WITHOUT ROWID;"
+    "CREATE TABLE segments(row INTEGER PRIMARY KEY, count INTEGER NOT NULL, first_ms INTEGER NOT"
+    " NULL, last_ms INTEGER NOT NULL, first_id TEXT NOT NULL, last_id TEXT NOT NULL,"
+    " bytes INTEGER NOT NULL);"
+    "CREATE TABLE terms(row INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
+    "CREATE TABLE records(row INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
+    "CREATE TABLE subjects(row INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
+    "CREATE TABLE attempts(message INTEGER NOT NULL, delivery INTEGER NOT NULL, at_ms INTEGER NOT"
+    " NULL, number INTEGER NOT NULL, ms INTEGER, state INTEGER, status INTEGER, error TEXT,"
+    " reply TEXT, target TEXT, body INTEGER, PRIMARY KEY(message, delivery, at_ms, number))"
+    " WITHOUT ROWID;"
     "CREATE TABLE bodies(row INTEGER PRIMARY KEY, message INTEGER NOT NULL, bytes BLOB NOT NULL);"
     "CREATE INDEX bodies_message ON bodies(message);"
-    "CREATE VIRTUAL TABLE subjects USING fts5(subject, content='messages', content_rowid='row',"
-    " tokenize='trigram');";
+    "CREATE TABLE origins(origin INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, status INTEGER NOT"
+    " NULL, error TEXT, answered INTEGER NOT NULL, mean_ms REAL NOT NULL);";
 
 static int read_version(struct history_store *store, int *version)
 {
@@ -99,6 +81,7 @@ static int open_file(const char *path, bool write, struct history_store **out, s
     struct history_store *store = calloc(1, sizeof *store);
     if (!store)
         return error_set(err, -ENOMEM, "%s: out of memory", path);
+    store->span_ms = SPAN_MS;
     if (write) { /* SQLite would make it readable for all */
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (fd >= 0)
@@ -125,19 +108,19 @@ static int open_file(const char *path, bool write, struct history_store **out, s
 }
 
 /* It is not worth refusing to start: what is there is kept, for whoever wants to look. */
-static void put_aside(const char *path, const char *reason)
+static void put_aside(const char *path, bool damaged, const char *reason)
 {
     char aside[4200], from[4200], to[4400];
     static const char *const suffixes[] = {"", "-wal", "-shm"};
-    snprintf(aside, sizeof aside, "%s.damaged", path);
+    snprintf(aside, sizeof aside, "%s.%s", path, damaged ? "damaged" : "old");
     for (int i = 0; i < 3; i++) {
         snprintf(from, sizeof from, "%s%s", path, suffixes[i]);
         snprintf(to, sizeof to, "%s%s", aside, suffixes[i]);
         if (rename(from, to) != 0)
             unlink(to); /* an older one's must not be taken for this one's */
     }
-    log_warn("history-damaged", NULL, LOG_TEXT("kept", aside), LOG_TEXT("error", reason),
-             LOG_TEXT("result", "a new one was begun"));
+    log_warn(damaged ? "history-damaged" : "history-replaced", NULL, LOG_TEXT("kept", aside),
+             LOG_TEXT("error", reason), LOG_TEXT("result", "a new one was begun"));
 }
 
 static int sqlite_open(const char *directory, bool write, struct history_store **out,
@@ -149,7 +132,7 @@ static int sqlite_open(const char *directory, bool write, struct history_store *
     int code = open_file(path, write, out, err);
     if (!write || (code != -EBADMSG && code != -EPROTONOSUPPORT))
         return code;
-    put_aside(path, err->text);
+    put_aside(path, code == -EBADMSG, err->text);
     return open_file(path, write, out, err);
 }
 
@@ -160,7 +143,7 @@ static void sqlite_close(struct history_store *store)
     for (int i = 0; i < HISTORY_STATEMENTS; i++)
         sqlite3_finalize(store->statements[i]);
     sqlite3_close(store->db);
-    free(store->destination);
+    segment_free(&store->writer);
     free(store);
 }
 

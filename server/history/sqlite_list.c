@@ -1,221 +1,247 @@
-/* Finding messages, newest first: the query is run, and its rows are read. */
+/* Finding messages, newest first: segment by segment, by their terms first. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../base/clock.h"
-#include "sqlite_query.h"
+#include "filter.h"
+#include "join.h"
+#include "sqlite.h"
 
 #define TIME_LIMIT_MS 3000
-#define PROGRESS_OPS  10000 /* of SQLite's machine, between two looks at the clock */
 #define LIMIT_MAX     1000
 
-/* ---- Rows ---- */
+struct candidate {
+    struct message_terms terms;
+    int64_t row;
+};
 
-static const char *text_of(sqlite3_stmt *s, int column)
-{
-    return (const char *)sqlite3_column_text(s, column);
-}
+struct search {
+    struct history_store *store;
+    struct filter_terms filter;
+    struct segment_reader reader;
+    int64_t before, deadline_ms;
+    unsigned left;
+    bool in_subjects[SEGMENT_MESSAGES];
+    struct candidate candidates[SEGMENT_MESSAGES];
+    size_t candidate_count;
+    int (*each)(void *context, const struct history_message *message);
+    void *context;
+};
 
-/* From its key; in `arena`. */
-static const char *address_of(struct arena *arena, const char *key)
-{
-    const char *space = key ? strchr(key, ' ') : NULL;
-    if (!space)
-        return "";
-    size_t local = strlen(space + 1), domain = (size_t)(space - key);
-    char *text = arena_alloc(arena, local + domain + 2);
-    if (!text)
-        return "";
-    memcpy(text, space + 1, local);
-    if (domain > 0) {
-        text[local++] = '@';
-        memcpy(text + local, key, domain);
-    }
-    text[local + domain] = 0;
-    return text;
-}
+/* ---- A message ---- */
+
+struct later { /* of a delivery: what is kept beside its segment */
+    struct arena *arena;
+    struct history_delivery *delivery;
+};
 
 static const char *keep(struct arena *arena, const char *text)
 {
     return text ? arena_strdup(arena, text) : NULL;
 }
 
-#define GROWS_BY 8
-
-/* Room for one more; NULL: no memory. */
-static void *grow(struct arena *arena, void *items, size_t count, size_t size)
+static int apply(void *context, const struct history_attempt *a, int64_t body)
 {
-    if (count % GROWS_BY != 0)
-        return items;
-    char *more = arena_alloc(arena, (count + GROWS_BY) * size);
-    if (more && count > 0)
-        memcpy(more, items, count * size);
-    return more;
-}
-
-static int read_recipients(struct history_store *store, struct history_message *m)
-{
-    sqlite3_stmt *s = history_statement(store, READ_RECIPIENTS);
-    int rc;
-    if (!s)
-        return -EIO;
-    sqlite3_bind_int64(s, 1, m->row);
-    while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
-        m->recipients = grow(m->arena, m->recipients, m->recipient_count, sizeof *m->recipients);
-        if (!m->recipients)
-            break;
-        m->recipients[m->recipient_count++] =
-            (struct history_recipient){.address = address_of(m->arena, text_of(s, 0)),
-                                       .verdict = keep(m->arena, text_of(s, 1)),
-                                       .rule = keep(m->arena, text_of(s, 2)),
-                                       .asked = keep(m->arena, text_of(s, 3))};
+    struct later *later = context;
+    struct history_delivery *d = later->delivery;
+    d->attempts = a->number;
+    d->error = keep(later->arena, a->error);
+    d->ended_ms = history_ended_ms(a);
+    if (body) {
+        d->body = body;
+        d->target = keep(later->arena, a->target);
     }
-    sqlite3_reset(s);
-    return rc == SQLITE_DONE ? 0 : rc == SQLITE_ROW ? -ENOMEM : history_sqlite_failed(store, rc);
+    return 0;
 }
 
-static int read_deliveries(struct history_store *store, struct history_message *m)
+static int read_message(struct history_store *store, const struct segment_reader *r,
+                        const struct message_terms *terms, struct history_message *m)
 {
-    sqlite3_stmt *s = history_statement(store, READ_DELIVERIES);
-    int rc;
-    if (!s)
-        return -EIO;
-    sqlite3_bind_int64(s, 1, m->row);
-    while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
-        m->deliveries = grow(m->arena, m->deliveries, m->delivery_count, sizeof *m->deliveries);
-        if (!m->deliveries)
-            break;
-        m->deliveries[m->delivery_count++] =
-            (struct history_delivery){.number = (unsigned)sqlite3_column_int(s, 0),
-                                      .recipient = keep(m->arena, text_of(s, 1)),
-                                      .destination = keep(m->arena, text_of(s, 2)),
-                                      .origin = keep(m->arena, text_of(s, 3)),
-                                      .state = (enum history_state)sqlite3_column_int(s, 4),
-                                      .status = sqlite3_column_int(s, 5),
-                                      .attempts = (unsigned)sqlite3_column_int(s, 6),
-                                      .error = keep(m->arena, text_of(s, 7)),
-                                      .ended_ms = sqlite3_column_int64(s, 8),
-                                      .target = keep(m->arena, text_of(s, 9)),
-                                      .body = sqlite3_column_int64(s, 10)};
+    int code = segment_read(&r->terms, terms, &r->records, m);
+    for (size_t i = 0; i < m->delivery_count && code == 0; i++) {
+        struct later later = {m->arena, &m->deliveries[i]};
+        if (m->deliveries[i].later)
+            code = history_sqlite_each_late(store, m->row, m->deliveries[i].number, apply, &later);
     }
-    sqlite3_reset(s);
-    return rc == SQLITE_DONE ? 0 : rc == SQLITE_ROW ? -ENOMEM : history_sqlite_failed(store, rc);
+    return code;
 }
 
-#define MESSAGE_COLUMNS                                                                            \
-    "m.row, m.id, m.at_ms, m.ms, m.result, m.reply, m.sender, m.subject, m.message_id, "           \
-    "m.client_ip,"                                                                                 \
-    " m.client_name, m.helo, m.user, m.tls, m.lmtp, m.size, m.spf, m.dkim, m.dmarc, m.body"
-
-static void read_message(sqlite3_stmt *s, struct history_message *m)
+static int give(struct search *s, const struct candidate *c)
 {
-    m->row = sqlite3_column_int64(s, 0);
-    snprintf(m->id, sizeof m->id, "%s", text_of(s, 1));
-    m->at_ms = sqlite3_column_int64(s, 2);
-    m->ms = sqlite3_column_int64(s, 3);
-    m->result = (enum history_result)sqlite3_column_int(s, 4);
-    m->reply = text_of(s, 5);
-    m->sender = address_of(m->arena, text_of(s, 6));
-    m->subject = text_of(s, 7);
-    m->message_id = text_of(s, 8);
-    m->client_ip = text_of(s, 9);
-    m->client_name = text_of(s, 10);
-    m->helo = text_of(s, 11);
-    m->user = text_of(s, 12);
-    m->tls = sqlite3_column_int(s, 13) != 0;
-    m->lmtp = sqlite3_column_int(s, 14) != 0;
-    m->size = (uint64_t)sqlite3_column_int64(s, 15);
-    m->spf = text_of(s, 16);
-    m->dkim = text_of(s, 17);
-    m->dmarc = text_of(s, 18);
-    m->body = sqlite3_column_int64(s, 19);
-}
-
-static int give(struct history_store *store, sqlite3_stmt *s,
-                int (*each)(void *context, const struct history_message *message), void *context)
-{
-    struct history_message m = {.arena = arena_new()};
+    struct history_message m = {.arena = arena_new(), .row = c->row};
     if (!m.arena)
         return -ENOMEM;
-    read_message(s, &m);
-    int code = read_recipients(store, &m);
-    if (code == 0)
-        code = read_deliveries(store, &m);
-    if (code == 0)
-        code = each(context, &m);
+    int code = read_message(s->store, &s->reader, &c->terms, &m);
+    if (code == 0 && filter_matches(&s->filter, &m)) {
+        code = s->each(s->context, &m);
+        s->left--;
+    }
     arena_free(m.arena);
     return code;
 }
 
-/* ---- Running it ---- */
+/* ---- A segment ---- */
 
-static int is_over(void *deadline)
+/* Those whose terms match. */
+static int find_candidates(struct search *s, int64_t row)
 {
-    return clock_monotonic_ms() > *(const int64_t *)deadline;
+    struct message_terms terms;
+    size_t at = 0;
+    int code = 0;
+    s->candidate_count = 0;
+    for (unsigned i = 0; row + i < s->before; i++) {
+        code = terms_next(&s->reader.terms, &at, &terms);
+        if (code != 0)
+            break;
+        if (i >= SEGMENT_MESSAGES)
+            return -EBADMSG;
+        if ((!s->filter.subject || s->in_subjects[i]) &&
+            filter_may_match(&s->filter, &s->reader.terms, &terms))
+            s->candidates[s->candidate_count++] = (struct candidate){terms, row + i};
+    }
+    return code == -ENOENT ? 0 : code;
 }
 
-static sqlite3_stmt *prepare(struct history_query *q)
+static int search_segment(struct search *s, int64_t row)
 {
-    sqlite3_stmt *s = NULL;
-    char *sql = sqlite3_mprintf("SELECT " MESSAGE_COLUMNS " FROM %s WHERE %s ORDER BY %s DESC",
-                                q->from, q->where, q->order);
-    int rc = sql ? sqlite3_prepare_v2(q->store->db, sql, -1, &s, NULL) : SQLITE_NOMEM;
-    sqlite3_free(sql);
+    int code = 0;
+    if (s->filter.subject) {
+        code = segment_read_subjects(s->store, &s->reader, row);
+        if (code == -ENOENT)
+            return 0;
+        if (code != 0 ||
+            filter_subjects(&s->filter, &s->reader.subjects, s->in_subjects, SEGMENT_MESSAGES) == 0)
+            return code;
+    }
+    code = segment_read_terms(s->store, &s->reader, row);
+    if (code == 0)
+        code = find_candidates(s, row);
+    if (code == 0 && s->candidate_count > 0)
+        code = segment_read_records(s->store, &s->reader, row);
+    for (size_t i = s->candidate_count; i-- > 0 && code == 0 && s->left > 0;)
+        code = give(s, &s->candidates[i]);
+    return code == -ENOENT ? -EBADMSG : code;
+}
+
+/* ---- All of them ---- */
+
+/* The segments that may have some, by what is known of each. */
+static sqlite3_stmt *prepare(struct search *s)
+{
+    static const char sql[] =
+        "SELECT row FROM segments WHERE row < ?1 AND last_ms >= ?2 AND first_ms < ?3"
+        " AND last_id >= ?4 AND first_id < ?5 ORDER BY row DESC";
+    const struct history_filter *f = s->filter.filter;
+    sqlite3_stmt *statement = NULL;
+    int rc = sqlite3_prepare_v2(s->store->db, sql, -1, &statement, NULL);
     if (rc != SQLITE_OK) {
-        q->code = history_sqlite_failed(q->store, rc);
+        history_sqlite_failed(s->store, rc);
         return NULL;
     }
-    for (int i = 0; i < q->count; i++) {
-        if (q->parameters[i].text)
-            sqlite3_bind_text(s, i + 1, q->parameters[i].text, -1, SQLITE_STATIC);
-        else
-            sqlite3_bind_int64(s, i + 1, q->parameters[i].number);
-    }
-    return s;
+    sqlite3_bind_int64(statement, 1, s->before);
+    sqlite3_bind_int64(statement, 2, f->since_ms);
+    sqlite3_bind_int64(statement, 3, f->until_ms ? f->until_ms : INT64_MAX);
+    sqlite3_bind_text(statement, 4, f->id ? f->id : "", -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 5, f->id ? s->filter.id_end : "\x7f", -1, SQLITE_STATIC);
+    return statement;
 }
 
-static int step_all(struct history_query *q, sqlite3_stmt *s,
-                    int (*each)(void *context, const struct history_message *message),
-                    void *context)
+static int search_all(struct search *s)
 {
-    unsigned limit = q->filter->limit > 0 ? q->filter->limit : LIMIT_MAX;
-    int64_t last = 0;
-    int rc, code = 0;
-    while (limit > 0 && code == 0 && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-        if (sqlite3_column_int64(s, 0) == last) /* it matches by two of its recipients */
-            continue;
-        last = sqlite3_column_int64(s, 0);
-        code = give(q->store, s, each, context);
-        limit--;
+    sqlite3_stmt *statement = prepare(s);
+    int rc = SQLITE_DONE, code = 0;
+    if (!statement)
+        return -EIO;
+    while (code == 0 && s->left > 0 && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        code = search_segment(s, sqlite3_column_int64(statement, 0));
+        if (code == 0 && s->left > 0 && clock_monotonic_ms() > s->deadline_ms) {
+            snprintf(s->store->error, sizeof s->store->error,
+                     "the search took too long; more of a filter would help");
+            code = -ETIME;
+        }
     }
-    if (code != 0 || limit == 0 || rc == SQLITE_DONE)
-        return code;
-    if (rc == SQLITE_INTERRUPT) {
-        snprintf(q->store->error, sizeof q->store->error,
-                 "the search took too long; more of a filter would help");
-        return -ETIME;
-    }
-    return history_sqlite_failed(q->store, rc);
+    if (code == -EBADMSG)
+        snprintf(s->store->error, sizeof s->store->error, "a part of the history is damaged");
+    if (code == 0 && rc != SQLITE_ROW && rc != SQLITE_DONE)
+        code = history_sqlite_failed(s->store, rc);
+    sqlite3_finalize(statement);
+    return code;
 }
 
 int history_sqlite_list(struct history_store *store, const struct history_filter *filter,
                         int (*each)(void *context, const struct history_message *message),
                         void *context)
 {
-    struct history_query q = {.store = store, .filter = filter};
-    int64_t deadline = clock_monotonic_ms() + TIME_LIMIT_MS;
-    sqlite3_progress_handler(store->db, PROGRESS_OPS, is_over, &deadline);
-    history_query_build(&q);
-    sqlite3_stmt *s = q.code == 0 && !q.nothing ? prepare(&q) : NULL;
-    if (s)
-        q.code = step_all(&q, s, each, context);
-    sqlite3_finalize(s);
-    sqlite3_progress_handler(store->db, 0, NULL, NULL);
-    for (int i = 0; i < q.count; i++)
-        free(q.parameters[i].text);
-    return q.code;
+    struct search *s = calloc(1, sizeof *s);
+    if (!s)
+        return -ENOMEM;
+    s->store = store;
+    s->each = each;
+    s->context = context;
+    s->before = filter->before > 0 ? filter->before : INT64_MAX;
+    s->left = filter->limit > 0 ? filter->limit : LIMIT_MAX;
+    s->deadline_ms = clock_monotonic_ms() + TIME_LIMIT_MS;
+    int code = filter_begin(&s->filter, filter);
+    if (code == 0)
+        code = search_all(s);
+    segment_close(&s->reader);
+    filter_free(&s->filter);
+    free(s);
+    return code;
+}
+
+/* ---- The attempts of a delivery ---- */
+
+struct giving {
+    const struct history_message *message;
+    unsigned delivery;
+    int (*each)(void *context, const struct history_attempt *attempt);
+    void *context;
+};
+
+static int give_attempt(void *context, const struct history_attempt *attempt, int64_t body)
+{
+    const struct giving *giving = context;
+    struct history_attempt a = *attempt;
+    (void)body;
+    id_child(a.id, giving->message->id, giving->delivery);
+    return giving->each(giving->context, &a);
+}
+
+/* Those that are in its record. */
+static int give_made(const struct history_message *m, struct giving *giving)
+{
+    int code = 0;
+    for (size_t i = 0; i < m->delivery_count; i++)
+        if (m->deliveries[i].number == giving->delivery)
+            for (const struct history_attempt *a = m->deliveries[i].made; a && code == 0;
+                 a = a->later)
+                code = give_attempt(giving, a, 0);
+    return code;
+}
+
+/* Reads the message of a row, and has its attempts given. */
+static int give_recorded(struct history_store *store, struct segment_reader *r, int64_t segment,
+                         struct giving *giving)
+{
+    struct message_terms terms;
+    size_t at = 0;
+    int code = segment_read_terms(store, r, segment);
+    for (int64_t row = segment; code == 0 && row <= giving->message->row; row++)
+        code = terms_next(&r->terms, &at, &terms);
+    if (code == 0)
+        code = segment_read_records(store, r, segment);
+    struct history_message m = {.arena = code == 0 ? arena_new() : NULL};
+    if (code == 0 && !m.arena)
+        code = -ENOMEM;
+    if (code == 0)
+        code = segment_read(&r->terms, &terms, &r->records, &m);
+    if (code == 0)
+        code = give_made(&m, giving);
+    arena_free(m.arena);
+    return code;
 }
 
 int history_sqlite_attempts(struct history_store *store, const struct history_message *message,
@@ -223,54 +249,22 @@ int history_sqlite_attempts(struct history_store *store, const struct history_me
                             int (*each)(void *context, const struct history_attempt *attempt),
                             void *context)
 {
-    sqlite3_stmt *s = history_statement(store, READ_ATTEMPTS);
-    int rc, code = 0;
+    struct giving giving = {message, delivery, each, context};
+    struct segment_reader reader = {0};
+    sqlite3_stmt *s = history_statement(store, SEGMENT_OF_ROW);
     if (!s)
         return -EIO;
     sqlite3_bind_int64(s, 1, message->row);
-    sqlite3_bind_int64(s, 2, delivery);
-    while (code == 0 && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-        struct history_attempt a = {.number = (unsigned)sqlite3_column_int(s, 0),
-                                    .at_ms = sqlite3_column_int64(s, 1),
-                                    .ms = sqlite3_column_int64(s, 2),
-                                    .status = sqlite3_column_int(s, 3),
-                                    .error = text_of(s, 4),
-                                    .reply = text_of(s, 5)};
-        id_child(a.id, message->id, delivery);
-        code = each(context, &a);
-    }
+    int rc = sqlite3_step(s);
+    int64_t segment = rc == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
     sqlite3_reset(s);
-    return code != 0 || rc == SQLITE_DONE ? code : history_sqlite_failed(store, rc);
-}
-
-int history_sqlite_answers(struct history_store *store, uint64_t origin,
-                           struct history_answers *answers)
-{
-    sqlite3_stmt *s = history_statement(store, READ_ANSWERS);
-    int64_t sum_ms = 0, answered = 0;
-    int rc;
-    *answers = (struct history_answers){.mean_ms = -1};
-    if (!s)
-        return -EIO;
-    sqlite3_bind_int64(s, 1, (int64_t)origin);
-    sqlite3_bind_int(s, 2, HISTORY_ANSWERS);
-    while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
-        if (sqlite3_column_int(s, 2) != 0) {
-            sum_ms += sqlite3_column_int64(s, 1);
-            answered++;
-        }
-        if (sqlite3_column_int64(s, 0) <= answers->at_ms)
-            continue;
-        answers->at_ms = sqlite3_column_int64(s, 0);
-        answers->status = sqlite3_column_int(s, 2);
-        snprintf(answers->error, sizeof answers->error, "%s", text_of(s, 3) ? text_of(s, 3) : "");
-    }
-    if (answered > 0)
-        answers->mean_ms = sum_ms / answered;
-    sqlite3_reset(s);
-    if (rc != SQLITE_DONE)
-        return history_sqlite_failed(store, rc);
-    return answers->at_ms ? 0 : -ENOENT;
+    if (rc != SQLITE_ROW)
+        return rc == SQLITE_DONE ? 0 : history_sqlite_failed(store, rc); /* it has been removed */
+    int code = give_recorded(store, &reader, segment, &giving);
+    segment_close(&reader);
+    if (code == 0)
+        code = history_sqlite_each_late(store, message->row, delivery, give_attempt, &giving);
+    return code;
 }
 
 int history_sqlite_body(struct history_store *store, int64_t body, struct spill **out)

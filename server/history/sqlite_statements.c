@@ -1,9 +1,6 @@
 /* The statements of the history, and how all of its files run them. */
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "sqlite.h"
 
@@ -22,49 +19,42 @@ int history_sqlite_failed(struct history_store *store, int rc)
     }
 }
 
+static const char *const texts[HISTORY_STATEMENTS] = {
+    [BEGIN_BATCH] = "BEGIN IMMEDIATE",
+    [COMMIT_BATCH] = "COMMIT",
+    [NEXT_ROW] = "SELECT row + count FROM segments ORDER BY row DESC LIMIT 1",
+    [INSERT_SEGMENT] = "INSERT INTO segments VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [INSERT_TERMS] = "INSERT INTO terms VALUES(?1, ?2)",
+    [INSERT_RECORDS] = "INSERT INTO records VALUES(?1, ?2)",
+    [INSERT_SUBJECTS] = "INSERT INTO subjects VALUES(?1, ?2)",
+    [INSERT_BODY] = "INSERT INTO bodies(message, bytes) VALUES(?1, ?2)",
+    [INSERT_ATTEMPT] =
+        "INSERT OR REPLACE INTO attempts VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    /* The mean is of the last ?7 answers, about. */
+    [COUNT_ANSWERS] =
+        "INSERT INTO origins VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(origin) DO UPDATE SET"
+        " status = iif(excluded.at_ms >= at_ms, excluded.status, status),"
+        " error = iif(excluded.at_ms >= at_ms, excluded.error, error),"
+        " at_ms = max(at_ms, excluded.at_ms),"
+        " mean_ms = (mean_ms * min(answered, ?7 - excluded.answered) + excluded.mean_ms *"
+        " excluded.answered) / max(min(answered, ?7 - excluded.answered) + excluded.answered, 1),"
+        " answered = min(answered + excluded.answered, ?7)",
+    [SEGMENTS_OF_IDS] =
+        "SELECT row FROM segments WHERE last_id >= ?1 AND first_id <= ?2 ORDER BY row DESC",
+    [SEGMENT_OF_ROW] =
+        "SELECT row FROM segments WHERE row <= ?1 AND row + count > ?1 ORDER BY row DESC LIMIT 1",
+    [NEWEST_SEGMENTS] =
+        "SELECT row, count, first_ms, last_ms, bytes FROM segments ORDER BY row DESC LIMIT ?1",
+    [OLDEST_SEGMENT] = "SELECT row, count, first_ms, last_ms FROM segments ORDER BY row LIMIT 1",
+    [READ_ATTEMPTS] = "SELECT number, at_ms, ms, state, status, error, reply, target, body"
+                      " FROM attempts WHERE message = ?1 AND delivery = ?2 ORDER BY at_ms, number",
+    [READ_ANSWERS] =
+        "SELECT at_ms, status, error, answered, mean_ms FROM origins WHERE origin = ?1",
+    [READ_BODY] = "SELECT bytes FROM bodies WHERE row = ?1",
+};
+
 sqlite3_stmt *history_statement(struct history_store *store, enum history_statement which)
 {
-    static const char *const texts[HISTORY_STATEMENTS] = {
-        [BEGIN_BATCH] = "BEGIN IMMEDIATE",
-        [COMMIT_BATCH] = "COMMIT",
-        [INSERT_MESSAGE] =
-            "INSERT OR IGNORE INTO messages VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
-            " ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
-        [INSERT_SUBJECT] = "INSERT INTO subjects(rowid, subject) VALUES(?1, ?2)",
-        [INSERT_RECIPIENT] = "INSERT INTO recipients VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-        [INSERT_DESTINATION] = "INSERT INTO destinations(name, origin) VALUES(?1, ?2)",
-        [FIND_DESTINATION] = "SELECT row FROM destinations WHERE name = ?1",
-        [INSERT_DELIVERY] =
-            "INSERT OR IGNORE INTO deliveries(message, number, recipient, destination, origin,"
-            " state, status, attempts, error, ended_ms, target, body)"
-            " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        [INSERT_BODY] = "INSERT INTO bodies(message, bytes) VALUES(?1, ?2)",
-        [FIND_MESSAGE] = "SELECT row FROM messages WHERE id = ?1",
-        [INSERT_ATTEMPT] = "INSERT OR REPLACE INTO attempts VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        [END_DELIVERY] = "UPDATE deliveries SET state = ?3, status = ?4, attempts = ?5, error = ?6,"
-                         " ended_ms = ?7 WHERE message = ?1 AND number = ?2",
-        [KEEP_PAYLOAD] =
-            "UPDATE deliveries SET target = ?3, body = ?4 WHERE message = ?1 AND number = ?2",
-        [OLDEST] = "SELECT row, at_ms FROM messages ORDER BY row LIMIT 1",
-        [OLDER] = "SELECT max(row) FROM (SELECT row FROM messages WHERE at_ms < ?1 OR ?1 = 0"
-                  " ORDER BY row LIMIT ?2)",
-        [READ_RECIPIENTS] =
-            "SELECT address, verdict, rule, asked FROM recipients WHERE message = ?1"
-            " ORDER BY number LIMIT 1000",
-        [READ_DELIVERIES] =
-            "SELECT d.number, d.recipient, t.name, t.origin, d.state, d.status, d.attempts,"
-            " d.error, d.ended_ms, d.target, d.body FROM deliveries d JOIN destinations t"
-            " ON t.row = d.destination WHERE d.message = ?1 ORDER BY d.number LIMIT 1000",
-        [READ_ATTEMPTS] =
-            "SELECT number, at_ms, ms, status, error, reply FROM attempts WHERE message = ?1"
-            " AND delivery = ?2 ORDER BY number LIMIT 1000",
-        /* The newest wait for their first attempt, perhaps: so more of them than answers. */
-        [READ_ANSWERS] = "SELECT a.at_ms, a.ms, a.status, a.error FROM (SELECT message, number FROM"
-                         " deliveries WHERE origin = ?1 ORDER BY message DESC LIMIT 10000) d"
-                         " CROSS JOIN attempts a ON a.message = d.message AND a.delivery = d.number"
-                         " LIMIT ?2",
-        [READ_BODY] = "SELECT bytes FROM bodies WHERE row = ?1",
-    };
     sqlite3_stmt **statement = &store->statements[which];
     if (*statement) {
         sqlite3_reset(*statement);
@@ -92,19 +82,8 @@ int history_run(struct history_store *store, sqlite3_stmt *statement)
     return code;
 }
 
-char *history_address_key(const char *address)
+void history_bind_text(sqlite3_stmt *s, int index, const char *text)
 {
-    const char *at = strrchr(address, '@');
-    size_t size = strlen(address);
-    char *key = malloc(size + 2);
-    if (!key)
-        return NULL;
-    size_t domain = at ? size - (size_t)(at + 1 - address) : 0;
-    for (size_t i = 0; i < domain; i++)
-        key[i] = (char)tolower((unsigned char)at[1 + i]);
-    key[domain] = ' ';
-    size_t local = at ? (size_t)(at - address) : size;
-    memcpy(key + domain + 1, address, local);
-    key[domain + 1 + local] = 0;
-    return key;
+    if (text && *text)
+        sqlite3_bind_text(s, index, text, -1, SQLITE_STATIC);
 }

@@ -1,6 +1,7 @@
 #include "records.h"
 
 #include <errno.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "../test.h"
 #include "base/clock.h"
 #include "history/history.h"
+#include "history/segment.h"
 #include "history/target.h"
 #include "spool/origin.h"
 
@@ -209,6 +211,71 @@ static void a_message_has_its_whole_story(void **state)
     assert_int_equal(n, 2);
 }
 
+/* ---- Segments ---- */
+
+static int64_t segments(void)
+{
+    char path[128];
+    sqlite3 *db;
+    sqlite3_stmt *s;
+    snprintf(path, sizeof path, "%s/history.db", folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(*) FROM segments", -1, &s, NULL), 0);
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    int64_t count = sqlite3_column_int64(s, 0);
+    sqlite3_finalize(s);
+    sqlite3_close(db);
+    return count;
+}
+
+static void small_ones_are_merged_and_all_stays_what_it_was(void **state)
+{
+    (void)state;
+    put_messages(1, 15);
+    assert_int_equal(segments(), 15);
+    put_attempt(record_attempt(3, 1, 1, 500, HISTORY_WAITING));
+    put_messages(16, 16);
+    assert_int_equal(segments(), 1);
+    put_messages(17, 512);
+    assert_in_range(segments(), 1, 20);
+    put_attempt(record_attempt(3, 1, 2, 200, HISTORY_DELIVERED));
+    put_attempt(record_attempt(301, 1, 1, 404, HISTORY_FAILED));
+    assert_finds("3 ", .status = 200);
+    assert_finds("301 ", .state = "failed");
+    assert_finds("257 256 ", .before = 258, .limit = 2);
+    assert_finds("2 1 ", .before = 3);
+    assert_finds("15 ", .subject = "umber 15,");
+}
+
+static void those_of_far_apart_stay_apart(void **state)
+{
+    (void)state;
+    for (int i = 1; i <= 32; i++)
+        put_message(record_message(i, i * 600001ll));
+    assert_int_equal(segments(), 32);
+}
+
+static void a_batch_may_have_more_than_one(void **state)
+{
+    (void)state;
+    for (int count = SEGMENT_MESSAGES, from = 1; count <= SEGMENT_MESSAGES + 1; count++) {
+        struct history_message *all = NULL, **end = &all;
+        int64_t before = segments();
+        for (int i = 0; i < count; i++) {
+            *end = record_message(from++, 1000);
+            end = &(*end)->next;
+        }
+        assert_int_equal(history_sqlite.write(store, all, NULL), 0);
+        assert_int_equal(segments() - before, count > SEGMENT_MESSAGES ? 2 : 1);
+        for (struct history_message *m = all, *next; m; m = next) {
+            next = m->next;
+            history_message_free(m);
+        }
+    }
+    assert_finds("2049 2048 ", .limit = 2);
+    assert_finds("1 ", .id = "01k0000000000001-1");
+}
+
 /* ---- Bodies ---- */
 
 static int64_t bodies[3];
@@ -328,14 +395,15 @@ static void what_is_too_much_goes_oldest_first(void **state)
     assert_int_equal(history_sqlite.size(store, &size), 0);
     assert_int_equal(history_sqlite.tidy(store, INT64_MAX / 2, (uint64_t)size.bytes, &more), 0);
     assert_false(more);
-    for (int i = 0; i < 10 && (i == 0 || more); i++)
-        assert_int_equal(history_sqlite.tidy(store, INT64_MAX / 2, (uint64_t)size.bytes - 1, &more),
-                         0);
-    assert_false(more);
+    uint64_t limit = (uint64_t)size.bytes - 1;
+    assert_int_equal(history_sqlite.tidy(store, INT64_MAX / 2, limit, &more), 0);
     assert_int_equal(history_sqlite.size(store, &size), 0);
-    assert_int_equal(size.messages, 1000);
+    assert_in_range(size.bytes, 1, limit);
+    assert_in_range(size.messages, 1000, 2999); /* no more goes than has to */
+    char oldest[24];
+    snprintf(oldest, sizeof oldest, "%lld ", 3001 - (long long)size.messages);
     assert_finds("3000 ", .limit = 1);
-    assert_finds("2001 ", .before = 2002);
+    assert_finds(oldest, .before = 3002 - size.messages);
 }
 
 /* ---- Trouble ---- */
@@ -358,6 +426,26 @@ static void a_damaged_file_is_put_aside(void **state)
     assert_int_equal(history_sqlite.open(folder, true, &store, &err), 0);
     assert_int_equal(access(aside, F_OK), 0);
     assert_finds("", 0);
+    put_messages(1, 1);
+    assert_finds("1 ", 0);
+}
+
+static void one_of_an_older_version_is_put_aside(void **state)
+{
+    (void)state;
+    char path[128], aside[160];
+    struct error err = {""};
+    history_sqlite.close(store);
+    snprintf(path, sizeof path, "%s/history.db", folder);
+    snprintf(aside, sizeof aside, "%s.old", path);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    struct history_store *other;
+    assert_int_equal(history_sqlite.open(folder, false, &other, &err), -EPROTONOSUPPORT);
+    assert_int_equal(history_sqlite.open(folder, true, &store, &err), 0);
+    assert_int_equal(access(aside, F_OK), 0);
     put_messages(1, 1);
     assert_finds("1 ", 0);
 }
@@ -392,12 +480,16 @@ int main(void)
         TEST(an_unknown_word_is_an_error),
         TEST(attempts_change_what_became_of_a_delivery),
         TEST(a_message_has_its_whole_story),
+        TEST(small_ones_are_merged_and_all_stays_what_it_was),
+        TEST(those_of_far_apart_stay_apart),
+        TEST(a_batch_may_have_more_than_one),
         TEST(keeps_a_shared_payload_once),
         cmocka_unit_test(a_destination_comes_back_as_it_was),
         cmocka_unit_test(what_an_older_one_noted_of_a_destination_is_read),
         TEST(what_is_too_old_goes_with_all_that_belongs_to_it),
         TEST(what_is_too_much_goes_oldest_first),
         TEST(a_damaged_file_is_put_aside),
+        TEST(one_of_an_older_version_is_put_aside),
         TEST(there_may_be_none_to_read),
         TEST(nobody_else_may_read_it),
     };

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "spool/origin.h"
+
 static const char *text(struct arena *arena, const char *format, int64_t number)
 {
     char buffer[200];
@@ -62,6 +64,8 @@ struct history_attempt *record_attempt(int64_t number, unsigned delivery, unsign
     *a = (struct history_attempt){
         .arena = arena, .number = attempt, .at_ms = 1000 * attempt, .ms = 12};
     snprintf(a->id, sizeof a->id, "01k%013lld-1-%u", (long long)number, delivery);
+    a->origin =
+        origin_key(text(arena, "https://hook%lld.example:443", delivery == 1 ? number % 50 : 99));
     a->status = status;
     a->state = state;
     a->error = status == 200 ? NULL : "answered 500: oops";

@@ -1,19 +1,13 @@
-/* Attempts of messages that are still to be written. */
+#include "join.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "sqlite.h"
-
 struct map_key history_message_of(const struct history_attempt *a, unsigned *number)
 {
-    const char *dash = strrchr(a->id, '-');
-    *number = dash ? (unsigned)strtoul(dash + 1, NULL, 10) : 0;
-    return (struct map_key){a->id, dash ? (size_t)(dash - a->id) : 0};
-}
-
-int64_t history_ended_ms(const struct history_attempt *a)
-{
-    return a->state == HISTORY_WAITING ? 0 : a->at_ms + a->ms;
+    size_t parent;
+    *number = id_number(a->id, &parent);
+    return (struct map_key){a->id, parent};
 }
 
 static struct map_key id_of(const void *message)
@@ -22,23 +16,37 @@ static struct map_key id_of(const void *message)
     return (struct map_key){id, strlen(id)};
 }
 
+static void append(struct history_delivery *d, struct history_attempt *a)
+{
+    struct history_attempt **end = &d->made;
+    while (*end)
+        end = &(*end)->later;
+    *end = a;
+    a->later = NULL;
+}
+
 static void join_attempt(struct history_message *m, struct history_attempt *a, unsigned number)
 {
     for (size_t i = 0; i < m->delivery_count; i++) {
         struct history_delivery *d = &m->deliveries[i];
         if (d->number != number)
             continue;
-        a->message = m;
+        a->joined = true;
+        append(d, a);
         d->state = a->state;
         d->status = a->status;
         d->attempts = a->number;
         d->error = a->error;
         d->ended_ms = history_ended_ms(a);
+        if (a->payload && !d->payload) { /* bodies of failed ones are kept */
+            d->payload = payload_ref(a->payload);
+            d->target = a->target;
+        }
         return;
     }
 }
 
-int history_sqlite_join(struct history_message *messages, struct history_attempt *attempts)
+int history_join(struct history_message *messages, struct history_attempt *attempts)
 {
     struct map by_id = {.key_of = id_of};
     int code = 0;
