@@ -86,6 +86,41 @@ class GroupsTest(postgres.DatabaseCase):
         wait_until(lambda: self.sql("SELECT count(*) FROM delivery") == "0", "an empty spool")
         self.assertEqual(self.sql(BROKEN), "0|0|0")
 
+    def test_a_large_upload_does_not_hold_back_the_groups(self):
+        receiver = self.receiver()
+        node = self.node(receiver)
+        self.stall("chunk")
+        held = self.locked()
+        large = Sender(node, "large", text="y" * 900000)
+        wait_until(lambda: self.waiting("wait_event = 'advisory'"), "the upload")
+        for i in range(5):
+            small = Sender(node, "small%d" % i)
+            small.join(40)
+            self.assertEqual(small.answer, 250)
+        receiver.wait_for(5)
+        self.assertEqual((large.answer, self.sql("SELECT count(*) FROM payload WHERE bytes IS NULL")), (None, "0"))
+        held.kill()
+        large.join(60)
+        self.assertEqual(large.answer, 250)
+        receiver.wait_for(6)
+        wait_until(lambda: self.sql("SELECT (SELECT count(*) FROM staged) + (SELECT count(*) FROM chunk)") == "0", "an empty spool")
+
+    def test_what_cannot_go_up_is_refused_and_swept(self):
+        receiver = self.receiver()
+        node = self.node(receiver)
+        self.sql("ALTER TABLE chunk ADD CONSTRAINT c CHECK (n < 3)")
+        sender = Sender(node, "large", text="y" * 900000)
+        sender.join(40)
+        self.assertEqual(sender.answer, 451)
+        node.wait_logged("spool-failed", "at=upload", "violates check constraint")
+        Sender(node, "small").join(40)
+        receiver.wait_for(1)
+        wait_until(lambda: self.sql("SELECT (SELECT count(*) FROM staged) + (SELECT count(*) FROM chunk)") == "0", "the sweep")
+        self.sql("ALTER TABLE chunk DROP CONSTRAINT c")
+        again = Sender(node, "large", text="y" * 900000)
+        again.join(40)
+        self.assertEqual((again.answer, node.stop()), (250, 0))
+
     def test_chunks_that_were_swept_go_up_again(self):
         """Paused between its chunks and its group, a node is taken for dead, and its chunks are removed."""
         gate = threading.Event()

@@ -8,7 +8,7 @@
 #define PIECE  65536
 #define PIECES 32 /* at once, up or down: 2 MiB */
 
-/* What a later commit waits for includes these, so they need not wait themselves. */
+/* What seal() waits for includes these, so they need not wait themselves. */
 static void do_not_wait(struct pg *pg)
 {
     pg_add(pg, "SELECT set_config('synchronous_commit', 'off', true)", 0, NULL, NULL, NULL, false);
@@ -46,6 +46,26 @@ static int note_staged(struct pg *pg, int64_t blob, int owner)
     return code == 0 ? pg_end(pg, PG_ANSWER_MS, NULL, NULL) : code;
 }
 
+static void count_sealed(void *context, int number, PGresult *result)
+{
+    (void)number;
+    *(int *)context = atoi(PQcmdTuples(result));
+}
+
+/* Waits until all of it is replicated. -EDEADLK: it was swept meanwhile, as this node was taken for dead. */
+static int seal(struct pg *pg, int64_t blob, int owner)
+{
+    struct values params = {0};
+    int found = 0;
+    values_number(&params, PARAM_INT8, blob);
+    values_number(&params, PARAM_INT4, owner);
+    pg_begin(pg);
+    int code = values_send(&params, pg, "UPDATE staged SET owner = $2 WHERE blob = $1", false);
+    if (code == 0)
+        code = pg_end(pg, PG_ANSWER_MS, count_sealed, &found);
+    return code == 0 && found == 0 ? -EDEADLK : code;
+}
+
 int blob_put(struct pg *pg, int64_t blob, int owner, const struct spill *spill)
 {
     char *buffer = malloc((size_t)PIECES * PIECE);
@@ -65,7 +85,7 @@ int blob_put(struct pg *pg, int64_t blob, int owner, const struct spill *spill)
         offset += filled;
     }
     free(buffer);
-    return code;
+    return code == 0 ? seal(pg, blob, owner) : code;
 }
 
 struct download {

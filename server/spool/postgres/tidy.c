@@ -7,6 +7,7 @@
 #include "../../base/clock.h"
 #include "../../base/log.h"
 #include "group.h"
+#include "upload.h"
 #include "values.h"
 #include "rows.h"
 #include "stubs.h"
@@ -164,15 +165,16 @@ static void reconcile(struct pg_store *s)
     values_free(&owned.rows);
 }
 
-/* Chunks of groups that were refused in the end. None goes up while this runs. */
+/* Chunks of groups that were refused in the end. What goes up meanwhile notices (blob.c). */
 static void remove_staged(struct pg_store *s)
 {
     struct values params = {0};
     if (s->stuck.connection)
         return;
     values_number(&params, PARAM_INT4, node_id(s->node));
+    upload_add_used(s->upload, &params, values_array(&params, PARAM_INT8));
     pg_begin(&s->pg);
-    if (values_send(&params, &s->pg, STAGED_SWEEP("owner = $1"), false) == 0)
+    if (values_send(&params, &s->pg, STAGED_SWEEP("owner = $1 AND NOT blob = ANY($2)"), false) == 0)
         (void)pg_end(&s->pg, PG_ANSWER_MS, NULL, NULL);
 }
 
