@@ -50,7 +50,7 @@ class PostgresHistoryTest(postgres.DatabaseCase):
         self.assertEqual(numbers("--cursor", str(page["next"])), ["1", "0"])
         story = first.command("history", "story", self.find(first)[1]["id"]).stdout
         self.assertIn("attempt 1", story)
-        self.assertEqual(self.sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'segment_%' AND relpersistence = 'u'"
+        self.assertEqual(self.sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'segments_%' AND relpersistence = 'u'"
                                   " AND relkind = 'r'"), "1")
 
     def test_later_attempts_are_told_of(self):
@@ -77,6 +77,14 @@ class PostgresHistoryTest(postgres.DatabaseCase):
         self.assertEqual(receiver.posts[-1].id, receiver.posts[0].id)
         self.assertEqual(receiver.posts[-1].body, receiver.posts[0].body)
 
+    def test_tells_how_an_origin_has_answered(self):
+        receiver = self.receiver(lambda post: 500)
+        node = self.node(receiver, more="deliver = { attempts = 1 }\n")
+        node.send(mail())
+        self.wait_for(node, 1, "--state", "failed", "--status", "500")
+        origin, = json.loads(node.command("queue", "origins", "--json").stdout)["origins"]
+        self.assertEqual((origin["failed"], origin["last"]["status"]), (1, 500))
+
     def test_a_day_is_dropped_as_a_whole(self):
         receiver = self.receiver()
         node = self.node(receiver, 'keep = "2d"')
@@ -85,7 +93,7 @@ class PostgresHistoryTest(postgres.DatabaseCase):
         node.stop()
         today = int(time.time()) // DAY
         for day in (today - 3, today - 2):
-            for table in ("segment", "attempt", "body"):
+            for table in ("segments", "attempts", "bodies"):
                 self.sql("CREATE UNLOGGED TABLE mxhook_history.%s_%d PARTITION OF mxhook_history.%s FOR VALUES IN (%d)"
                          % (table, day, table, day))
         node.start()
@@ -93,7 +101,7 @@ class PostgresHistoryTest(postgres.DatabaseCase):
 
         def days():
             return self.sql("SELECT string_agg(substring(relname FROM '[0-9]+$'), ' ' ORDER BY relname) FROM pg_class"
-                            " WHERE relname LIKE 'segment\\_%' AND relkind = 'r' AND relnamespace = 'mxhook_history'::regnamespace")
+                            " WHERE relname LIKE 'segments\\_%' AND relkind = 'r' AND relnamespace = 'mxhook_history'::regnamespace")
         kept = ["%d" % (today - 2), str(today)]
         wait_until(lambda: days().split()[:2] == kept, "the oldest day to be dropped")
         self.assertEqual(len(self.wait_for(node, 2)), 2)

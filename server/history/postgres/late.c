@@ -75,7 +75,7 @@ int history_pg_find_late(struct history_store *store, struct history_attempt *at
         values_number(&v, PARAM_INT8, PAGE);
         pg_begin(&store->pg);
         code = values_send(&v, &store->pg,
-                           "SELECT row, day::bigint, terms FROM " TABLES "segment WHERE row < $1"
+                           "SELECT row, day::bigint, terms FROM " TABLES "segments WHERE row < $1"
                            " AND last_id >= $2 AND first_id <= $3 ORDER BY row DESC LIMIT $4",
                            true);
         if (code == 0)
@@ -108,7 +108,7 @@ static int add_changes(struct history_store *store, const struct late_changes *t
         values_add_bytes(&v, 2, to->changes[i].bytes, sizeof to->changes[i].bytes);
     }
     return values_send(&v, &store->pg,
-                       "UPDATE " TABLES "segment SET terms = " TABLES
+                       "UPDATE " TABLES "segments SET terms = " TABLES
                        "patch(terms, $2, $3) WHERE row = $1",
                        false);
 }
@@ -146,7 +146,7 @@ static int add_attempts(struct history_store *store, const struct history_attemp
         values_add_number(&v, 11, bodies[i]);
     }
     return values_send(&v, &store->pg,
-                       "INSERT INTO " TABLES "attempt SELECT u.* FROM unnest($1::integer[], $2,"
+                       "INSERT INTO " TABLES "attempts SELECT u.* FROM unnest($1::integer[], $2,"
                        " $3::integer[], $4, $5, $6, $7, $8, $9, $10, $11, $12) u"
                        " ON CONFLICT DO NOTHING",
                        false);

@@ -93,7 +93,7 @@ static int read_records(void *context, int64_t row, const struct packed **out)
     values_number(&v, PARAM_INT8, row);
     pg_begin(&source->store->pg);
     int code = values_send(&v, &source->store->pg,
-                           "SELECT records FROM " TABLES "segment WHERE row = $1", true);
+                           "SELECT records FROM " TABLES "segments WHERE row = $1", true);
     if (code == 0)
         code = history_pg_end(source->store, take_records, source);
     return code == 0 ? source->code : code;
@@ -125,7 +125,7 @@ static int each_late(void *context, int64_t message, unsigned delivery,
     pg_begin(&store->pg);
     int code = values_send(&v, &store->pg,
                            "SELECT number, at_ms, ms, state, status, error, reply, target, body"
-                           " FROM " TABLES "attempt WHERE message = $1 AND delivery = $2"
+                           " FROM " TABLES "attempts WHERE message = $1 AND delivery = $2"
                            " ORDER BY at_ms, number",
                            false);
     if (code == 0)
@@ -174,16 +174,16 @@ static int next_page(struct source *source, const struct filter_terms *filter, i
     values_text(&v, filter->id_end);
     values_number(&v, PARAM_INT8, size);
     pg_begin(&source->store->pg);
-    int code = values_send(&v, &source->store->pg,
-                           filter->subject
-                               ? "SELECT row, terms, subjects FROM " TABLES "segment WHERE row < $1"
-                                 " AND last_ms >= $2 AND first_ms < $3 AND last_id >= $4"
-                                 " AND first_id < $5 AND subjects IS NOT NULL"
-                                 " ORDER BY row DESC LIMIT $6"
-                               : "SELECT row, terms, NULL::bytea FROM " TABLES
-                                 "segment WHERE row < $1 AND last_ms >= $2 AND first_ms < $3"
-                                 " AND last_id >= $4 AND first_id < $5 ORDER BY row DESC LIMIT $6",
-                           true);
+    int code = values_send(
+        &v, &source->store->pg,
+        filter->subject ? "SELECT row, terms, subjects FROM " TABLES "segments WHERE row < $1"
+                          " AND last_ms >= $2 AND first_ms < $3 AND last_id >= $4"
+                          " AND first_id < $5 AND subjects IS NOT NULL"
+                          " ORDER BY row DESC LIMIT $6"
+                        : "SELECT row, terms, NULL::bytea FROM " TABLES
+                          "segments WHERE row < $1 AND last_ms >= $2 AND first_ms < $3"
+                          " AND last_id >= $4 AND first_id < $5 ORDER BY row DESC LIMIT $6",
+        true);
     if (code == 0)
         code = history_pg_end(source->store, read_page, source);
     return code == 0 ? source->code : code;
@@ -236,7 +236,7 @@ int history_pg_attempts(struct history_store *store, const struct history_messag
     values_number(&v, PARAM_INT8, message->row);
     pg_begin(&store->pg);
     code = values_send(&v, &store->pg,
-                       "SELECT row, terms, NULL::bytea FROM " TABLES "segment WHERE row <= $1"
+                       "SELECT row, terms, NULL::bytea FROM " TABLES "segments WHERE row <= $1"
                        " AND row + count > $1 ORDER BY row DESC LIMIT 1",
                        true);
     if (code == 0)
@@ -275,7 +275,7 @@ int history_pg_answers(struct history_store *store, uint64_t origin,
     pg_begin(&store->pg);
     code = values_send(&v, &store->pg,
                        "SELECT at_ms, status, error, answered, round(mean_ms)::bigint FROM " TABLES
-                       "origin WHERE origin = $1",
+                       "origins WHERE origin = $1",
                        false);
     if (code == 0)
         code = history_pg_end(store, read_answers, answers);
@@ -306,7 +306,7 @@ int history_pg_body(struct history_store *store, int64_t row, struct spill **out
         return code;
     values_number(&v, PARAM_INT8, row);
     pg_begin(&store->pg);
-    code = values_send(&v, &store->pg, "SELECT bytes FROM " TABLES "body WHERE row = $1", true);
+    code = values_send(&v, &store->pg, "SELECT bytes FROM " TABLES "bodies WHERE row = $1", true);
     if (code == 0)
         code = history_pg_end(store, take_body, &body);
     *out = body.spill;

@@ -17,7 +17,9 @@
 
 #define SCHEMA "mxhook_history" /* another layout will have another one */
 #define TABLES SCHEMA "."
-#define DAY_MS 86400000
+/* Sequences and catalogues are replicated all the same: a commit of ours waits for no standby. */
+#define NO_WAIT "set_config('synchronous_commit', 'off', true)"
+#define DAY_MS  86400000
 
 struct history_store {
     struct pg pg;

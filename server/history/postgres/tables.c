@@ -9,32 +9,33 @@
 /* Nodes that start, or see a new day, at once make them one after the other. */
 #define LOCK                                                                                       \
     "SELECT set_config('lock_timeout', '2s', true),"                                               \
-    " set_config('client_min_messages', 'error', true), pg_advisory_xact_lock(7885351)"
+    " set_config('client_min_messages', 'error', true), " NO_WAIT                                  \
+    ", pg_advisory_xact_lock(7885351)"
 
 #define DAYS_MAX 4000
 
-static const char *const tables[] = {"segment", "attempt", "body"};
+static const char *const tables[] = {"segments", "attempts", "bodies"};
 
 #define TABLE_COUNT (sizeof tables / sizeof *tables)
 
-/* In this order: `origin` says that all are there. */
+/* In this order: `origins` says that all are there. */
 static const char *const statements[] = {
     "CREATE SEQUENCE IF NOT EXISTS " TABLES "row INCREMENT 1024",
     "CREATE SEQUENCE IF NOT EXISTS " TABLES "body_row",
     /* day: since 1970, UTC, of when it was written. Ids are compared as bytes, as elsewhere. */
-    "CREATE TABLE IF NOT EXISTS " TABLES "segment (day integer NOT NULL, row bigint NOT NULL,"
+    "CREATE TABLE IF NOT EXISTS " TABLES "segments (day integer NOT NULL, row bigint NOT NULL,"
     " first_ms bigint NOT NULL, last_ms bigint NOT NULL, first_id text COLLATE \"C\" NOT NULL,"
     " last_id text COLLATE \"C\" NOT NULL, count bigint NOT NULL, terms bytea NOT NULL,"
     " records bytea NOT NULL, subjects bytea, PRIMARY KEY (row, day)) PARTITION BY LIST (day)",
-    "ALTER TABLE " TABLES "segment ALTER terms SET STORAGE EXTERNAL,"
+    "ALTER TABLE " TABLES "segments ALTER terms SET STORAGE EXTERNAL,"
     " ALTER subjects SET STORAGE EXTERNAL",
     /* Of its message's day. body: a row of the table of bodies; 0: none. */
-    "CREATE TABLE IF NOT EXISTS " TABLES "attempt (day integer NOT NULL, message bigint NOT NULL,"
+    "CREATE TABLE IF NOT EXISTS " TABLES "attempts (day integer NOT NULL, message bigint NOT NULL,"
     " delivery bigint NOT NULL, at_ms bigint NOT NULL, number bigint NOT NULL, ms bigint NOT NULL,"
     " state bigint NOT NULL, status bigint NOT NULL, error text, reply text, target text,"
     " body bigint NOT NULL, PRIMARY KEY (message, delivery, at_ms, number, day))"
     " PARTITION BY LIST (day)",
-    "CREATE TABLE IF NOT EXISTS " TABLES "body (day integer NOT NULL, row bigint NOT NULL,"
+    "CREATE TABLE IF NOT EXISTS " TABLES "bodies (day integer NOT NULL, row bigint NOT NULL,"
     " bytes bytea NOT NULL, PRIMARY KEY (row, day)) PARTITION BY LIST (day)",
     /* Puts each value where it belongs in a segment's terms: under the row's lock, so that two nodes that change one
      * segment lose nothing. */
@@ -42,7 +43,7 @@ static const char *const statements[] = {
     " RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS 'BEGIN FOR i IN 1 .. cardinality(places) LOOP"
     " terms := overlay(terms PLACING terms_new[i] FROM places[i]::integer + 1);"
     " END LOOP; RETURN terms; END'",
-    "CREATE UNLOGGED TABLE IF NOT EXISTS " TABLES "origin (origin bigint PRIMARY KEY,"
+    "CREATE UNLOGGED TABLE IF NOT EXISTS " TABLES "origins (origin bigint PRIMARY KEY,"
     " at_ms bigint NOT NULL, status bigint NOT NULL, error text, answered bigint NOT NULL,"
     " mean_ms float8 NOT NULL)",
 };
@@ -63,7 +64,7 @@ static int is_there(struct history_store *store, const char *table, bool *there)
 
 int history_pg_has_tables(struct history_store *store, bool *there)
 {
-    return is_there(store, TABLES "origin", there);
+    return is_there(store, TABLES "origins", there);
 }
 
 int history_pg_make_tables(struct history_store *store)
@@ -138,8 +139,8 @@ static int list_days(struct history_store *store, struct days *days)
         store,
         "SELECT substring(c.relname FROM '[0-9]+$')::bigint, sum(pg_total_relation_size(c.oid))"
         " FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent IN"
-        " ('" TABLES "segment'::regclass, '" TABLES "attempt'::regclass, '" TABLES
-        "body'::regclass) GROUP BY 1 ORDER BY 1",
+        " ('" TABLES "segments'::regclass, '" TABLES "attempts'::regclass, '" TABLES
+        "bodies'::regclass) GROUP BY 1 ORDER BY 1",
         read_days, days);
 }
 
@@ -177,7 +178,7 @@ static int drop_days(struct history_store *store, const struct days *days, int64
 static int remove_origins(struct history_store *store, int64_t keep_from)
 {
     char sql[100];
-    snprintf(sql, sizeof sql, "DELETE FROM " TABLES "origin WHERE at_ms < %lld",
+    snprintf(sql, sizeof sql, "DELETE FROM " TABLES "origins WHERE at_ms < %lld",
              (long long)keep_from);
     return history_pg_run(store, sql, NULL, NULL);
 }
@@ -223,7 +224,7 @@ int history_pg_size(struct history_store *store, struct history_size *size)
         size->bytes += days->bytes[i];
     free(days);
     if (code == 0)
-        code = history_pg_run(store, "SELECT sum(count), min(first_ms) FROM " TABLES "segment",
+        code = history_pg_run(store, "SELECT sum(count), min(first_ms) FROM " TABLES "segments",
                               read_size, size);
     return code;
 }

@@ -46,8 +46,7 @@ static size_t count_bodies(const struct history_message *messages,
 static void read_rows(void *context, int number, PGresult *result)
 {
     struct batch *b = context;
-    (void)number;
-    for (int i = 0; i < PQntuples(result) && (size_t)i < b->body_count; i++)
+    for (int i = 0; number == 1 && i < PQntuples(result) && (size_t)i < b->body_count; i++)
         b->body_rows[i] = pg_number(result, i, 0);
 }
 
@@ -61,6 +60,7 @@ static int draw_body_rows(struct batch *b)
         return -ENOMEM;
     values_number(&values, PARAM_INT8, (int64_t)b->body_count);
     pg_begin(&b->store->pg);
+    pg_add(&b->store->pg, "SELECT " NO_WAIT, 0, NULL, NULL, NULL, false);
     int code =
         values_send(&values, &b->store->pg,
                     "SELECT nextval('" TABLES "body_row') FROM generate_series(1, $1)", false);
@@ -91,7 +91,7 @@ static int add_body(struct batch *b, uint64_t size,
     values_add_bytes(&values, 2, bytes, (size_t)size);
     free(bytes);
     return values_send(&values, &b->store->pg,
-                       "INSERT INTO " TABLES "body SELECT $1, $2, u FROM unnest($3) u", false);
+                       "INSERT INTO " TABLES "bodies SELECT $1, $2, u FROM unnest($3) u", false);
 }
 
 static ssize_t read_spill(const void *source, uint64_t offset, void *buffer, size_t size)
@@ -173,7 +173,7 @@ static int add_segments(struct batch *b, struct history_message *messages)
         return code;
     values_number(&b->segments, PARAM_INT4, b->day);
     return values_send(&b->segments, &b->store->pg,
-                       "INSERT INTO " TABLES "segment (day, row, first_ms, last_ms, first_id,"
+                       "INSERT INTO " TABLES "segments (day, row, first_ms, last_ms, first_id,"
                        " last_id, count, terms, records, subjects) SELECT $9, nextval('" TABLES
                        "row'), s.* FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) s",
                        false);
@@ -207,7 +207,7 @@ static int add_answers(struct batch *b, const struct history_attempt *attempts)
     /* In one order, so that two nodes do not wait for each other; the mean is of the last $7, about. */
     return values_send(
         &v, &b->store->pg,
-        "INSERT INTO " TABLES "origin AS o SELECT u.* FROM unnest($1, $2, $3, $4, $5, $6) u(a, b,"
+        "INSERT INTO " TABLES "origins AS o SELECT u.* FROM unnest($1, $2, $3, $4, $5, $6) u(a, b,"
         " c, d, e, f) ORDER BY a ON CONFLICT (origin) DO UPDATE SET"
         " status = CASE WHEN excluded.at_ms >= o.at_ms THEN excluded.status ELSE o.status END,"
         " error = CASE WHEN excluded.at_ms >= o.at_ms THEN excluded.error ELSE o.error END,"
@@ -237,8 +237,9 @@ static int64_t *add_late_bodies(struct batch *b, const struct history_attempt *a
 static int add_all(struct batch *b, struct history_message *messages,
                    struct history_attempt *attempts, struct late_changes *late)
 {
-    int code = add_segments(b, messages);
     int64_t *rows = NULL;
+    pg_add(&b->store->pg, "SELECT " NO_WAIT, 0, NULL, NULL, NULL, false);
+    int code = add_segments(b, messages);
     if (code == 0)
         rows = add_late_bodies(b, attempts, &code);
     if (code == 0)
