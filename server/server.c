@@ -183,16 +183,32 @@ static int start(struct server *server, const char *config_path, struct error *e
     return code;
 }
 
+/* An alert on an increase does not see the first of a series that was not there before it. */
+static void begin_counters(void)
+{
+    static const char *const results[] = {"accepted", "rejected", "deferred", "aborted"};
+    static const char *const kinds[] = {"webhook", "mail", "notice"};
+    for (size_t i = 0; i < sizeof results / sizeof *results; i++)
+        metric_add(METRIC_MESSAGES_TOTAL, 0, results[i]);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        metric_add(METRIC_DELIVERIES_TOTAL, 0, kinds[i], "delivered");
+        metric_add(METRIC_DELIVERIES_TOTAL, 0, kinds[i], "failed");
+    }
+}
+
 static void set_first_metrics(const struct server *server)
 {
     char libraries[256];
     snprintf(libraries, sizeof libraries, "libuv/%s %s SQLite/%s %s", uv_version_string(),
              LUAJIT_VERSION, sqlite3_libversion(), curl_version());
     metric_set(METRIC_BUILD_INFO, 1, MXHOOK_VERSION, libraries);
-    metric_set(METRIC_READY, 1);
+    metric_set(METRIC_LISTENING, 1);
+    metric_add(METRIC_MESSAGES_WAITING, 0);
+    metric_add(METRIC_WORKERS_BUSY, 0);
     metric_set(METRIC_WORKERS, (double)server->worker_count);
     metric_set(METRIC_RULES, (double)ruleset_count(server->rules));
     metric_set(METRIC_ALIASES, (double)ruleset_alias_count(server->rules));
+    begin_counters();
     metric_set(METRIC_CONFIG_RELOAD_SUCCESSFUL, 1);
     metric_set(METRIC_CONFIG_RELOAD_TIMESTAMP, (double)clock_unix_ms() / 1000);
 }

@@ -77,7 +77,7 @@ static void on_stop_timer(uv_timer_t *timer)
 static void stop(struct server *server)
 {
     server->state = SERVER_FINISHING_SESSIONS;
-    metric_set(METRIC_READY, 0);
+    metric_set(METRIC_LISTENING, 0);
     service_stopping(server->config->shutdown_timeout_ms);
     uv_timer_start(&server->stop_timer, on_stop_timer,
                    (uint64_t)server->config->shutdown_timeout_ms, 0);

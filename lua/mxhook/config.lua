@@ -51,6 +51,17 @@ local function line_of_key(lines, section, key, last)
   return found
 end
 
+-- The first line from that of the section on, or of the whole file, where `text` stands.
+local function line_of_text(lines, section, text, default)
+  local inside = not section
+  for number, line in ipairs(lines) do
+    line = line:gsub("%-%-.*", "")
+    if section and line:find("^%s*" .. section .. "%s*=") then inside = true end
+    if inside and line:find(text, 1, true) then return number end
+  end
+  return default
+end
+
 ---------------------------------------------------------------------------------------------------
 -- Loading
 
@@ -77,9 +88,17 @@ local function check(name, value, line, lines, result, complain)
   if not option then
     return complain(line, name, "no such option" .. suggestion(name))
   end
+  readers.references = {}
   local read, why, entry = readers.by_type[option.type](value, option)
   if read == nil then return complain(entry and line_of_key(lines, name, entry, line) or line, name, why) end
   result[name] = read
+  for _, text in ipairs(readers.references) do
+    local written = text:gsub("^%a+:", "") -- { env = "NAME" } has no colon
+    local found = line_of_text(lines, name:match("^[^.]+"), written, line)
+    local variable = text:match("^env:(.*)")
+    result.references[#result.references + 1] = { line = found, option = name, text = text,
+      meant = variable and nearest(variable, readers.environment, " (did you mean %s?)") or "" }
+  end
 end
 
 local function check_section(section, value, line, lines, result, complain)
@@ -132,6 +151,7 @@ end
 local function take_from(machine)
   readers.is_network, readers.domain_to_ascii = machine.is_network, machine.domain_to_ascii
   readers.duration_ms, readers.byte_units = machine.duration_ms, machine.byte_units
+  readers.environment = machine.environment
   readers.destination_fields, readers.check_destination = machine.destination_fields(), machine.check_destination
 end
 
@@ -153,7 +173,7 @@ function config.load(path, text, machine)
 
   local lines = {}
   for line in (text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = line end
-  local result = {}
+  local result = { references = {} }
   for _, assignment in ipairs(assigned) do
     local name, value = assignment.name, values[assignment.name]
     if sections[name] then
@@ -212,7 +232,7 @@ end
 -- The values where there is no file: the defaults, and the rules of this folder. No domain is served.
 function config.defaults(directory, machine)
   take_from(machine)
-  local result = { domains = {}, ["rules.directory"] = directory }
+  local result = { references = {}, domains = {}, ["rules.directory"] = directory }
   fill_defaults(result, machine)
   readers.finish_listeners(result)
   readers.finish_forward(result)

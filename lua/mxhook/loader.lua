@@ -2,6 +2,8 @@
 
 local body_limits = require "mxhook.body_limits"
 local core = require "mxhook.core"
+local nearest = require "mxhook.nearest"
+local references = require "mxhook.references"
 local rule = require "mxhook.rule"
 local sandbox = require "mxhook.sandbox"
 local twice = require "mxhook.twice"
@@ -112,6 +114,17 @@ local function warn_of_limits(source, options)
     end
 end
 
+-- Its mail would wait, and nothing would say so before the first one does.
+local function warn_of_variables(source, options)
+    for _, reference in ipairs(references(source.text)) do
+        local name = reference.name
+        if (core.env(name) or "") == "" then
+            local why = core.env(name) and "empty here" or "not set here" .. nearest(name, options.environment, " (did you mean %s?)")
+            rule.warn_at(("%s:%d"):format(source.name, reference.line), ("env:%s is %s: the server needs it in its environment"):format(name, why))
+        end
+    end
+end
+
 --- All rules in order, as lists of functions, names and serves, the recipients that
 -- aliases name, the number of aliases, and a text with a line for each
 -- warning; or nil and a line for each bad file.
@@ -123,7 +136,10 @@ function loader.load(sources, options)
         if library then libraries[library] = source.text end
     end
     local load_lib = make_load_lib(libraries)
-    for _, source in ipairs(sources) do warn_of_limits(source, options) end
+    for _, source in ipairs(sources) do
+        warn_of_limits(source, options)
+        warn_of_variables(source, options)
+    end
     for _, source in ipairs(sources) do
         if source.name:sub(1, 4) ~= "lib/" then
             rule.begin_file(source.name, source.text)

@@ -33,10 +33,18 @@ function readers.string(value)
   return value
 end
 
+-- What stands in the place of a secret: config.lua takes these with the line of their option.
+module.references = {}
+
+local function note_reference(text)
+  if text:find("^env:") or text:find("^file:") then module.references[#module.references + 1] = text end
+end
+
 function readers.secret(value)
   if type(value) ~= "string" or value == "" or value:find("[%z\1-\31\127]") then
     return nil, 'expected a text, "env:NAME" or "file:/path"'
   end
+  note_reference(value)
   return value
 end
 
@@ -197,6 +205,10 @@ function module.destination(value, profile)
   if not ok then return nil, why end
   why = module.check_destination(value, profile)
   if why then return nil, why end
+  if value.secret then note_reference(value.secret) end
+  for _, header in pairs(value.headers or {}) do
+    if type(header) == "table" then note_reference(header.env and "env:" .. header.env or "file:" .. header.file) end
+  end
   return value
 end
 

@@ -59,7 +59,7 @@ static struct spool_state look_at_folder(struct admin *admin)
 bool health_is_ready(struct admin *admin, struct json *json)
 {
     bool alive = is_alive(admin);
-    bool listening = metric_value(METRIC_READY, NULL, NULL) > 0;
+    bool listening = metric_value(METRIC_LISTENING, NULL, NULL) > 0;
     bool rules = metric_value(METRIC_RULES, NULL, NULL) > 0;
     struct spool_state spool = look_at_folder(admin);
     if (json) {
@@ -230,6 +230,7 @@ void health_metrics(struct request *request)
     size_t size;
     look_at_spool(request);
     look_at_disk(&request->config->spool);
+    metric_set(METRIC_READY, health_is_ready(request->admin, NULL));
     metric_set(METRIC_LOOP_LAG, (double)atomic_exchange(&request->admin->lag_ms, 0) / 1000);
     char *text = metrics_text(&size);
     char *all = text ? with_process(text, &size, request->admin->started_ms) : NULL;

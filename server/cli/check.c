@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <grp.h>
+#include <openssl/crypto.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #include "../base/domain.h"
 #include "../deliver/forward_sign.h"
+#include "../deliver/reference.h"
 #include "../deliver/srs.h"
 #include "../mail/message.h"
 #include "../rules/ruleset.h"
@@ -22,8 +24,9 @@ static const char help[] =
     "Reads the configuration and loads the rules as `run` would, and starts nothing.\n"
     "Every error is printed with file and line; then the exit code is 1. Certificates that have\n"
     "expired, soon will, or do not fit the hostname are only warned of, as are an empty folder of\n"
-    "rules, domains of the examples, addresses that mxhook.socket does not hold, and a max_body\n"
-    "that the largest message would go over.\n"
+    "rules, domains of the examples, addresses that mxhook.socket does not hold, a max_body that "
+    "the\n"
+    "largest message would go over, and secrets that are in no environment variable or file here.\n"
     "Root looks with the rights of the service: of `user` in the configuration, or of the user "
     "mxhook\n"
     "where the file is " CLI_CONFIG_PATH ".\n\n"
@@ -34,6 +37,31 @@ static const char help[] =
 static void warn(void *context, const char *text)
 {
     fprintf(stderr, "mxhook check: warning: %s: %s\n", (const char *)context, text);
+}
+
+/* With the file's name in the text. */
+static void warn_whole(void *context, const char *text)
+{
+    (void)context;
+    fprintf(stderr, "mxhook check: warning: %s\n", text);
+}
+
+/* With the rights of the service. What is not there may be made by whatever starts it. forward.srs_key
+ * and forward.dkim are checked by themselves. */
+static void check_secret_files(const struct config *config)
+{
+    for (size_t i = 0; i < config->reference_count; i++) {
+        const struct config_reference *reference = &config->references[i];
+        char buffer[REFERENCE_SIZE];
+        const char *value;
+        struct error err = {""};
+        if (reference_blocks(reference->text) && strcmp(reference->option, "forward.dkim") != 0 &&
+            strcmp(reference->option, "forward.srs_key") != 0 &&
+            reference_read(reference->text, buffer, &value, &err) != 0)
+            fprintf(stderr, "mxhook check: warning: %s:%d: %s: %s\n", config->path, reference->line,
+                    reference->option, err.text);
+        OPENSSL_cleanse(buffer, sizeof buffer);
+    }
 }
 
 /* What works, but hardly as it was meant. */
@@ -201,6 +229,7 @@ static int check_all(struct config *config)
         code = cli_fail("check", &err);
     if (forward_sign_check(&config->forward, &err) != 0)
         code = cli_fail("check", &err);
+    check_secret_files(config);
     show_domains(config);
     if (check_rules(config) != CLI_OK)
         code = CLI_FAILED;
@@ -224,7 +253,7 @@ int cli_check(int argc, char **argv)
         return cli_fail("check", &err);
     warn_domains(config);
     check_logins(config);
-    config_warn(config, warn, config->path);
+    config_warn(config, warn_whole, NULL);
     code = check_all(config);
     config_unref(config);
     return code;

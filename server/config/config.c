@@ -18,6 +18,7 @@
 #include "../base/domain.h"
 #include "../base/duration.h"
 #include "../base/embedded.h"
+#include "../base/environment.h"
 
 #define FILE_LIMIT (1024 * 1024) /* bytes of a configuration file */
 
@@ -106,6 +107,8 @@ static void push_machine_defaults(lua_State *L)
     lua_setfield(L, -2, "duration_ms");
     config_push_byte_units(L);
     lua_setfield(L, -2, "byte_units");
+    environment_push(L);
+    lua_setfield(L, -2, "environment");
     config_push_destination_checks(L);
     lua_setfield(L, -3, "check_destination");
     lua_setfield(L, -2, "destination_fields");

@@ -38,9 +38,10 @@ enum listen_auth {
 };
 
 struct listen_address {
-    char host[108]; /* numeric IPv4 or IPv6; of smtp.listen also the path of a Unix-domain socket */
-    int port;       /* 0: the kernel picks one, which the log names */
-    enum listen_tls tls; /* the rest: of smtp.listen only */
+    /* Numeric IPv4 or IPv6; where it is listened on also a Unix-domain socket's path */
+    char host[108];
+    int port;            /* 0: the kernel picks one, which the log names */
+    enum listen_tls tls; /* the rest but own_group: of smtp.listen only */
     enum listen_auth auth;
     int min_version;       /* of TLS, as on the wire: 0x303 is 1.2 */
     bool auth_without_tls; /* in the clear too */
@@ -131,9 +132,9 @@ struct lookup_config {
 
 struct spool_config {
     char *directory;
-    char
-        *postgres; /* libpq's conninfo: the store that nodes share; NULL: SQLite in the directory */
-    bool migrate;  /* bring its tables up to date at start */
+    /* Libpq's conninfo: the store that nodes share; NULL: SQLite in the directory */
+    char *postgres;
+    bool migrate;               /* bring its tables up to date at start */
     int64_t old_transaction_ms; /* one that is open for longer in PostgreSQL is warned of */
     int64_t commit_timeout_ms;  /* so long a commit is tried in PostgreSQL */
     int64_t keep_failed_ms;     /* failed deliveries are removed after that */
@@ -259,8 +260,8 @@ enum admin_role {
 
 struct admin_login {
     char *name;
-    char *
-        secret; /* a user's: a hash of crypt(5); a token's: itself, or a reference (deliver/reference.h) */
+    /* A user's: a hash of crypt(5); a token's: itself, or a reference (deliver/reference.h) */
+    char *secret;
     enum admin_role role;
     bool token;
 };
@@ -272,6 +273,15 @@ struct admin_config {
     size_t login_count;
     char **hosts; /* names that a Host header may have, in lower case */
     size_t host_count;
+};
+
+/* A secret that stands elsewhere (deliver/reference.h), and where the file names it. */
+struct config_reference {
+    int line;
+    const char *option; /* "forward.password" */
+    const char *text;   /* "env:NAME" or "file:/path" */
+    const char
+        *meant; /* " (did you mean OTHER?)": a variable that there is, with a name like it; or "" */
 };
 
 struct config {
@@ -299,6 +309,8 @@ struct config {
     struct scan_config scan;
     struct lookup_config *lookups;
     size_t lookup_count;
+    struct config_reference *references;
+    size_t reference_count;
 };
 
 /* Reads and checks the file. On success *out is one reference; else a negative errno, and `err` says
@@ -307,7 +319,8 @@ struct config {
 int config_load(const char *path, struct config **out, struct error *err);
 
 /* Tells warn() of each limit of a payload (max_body) that the largest message (smtp.max_size) makes a larger
- * one than. Those of rules are in ruleset_warnings(). Any thread. */
+ * one than, and of each environment variable that a secret is to come from and that is not set. A text begins with
+ * the file's name, and its line where that is known. Those of rules are in ruleset_warnings(). Any thread. */
 void config_warn(const struct config *config, void (*warn)(void *context, const char *text),
                  void *context);
 
@@ -320,7 +333,7 @@ int config_print_example(void);
 /* Writes to stdout a list of all options in mdoc(7), for mxhook.lua(5). 0 or negative errno. */
 int config_print_mdoc(void);
 
-struct config *config_ref(struct config *config); /* any thread */
+struct config *config_ref(struct config *config); /* returns it; any thread */
 void config_unref(struct config *config);         /* any thread; takes NULL */
 
 #endif

@@ -299,9 +299,33 @@ static void read_scan(lua_State *L, struct scan_config *scan)
     option_texts(L, "scan.virus_symbols", &scan->virus_symbols, &scan->virus_symbol_count);
 }
 
+static void read_references(lua_State *L, struct config *config)
+{
+    lua_getfield(L, 1, "references");
+    size_t count = lua_objlen(L, -1);
+    config->references =
+        option_memory(L, arena_alloc(config->arena, (count + 1) * sizeof *config->references));
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        lua_getfield(L, -1, "line");
+        lua_getfield(L, -2, "option");
+        lua_getfield(L, -3, "text");
+        lua_getfield(L, -4, "meant");
+        config->references[i] =
+            (struct config_reference){.line = (int)lua_tointeger(L, -4),
+                                      .option = option_copy(L, lua_tostring(L, -3)),
+                                      .text = option_copy(L, lua_tostring(L, -2)),
+                                      .meant = option_copy(L, lua_tostring(L, -1))};
+        lua_pop(L, 5);
+    }
+    config->reference_count = count;
+    lua_pop(L, 1);
+}
+
 int config_read_values(lua_State *L)
 {
     struct config *config = lua_touserdata(L, 2);
+    read_references(L, config);
     config->hostname = option_text(L, "hostname");
     config->user = option_text(L, "user");
     config->log_limit = (unsigned)option_number(L, "log_limit");

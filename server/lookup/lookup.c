@@ -20,6 +20,7 @@ static struct {
     atomic_int reconfigurings; /* that are on their way to the room's thread */
 } it;
 
+static struct lookup_answer none = {.references = 1, .status = LOOKUP_NONE};
 static uv_rwlock_t lock;
 static uv_once_t once = UV_ONCE_INIT;
 
@@ -240,6 +241,8 @@ struct lookup_answer *lookup_cached(enum lookup_kind kind, const char *source, c
     struct source *found = lookup_source(kind, source);
     struct lookup_answer *answer =
         found ? lookup_cache_get(found->cache, address, clock_monotonic_ms(), false) : NULL;
+    if (found && !answer && found->kind->lacks && found->kind->lacks(found, address))
+        answer = lookup_answer_ref(&none);
     uv_rwlock_rdunlock(&lock);
     if (answer)
         metric_add(METRIC_LOOKUPS_TOTAL, 1, source, "cached");

@@ -38,6 +38,8 @@ struct source_kind {
     int (*open)(struct source *s); /* sets s->own; 0 or a negative errno */
     /* Begins, and ends by source_answered(), within it or later. */
     void (*ask)(struct source *s, struct flight *flight);
+    /* It is known without asking that there is no such address. Any thread; NULL: nothing is known so. */
+    bool (*lacks)(struct source *s, const char *address);
     /* No flight begins any more; those under way end by source_answered(), within it or by what it has pushed to the
      * room's queue. */
     void (*close)(struct source *s);

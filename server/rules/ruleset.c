@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/environment.h"
 #include "../config/config_destination.h"
 #include "core.h"
 #include "engine.h"
@@ -22,7 +23,7 @@ static void push_sources(lua_State *L, const struct ruleset *ruleset)
 {
     lua_createtable(L, (int)ruleset->source_count, 0);
     for (size_t i = 0; i < ruleset->source_count; i++) {
-        const struct source *source = &ruleset->sources[i];
+        const struct source_file *source = &ruleset->sources[i];
         lua_createtable(L, 0, 2);
         lua_pushstring(L, source->name);
         lua_setfield(L, -2, "name");
@@ -43,6 +44,8 @@ static void push_options(lua_State *L, const struct ruleset *ruleset)
     lua_setfield(L, -2, "largest_payload");
     config_push_byte_units(L);
     lua_setfield(L, -2, "byte_units");
+    environment_push(L);
+    lua_setfield(L, -2, "environment");
 }
 
 /* Of the first state that is loaded: every other has the same. Index -1: the list of names. */

@@ -2,15 +2,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
-#include "../base/siphash.h"
+#include "../base/map.h"
 
 #define FIRST_CAPACITY 4096 /* a power of two, as every later one */
 
-static uint64_t hash(const struct names *names, const char *address, size_t size)
+static uint64_t hash(const char *address, size_t size)
 {
-    uint64_t value = siphash(names->key, address, size);
+    uint64_t value = map_hash((struct map_key){address, size});
     return value ? value : 1;
 }
 
@@ -23,14 +22,16 @@ static size_t slot_of(const uint64_t *slots, size_t capacity, uint64_t value)
     return slot;
 }
 
-static int grow(struct names *names)
+static bool is_full(size_t count, size_t capacity)
 {
-    size_t capacity = names->capacity ? 2 * names->capacity : FIRST_CAPACITY;
+    return count >= capacity / 4 * 3;
+}
+
+static int grow(struct names *names, size_t capacity)
+{
     uint64_t *slots = calloc(capacity, sizeof *slots);
     if (!slots)
         return -ENOMEM;
-    if (names->capacity == 0 && getrandom(names->key, sizeof names->key, 0) < 0)
-        names->key[0] = (uintptr_t)slots; /* no kernel of today fails here */
     for (size_t i = 0; i < names->capacity; i++)
         if (names->slots[i])
             slots[slot_of(slots, capacity, names->slots[i])] = names->slots[i];
@@ -40,11 +41,19 @@ static int grow(struct names *names)
     return 0;
 }
 
+int names_expect(struct names *names, size_t count)
+{
+    size_t capacity = names->capacity ? names->capacity : FIRST_CAPACITY;
+    while (is_full(count, capacity))
+        capacity *= 2;
+    return capacity > names->capacity ? grow(names, capacity) : 0;
+}
+
 int names_add(struct names *names, const char *address, size_t size)
 {
-    if (names->count >= names->capacity / 4 * 3 && grow(names) != 0)
+    if (is_full(names->count, names->capacity) && names_expect(names, names->count) != 0)
         return -ENOMEM;
-    uint64_t value = hash(names, address, size);
+    uint64_t value = hash(address, size);
     size_t slot = slot_of(names->slots, names->capacity, value);
     names->count += names->slots[slot] == 0;
     names->slots[slot] = value;
@@ -55,7 +64,7 @@ bool names_have(const struct names *names, const char *address, size_t size)
 {
     if (names->count == 0)
         return false;
-    return names->slots[slot_of(names->slots, names->capacity, hash(names, address, size))] != 0;
+    return names->slots[slot_of(names->slots, names->capacity, hash(address, size))] != 0;
 }
 
 void names_free(struct names *names)

@@ -1,8 +1,7 @@
 /* postgres.c - alias.postgres: asks a table, by a thread that owns the connection.
  *
- * What waits while it asks is asked for together. Where strangers guess names, the addresses of the whole table are
- * read (names.h), and those that it has not are answered without asking, for NAMES_MS: so a change is seen as soon as
- * ever. */
+ * What waits while it asks is asked for together. Where strangers guess names, what the table has not is known without
+ * asking (postgres_names.h). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,16 +9,11 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/metrics.h"
-#include "postgres_query.h"
 #include "kinds.h"
+#include "postgres_names.h"
+#include "postgres_query.h"
 
-#define NAMES_MS         1900 /* after the reading began: what they say of the table holds no longer */
-#define NAMES_AGE_MS     1000 /* they are read anew after that, while the guessing goes on */
-#define PERIOD_MS        2000
-#define GUESSES          20    /* unknown addresses in PERIOD_MS that make it guessing, */
-#define ROWS_FOR_A_GUESS 5000  /* and of a table that is larger, one more for each so many rows */
-#define TOO_LONG_MS      1500  /* of reading: the table is too large for that */
-#define GIVE_UP_MS       60000 /* then it is not tried for this long */
+#define GATHER_MS 20 /* after a question, while strangers guess names of which nothing is known */
 
 struct database {
     struct source *source;
@@ -27,12 +21,7 @@ struct database {
     struct task_queue queue;
     atomic_bool closing;
     struct reader reader;
-    struct names names, next;  /* `next`: being read */
-    int64_t names_ms, next_ms; /* monotonic: when their reading began */
-    int64_t no_names_before_ms;
-    int64_t period_ms;            /* when this period began */
-    size_t rows;                  /* when they were last read; 0: not yet */
-    size_t guesses, last_guesses; /* unknown addresses, in this period and the one before */
+    struct table_names *names;
 };
 
 static void deliver(struct task *task, void *context)
@@ -48,71 +37,6 @@ static void send_back(struct database *db, struct flight *flight)
     loop_queue_push(db->source->room->queue, &flight->task);
 }
 
-/* ---- Guesses ---- */
-
-static void count_guess(struct database *db, const struct flight *flight)
-{
-    int64_t now = clock_monotonic_ms();
-    if (now - db->period_ms >= PERIOD_MS) {
-        db->last_guesses = now - db->period_ms < 2 * PERIOD_MS ? db->guesses : 0;
-        db->guesses = 0;
-        db->period_ms = now;
-    }
-    db->guesses += flight->answer && flight->answer->status == LOOKUP_NONE;
-}
-
-static bool is_known_not_to_be(const struct database *db, const struct flight *flight)
-{
-    return db->names_ms > 0 && clock_monotonic_ms() - db->names_ms < NAMES_MS &&
-           !names_have(&db->names, flight->address, strlen(flight->address));
-}
-
-static bool wants_names(const struct database *db)
-{
-    int64_t now = clock_monotonic_ms();
-    size_t guesses = db->guesses > db->last_guesses ? db->guesses : db->last_guesses;
-    size_t most = db->rows / ROWS_FOR_A_GUESS;
-    return !db->reader.in_scan && guesses >= (most > GUESSES ? most : GUESSES) &&
-           now >= db->no_names_before_ms &&
-           (db->names_ms == 0 || now - db->names_ms >= NAMES_AGE_MS);
-}
-
-static void begin_names(struct database *db)
-{
-    db->next_ms = clock_monotonic_ms();
-    if (!reader_scan_begin(&db->reader))
-        db->no_names_before_ms = db->next_ms + GIVE_UP_MS;
-}
-
-static void end_names(struct database *db, bool fine)
-{
-    int64_t took_ms = clock_monotonic_ms() - db->next_ms;
-    names_free(&db->names);
-    db->names = fine ? db->next : (struct names){0};
-    db->names_ms = fine ? db->next_ms : 0;
-    db->rows = db->names.count;
-    if (!fine)
-        names_free(&db->next);
-    db->next = (struct names){0};
-    if (fine && took_ms < TOO_LONG_MS)
-        return;
-    db->no_names_before_ms = clock_monotonic_ms() + GIVE_UP_MS;
-    if (fine)
-        log_warn("lookup", NULL, LOG_TEXT("source", db->source->options->name),
-                 LOG_TEXT("result",
-                          "reading all addresses takes too long: each unknown one is asked for"),
-                 LOG_NUMBER("ms", took_ms));
-}
-
-static void read_some_names(struct database *db)
-{
-    bool more = false;
-    bool fine = reader_scan_next(&db->reader, &db->next, &more);
-    metric_add(METRIC_LOOKUP_REQUESTS_TOTAL, 1, db->source->options->name, "all addresses");
-    if (!fine || !more)
-        end_names(db, fine);
-}
-
 /* ---- Asking ---- */
 
 static void ask_some(struct database *db, struct flight **flights, size_t count)
@@ -125,10 +49,12 @@ static void ask_some(struct database *db, struct flight **flights, size_t count)
     }
     metric_add(METRIC_LOOKUP_REQUESTS_TOTAL, 1, db->source->options->name,
                answered ? "answered" : "failed");
+    size_t guesses = 0;
     for (size_t i = 0; i < count; i++) {
-        count_guess(db, flights[i]);
+        guesses += flights[i]->answer && flights[i]->answer->status == LOOKUP_NONE;
         send_back(db, flights[i]);
     }
+    table_names_guessed(db->names, guesses);
 }
 
 static void ask_table(struct database *db, struct task *tasks)
@@ -138,10 +64,9 @@ static void ask_table(struct database *db, struct task *tasks)
     for (struct task *task = tasks, *next; task; task = next) {
         struct flight *flight = (struct flight *)task;
         next = task->next;
-        if (is_known_not_to_be(db, flight)) {
+        if (table_names_lack(db->names, flight->address)) {
             flight->answer = lookup_answer_new(LOOKUP_NONE, NULL, 0);
             flight->unkept = true;
-            count_guess(db, flight);
             send_back(db, flight);
             continue;
         }
@@ -158,10 +83,10 @@ static void ask_table(struct database *db, struct task *tasks)
 static void run_database(void *argument)
 {
     struct database *db = argument;
+    int64_t wait_ms = db->source->options->wait_ms;
     task_name_thread("mxhook-pg-look");
     for (;;) {
-        struct task *tasks =
-            db->reader.in_scan ? task_queue_poll_all(&db->queue) : task_queue_take_all(&db->queue);
+        struct task *tasks = task_queue_take_all(&db->queue);
         if (atomic_load(&db->closing)) {
             for (struct task *next; tasks; tasks = next) {
                 next = tasks->next;
@@ -170,17 +95,20 @@ static void run_database(void *argument)
             break;
         }
         ask_table(db, tasks);
-        if (wants_names(db))
-            begin_names(db);
-        if (db->reader.in_scan)
-            read_some_names(db);
+        if (table_names_are_missing(db->names))
+            uv_sleep(wait_ms < 2 * GATHER_MS ? (unsigned)wait_ms / 2 : GATHER_MS);
     }
-    names_free(&db->names);
-    names_free(&db->next);
     reader_close(&db->reader);
 }
 
 /* ---- The source ---- */
+
+static void database_free(struct database *db)
+{
+    table_names_free(db->names);
+    task_queue_destroy(&db->queue);
+    free(db);
+}
 
 static int open_database(struct source *source)
 {
@@ -192,13 +120,12 @@ static int open_database(struct source *source)
     db->source = source;
     atomic_init(&db->closing, false);
     db->reader = (struct reader){.options = source->options, .closing = &db->closing};
-    source->own = db;
-    int code = uv_thread_create(&db->thread, run_database, db);
+    db->names = table_names_new(source->options);
+    int code = db->names ? uv_thread_create(&db->thread, run_database, db) : -ENOMEM;
     if (code == 0)
-        return 0;
-    source->own = NULL;
-    task_queue_destroy(&db->queue);
-    free(db);
+        source->own = db;
+    else
+        database_free(db);
     return code;
 }
 
@@ -216,9 +143,14 @@ static void close_database(struct source *source)
     task_queue_close(&db->queue);
     uv_thread_join(&db->thread);
     source->own = NULL;
-    task_queue_destroy(&db->queue);
-    free(db);
+    database_free(db);
+}
+
+static bool is_not_in_database(struct source *source, const char *address)
+{
+    const struct database *db = source->own;
+    return table_names_lack(db->names, address);
 }
 
 const struct source_kind source_postgres = {"postgres", open_database, ask_database,
-                                            close_database};
+                                            is_not_in_database, close_database};

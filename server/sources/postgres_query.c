@@ -14,12 +14,10 @@
 #define CONNECT_MS  5000
 #define PAUSE_MS    1000 /* between two attempts to connect */
 #define SLICE_MS    50   /* after which a wait looks whether it is to end */
-#define SCAN_ROWS   50000
-#define STATEMENTS  4
 #define ADDRESS_MAX 1024
 #define BEGIN       "BEGIN READ ONLY"
 #define COMMIT      "COMMIT"
-#define TABLE       "FROM (%s) AS q(address, destination)"
+#define TABLE       "FROM (%s\n) AS q(address, destination)"
 
 /* ---- Waits ---- */
 
@@ -49,7 +47,8 @@ static void lose(struct reader *r)
 {
     if (!r->connection)
         return;
-    complain(r, PQerrorMessage(r->connection));
+    if (!atomic_load(r->closing))
+        complain(r, PQerrorMessage(r->connection));
     reader_close(r);
     r->not_before_ms = clock_monotonic_ms() + PAUSE_MS;
 }
@@ -58,7 +57,6 @@ void reader_close(struct reader *r)
 {
     PQfinish(r->connection);
     r->connection = NULL;
-    r->in_scan = false;
 }
 
 /* ---- Connecting ---- */
@@ -93,7 +91,7 @@ static bool connected(struct reader *r)
     if (!r->connection)
         return false;
     if (PQstatus(r->connection) != CONNECTION_BAD && connect_within(r, now + CONNECT_MS) &&
-        PQenterPipelineMode(r->connection) && PQsetnonblocking(r->connection, 1) == 0) {
+        PQsetnonblocking(r->connection, 1) == 0) {
         PQsetNoticeReceiver(r->connection, drop_notice, NULL);
         log_info("lookup", NULL, LOG_TEXT("source", r->options->name),
                  LOG_TEXT("connected", PQhost(r->connection)));
@@ -105,12 +103,12 @@ static bool connected(struct reader *r)
 
 /* ---- Statements ---- */
 
-struct statement {
+struct query_statement {
     const char *sql;
     const char *value; /* $1; NULL: it has none */
 };
 
-static bool send_all(struct reader *r, const struct statement *statements, size_t count,
+static bool send_all(struct reader *r, const struct query_statement *statements, size_t count,
                      int64_t deadline_ms)
 {
     PGconn *c = r->connection;
@@ -166,26 +164,26 @@ static bool read_all(struct reader *r, int64_t deadline_ms, PGresult **rows, boo
 
 static void roll_back(struct reader *r, int64_t deadline_ms)
 {
-    static const struct statement rollback = {"ROLLBACK", NULL};
+    static const struct query_statement rollback = {"ROLLBACK", NULL};
     PGresult *none;
     bool failed;
-    r->in_scan = false;
     if (!send_all(r, &rollback, 1, deadline_ms) || !read_all(r, deadline_ms, &none, &failed))
         lose(r);
 }
 
 /* Sent together, one round trip. False: it failed, and what was begun is over. *rows is for PQclear(), or NULL where there
  * are none. */
-static bool run(struct reader *r, const struct statement *statements, size_t count, PGresult **rows)
+static bool run(struct reader *r, const struct query_statement *statements, size_t count,
+                PGresult **rows)
 {
     int64_t deadline_ms = clock_monotonic_ms() + r->options->timeout_ms;
     bool failed = false;
     *rows = NULL;
     if (!connected(r))
         return false;
-    r->queries++;
-    bool ended =
-        send_all(r, statements, count, deadline_ms) && read_all(r, deadline_ms, rows, &failed);
+    bool ended = PQenterPipelineMode(r->connection) &&
+                 send_all(r, statements, count, deadline_ms) &&
+                 read_all(r, deadline_ms, rows, &failed);
     if (ended && !failed)
         return true;
     PQclear(*rows);
@@ -266,9 +264,8 @@ bool reader_ask(struct reader *r, struct flight *const *flights, size_t count)
     char *sql = make_sql(r, "SELECT address, destination " TABLE " WHERE address = ANY($1)");
     char *array = make_array(flights, count);
     PGresult *rows = NULL;
-    struct statement statements[] = {{BEGIN, NULL}, {sql, array}, {COMMIT, NULL}};
-    bool answered = sql && array &&
-                    (r->in_scan ? run(r, statements + 1, 1, &rows) : run(r, statements, 3, &rows));
+    struct query_statement statements[] = {{BEGIN, NULL}, {sql, array}, {COMMIT, NULL}};
+    bool answered = sql && array && run(r, statements, 3, &rows);
     for (size_t i = 0; rows && i < count; i++)
         flights[i]->answer = answer_for(rows, flights[i]->address);
     PQclear(rows);
@@ -279,32 +276,96 @@ bool reader_ask(struct reader *r, struct flight *const *flights, size_t count)
 
 /* ---- All addresses ---- */
 
-bool reader_scan_begin(struct reader *r)
+/* A row of COPY's text form, without its end: taken apart in place. Its size, or -1 for NULL. */
+static int read_copied(char *row, int size)
 {
-    char *sql = make_sql(r, "DECLARE mxhook_names NO SCROLL CURSOR FOR SELECT address " TABLE);
-    PGresult *none = NULL;
-    r->in_scan = sql && run(r, (struct statement[]){{BEGIN, NULL}, {sql, NULL}}, 2, &none);
-    PQclear(none);
-    free(sql);
-    return r->in_scan;
+    static const char escaped[] = "bfnrtv", meant[] = "\b\f\n\r\t\v";
+    int out = 0;
+    if (size == 2 && memcmp(row, "\\N", 2) == 0)
+        return -1;
+    for (int i = 0; i < size; i++) {
+        if (row[i] == '\\' && i + 1 < size) {
+            const char *at = memchr(escaped, row[++i], sizeof escaped - 1);
+            row[out++] = at ? meant[at - escaped] : row[i];
+        } else {
+            row[out++] = row[i];
+        }
+    }
+    return out;
 }
 
-bool reader_scan_next(struct reader *r, struct names *names, bool *more)
+/* False: the connection is of no use. */
+static bool copy_rows(struct reader *r, struct names *names, int64_t deadline_ms)
 {
-    char sql[64];
-    bool added = true;
-    snprintf(sql, sizeof sql, "FETCH %d FROM mxhook_names", SCAN_ROWS);
-    PGresult *rows, *none;
-    if (!run(r, &(struct statement){sql, NULL}, 1, &rows))
-        return false;
-    for (int i = 0; added && i < PQntuples(rows); i++)
-        if (!PQgetisnull(rows, i, 0))
-            added = names_add(names, PQgetvalue(rows, i, 0), (size_t)PQgetlength(rows, i, 0)) == 0;
-    *more = PQntuples(rows) == SCAN_ROWS;
-    PQclear(rows);
-    if (*more && added)
+    char *row;
+    int size;
+    while ((size = PQgetCopyData(r->connection, &row, 1)) >= 0) {
+        if (size == 0) {
+            if (!wait_for(r, POLLIN, deadline_ms) || !PQconsumeInput(r->connection))
+                return false;
+            continue;
+        }
+        int length = read_copied(row, size - 1);
+        bool added = length < 0 || names_add(names, row, (size_t)length) == 0;
+        PQfreemem(row);
+        if (!added)
+            return false;
+    }
+    return size == -1;
+}
+
+static bool take_result(struct reader *r, const PGresult *result, struct names_digest *digest,
+                        struct names *names, int64_t deadline_ms)
+{
+    switch (PQresultStatus(result)) {
+    case PGRES_COPY_OUT: return copy_rows(r, names, deadline_ms);
+    case PGRES_COMMAND_OK: return true;
+    case PGRES_TUPLES_OK:
+        snprintf(digest->text, sizeof digest->text, "%s %s", PQgetvalue(result, 0, 0),
+                 PQgetvalue(result, 0, 1));
         return true;
-    r->in_scan = false;
-    bool ended = run(r, &(struct statement){COMMIT, NULL}, 1, &none);
-    return added && ended;
+    default: return false;
+    }
+}
+
+/* Without the pipeline, in which COPY is not allowed. False: the connection is of no use. */
+static bool run_plain(struct reader *r, const char *sql, struct names_digest *digest,
+                      struct names *names, int64_t deadline_ms)
+{
+    PGresult *result;
+    int left = 1;
+    bool fine = PQsendQuery(r->connection, sql);
+    while (fine && (left = PQflush(r->connection)) == 1)
+        fine = wait_for(r, POLLIN | POLLOUT, deadline_ms) && PQconsumeInput(r->connection);
+    fine = fine && left == 0;
+    while (fine && (fine = next_result(r, deadline_ms, &result)) && result) {
+        fine = take_result(r, result, digest, names, deadline_ms);
+        PQclear(result);
+    }
+    return fine;
+}
+
+/* Both questions see the table at one moment: else what changes between them and back again would stay unseen. */
+#define BEGIN_SAME "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+#define DIGEST     "SELECT count(*), sum(hashtextextended(address::text, 0)) "
+#define COPY       "COPY (SELECT address::text " TABLE ") TO STDOUT"
+
+enum names_read reader_read_names(struct reader *r, struct names_digest *digest, size_t rows,
+                                  struct names *names)
+{
+    int64_t deadline_ms = clock_monotonic_ms() + r->options->timeout_ms;
+    struct names_digest now = {""};
+    char *ask = make_sql(r, BEGIN_SAME ";" DIGEST TABLE), *read = make_sql(r, COPY ";" COMMIT);
+    bool fine = ask && read && connected(r) && run_plain(r, ask, &now, names, deadline_ms);
+    bool same = fine && strcmp(now.text, digest->text) == 0;
+    if (same)
+        fine = run_plain(r, COMMIT, &now, names, deadline_ms);
+    else if (fine)
+        fine = names_expect(names, rows) == 0 && run_plain(r, read, &now, names, deadline_ms);
+    free(ask);
+    free(read);
+    if (!fine)
+        lose(r);
+    *digest = fine ? now : (struct names_digest){""};
+    return !fine ? NAMES_FAILED : same ? NAMES_SAME : NAMES_READ;
 }

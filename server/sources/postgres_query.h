@@ -4,8 +4,8 @@
  * The connection is made when it is first needed, and again a second after it was lost. A server that only
  * reads (a standby) will do. No session state is needed, so a pooler may stand between. The thread that owns it.
  */
-#ifndef MXHOOK_LOOKUP_POSTGRES_QUERY_H
-#define MXHOOK_LOOKUP_POSTGRES_QUERY_H
+#ifndef MXHOOK_SOURCES_POSTGRES_QUERY_H
+#define MXHOOK_SOURCES_POSTGRES_QUERY_H
 
 #include <libpq-fe.h>
 #include <stdatomic.h>
@@ -23,19 +23,31 @@ struct reader {
     const struct lookup_config *options;
     atomic_bool *closing;  /* set by another thread: every wait ends soon */
     PGconn *connection;    /* NULL: none */
-    bool in_scan;          /* a transaction with a cursor is open */
     int64_t not_before_ms; /* monotonic: when it may be connected to again */
-    uint64_t queries;      /* sent so far */
 };
 
 /* Asks for these, at most QUERY_MAX; sets the answer of each. False: nobody has answered, and all are NULL. */
 bool reader_ask(struct reader *reader, struct flight *const *flights, size_t count);
 
-/* All addresses of the table, in steps, between which others may be asked for: begins; adds the next ones to
- * `names`, *more: there may be more. False: it has failed, and is over. */
-bool reader_scan_begin(struct reader *reader);
-bool reader_scan_next(struct reader *reader, struct names *names, bool *more);
+enum names_read {
+    NAMES_FAILED,
+    NAMES_SAME, /* the table has the addresses that it had at that digest */
+    NAMES_READ, /* *names has them, and *digest is theirs */
+};
 
+/* Which addresses the table has a database counts and sums up (a digest) in a third of the time that it takes to send
+ * them. */
+struct names_digest {
+    char text[80]; /* "": none */
+};
+
+/* Adds all addresses of the table to `names`, where it has others than at *digest; in one transaction, within the
+ * source's timeout; about `rows` are expected. Memory does not grow with the table but by `names`. A connection is for
+ * this, or for reader_ask(). */
+enum names_read reader_read_names(struct reader *reader, struct names_digest *digest, size_t rows,
+                                  struct names *names);
+
+/* Closes the connection, where there is one; what is owed to others is not the reader's. */
 void reader_close(struct reader *reader);
 
 #endif

@@ -29,6 +29,16 @@ int delivery_set_destination(struct delivery *delivery, const struct destination
     return code;
 }
 
+struct queue_attempt delivery_last_attempt(const struct delivery *d)
+{
+    return (struct queue_attempt){.at_ms = d->last_at_ms,
+                                  .ms = d->last_ms,
+                                  .status = d->last_status,
+                                  .error = d->last_error,
+                                  .reply = d->last_reply,
+                                  .reply_size = d->last_reply ? d->last_reply_size : 0};
+}
+
 int delivery_replace_payload(struct delivery *delivery, struct spill *copy, int code)
 {
     if (code == 0)

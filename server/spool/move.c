@@ -59,10 +59,34 @@ static int copy_payload(struct move *m, struct delivery *d)
     return delivery_replace_payload(d, copy, code);
 }
 
-/* Without what the one store knew of it. */
-static void forget_stored(struct delivery *d)
+struct past {
+    struct arena *arena;
+    struct past_attempt *first, **end;
+};
+
+static int note_attempt(void *context, const struct queue_attempt *attempt)
 {
-    *d->stored = (struct stored){0};
+    struct past *past = context;
+    struct past_attempt *copy = arena_alloc(past->arena, sizeof *copy);
+    char *reply = attempt->reply_size ? arena_alloc(past->arena, attempt->reply_size) : NULL;
+    if (!copy || (attempt->reply_size && !reply))
+        return -ENOMEM;
+    *copy = (struct past_attempt){.attempt = *attempt};
+    copy->attempt.error = arena_strdup(past->arena, attempt->error ? attempt->error : "");
+    copy->attempt.reply = reply;
+    if (!copy->attempt.error)
+        return -ENOMEM;
+    if (reply)
+        memcpy(reply, attempt->reply, attempt->reply_size);
+    *past->end = copy;
+    past->end = &copy->next;
+    return 0;
+}
+
+/* Without what the one store knew of it, but for the attempts that it kept. */
+static void forget_stored(struct delivery *d, struct past_attempt *past)
+{
+    *d->stored = (struct stored){.past = past};
     if (d->state == DELIVERY_LEASED)
         d->state = DELIVERY_WAITING;
 }
@@ -124,12 +148,15 @@ static int move_one(struct move *m, const char *id)
         delivery_free(d);
         return remove_moved(m, id);
     }
-    code = copy_payload(m, d);
+    struct past past = {.arena = d->arena, .end = &past.first};
+    code = m->from->ops->attempts(m->from, d, note_attempt, &past);
+    if (code == 0)
+        code = copy_payload(m, d);
     if (code != 0) {
         delivery_free(d);
         return error_set(m->err, code, "%s: %s", id, strerror(-code));
     }
-    forget_stored(d);
+    forget_stored(d, past.first);
     m->commits[m->in_group++] = (struct commit){.deliveries = d};
     return m->in_group == GROUP ? store_group(m) : 0;
 }

@@ -21,15 +21,23 @@
 
 enum ending { ENDED_DELIVERED, ENDED_RETRY, ENDED_FAILED, ENDED_RELEASED };
 
+/* An attempt that was made before a delivery came to the store, which keeps it then (`mxhook store move`); in the
+ * delivery's arena. */
+struct past_attempt {
+    struct past_attempt *next;
+    struct queue_attempt attempt;
+};
+
 /* What a store knows of a delivery. */
 struct stored {
     int64_t row, payload_row;
-    uint64_t origin, lane; /* origin_key(), lane_key() of delivery_origin() */
-    unsigned attempts;     /* as the row says */
-    bool attempted;        /* attempts of it may be stored, also such as cost none of them */
-    int64_t tail_row;      /* PostgreSQL: of its payload's tail; 0: none */
-    bool shared;           /* PostgreSQL: others may have its payload or tail */
-    int node;              /* PostgreSQL: the node whose lease it is; 0: not leased */
+    uint64_t origin, lane;     /* origin_key(), lane_key() of delivery_origin() */
+    unsigned attempts;         /* as the row says */
+    bool attempted;            /* attempts of it may be stored, also such as cost none of them */
+    int64_t tail_row;          /* PostgreSQL: of its payload's tail; 0: none */
+    bool shared;               /* PostgreSQL: others may have its payload or tail */
+    int node;                  /* PostgreSQL: the node whose lease it is; 0: not leased */
+    struct past_attempt *past; /* to be stored with it */
     enum ending ending;
     int64_t probe_ms; /* PostgreSQL: it is a probe of what was held for so long; 0: it is none */
     bool probe_lane;  /* of its lane, not of its origin */
@@ -43,6 +51,9 @@ struct payload_stored {
     int64_t row, last;  /* rows of the first and the last delivery that have this payload */
     unsigned uploaded;  /* PostgreSQL: the connection by which its files went up; 0: none */
 };
+
+/* The attempt that has ended; its texts are the delivery's. */
+struct queue_attempt delivery_last_attempt(const struct delivery *delivery);
 
 /* Puts a copy of what the delivery carries in its place, whole and synced; `code` other than 0: it
  * could not be written. Takes the copy over (NULL: no memory), and removes it where it is of no use.

@@ -19,11 +19,12 @@ class Check(unittest.TestCase):
         self.config = self.folder / "mxhook.lua"
         (self.folder / "rules.d").mkdir()
 
-    def check(self, text, rule="return function() return 'null' end\n"):
+    def check(self, text, rule="return function() return 'null' end\n", **variables):
         self.config.write_text(text)
         if rule:
             (self.folder / "rules.d/10.lua").write_text(rule)
-        return subprocess.run([MXHOOK, "check", "--config", self.config], capture_output=True, text=True, timeout=60)
+        return subprocess.run([MXHOOK, "check", "--config", self.config], capture_output=True, text=True, timeout=60,
+                              env={**os.environ, **variables})
 
     def test_warns_of_what_works_but_is_not_meant(self):
         done = self.check('domains = { "example.com", "mail.test", "*.example.org" }\nspool = { directory = "spool" }\n', rule=None)
@@ -131,6 +132,59 @@ class Check(unittest.TestCase):
         self.assertIn("all mail is answered by 10.lua:1 ('*') before: this rule is never asked", found[0])
         found = self.warnings('return { alias { ["/^(a|b)@mail/"] = "null" }, alias { ["b@mail.test"] = "null", ["c@mail.test"] = "null" } }\n')
         self.assertEqual(len([line for line in found if "never asked" in line]), 1, found)
+
+    # Each place where a secret may stand elsewhere: the text, and the option that is named.
+    SECRETS = (
+        ('admin = { tokens = {\n grafana = { role = "view", token = %s } } }', "admin.tokens"),
+        ('scan = {\n password = %s }', "scan.password"),
+        ('forward = { smarthost = "smtp://relay.test", user = "u",\n password = %s }', "forward.password"),
+        ('lookups = {\n crm = { secret = %s, url = "https://crm.test/" } }', "lookups"),
+        ('profiles = { other = { timeout = 5 },\n crm = { secret = %s } }', "profiles"),
+        ('deliver = { on_failure = { url = "https://ops.test/",\n secret = %s } }', "deliver.on_failure"),
+    )
+    HEADERS = (
+        ('profiles = { crm = { headers = {\n ["X-Key"] = %s } } }', "profiles"),
+        ('deliver = { on_failure = { url = "https://ops.test/", headers = {\n ["X-Key"] = %s } } }', "deliver.on_failure"),
+    )
+
+    def secrets(self, config, **variables):
+        done = self.check('domains = { "mail.test" } -- NOT_THERE, /not/there\nspool = { directory = "spool" }\n' + config + "\n", **variables)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return [line.replace(str(self.folder) + "/", "") for line in done.stderr.splitlines()]
+
+    def test_warns_of_secrets_that_are_not_there(self):
+        for rows, variable, file in ((self.SECRETS, '"env:NOT_THERE"', '"file:/not/there"'),
+                                     (self.HEADERS, '{ env = "NOT_THERE" }', '{ file = "/not/there" }')):
+            for config, option in rows:
+                with self.subTest(config):
+                    begin = "mxhook check: warning: mxhook.lua:4: %s: " % option
+                    [line] = self.secrets(config % variable)
+                    self.assertTrue(line.startswith(begin + "env:NOT_THERE is not set here: the server needs it"), line)
+                    self.assertEqual(self.secrets(config % variable, NOT_THERE="x"), [])
+                    [line] = self.secrets(config % file)
+                    self.assertTrue(line.startswith(begin + "file:/not/there: No such file"), line)
+        config = self.SECRETS[1][0] % '"env:NOT_THERE"'
+        self.assertIn("env:NOT_THERE is empty here: ", self.secrets(config, NOT_THERE="", NOT_THER="x")[0])
+        self.assertIn("is not set here (did you mean NOT_THER?): ", self.secrets(config, NOT_THER="x")[0])
+        self.assertEqual(self.secrets('hostname = "env:NOT_THERE"'), [])
+        self.assertEqual(self.secrets(self.SECRETS[1][0] % '"a password"'), [])
+
+    def test_warns_of_secrets_of_rules_that_are_not_there(self):
+        for rule, line in (('return alias { ["a@mail.test"] = { url = "https://a.test",\n secret = "env:MXHOOK_GONE" } }', 2),
+                           ("return function() return { url = 'https://a.test', headers = { ['X-Key'] = { env = 'MXHOOK_GONE' } } } end", 1),
+                           ('return function() -- secret = "env:MXHOOK_GONE"\n local x = [[ env:MXHOOK_GONE ]] return env("MXHOOK_GONE", "null") end', None),
+                           ('return function(msg) local my_env = "MXHOOK_GONE" msg.env = "MXHOOK_GONE" return "null" end', None)):
+            with self.subTest(rule):
+                for variables, why in (({}, "is not set here: "), ({"MXHOOK_GONE": ""}, "is empty here: "),
+                                       ({"MXHOOK_GON": "x"}, "is not set here (did you mean MXHOOK_GON?): ")):
+                    done = self.check('domains = { "mail.test" }\nspool = { directory = "spool" }\n', rule, **variables)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    found = [each for each in done.stderr.splitlines() if "env:" in each]
+                    self.assertEqual(len(found), 0 if line is None else 1, done.stderr)
+                    if line:
+                        self.assertIn("rules.d/10.lua:%d: env:MXHOOK_GONE %s" % (line, why), found[0])
+                done = self.check('domains = { "mail.test" }\nspool = { directory = "spool" }\n', rule, MXHOOK_GONE="x")
+                self.assertNotIn("env:", done.stderr)
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
     def test_root_looks_with_the_rights_of_the_service(self):

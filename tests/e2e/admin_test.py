@@ -57,6 +57,9 @@ class AdminTest(AdminCase):
         checks = wait_until(full, "readyz to be 503")["checks"]
         self.assertFalse(checks["spool"]["ok"])
         self.assertTrue(checks["loop"]["ok"])
+        metrics = self.ask("/metrics")[1]
+        self.assertIn("\nmxhook_ready 0\n", metrics) # the alert goes by it
+        self.assertIn("\nmxhook_listening 1\n", metrics)
         result = self.server.command("health")
         self.assertEqual(result.returncode, 1)
         self.assertRegex(result.stdout, r"spool: no room for new mail: \d+ MB of the disk are free, and spool.min_free is 562949953 MB")
@@ -294,7 +297,7 @@ class AdminTest(AdminCase):
         self.assertEqual([m["recipients"][0]["address"] for m in story], ["nobody@elsewhere.example"])
 
     def test_a_url_that_is_held_is_told(self):
-        self.serve(answer=lambda post: 503, more='deliver = { breaker_failures = 3, breaker_pause = "60s", schedule = { "10ms" } }')
+        self.serve(answer=lambda post: 503, more='deliver = { breaker_failures = 3, breaker_pause = "60s", schedule = { "1h" } }')
         for number in range(4):
             self.server.send(mail(str(number)))
         held = wait_until(lambda: self.json("/api/v1/status")["held"], "a URL to be held")

@@ -50,6 +50,15 @@ class MetricsTest(AdminCase):
                          'mxhook_spool_deliveries{state="waiting"} 0', "mxhook_message_size_bytes_count 1", "process_open_fds ")
         self.assertIn("text/plain; version=0.0.4", self.headers["Content-Type"])
 
+    def test_begins_with_zeros(self):
+        """An alert on an increase does not see the first of a series that was not there before it."""
+        self.serve()
+        lines = self.metrics().splitlines()
+        for line in ['mxhook_messages_total{result="%s"} 0' % result for result in ("accepted", "rejected", "deferred", "aborted")] + [
+                'mxhook_deliveries_total{kind="%s",result="%s"} 0' % (kind, result) for kind in ("webhook", "mail", "notice")
+                for result in ("delivered", "failed")] + ["mxhook_messages_waiting 0", "mxhook_workers_busy 0"]:
+            self.assertIn(line, lines)
+
     @unittest.skipUnless(os.path.exists("/usr/bin/promtool"), "SKIPPED: no promtool here (package prometheus)")
     def test_promtool_finds_nothing(self):
         self.serve()

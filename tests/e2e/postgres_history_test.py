@@ -82,8 +82,8 @@ class PostgresHistoryTest(postgres.DatabaseCase):
         node = self.node(receiver, more="deliver = { attempts = 1 }\n")
         node.send(mail())
         self.wait_for(node, 1, "--state", "failed", "--status", "500")
-        origin, = json.loads(node.command("queue", "origins", "--json").stdout)["origins"]
-        self.assertEqual((origin["failed"], origin["last"]["status"]), (1, 500))
+        origin, = json.loads(node.command("queue", "origins", "--json").stdout)
+        self.assertEqual((origin["failed"], origin["last_status"]), (1, 500))
 
     def test_a_day_is_dropped_as_a_whole(self):
         receiver = self.receiver()

@@ -214,15 +214,21 @@ class PostgresTest(postgres.DatabaseCase):
         done = alone.command("nodes")
         self.assertEqual((done.returncode, "spool.postgres is not set" in done.stderr), (1, True))
 
+    def shown(self, server, id):
+        shown = json.loads(server.command("queue", "show", id, "--json").stdout)
+        return [shown[name] for name in ("tries", "attempts", "state", "status", "error", "recipient", "destination", "size")]
+
     def test_a_spool_moves_in_and_out(self):
         status = [500]
         receiver = self.receiver(lambda post: status[0])
-        alone = self.server(self.to(receiver), config='deliver = { attempts = 1 }\n')
+        alone = self.server(self.to(receiver), config='deliver = { attempts = 3, schedule = { "1ms" }, breaker_failures = 1000 }\n')
         for i in range(5):
             alone.send(mail("m%d" % i, text="x" * (600000 if i == 2 else 100)), ["a@example.com", "b@example.com"])
         wait_until(lambda: alone.command("queue", "list", "--failed").stdout.count("\n") == 10, "ten failed ones")
         before = sorted(line.split()[0] for line in alone.command("queue", "list").stdout.splitlines())
         bodies = {post.id: post.body for post in receiver.posts}
+        shown = {id: self.shown(alone, id) for id in before[::4]}
+        self.assertEqual({(len(each[0]), each[1]) for each in shown.values()}, {(3, 3)})
         cluster = harness.Server(self.to(receiver), config=postgres.spool(self.conninfo) + FAST, start=False)
         self.addCleanup(cluster.close)
         self.assertEqual(cluster.command("store", "migrate").returncode, 0)
@@ -234,6 +240,7 @@ class PostgresTest(postgres.DatabaseCase):
         self.assertEqual(cluster.command("store", "move", "--from", folder).stdout, "10 moved\n")
         self.assertEqual(os.listdir(folder + "/bodies"), [])
         self.assertEqual(self.sql("SELECT count(*) FROM delivery WHERE due IS NULL AND owner IS NULL"), "10")
+        self.assertEqual({id: self.shown(cluster, id) for id in shown}, shown)
         cluster.start()
         refused = cluster.command("store", "move", "--to", cluster.folder + "/out")
         self.assertEqual((refused.returncode, "stop them first" in refused.stderr), (1, True))
@@ -241,6 +248,7 @@ class PostgresTest(postgres.DatabaseCase):
         self.assertEqual(cluster.command("store", "move", "--to", cluster.folder + "/out").stdout, "10 moved\n")
         self.assertEqual([self.sql("SELECT count(*) FROM " + table) for table in TABLES], ["0"] * len(TABLES))
         self.assertEqual(cluster.command("store", "move", "--from", cluster.folder + "/out").stdout, "10 moved\n")
+        self.assertEqual({id: self.shown(cluster, id) for id in shown}, shown)
         status[0] = 200
         count = len(receiver.posts)
         cluster.start()

@@ -26,6 +26,13 @@ static void test_names(void **state)
     }
     assert_int_equal(wrong, 0);
     names_free(&names);
+    assert_int_equal(names_expect(&names, 100000), 0);
+    size_t capacity = names.capacity;
+    assert_false(names_have(&names, "a", 1));
+    for (int i = 0; i < 100000; i++)
+        assert_int_equal(names_add(&names, (char *)&i, sizeof i), 0);
+    assert_int_equal(names.capacity, capacity);
+    names_free(&names);
     assert_false(names_have(&names, "a", 1));
 }
 

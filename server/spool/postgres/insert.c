@@ -51,10 +51,41 @@ static const enum param_kind delivery_columns[] = {
 
 /* What goes into the tables in one statement each. */
 struct rows {
-    struct values payloads, tails, deliveries, staged;
-    size_t tail_count, staged_count;
+    struct values payloads, tails, deliveries, staged, past;
+    size_t tail_count, staged_count, past_count;
     int64_t now_ms; /* Unix time here */
 };
+
+/* ---- Attempts ---- */
+
+void attempts_columns(struct values *params)
+{
+    static const enum param_kind columns[] = {PARAM_INT8, PARAM_INT8, PARAM_INT8,
+                                              PARAM_INT4, PARAM_TEXT, PARAM_BYTES};
+    values_columns(params, columns, sizeof columns / sizeof *columns);
+}
+
+void attempts_add(struct values *params, int64_t row, const struct queue_attempt *attempt)
+{
+    values_add_number(params, 0, row);
+    values_add_number(params, 1, attempt->at_ms);
+    values_add_number(params, 2, attempt->ms);
+    values_add_number(params, 3, attempt->status);
+    values_add_text(params, 4, attempt->error);
+    values_add_bytes(params, 5, attempt->reply, attempt->reply_size);
+}
+
+int attempts_send(struct values *params, struct pg *pg)
+{
+    return values_send(params, pg,
+                       "INSERT INTO attempt (delivery, at, ms, status, error, reply) "
+                       "SELECT u.* FROM unnest($1, $2, $3, $4, $5, $6) "
+                       "u(delivery, at, ms, status, error, reply) WHERE EXISTS (SELECT 1 FROM "
+                       "delivery d WHERE d.row = u.delivery) ON CONFLICT DO NOTHING",
+                       false);
+}
+
+/* ---- Rows ---- */
 
 static void rows_init(struct rows *rows)
 {
@@ -70,6 +101,7 @@ static void rows_init(struct rows *rows)
                                                               : PARAM_TEXT);
     }
     values_array(&rows->staged, PARAM_INT8);
+    attempts_columns(&rows->past);
 }
 
 /* Its size and bytes; what stands in a file has gone up before as a blob. */
@@ -162,6 +194,10 @@ static void add_delivery(struct rows *rows, const struct delivery *d, int owner)
     values_add_number(p, 8, d->last_status);
     add_texts(p, d);
     add_destination(p, &d->destination);
+    for (const struct past_attempt *past = d->stored->past; past; past = past->next) {
+        attempts_add(&rows->past, d->stored->row, &past->attempt);
+        rows->past_count++;
+    }
 }
 
 static void add_list(struct rows *rows, const struct delivery *deliveries, int owner)
@@ -202,6 +238,8 @@ static int check_staged(struct pg *pg, const struct rows *rows)
 static int send_rows(struct pg_store *s, struct rows *rows)
 {
     int code = values_send(&rows->deliveries, &s->pg, INSERT_DELIVERY ONCE_THE_SAME, false);
+    if (code == 0 && rows->past_count > 0)
+        code = attempts_send(&rows->past, &s->pg);
     if (code == 0 && rows->staged_count > 0)
         code = check_staged(&s->pg, rows);
     if (code == 0)
@@ -214,6 +252,7 @@ static int send_rows(struct pg_store *s, struct rows *rows)
     values_free(&rows->tails);
     values_free(&rows->deliveries);
     values_free(&rows->staged);
+    values_free(&rows->past);
     return code;
 }
 
@@ -250,5 +289,6 @@ int insert_notice(struct pg_store *s, const struct delivery *d)
     values_free(&rows.payloads);
     values_free(&rows.tails);
     values_free(&rows.staged);
+    values_free(&rows.past);
     return code;
 }

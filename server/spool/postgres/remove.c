@@ -62,13 +62,8 @@ static void end_attempted(struct ends *e, const struct delivery *d)
     e->counts[UPDATES]++;
     if (d->last_at_ms == 0)
         return;
-    p = &e->attempts;
-    values_add_number(p, 0, d->stored->row);
-    values_add_number(p, 1, d->last_at_ms);
-    values_add_number(p, 2, d->last_ms);
-    values_add_number(p, 3, d->last_status);
-    values_add_text(p, 4, d->last_error);
-    values_add_bytes(p, 5, d->last_reply, d->last_reply ? d->last_reply_size : 0);
+    struct queue_attempt last = delivery_last_attempt(d);
+    attempts_add(&e->attempts, d->stored->row, &last);
     e->counts[ATTEMPTS]++;
     if (d->attempts > ATTEMPTS_KEPT || d->attempts == d->stored->attempts) {
         values_add_number(&e->trims, 0, d->stored->row);
@@ -80,8 +75,6 @@ static void ends_init(struct ends *e)
 {
     static const enum param_kind update[] = {PARAM_INT8, PARAM_INT4, PARAM_INT4, PARAM_INT4,
                                              PARAM_INT8, PARAM_INT4, PARAM_TEXT};
-    static const enum param_kind attempt[] = {PARAM_INT8, PARAM_INT8, PARAM_INT8,
-                                              PARAM_INT4, PARAM_TEXT, PARAM_BYTES};
     struct values *rows[] = {&e->delivered, &e->attempted,    &e->shared, &e->payloads,
                              &e->tails,     &e->shared_tails, &e->trims};
     *e = (struct ends){0};
@@ -92,7 +85,7 @@ static void ends_init(struct ends *e)
     values_array(&e->probes, PARAM_INT8);
     values_array(&e->probes, PARAM_INT8);
     values_columns(&e->updates, update, sizeof update / sizeof *update);
-    values_columns(&e->attempts, attempt, sizeof attempt / sizeof *attempt);
+    attempts_columns(&e->attempts);
 }
 
 /* Two nodes may end the last two deliveries of one payload at once: whoever has its row locked
@@ -146,12 +139,7 @@ static int send_attempted(struct pg_store *s, struct ends *e)
                     "WHERE d.row = u.row AND d.owner = u.node",
                     false);
     if (code == 0 && e->counts[ATTEMPTS])
-        code = values_send(&e->attempts, pg,
-                           "INSERT INTO attempt (delivery, at, ms, status, error, reply) "
-                           "SELECT u.* FROM unnest($1, $2, $3, $4, $5, $6) "
-                           "u(delivery, at, ms, status, error, reply) WHERE EXISTS (SELECT 1 FROM "
-                           "delivery d WHERE d.row = u.delivery) ON CONFLICT DO NOTHING",
-                           false);
+        code = attempts_send(&e->attempts, pg);
     if (code == 0 && e->counts[TRIMS])
         code = values_send(&e->trims, pg,
                            "DELETE FROM attempt a USING unnest($1) u(row) WHERE a.delivery = u.row "

@@ -137,6 +137,30 @@ static int insert_delivery(struct db *db, const struct delivery *d)
     return code;
 }
 
+static int insert_attempt(struct db *db, int64_t row, const struct queue_attempt *attempt)
+{
+    sqlite3_stmt *s = db_statement(db, INSERT_ATTEMPT);
+    if (!s)
+        return -EIO;
+    sqlite3_bind_int64(s, 1, row);
+    sqlite3_bind_int64(s, 2, attempt->at_ms);
+    sqlite3_bind_int64(s, 3, attempt->ms);
+    sqlite3_bind_int(s, 4, attempt->status);
+    bind_text(s, 5, attempt->error);
+    sqlite3_bind_blob64(s, 6, attempt->reply, attempt->reply_size, SQLITE_STATIC);
+    int code = db_run(db, s);
+    sqlite3_clear_bindings(s);
+    return code;
+}
+
+static int insert_past(struct db *db, const struct delivery *d)
+{
+    int code = 0;
+    for (const struct past_attempt *past = d->stored->past; past && code == 0; past = past->next)
+        code = insert_attempt(db, d->stored->row, &past->attempt);
+    return code;
+}
+
 /* Numbers the deliveries, and notes for each payload its first and last one. */
 static void number_rows(struct db *db, struct delivery *deliveries)
 {
@@ -165,6 +189,8 @@ int db_insert(struct db *db, struct delivery *deliveries)
             code = insert_payload(db, deliveries, d->payload);
         if (code == 0)
             code = insert_delivery(db, d);
+        if (code == 0)
+            code = insert_past(db, d);
     }
     return code;
 }
@@ -259,22 +285,6 @@ int db_remove_alone(struct db *db, int64_t row, bool attempted)
 
 /* ---- Changing ---- */
 
-static int insert_attempt(struct db *db, const struct delivery *d)
-{
-    sqlite3_stmt *s = db_statement(db, INSERT_ATTEMPT);
-    if (!s)
-        return -EIO;
-    sqlite3_bind_int64(s, 1, d->stored->row);
-    sqlite3_bind_int64(s, 2, d->last_at_ms);
-    sqlite3_bind_int64(s, 3, d->last_ms);
-    sqlite3_bind_int(s, 4, d->last_status);
-    bind_text(s, 5, d->last_error);
-    sqlite3_bind_blob64(s, 6, d->last_reply, d->last_reply_size, SQLITE_STATIC);
-    int code = db_run(db, s);
-    sqlite3_clear_bindings(s);
-    return code;
-}
-
 static int trim_attempts(struct db *db, int64_t row)
 {
     sqlite3_stmt *s = db_statement(db, TRIM_ATTEMPTS);
@@ -290,7 +300,8 @@ static int keep_attempt(struct db *db, const struct delivery *d)
 {
     if (d->last_at_ms == 0)
         return 0;
-    int code = insert_attempt(db, d);
+    struct queue_attempt attempt = delivery_last_attempt(d);
+    int code = insert_attempt(db, d->stored->row, &attempt);
     bool many = d->attempts > ATTEMPTS_KEPT || d->attempts == d->stored->attempts;
     return code == 0 && many ? trim_attempts(db, d->stored->row) : code;
 }
