@@ -9,11 +9,12 @@
 #define TIME_LIMIT_MS 3000
 #define LIMIT_MAX     1000
 
-struct search *search_new(const struct search_source *source, const struct history_filter *filter,
-                          int (*each)(void *context, const struct history_message *message),
-                          void *context, int *code)
+struct segment_search *search_new(const struct search_source *source,
+                                  const struct history_filter *filter,
+                                  int (*each)(void *context, const struct history_message *message),
+                                  void *context, int *code)
 {
-    struct search *s = calloc(1, sizeof *s);
+    struct segment_search *s = calloc(1, sizeof *s);
     *code = -ENOMEM;
     if (!s)
         return NULL;
@@ -30,7 +31,7 @@ struct search *search_new(const struct search_source *source, const struct histo
     return NULL;
 }
 
-void search_free(struct search *s)
+void search_free(struct segment_search *s)
 {
     if (!s)
         return;
@@ -73,8 +74,9 @@ static int apply(void *context, const struct history_attempt *a, int64_t body)
     return 0;
 }
 
-static int read_message(struct search *s, const struct packed *terms, const struct packed *records,
-                        const struct search_match *match, struct history_message *m)
+static int read_message(struct segment_search *s, const struct packed *terms,
+                        const struct packed *records, const struct search_match *match,
+                        struct history_message *m)
 {
     int code = segment_read(terms, &match->terms, records, m);
     for (size_t i = 0; i < m->delivery_count && code == 0; i++) {
@@ -86,7 +88,7 @@ static int read_message(struct search *s, const struct packed *terms, const stru
     return code;
 }
 
-static int give(struct search *s, const struct packed *terms, const struct packed *records,
+static int give(struct segment_search *s, const struct packed *terms, const struct packed *records,
                 const struct search_match *match)
 {
     struct history_message m = {.arena = arena_new(), .row = match->row};
@@ -103,7 +105,7 @@ static int give(struct search *s, const struct packed *terms, const struct packe
 
 /* ---- A segment ---- */
 
-static int find_matches(struct search *s, int64_t row, const struct packed *blob)
+static int find_matches(struct segment_search *s, int64_t row, const struct packed *blob)
 {
     struct message_terms terms;
     size_t at = 0;
@@ -122,7 +124,7 @@ static int find_matches(struct search *s, int64_t row, const struct packed *blob
 }
 
 /* 1: no subject of it matches. */
-static int skip_by_subjects(struct search *s, int64_t row)
+static int skip_by_subjects(struct segment_search *s, int64_t row)
 {
     const struct packed *subjects;
     int code = s->source.subjects(s->source.store, row, &subjects);
@@ -131,7 +133,7 @@ static int skip_by_subjects(struct search *s, int64_t row)
     return filter_subjects(&s->filter, subjects, s->in_subjects, SEGMENT_MESSAGES) == 0;
 }
 
-int search_segment(struct search *s, int64_t row)
+int search_segment(struct segment_search *s, int64_t row)
 {
     const struct packed *terms, *records = NULL;
     int code = s->filter.subject ? skip_by_subjects(s, row) : 0;

@@ -28,7 +28,7 @@ struct search_match {
     int64_t row;
 };
 
-struct search {
+struct segment_search {
     struct search_source source;
     struct filter_terms filter;
     int64_t before, deadline_ms;
@@ -41,14 +41,15 @@ struct search {
 };
 
 /* As history_ops.list; search_free() ends it. NULL and *code: -EINVAL or -ENOMEM. */
-struct search *search_new(const struct search_source *source, const struct history_filter *filter,
-                          int (*each)(void *context, const struct history_message *message),
-                          void *context, int *code);
-void search_free(struct search *search); /* takes NULL */
+struct segment_search *search_new(const struct search_source *source,
+                                  const struct history_filter *filter,
+                                  int (*each)(void *context, const struct history_message *message),
+                                  void *context, int *code);
+void search_free(struct segment_search *search); /* takes NULL */
 
 /* The next older segment. 0, what each() returned, -EBADMSG (damaged), -ETIME (it takes too long) or a negative errno.
  * Where `left` is 0, no more is wanted. */
-int search_segment(struct search *search, int64_t row);
+int search_segment(struct segment_search *search, int64_t row);
 
 /* As history_ops.attempts, of a message in this segment. */
 int search_attempts(const struct search_source *source, int64_t segment,

@@ -5,28 +5,28 @@
 #include "search.h"
 #include "sqlite.h"
 
-struct source { /* of search.h */
+struct sqlite_source { /* of search.h */
     struct history_store *store;
     struct segment_reader reader;
 };
 
 static int read_terms(void *context, int64_t row, const struct packed **out)
 {
-    struct source *source = context;
+    struct sqlite_source *source = context;
     *out = &source->reader.terms;
     return segment_read_terms(source->store, &source->reader, row);
 }
 
 static int read_subjects(void *context, int64_t row, const struct packed **out)
 {
-    struct source *source = context;
+    struct sqlite_source *source = context;
     *out = &source->reader.subjects;
     return segment_read_subjects(source->store, &source->reader, row);
 }
 
 static int read_records(void *context, int64_t row, const struct packed **out)
 {
-    struct source *source = context;
+    struct sqlite_source *source = context;
     *out = &source->reader.records;
     return segment_read_records(source->store, &source->reader, row);
 }
@@ -36,11 +36,11 @@ static int each_late(void *context, int64_t message, unsigned delivery,
                                  int64_t body),
                      void *each_context)
 {
-    struct source *source = context;
+    struct sqlite_source *source = context;
     return history_sqlite_each_late(source->store, message, delivery, each, each_context);
 }
 
-static struct search_source source_of(struct source *source)
+static struct search_source source_of(struct sqlite_source *source)
 {
     return (struct search_source){source, read_terms, read_subjects, read_records, each_late};
 }
@@ -55,7 +55,7 @@ static int told(struct history_store *store, int code)
 }
 
 /* The segments that may have some, by what is known of each. */
-static sqlite3_stmt *prepare(struct history_store *store, const struct search *s)
+static sqlite3_stmt *prepare(struct history_store *store, const struct segment_search *s)
 {
     static const char sql[] =
         "SELECT row FROM segments WHERE row < ?1 AND last_ms >= ?2 AND first_ms < ?3"
@@ -75,7 +75,7 @@ static sqlite3_stmt *prepare(struct history_store *store, const struct search *s
     return statement;
 }
 
-static int search_all(struct history_store *store, struct search *s)
+static int search_all(struct history_store *store, struct segment_search *s)
 {
     sqlite3_stmt *statement = prepare(store, s);
     int rc = SQLITE_DONE, code = 0;
@@ -93,10 +93,10 @@ int history_sqlite_list(struct history_store *store, const struct history_filter
                         int (*each)(void *context, const struct history_message *message),
                         void *context)
 {
-    struct source source = {.store = store};
+    struct sqlite_source source = {.store = store};
     const struct search_source from = source_of(&source);
     int code;
-    struct search *s = search_new(&from, filter, each, context, &code);
+    struct segment_search *s = search_new(&from, filter, each, context, &code);
     if (s)
         code = search_all(store, s);
     segment_close(&source.reader);
@@ -109,7 +109,7 @@ int history_sqlite_attempts(struct history_store *store, const struct history_me
                             int (*each)(void *context, const struct history_attempt *attempt),
                             void *context)
 {
-    struct source source = {.store = store};
+    struct sqlite_source source = {.store = store};
     const struct search_source from = source_of(&source);
     sqlite3_stmt *s = history_statement(store, SEGMENT_OF_ROW);
     if (!s)

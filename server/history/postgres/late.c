@@ -17,7 +17,7 @@ struct late_changes { /* of the terms of one segment */
 };
 
 struct finding {
-    struct history_store *store;
+    struct pg_history *store;
     struct late late;
     struct late_changes *changes;
     int64_t before;
@@ -62,7 +62,7 @@ static void read_page(void *context, int number, PGresult *result)
     }
 }
 
-int history_pg_find_late(struct history_store *store, struct history_attempt *attempts,
+int history_pg_find_late(struct pg_history *store, struct history_attempt *attempts,
                          struct late_changes **out)
 {
     struct finding f = {.store = store, .before = INT64_MAX, .rows = PAGE};
@@ -97,7 +97,7 @@ void history_pg_free_late(struct late_changes *late)
     }
 }
 
-static int add_changes(struct history_store *store, const struct late_changes *to)
+static int add_changes(struct pg_history *store, const struct late_changes *to)
 {
     struct values v = {0};
     values_number(&v, PARAM_INT8, to->segment);
@@ -122,7 +122,7 @@ static int64_t day_of(const struct late_changes *changes, const struct history_a
     return 0;
 }
 
-static int add_attempts(struct history_store *store, const struct history_attempt *attempts,
+static int add_attempts(struct pg_history *store, const struct history_attempt *attempts,
                         const struct late_changes *changes, const int64_t *bodies)
 {
     static const enum param_kind kinds[] = {PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT8,
@@ -152,7 +152,7 @@ static int add_attempts(struct history_store *store, const struct history_attemp
                        false);
 }
 
-int history_pg_add_late(struct history_store *store, const struct history_attempt *attempts,
+int history_pg_add_late(struct pg_history *store, const struct history_attempt *attempts,
                         struct late_changes *changes, const int64_t *bodies)
 {
     int code = 0;

@@ -14,8 +14,8 @@ struct blobs { /* of a segment */
     struct packed terms, subjects; /* without bytes: it has none */
 };
 
-struct source { /* of search.h */
-    struct history_store *store;
+struct pg_source { /* of search.h */
+    struct pg_history *store;
     struct blobs page[PAGE];
     int count, code;
     struct packed records;
@@ -36,7 +36,7 @@ static int take(const PGresult *result, int row, int column, struct packed *out)
     return 0;
 }
 
-static void free_page(struct source *source)
+static void free_page(struct pg_source *source)
 {
     for (int i = 0; i < source->count; i++) {
         packed_free(&source->page[i].terms);
@@ -47,7 +47,7 @@ static void free_page(struct source *source)
 
 static void read_page(void *context, int number, PGresult *result)
 {
-    struct source *source = context;
+    struct pg_source *source = context;
     (void)number;
     for (int i = 0; i < PQntuples(result) && i < PAGE && source->code == 0; i++) {
         struct blobs *blobs = &source->page[source->count++];
@@ -58,7 +58,7 @@ static void read_page(void *context, int number, PGresult *result)
     }
 }
 
-static int blob_of(struct source *source, int64_t row, bool subjects, const struct packed **out)
+static int blob_of(struct pg_source *source, int64_t row, bool subjects, const struct packed **out)
 {
     for (int i = 0; i < source->count; i++)
         if (source->page[i].row == row) {
@@ -80,14 +80,14 @@ static int read_subjects(void *context, int64_t row, const struct packed **out)
 
 static void take_records(void *context, int number, PGresult *result)
 {
-    struct source *source = context;
+    struct pg_source *source = context;
     (void)number;
     source->code = PQntuples(result) > 0 ? take(result, 0, 0, &source->records) : -ENOENT;
 }
 
 static int read_records(void *context, int64_t row, const struct packed **out)
 {
-    struct source *source = context;
+    struct pg_source *source = context;
     struct values v = {0};
     *out = &source->records;
     values_number(&v, PARAM_INT8, row);
@@ -117,7 +117,7 @@ static int each_late(void *context, int64_t message, unsigned delivery,
                                  int64_t body),
                      void *each_context)
 {
-    struct history_store *store = ((struct source *)context)->store;
+    struct pg_history *store = ((struct pg_source *)context)->store;
     struct values v = {0};
     PGresult *found = NULL;
     values_number(&v, PARAM_INT8, message);
@@ -145,12 +145,12 @@ static int each_late(void *context, int64_t message, unsigned delivery,
     return code;
 }
 
-static struct search_source source_of(struct source *source)
+static struct search_source source_of(struct pg_source *source)
 {
     return (struct search_source){source, read_terms, read_subjects, read_records, each_late};
 }
 
-static int told(struct history_store *store, int code)
+static int told(struct pg_history *store, int code)
 {
     const char *text = search_error(code);
     if (text)
@@ -161,7 +161,7 @@ static int told(struct history_store *store, int code)
 /* ---- Lists ---- */
 
 /* The next `size` segments that may have some, older than `before`. */
-static int next_page(struct source *source, const struct filter_terms *filter, int64_t before,
+static int next_page(struct pg_source *source, const struct filter_terms *filter, int64_t before,
                      int size)
 {
     const struct history_filter *f = filter->filter;
@@ -189,7 +189,7 @@ static int next_page(struct source *source, const struct filter_terms *filter, i
     return code == 0 ? source->code : code;
 }
 
-static int search_all(struct source *source, struct search *s)
+static int search_all(struct pg_source *source, struct segment_search *s)
 {
     int64_t before = s->before;
     int size = PAGE_FIRST, code = 0;
@@ -206,14 +206,15 @@ static int search_all(struct source *source, struct search *s)
     return code;
 }
 
-int history_pg_list(struct history_store *store, const struct history_filter *filter,
+int history_pg_list(struct history_store *opened, const struct history_filter *filter,
                     int (*each)(void *context, const struct history_message *message),
                     void *context)
 {
-    struct source source = {.store = store};
+    struct pg_history *store = (struct pg_history *)opened;
+    struct pg_source source = {.store = store};
     const struct search_source from = source_of(&source);
     int code = history_pg_connect(store);
-    struct search *s = code == 0 ? search_new(&from, filter, each, context, &code) : NULL;
+    struct segment_search *s = code == 0 ? search_new(&from, filter, each, context, &code) : NULL;
     if (s)
         code = search_all(&source, s);
     free_page(&source);
@@ -222,12 +223,13 @@ int history_pg_list(struct history_store *store, const struct history_filter *fi
     return told(store, code);
 }
 
-int history_pg_attempts(struct history_store *store, const struct history_message *message,
+int history_pg_attempts(struct history_store *opened, const struct history_message *message,
                         unsigned delivery,
                         int (*each)(void *context, const struct history_attempt *attempt),
                         void *context)
 {
-    struct source source = {.store = store};
+    struct pg_history *store = (struct pg_history *)opened;
+    struct pg_source source = {.store = store};
     const struct search_source from = source_of(&source);
     struct values v = {0};
     int code = history_pg_connect(store);
@@ -263,9 +265,10 @@ static void read_answers(void *context, int number, PGresult *result)
         answers->mean_ms = pg_number(result, 0, 4);
 }
 
-int history_pg_answers(struct history_store *store, uint64_t origin,
+int history_pg_answers(struct history_store *opened, uint64_t origin,
                        struct history_answers *answers)
 {
+    struct pg_history *store = (struct pg_history *)opened;
     struct values v = {0};
     int code = history_pg_connect(store);
     *answers = (struct history_answers){.mean_ms = -1};
@@ -297,8 +300,9 @@ static void take_body(void *context, int number, PGresult *result)
     body->code = body->spill ? 0 : -ENOMEM;
 }
 
-int history_pg_body(struct history_store *store, int64_t row, struct spill **out)
+int history_pg_body(struct history_store *opened, int64_t row, struct spill **out)
 {
+    struct pg_history *store = (struct pg_history *)opened;
     struct values v = {0};
     struct body body = {.code = -ENOENT};
     int code = history_pg_connect(store);

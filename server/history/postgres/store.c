@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int note(struct history_store *store, int code)
+static int note(struct pg_history *store, int code)
 {
     if (code != 0)
         snprintf(store->error, sizeof store->error, "spool.postgres: %s", store->pg.error);
     return code == -EINPROGRESS || code == -EDEADLK ? -EAGAIN : code;
 }
 
-int history_pg_connect(struct history_store *store)
+int history_pg_connect(struct pg_history *store)
 {
     if (store->pg.connection && !pg_is_outdated(&store->pg))
         return 0;
@@ -22,13 +22,13 @@ int history_pg_connect(struct history_store *store)
     return note(store, pg_open(&store->pg));
 }
 
-int history_pg_end(struct history_store *store,
+int history_pg_end(struct pg_history *store,
                    void (*each)(void *context, int number, PGresult *result), void *context)
 {
     return note(store, pg_end(&store->pg, PG_ANSWER_MS, each, context));
 }
 
-int history_pg_run(struct history_store *store, const char *sql,
+int history_pg_run(struct pg_history *store, const char *sql,
                    void (*each)(void *context, int number, PGresult *result), void *context)
 {
     pg_begin(&store->pg);
@@ -44,8 +44,9 @@ int64_t history_pg_int8(const PGresult *result, int row, int column)
     return (int64_t)be64toh(big);
 }
 
-static void postgres_close(struct history_store *store)
+static void postgres_close(struct history_store *opened)
 {
+    struct pg_history *store = (struct pg_history *)opened;
     if (!store)
         return;
     pg_close(&store->pg);
@@ -54,7 +55,7 @@ static void postgres_close(struct history_store *store)
 }
 
 /* A database that is away now will be there later: then the tables are made with the first batch. */
-static int prepare(struct history_store *store, bool write)
+static int prepare(struct pg_history *store, bool write)
 {
     bool there;
     int code = history_pg_connect(store);
@@ -73,7 +74,7 @@ static int prepare(struct history_store *store, bool write)
 static int postgres_open(const struct spool_config *config, bool write, struct history_store **out,
                          struct error *err)
 {
-    struct history_store *store = calloc(1, sizeof *store);
+    struct pg_history *store = calloc(1, sizeof *store);
     if (store)
         store->conninfo = strdup(config->postgres);
     if (!store || !store->conninfo) {
@@ -83,17 +84,17 @@ static int postgres_open(const struct spool_config *config, bool write, struct h
     store->pg.conninfo = store->conninfo;
     int code = prepare(store, write);
     if (code == 0) {
-        *out = store;
+        *out = (struct history_store *)store;
         return 0;
     }
     error_set(err, code, "%s", store->error);
-    postgres_close(store);
+    postgres_close((struct history_store *)store);
     return code;
 }
 
 static const char *postgres_error(struct history_store *store)
 {
-    return store->error;
+    return ((struct pg_history *)store)->error;
 }
 
 const struct history_ops history_postgres = {.name = "postgres",

@@ -21,7 +21,7 @@
 #define NO_WAIT "set_config('synchronous_commit', 'off', true)"
 #define DAY_MS  86400000
 
-struct history_store {
+struct pg_history { /* what is a struct history_store to others */
     struct pg pg;
     char *conninfo;
     int64_t day; /* whose partitions are there; 0: not known */
@@ -29,20 +29,20 @@ struct history_store {
 };
 
 /* Connects where there is no connection. 0 or a negative errno, noted. */
-int history_pg_connect(struct history_store *store);
+int history_pg_connect(struct pg_history *store);
 /* pg_end(), its error noted. */
-int history_pg_end(struct history_store *store,
+int history_pg_end(struct pg_history *store,
                    void (*each)(void *context, int number, PGresult *result), void *context);
 /* A statement without values, as a batch of its own. */
-int history_pg_run(struct history_store *store, const char *sql,
+int history_pg_run(struct pg_history *store, const char *sql,
                    void (*each)(void *context, int number, PGresult *result), void *context);
 int64_t history_pg_int8(const PGresult *result, int row, int column); /* of a binary result */
 
 /* tables.c */
-int history_pg_has_tables(struct history_store *store, bool *there);
-int history_pg_make_tables(struct history_store *store);
+int history_pg_has_tables(struct pg_history *store, bool *there);
+int history_pg_make_tables(struct pg_history *store);
 /* Those and the partitions of a day. */
-int history_pg_make_day(struct history_store *store, int64_t day);
+int history_pg_make_day(struct pg_history *store, int64_t day);
 int history_pg_tidy(struct history_store *store, int64_t keep_ms, uint64_t max_size, bool *more);
 int history_pg_size(struct history_store *store, struct history_size *size);
 
@@ -54,11 +54,11 @@ int history_pg_write(struct history_store *store, struct history_message *messag
 struct late_changes;
 /* Finds the messages of the attempts that none in their batch has, and what changes in their segments: *out (NULL:
  * nothing), freed by history_pg_free_late(), which takes NULL. 0 or a negative errno. */
-int history_pg_find_late(struct history_store *store, struct history_attempt *attempts,
+int history_pg_find_late(struct pg_history *store, struct history_attempt *attempts,
                          struct late_changes **out);
 void history_pg_free_late(struct late_changes *changes);
 /* Adds that, and the attempts, to the batch; `bodies` has a row for each attempt, 0 for none. */
-int history_pg_add_late(struct history_store *store, const struct history_attempt *attempts,
+int history_pg_add_late(struct pg_history *store, const struct history_attempt *attempts,
                         struct late_changes *changes, const int64_t *bodies);
 
 /* read.c */

@@ -54,7 +54,7 @@ static void read_there(void *context, int number, PGresult *result)
     *(bool *)context = PQntuples(result) == 1 && !PQgetisnull(result, 0, 0);
 }
 
-static int is_there(struct history_store *store, const char *table, bool *there)
+static int is_there(struct pg_history *store, const char *table, bool *there)
 {
     char sql[240];
     *there = false;
@@ -62,12 +62,12 @@ static int is_there(struct history_store *store, const char *table, bool *there)
     return history_pg_run(store, sql, read_there, there);
 }
 
-int history_pg_has_tables(struct history_store *store, bool *there)
+int history_pg_has_tables(struct pg_history *store, bool *there)
 {
     return is_there(store, TABLES "origins", there);
 }
 
-int history_pg_make_tables(struct history_store *store)
+int history_pg_make_tables(struct pg_history *store)
 {
     bool there, has_schema;
     int code = history_pg_has_tables(store, &there);
@@ -86,7 +86,7 @@ int history_pg_make_tables(struct history_store *store)
     return history_pg_end(store, NULL, NULL);
 }
 
-int history_pg_make_day(struct history_store *store, int64_t day)
+int history_pg_make_day(struct pg_history *store, int64_t day)
 {
     char sql[200];
     bool there;
@@ -132,7 +132,7 @@ static void read_days(void *context, int number, PGresult *result)
 }
 
 /* The oldest first. */
-static int list_days(struct history_store *store, struct days *days)
+static int list_days(struct pg_history *store, struct days *days)
 {
     days->count = 0;
     return history_pg_run(
@@ -144,7 +144,7 @@ static int list_days(struct history_store *store, struct days *days)
         read_days, days);
 }
 
-static int drop_day(struct history_store *store, int64_t day)
+static int drop_day(struct pg_history *store, int64_t day)
 {
     pg_begin(&store->pg);
     pg_add(&store->pg, LOCK, 0, NULL, NULL, NULL, false);
@@ -159,7 +159,7 @@ static int drop_day(struct history_store *store, int64_t day)
     return history_pg_end(store, NULL, NULL);
 }
 
-static int drop_days(struct history_store *store, const struct days *days, int64_t keep_from,
+static int drop_days(struct pg_history *store, const struct days *days, int64_t keep_from,
                      uint64_t max_size)
 {
     uint64_t bytes = 0;
@@ -175,7 +175,7 @@ static int drop_days(struct history_store *store, const struct days *days, int64
     return code;
 }
 
-static int remove_origins(struct history_store *store, int64_t keep_from)
+static int remove_origins(struct pg_history *store, int64_t keep_from)
 {
     char sql[100];
     snprintf(sql, sizeof sql, "DELETE FROM " TABLES "origins WHERE at_ms < %lld",
@@ -183,8 +183,9 @@ static int remove_origins(struct history_store *store, int64_t keep_from)
     return history_pg_run(store, sql, NULL, NULL);
 }
 
-int history_pg_tidy(struct history_store *store, int64_t keep_ms, uint64_t max_size, bool *more)
+int history_pg_tidy(struct history_store *opened, int64_t keep_ms, uint64_t max_size, bool *more)
 {
+    struct pg_history *store = (struct pg_history *)opened;
     int64_t keep_from = clock_unix_ms() - keep_ms;
     struct days *days = malloc(sizeof *days);
     *more = false;
@@ -211,8 +212,9 @@ static void read_size(void *context, int number, PGresult *result)
     size->oldest_ms = pg_number(result, 0, 1);
 }
 
-int history_pg_size(struct history_store *store, struct history_size *size)
+int history_pg_size(struct history_store *opened, struct history_size *size)
 {
+    struct pg_history *store = (struct pg_history *)opened;
     struct days *days = malloc(sizeof *days);
     *size = (struct history_size){0};
     if (!days)

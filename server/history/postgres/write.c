@@ -8,8 +8,8 @@
 #include "../segment.h"
 #include "store.h"
 
-struct batch {
-    struct history_store *store;
+struct pg_batch {
+    struct pg_history *store;
     int64_t day;
     int64_t *body_rows; /* drawn before it is sent, in the order in which they are used */
     size_t body_count, bodies_used;
@@ -45,12 +45,12 @@ static size_t count_bodies(const struct history_message *messages,
 
 static void read_rows(void *context, int number, PGresult *result)
 {
-    struct batch *b = context;
+    struct pg_batch *b = context;
     for (int i = 0; number == 1 && i < PQntuples(result) && (size_t)i < b->body_count; i++)
         b->body_rows[i] = pg_number(result, i, 0);
 }
 
-static int draw_body_rows(struct batch *b)
+static int draw_body_rows(struct pg_batch *b)
 {
     struct values values = {0};
     if (b->body_count == 0)
@@ -68,7 +68,7 @@ static int draw_body_rows(struct batch *b)
 }
 
 /* Adds one of `size` bytes, which read() gives, to the batch; *row is its row. */
-static int add_body(struct batch *b, uint64_t size,
+static int add_body(struct pg_batch *b, uint64_t size,
                     ssize_t (*read)(const void *source, uint64_t offset, void *buffer, size_t size),
                     const void *source, int64_t *row)
 {
@@ -104,12 +104,12 @@ static ssize_t read_payload(const void *source, uint64_t offset, void *buffer, s
     return payload_read(source, offset, buffer, size);
 }
 
-static int add_payload(struct batch *b, const struct payload *payload, int64_t *row)
+static int add_payload(struct pg_batch *b, const struct payload *payload, int64_t *row)
 {
     return payload ? add_body(b, payload_size(payload), read_payload, payload, row) : 0;
 }
 
-static int add_bodies(struct batch *b, struct history_message *m)
+static int add_bodies(struct pg_batch *b, struct history_message *m)
 {
     int code = 0;
     for (size_t i = 0; i < m->delivery_count && code == 0; i++) {
@@ -136,7 +136,7 @@ static void begin_segments(struct values *values)
     values_columns(values, kinds, sizeof kinds / sizeof *kinds);
 }
 
-static void end_segment(struct batch *b)
+static void end_segment(struct pg_batch *b)
 {
     struct segment_writer *w = &b->writer;
     struct values *v = &b->segments;
@@ -157,7 +157,7 @@ static void end_segment(struct batch *b)
     segment_reset(w);
 }
 
-static int add_segments(struct batch *b, struct history_message *messages)
+static int add_segments(struct pg_batch *b, struct history_message *messages)
 {
     int code = 0;
     begin_segments(&b->segments);
@@ -181,7 +181,7 @@ static int add_segments(struct batch *b, struct history_message *messages)
 
 /* ---- Answers ---- */
 
-static int add_answers(struct batch *b, const struct history_attempt *attempts)
+static int add_answers(struct pg_batch *b, const struct history_attempt *attempts)
 {
     static const enum param_kind kinds[] = {PARAM_INT8, PARAM_INT8, PARAM_INT8,
                                             PARAM_TEXT, PARAM_INT8, PARAM_FLOAT8};
@@ -221,7 +221,8 @@ static int add_answers(struct batch *b, const struct history_attempt *attempts)
 /* ---- A batch ---- */
 
 /* The bodies of late attempts: a row for each attempt, 0 for none; NULL: no memory. */
-static int64_t *add_late_bodies(struct batch *b, const struct history_attempt *attempts, int *code)
+static int64_t *add_late_bodies(struct pg_batch *b, const struct history_attempt *attempts,
+                                int *code)
 {
     size_t count = 0, i = 0;
     for (const struct history_attempt *a = attempts; a; a = a->next)
@@ -234,7 +235,7 @@ static int64_t *add_late_bodies(struct batch *b, const struct history_attempt *a
     return rows;
 }
 
-static int add_all(struct batch *b, struct history_message *messages,
+static int add_all(struct pg_batch *b, struct history_message *messages,
                    struct history_attempt *attempts, struct late_changes *late)
 {
     int64_t *rows = NULL;
@@ -248,10 +249,11 @@ static int add_all(struct batch *b, struct history_message *messages,
     return code == 0 ? add_answers(b, attempts) : code;
 }
 
-int history_pg_write(struct history_store *store, struct history_message *messages,
+int history_pg_write(struct history_store *opened, struct history_message *messages,
                      struct history_attempt *attempts)
 {
-    struct batch b = {.store = store, .day = clock_unix_ms() / DAY_MS};
+    struct pg_history *store = (struct pg_history *)opened;
+    struct pg_batch b = {.store = store, .day = clock_unix_ms() / DAY_MS};
     struct late_changes *late = NULL;
     int code = history_join(messages, attempts);
     if (code == 0)
