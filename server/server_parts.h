@@ -40,6 +40,7 @@ struct server {
     struct admin *admin; /* NULL: there is none */
     uv_signal_t hangup, terminate, interrupt;
     uv_timer_t stop_timer, watchdog;
+    uv_prepare_t end_of_turn; /* what the log holds goes out before the loop waits */
     struct listen_socket
         *sockets;        /* one for each address to listen on; the listeners take them over */
     size_t transactions; /* handed to the workers and not yet back */
@@ -50,7 +51,7 @@ struct server {
 int server_make_reload(struct server *server);
 /* Begins a reload; what came of it goes to the log, to systemd and to the admin room. */
 void server_reload(struct server *server);
-void server_on_hangup(uv_signal_t *handle, int number);
+void server_on_hangup(uv_signal_t *handle, int number); /* SIGHUP: the same */
 /* Of tls_warn(). */
 void server_log_certificate(void *context, const char *text);
 
@@ -65,7 +66,7 @@ void server_close_all(struct server *server);
 extern const struct listener_hooks server_listener_hooks;
 /* Is there room for one more message on its way to the spool, and in the spool? */
 bool server_has_room(void *context);
-bool server_has_storage(void *context);
+bool server_has_storage(void *context); /* the spool is not full */
 /* Takes the transaction; done() gets its replies, later or at once. */
 void server_submit(void *context, struct transaction *transaction,
                    void (*done)(void *token, const struct reply *replies, size_t count,

@@ -27,7 +27,7 @@ struct asked {
 };
 
 /* A transaction on its way through a worker and the spool. */
-struct job {
+struct worker_job {
     struct task task; /* the workers', then the loop's */
     struct workers *workers;
     struct processing processing;   /* its config is a reference */
@@ -41,6 +41,7 @@ struct job {
 
 static void answer_on_loop(struct task *task, void *context);
 static void answer_resend(struct task *task, void *context);
+static void note_commit(struct commit *commit);
 static void committed(struct commit *commit);
 
 static void log_failure(const struct transaction *t, const char *what, int code)
@@ -54,7 +55,7 @@ static void log_failure(const struct transaction *t, const char *what, int code)
 /* What there is no memory for is left out. */
 static void note_asked(void *context, const char *rule, const char *answer)
 {
-    struct job *job = context;
+    struct worker_job *job = context;
     struct asked *asked = &job->asked[job->processing.recipient];
     size_t more = strlen(rule) + strlen(answer) + 3;
     if (asked->size + more > HISTORY_ASKED_MAX)
@@ -66,7 +67,7 @@ static void note_asked(void *context, const char *rule, const char *answer)
     asked->size += (size_t)snprintf(text + asked->size, more, "%s\t%s\n", rule, answer);
 }
 
-static void begin_record(struct job *job)
+static void begin_record(struct worker_job *job)
 {
     struct processing *p = &job->processing;
     if (!history_is_on())
@@ -79,7 +80,7 @@ static void begin_record(struct job *job)
 }
 
 /* What is known before the reply. */
-static void make_record(struct job *job)
+static void make_record(struct worker_job *job)
 {
     struct processing *p = &job->processing;
     if (!job->asked)
@@ -93,7 +94,7 @@ static void make_record(struct job *job)
     free(job->asked);
 }
 
-static void note_record(struct job *job)
+static void note_record(struct worker_job *job)
 {
     if (!job->record)
         return;
@@ -104,13 +105,13 @@ static void note_record(struct job *job)
 /* On the thread of the lookup room. */
 static void answered(void *context)
 {
-    struct job *job = context;
+    struct worker_job *job = context;
     atomic_fetch_sub(&job->workers->resolving, 1);
     task_queue_push(&job->workers->queue, &job->task);
 }
 
 /* What its rules have asked is waited for without a worker; then they go on. False: no memory. */
-static bool ask_for_answers(struct job *job)
+static bool ask_for_answers(struct worker_job *job)
 {
     struct workers *workers = job->workers;
     atomic_fetch_add(&workers->resolving, 1); /* before it can be back */
@@ -123,7 +124,7 @@ static bool ask_for_answers(struct job *job)
 /* Runs on a worker. Ends by handing the job to the lookup room, to the spool, or back to the loop. */
 static void process(struct task *task, void *context)
 {
-    struct job *job = (struct job *)task;
+    struct worker_job *job = (struct worker_job *)task;
     struct worker *worker = context;
     struct processing *p = &job->processing;
     bool store;
@@ -154,10 +155,16 @@ static void process(struct task *task, void *context)
     loop_queue_push(job->workers->answers, &job->task);
 }
 
-/* On the loop: what was not stored is not acknowledged. */
-static void committed(struct commit *commit)
+static void note_outcome(struct worker_job *job)
 {
-    struct job *job = commit->context;
+    outcome_log(job->processing.transaction);
+    note_record(job);
+}
+
+/* On the loop: what was not stored is not acknowledged. */
+static void note_commit(struct commit *commit)
+{
+    struct worker_job *job = commit->context;
     if (commit->status != 0) {
         struct processing *p = &job->processing;
         log_failure(p->transaction, "spool", commit->status);
@@ -165,11 +172,13 @@ static void committed(struct commit *commit)
         job->commit.deliveries = NULL;
         outgoing_drop(&p->outgoing);
     }
-    answer_on_loop(&job->task, NULL);
+    note_outcome(job);
 }
 
-static void answer(struct job *job)
+/* The log says it before the client hears it. */
+static void answer(struct worker_job *job)
 {
+    log_flush();
     struct transaction *t = job->processing.transaction;
     struct delivery *leased = NULL;
     transaction_settle(t);
@@ -194,17 +203,22 @@ static void answer(struct job *job)
 static void answer_on_loop(struct task *task, void *context)
 {
     (void)context;
-    struct job *job = (struct job *)task;
-    outcome_log(job->processing.transaction);
-    note_record(job);
+    struct worker_job *job = (struct worker_job *)task;
+    note_outcome(job);
     answer(job);
+}
+
+/* Those of its group are noted, so their lines go out in one write. */
+static void committed(struct commit *commit)
+{
+    answer(commit->context);
 }
 
 /* It was accepted before: it is told so, and that is all. */
 static void answer_resend(struct task *task, void *context)
 {
     (void)context;
-    struct job *job = (struct job *)task;
+    struct worker_job *job = (struct worker_job *)task;
     const struct transaction *t = job->processing.transaction;
     log_info("resent", t->id, LOG_TEXT("reply", t->replies ? t->replies->text : t->reply.text));
     answer(job);
@@ -214,23 +228,23 @@ static void answer_resend(struct task *task, void *context)
  * one that was waited for hands over. */
 static void checked(void *context)
 {
-    struct job *job = context;
+    struct worker_job *job = context;
     if (atomic_fetch_sub(&job->awaited, 1) > 1)
         return;
     atomic_fetch_sub(&job->workers->resolving, 1);
-    task_queue_push(&job->workers->queue, &job->task);
+    workers_hand(job->workers, &job->task);
 }
 
 /* On the loop. */
 static void scanned(void *context, struct scan_result *result)
 {
-    struct job *job = context;
+    struct worker_job *job = context;
     job->processing.scan = result;
     checked(job);
 }
 
 /* While the checks wait for DNS. */
-static void begin_scan(struct job *job)
+static void begin_scan(struct worker_job *job)
 {
     struct processing *p = &job->processing;
     const struct transaction *t = p->transaction;
@@ -250,10 +264,11 @@ size_t workers_resolving(const struct workers *workers)
 void workers_submit(struct workers *workers, struct config *config, struct transaction *transaction,
                     bool lease, worker_done done, void *context)
 {
-    struct job *job = calloc(1, sizeof *job);
+    struct worker_job *job = calloc(1, sizeof *job);
     if (!job) {
         outcome_fail(transaction, -ENOMEM);
         outcome_log(transaction);
+        log_flush();
         done(context, transaction, NULL);
         return;
     }
@@ -263,6 +278,7 @@ void workers_submit(struct workers *workers, struct config *config, struct trans
     job->done = done;
     job->context = context;
     job->commit.lease = lease;
+    job->commit.note = note_commit;
     job->commit.done = committed;
     job->commit.context = job;
     job->task.run = process;
@@ -276,6 +292,27 @@ void workers_submit(struct workers *workers, struct config *config, struct trans
 }
 
 /* ---- Threads ---- */
+
+static void wake(uv_prepare_t *end_of_turn)
+{
+    struct workers *workers = end_of_turn->data;
+    task_queue_wake(&workers->queue,
+                    workers->handed < workers->started ? workers->handed : workers->started);
+    workers->handed = 0;
+    uv_prepare_stop(end_of_turn);
+}
+
+void workers_hand(struct workers *workers, struct task *task)
+{
+    uv_thread_t self = uv_thread_self();
+    if (!uv_thread_equal(&self, &workers->loop)) {
+        task_queue_push(&workers->queue, task);
+        return;
+    }
+    task_queue_add(&workers->queue, task);
+    if (workers->handed++ == 0)
+        uv_prepare_start(workers->end_of_turn, wake);
+}
 
 static void run_worker(void *argument)
 {
@@ -315,8 +352,15 @@ int workers_start(uv_loop_t *loop, size_t count, struct spool *spool, struct sca
     }
     workers->spool = spool;
     workers->scan = scan;
+    workers->loop = uv_thread_self();
+    workers->end_of_turn = malloc(sizeof *workers->end_of_turn);
     workers->threads = calloc(count, sizeof *workers->threads);
-    code = workers->threads ? loop_queue_new(loop, NULL, &workers->answers) : -ENOMEM;
+    code = workers->threads && workers->end_of_turn ? loop_queue_new(loop, NULL, &workers->answers)
+                                                    : -ENOMEM;
+    if (workers->end_of_turn) {
+        uv_prepare_init(loop, workers->end_of_turn);
+        workers->end_of_turn->data = workers;
+    }
     if (code == 0)
         code = start_threads(workers, count);
     if (code != 0) {
@@ -327,10 +371,17 @@ int workers_start(uv_loop_t *loop, size_t count, struct spool *spool, struct sca
     return 0;
 }
 
+static void free_handle(uv_handle_t *handle)
+{
+    free(handle);
+}
+
 void workers_stop(struct workers *workers)
 {
     if (!workers)
         return;
+    if (workers->end_of_turn)
+        uv_close((uv_handle_t *)workers->end_of_turn, free_handle);
     task_queue_close(&workers->queue);
     for (size_t i = 0; i < workers->started; i++)
         uv_thread_join(&workers->threads[i].thread);

@@ -35,14 +35,14 @@ static void print_field(const char *json, const char *label, const char *name, b
     free(value);
 }
 
-struct column {
+struct status_column {
     const char *label, *field;
     bool unless_zero;
 };
 
 /* Of a list in the answer, a line for each: `name` first, then the columns until an empty one. */
 static void print_each(const char *json, const char *list, const char *label, const char *name,
-                       const struct column *columns)
+                       const struct status_column *columns)
 {
     for (int i = 0; i < HELD_MAX; i++) {
         char path[64];
@@ -53,7 +53,7 @@ static void print_each(const char *json, const char *list, const char *label, co
         fputs(label, stdout);
         pretty_text(value);
         free(value);
-        for (const struct column *c = columns; c->label; c++) {
+        for (const struct status_column *c = columns; c->label; c++) {
             snprintf(path, sizeof path, "%s[%d].%s", list, i, c->field);
             print_field(json, c->label, path, c->unless_zero);
         }
@@ -63,23 +63,23 @@ static void print_each(const char *json, const char *list, const char *label, co
 
 static void print_held(const char *json)
 {
-    static const struct column columns[] = {{" until ", "until"},
-                                            {" after failures: ", "failures"},
-                                            {" waiting: ", "waiting"},
-                                            {" URLs held: ", "urls", true},
-                                            {0}};
+    static const struct status_column columns[] = {{" until ", "until"},
+                                                   {" after failures: ", "failures"},
+                                                   {" waiting: ", "waiting"},
+                                                   {" URLs held: ", "urls", true},
+                                                   {0}};
     print_each(json, "held", "held         ", "origin", columns);
 }
 
 static void print_failing(const char *json)
 {
-    static const struct column columns[] = {{" errors: ", "errors"}, {0}};
+    static const struct status_column columns[] = {{" errors: ", "errors"}, {0}};
     print_each(json, "failing_rules", "rule failing ", "file", columns);
 }
 
 static void print_paused(const char *json)
 {
-    static const struct column columns[] = {
+    static const struct status_column columns[] = {
         {" since ", "since"}, {" waiting: ", "waiting"}, {" reason: ", "reason"}, {0}};
     print_each(json, "paused", "paused       ", "destination", columns);
 }

@@ -38,7 +38,7 @@ static struct {
     bool in_trouble; /* said once */
 } history;
 
-struct batch {
+struct note_batch {
     struct history_message *messages;
     struct history_attempt *attempts;
     size_t notes;
@@ -111,7 +111,7 @@ void history_note_attempt(struct history_attempt *attempt)
 /* ---- The thread ---- */
 
 /* False: it has ended, and nothing is left. */
-static bool take(struct batch *batch, struct history_config *limits)
+static bool take(struct note_batch *batch, struct history_config *limits)
 {
     uv_mutex_lock(&history.mutex);
     while (history.notes == 0 && !history.ended &&
@@ -119,7 +119,7 @@ static bool take(struct batch *batch, struct history_config *limits)
         ;
     if (history.notes > 0 && !history.ended) /* let some more come */
         uv_cond_timedwait(&history.wake, &history.mutex, BATCH_NS);
-    *batch = (struct batch){history.messages, history.attempts, history.notes};
+    *batch = (struct note_batch){history.messages, history.attempts, history.notes};
     *limits = history.limits;
     history.messages = NULL;
     history.messages_end = &history.messages;
@@ -132,7 +132,7 @@ static bool take(struct batch *batch, struct history_config *limits)
     return more;
 }
 
-static void batch_free(struct batch *batch)
+static void batch_free(struct note_batch *batch)
 {
     for (struct history_message *m = batch->messages, *next; m; m = next) {
         next = m->next;
@@ -148,7 +148,7 @@ static void batch_free(struct batch *batch)
 static bool has_room(void)
 {
     struct statvfs fs;
-    return statvfs(history.directory, &fs) != 0 ||
+    return history.ops != &history_sqlite || statvfs(history.directory, &fs) != 0 ||
            (uint64_t)fs.f_bavail * fs.f_frsize >= history.min_free * FREE_TIMES;
 }
 
@@ -164,7 +164,7 @@ static void note_trouble(int code)
     history.in_trouble = code != 0;
 }
 
-static void write_batch(struct batch *batch)
+static void write_batch(struct note_batch *batch)
 {
     int code =
         has_room() ? history.ops->write(history.store, batch->messages, batch->attempts) : -ENOSPC;
@@ -189,7 +189,7 @@ static void tidy(const struct history_config *limits)
 
 static void run(void *argument)
 {
-    struct batch batch;
+    struct note_batch batch;
     struct history_config limits;
     (void)argument;
     task_name_thread("mxhook-history");
@@ -223,7 +223,7 @@ static int start(const struct config *config, struct error *err)
     history.directory = strdup(config->spool.directory);
     if (!history.directory)
         return error_set(err, -ENOMEM, "out of memory");
-    int code = history.ops->open(history.directory, true, &history.store, err);
+    int code = history.ops->open(&config->spool, true, &history.store, err);
     if (code != 0)
         return code;
     uv_mutex_init(&history.mutex);
@@ -270,6 +270,5 @@ void history_stop(void)
 
 const struct history_ops *history_ops_of(const struct config *config)
 {
-    (void)config; /* there is one so far */
-    return &history_sqlite;
+    return config->spool.postgres ? &history_postgres : &history_sqlite;
 }

@@ -53,6 +53,7 @@ struct stream {
     const char *reason;
     uint64_t received; /* bytes that were read, as they came */
     bool at_end;       /* of what the socket has; content may still wait */
+    bool paused;       /* what is read now is kept, and nothing after that */
     bool ending;       /* stream_end(): what comes in is thrown away */
     bool finished;     /* all is written, and our side closed */
     /* What is not used yet: in the buffer during an upcall, then in memory of its own. */
@@ -77,9 +78,11 @@ const struct tls *stream_tls(const struct stream *stream);
 /* Content that is not used yet; 0: none now. It stays until stream_use(), at *bytes until the
  * upcall is over. The handshake goes on by this too. */
 size_t stream_content(struct stream *stream, const char **bytes);
-void stream_use(struct stream *stream, size_t size);
+void stream_use(struct stream *stream, size_t size); /* so many bytes of it are used */
 
-/* Reads on, or not: what is not used by then is kept. */
+/* Reads on, or not: what is not used by then is kept. A paused stream may still read once, and its end may be told: to
+ * take it off the kernel's list and put it back costs two system calls, which a client that waits for its reply is
+ * spared. */
 void stream_read(struct stream *stream);
 void stream_pause(struct stream *stream);
 
@@ -99,10 +102,11 @@ bool stream_is_unread(const struct stream *stream);
 bool stream_end(struct stream *stream);
 bool stream_is_finished(const struct stream *stream);
 
+/* Any of it at any time, until stream_free(). */
 enum stream_state stream_state(const struct stream *stream);
 /* The socket was read to its end: the client has closed its side. */
 bool stream_is_at_end(const struct stream *stream);
-const char *stream_reason(const struct stream *stream);
+const char *stream_reason(const struct stream *stream); /* why it is not open any more; else "" */
 
 /* Closes the socket at once. gone() comes from the loop, later, and no other upcall; the struct's
  * memory may go from then on, after stream_free(). */

@@ -320,6 +320,11 @@ int pg_end(struct pg *pg, int timeout_ms, void (*each)(void *context, int number
     return code;
 }
 
+bool pg_is_passing(int code)
+{
+    return code == -EAGAIN || code == -EINPROGRESS || code == -EDEADLK;
+}
+
 bool pg_drain(struct pg *pg)
 {
     while (pg->connection && pg->unanswered) {
@@ -346,4 +351,10 @@ int64_t pg_number(const PGresult *result, int row, int column)
 {
     return PQgetisnull(result, row, column) ? 0
                                             : strtoll(PQgetvalue(result, row, column), NULL, 10);
+}
+
+void pg_count(void *context, int number, PGresult *result)
+{
+    (void)number;
+    *(int *)context = (int)strtol(PQcmdTuples(result), NULL, 10);
 }

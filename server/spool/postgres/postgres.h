@@ -5,7 +5,7 @@
  * group        commits and ends of attempts that go in one batch (apply.c)
  * due_lane     a lane that has something due that no node has in hand, as the last walk saw it
  *
- * The spool's thread has one connection, the node's pulse another: so commits that wait for a
+ * The spool's thread has one connection, the node's beat another: so commits that wait for a
  * standby do not make a node look dead. Times in tables are the database's; what is sent and read
  * is relative to its now, so clocks of nodes may differ.
  */
@@ -28,6 +28,13 @@ struct row_block {
     int64_t since_ms; /* monotonic; it is dropped after a minute */
 };
 
+struct numbers {
+    struct row_block rows;
+    uint64_t insertions; /* counts lists that were numbered */
+};
+
+struct upload;
+
 struct pg_store {
     struct store store;
     struct pg pg;
@@ -36,9 +43,8 @@ struct pg_store {
     struct node *node;
     struct cleaning *cleaning;
     struct leases leases;
-    struct row_block rows;
-    uint64_t insertions;
-    unsigned connects; /* counts connections */
+    struct upload *upload; /* NULL: files go up with the groups (`mxhook store move`) */
+    struct numbers numbers;
     bool doubt; /* a batch since the last that was sure: the next one must commit something */
     struct delivery *doubtful; /* refused, but perhaps stored: to be removed; linked by next */
     struct due_lane *lanes;    /* of the last walk */
@@ -59,8 +65,9 @@ struct pg_store {
     size_t nodes_told;     /* at the last claim */
 };
 
-#define AWAY_NOTE_MS  2000
-#define AWAY_STILL_MS 2000 /* the same while the store is known to be away */
+#define PG_AGAIN_MS   100  /* between two tries */
+#define AWAY_NOTE_MS  2000 /* nothing works for so long: the store is away (pg_store_note()) */
+#define AWAY_STILL_MS 2000 /* so long a commit is tried while the store is known to be away */
 
 /* A connection to use now: 0, or -EAGAIN. */
 int pg_store_connect(struct pg_store *s);
@@ -73,6 +80,7 @@ void pg_store_note(struct pg_store *s, int code);
 /* Looks which lanes have something due, where it is time to. 0 or as pg_end(). */
 int pg_store_walk(struct pg_store *s);
 
+/* The functions of store_ops of these names, as store.h says. */
 void pg_store_apply(struct store *store, struct store_work *work);
 void pg_store_claim(struct store *store, struct claim *claim);
 void pg_store_hold(struct store *store, const struct hold *hold); /* probe.c */
@@ -92,7 +100,6 @@ int pg_store_nodes(struct store *store, int (*each)(void *context, const struct 
 int pg_store_change(struct store *store, enum store_change what, const char *id);
 int64_t pg_store_change_all(struct store *store, enum store_change what,
                             const struct queue_filter *filter);
-
 int64_t pg_store_edit(struct store *store, const struct store_edit *edit, const char *id,
                       const struct queue_filter *filter);
 int pg_store_holds(struct store *store, int (*each)(void *context, const struct queue_hold *hold),
