@@ -212,7 +212,7 @@ static void flush_held(void)
     held.size = 0;
 }
 
-static void put_out(const struct line *line, bool may_wait)
+static void put_out(const struct log_line *line, bool may_wait)
 {
     pthread_mutex_lock(&held.lock);
     if (held.size + line->size > sizeof held.text)

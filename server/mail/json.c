@@ -241,12 +241,6 @@ void json_pair_number(struct json *json, const char *key, int64_t number)
     json_number(json, number);
 }
 
-static void json_boolean(struct json *json, bool flag)
-{
-    begin(json);
-    put(json, flag ? "true" : "false", flag ? 4 : 5);
-}
-
 void json_pair_boolean(struct json *json, const char *key, bool flag)
 {
     json_key(json, key);
