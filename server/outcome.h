@@ -22,6 +22,7 @@ void outcome_fail(struct transaction *transaction, int code);
 void outcome_fail_stored(struct transaction *transaction, struct verdict *const *verdicts,
                          int code);
 
+/* Counts what became of it, and says so in a line of the log, or one for each reply of LMTP. */
 void outcome_log(const struct transaction *transaction);
 
 #endif

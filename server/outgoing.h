@@ -28,8 +28,8 @@ struct outgoing {
     const struct transaction *transaction;
     const struct message *message;
     struct verdict **verdicts; /* one for each recipient */
-    struct header_list
-        *headers; /* payload_headers(); each recipient's in turn, where no rule changed them */
+    /* payload_headers(); each recipient's in turn, where no rule changed them */
+    struct header_list *headers;
     const struct spool *spool; /* who will store it; NULL: nobody, and files are unlinked at once */
     const char *directory;     /* for those files */
     struct delivery *deliveries; /* out: linked by next */

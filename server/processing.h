@@ -37,8 +37,8 @@ struct processing {
     struct auth_result *auth; /* what the transaction's check found; NULL: there was none */
     struct scan_result *scan; /* the caller's: what a scanner said; NULL: not asked */
     struct message *message;  /* parsed on the way, unless it is there already */
-    struct header_list
-        headers; /* of the recipient whose rules are asked now, before any rule changes them */
+    /* Of the recipient whose rules are asked now, before any rule changes them */
+    struct header_list headers;
     struct verdict **verdicts; /* one for each recipient; NULL: refused before any rule was asked */
     struct outgoing outgoing;
     const char *at; /* out: the step that failed, for the log */

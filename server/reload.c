@@ -88,7 +88,9 @@ static bool same_addresses(const struct listen_address *a, size_t a_count,
         return false;
     for (size_t i = 0; i < a_count; i++)
         if (a[i].port != b[i].port || a[i].tls != b[i].tls || a[i].auth != b[i].auth ||
-            a[i].lmtp != b[i].lmtp || a[i].proxy != b[i].proxy || strcmp(a[i].host, b[i].host) != 0)
+            a[i].min_version != b[i].min_version ||
+            a[i].auth_without_tls != b[i].auth_without_tls || a[i].lmtp != b[i].lmtp ||
+            a[i].proxy != b[i].proxy || strcmp(a[i].host, b[i].host) != 0)
             return false;
     return true;
 }
@@ -119,6 +121,18 @@ static void keep(const char *option)
              LOG_TEXT("result", "changed, needs a restart"));
 }
 
+/* A text that `next` has differently stays as it was, for who reads it later: the admin room opens the spool. Either
+ * may be NULL. */
+static void keep_text(struct config *next, const char *option, const char *current, char **text)
+{
+    if (strcmp(current ? current : "", *text ? *text : "") == 0)
+        return;
+    keep(option);
+    char *copy = current ? arena_strdup(next->arena, current) : NULL;
+    if (copy || !current)
+        *text = copy;
+}
+
 static void keep_what_needs_restart(const struct config *current, struct config *next)
 {
     if (!same_addresses(current->smtp.listen, current->smtp.listen_count, next->smtp.listen,
@@ -127,12 +141,11 @@ static void keep_what_needs_restart(const struct config *current, struct config 
     if (!same_addresses(current->admin.listen, current->admin.listen_count, next->admin.listen,
                         next->admin.listen_count))
         keep("admin.listen");
-    if (strcmp(current->user ? current->user : "", next->user ? next->user : "") != 0)
-        keep("user");
+    keep_text(next, "user", current->user, &next->user);
     if (!same_dns(&current->dns, &next->dns))
         keep("dns.resolvers, dns.query_timeout, dns.cache_size");
-    if (strcmp(current->spool.directory, next->spool.directory) != 0)
-        keep("spool.directory");
+    keep_text(next, "spool.directory", current->spool.directory, &next->spool.directory);
+    keep_text(next, "spool.postgres", current->spool.postgres, &next->spool.postgres);
     if (!same_confinement(&current->confine, &next->confine))
         keep("confine.enabled, confine.read, confine.write");
     if (current->rules.workers != next->rules.workers) {

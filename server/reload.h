@@ -26,10 +26,11 @@ typedef void (*reload_told)(void *context, bool fine, const char *text);
 void reload_log_warnings(const struct config *config, const struct ruleset *rules);
 
 int reload_new(uv_loop_t *loop, reload_done done, reload_told told, void *context,
-               struct reload **out);
-/* Loads `current`'s file again. A request while one is loading makes it load once more afterwards. What
- * needs a restart (listen, spool, workers) is kept as it is in `current`, and logged; so is how the
- * rules differ from `rules`, those that run. Takes references of its own. Loop thread. */
+               struct reload **out); /* 0 or -ENOMEM */
+/* Loads `current`'s file again. A request while one is loading makes it load once more afterwards. A
+ * change that needs a restart (of listen, admin.listen, user, dns, where the spool is, confine, rules.workers)
+ * is logged, and has no effect. So is how the rules differ from `rules`, those that run, which has. Takes
+ * references of its own. Loop thread. */
 void reload_request(struct reload *reload, struct config *current, struct ruleset *rules);
 /* A load that is under way ends unheard. Frees, when that is so. Loop thread; takes NULL. */
 void reload_free(struct reload *reload);

@@ -50,7 +50,7 @@ struct server {
 int server_make_reload(struct server *server);
 /* Begins a reload; what came of it goes to the log, to systemd and to the admin room. */
 void server_reload(struct server *server);
-void server_on_hangup(uv_signal_t *handle, int number);
+void server_on_hangup(uv_signal_t *handle, int number); /* SIGHUP: the same */
 /* Of tls_warn(). */
 void server_log_certificate(void *context, const char *text);
 
@@ -65,7 +65,7 @@ void server_close_all(struct server *server);
 extern const struct listener_hooks server_listener_hooks;
 /* Is there room for one more message on its way to the spool, and in the spool? */
 bool server_has_room(void *context);
-bool server_has_storage(void *context);
+bool server_has_storage(void *context); /* the spool is not full */
 /* Takes the transaction; done() gets its replies, later or at once. */
 void server_submit(void *context, struct transaction *transaction,
                    void (*done)(void *token, const struct reply *replies, size_t count,

@@ -2,8 +2,8 @@
  * service.h - the process as a service: what it inherits from systemd and tells it, and the
  * privileges that it drops.
  *
- * Where nothing of that is asked for (no LISTEN_FDS, NOTIFY_SOCKET or WATCHDOG_USEC in the
- * environment) each of these does nothing. Loop thread only.
+ * Where no service manager is there (no LISTEN_FDS, NOTIFY_SOCKET or WATCHDOG_USEC in the environment)
+ * nothing is inherited, and what would be told is told nobody. Loop thread only.
  */
 #ifndef MXHOOK_SERVICE_H
 #define MXHOOK_SERVICE_H
@@ -26,10 +26,10 @@ int service_open_sockets(const struct config *config, struct listen_socket **soc
  * one. Before the first thread is started, since capabilities are a thread's own. */
 int service_drop_privileges(const struct config *config, struct error *err);
 
-/* What systemctl shows, and waits for. */
+/* What systemctl shows, and waits for: mail is taken in; a reload begins, and ends. */
 void service_ready(void);
 void service_reloading(void);
-void service_reloaded(bool fine);
+void service_reloaded(bool fine); /* false: it failed, and all is as it was */
 /* timeout_ms: how long stopping may take, so that systemd does not end it before. */
 void service_stopping(int64_t timeout_ms);
 

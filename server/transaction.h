@@ -36,18 +36,18 @@ struct envelope {
     size_t recipient_count;
     char *helo;         /* what EHLO or HELO named, "" where there was none */
     char client_ip[46]; /* text form; IPv4-mapped addresses as IPv4; "": nobody knows */
-    char proxy
-        [46]; /* who told that address, by a PROXY header or XCLIENT; "": it connected itself */
+    /* Who told that address, by a PROXY header or XCLIENT; "": it connected itself */
+    char proxy[46];
     bool esmtp, tls, smtputf8, eight_bit;
     bool lmtp;  /* each recipient gets a reply of its own */
     char *user; /* authenticated as; NULL where not */
     /* Who the client really was, as values of Received-SPF and Authentication-Results; NULL: not
      * checked. The result's. */
     const char *received_spf, *authentication_results;
-    const struct scan_result
-        *scan; /* scan/result.h: what a scanner said; NULL: not asked. The job's. */
-    const char
-        *client_name; /* its confirmed reverse name; NULL: none, or not looked up. The result's. */
+    /* scan/result.h: what a scanner said; NULL: not asked. The job's. */
+    const struct scan_result *scan;
+    /* Its confirmed reverse name; NULL: none, or not looked up. The result's. */
+    const char *client_name;
 };
 
 /* A message that was accepted, and of whose reply its client knows nothing, as far as we know
@@ -71,8 +71,8 @@ struct transaction {
     void (*release_check)(struct auth_check *check);
     const struct auth_result *auth; /* what it found, while a worker has the transaction; or NULL */
     struct reply reply;             /* set by the room that ends it */
-    struct reservation
-        *reservations; /* keys that its rules took (rules/dictionary.h); NULL: none */
+    /* Keys that its rules took (rules/dictionary.h); NULL: none */
+    struct reservation *reservations;
     void (*settle)(struct transaction *transaction); /* keeps or releases them, by the replies */
     struct reply *replies;   /* NULL, or instead of it one for each recipient (LMTP); on the heap */
     struct earlier *earlier; /* owned: this one may be a resend of one of them; NULL: of none */

@@ -27,7 +27,7 @@ struct asked {
 };
 
 /* A transaction on its way through a worker and the spool. */
-struct job {
+struct worker_job {
     struct task task; /* the workers', then the loop's */
     struct workers *workers;
     struct processing processing;   /* its config is a reference */
@@ -54,7 +54,7 @@ static void log_failure(const struct transaction *t, const char *what, int code)
 /* What there is no memory for is left out. */
 static void note_asked(void *context, const char *rule, const char *answer)
 {
-    struct job *job = context;
+    struct worker_job *job = context;
     struct asked *asked = &job->asked[job->processing.recipient];
     size_t more = strlen(rule) + strlen(answer) + 3;
     if (asked->size + more > HISTORY_ASKED_MAX)
@@ -66,7 +66,7 @@ static void note_asked(void *context, const char *rule, const char *answer)
     asked->size += (size_t)snprintf(text + asked->size, more, "%s\t%s\n", rule, answer);
 }
 
-static void begin_record(struct job *job)
+static void begin_record(struct worker_job *job)
 {
     struct processing *p = &job->processing;
     if (!history_is_on())
@@ -79,7 +79,7 @@ static void begin_record(struct job *job)
 }
 
 /* What is known before the reply. */
-static void make_record(struct job *job)
+static void make_record(struct worker_job *job)
 {
     struct processing *p = &job->processing;
     if (!job->asked)
@@ -93,7 +93,7 @@ static void make_record(struct job *job)
     free(job->asked);
 }
 
-static void note_record(struct job *job)
+static void note_record(struct worker_job *job)
 {
     if (!job->record)
         return;
@@ -104,13 +104,13 @@ static void note_record(struct job *job)
 /* On the thread of the lookup room. */
 static void answered(void *context)
 {
-    struct job *job = context;
+    struct worker_job *job = context;
     atomic_fetch_sub(&job->workers->resolving, 1);
     task_queue_push(&job->workers->queue, &job->task);
 }
 
 /* What its rules have asked is waited for without a worker; then they go on. False: no memory. */
-static bool ask_for_answers(struct job *job)
+static bool ask_for_answers(struct worker_job *job)
 {
     struct workers *workers = job->workers;
     atomic_fetch_add(&workers->resolving, 1); /* before it can be back */
@@ -123,7 +123,7 @@ static bool ask_for_answers(struct job *job)
 /* Runs on a worker. Ends by handing the job to the lookup room, to the spool, or back to the loop. */
 static void process(struct task *task, void *context)
 {
-    struct job *job = (struct job *)task;
+    struct worker_job *job = (struct worker_job *)task;
     struct worker *worker = context;
     struct processing *p = &job->processing;
     bool store;
@@ -157,7 +157,7 @@ static void process(struct task *task, void *context)
 /* On the loop: what was not stored is not acknowledged. */
 static void committed(struct commit *commit)
 {
-    struct job *job = commit->context;
+    struct worker_job *job = commit->context;
     if (commit->status != 0) {
         struct processing *p = &job->processing;
         log_failure(p->transaction, "spool", commit->status);
@@ -168,7 +168,7 @@ static void committed(struct commit *commit)
     answer_on_loop(&job->task, NULL);
 }
 
-static void answer(struct job *job)
+static void answer(struct worker_job *job)
 {
     struct transaction *t = job->processing.transaction;
     struct delivery *leased = NULL;
@@ -194,7 +194,7 @@ static void answer(struct job *job)
 static void answer_on_loop(struct task *task, void *context)
 {
     (void)context;
-    struct job *job = (struct job *)task;
+    struct worker_job *job = (struct worker_job *)task;
     outcome_log(job->processing.transaction);
     note_record(job);
     answer(job);
@@ -204,7 +204,7 @@ static void answer_on_loop(struct task *task, void *context)
 static void answer_resend(struct task *task, void *context)
 {
     (void)context;
-    struct job *job = (struct job *)task;
+    struct worker_job *job = (struct worker_job *)task;
     const struct transaction *t = job->processing.transaction;
     log_info("resent", t->id, LOG_TEXT("reply", t->replies ? t->replies->text : t->reply.text));
     answer(job);
@@ -214,7 +214,7 @@ static void answer_resend(struct task *task, void *context)
  * one that was waited for hands over. */
 static void checked(void *context)
 {
-    struct job *job = context;
+    struct worker_job *job = context;
     if (atomic_fetch_sub(&job->awaited, 1) > 1)
         return;
     atomic_fetch_sub(&job->workers->resolving, 1);
@@ -224,13 +224,13 @@ static void checked(void *context)
 /* On the loop. */
 static void scanned(void *context, struct scan_result *result)
 {
-    struct job *job = context;
+    struct worker_job *job = context;
     job->processing.scan = result;
     checked(job);
 }
 
 /* While the checks wait for DNS. */
-static void begin_scan(struct job *job)
+static void begin_scan(struct worker_job *job)
 {
     struct processing *p = &job->processing;
     const struct transaction *t = p->transaction;
@@ -250,7 +250,7 @@ size_t workers_resolving(const struct workers *workers)
 void workers_submit(struct workers *workers, struct config *config, struct transaction *transaction,
                     bool lease, worker_done done, void *context)
 {
-    struct job *job = calloc(1, sizeof *job);
+    struct worker_job *job = calloc(1, sizeof *job);
     if (!job) {
         outcome_fail(transaction, -ENOMEM);
         outcome_log(transaction);

@@ -1,9 +1,9 @@
 /*
  * admin.h - the admin room: health, metrics, an API and a console, by HTTP.
  *
- * It has a thread of its own, which does all that stands in this folder but for what admin.c does on the loop;
- * it reads the spool and the history by connections of its own, so that it slows no mail. What only the loop may
- * do (a reload, taking a message) is handed to it.
+ * It has a thread of its own for HTTP, and three that read and try (readers.c): they do all that stands in this folder
+ * but for what admin.c does on the loop. They read the spool and the history by connections of their own, so that they
+ * slow no mail. What only the loop may do (a reload, taking a message) is handed to it.
  *
  * Where to start: to add an address of the API, a row in routes.c; a page, a file in console/.
  */
@@ -44,8 +44,9 @@ int admin_start(uv_loop_t *loop, struct config *config, struct listen_socket *so
                 struct error *err);
 /* The configuration is another one now. Loop thread; takes NULL as the room. */
 void admin_configure(struct admin *admin, struct config *config);
+/* What came of a reload, by whomever it was asked for, in words. Loop thread; takes NULL as the room. */
 void admin_reloaded(struct admin *admin, bool fine, const char *text);
-/* Ends the thread; what was asked of the loop is not answered any more. The loop must run once more before
+/* Ends the threads; what was asked of the loop is not answered any more. The loop must run once more before
  * it is closed. Loop thread; takes NULL. */
 void admin_stop(struct admin *admin);
 

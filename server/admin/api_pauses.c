@@ -12,7 +12,7 @@ static void write_pause(struct json *json, const struct pause *pause)
     json_pair(json, "destination", pause->name);
     json_pair(json, "scope", pause->lane ? "url" : "origin");
     json_key(json, "since");
-    history_json_time(json, pause->since_ms);
+    json_time(json, pause->since_ms);
     json_pair(json, "reason", *pause->reason ? pause->reason : NULL);
     json_pair_number(json, "waiting", pause->waiting);
     json_end_object(json);

@@ -27,9 +27,9 @@ static void write_delivery(struct json *json, const struct delivery *d)
     json_pair_number(json, "status", d->last_status);
     json_pair(json, "error", d->last_error && *d->last_error ? d->last_error : NULL);
     json_key(json, "created");
-    history_json_time(json, d->created_ms);
+    json_time(json, d->created_ms);
     json_key(json, "due");
-    history_json_time(json, d->state == DELIVERY_FAILED ? 0 : d->due_ms);
+    json_time(json, d->state == DELIVERY_FAILED ? 0 : d->due_ms);
 }
 
 struct page {
@@ -120,7 +120,7 @@ static int write_attempt(void *context, const struct queue_attempt *a)
     struct json *json = context;
     json_begin_object(json);
     json_key(json, "time");
-    history_json_time(json, a->at_ms);
+    json_time(json, a->at_ms);
     json_pair_number(json, "ms", a->ms);
     json_pair_number(json, "status", a->status);
     json_pair(json, "error", *a->error ? a->error : NULL);
@@ -236,11 +236,11 @@ static int write_origin(void *context, const struct queue_origin *o)
     json_pair_boolean(json, "paused", pauses_exact(&d->pauses, origin_key(o->name), 0));
     json_pair_number(json, "waiting", o->waiting);
     json_key(json, "oldest");
-    history_json_time(json, o->oldest_ms);
+    json_time(json, o->oldest_ms);
     json_key(json, "next_due");
-    history_json_time(json, o->next_due_ms);
+    json_time(json, o->next_due_ms);
     json_key(json, "held_until");
-    history_json_time(json, o->held_until_ms > clock_unix_ms() ? o->held_until_ms : 0);
+    json_time(json, o->held_until_ms > clock_unix_ms() ? o->held_until_ms : 0);
     json_pair_number(json, "held_urls", o->held_lanes);
     json_pair_number(json, "failures", o->failures);
     write_attempts(json, o->name);

@@ -25,7 +25,7 @@ static int decode(lua_State *L)
 }
 
 /* The fields that are texts; `nul`: in which a NUL byte may stand, where else what is behind it would be lost. */
-static const struct field {
+static const struct body_field {
     const char *name;
     bool nul;
 } texts[] = {{"client_ip", false}, {"file", false},   {"id", false},        {"message", true},

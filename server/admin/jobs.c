@@ -14,8 +14,7 @@
 #include <string.h>
 
 #include "../base/clock.h"
-#include "../base/redact.h"
-#include "../history/json.h"
+#include "../spool/failures.h"
 #include "request.h"
 
 #define SNAPSHOTS     4
@@ -24,26 +23,13 @@
 #define JOBS          16
 #define AT_A_TIME     25
 #define DROP_PAUSE_MS 15000
-#define REASON_SIZE   160
-
-struct group {
-    char destination[REDACT_SIZE];
-    char reason[REASON_SIZE];
-    int status;
-    int64_t first_ms, last_ms;
-    char example[ID_SIZE];
-    char (*ids)[ID_SIZE];
-    size_t count, capacity;
-};
 
 struct snapshot {
     uint64_t number; /* 0: none */
-    struct group *groups;
-    size_t count, ids;
-    bool cut; /* there were more than fit */
+    struct failures failures;
 };
 
-struct job {
+struct admin_job {
     uint64_t number; /* 0: none */
     bool drop, cancelled;
     char who[ADMIN_NAME_SIZE], what[REDACT_SIZE];
@@ -56,7 +42,7 @@ struct jobs {
     struct admin *admin;
     atomic_bool wait; /* some have not ended */
     struct snapshot snapshots[SNAPSHOTS];
-    struct job items[JOBS];
+    struct admin_job items[JOBS];
     uint64_t next;
 };
 
@@ -68,20 +54,12 @@ struct jobs *jobs_new(struct admin *admin)
     return jobs;
 }
 
-static void snapshot_clear(struct snapshot *snapshot)
-{
-    for (size_t i = 0; i < snapshot->count; i++)
-        free(snapshot->groups[i].ids);
-    free(snapshot->groups);
-    *snapshot = (struct snapshot){0};
-}
-
 void jobs_free(struct jobs *jobs)
 {
     if (!jobs)
         return;
     for (size_t i = 0; i < SNAPSHOTS; i++)
-        snapshot_clear(&jobs->snapshots[i]);
+        failures_free(&jobs->snapshots[i].failures);
     for (size_t i = 0; i < JOBS; i++)
         free(jobs->items[i].ids);
     free(jobs);
@@ -89,124 +67,74 @@ void jobs_free(struct jobs *jobs)
 
 /* ---- A snapshot ---- */
 
-static void reason_of(const struct delivery *d, char reason[REASON_SIZE])
-{
-    const char *error = d->last_error ? d->last_error : "";
-    snprintf(reason, REASON_SIZE, "%.*s", (int)strcspn(error, ":"), error);
-}
-
-static struct group *group_of(struct snapshot *snapshot, const struct delivery *d)
-{
-    char destination[REDACT_SIZE], reason[REASON_SIZE];
-    redact_url(d->destination.url, destination);
-    reason_of(d, reason);
-    for (size_t i = 0; i < snapshot->count; i++) {
-        struct group *g = &snapshot->groups[i];
-        if (g->status == d->last_status && strcmp(g->reason, reason) == 0 &&
-            strcmp(g->destination, destination) == 0)
-            return g;
-    }
-    if (snapshot->count == GROUPS_MAX)
-        return NULL;
-    struct group *groups =
-        realloc(snapshot->groups, (snapshot->count + 1) * sizeof *snapshot->groups);
-    if (!groups)
-        return NULL;
-    snapshot->groups = groups;
-    struct group *g = &groups[snapshot->count++];
-    *g = (struct group){.status = d->last_status, .first_ms = d->created_ms};
-    memcpy(g->destination, destination, sizeof destination);
-    memcpy(g->reason, reason, sizeof reason);
-    snprintf(g->example, sizeof g->example, "%s", d->id);
-    return g;
-}
-
-static int note_failed(void *context, const struct delivery *d)
-{
-    struct snapshot *snapshot = context;
-    struct group *g = snapshot->ids < IDS_MAX ? group_of(snapshot, d) : NULL;
-    if (g && g->count == g->capacity) {
-        size_t capacity = g->capacity ? 2 * g->capacity : 16;
-        void *ids = realloc(g->ids, capacity * sizeof *g->ids);
-        if (!ids)
-            return -ENOMEM;
-        g->ids = ids;
-        g->capacity = capacity;
-    }
-    snapshot->cut |= !g;
-    if (!g)
-        return 0;
-    snprintf(g->ids[g->count++], ID_SIZE, "%s", d->id);
-    g->last_ms = d->created_ms;
-    snapshot->ids++;
-    return 0;
-}
-
 static struct snapshot *new_snapshot(struct jobs *jobs)
 {
     struct snapshot *oldest = &jobs->snapshots[0];
     for (size_t i = 1; i < SNAPSHOTS; i++)
         if (jobs->snapshots[i].number < oldest->number)
             oldest = &jobs->snapshots[i];
-    snapshot_clear(oldest);
+    failures_free(&oldest->failures);
+    oldest->failures.groups_max = GROUPS_MAX;
+    oldest->failures.ids_max = IDS_MAX;
     oldest->number = ++jobs->next;
     return oldest;
 }
 
-static int by_count(const void *a, const void *b)
+/* What was the reason, in words in any case. */
+static const char *reason_of(const struct failure *g, char text[32])
 {
-    const struct group *x = a, *y = b;
-    return x->count < y->count ? 1 : x->count > y->count ? -1 : 0;
+    snprintf(text, 32, "answered %d", g->status);
+    return *g->reason || g->status == 0 ? g->reason : text;
 }
 
-static void write_group(struct json *json, const struct group *g, size_t number)
+static void write_group(struct json *json, const struct failure *g, size_t number)
 {
+    char text[32];
     json_begin_object(json);
     json_pair_number(json, "group", (int64_t)number);
     json_pair(json, "destination", g->destination);
     json_pair_number(json, "status", g->status);
-    json_pair(json, "reason", g->reason);
+    json_pair(json, "reason", reason_of(g, text));
     json_pair_number(json, "count", (int64_t)g->count);
     json_key(json, "first");
-    history_json_time(json, g->first_ms);
+    json_time(json, g->first_ms);
     json_key(json, "last");
-    history_json_time(json, g->last_ms);
+    json_time(json, g->last_ms);
     json_pair(json, "example", g->example);
     json_end_object(json);
 }
 
 void jobs_failures(struct request *request)
 {
-    struct queue_filter filter = {.failed_only = true};
+    const struct queue_filter all = {0};
     struct queue *queue = request_queue(request);
     struct error err = {""};
     if (!queue)
         return;
     struct snapshot *s = new_snapshot(request->admin->jobs);
-    int code = queue_list(queue, &filter, note_failed, s, &err);
+    const struct failures *f = &s->failures;
+    int code = failures_read(&s->failures, queue, &all, &err);
     queue_close(queue);
     struct json *json = code == 0 ? response_json(request) : NULL;
     if (code != 0)
         response_error(request, 503, "%s", err.text);
     if (!json)
         return;
-    if (s->count > 0)
-        qsort(s->groups, s->count, sizeof *s->groups, by_count);
     json_begin_object(json);
     json_pair_number(json, "snapshot", (int64_t)s->number);
-    json_pair_number(json, "count", (int64_t)s->ids);
-    json_pair_boolean(json, "cut", s->cut);
+    json_pair_number(json, "count", (int64_t)f->total);
+    json_pair_boolean(json, "cut", f->cut);
     json_key(json, "groups");
     json_begin_array(json);
-    for (size_t i = 0; i < s->count; i++)
-        write_group(json, &s->groups[i], i);
+    for (size_t i = 0; i < f->count; i++)
+        write_group(json, f->list[i], i);
     json_end_array(json);
     json_end_object(json);
 }
 
 /* ---- Jobs ---- */
 
-static void write_job(struct json *json, const struct job *job)
+static void write_job(struct json *json, const struct admin_job *job)
 {
     int64_t pause = job->begins_ms - clock_monotonic_ms();
     json_begin_object(json);
@@ -223,33 +151,33 @@ static void write_job(struct json *json, const struct job *job)
     json_end_object(json);
 }
 
-static void response_job(struct request *request, const struct job *job)
+static void response_job(struct request *request, const struct admin_job *job)
 {
     struct json *json = response_json(request);
     if (json)
         write_job(json, job);
 }
 
-static bool has_ended(const struct job *job)
+static bool has_ended(const struct admin_job *job)
 {
     return job->number == 0 || job->cancelled || job->done == job->count;
 }
 
 /* The place of the oldest that has ended; NULL: all are under way. */
-static struct job *new_job(struct jobs *jobs)
+static struct admin_job *new_job(struct jobs *jobs)
 {
-    struct job *place = NULL;
+    struct admin_job *place = NULL;
     for (size_t i = 0; i < JOBS; i++)
         if (has_ended(&jobs->items[i]) && (!place || jobs->items[i].number < place->number))
             place = &jobs->items[i];
     if (!place)
         return NULL;
     free(place->ids);
-    *place = (struct job){.number = ++jobs->next};
+    *place = (struct admin_job){.number = ++jobs->next};
     return place;
 }
 
-static const struct group *find_group(struct jobs *jobs, struct lua_State *L)
+static const struct failure *find_group(struct jobs *jobs, struct lua_State *L)
 {
     int64_t number = 0, group = -1;
     if (!body_number(L, "snapshot", 1, INT64_MAX, &number) ||
@@ -257,15 +185,16 @@ static const struct group *find_group(struct jobs *jobs, struct lua_State *L)
         return NULL;
     for (size_t i = 0; i < SNAPSHOTS; i++)
         if (jobs->snapshots[i].number == (uint64_t)number &&
-            (size_t)group < jobs->snapshots[i].count)
-            return &jobs->snapshots[i].groups[group];
+            (size_t)group < jobs->snapshots[i].failures.count)
+            return jobs->snapshots[i].failures.list[group];
     return NULL;
 }
 
 /* The ids that the body names: of a group of a snapshot, or "ids" themselves. */
-static bool take_ids(struct jobs *jobs, struct lua_State *L, struct job *job)
+static bool take_ids(struct jobs *jobs, struct lua_State *L, struct admin_job *job)
 {
-    const struct group *group = find_group(jobs, L);
+    char reason[32];
+    const struct failure *group = find_group(jobs, L);
     lua_getfield(L, 1, "ids");
     size_t count = group ? group->count : lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
     job->ids = count > 0 && count <= IDS_MAX ? calloc(count, sizeof *job->ids) : NULL;
@@ -274,7 +203,8 @@ static bool take_ids(struct jobs *jobs, struct lua_State *L, struct job *job)
     job->count = count;
     if (group) {
         memcpy(job->ids, group->ids, count * sizeof *job->ids);
-        snprintf(job->what, sizeof job->what, "%.300s: %.150s", group->destination, group->reason);
+        snprintf(job->what, sizeof job->what, "%.300s: %.150s", group->destination,
+                 reason_of(group, reason));
         return true;
     }
     for (size_t i = 0; i < count; i++) {
@@ -292,7 +222,7 @@ static void begin(struct request *request, bool drop)
     struct lua_State *L = request_body(request);
     if (!L)
         return;
-    struct job *job = new_job(jobs);
+    struct admin_job *job = new_job(jobs);
     if (!job) {
         response_error(request, 503, "%d jobs are under way: wait for one", JOBS);
     } else if (!take_ids(jobs, L, job)) {
@@ -341,7 +271,7 @@ void jobs_cancel(struct request *request)
     if (!L)
         return;
     int64_t number = 0;
-    struct job *job = NULL;
+    struct admin_job *job = NULL;
     if (!body_number(L, "job", 1, INT64_MAX, &number))
         number = 0;
     for (size_t i = 0; number > 0 && i < JOBS; i++)
@@ -359,7 +289,7 @@ void jobs_cancel(struct request *request)
 
 /* ---- Doing it ---- */
 
-static void work(struct job *job, struct queue *queue)
+static void work(struct admin_job *job, struct queue *queue)
 {
     for (int i = 0; i < AT_A_TIME && job->done < job->count; i++) {
         const char *id = job->ids[job->done++];
@@ -373,10 +303,10 @@ bool jobs_wait(const struct jobs *jobs)
     return atomic_load(&jobs->wait);
 }
 
-static struct job *next_due(struct jobs *jobs)
+static struct admin_job *next_due(struct jobs *jobs)
 {
     int64_t now = clock_monotonic_ms();
-    struct job *due = NULL;
+    struct admin_job *due = NULL;
     bool wait = false;
     for (size_t i = 0; i < JOBS; i++) {
         if (has_ended(&jobs->items[i]))
@@ -391,7 +321,7 @@ static struct job *next_due(struct jobs *jobs)
 
 bool jobs_tick(struct jobs *jobs)
 {
-    struct job *due = next_due(jobs);
+    struct admin_job *due = next_due(jobs);
     if (!due)
         return false;
     uv_mutex_lock(&jobs->admin->lock);

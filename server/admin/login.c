@@ -12,6 +12,7 @@
 #include <openssl/crypto.h>
 #include <sys/random.h>
 
+#include "../base/ascii.h"
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../deliver/reference.h"
@@ -28,21 +29,21 @@
 /* What no password gives, so that a name that is not there takes as long as another. */
 #define NO_HASH "$6$mxhook$no.such.user"
 
-struct session {
+struct login_session {
     char key[KEY_SIZE];
     char name[ADMIN_NAME_SIZE];
     int64_t used_ms; /* monotonic; 0: free */
 };
 
-struct failure {
+struct login_failure {
     char address[46];
     unsigned count;
     int64_t last_ms;
 };
 
 struct sessions {
-    struct session items[SESSIONS_MAX];
-    struct failure failures[FAILURES_MAX];
+    struct login_session items[SESSIONS_MAX];
+    struct login_failure failures[FAILURES_MAX];
     uv_mutex_t lock; /* of all of it: HTTP's thread looks, and that of the history logs in */
 };
 
@@ -75,22 +76,22 @@ static const struct admin_login *find_login(const struct config *config, const c
 
 /* ---- Failures ---- */
 
-static struct failure *failure_of(struct sessions *sessions, const char *address)
+static struct login_failure *failure_of(struct sessions *sessions, const char *address)
 {
-    struct failure *oldest = &sessions->failures[0];
+    struct login_failure *oldest = &sessions->failures[0];
     for (size_t i = 0; i < FAILURES_MAX; i++) {
-        struct failure *f = &sessions->failures[i];
+        struct login_failure *f = &sessions->failures[i];
         if (strcmp(f->address, address) == 0)
             return f;
         if (f->last_ms < oldest->last_ms)
             oldest = f;
     }
-    *oldest = (struct failure){0};
+    *oldest = (struct login_failure){0};
     snprintf(oldest->address, sizeof oldest->address, "%s", address);
     return oldest;
 }
 
-static bool has_to_wait(struct failure *failure)
+static bool has_to_wait(struct login_failure *failure)
 {
     int64_t now = clock_monotonic_ms();
     if (now - failure->last_ms > FAILURE_MS)
@@ -98,7 +99,7 @@ static bool has_to_wait(struct failure *failure)
     return failure->count >= FAILURES_FREE;
 }
 
-static void note_failure(struct request *request, struct failure *failure, const char *name)
+static void note_failure(struct request *request, struct login_failure *failure, const char *name)
 {
     failure->count++;
     failure->last_ms = clock_monotonic_ms();
@@ -133,11 +134,11 @@ static const struct admin_login *find_token(const struct config *config, const c
 
 /* ---- Sessions ---- */
 
-static struct session *find_session(struct sessions *sessions, const char *key)
+static struct login_session *find_session(struct sessions *sessions, const char *key)
 {
     int64_t now = clock_monotonic_ms();
     for (size_t i = 0; key && i < SESSIONS_MAX; i++) {
-        struct session *s = &sessions->items[i];
+        struct login_session *s = &sessions->items[i];
         if (s->used_ms && now - s->used_ms < SESSION_MS && same_text(s->key, key)) {
             s->used_ms = now;
             return s;
@@ -146,17 +147,16 @@ static struct session *find_session(struct sessions *sessions, const char *key)
     return NULL;
 }
 
-static struct session *new_session(struct sessions *sessions, const char *name)
+static struct login_session *new_session(struct sessions *sessions, const char *name)
 {
     unsigned char bytes[(KEY_SIZE - 1) / 2];
-    struct session *s = &sessions->items[0];
+    struct login_session *s = &sessions->items[0];
     for (size_t i = 1; i < SESSIONS_MAX; i++)
         if (sessions->items[i].used_ms < s->used_ms)
             s = &sessions->items[i];
     if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
         return NULL;
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(s->key + 2 * i, 3, "%02x", bytes[i]);
+    hex_write(s->key, bytes, sizeof bytes);
     snprintf(s->name, sizeof s->name, "%s", name);
     s->used_ms = clock_monotonic_ms();
     return s;
@@ -172,7 +172,7 @@ static void become(struct request *request, enum admin_role role, const char *na
 
 static bool by_token(struct request *request, const char *authorization)
 {
-    struct failure *failure = failure_of(request->admin->sessions, request->peer->address);
+    struct login_failure *failure = failure_of(request->admin->sessions, request->peer->address);
     if (strncasecmp(authorization, "Bearer ", 7) != 0)
         return false;
     const struct admin_login *login =
@@ -189,7 +189,7 @@ static void identify(struct request *request)
     const char *authorization = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND,
                                                             MHD_HTTP_HEADER_AUTHORIZATION);
     const char *key = MHD_lookup_connection_value(request->connection, MHD_COOKIE_KIND, COOKIE);
-    struct session *session = find_session(request->admin->sessions, key);
+    struct login_session *session = find_session(request->admin->sessions, key);
     const struct admin_login *login =
         session ? find_login(request->config, session->name, false) : NULL;
     if (request->peer->local) {
@@ -232,7 +232,7 @@ static bool make_session(struct request *request, const char *name)
 {
     struct sessions *sessions = request->admin->sessions;
     uv_mutex_lock(&sessions->lock);
-    struct session *session = new_session(sessions, name);
+    struct login_session *session = new_session(sessions, name);
     if (session)
         snprintf(request->response.cookie, sizeof request->response.cookie,
                  COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict", session->key);
@@ -256,7 +256,7 @@ static void note_login(struct request *request, const char *name, bool right)
 {
     struct sessions *sessions = request->admin->sessions;
     uv_mutex_lock(&sessions->lock);
-    struct failure *failure = failure_of(sessions, request->peer->address);
+    struct login_failure *failure = failure_of(sessions, request->peer->address);
     if (right)
         failure->count = 0;
     else
@@ -298,9 +298,9 @@ void login_leave(struct request *request)
     const char *key = MHD_lookup_connection_value(request->connection, MHD_COOKIE_KIND, COOKIE);
     struct sessions *sessions = request->admin->sessions;
     uv_mutex_lock(&sessions->lock);
-    struct session *session = find_session(sessions, key);
+    struct login_session *session = find_session(sessions, key);
     if (session)
-        *session = (struct session){0};
+        *session = (struct login_session){0};
     uv_mutex_unlock(&sessions->lock);
     become(request, ADMIN_NOBODY, "");
     login_whoami(request);

@@ -38,12 +38,12 @@ static void handle(struct task *task, void *context)
 
 static void tick(struct task *task, void *context)
 {
-    struct reader *reader = context;
+    struct admin_reader *reader = context;
     (void)task;
     atomic_store(&reader->ticking, false);
 }
 
-static void run_all(struct reader *reader, struct task *first)
+static void run_all(struct admin_reader *reader, struct task *first)
 {
     for (struct task *task = first, *next; task; task = next) {
         next = task->next;
@@ -53,7 +53,7 @@ static void run_all(struct reader *reader, struct task *first)
 
 static void run_reader(void *argument)
 {
-    struct reader *reader = argument;
+    struct admin_reader *reader = argument;
     struct admin *admin = reader->admin;
     bool has_jobs = reader == &admin->readers[THREAD_SPOOL];
     task_name_thread("admin-reader");
@@ -67,7 +67,7 @@ static void run_reader(void *argument)
 int readers_start(struct admin *admin)
 {
     for (int i = THREAD_SPOOL; i < THREAD_COUNT; i++) {
-        struct reader *reader = &admin->readers[i];
+        struct admin_reader *reader = &admin->readers[i];
         reader->admin = admin;
         task_queue_init(&reader->queue);
         int code = uv_thread_create(&reader->thread, run_reader, reader);
@@ -83,7 +83,7 @@ int readers_start(struct admin *admin)
 void readers_stop(struct admin *admin)
 {
     for (int i = THREAD_SPOOL; i < THREAD_COUNT; i++) {
-        struct reader *reader = &admin->readers[i];
+        struct admin_reader *reader = &admin->readers[i];
         if (!reader->started)
             continue;
         task_queue_close(&reader->queue);
@@ -95,7 +95,7 @@ void readers_stop(struct admin *admin)
 
 void readers_take(struct request *request)
 {
-    struct reader *reader = &request->admin->readers[request->route->thread];
+    struct admin_reader *reader = &request->admin->readers[request->route->thread];
     if (!reader->started) {
         response_error(request, 503, "the server is stopping");
         return;
@@ -107,7 +107,7 @@ void readers_take(struct request *request)
 
 void readers_tick(struct admin *admin)
 {
-    struct reader *reader = &admin->readers[THREAD_SPOOL];
+    struct admin_reader *reader = &admin->readers[THREAD_SPOOL];
     if (!jobs_wait(admin->jobs) || atomic_exchange(&reader->ticking, true))
         return;
     reader->tick.run = tick;

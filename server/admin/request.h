@@ -28,10 +28,10 @@ struct sessions;
  * reads the history another, and what runs rules or asks DNS, and so may take long, a third (readers.c). */
 enum handler_thread { THREAD_HTTP, THREAD_SPOOL, THREAD_HISTORY, THREAD_TRIALS, THREAD_COUNT };
 
-struct reader {
+struct admin_reader {
     struct admin *admin;
     struct task_queue queue;
-    struct task tick; /* the jobs' */
+    struct task tick; /* of the spool's: the jobs are to go on */
     atomic_bool ticking;
     uv_thread_t thread;
     bool started;
@@ -58,9 +58,9 @@ struct admin {
     atomic_bool ended;
     struct task_queue to_admin;
 
-    struct reader readers[THREAD_COUNT]; /* that of THREAD_HTTP is none */
-    int64_t
-        look_due_us; /* the spool reader's: when the figures are to be looked at again, monotonic */
+    struct admin_reader readers[THREAD_COUNT]; /* that of THREAD_HTTP is none */
+    /* The spool reader's: when the figures are to be looked at again, monotonic */
+    int64_t look_due_us;
 
     /* The thread's own. */
     struct MHD_Daemon *daemon;
@@ -87,6 +87,7 @@ struct peer {
     int64_t began_ms; /* the request that is being read, monotonic; 0: none */
 };
 
+/* What is answered: made by the functions of response.c, sent by http.c. */
 struct response {
     int status;
     const char *type;        /* Content-Type */
@@ -99,6 +100,7 @@ struct response {
     bool events;         /* a stream of events instead */
 };
 
+/* HTTP's thread has it, or the reader that runs its handler, one at a time. */
 struct request {
     struct task task; /* for a reader, and back */
     bool handled;     /* by it */
@@ -136,7 +138,7 @@ struct route {
 /* NULL: no such path. *known: the path is there, by the other method. */
 const struct route *route_find(const char *path, bool post, bool *known);
 
-/* http.c */
+/* http.c: takes the connections of admin->listeners. 0 or a negative errno. */
 int http_start(struct admin *admin, struct error *err);
 void http_run(struct admin *admin); /* until admin->ended */
 /* suspend.c: answers later, when request_resume() is called; the handler is then called again. */
@@ -155,15 +157,17 @@ void readers_tick(struct admin *admin);
 /* admit.c. Before the body: may it go on? False: the response is there already. */
 bool request_admit(struct request *request, const char *method, const char *version);
 
-/* response.c. A text, or JSON {"error": ...}. */
+/* response.c. JSON {"error": ...}. */
 void response_error(struct request *request, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* A copy of these bytes, of that Content-Type. */
 void response_text(struct request *request, int status, const char *type, const char *text,
                    size_t size);
-/* Begins a response in JSON; NULL: no memory, and an error is the response. */
+/* Begins a response in JSON, with 200; NULL: no memory, and it is an empty 503. */
 struct json *response_json(struct request *request);
+/* It is complete; where it could not be written it is an empty 503. Nothing where none was begun. */
 void response_json_end(struct request *request);
-void response_release(struct response *response);
+void response_release(struct response *response); /* frees what it holds; it is empty then */
 
 /* A parameter of the query; NULL: not there, or empty. */
 const char *request_query(struct request *request, const char *name);
@@ -183,11 +187,12 @@ const char *body_bytes(struct lua_State *L, const char *name, size_t *size);
  * the field is missing. */
 bool body_number(struct lua_State *L, const char *name, int64_t min, int64_t max, int64_t *number);
 
-/* login.c */
-struct sessions *sessions_new(void);
-void sessions_free(struct sessions *sessions);
+/* login.c: who has logged in to the console. */
+struct sessions *sessions_new(void);           /* NULL: no memory */
+void sessions_free(struct sessions *sessions); /* takes NULL */
 /* Who it is: sets role and who. False: it is answered. */
 bool login_check(struct request *request);
+/* Handlers: logs in, out, and says who it is. */
 void login_post(struct request *request);
 void login_leave(struct request *request);
 void login_whoami(struct request *request);
@@ -200,31 +205,34 @@ void request_audit(const struct request *request, const char *action, const char
 struct queue *request_queue(struct request *request);
 struct history_store *request_history(struct request *request, const struct history_ops **ops);
 
-/* events.c */
-struct events *events_new(struct admin *admin);
-void events_free(struct events *events);
-void events_tick(struct events *events); /* looks for what is new, and tells whoever watches */
-void events_get(struct request *request);
+/* events.c: server-sent events, for those who watch. */
+struct events *events_new(struct admin *admin); /* NULL: no memory */
+void events_free(struct events *events);        /* takes NULL */
+void events_tick(struct events *events);        /* looks for news, and tells whoever watches */
+void events_get(struct request *request);       /* the handler */
+/* The stream that the handler has asked for; NULL: no memory. */
 struct MHD_Response *events_response(struct request *request);
 
-/* jobs.c */
-struct jobs *jobs_new(struct admin *admin);
-void jobs_free(struct jobs *jobs);
+/* jobs.c: what is done with many deliveries, a page at a time. */
+struct jobs *jobs_new(struct admin *admin); /* NULL: no memory */
+void jobs_free(struct jobs *jobs);          /* takes NULL */
 bool jobs_tick(struct jobs *jobs); /* does a little of what is to be done; true: there is more */
 bool jobs_wait(const struct jobs *jobs); /* some have not ended; any thread */
+/* Handlers (routes.c). */
 void jobs_list(struct request *request);
 void jobs_cancel(struct request *request);
 void jobs_failures(struct request *request);
 void jobs_retry(struct request *request);
 void jobs_drop(struct request *request);
 
-/* health.c */
+/* health.c: handlers. */
 void health_live(struct request *request);
 void health_ready(struct request *request);
 void health_metrics(struct request *request);
+/* Is mail taken in? Writes what each check found into an object that is begun, as "checks"; `json` may be NULL. */
 bool health_is_ready(struct admin *admin, struct json *json);
 
-/* api_*.c, playground.c, what_if.c, resend.c, setup_dns.c */
+/* api_*.c, playground.c, what_if.c, resend.c, setup_dns.c: handlers, of the addresses that routes.c gives them. */
 void api_status(struct request *request);
 void api_reload(struct request *request);
 void api_setup(struct request *request);
@@ -247,7 +255,7 @@ void api_what_if(struct request *request);
 void api_resend(struct request *request);
 void api_dns(struct request *request);
 
-/* console.c */
+/* console.c: the handler of the console's files, and whether there is one of that path. */
 void console_get(struct request *request);
 bool console_has(const char *path);
 

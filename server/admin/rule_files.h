@@ -9,7 +9,7 @@
 
 /* In the order in which they are asked; freed by rule_files_free(). -1: the folder cannot be read. */
 int rule_files_list(const char *directory, struct dirent ***entries);
-void rule_files_free(struct dirent **entries, int count);
+void rule_files_free(struct dirent **entries, int count); /* with what scandir(3) made */
 /* The first MiB of a file: the caller's to free; NULL: it cannot be read. */
 char *rule_file_read(const char *directory, const char *name, size_t *size);
 
@@ -24,7 +24,7 @@ struct playground {
 
 /* False: an error is the response. Ended by playground_end() in any case. */
 bool playground_begin(struct request *request, struct lua_State *L, struct playground *playground);
-void playground_end(struct playground *playground);
+void playground_end(struct playground *playground); /* removes the copy, and frees the rules */
 /* Where a verdict sends a message, as the console may see it. */
 void playground_put_destinations(struct json *json, const char *key, const struct verdict *verdict);
 

@@ -13,7 +13,7 @@
 #define QUESTIONS_MAX 40
 #define TEXT_SIZE     1200
 
-struct question {
+struct setup_question {
     struct dns_waiter waiter; /* the first: done() is given its address */
     char name[DNS_NAME_MAX + 1];
     enum record_type type;
@@ -25,13 +25,13 @@ struct question {
 struct look_up {
     uv_loop_t loop;
     struct dns *dns;
-    struct question questions[QUESTIONS_MAX];
+    struct setup_question questions[QUESTIONS_MAX];
     size_t count, waiting;
 };
 
 static void on_answer(struct dns_waiter *waiter, struct dns_answer *answer)
 {
-    struct question *q = (struct question *)waiter;
+    struct setup_question *q = (struct setup_question *)waiter;
     q->answer = answer;
     if (--q->look_up->waiting == 0)
         uv_stop(&q->look_up->loop);
@@ -39,11 +39,12 @@ static void on_answer(struct dns_waiter *waiter, struct dns_answer *answer)
 
 static void add(struct look_up *l, const char *name, enum record_type type, const char *domain)
 {
-    struct question *q = &l->questions[l->count];
+    struct setup_question *q = &l->questions[l->count];
     if (l->count == QUESTIONS_MAX || !dns_name(name, q->name))
         return;
     l->count++;
-    *q = (struct question){.type = type, .domain = domain, .look_up = l, .waiter.done = on_answer};
+    *q = (struct setup_question){
+        .type = type, .domain = domain, .look_up = l, .waiter.done = on_answer};
     (void)dns_name(name, q->name);
 }
 
@@ -52,7 +53,7 @@ static void ask_all(struct look_up *l)
     int code;
     l->waiting = l->count;
     for (size_t i = 0; i < l->count; i++) {
-        struct question *q = &l->questions[i];
+        struct setup_question *q = &l->questions[i];
         struct dns_answer *answer = dns_ask(l->dns, q->name, q->type, &q->waiter, &code);
         if (!answer && code == 0)
             continue;
@@ -67,7 +68,7 @@ static void append(char *text, const char *part)
     snprintf(text + used, TEXT_SIZE - used, "%s%s", used ? ", " : "", part);
 }
 
-static void describe_record(const struct question *q, const struct record *record, char *text)
+static void describe_record(const struct setup_question *q, const struct record *record, char *text)
 {
     char part[DNS_NAME_MAX + 32] = "";
     if (q->type == RECORD_MX)
@@ -80,7 +81,7 @@ static void describe_record(const struct question *q, const struct record *recor
 }
 
 /* An MX should lead to us; it is no fault where another server hands the mail on. */
-static bool is_fine(const struct question *q, const char *hostname)
+static bool is_fine(const struct setup_question *q, const char *hostname)
 {
     if (!q->answer || q->answer->status != DNS_RECORDS)
         return false;
@@ -90,7 +91,7 @@ static bool is_fine(const struct question *q, const char *hostname)
     return found;
 }
 
-static void write_one(struct json *json, const struct question *q, const char *hostname)
+static void write_one(struct json *json, const struct setup_question *q, const char *hostname)
 {
     static const char *const types[] = {
         [RECORD_A] = "A", [RECORD_MX] = "MX", [RECORD_AAAA] = "AAAA"};

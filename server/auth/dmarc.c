@@ -279,12 +279,12 @@ static int check_domain(const struct dmarc *dmarc, const struct dmarc_input *inp
 /* --- All domains --- */
 
 /* What one domain comes to. */
-struct verdict {
+struct dmarc_verdict {
     struct dmarc_result result;
     bool rejects; /* it asks to reject this one, if it fails */
 };
 
-static bool is_stricter(const struct verdict *a, const struct verdict *b)
+static bool is_stricter(const struct dmarc_verdict *a, const struct dmarc_verdict *b)
 {
     int x = strictness(&a->result), y = strictness(&b->result);
     return x != y ? x > y : a->rejects && !b->rejects;
@@ -292,7 +292,7 @@ static bool is_stricter(const struct verdict *a, const struct verdict *b)
 
 /* Which of two counts: the one that fails by the stricter policy, else the one that is further from
  * a pass. */
-static bool is_worse(const struct verdict *a, const struct verdict *b)
+static bool is_worse(const struct dmarc_verdict *a, const struct dmarc_verdict *b)
 {
     static const unsigned weights[] = {[AUTH_PASS] = 0,
                                        [AUTH_NONE] = 1,
@@ -307,7 +307,7 @@ int dmarc_check(const struct dmarc *dmarc, const struct dmarc_input *input,
                 const struct lookups *lookups, struct dmarc_result *out, bool *refuse)
 {
     const struct author *author = input->author;
-    struct verdict one, worst = {{.domain = ""}, false}, strictest = worst;
+    struct dmarc_verdict one, worst = {{.domain = ""}, false}, strictest = worst;
     for (size_t i = 0; i < author->count; i++) {
         int code =
             check_domain(dmarc, input, author->domains[i], lookups, &one.result, &one.rejects);

@@ -26,10 +26,10 @@ struct head {
     char *copy; /* NULL: the fields stand in the spill's own memory */
     struct head_field *fields;
     size_t field_count;
-    size_t
-        strict_count; /* of them, those that a signer sees: none behind a stray line (fields.h) */
-    uint64_t body;    /* where the body starts, to who signs */
-    bool too_large;   /* over a limit of fields.h: no fields; the server refuses the message */
+    /* Of them, those that a signer sees: none behind a stray line (fields.h) */
+    size_t strict_count;
+    uint64_t body;  /* where the body starts, to who signs */
+    bool too_large; /* over a limit of fields.h: no fields; the server refuses the message */
 };
 
 /* `data` must outlive `head`. 0, or a negative errno from reading or for memory. */

@@ -36,6 +36,6 @@ int lookups_get(struct lookups *lookups, const char *name, enum record_type type
 const struct dns_answer *lookups_find(const struct lookups *lookups, const char *name,
                                       enum record_type type);
 
-void lookups_free(struct lookups *lookups);
+void lookups_free(struct lookups *lookups); /* drops the answers; it is empty then */
 
 #endif

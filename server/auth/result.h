@@ -47,8 +47,8 @@ struct dkim_result {
 struct dmarc_result {
     enum auth_code code;
     const char *domain; /* of From; "" where there is none */
-    const char
-        *policy; /* what the domain asks for: "none", "quarantine", "reject"; NULL: nothing */
+    /* What the domain asks for: "none", "quarantine", "reject"; NULL: nothing */
+    const char *policy;
     const char *reason; /* NULL for pass and fail */
 };
 

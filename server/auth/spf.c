@@ -74,7 +74,7 @@ static enum auth_code interpret(const struct evaluation *e, SPF_server_t *server
 static enum auth_code run(struct evaluation *e)
 {
     enum auth_code code = AUTH_TEMPERROR;
-    e->handles[0] = (struct handle){.kind = TERM_REDIRECT, .context = e->domain, .top = true};
+    e->handles[0] = (struct spf_handle){.kind = TERM_REDIRECT, .context = e->domain, .top = true};
     e->handle_count = 1;
     e->layer = (SPF_dns_server_t){.lookup = spf_layer_lookup, .name = "mxhook", .hook = e};
     SPF_server_t *server = SPF_server_new_dns(&e->layer, 0);

@@ -27,7 +27,7 @@
 #define STOP_PERMERROR    1   /* of evaluation.stop, beside negative errnos */
 
 /* A term that asks DNS, or (the first) the domain that is checked. */
-struct handle {
+struct spf_handle {
     enum spf_term_kind kind;
     const char *spec; /* domain-spec; NULL: the domain itself */
     size_t spec_size;
@@ -44,7 +44,7 @@ struct evaluation {
     struct arena *arena;
     struct spf_macros macros;
     char *domain; /* the identity's */
-    struct handle handles[HANDLES_MAX];
+    struct spf_handle handles[HANDLES_MAX];
     size_t handle_count;
     unsigned terms, voids;
     unsigned given;     /* records handed to libspf2 */
@@ -87,8 +87,8 @@ const struct record *spf_find_record(struct evaluation *e, const struct dns_answ
                                      const char *domain);
 
 /* Writes what the record means for this client, with handles for its domains. */
-void spf_simplify(struct evaluation *e, const struct record *record, const struct handle *handle,
-                  char out[SIMPLE_RECORD_MAX]);
+void spf_simplify(struct evaluation *e, const struct record *record,
+                  const struct spf_handle *handle, char out[SIMPLE_RECORD_MAX]);
 
 /* --- spf_layer.c --- */
 

@@ -34,7 +34,7 @@ static bool add(struct evaluation *e, SPF_dns_rr_t *rr, const void *data, size_t
 }
 
 static SPF_dns_rr_t *give_record(struct evaluation *e, const char *domain, ns_type type,
-                                 struct handle *handle)
+                                 struct spf_handle *handle)
 {
     const struct dns_answer *answer = evaluation_ask(e, handle->name, RECORD_TXT);
     if (answer && answer->status == DNS_FAILED)
@@ -55,7 +55,8 @@ static SPF_dns_rr_t *give_record(struct evaluation *e, const char *domain, ns_ty
 }
 
 static SPF_dns_rr_t *give_addresses(struct evaluation *e, const char *domain, ns_type type,
-                                    const struct handle *handle, const struct dns_answer *answer)
+                                    const struct spf_handle *handle,
+                                    const struct dns_answer *answer)
 {
     if (!answer || answer->status == DNS_FAILED)
         return give_up(e, domain, type);
@@ -72,7 +73,7 @@ static SPF_dns_rr_t *give_addresses(struct evaluation *e, const char *domain, ns
 
 /* A handle of its own for each host: "m3.t7.x". */
 static SPF_dns_rr_t *give_hosts(struct evaluation *e, const char *domain, ns_type type,
-                                struct handle *handle)
+                                struct spf_handle *handle)
 {
     const struct dns_answer *answer = evaluation_ask_for_term(e, handle->name, RECORD_MX);
     if (answer && answer->count > SPF_MAX_HOSTS)
@@ -103,7 +104,7 @@ static SPF_dns_rr_t *give_exists(struct evaluation *e, const char *domain, ns_ty
     return rr;
 }
 
-static bool expand(struct evaluation *e, struct handle *handle)
+static bool expand(struct evaluation *e, struct spf_handle *handle)
 {
     char name[SPF_EXPANDED_MAX + 1];
     e->macros.domain = handle->context;
@@ -122,7 +123,7 @@ static bool expand(struct evaluation *e, struct handle *handle)
 }
 
 /* A term is counted when it is first asked for; the domain itself is not. */
-static bool begin_term(struct evaluation *e, struct handle *handle)
+static bool begin_term(struct evaluation *e, struct spf_handle *handle)
 {
     if (handle->name)
         return true;
@@ -146,7 +147,7 @@ SPF_dns_rr_t *spf_layer_lookup(SPF_dns_server_t *layer, const char *domain, ns_t
     if (e->stop != 0 || (!is_host && sscanf(domain, "t%u.x", &number) != 1) ||
         number >= e->handle_count)
         return give_up(e, domain, type);
-    struct handle *handle = &e->handles[number];
+    struct spf_handle *handle = &e->handles[number];
     if (is_host)
         return give_addresses(e, domain, type, handle,
                               evaluation_ask_for_term(e, handle->hosts->records[host].data,

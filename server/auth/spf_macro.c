@@ -83,17 +83,17 @@ static int write_value(const struct spf_macros *macros, char letter, char out[VA
 
 /* --- Transformers (section 7.1) --- */
 
-struct part {
+struct macro_part {
     const char *at;
     size_t size;
 };
 
-static size_t split(const char *value, const char *delimiters, struct part parts[PARTS_MAX])
+static size_t split(const char *value, const char *delimiters, struct macro_part parts[PARTS_MAX])
 {
     size_t count = 0;
     for (;;) {
         size_t size = strcspn(value, delimiters);
-        parts[count++] = (struct part){value, size};
+        parts[count++] = (struct macro_part){value, size};
         if (!value[size])
             return count;
         value += size + 1;
@@ -110,11 +110,11 @@ struct macro {
 
 static void put_parts(struct output *out, const struct macro *macro, const char *value)
 {
-    struct part parts[PARTS_MAX];
+    struct macro_part parts[PARTS_MAX];
     size_t count = split(value, macro->delimiters, parts);
     size_t keep = macro->keep && macro->keep < count ? macro->keep : count;
     for (size_t i = count - keep; i < count; i++) {
-        const struct part *part = &parts[macro->reverse ? count - 1 - i : i];
+        const struct macro_part *part = &parts[macro->reverse ? count - 1 - i : i];
         if (i > count - keep)
             put(out, ".", 1);
         if (macro->escape)

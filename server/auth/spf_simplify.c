@@ -28,12 +28,12 @@ static bool add_handle(struct evaluation *e, const struct spf_term *term, const 
         evaluation_permerror(e, "too many terms that ask DNS");
         return false;
     }
-    e->handles[e->handle_count++] = (struct handle){.kind = term->kind,
-                                                    .spec = term->domain,
-                                                    .spec_size = term->domain_size,
-                                                    .context = context,
-                                                    .top = top && term->kind == TERM_REDIRECT,
-                                                    .any = prefix(e, term) == 0};
+    e->handles[e->handle_count++] = (struct spf_handle){.kind = term->kind,
+                                                        .spec = term->domain,
+                                                        .spec_size = term->domain_size,
+                                                        .context = context,
+                                                        .top = top && term->kind == TERM_REDIRECT,
+                                                        .any = prefix(e, term) == 0};
     return true;
 }
 
@@ -74,8 +74,8 @@ static bool write_term(struct evaluation *e, const struct spf_term *term, const 
 
 /* What the record means for this client. redirect counts where nothing before it matched, so it is
  * written last (section 6.1). */
-void spf_simplify(struct evaluation *e, const struct record *record, const struct handle *handle,
-                  char out[SIMPLE_RECORD_MAX])
+void spf_simplify(struct evaluation *e, const struct record *record,
+                  const struct spf_handle *handle, char out[SIMPLE_RECORD_MAX])
 {
     struct spf_term term, redirect = {.kind = TERM_OTHER};
     const char *context = handle->name;

@@ -12,7 +12,7 @@
 struct arena;
 
 struct arena *arena_new(void); /* NULL: no memory. Freed by arena_free(), which takes NULL. */
-void arena_free(struct arena *arena);
+void arena_free(struct arena *arena); /* and all that was allocated in it */
 
 /* Memory aligned for any type, not cleared; NULL where there is none. */
 void *arena_alloc(struct arena *arena, size_t size);

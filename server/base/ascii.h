@@ -11,6 +11,18 @@ static inline bool is_space(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* A control character of ASCII, DEL included. */
+static inline bool is_control(char c)
+{
+    return (unsigned char)c < ' ' || c == 0x7f;
+}
+
+/* A letter in lower case, another byte as it is. */
+static inline char ascii_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
 /* How many bytes at the beginning are ASCII. */
 static inline size_t ascii_size(const char *bytes, size_t size)
 {
@@ -42,6 +54,17 @@ static inline int hex_byte(const char *at, const char *end)
     if (end - at < 2 || hex_digit(at[0]) < 0 || hex_digit(at[1]) < 0)
         return -1;
     return hex_digit(at[0]) << 4 | hex_digit(at[1]);
+}
+
+/* Writes two digits for each byte, in lower case, and a NUL. */
+static inline void hex_write(char *out, const unsigned char *bytes, size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < size; i++) {
+        *out++ = digits[bytes[i] >> 4];
+        *out++ = digits[bytes[i] & 15];
+    }
+    *out = 0;
 }
 
 #endif

@@ -12,11 +12,6 @@
 
 static const char too_long[] = "longer than 255 octets";
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
 /* Without a final dot. NULL, or why not. */
 static const char *copy_lower(const char *domain, char out[DOMAIN_SIZE])
 {
@@ -26,7 +21,7 @@ static const char *copy_lower(const char *domain, char out[DOMAIN_SIZE])
     if (size >= DOMAIN_SIZE)
         return too_long;
     for (size_t i = 0; i < size; i++)
-        out[i] = lower(domain[i]);
+        out[i] = ascii_lower(domain[i]);
     out[size] = 0;
     return NULL;
 }
@@ -88,7 +83,7 @@ bool domain_fold_address(const char *address, char *out, size_t size)
     if (local + 1 + strlen(rest) >= size)
         return false;
     for (size_t i = 0; i < local; i++)
-        out[i] = lower(address[i]);
+        out[i] = ascii_lower(address[i]);
     snprintf(out + local, size - local, "%s%s", at ? "@" : "", rest);
     return true;
 }

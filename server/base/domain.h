@@ -5,7 +5,7 @@
  * A-label      as DNS and most servers know it: xn--bcher-kva.example
  * U-label      as people write it: bücher.example, in UTF-8
  *
- * Address literals (RFC 5321 section 4.1.3) have one form too: [192.0.2.1], [IPv6:2001:db8::1].
+ * Address literals (RFC 5321 section 4.1.3) have one form too: [192.0.2.1], [ipv6:2001:db8::1].
  * No state; any thread.
  */
 #ifndef MXHOOK_DOMAIN_H

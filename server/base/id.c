@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -46,4 +47,11 @@ void id_child(char id[ID_SIZE], const char *parent, unsigned number)
     char text[ID_SIZE];
     snprintf(text, sizeof text, "%.*s-%u", ID_SIZE - 12, parent, number);
     memcpy(id, text, sizeof text);
+}
+
+unsigned id_number(const char *id, size_t *parent)
+{
+    const char *dash = strrchr(id, '-');
+    *parent = dash ? (size_t)(dash - id) : 0;
+    return dash ? (unsigned)strtoul(dash + 1, NULL, 10) : 0;
 }

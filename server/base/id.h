@@ -9,6 +9,8 @@
 #ifndef MXHOOK_ID_H
 #define MXHOOK_ID_H
 
+#include <stddef.h>
+
 #define ID_SIZE 48 /* bytes that hold any id and its NUL */
 
 /* Writes a new connection's id. Any thread. */
@@ -16,5 +18,9 @@ void id_new(char id[ID_SIZE]);
 
 /* Writes PARENT-NUMBER. `parent` may be `id` itself. */
 void id_child(char id[ID_SIZE], const char *parent, unsigned number);
+
+/* The way back: the number that a child's id ends with, and in *parent how many of its bytes are its parent's. 0 and 0:
+ * it has none. Any thread. */
+unsigned id_number(const char *id, size_t *parent);
 
 #endif

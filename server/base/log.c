@@ -24,7 +24,7 @@ static struct log_limit
     *_Atomic limits;                /* those that have ever suppressed a line; they are static */
 static _Atomic bool any_suppressed; /* some are not told yet */
 
-struct line {
+struct log_line {
     char text[LINE_SIZE];
     size_t size;
 };
@@ -32,7 +32,7 @@ struct line {
 static void write_line(enum log_level level, const char *event, const char *id,
                        const struct log_field *fields);
 
-static void line_put(struct line *line, const char *text, size_t size)
+static void line_put(struct log_line *line, const char *text, size_t size)
 {
     size_t room = sizeof line->text - 1 - line->size; /* one for the newline */
     if (size > room)
@@ -51,7 +51,7 @@ static bool needs_quotes(const char *text)
     return false;
 }
 
-static void put_quoted(struct line *line, const char *text)
+static void put_quoted(struct log_line *line, const char *text)
 {
     size_t left = strlen(text), n;
     line_put(line, "\"", 1);
@@ -73,7 +73,7 @@ static void put_quoted(struct line *line, const char *text)
 
 /* To format the second costs more than the rest of a line: each thread keeps its last one's text.
  */
-static void put_time(struct line *line)
+static void put_time(struct log_line *line)
 {
     static _Thread_local struct {
         int64_t second;
@@ -96,7 +96,7 @@ static void put_time(struct line *line)
              5);
 }
 
-static void put_number(struct line *line, int64_t number)
+static void put_number(struct log_line *line, int64_t number)
 {
     char digits[24], *at = digits + sizeof digits;
     uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
@@ -108,7 +108,7 @@ static void put_number(struct line *line, int64_t number)
     line_put(line, at, (size_t)(digits + sizeof digits - at));
 }
 
-static void put_field(struct line *line, const struct log_field *field)
+static void put_field(struct log_line *line, const struct log_field *field)
 {
     line_put(line, " ", 1);
     line_put(line, field->key, strlen(field->key));
@@ -202,7 +202,7 @@ void log_write(enum log_level level, const char *event, const char *id,
 }
 
 /* Where the journal does not take it, stderr has it. */
-static bool write_journal(const struct line *line, size_t text, enum log_level level,
+static bool write_journal(const struct log_line *line, size_t text, enum log_level level,
                           const char *event, const char *id, const struct log_field *fields)
 {
     char bytes[LINE_SIZE + 1024], message[LINE_SIZE];
@@ -215,7 +215,7 @@ static void write_line(enum log_level level, const char *event, const char *id,
                        const struct log_field *fields)
 {
     static const char *const names[] = {"debug ", "info ", "warn ", "error "};
-    struct line line;
+    struct log_line line;
     int how = atomic_load_explicit(&format, memory_order_relaxed);
     line.size = 0;
     put_time(&line);

@@ -5,8 +5,9 @@
  *
  * An id tells a message's whole story: a connection's id begins its messages' ids, a message's id
  * its deliveries' ids (see id.h), so `grep ID` finds everything.
- * Values that hold a space, quote, '=', control or non-ASCII byte are quoted and escaped, so that no
- * client can forge a line. To log a new event, call log_info() with the fields that tell it.
+ * Values that hold a space, quote, backslash, '=', control or non-ASCII byte are quoted, and what may not be shown
+ * (printable.h) is escaped, so that no client can forge a line. One of more than 4 KiB is cut. To log a new event, call
+ * log_info() with the fields that tell it.
  */
 #ifndef MXHOOK_LOG_H
 #define MXHOOK_LOG_H
@@ -43,7 +44,8 @@ static inline struct log_field LOG_NUMBER(const char *key, int64_t number)
 }
 /* clang-format on */
 
-/* id may be NULL. Each takes at least one field. Any thread; a line is one write(2) to stderr. */
+/* id may be NULL. Each takes at least one field. Any thread; a line is one write(2) to stderr, or one datagram to the
+ * journal. */
 #define log_debug(event, id, ...) log_fields(LOG_DEBUG, event, id, __VA_ARGS__)
 #define log_info(event, id, ...)  log_fields(LOG_INFO, event, id, __VA_ARGS__)
 #define log_warn(event, id, ...)  log_fields(LOG_WARN, event, id, __VA_ARGS__)
@@ -51,6 +53,7 @@ static inline struct log_field LOG_NUMBER(const char *key, int64_t number)
 #define log_fields(level, event, id, ...)                                                          \
     log_write(level, event, id, (const struct log_field[]){__VA_ARGS__, {0, 0, 0}})
 
+/* For the macros above. */
 void log_write(enum log_level level, const char *event, const char *id,
                const struct log_field *fields);
 
@@ -70,9 +73,10 @@ struct log_limit { /* all zero at first */
     _Atomic unsigned lines, suppressed;
 };
 
+/* For log_limited(): false where the line is to be kept back, and counts it. `event` is a constant. */
 bool log_admits(struct log_limit *limit, const char *event);
 
-/* Lines in a second; 0: any number. Default 100. Any thread. */
+/* Lines of one log_limited() in a second; 0: any number. Default 100. Any thread. */
 void log_set_limit(unsigned lines);
 
 /* Events below `level` are dropped. Default LOG_INFO. Any thread. */

@@ -23,7 +23,7 @@ __attribute__((constructor)) static void draw_seed(void)
         memcpy(seed, given, sizeof seed);
 }
 
-static uint64_t hash_of(struct map_key key)
+uint64_t map_hash(struct map_key key)
 {
     return siphash(seed, key.bytes, key.size);
 }
@@ -144,15 +144,15 @@ void *map_remove(struct map *map, uint64_t key)
 int map_add(struct map *map, void *value)
 {
     struct map_key key = map->key_of(value);
-    return place(map, hash_of(key), &key, value);
+    return place(map, map_hash(key), &key, value);
 }
 
 void *map_find(const struct map *map, struct map_key key)
 {
-    return map->capacity ? find(map, hash_of(key), &key)->value : NULL;
+    return map->capacity ? find(map, map_hash(key), &key)->value : NULL;
 }
 
 void *map_take(struct map *map, struct map_key key)
 {
-    return take(map, hash_of(key), &key);
+    return take(map, map_hash(key), &key);
 }

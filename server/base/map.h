@@ -5,6 +5,9 @@
  * own, drawn at random when it starts, so that nobody can choose keys that collide.
  *
  * One thread at a time. Pointers to values stay; slots move.
+ *
+ * Two tables of millions hold no pointers, to be small, and hash with map_hash() (rules/alias_table.c, sources/names.c);
+ * the series of metrics have a table without locks (metrics.c). There are no others.
  */
 #ifndef MXHOOK_MAP_H
 #define MXHOOK_MAP_H
@@ -29,6 +32,9 @@ struct map { /* all zero is an empty one, by numbers */
     /* By bytes: where a value's key stands. It must not change while the value is in. */
     struct map_key (*key_of)(const void *value);
 };
+
+/* The hash of these bytes, for a table of another kind: another one in each process. Any thread. */
+uint64_t map_hash(struct map_key key);
 
 void map_free(struct map *map); /* the slots, not what the values point to; it is empty then */
 

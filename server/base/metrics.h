@@ -10,8 +10,9 @@
  *
  * A row without such a line fails tests/admin/metrics_used. Labels never name a recipient, a sender or a message: the
  * number of series is bounded, and what comes once a metric is full counts for the series whose labels are "other". A
- * label "origin" has as many values as metrics_limit_origins() says, the same for all metrics. There are no locks:
- * any thread, also while another writes the text. All cost some tens of nanoseconds.
+ * label "origin" has as many values as metrics_limit_origins() says, the same for all metrics. There are no locks
+ * (which is why this is not map.h's table): any thread, also while another writes the text. To count costs some tens of
+ * nanoseconds; what looks at all series of a metric, or writes the text, is for who scrapes.
  */
 #ifndef MXHOOK_METRICS_H
 #define MXHOOK_METRICS_H
@@ -147,8 +148,8 @@ enum metric_buckets {
 enum metric { METRICS(METRIC_ENUM) METRIC_COUNT };
 #undef METRIC_ENUM
 
-/* The labels' values follow, as many as the metric has labels; copied. What there is no memory for is not
- * counted. */
+/* For the macros below. `values`: the labels', as many as the metric has, and copied. What there is no memory for is
+ * not counted. */
 void metric_add_labelled(enum metric metric, int64_t n, const char *const values[2]);
 void metric_set_labelled(enum metric metric, double value, const char *const values[2]);
 void metric_raise_labelled(enum metric metric, double value, const char *const values[2]);

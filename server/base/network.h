@@ -2,7 +2,8 @@
  * network.h - IP addresses, and the networks that they are in (CIDR, RFC 4632).
  *
  * All have 16 bytes: IPv4 ones are mapped into IPv6 (::ffff:0:0/96, RFC 4291 section 2.5.5.2), so
- * that nobody else has to tell them apart. No state; any thread.
+ * that parsing, comparing and matching are one for both. ip_address_is_v4() is for limits, whose
+ * networks are of another size in each. No state; any thread.
  */
 #ifndef MXHOOK_NETWORK_H
 #define MXHOOK_NETWORK_H
@@ -22,6 +23,7 @@ struct network {
 
 /* False: another family than IPv4 or IPv6. */
 bool ip_address_from(const struct sockaddr *from, struct ip_address *to);
+/* Is it a mapped one? */
 bool ip_address_is_v4(const struct ip_address *address);
 /* 0, or -EINVAL: not one. */
 int ip_address_parse(const char *text, struct ip_address *address);
@@ -36,6 +38,7 @@ int network_parse(const char *text, struct network *network);
 /* The network of `prefix` bits that the address is in. */
 struct network network_of(const struct ip_address *address, unsigned prefix);
 
+/* Is the address in it? */
 bool network_contains(const struct network *network, const struct ip_address *address);
 /* The longest prefix of the networks that contain the address; -1: none does. */
 int networks_match(const struct network *networks, size_t count, const struct ip_address *address);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Of `size` bytes under that key. */
 uint64_t siphash(const uint64_t key[2], const void *bytes, size_t size);
 /* The same of the number's eight bytes, the lowest first. */
 uint64_t siphash_number(const uint64_t key[2], uint64_t number);

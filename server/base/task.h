@@ -25,8 +25,9 @@ struct task_queue {
     bool closed;
 };
 
-int task_queue_init(struct task_queue *queue);
+int task_queue_init(struct task_queue *queue);     /* 0 or a negative errno */
 void task_queue_destroy(struct task_queue *queue); /* must be empty, nobody waiting */
+/* Any thread, as all of the following. */
 void task_queue_push(struct task_queue *queue, struct task *task);
 /* Wakes all who wait; takes go on until the queue is empty, then return NULL. */
 void task_queue_close(struct task_queue *queue);

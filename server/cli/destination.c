@@ -51,10 +51,10 @@ static void add_pause(struct json *json, const struct pause *pause)
 
 static void print_pause(const struct pause *pause)
 {
-    char since[TIME_SIZE];
+    char since[WHEN_SIZE];
     pretty_text(pause->name);
     printf("%s since=%s waiting=%" PRId64, pause->lane ? "" : " (all of it)",
-           queue_time(pause->since_ms, since), pause->waiting);
+           when_write(pause->since_ms, since), pause->waiting);
     if (*pause->reason) {
         fputs(" reason=", stdout);
         pretty_text(pause->reason);

@@ -10,7 +10,7 @@ struct history_reader {
     struct history_store *store;
 };
 
-/* Text for people, to stdout. */
+/* Text for people, to stdout: a line; all that is known, 0 or a negative errno of reading. */
 void history_print_line(const struct history_message *message);
 int history_print_story(struct history_reader *reader, const struct history_message *message);
 

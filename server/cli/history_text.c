@@ -2,19 +2,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "../history/json.h"
 #include "history.h"
 #include "pretty.h"
-
-static const char *time_text(int64_t unix_ms, char text[32])
-{
-    time_t seconds = (time_t)(unix_ms / 1000);
-    struct tm tm;
-    strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
-    return text;
-}
+#include "when.h"
 
 static void print_deliveries(const struct history_message *m)
 {
@@ -29,8 +21,8 @@ static void print_deliveries(const struct history_message *m)
 
 void history_print_line(const struct history_message *m)
 {
-    char text[32];
-    printf("%s %s %-8s from=", m->id, time_text(m->at_ms, text), history_result_name(m->result));
+    char text[WHEN_SIZE];
+    printf("%s %s %-8s from=", m->id, when_write(m->at_ms, text), history_result_name(m->result));
     pretty_text(m->sender && *m->sender ? m->sender : "<>");
     for (size_t i = 0; i < m->recipient_count; i++) {
         fputs(i == 0 ? " to=" : ",", stdout);
@@ -73,9 +65,9 @@ static void print_asked(const char *asked)
 
 static int print_attempt(void *context, const struct history_attempt *a)
 {
-    char text[32];
+    char text[WHEN_SIZE];
     (void)context;
-    printf("    attempt %u %s status=%d ms=%" PRId64, a->number, time_text(a->at_ms, text),
+    printf("    attempt %u %s status=%d ms=%" PRId64, a->number, when_write(a->at_ms, text),
            a->status, a->ms);
     if (a->error) {
         putchar(' ');
@@ -110,10 +102,10 @@ static void print_client(const struct history_message *m)
 
 int history_print_story(struct history_reader *reader, const struct history_message *m)
 {
-    char text[32];
+    char text[WHEN_SIZE];
     int code = 0;
     print_row("id", m->id);
-    print_row("time", time_text(m->at_ms, text));
+    print_row("time", when_write(m->at_ms, text));
     print_client(m);
     printf("%-12s ", "from");
     pretty_text(m->sender && *m->sender ? m->sender : "<>");

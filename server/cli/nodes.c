@@ -1,9 +1,11 @@
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "../spool/queue.h"
+#include "../mail/json.h"
 #include "cli.h"
 #include "pretty.h"
+#include "queue.h"
 
 static const char help[] =
     "Usage: mxhook nodes [--json] [--config FILE]\n"
@@ -27,17 +29,21 @@ static int print_node(void *context, const struct queue_node *node)
     return 0;
 }
 
-/* A machine's name has no character that JSON would escape; what else there is does not come out. */
 static int print_json(void *context, const struct queue_node *node)
 {
     (void)context;
-    printf("{\"id\":%d,\"name\":\"", node->id);
-    for (const char *c = node->name; *c; c++)
-        if (*c > ' ' && *c < 127 && *c != '"' && *c != '\\')
-            putchar(*c);
-    printf("\",\"version\":\"%s\",\"in_hand\":%" PRId64 ",\"lives\":%s}\n", node->version,
-           node->in_hand, node->lives ? "true" : "false");
-    return 0;
+    struct queue_json *document = queue_json_new();
+    if (!document)
+        return -ENOMEM;
+    struct json *json = queue_json_writer(document);
+    json_begin_object(json);
+    json_pair_number(json, "id", node->id);
+    json_pair(json, "name", node->name);
+    json_pair(json, "version", node->version);
+    json_pair_number(json, "in_hand", node->in_hand);
+    json_pair_boolean(json, "lives", node->lives);
+    json_end_object(json);
+    return queue_json_print(document);
 }
 
 static int act(struct queue *queue, void *context, struct error *err)

@@ -18,6 +18,6 @@ void pretty_lines(FILE *out, const char *text, size_t size);
 /* JSON to stdout: as it is for a program; on a terminal what is not printable as \uNNNN, which means the
  * same in the strings that alone can hold it. A character must not be cut. */
 void pretty_program(const char *json, size_t size);
-void pretty_url(const char *url); /* the same, without user and password */
+void pretty_url(const char *url); /* as pretty_text(), without user and password */
 
 #endif

@@ -7,6 +7,7 @@
 #define MXHOOK_CLI_QUEUE_H
 
 #include "../spool/queue.h"
+#include "when.h"
 
 struct queue_arguments {
     const char *config;
@@ -23,9 +24,6 @@ struct queue_arguments {
     int operand_count;
 };
 
-#define TIME_SIZE 32
-/* "2026-11-24T10:00:00Z"; 0: "-". Returns text. */
-const char *queue_time(int64_t unix_ms, char text[TIME_SIZE]);
 /* "waiting"; "paused" where it waits for what is. */
 const char *queue_state(const struct delivery *delivery, const struct pauses *pauses);
 
@@ -42,7 +40,6 @@ int queue_change_retry(struct queue *queue, const struct queue_arguments *argume
                        struct error *err);
 int queue_change_drop(struct queue *queue, const struct queue_arguments *arguments,
                       struct error *err);
-
 int queue_change_edit(struct queue *queue, const struct queue_arguments *arguments,
                       struct error *err);
 
@@ -52,8 +49,8 @@ void queue_print_line(const struct delivery *delivery, const struct pauses *paus
 /* JSON: a document is begun, filled in, and printed at its end. */
 struct json;
 struct queue_json;
-struct queue_json *queue_json_new(void); /* NULL: no memory */
-struct json *queue_json_writer(struct queue_json *json);
+struct queue_json *queue_json_new(void);                 /* NULL: no memory */
+struct json *queue_json_writer(struct queue_json *json); /* what its values are written with */
 /* Its fields. */
 void queue_json_delivery(struct json *json, const struct delivery *delivery,
                          const struct pauses *pauses);

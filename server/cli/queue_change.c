@@ -271,12 +271,12 @@ static int note_ids(struct queue *queue, const struct queue_arguments *arguments
 static int tell_wait(struct queue *queue, const struct queue_arguments *arguments,
                      const struct waited *w, struct error *err)
 {
-    char until[TIME_SIZE];
+    char until[WHEN_SIZE];
     int code = arguments->now ? queue_probe(queue, &w->hold, err) : 0;
     if (code != 0)
         return code;
     fprintf(stderr, "%" PRId64 " of them go%s to %s, held until %s after %u failure%s%s\n",
-            w->count, w->count == 1 ? "es" : "", w->name, queue_time(w->hold.until_ms, until),
+            w->count, w->count == 1 ? "es" : "", w->name, when_write(w->hold.until_ms, until),
             w->hold.failures, w->hold.failures == 1 ? "" : "s",
             arguments->now ? ": it is probed at once" : " (--now probes it at once)");
     return 0;

@@ -34,8 +34,8 @@ struct json *queue_json_writer(struct queue_json *json)
 
 void queue_json_time(struct json *json, const char *key, int64_t unix_ms)
 {
-    char text[TIME_SIZE];
-    json_pair(json, key, unix_ms ? queue_time(unix_ms, text) : NULL);
+    char text[WHEN_SIZE];
+    json_pair(json, key, unix_ms ? when_write(unix_ms, text) : NULL);
 }
 
 static char *without_userinfo(const char *url)

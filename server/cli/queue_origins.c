@@ -54,10 +54,10 @@ static void print_word(const char *name, const char *text)
 
 static void print_answers(const struct history_answers *answers)
 {
-    char at[TIME_SIZE];
+    char at[WHEN_SIZE];
     if (answers->at_ms == 0)
         return;
-    printf(" last=%s", queue_time(answers->at_ms, at));
+    printf(" last=%s", when_write(answers->at_ms, at));
     if (answers->status)
         printf(" status=%d", answers->status);
     if (answers->mean_ms >= 0)
@@ -69,19 +69,19 @@ static void print_answers(const struct history_answers *answers)
 static void print_facts(const struct facts *facts)
 {
     const struct queue_origin *origin = facts->origin;
-    char due[TIME_SIZE], until[TIME_SIZE], since[TIME_SIZE];
+    char due[WHEN_SIZE], until[WHEN_SIZE], since[WHEN_SIZE];
     pretty_text(origin->name);
     printf(" waiting=%" PRId64 " due=%s failed=%" PRId64, origin->waiting,
-           queue_time(origin->next_due_ms, due), facts->failed);
+           when_write(origin->next_due_ms, due), facts->failed);
     if (origin->held_until_ms)
         printf(" failures=%u held-until=%s", origin->failures,
-               queue_time(origin->held_until_ms, until));
+               when_write(origin->held_until_ms, until));
     if (origin->held_lanes)
         printf(" held-urls=%" PRId64, origin->held_lanes);
     if (facts->paused_urls)
         printf(" paused-urls=%" PRId64, facts->paused_urls);
     if (facts->pause)
-        printf(" paused-since=%s", queue_time(facts->pause->since_ms, since));
+        printf(" paused-since=%s", when_write(facts->pause->since_ms, since));
     if (facts->pause && *facts->pause->reason)
         print_word("reason", facts->pause->reason);
     print_answers(&facts->answers);

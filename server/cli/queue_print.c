@@ -15,10 +15,10 @@
 
 void queue_print_line(const struct delivery *d, const struct pauses *pauses)
 {
-    char due[TIME_SIZE];
+    char due[WHEN_SIZE];
     bool failed = d->state == DELIVERY_FAILED;
     printf("%s %-9s %u %s ", d->id, queue_state(d, pauses), d->attempts,
-           queue_time(failed ? 0 : d->due_ms, due));
+           when_write(failed ? 0 : d->due_ms, due));
     pretty_text(d->recipient);
     putchar(' ');
     pretty_url(d->destination.url);
@@ -135,9 +135,9 @@ static void print_destination(const struct destination *to)
 
 static int print_attempt(void *context, const struct queue_attempt *attempt)
 {
-    char text[TIME_SIZE];
+    char text[WHEN_SIZE];
     (void)context;
-    printf("%-12s %s status=%d ms=%" PRId64 " ", "attempt", queue_time(attempt->at_ms, text),
+    printf("%-12s %s status=%d ms=%" PRId64 " ", "attempt", when_write(attempt->at_ms, text),
            attempt->status, attempt->ms);
     pretty_text(attempt->error);
     putchar('\n');
@@ -152,8 +152,8 @@ static int print_attempt(void *context, const struct queue_attempt *attempt)
 
 static void print_pause(const struct pause *pause)
 {
-    char since[TIME_SIZE], text[PAUSE_REASON_SIZE + 100];
-    snprintf(text, sizeof text, "since %s%s%s", queue_time(pause->since_ms, since),
+    char since[WHEN_SIZE], text[PAUSE_REASON_SIZE + 100];
+    snprintf(text, sizeof text, "since %s%s%s", when_write(pause->since_ms, since),
              *pause->reason ? ": " : "", pause->reason);
     print_row("paused", text);
 }
@@ -162,7 +162,7 @@ static int show_text(struct queue *queue, struct delivery *d, const struct pause
                      struct error *err)
 {
     const struct pause *pause = pauses_find_url(pauses, delivery_origin(d));
-    char text[TIME_SIZE];
+    char text[WHEN_SIZE];
     print_row("id", d->id);
     if (d->about)
         print_row("about", d->about);
@@ -176,8 +176,8 @@ static int show_text(struct queue *queue, struct delivery *d, const struct pause
     if (d->mail_from)
         print_row("mail-from", *d->mail_from ? d->mail_from : "<>");
     print_row("recipient", d->recipient);
-    print_row("created", queue_time(d->created_ms, text));
-    print_row("due", queue_time(d->state == DELIVERY_FAILED ? 0 : d->due_ms, text));
+    print_row("created", when_write(d->created_ms, text));
+    print_row("due", when_write(d->state == DELIVERY_FAILED ? 0 : d->due_ms, text));
     printf("%-12s %u\n", "attempts", d->attempts);
     printf("%-12s %d\n", "last-status", d->last_status);
     print_row("last-error", d->last_error ? d->last_error : "");

@@ -56,6 +56,7 @@ void reroute(struct replay *replay, const struct item *item);
 /* Is what came for this recipient among what the filter asks for? */
 bool reroute_wanted(const struct history_filter *filter, const struct history_message *message,
                     const char *recipient);
+/* history_find.c: the same of a delivery. */
 bool replay_wanted(const struct history_filter *filter, const struct history_delivery *delivery);
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../mail/utf8.h"
 #include "../sources/sources.h"
 
 int cli_load_rules(const char *directory, const char *path, struct config **config,
@@ -50,22 +51,13 @@ int cli_read_message(const char *file, struct spill **out, struct error *err)
     return 0;
 }
 
-/* How much of it ends with a whole character of UTF-8. */
-static size_t whole(const char *bytes, size_t size)
-{
-    size_t at = size;
-    while (at > 0 && size - at < 4 && ((unsigned char)bytes[at - 1] & 0xc0) == 0x80)
-        at--;
-    return at > 1 && (unsigned char)bytes[at - 1] >= 0xc0 ? at - 1 : size;
-}
-
 int cli_print_spill(const struct spill *out)
 {
     char buffer[65536];
     uint64_t offset = 0;
     ssize_t n;
     while ((n = spill_read(out, offset, buffer, sizeof buffer)) > 0) {
-        size_t size = n == sizeof buffer ? whole(buffer, (size_t)n) : (size_t)n;
+        size_t size = n == sizeof buffer ? utf8_whole_size(buffer, (size_t)n) : (size_t)n;
         pretty_program(buffer, size);
         if (ferror(stdout))
             return -errno;

@@ -15,7 +15,7 @@
 
 /* The table on top. NULL: no memory. The caller frees. */
 struct auth_result *runner_read_auth(lua_State *L);
-struct scan_result *runner_read_scan(lua_State *L);
+struct scan_result *runner_read_scan(lua_State *L); /* the same */
 
 /* What alias.http and alias.postgres are answered: the field `answers` of the table at `index`, as test/lookups.lua has
  * made it. Nobody else is asked then. 0 or -ENOMEM; the caller frees in any case. */

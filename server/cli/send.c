@@ -17,6 +17,7 @@
 #include "../deliver/srs.h"
 #include "../base/redact.h"
 #include "../base/log.h"
+#include "../mail/date.h"
 #include "../trial.h"
 #include "cli.h"
 #include "pretty.h"
@@ -49,10 +50,8 @@ struct sending {
 
 static int sample_message(const char *recipient, struct spill **out, struct error *err)
 {
-    char text[4096], date[64];
-    time_t now = time(NULL);
-    struct tm tm;
-    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S +0000", gmtime_r(&now, &tm));
+    char text[4096], date[DATE_SIZE];
+    date_write(clock_unix_ms() / 1000, date);
     int size = snprintf(text, sizeof text,
                         "From: mxhook test <test@mxhook.invalid>\r\n"
                         "To: <%s>\r\n"

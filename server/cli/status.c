@@ -25,21 +25,24 @@ struct arguments {
     bool watch, json;
 };
 
-static void print_field(const char *json, const char *label, const char *name)
+static void print_field(const char *json, const char *label, const char *name, bool unless_zero)
 {
     char *value = client_field(json, name);
-    printf("%s", label);
-    pretty_text(value ? value : "-");
+    if (!unless_zero || !value || strcmp(value, "0") != 0) {
+        printf("%s", label);
+        pretty_text(value ? value : "-");
+    }
     free(value);
 }
 
-struct column {
+struct status_column {
     const char *label, *field;
+    bool unless_zero;
 };
 
 /* Of a list in the answer, a line for each: `name` first, then the columns until an empty one. */
 static void print_each(const char *json, const char *list, const char *label, const char *name,
-                       const struct column *columns)
+                       const struct status_column *columns)
 {
     for (int i = 0; i < HELD_MAX; i++) {
         char path[64];
@@ -50,9 +53,9 @@ static void print_each(const char *json, const char *list, const char *label, co
         fputs(label, stdout);
         pretty_text(value);
         free(value);
-        for (const struct column *c = columns; c->label; c++) {
+        for (const struct status_column *c = columns; c->label; c++) {
             snprintf(path, sizeof path, "%s[%d].%s", list, i, c->field);
-            print_field(json, c->label, path);
+            print_field(json, c->label, path, c->unless_zero);
         }
         putchar('\n');
     }
@@ -60,23 +63,23 @@ static void print_each(const char *json, const char *list, const char *label, co
 
 static void print_held(const char *json)
 {
-    static const struct column columns[] = {{" until ", "until"},
-                                            {" after failures: ", "failures"},
-                                            {" waiting: ", "waiting"},
-                                            {" URLs held: ", "urls"},
-                                            {0}};
+    static const struct status_column columns[] = {{" until ", "until"},
+                                                   {" after failures: ", "failures"},
+                                                   {" waiting: ", "waiting"},
+                                                   {" URLs held: ", "urls", true},
+                                                   {0}};
     print_each(json, "held", "held         ", "origin", columns);
 }
 
 static void print_failing(const char *json)
 {
-    static const struct column columns[] = {{" errors: ", "errors"}, {0}};
+    static const struct status_column columns[] = {{" errors: ", "errors"}, {0}};
     print_each(json, "failing_rules", "rule failing ", "file", columns);
 }
 
 static void print_paused(const char *json)
 {
-    static const struct column columns[] = {
+    static const struct status_column columns[] = {
         {" since ", "since"}, {" waiting: ", "waiting"}, {" reason: ", "reason"}, {0}};
     print_each(json, "paused", "paused       ", "destination", columns);
 }
@@ -102,28 +105,28 @@ static bool print_status(const char *json)
 {
     char *ready = client_field(json, "ready"), *fine = client_field(json, "reload.ok");
     bool is_ready = ready && strcmp(ready, "true") == 0;
-    print_field(json, "mxhook       ", "version");
-    print_field(json, " on ", "hostname");
-    print_field(json, ", since ", "started");
+    print_field(json, "mxhook       ", "version", false);
+    print_field(json, " on ", "hostname", false);
+    print_field(json, ", since ", "started", false);
     putchar('\n');
     print_ready(json, is_ready);
-    print_field(json, "accepted     ", "accepted");
-    print_field(json, "  deferred ", "deferred");
-    print_field(json, "  rejected ", "rejected");
-    print_field(json, "  connections ", "connections");
-    print_field(json, "\nwaiting      ", "waiting");
-    print_field(json, "  failed ", "failed");
-    print_field(json, "  in flight ", "in_flight");
-    print_field(json, "  oldest since ", "oldest_waiting");
-    print_field(json, "\nrules        ", "rules");
-    print_field(json, "  errors ", "rule_errors");
-    print_field(json, "  workers busy ", "workers_busy");
-    print_field(json, " of ", "workers");
+    print_field(json, "accepted     ", "accepted", false);
+    print_field(json, "  deferred ", "deferred", false);
+    print_field(json, "  rejected ", "rejected", false);
+    print_field(json, "  connections ", "connections", false);
+    print_field(json, "\nwaiting      ", "waiting", false);
+    print_field(json, "  failed ", "failed", false);
+    print_field(json, "  in flight ", "in_flight", false);
+    print_field(json, "  oldest since ", "oldest_waiting", false);
+    print_field(json, "\nrules        ", "rules", false);
+    print_field(json, "  errors ", "rule_errors", false);
+    print_field(json, "  workers busy ", "workers_busy", false);
+    print_field(json, " of ", "workers", false);
     printf("\nreload       %s", fine && strcmp(fine, "true") == 0 ? "fine" : "FAILED");
-    print_field(json, ", what runs is of ", "reload.time");
+    print_field(json, ", what runs is of ", "reload.time", false);
     putchar('\n');
     if (fine && strcmp(fine, "true") != 0)
-        print_field(json, "  ", "reload.text"), putchar('\n');
+        print_field(json, "  ", "reload.text", false), putchar('\n');
     print_failing(json);
     print_held(json);
     print_paused(json);

@@ -125,3 +125,13 @@ bool cli_when(const char *text, int64_t *unix_ms)
 {
     return when_parse(text, clock_unix_ms(), unix_ms);
 }
+
+const char *when_write(int64_t unix_ms, char text[WHEN_SIZE])
+{
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm tm;
+    if (unix_ms == 0)
+        return strcpy(text, "-");
+    strftime(text, WHEN_SIZE, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
+    return text;
+}

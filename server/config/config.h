@@ -38,9 +38,10 @@ enum listen_auth {
 };
 
 struct listen_address {
-    char host[108]; /* numeric IPv4 or IPv6; of smtp.listen also the path of a Unix-domain socket */
-    int port;       /* 0: the kernel picks one, which the log names */
-    enum listen_tls tls; /* the rest: of smtp.listen only */
+    /* Numeric IPv4 or IPv6; where it is listened on also a Unix-domain socket's path */
+    char host[108];
+    int port;            /* 0: the kernel picks one, which the log names */
+    enum listen_tls tls; /* the rest but own_group: of smtp.listen only */
     enum listen_auth auth;
     int min_version;       /* of TLS, as on the wire: 0x303 is 1.2 */
     bool auth_without_tls; /* in the clear too */
@@ -131,9 +132,9 @@ struct lookup_config {
 
 struct spool_config {
     char *directory;
-    char
-        *postgres; /* libpq's conninfo: the store that nodes share; NULL: SQLite in the directory */
-    bool migrate;  /* bring its tables up to date at start */
+    /* Libpq's conninfo: the store that nodes share; NULL: SQLite in the directory */
+    char *postgres;
+    bool migrate;               /* bring its tables up to date at start */
     int64_t old_transaction_ms; /* one that is open for longer in PostgreSQL is warned of */
     int64_t commit_timeout_ms;  /* so long a commit is tried in PostgreSQL */
     int64_t keep_failed_ms;     /* failed deliveries are removed after that */
@@ -259,8 +260,8 @@ enum admin_role {
 
 struct admin_login {
     char *name;
-    char *
-        secret; /* a user's: a hash of crypt(5); a token's: itself, or a reference (deliver/reference.h) */
+    /* A user's: a hash of crypt(5); a token's: itself, or a reference (deliver/reference.h) */
+    char *secret;
     enum admin_role role;
     bool token;
 };
@@ -332,7 +333,7 @@ int config_print_example(void);
 /* Writes to stdout a list of all options in mdoc(7), for mxhook.lua(5). 0 or negative errno. */
 int config_print_mdoc(void);
 
-struct config *config_ref(struct config *config); /* any thread */
+struct config *config_ref(struct config *config); /* returns it; any thread */
 void config_unref(struct config *config);         /* any thread; takes NULL */
 
 #endif

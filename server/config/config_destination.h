@@ -1,4 +1,5 @@
-/* config_destination.h - for config_values.c, config.c and ruleset.c: a destination that the configuration says. */
+/* config_destination.h - a destination that the configuration says, and what lua/mxhook/ needs to check one and to read
+ * sizes. For config.c, config_values.c, config_sources.c and rules/ruleset.c. */
 #ifndef MXHOOK_CONFIG_DESTINATION_H
 #define MXHOOK_CONFIG_DESTINATION_H
 

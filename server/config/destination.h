@@ -27,10 +27,10 @@ struct destination {
     size_t schedule_count;      /* 0: the configuration's */
     double rate;          /* requests a second, of all to this URL without its query; 0: no limit */
     size_t max_in_flight; /* the same, at once; 0: the configuration's */
-    uint64_t max_body;    /* bytes of a payload: a larger one fails without being sent; 0: none */
+    uint64_t max_body;    /* bytes of a payload: a larger one fails; 0: the configuration's */
     const char *ca_file;  /* PEM, to trust instead of the configuration's; NULL */
-    const char
-        *client_cert; /* PEM, for TLS that asks for one, key included or in client_key; NULL */
+    /* PEM, for TLS that asks for one, key included or in client_key; NULL */
+    const char *client_cert;
     const char *client_key; /* PEM; NULL */
 };
 
@@ -40,6 +40,7 @@ struct profile {
     struct destination to;
 };
 
+/* Is its URL an e-mail address? */
 bool destination_is_mail(const struct destination *destination);
 
 /* `to` becomes a copy whose texts and lists stand in the arena. 0, or -ENOMEM: then `to` is of no use. */

@@ -1,6 +1,6 @@
 /*
- * destination_fields.h - the fields of a destination, as a table. What reads, copies, stores and writes destinations goes by
- * it, and names no field. Any thread.
+ * destination_fields.h - the fields of a destination, as a table. What reads, copies, stores and writes destinations
+ * goes by it, and names no field. Any thread.
  *
  * To add a field: struct destination, a row in destination_fields.c, and a column in both stores (spool/columns.h).
  */
@@ -57,7 +57,7 @@ void destination_names(unsigned allowed, size_t skip, char *text, size_t size);
 bool destination_has(const struct destination *to, const struct destination_field *field);
 /* Where a URL, text or path stands. */
 const char **destination_text(const struct destination *to, const struct destination_field *field);
-/* Durations, numbers and bytes. */
+/* Durations, numbers and bytes: the value, and another one. */
 int64_t destination_number(const struct destination *to, const struct destination_field *field);
 void destination_set_number(struct destination *to, const struct destination_field *field,
                             int64_t number);

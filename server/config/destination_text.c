@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <lauxlib.h>
 
+#include "../base/ascii.h"
+
 #include "destination_fields.h"
 #include "destination_read.h"
 
@@ -24,7 +26,7 @@ int destination_read_text(lua_State *L, const char *what, const char **text, str
         return error_set(why, -EINVAL, "%s: %zu bytes; the limit is %d", what, size,
                          DESTINATION_MAX_TEXT);
     for (size_t i = 0; i < size; i++)
-        if ((unsigned char)(*text)[i] < ' ' || (*text)[i] == 0x7f)
+        if (is_control((*text)[i]))
             return error_set(why, -EINVAL, "%s: it holds a control character", what);
     return 0;
 }

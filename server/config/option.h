@@ -14,14 +14,15 @@
 
 #include "config.h"
 
+/* The config's. */
 struct arena *option_arena(lua_State *L);
 /* What arena_alloc() and its like have returned; raises where that is NULL. */
 void *option_memory(lua_State *L, void *memory);
-char *option_copy(lua_State *L, const char *text);
+char *option_copy(lua_State *L, const char *text); /* in the arena */
 
 int64_t option_number(lua_State *L, const char *name); /* raises where there is none */
 char *option_text(lua_State *L, const char *name);     /* NULL: it is nil */
-bool option_flag(lua_State *L, const char *name);
+bool option_flag(lua_State *L, const char *name);      /* false: it is nil */
 
 /* Pushes the list, and makes room for its items, all zero. */
 void *option_list(lua_State *L, const char *name, size_t item_size, size_t *count);

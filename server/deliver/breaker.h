@@ -24,9 +24,10 @@ struct breaker { /* all zero is a closed one */
 
 enum breaker_change { BREAKER_AS_IT_WAS, BREAKER_HAS_OPENED, BREAKER_HAS_CLOSED };
 
-/* Notes a request that failed, or did not. */
+/* Notes a request that failed; after the configuration's number in a row it opens, a probe's at once. */
 enum breaker_change breaker_failed(struct breaker *breaker, const struct deliver_config *config,
                                    int64_t now_ms);
+/* Notes one that did not fail, which closes it. */
 enum breaker_change breaker_succeeded(struct breaker *breaker);
 /* Opens it for that long, whatever it was. */
 void breaker_open(struct breaker *breaker, int64_t pause_ms, int64_t now_ms);

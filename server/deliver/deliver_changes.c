@@ -80,7 +80,7 @@ int64_t deliver_take_changes(struct deliver *d, const char *error)
             d->more = true;
     }
     while ((job = schedule_returned(d->schedule))) {
-        struct flight *flight = (struct flight *)job;
+        struct delivery_job *flight = (struct delivery_job *)job;
         spool_release(d->spool, flight->delivery);
         free(flight);
     }

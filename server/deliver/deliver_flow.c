@@ -26,7 +26,7 @@ static void count_in_flight(const struct deliver *d)
     metric_set(METRIC_DELIVERIES_IN_FLIGHT, (double)schedule_in_flight(d->schedule));
 }
 
-static void leave_list(struct flight *flight)
+static void leave_list(struct delivery_job *flight)
 {
     *flight->link = flight->next;
     if (flight->next)
@@ -47,7 +47,7 @@ static enum outcome decide(struct deliver *d, struct delivery *delivery,
     struct retry_terms terms = {
         .config = is_mail ? &d->config->forward.retry : &d->config->deliver.retry,
         .destination = &delivery->destination,
-        .verdict = end->verdict,
+        .class = end->class,
         .protocol = result->protocol,
         .asked_ms = result->retry_after_ms,
         .down_ms = end->outage_ms,
@@ -86,9 +86,9 @@ static void attempt_ended(void *context, struct delivery *delivery,
     static const enum history_state states[] = {[OUTCOME_DELIVERED] = HISTORY_DELIVERED,
                                                 [OUTCOME_RETRY] = HISTORY_WAITING,
                                                 [OUTCOME_FAILED] = HISTORY_FAILED};
-    struct flight *flight = context;
+    struct delivery_job *flight = context;
     struct deliver *d = flight->deliver;
-    struct job_end end = {.verdict = verdict_of(result),
+    struct job_end end = {.class = result_class_of(result),
                           .asked_ms = result->retry_after_ms,
                           .elapsed_ms = result->elapsed_ms};
     bool was_low = schedule_room(d->schedule).low;
@@ -110,7 +110,7 @@ static void attempt_ended(void *context, struct delivery *delivery,
 }
 
 /* Begins it, or gives it back to the spool: for want of memory, or where it may be another node's. */
-static void begin(struct deliver *d, struct flight *flight)
+static void begin(struct deliver *d, struct delivery_job *flight)
 {
     if (spool_may_attempt(d->spool, flight->delivery))
         flight->attempt =
@@ -139,7 +139,7 @@ void deliver_pump(struct deliver *d)
     if (d->state != DELIVER_RUNNING)
         return;
     while ((job = schedule_next(d->schedule, clock_monotonic_ms())))
-        begin(d, (struct flight *)job);
+        begin(d, (struct delivery_job *)job);
     count_in_flight(d);
     int64_t wake = schedule_wake(d->schedule);
     if (wake != SCHEDULE_NEVER)
@@ -159,10 +159,10 @@ static bool take_one(struct deliver *d, struct delivery *delivery)
                               .bytes = payload_memory(delivery->payload),
                               .rate = delivery->destination.rate,
                               .max_in_flight = delivery->destination.max_in_flight};
-    struct flight *flight = d->state == DELIVER_RUNNING ? malloc(sizeof *flight) : NULL;
+    struct delivery_job *flight = d->state == DELIVER_RUNNING ? malloc(sizeof *flight) : NULL;
     if (!flight)
         return false;
-    *flight = (struct flight){.deliver = d, .delivery = delivery};
+    *flight = (struct delivery_job){.deliver = d, .delivery = delivery};
     struct probed probed;
     if (spool_is_probe(delivery, &probed))
         schedule_probe(d->schedule, terms.url,
@@ -252,7 +252,7 @@ void deliver_wake(struct deliver *d)
 void deliver_break_off(struct deliver *d)
 {
     while (d->flights) {
-        struct flight *flight = d->flights;
+        struct delivery_job *flight = d->flights;
         attempt_cancel(flight->attempt);
         leave_list(flight);
         schedule_cancel(d->schedule, &flight->job);

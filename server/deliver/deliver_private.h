@@ -19,9 +19,9 @@
 enum deliver_state { DELIVER_IDLE, DELIVER_RUNNING, DELIVER_STOPPING, DELIVER_FREED };
 
 /* A delivery in hand; in the list once its attempt is under way. */
-struct flight {
+struct delivery_job {
     struct job job; /* first */
-    struct flight *next, **link;
+    struct delivery_job *next, **link;
     struct deliver *deliver;
     struct delivery *delivery;
     struct attempt *attempt;
@@ -34,7 +34,7 @@ struct deliver {
     struct spool *spool;
     struct senders *senders;
     struct schedule *schedule;
-    struct flight *flights;
+    struct delivery_job *flights;
     struct claim claim;
     bool claiming;
     bool more; /* the spool has something due that was not brought */

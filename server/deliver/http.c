@@ -17,7 +17,7 @@
 #define IDLE_CONNECTION_S 90 /* shorter than what most receivers keep one for */
 #define RECEIVE_BUFFER    8192l
 
-static void finish(struct transfer *transfer, CURLcode rc);
+static void finish(struct multi_transfer *transfer, CURLcode rc);
 
 struct http {
     uv_loop_t *loop;
@@ -307,7 +307,7 @@ static bool send_again(struct http_handle *h)
 }
 
 /* multi's */
-static void finish(struct transfer *transfer, CURLcode rc)
+static void finish(struct multi_transfer *transfer, CURLcode rc)
 {
     struct http_handle *h = (struct http_handle *)transfer;
     struct http_request *request = h->request;

@@ -21,8 +21,8 @@
 enum http_phase { HTTP_CONNECTING, HTTP_SENDING, HTTP_WAITING, HTTP_RECEIVING };
 
 struct http_handle {
-    struct transfer transfer; /* first */
-    struct http_handle *next; /* among the idle ones */
+    struct multi_transfer transfer; /* first */
+    struct http_handle *next;       /* among the idle ones */
     CURL *easy;
     struct http *http;
     struct http_request *request;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../base/ascii.h"
 #include "../base/clock.h"
 #include "http_handle.h"
 #include "../base/redact.h"
@@ -14,8 +15,8 @@ static void put_reply(struct attempt_result *result, size_t used)
     size_t room = sizeof result->error - 1 - used;
     size_t size = result->reply_size < room ? result->reply_size : room;
     for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)result->reply[i];
-        result->error[used + i] = c < ' ' || c == 0x7f ? ' ' : (char)c;
+        char c = result->reply[i];
+        result->error[used + i] = is_control(c) ? ' ' : c;
     }
     result->error[used + size] = 0;
 }

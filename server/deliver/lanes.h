@@ -53,7 +53,7 @@ struct lanes {
     struct lane *oldest, *newest;
 };
 
-void lanes_init(struct lanes *lanes);
+void lanes_init(struct lanes *lanes); /* an empty one; nothing can fail */
 void lanes_free(struct lanes *lanes); /* nothing is in hand */
 
 /* The lane of a URL, found or made, and now the newest; NULL: no memory. */

@@ -30,7 +30,7 @@ static void finish_all(struct multi *multi)
     CURLMsg *message;
     int left;
     while ((message = curl_multi_info_read(multi->curl, &left))) {
-        struct transfer *transfer;
+        struct multi_transfer *transfer;
         if (message->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);

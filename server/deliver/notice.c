@@ -3,43 +3,24 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../mail/json.h"
 #include "../base/redact.h"
 
-/* RFC 3339 */
 static void put_time(struct json *json, const char *key, int64_t unix_ms)
 {
-    time_t seconds = (time_t)(unix_ms / 1000);
-    struct tm tm;
-    char text[40];
-    size_t size = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &tm));
-    snprintf(text + size, sizeof text - size, ".%03dZ", (int)(unix_ms % 1000));
     json_key(json, key);
-    json_text(json, text);
+    json_time(json, unix_ms);
 }
 
-static void put_text(struct json *json, const char *key, const char *text)
-{
-    json_key(json, key);
-    json_text(json, text);
-}
-
-static void put_number(struct json *json, const char *key, int64_t number)
-{
-    json_key(json, key);
-    json_number(json, number);
-}
-
-/* A delivery's id is its message's, "-" and a number (id.h). */
 static void put_message_id(struct json *json, const char *id)
 {
-    const char *end = strrchr(id, '-');
+    size_t parent;
+    id_number(id, &parent);
     json_key(json, "message");
-    json_string(json, id, end ? (size_t)(end - id) : strlen(id));
+    json_string(json, id, parent);
 }
 
 static void put_failed(struct json *json, const struct delivery *failed, int64_t held_ms)
@@ -47,18 +28,18 @@ static void put_failed(struct json *json, const struct delivery *failed, int64_t
     char destination[REDACT_SIZE];
     redact_url(failed->destination.url, destination);
     json_begin_object(json);
-    put_text(json, "id", failed->id);
+    json_pair(json, "id", failed->id);
     put_message_id(json, failed->id);
-    put_text(json, "sender", failed->sender);
-    put_text(json, "recipient", failed->recipient);
-    put_text(json, "destination", destination);
-    put_number(json, "attempts", failed->attempts);
+    json_pair(json, "sender", failed->sender);
+    json_pair(json, "recipient", failed->recipient);
+    json_pair(json, "destination", destination);
+    json_pair_number(json, "attempts", failed->attempts);
     json_key(json, "status");
     if (failed->last_status)
         json_number(json, failed->last_status);
     else
         json_null(json);
-    put_text(json, "error", failed->last_error);
+    json_pair(json, "error", failed->last_error);
     put_time(json, "accepted", failed->created_ms);
     put_time(json, "attempted", failed->last_at_ms);
     if (held_ms)
@@ -72,7 +53,7 @@ static int render(const struct delivery *failed, int64_t held_ms, int64_t now_ms
     struct json json;
     json_init(&json, out);
     json_begin_object(&json);
-    put_text(&json, "type", "delivery.failed");
+    json_pair(&json, "type", "delivery.failed");
     put_time(&json, "timestamp", now_ms);
     json_key(&json, "data");
     put_failed(&json, failed, held_ms);

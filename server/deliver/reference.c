@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../base/ascii.h"
+
 static const char *skip(const char *text, const char *prefix)
 {
     size_t size = strlen(prefix);
@@ -78,7 +80,7 @@ const char *reference_of_header(const char *header)
 static bool is_printable(const char *text)
 {
     for (; *text; text++)
-        if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7f)
+        if (is_control(*text) && *text != '\t')
             return false;
     return true;
 }

@@ -1,7 +1,7 @@
 /*
  * result.h - what came of an attempt, whatever protocol carried it.
  *
- * What it means is verdict.h's to say; what becomes of the delivery, retry.h's.
+ * What it means is result_class.h's to say; what becomes of the delivery, retry.h's.
  */
 #ifndef MXHOOK_DELIVER_RESULT_H
 #define MXHOOK_DELIVER_RESULT_H

@@ -12,15 +12,15 @@ static unsigned attempts_max(const struct retry_terms *terms)
 
 bool retry_costs(const struct retry_terms *terms)
 {
-    return verdict_costs(terms->verdict, terms->protocol) ||
-           (terms->verdict == VERDICT_UNREACHED && attempts_max(terms) == 1);
+    return result_class_costs(terms->class, terms->protocol) ||
+           (terms->class == RESULT_UNREACHED && attempts_max(terms) == 1);
 }
 
 enum outcome retry_outcome(const struct retry_terms *terms)
 {
-    if (terms->verdict == VERDICT_DELIVERED)
+    if (terms->class == RESULT_DELIVERED)
         return OUTCOME_DELIVERED;
-    if (terms->verdict == VERDICT_FINAL || terms->verdict == VERDICT_GONE)
+    if (terms->class == RESULT_FINAL || terms->class == RESULT_GONE)
         return OUTCOME_FAILED;
     if (!retry_costs(terms))
         return OUTCOME_RETRY;
@@ -53,7 +53,7 @@ static int64_t unreachable_ms(const struct retry_terms *terms)
 int64_t retry_pause_ms(const struct retry_terms *terms)
 {
     int64_t asked = terms->asked_ms < RETRY_AFTER_MAX_MS ? terms->asked_ms : RETRY_AFTER_MAX_MS;
-    if (terms->verdict == VERDICT_SLOW_DOWN)
+    if (terms->class == RESULT_SLOW_DOWN)
         return asked;
     int64_t pause = retry_costs(terms) ? scheduled_ms(terms) : unreachable_ms(terms);
     if (asked > pause)

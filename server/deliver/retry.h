@@ -6,7 +6,7 @@
 
 #include "../config/config.h"
 #include "../config/destination.h"
-#include "verdict.h"
+#include "result_class.h"
 
 #define RETRY_AFTER_MAX_MS (24 * 3600 * 1000ll) /* a receiver may make us wait for so long */
 
@@ -20,7 +20,7 @@ enum outcome {
 struct retry_terms {
     const struct retry_config *config;
     const struct destination *destination;
-    enum verdict verdict;
+    enum result_class class;
     enum protocol protocol;
     unsigned attempts; /* made, this one included if it costs one */
     int64_t asked_ms;  /* the pause that the receiver asked for; 0: none */
@@ -28,9 +28,10 @@ struct retry_terms {
     uint32_t random;   /* spreads deliveries that failed together: up to a tenth is added */
 };
 
-/* Does it use up one of the attempts? verdict_costs() says so; and where the operator allows one
+/* Does it use up one of the attempts? result_class_costs() says so; and where the operator allows one
  * only, one that has not reached the receiver is that one. */
 bool retry_costs(const struct retry_terms *terms);
+/* What becomes of it, now that the attempt has ended. */
 enum outcome retry_outcome(const struct retry_terms *terms);
 /* The pause before the next attempt: of the schedule, or, where the receiver was not reached, of
  * the config's unreachable_schedule, by how long it has not been; at least what the receiver asked

@@ -10,12 +10,12 @@
  * pace         how fast a lane is sent to, and until when it is held (pace.h)
  * share        as many slots, and as much room in hand, as an origin may have while others want some
  *
- * deliver.c joins it with the spool and the network: what is put in is taken out with
+ * deliver_flow.c joins it with the spool and the network: what is put in is taken out with
  * schedule_next(), and comes back with schedule_ended(). Whatever must wait for longer is handed out
  * by schedule_returned(), for the spool to keep; schedule_change() says what it is to hold.
  *
  * To add a reason to wait: schedule_lane_next() or schedule_origin_may() (schedule_private.h); what it is told
- * from, result to verdict, is verdict.h's.
+ * from, result to class, is result_class.h's.
  */
 #ifndef MXHOOK_DELIVER_SCHEDULE_H
 #define MXHOOK_DELIVER_SCHEDULE_H
@@ -26,7 +26,7 @@
 
 #include "../config/config.h"
 #include "../spool/pauses.h"
-#include "verdict.h"
+#include "result_class.h"
 
 #define SCHEDULE_HAND_BYTES (16u * 1024 * 1024) /* payloads in memory, of all that is in hand */
 #define SCHEDULE_NEVER      INT64_MAX
@@ -51,6 +51,7 @@ struct schedule;
 
 /* The config is borrowed, until another one is given. NULL: no memory. */
 struct schedule *schedule_new(const struct deliver_config *config);
+/* Another one, for all that is decided from now on. */
 void schedule_configure(struct schedule *schedule, const struct deliver_config *config);
 /* So many nodes share the limits that the operator gave to destinations; at least 1. */
 void schedule_share(struct schedule *schedule, size_t nodes);
@@ -85,7 +86,7 @@ void schedule_cancel(struct schedule *schedule, struct job *job);
 
 /* Of one that has ended. */
 struct job_end {
-    enum verdict verdict;
+    enum result_class class;
     int64_t asked_ms;   /* the pause that the receiver asked for; 0: none */
     int64_t elapsed_ms; /* of the attempt */
     int64_t opens_ms;   /* out: its lane is held by flow control until then; 0: it is not */
@@ -140,7 +141,7 @@ struct schedule_room {
 };
 
 struct schedule_room schedule_room(const struct schedule *schedule);
-size_t schedule_in_flight(const struct schedule *schedule);
-size_t schedule_in_hand(const struct schedule *schedule);
+size_t schedule_in_flight(const struct schedule *schedule); /* under way */
+size_t schedule_in_hand(const struct schedule *schedule);   /* these, and what is ready */
 
 #endif

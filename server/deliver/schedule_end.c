@@ -63,23 +63,23 @@ static void slow_down(struct schedule *s, struct lane *lane, const struct job *j
 static void note_end(struct schedule *s, struct lane *lane, const struct job *job,
                      const struct job_end *end, int64_t now_ms)
 {
-    enum verdict verdict = end->verdict;
-    if (verdict == VERDICT_OURS)
+    enum result_class class = end->class;
+    if (class == RESULT_OURS)
         return;
-    if (verdict == VERDICT_UNREACHED) {
+    if (class == RESULT_UNREACHED) {
         unreached(s, lane->origin, now_ms);
         return;
     }
     reached(s, lane->origin, end);
-    if (verdict == VERDICT_SLOW_DOWN) {
+    if (class == RESULT_SLOW_DOWN) {
         slow_down(s, lane, job, end, now_ms);
         return;
     }
-    if (verdict != VERDICT_FAILING)
+    if (class != RESULT_FAILING)
         pace_took(&lane->pace, now_ms);
-    if (verdict == VERDICT_FAILING)
+    if (class == RESULT_FAILING)
         failing(s, lane, now_ms);
-    else if (verdict == VERDICT_GONE)
+    else if (class == RESULT_GONE)
         gone(s, lane, now_ms);
     else
         well(s, lane, now_ms);

@@ -47,6 +47,7 @@ static inline size_t at_most(size_t value, size_t most)
 
 /* ---- schedule_limits.c ---- */
 
+/* By the time that its answers take, on average. */
 bool schedule_is_slow(const struct origin *origin);
 /* In hand; a slow one needs little there to keep its slots busy. */
 size_t schedule_hand_of_origin(const struct schedule *s, const struct origin *origin);
@@ -61,6 +62,7 @@ size_t schedule_hand_limit(const struct schedule *s, const struct lane *lane);
 
 /* ---- schedule_tell.c ---- */
 
+/* Notes a change, for schedule_change() to hand out. */
 void schedule_tell_origin(struct schedule *s, const struct origin *origin, enum change_what what);
 void schedule_tell_lane(struct schedule *s, struct lane *lane, enum change_what what,
                         int64_t now_ms);

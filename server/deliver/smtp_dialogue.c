@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../base/ascii.h"
+
 #include "smtp_transfer.h"
 
 static void enter(struct smtp_dialogue *d, enum smtp_phase phase)
@@ -94,10 +96,10 @@ void smtp_describe(const struct smtp_dialogue *d, char *text, size_t size)
         smtp_name_command(d, name);
     size_t room = size - 1 - strlen(name), used = 0;
     for (size_t i = 0; i < d->size && used < room; i++) {
-        unsigned char c = (unsigned char)d->text[i];
-        bool blank = c <= ' ' || c == 0x7f;
+        char c = d->text[i];
+        bool blank = c == ' ' || is_control(c);
         if (!blank || (used > 0 && text[used - 1] != ' '))
-            text[used++] = blank ? ' ' : (char)c;
+            text[used++] = blank ? ' ' : c;
     }
     while (used > 0 && text[used - 1] == ' ')
         used--;

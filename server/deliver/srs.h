@@ -4,7 +4,7 @@
  * SRS0         SRS0=HASH=DAY=domain=local@ours stands for local@domain
  * SRS1         SRS1=HASH=host=REST@ours stands for SRS0REST@host: what another forwarder has
  *              rewritten gets only one more hop, and bounces skip all between
- * hash         the first HASH_SIZE characters of HMAC-SHA1 in base64, compared in any case, since
+ * hash         the first SRS_HASH_SIZE characters of HMAC-SHA1 in base64, compared in any case, since
  *              servers on the way may change it
  * day          two characters of base32: days since 1970, modulo 1024
  *

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "../base/ascii.h"
 #include "../base/write_all.h"
 #include "reference.h"
 #include "srs.h"
@@ -34,8 +35,7 @@ static int make_key(const char *path)
     char text[2 * KEY_BYTES + 2], temporary[4100];
     if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
         return -EIO;
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    hex_write(text, bytes, sizeof bytes);
     text[2 * KEY_BYTES] = '\n';
     snprintf(temporary, sizeof temporary, "%s.%d", path, (int)getpid());
     int code = write_key(temporary, text, 2 * KEY_BYTES + 1);

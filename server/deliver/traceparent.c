@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../base/ascii.h"
 #include "../base/id.h"
 
 #define TRACE_BYTES 16
@@ -22,7 +23,7 @@ static void fetch(void)
 /* All zeros would be no id. */
 static void put_hash(char *hex, const char *text, size_t bytes)
 {
-    static const char digits[] = "0123456789abcdef";
+
     unsigned char hash[EVP_MAX_MD_SIZE] = {0};
     unsigned char any = 0;
     pthread_once(&fetched, fetch);
@@ -32,19 +33,15 @@ static void put_hash(char *hex, const char *text, size_t bytes)
         any |= hash[i];
     if (!any)
         hash[bytes - 1] = 1;
-    for (size_t i = 0; i < bytes; i++) {
-        *hex++ = digits[hash[i] >> 4];
-        *hex++ = digits[hash[i] & 15];
-    }
-    *hex = 0;
+    hex_write(hex, hash, bytes);
 }
 
 void traceparent_write(char header[TRACEPARENT_SIZE], const char *delivery_id, unsigned attempt)
 {
     char trace[2 * TRACE_BYTES + 1], span[2 * SPAN_BYTES + 1], text[ID_SIZE + 16];
-    const char *dash = strrchr(delivery_id, '-');
-    int message = dash ? (int)(dash - delivery_id) : (int)strlen(delivery_id);
-    snprintf(text, sizeof text, "%.*s", message, delivery_id);
+    size_t message;
+    id_number(delivery_id, &message);
+    snprintf(text, sizeof text, "%.*s", message ? (int)message : ID_SIZE, delivery_id);
     put_hash(trace, text, TRACE_BYTES);
     snprintf(text, sizeof text, "%s/%u", delivery_id, attempt);
     put_hash(span, text, SPAN_BYTES);

@@ -8,22 +8,22 @@
 #define TTL_MAX      86400u /* seconds that anything is kept */
 #define TTL_NONE_MAX 3600u  /* that "there is none", or a failure, is kept */
 
-struct entry {
+struct cache_entry {
     struct dns_key key;
     struct dns_answer *answer;
-    int64_t expires_ms;          /* monotonic */
-    struct entry *newer, *older; /* by use */
+    int64_t expires_ms;                /* monotonic */
+    struct cache_entry *newer, *older; /* by use */
 };
 
 struct cache {
     struct map entries;
-    struct entry *newest, *oldest;
+    struct cache_entry *newest, *oldest;
     size_t bytes, limit;
 };
 
 static struct map_key key_of(const void *value)
 {
-    return dns_key_bytes(&((const struct entry *)value)->key);
+    return dns_key_bytes(&((const struct cache_entry *)value)->key);
 }
 
 struct cache *cache_new(size_t limit)
@@ -36,26 +36,26 @@ struct cache *cache_new(size_t limit)
     return cache;
 }
 
-static size_t memory_of(const struct entry *entry)
+static size_t memory_of(const struct cache_entry *entry)
 {
     return sizeof *entry + entry->answer->memory;
 }
 
-static void take_out(struct cache *cache, struct entry *entry)
+static void take_out(struct cache *cache, struct cache_entry *entry)
 {
     *(entry->newer ? &entry->newer->older : &cache->newest) = entry->older;
     *(entry->older ? &entry->older->newer : &cache->oldest) = entry->newer;
     entry->newer = entry->older = NULL;
 }
 
-static void put_first(struct cache *cache, struct entry *entry)
+static void put_first(struct cache *cache, struct cache_entry *entry)
 {
     entry->older = cache->newest;
     *(cache->newest ? &cache->newest->newer : &cache->oldest) = entry;
     cache->newest = entry;
 }
 
-static void evict(struct cache *cache, struct entry *entry)
+static void evict(struct cache *cache, struct cache_entry *entry)
 {
     map_take(&cache->entries, key_of(entry));
     cache->bytes -= memory_of(entry);
@@ -68,7 +68,7 @@ struct dns_answer *cache_get(struct cache *cache, const char *name, enum record_
 {
     struct dns_key key;
     dns_key_set(&key, name, type);
-    struct entry *entry = map_find(&cache->entries, dns_key_bytes(&key));
+    struct cache_entry *entry = map_find(&cache->entries, dns_key_bytes(&key));
     if (!entry)
         return NULL;
     if (clock_monotonic_ms() >= entry->expires_ms) {
@@ -85,7 +85,7 @@ void cache_put(struct cache *cache, const char *name, enum record_type type,
 {
     uint32_t limit = answer->status == DNS_RECORDS ? TTL_MAX : TTL_NONE_MAX;
     uint32_t ttl = answer->ttl < limit ? answer->ttl : limit;
-    struct entry *entry = ttl > 0 ? calloc(1, sizeof *entry) : NULL;
+    struct cache_entry *entry = ttl > 0 ? calloc(1, sizeof *entry) : NULL;
     if (!entry)
         return;
     dns_key_set(&entry->key, name, type);

@@ -18,7 +18,7 @@
 #define PROBE_PAUSE      1000 /* ms between probes while it is open */
 
 /* One that is under way. */
-struct question {
+struct dns_question {
     struct dns *dns;
     struct dns_key key;
     bool starting;             /* inside dns_ask(): nobody waits yet */
@@ -27,7 +27,7 @@ struct question {
     struct dns_waiter *waiters;
 };
 
-enum breaker { BREAKER_CLOSED, BREAKER_PROBING, BREAKER_OPEN };
+enum dns_breaker { BREAKER_CLOSED, BREAKER_PROBING, BREAKER_OPEN };
 
 struct dns {
     struct channel *channel;
@@ -35,7 +35,7 @@ struct dns {
     bool closing;
     uv_timer_t probe_timer;
     struct map questions; /* under way */
-    enum breaker breaker;
+    enum dns_breaker breaker;
     unsigned timeouts; /* in a row */
 };
 
@@ -94,17 +94,17 @@ static void probe(struct dns *dns)
 
 static struct map_key key_of(const void *value)
 {
-    return dns_key_bytes(&((const struct question *)value)->key);
+    return dns_key_bytes(&((const struct dns_question *)value)->key);
 }
 
-static struct question *find(struct dns *dns, const char *name, enum record_type type)
+static struct dns_question *find(struct dns *dns, const char *name, enum record_type type)
 {
     struct dns_key key;
     dns_key_set(&key, name, type);
     return map_find(&dns->questions, dns_key_bytes(&key));
 }
 
-static void question_free(struct question *q)
+static void question_free(struct dns_question *q)
 {
     map_take(&q->dns->questions, key_of(q));
     free(q);
@@ -112,7 +112,7 @@ static void question_free(struct question *q)
 
 /* Any of them may forget another, or ask the next question. Without an answer, for want of memory,
  * whoever waits runs into a time limit of its own. */
-static void call_waiters(struct question *q, struct dns_answer *answer)
+static void call_waiters(struct dns_question *q, struct dns_answer *answer)
 {
     while (q->waiters) {
         struct dns_waiter *waiter = q->waiters;
@@ -122,7 +122,7 @@ static void call_waiters(struct question *q, struct dns_answer *answer)
     }
 }
 
-static struct dns_answer *answer_of(const struct question *q, int status,
+static struct dns_answer *answer_of(const struct dns_question *q, int status,
                                     const unsigned char *message, int size)
 {
     if (message && size > 0 &&
@@ -142,7 +142,7 @@ static void count_answer(int status)
 
 static void on_answer(void *argument, int status, int timeouts, unsigned char *message, int size)
 {
-    struct question *q = argument;
+    struct dns_question *q = argument;
     struct dns *dns = q->dns;
     (void)timeouts;
     if (status != ARES_EDESTRUCTION)
@@ -164,9 +164,9 @@ static void on_answer(void *argument, int status, int timeouts, unsigned char *m
     dns_answer_unref(answer);
 }
 
-static struct question *start(struct dns *dns, const char *name, enum record_type type)
+static struct dns_question *start(struct dns *dns, const char *name, enum record_type type)
 {
-    struct question *q = calloc(1, sizeof *q);
+    struct dns_question *q = calloc(1, sizeof *q);
     if (!q)
         return NULL;
     q->dns = dns;
@@ -181,7 +181,7 @@ static struct question *start(struct dns *dns, const char *name, enum record_typ
     return q;
 }
 
-static void wait_for(struct question *q, struct dns_waiter *waiter)
+static void wait_for(struct dns_question *q, struct dns_waiter *waiter)
 {
     waiter->next = q->waiters;
     waiter->link = &q->waiters;
@@ -206,7 +206,7 @@ struct dns_answer *dns_ask(struct dns *dns, const char *name, enum record_type t
         metric_add(METRIC_DNS_LOOKUPS_TOTAL, 1, "cached");
         return answer;
     }
-    struct question *q = find(dns, name, type);
+    struct dns_question *q = find(dns, name, type);
     if (!q) {
         if (dns->breaker == BREAKER_OPEN || dns->questions.count >= QUESTIONS_MAX)
             return checked(dns_answer_empty(DNS_FAILED, 0), code);
@@ -262,7 +262,7 @@ int dns_open(uv_loop_t *loop, const struct dns_config *config, struct dns **out,
 static void forget_all(struct dns *dns)
 {
     for (size_t i = 0; i < dns->questions.capacity; i++) {
-        struct question *q = dns->questions.slots[i].value;
+        struct dns_question *q = dns->questions.slots[i].value;
         while (q && q->waiters)
             dns_forget(q->waiters);
     }

@@ -57,7 +57,7 @@ struct read_record {
     size_t order;
 };
 
-struct reader {
+struct record_reader {
     enum record_type type;
     ns_msg message;
     struct read_record *records;
@@ -67,7 +67,7 @@ struct reader {
     uint32_t ttl;
 };
 
-static bool read_name(struct reader *reader, const unsigned char *name)
+static bool read_name(struct record_reader *reader, const unsigned char *name)
 {
     char *out = reader->scratch + reader->used;
     size_t room = reader->capacity - reader->used;
@@ -80,7 +80,7 @@ static bool read_name(struct reader *reader, const unsigned char *name)
 }
 
 /* The character-strings of a TXT record, joined without anything between (RFC 7208 section 3.3). */
-static bool read_text(struct reader *reader, const unsigned char *data, size_t size)
+static bool read_text(struct record_reader *reader, const unsigned char *data, size_t size)
 {
     char *out = reader->scratch + reader->used;
     size_t length = 0;
@@ -95,7 +95,7 @@ static bool read_text(struct reader *reader, const unsigned char *data, size_t s
     return true;
 }
 
-static bool read_address(struct reader *reader, const unsigned char *data, size_t size)
+static bool read_address(struct record_reader *reader, const unsigned char *data, size_t size)
 {
     if (size != (reader->type == RECORD_A ? 4 : 16))
         return false;
@@ -103,7 +103,7 @@ static bool read_address(struct reader *reader, const unsigned char *data, size_
     return true;
 }
 
-static bool read_record(struct reader *reader, const ns_rr *rr)
+static bool read_record(struct record_reader *reader, const ns_rr *rr)
 {
     const unsigned char *data = ns_rr_rdata(*rr);
     size_t size = ns_rr_rdlen(*rr);
@@ -146,7 +146,7 @@ static uint32_t negative_ttl(ns_msg message)
 }
 
 /* False where the message is broken. */
-static bool read_all(struct reader *reader)
+static bool read_all(struct record_reader *reader)
 {
     ns_rr rr;
     int count = ns_msg_count(reader->message, ns_s_an);
@@ -165,7 +165,7 @@ static bool read_all(struct reader *reader)
     return true;
 }
 
-static struct dns_answer *finish(struct reader *reader)
+static struct dns_answer *finish(struct record_reader *reader)
 {
     if (reader->count == 0)
         return dns_answer_empty(DNS_NONE, negative_ttl(reader->message));
@@ -180,7 +180,7 @@ static struct dns_answer *finish(struct reader *reader)
     return answer;
 }
 
-static struct dns_answer *read_answer(struct reader *reader)
+static struct dns_answer *read_answer(struct record_reader *reader)
 {
     size_t count = ns_msg_count(reader->message, ns_s_an);
     reader->ttl = UINT32_MAX;
@@ -198,7 +198,7 @@ static struct dns_answer *read_answer(struct reader *reader)
 struct dns_answer *dns_answer_parse(enum record_type type, const unsigned char *message,
                                     size_t size)
 {
-    struct reader reader = {.type = type};
+    struct record_reader reader = {.type = type};
     if (size > NS_MAXMSG || ns_initparse(message, (int)size, &reader.message) != 0)
         return dns_answer_empty(DNS_FAILED, TTL_FAILED);
     switch (ns_msg_getflag(reader.message, ns_f_rcode)) {

@@ -10,8 +10,8 @@
 /* Is that one of its deliveries for this recipient? */
 bool history_is_for(const struct history_delivery *delivery, const char *recipient);
 
-/* Is what the rules say of this recipient now anything else than where its deliveries went? By URLs as the history shows
- * them (redact.h). */
+/* Is what the rules say of this recipient now anything else than where its deliveries went? By URLs as the history
+ * shows them (redact.h). */
 bool history_goes_elsewhere(const struct history_message *message, const char *recipient,
                             const struct verdict *verdict);
 

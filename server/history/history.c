@@ -38,7 +38,7 @@ static struct {
     bool in_trouble; /* said once */
 } history;
 
-struct batch {
+struct note_batch {
     struct history_message *messages;
     struct history_attempt *attempts;
     size_t notes;
@@ -111,7 +111,7 @@ void history_note_attempt(struct history_attempt *attempt)
 /* ---- The thread ---- */
 
 /* False: it has ended, and nothing is left. */
-static bool take(struct batch *batch, struct history_config *limits)
+static bool take(struct note_batch *batch, struct history_config *limits)
 {
     uv_mutex_lock(&history.mutex);
     while (history.notes == 0 && !history.ended &&
@@ -119,7 +119,7 @@ static bool take(struct batch *batch, struct history_config *limits)
         ;
     if (history.notes > 0 && !history.ended) /* let some more come */
         uv_cond_timedwait(&history.wake, &history.mutex, BATCH_NS);
-    *batch = (struct batch){history.messages, history.attempts, history.notes};
+    *batch = (struct note_batch){history.messages, history.attempts, history.notes};
     *limits = history.limits;
     history.messages = NULL;
     history.messages_end = &history.messages;
@@ -132,7 +132,7 @@ static bool take(struct batch *batch, struct history_config *limits)
     return more;
 }
 
-static void batch_free(struct batch *batch)
+static void batch_free(struct note_batch *batch)
 {
     for (struct history_message *m = batch->messages, *next; m; m = next) {
         next = m->next;
@@ -164,7 +164,7 @@ static void note_trouble(int code)
     history.in_trouble = code != 0;
 }
 
-static void write_batch(struct batch *batch)
+static void write_batch(struct note_batch *batch)
 {
     int code =
         has_room() ? history.ops->write(history.store, batch->messages, batch->attempts) : -ENOSPC;
@@ -189,7 +189,7 @@ static void tidy(const struct history_config *limits)
 
 static void run(void *argument)
 {
-    struct batch batch;
+    struct note_batch batch;
     struct history_config limits;
     (void)argument;
     task_name_thread("mxhook-history");

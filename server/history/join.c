@@ -5,9 +5,9 @@
 
 struct map_key history_message_of(const struct history_attempt *a, unsigned *number)
 {
-    const char *dash = strrchr(a->id, '-');
-    *number = dash ? (unsigned)strtoul(dash + 1, NULL, 10) : 0;
-    return (struct map_key){a->id, dash ? (size_t)(dash - a->id) : 0};
+    size_t parent;
+    *number = id_number(a->id, &parent);
+    return (struct map_key){a->id, parent};
 }
 
 static struct map_key id_of(const void *message)

@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 const char *history_result_name(enum history_result result)
 {
@@ -16,36 +15,10 @@ const char *history_state_name(enum history_state state)
     return state <= HISTORY_FAILED ? names[state] : "";
 }
 
-void history_json_time(struct json *json, int64_t unix_ms)
-{
-    char text[40], fraction[8];
-    time_t seconds = (time_t)(unix_ms / 1000);
-    struct tm tm;
-    if (unix_ms <= 0 || !gmtime_r(&seconds, &tm)) {
-        json_null(json);
-        return;
-    }
-    size_t size = strftime(text, sizeof text - sizeof fraction, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(text + size, sizeof fraction, ".%03dZ", (int)(unix_ms % 1000));
-    json_text(json, text);
-}
-
 static void put_text(struct json *json, const char *key, const char *text)
 {
     json_key(json, key);
     json_text(json, text && *text ? text : NULL);
-}
-
-static void put_number(struct json *json, const char *key, int64_t number)
-{
-    json_key(json, key);
-    json_number(json, number);
-}
-
-static void put_flag(struct json *json, const char *key, bool flag)
-{
-    json_key(json, key);
-    json_boolean(json, flag);
 }
 
 /* Lines of a rule, a tab, and its answer. */
@@ -87,11 +60,11 @@ static int write_attempt(void *context, const struct history_attempt *a)
 {
     struct json *json = context;
     json_begin_object(json);
-    put_number(json, "number", a->number);
+    json_pair_number(json, "number", a->number);
     json_key(json, "time");
-    history_json_time(json, a->at_ms);
-    put_number(json, "ms", a->ms);
-    put_number(json, "status", a->status);
+    json_time(json, a->at_ms);
+    json_pair_number(json, "ms", a->ms);
+    json_pair_number(json, "status", a->status);
     put_text(json, "error", a->error);
     put_text(json, "reply", a->reply);
     json_end_object(json);
@@ -108,12 +81,12 @@ static void write_delivery(struct json *json, const struct history_message *m,
     put_text(json, "destination", d->destination);
     put_text(json, "origin", d->origin);
     put_text(json, "state", history_state_name(d->state));
-    put_number(json, "status", d->status);
-    put_number(json, "attempts", d->attempts);
+    json_pair_number(json, "status", d->status);
+    json_pair_number(json, "attempts", d->attempts);
     put_text(json, "error", d->error);
     json_key(json, "ended");
-    history_json_time(json, d->ended_ms);
-    put_flag(json, "kept", d->body != 0);
+    json_time(json, d->ended_ms);
+    json_pair_boolean(json, "kept", d->body != 0);
 }
 
 static void write_envelope(struct json *json, const struct history_message *m)
@@ -124,7 +97,7 @@ static void write_envelope(struct json *json, const struct history_message *m)
     put_text(json, "name", m->client_name);
     put_text(json, "helo", m->helo);
     put_text(json, "user", m->user);
-    put_flag(json, "tls", m->tls);
+    json_pair_boolean(json, "tls", m->tls);
     put_text(json, "protocol", m->lmtp ? "lmtp" : "smtp");
     json_end_object(json);
     json_key(json, "auth");
@@ -137,18 +110,18 @@ static void write_envelope(struct json *json, const struct history_message *m)
 
 static void write_facts(struct json *json, const struct history_message *m)
 {
-    put_number(json, "cursor", m->row);
+    json_pair_number(json, "cursor", m->row);
     put_text(json, "id", m->id);
     json_key(json, "time");
-    history_json_time(json, m->at_ms);
+    json_time(json, m->at_ms);
     put_text(json, "result", history_result_name(m->result));
     put_text(json, "reply", m->reply);
-    put_number(json, "ms", m->ms);
+    json_pair_number(json, "ms", m->ms);
     json_pair(json, "sender", m->sender ? m->sender : "");
     put_text(json, "subject", m->subject);
     put_text(json, "message_id", m->message_id);
-    put_number(json, "size", (int64_t)m->size);
-    put_flag(json, "kept", m->body != 0);
+    json_pair_number(json, "size", (int64_t)m->size);
+    json_pair_boolean(json, "kept", m->body != 0);
     write_envelope(json, m);
 }
 

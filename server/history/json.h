@@ -12,9 +12,6 @@ void history_json_message(struct json *json, const struct history_message *messa
 int history_json_story(struct json *json, const struct history_ops *ops,
                        struct history_store *store, const struct history_message *message);
 
-/* A time as RFC 3339 has it, in UTC with milliseconds; null for 0. */
-void history_json_time(struct json *json, int64_t unix_ms);
-
 /* "accepted", "failed", ... */
 const char *history_result_name(enum history_result result);
 const char *history_state_name(enum history_state state);

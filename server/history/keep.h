@@ -8,8 +8,8 @@
 
 /* Is anything kept? Before it is copied in vain. */
 bool history_is_on(void);
-enum history_bodies history_bodies(void);
-bool history_subjects(void);
+enum history_bodies history_bodies(void); /* history.bodies */
+bool history_subjects(void);              /* history.subjects */
 
 /* For history.c: it has begun, or ended. */
 void history_switch(bool on);

@@ -4,11 +4,12 @@
 
 #include "record.h"
 
-/* What is known of a message once its rules have run, before its reply; NULL: no memory. `message` may be NULL
- * (it was refused before it was parsed), and so may `verdicts`. Copies. A worker. */
 struct transaction;
 struct message;
 struct verdict;
+
+/* What is known of a message once its rules have run, before its reply; NULL: no memory. `message` may be NULL
+ * (it was refused before it was parsed), and so may `verdicts`. Copies. A worker. */
 struct history_message *history_message_new(const struct transaction *transaction,
                                             const struct message *message,
                                             struct verdict *const *verdicts,

@@ -2,7 +2,7 @@
  * ops.h - a store of the history, as its thread, `mxhook history` and the admin room need it.
  *
  * One thread at a time for a store that is open; each opens its own. To add one: a file with a
- * `const struct history_ops`, and a line where history_store() picks.
+ * `const struct history_ops`, and a line in history_ops_of().
  */
 #ifndef MXHOOK_HISTORY_OPS_H
 #define MXHOOK_HISTORY_OPS_H

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/ascii.h"
 #include "../auth/result.h"
 #include "../base/clock.h"
 #include "../base/redact.h"
@@ -25,12 +26,6 @@ static const char *copy(struct arena *arena, const char *text)
 
 /* ---- A message ---- */
 
-static unsigned number_of(const char *id)
-{
-    const char *dash = strrchr(id, '-');
-    return dash ? (unsigned)strtoul(dash + 1, NULL, 10) : 0;
-}
-
 static void fill_delivery(struct arena *arena, struct history_delivery *to,
                           const struct delivery *from, bool bodies)
 {
@@ -39,7 +34,8 @@ static void fill_delivery(struct arena *arena, struct history_delivery *to,
     if (!mail)
         redact_url(from->destination.url, text);
     origin_of(delivery_origin(from), origin);
-    *to = (struct history_delivery){.number = number_of(from->id)};
+    size_t parent;
+    *to = (struct history_delivery){.number = id_number(from->id, &parent)};
     to->recipient = copy(arena, from->recipient);
     to->destination = arena_strdup(arena, mail ? from->destination.url : text);
     to->origin = arena_strdup(arena, origin);
@@ -159,7 +155,9 @@ struct history_message *history_sent_again(const struct delivery *d)
         return NULL;
     }
     *m = (struct history_message){.arena = arena, .at_ms = d->created_ms};
-    snprintf(m->id, sizeof m->id, "%.*s", (int)(strrchr(d->id, '-') - d->id), d->id);
+    size_t parent;
+    id_number(d->id, &parent);
+    snprintf(m->id, sizeof m->id, "%.*s", (int)parent, d->id);
     m->sender = copy(arena, d->sender);
     m->recipients = arena_alloc(arena, sizeof *m->recipients);
     if (m->recipients)
@@ -216,7 +214,7 @@ static const char *printable(struct arena *arena, const char *bytes, size_t size
 {
     char *text = arena_strndup(arena, bytes ? bytes : "", bytes ? size : 0);
     for (size_t i = 0; text && bytes && i < size; i++)
-        if ((unsigned char)bytes[i] < ' ' || bytes[i] == 0x7f)
+        if (is_control(bytes[i]))
             text[i] = ' ';
     return text;
 }

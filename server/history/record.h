@@ -28,8 +28,8 @@ struct history_recipient {
     const char *address;
     const char *verdict; /* "deliver", "reject", ... */
     const char *rule;    /* the one that decided, "10-alias.lua:3" */
-    const char
-        *asked; /* a line for each rule that was asked: where it stands, a tab, what it answered */
+    /* A line for each rule that was asked: where it stands, a tab, what it answered */
+    const char *asked;
 };
 
 struct history_delivery {
@@ -37,8 +37,8 @@ struct history_delivery {
     const char *recipient;
     const char *destination; /* a URL as others may see it (redact.h), or an address */
     const char *origin;
-    const char
-        *target; /* how it was sent, secrets included (target.h); only where bodies are kept */
+    /* How it was sent, secrets included (target.h); only where bodies are kept */
+    const char *target;
     struct payload *payload; /* a reference, on the way to the store; NULL: not kept */
     enum history_state state;
     int status; /* of the last attempt; 0: none came */
@@ -76,9 +76,9 @@ struct history_message {
 struct history_attempt {
     struct arena *arena;
     struct history_attempt *next; /* the queue's */
-    struct history_attempt
-        *later;  /* the next of the same delivery, or of those with one message; a store's own */
-    bool joined; /* a store's own: it is written with its message */
+    /* The next of the same delivery, or of those with one message; a store's own */
+    struct history_attempt *later;
+    bool joined;      /* a store's own: it is written with its message */
     char id[ID_SIZE]; /* the delivery's */
     int64_t row;      /* a store's own: its message's; 0: nobody knows it */
     uint64_t origin;  /* origin_key() of where it went; 0: nowhere */
@@ -88,9 +88,9 @@ struct history_attempt {
     const char *error;
     const char *reply;        /* the first bytes of the answer, made printable */
     enum history_state state; /* what has become of the delivery by it */
-    const char
-        *target; /* of one that has failed, where bodies of failed ones are kept, as its ... */
-    struct payload *payload; /* ... payload; else NULL */
+    /* Of one that has failed, where bodies of failed ones are kept; else NULL: how it was sent, and what. */
+    const char *target;
+    struct payload *payload;
 };
 
 /* Of a delivery that an operator has sent again, as a message of its own that has this one delivery; its id is the

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../base/clock.h"
+#include "../base/map.h"
 #include "../base/metrics.h"
 #include "../base/network.h"
 #include "../rules/verdict.h"
@@ -25,10 +26,7 @@ static size_t slot_of(const char *client_ip)
     if (ip_address_parse(client_ip, &address) != 0)
         return 0;
     size_t size = ip_address_bytes(&address, &bytes), prefix = size == 4 ? 3 : 6;
-    uint64_t hash = 14695981039346656037u; /* FNV-1a */
-    for (size_t i = 0; i < prefix; i++)
-        hash = (hash ^ bytes[i]) * 1099511628211u;
-    return (size_t)(hash >> 32) % NETWORKS;
+    return (size_t)(map_hash((struct map_key){bytes, prefix}) % NETWORKS);
 }
 
 bool refusals_admit(const char *client_ip, int64_t now_ms)

@@ -3,7 +3,8 @@
  * history answers "where is my mail?" for that too.
  *
  * Who floods a server is refused, mostly. So only REFUSALS_MAX an hour are kept, and REFUSALS_OF_NETWORK of them of one
- * network (/24, /48): at the most some 150 MB a week. The others are counted, as lost (mxhook_history_lost_total), and in the log.
+ * network (/24, /48): at the most some 150 MB a week. The others are counted, as lost (mxhook_history_lost_total), and
+ * in the log.
  */
 #ifndef MXHOOK_HISTORY_REFUSALS_H
 #define MXHOOK_HISTORY_REFUSALS_H

@@ -69,13 +69,13 @@ size_t terms_delivery(const struct packed *terms, const struct message_terms *m,
 
 /* ---- Records ---- */
 
-struct reader {
+struct segment_cursor {
     const struct packed *records;
     size_t at;
     bool bad; /* it is damaged: what is read from there on is 0 */
 };
 
-static uint64_t number(struct reader *r)
+static uint64_t number(struct segment_cursor *r)
 {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64 && r->at < r->records->size; shift += 7) {
@@ -89,7 +89,7 @@ static uint64_t number(struct reader *r)
 }
 
 /* One that stands further ahead. */
-static const char *text_at(struct reader *r, uint64_t at)
+static const char *text_at(struct segment_cursor *r, uint64_t at)
 {
     const struct packed *p = r->records;
     if (at < p->size && memchr(p->bytes + at, 0, p->size - at))
@@ -98,7 +98,7 @@ static const char *text_at(struct reader *r, uint64_t at)
     return NULL;
 }
 
-static const char *text(struct reader *r)
+static const char *text(struct segment_cursor *r)
 {
     uint64_t head = number(r), size = head >> 1;
     if (head & 1)
@@ -114,14 +114,14 @@ static const char *text(struct reader *r)
     return found;
 }
 
-static const char *text_or_empty(struct reader *r)
+static const char *text_or_empty(struct segment_cursor *r)
 {
     const char *found = text(r);
     return found ? found : "";
 }
 
 /* Room for `count` that take a byte each of the record at least; NULL: damaged, or no memory. */
-static void *room_for(struct reader *r, struct arena *arena, uint64_t count, size_t size)
+static void *room_for(struct segment_cursor *r, struct arena *arena, uint64_t count, size_t size)
 {
     if (count > r->records->size - r->at) {
         r->bad = true;
@@ -133,7 +133,7 @@ static void *room_for(struct reader *r, struct arena *arena, uint64_t count, siz
     return room;
 }
 
-static int read_attempts(struct reader *r, struct arena *arena, uint64_t count,
+static int read_attempts(struct segment_cursor *r, struct arena *arena, uint64_t count,
                          struct history_delivery *d)
 {
     struct history_attempt *attempts = room_for(r, arena, count, sizeof *attempts);
@@ -153,7 +153,7 @@ static int read_attempts(struct reader *r, struct arena *arena, uint64_t count,
     return r->bad ? -EBADMSG : 0;
 }
 
-static int read_delivery(struct reader *r, const struct packed *terms,
+static int read_delivery(struct segment_cursor *r, const struct packed *terms,
                          const struct message_terms *m, uint32_t index, struct arena *arena,
                          struct history_delivery *d)
 {
@@ -174,7 +174,7 @@ static int read_delivery(struct reader *r, const struct packed *terms,
     return read_attempts(r, arena, made, d);
 }
 
-static void read_head(struct reader *r, struct history_message *m)
+static void read_head(struct segment_cursor *r, struct history_message *m)
 {
     m->at_ms = (int64_t)number(r);
     m->ms = (int64_t)number(r);
@@ -200,7 +200,7 @@ static void read_head(struct reader *r, struct history_message *m)
 int segment_read(const struct packed *terms, const struct message_terms *message,
                  const struct packed *records, struct history_message *m)
 {
-    struct reader r = {.records = records, .at = message->record};
+    struct segment_cursor r = {.records = records, .at = message->record};
     if (message->record >= records->size || message->result > HISTORY_REJECTED)
         return -EBADMSG;
     m->result = (enum history_result)message->result;

@@ -52,6 +52,7 @@ struct history_store {
 sqlite3_stmt *history_statement(struct history_store *store, enum history_statement which);
 /* Notes the error; returns a negative errno. */
 int history_sqlite_failed(struct history_store *store, int rc);
+/* Steps one that gives no rows, and resets it. 0 or a negative errno. */
 int history_run(struct history_store *store, sqlite3_stmt *statement);
 int history_execute(struct history_store *store, const char *sql);            /* without rows */
 void history_bind_text(sqlite3_stmt *statement, int index, const char *text); /* NULL or "": NULL */
@@ -70,7 +71,9 @@ void segment_close(struct segment_reader *reader);
 /* Writes it as rows, and counts it in next_row where it begins there. */
 int segment_insert(struct history_store *store, const struct segment_writer *writer, int64_t row);
 
-/* sqlite_write.c */
+/* The functions of history_ops of these names, as ops.h says.
+ *
+ * sqlite_write.c */
 int history_sqlite_write(struct history_store *store, struct history_message *messages,
                          struct history_attempt *attempts);
 /* A payload's row, 0 for none. */

@@ -8,12 +8,12 @@
 
 /* By what they say: strangers cause the negative ones, and must not push out the others. */
 struct list {
-    struct entry *newest, *oldest;
+    struct lookup_entry *newest, *oldest;
     size_t count;
 };
 
-struct entry {
-    struct entry *newer, *older; /* in the list of its kind */
+struct lookup_entry {
+    struct lookup_entry *newer, *older; /* in the list of its kind */
     struct lookup_answer *answer;
     int64_t fresh_until_ms, stale_until_ms;
     size_t bytes;
@@ -29,7 +29,7 @@ struct lookup_cache {
 
 static struct map_key key_of(const void *value)
 {
-    const struct entry *entry = value;
+    const struct lookup_entry *entry = value;
     return (struct map_key){entry->address, strlen(entry->address)};
 }
 
@@ -45,12 +45,12 @@ struct lookup_cache *lookup_cache_new(size_t max_entries)
     return cache;
 }
 
-static struct list *list_of(struct lookup_cache *cache, const struct entry *entry)
+static struct list *list_of(struct lookup_cache *cache, const struct lookup_entry *entry)
 {
     return entry->answer->status == LOOKUP_FOUND ? &cache->found : &cache->none;
 }
 
-static void unlink_entry(struct lookup_cache *cache, struct entry *entry)
+static void unlink_entry(struct lookup_cache *cache, struct lookup_entry *entry)
 {
     struct list *list = list_of(cache, entry);
     *(entry->newer ? &entry->newer->older : &list->newest) = entry->older;
@@ -58,7 +58,7 @@ static void unlink_entry(struct lookup_cache *cache, struct entry *entry)
     list->count--;
 }
 
-static void link_newest(struct lookup_cache *cache, struct entry *entry)
+static void link_newest(struct lookup_cache *cache, struct lookup_entry *entry)
 {
     struct list *list = list_of(cache, entry);
     entry->newer = NULL;
@@ -69,7 +69,7 @@ static void link_newest(struct lookup_cache *cache, struct entry *entry)
 }
 
 /* It is out of the map already. */
-static void drop(struct lookup_cache *cache, struct entry *entry)
+static void drop(struct lookup_cache *cache, struct lookup_entry *entry)
 {
     unlink_entry(cache, entry);
     cache->bytes -= entry->bytes;
@@ -77,7 +77,7 @@ static void drop(struct lookup_cache *cache, struct entry *entry)
     free(entry);
 }
 
-static struct entry *take(struct lookup_cache *cache, const char *address)
+static struct lookup_entry *take(struct lookup_cache *cache, const char *address)
 {
     return map_take(&cache->map, (struct map_key){address, strlen(address)});
 }
@@ -96,7 +96,7 @@ void lookup_cache_free(struct lookup_cache *cache)
 }
 
 /* Half of the room is the negative ones' at most, where others want it. */
-static struct entry *first_to_go(struct lookup_cache *cache)
+static struct lookup_entry *first_to_go(struct lookup_cache *cache)
 {
     struct list *none = &cache->none, *found = &cache->found;
     bool negative = !found->oldest || none->count > cache->max_entries / 2;
@@ -109,9 +109,9 @@ static bool is_over(const struct lookup_cache *cache)
            cache->bytes > LOOKUP_CACHE_MAX_BYTES;
 }
 
-static void add(struct lookup_cache *cache, struct entry *entry)
+static void add(struct lookup_cache *cache, struct lookup_entry *entry)
 {
-    struct entry *old = take(cache, entry->address);
+    struct lookup_entry *old = take(cache, entry->address);
     if (old)
         drop(cache, old);
     if (map_add(&cache->map, entry) != 0) {
@@ -129,13 +129,13 @@ void lookup_cache_put(struct lookup_cache *cache, const char *address, struct lo
                       int64_t fresh_until_ms, int64_t stale_until_ms)
 {
     size_t size = strlen(address) + 1;
-    struct entry *entry = malloc(sizeof *entry + size);
+    struct lookup_entry *entry = malloc(sizeof *entry + size);
     if (!entry)
         return;
-    *entry = (struct entry){.answer = lookup_answer_ref(answer),
-                            .fresh_until_ms = fresh_until_ms,
-                            .stale_until_ms = stale_until_ms,
-                            .bytes = sizeof *entry + sizeof *answer + size + answer->size};
+    *entry = (struct lookup_entry){.answer = lookup_answer_ref(answer),
+                                   .fresh_until_ms = fresh_until_ms,
+                                   .stale_until_ms = stale_until_ms,
+                                   .bytes = sizeof *entry + sizeof *answer + size + answer->size};
     memcpy(entry->address, address, size);
     uv_mutex_lock(&cache->mutex);
     add(cache, entry);
@@ -147,7 +147,7 @@ struct lookup_answer *lookup_cache_get(struct lookup_cache *cache, const char *a
 {
     struct lookup_answer *answer = NULL;
     uv_mutex_lock(&cache->mutex);
-    struct entry *entry = map_find(&cache->map, (struct map_key){address, strlen(address)});
+    struct lookup_entry *entry = map_find(&cache->map, (struct map_key){address, strlen(address)});
     if (entry && now_ms >= entry->fresh_until_ms && now_ms >= entry->stale_until_ms)
         drop(cache, take(cache, address));
     else if (entry && (stale || now_ms < entry->fresh_until_ms)) {

@@ -4,9 +4,8 @@
  * fresh        not older than the time that it was given: it is the answer
  * stale        older, and kept for when the source does not answer
  *
- * Bounded by entries and by bytes: what was not used for longest goes first, of negative answers where they take more than
- * half. Times are monotonic
- * milliseconds, which the caller has. Any thread.
+ * Bounded by entries and by bytes: what was not used for longest goes first, of negative answers where they take more
+ * than half. Times are monotonic milliseconds, which the caller has. Any thread.
  */
 #ifndef MXHOOK_LOOKUP_CACHE_H
 #define MXHOOK_LOOKUP_CACHE_H
@@ -14,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "answer.h"
+#include "lookup_answer.h"
 
 #define LOOKUP_CACHE_MAX_BYTES (64 * 1024 * 1024) /* of addresses and answers */
 

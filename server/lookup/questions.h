@@ -14,7 +14,7 @@
 #include <stdbool.h>
 
 #include "../config/config.h"
-#include "answer.h"
+#include "lookup_answer.h"
 
 #define QUESTIONS_MAX     4000 /* of one message: some for each recipient */
 #define QUESTIONS_AT_ONCE 60 /* about as many as an application is asked at once (sources/http.c) */
@@ -44,6 +44,6 @@ int questions_give(struct questions *questions, enum lookup_kind kind, const cha
 /* How many have no answer yet, from the one of index `since` on. */
 size_t questions_open(const struct questions *questions, size_t since);
 
-void questions_free(struct questions *questions);
+void questions_free(struct questions *questions); /* what it holds; it is empty then */
 
 #endif

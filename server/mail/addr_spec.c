@@ -32,7 +32,7 @@ size_t addr_spec_close_up(char *text, size_t size)
 bool addr_spec_is_readable(const char *email, size_t size)
 {
     for (size_t i = 0; i < size; i++)
-        if ((unsigned char)email[i] < ' ' || email[i] == 0x7f)
+        if (is_control(email[i]))
             return false;
     return size > 0 && utf8_valid_size(email, size) == size;
 }

@@ -16,7 +16,7 @@ struct decoded {
 #define DECODE_BAD UINT32_C(0xFFFD)
 
 /* Decodes at least one byte of `size` > 0. `last`: nothing follows these bytes. Not for a
- * CHARSET_ICONV. `table` is what the kind has: see charset_tables_of(). */
+ * CHARSET_ICONV. charset_prepare() was called for the converter's charset. */
 struct decoded charset_decode(struct charset_converter *converter, const uint8_t *bytes,
                               size_t size, bool last);
 

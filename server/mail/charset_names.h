@@ -44,7 +44,7 @@ const struct charset *charset_find(const char *name);
 /* The table of a charset: 256 code points of a SINGLE, DOUBLE_SIZE of a DOUBLE, GB18030 or SJIS. NULL:
  * no memory. Any thread. */
 const uint32_t *charset_table(const struct charset *charset);
-/* 94 x 94: JIS X 0208 with Microsoft's rows; JIS X 0212. NULL: no memory. */
+/* 94 x 94: JIS X 0208 with Microsoft's rows; JIS X 0212. FOURS of GB18030. NULL: no memory. Any thread. */
 const uint32_t *charset_jis0208(void);
 const uint32_t *charset_jis0212(void);
 const uint32_t *charset_fours(void);

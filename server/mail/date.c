@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 #include <strings.h>
 
 #include "../base/ascii.h"
@@ -358,4 +359,13 @@ bool date_read(const char *text, int64_t *seconds)
     if (d.pm && d.hour > 12) /* "22:00 PM" */
         d.pm = false;
     return finish(&d, seconds);
+}
+
+const char *date_write(int64_t seconds, char out[DATE_SIZE])
+{
+    time_t time = (time_t)seconds;
+    struct tm tm = {0};
+    gmtime_r(&time, &tm);
+    strftime(out, DATE_SIZE, "%a, %d %b %Y %H:%M:%S +0000", &tm);
+    return out;
 }

@@ -70,8 +70,8 @@ bool header_reader_is_too_large(const struct header_reader *reader);
 struct field {
     const char *name; /* as it stood; not NUL-terminated */
     size_t name_size;
-    const char
-        *value; /* raw: folded, without white space around it and without the last line end */
+    /* Raw: folded, without white space around it and without the last line end */
+    const char *value;
     size_t value_size;
 };
 

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "../base/swar.h"
 
@@ -218,6 +219,20 @@ void json_null(struct json *json)
 {
     begin(json);
     put(json, "null", 4);
+}
+
+void json_time(struct json *json, int64_t unix_ms)
+{
+    char text[40], fraction[8];
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm tm;
+    if (unix_ms <= 0 || !gmtime_r(&seconds, &tm)) {
+        json_null(json);
+        return;
+    }
+    size_t size = strftime(text, sizeof text - sizeof fraction, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(text + size, sizeof fraction, ".%03dZ", (int)(unix_ms % 1000));
+    json_text(json, text);
 }
 
 void json_pair(struct json *json, const char *key, const char *text)

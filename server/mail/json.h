@@ -30,6 +30,7 @@ struct json {
     char buffer[JSON_BUFFER];
 };
 
+/* Begins a document that is appended to `out`, which must outlive it. */
 void json_init(struct json *json, struct spill *out);
 /* Writes what is still in the buffer. 0, or the first error. */
 int json_finish(struct json *json);
@@ -47,6 +48,8 @@ void json_text(struct json *json, const char *text); /* NULL: null */
 void json_number(struct json *json, int64_t number);
 void json_boolean(struct json *json, bool flag);
 void json_null(struct json *json);
+/* A time as RFC 3339 has it, in UTC with milliseconds; null for 0. */
+void json_time(struct json *json, int64_t unix_ms);
 
 /* A key and its value. */
 void json_pair(struct json *json, const char *key, const char *text); /* NULL: null */

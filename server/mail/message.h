@@ -7,7 +7,7 @@
  *
  * structure.c finds the parts, once; contents stay where they are, in the spill that holds the
  * message, and are decoded in pieces when somebody asks (content.c). Which part has which role is
- * decided in role.c. GMime reads addresses, dates and transfer encodings.
+ * decided in role.c. Of GMime only the list of transfer encodings, and of their names, is used.
  */
 #ifndef MXHOOK_MAIL_MESSAGE_H
 #define MXHOOK_MAIL_MESSAGE_H
@@ -96,7 +96,7 @@ void message_init(void);
  * *out is freed by message_free(), which takes NULL. */
 int message_parse(struct spill *data, int64_t received_seconds, struct message **out,
                   struct error *err);
-void message_free(struct message *message);
+void message_free(struct message *message); /* any thread */
 
 /* Gives a part's content, in pieces of at most PIECE_MAX bytes. The same from several threads at
  * once is fine. */
@@ -110,6 +110,7 @@ int part_read_content(const struct message *message, const struct part *part, by
  * Nothing is given where there is none; message_has_role() tells that from an empty one. */
 int message_read_text(const struct message *message, enum part_role role, bytes_sink sink,
                       void *context);
+/* Has any part that role? */
 bool message_has_role(const struct message *message, enum part_role role);
 
 #endif

@@ -4,7 +4,7 @@
  * They are the bytes that came, so that DKIM signatures hold, but for three things:
  *
  * - An Authentication-Results that claims this server's name is left out: RFC 8601 section 5 asks
- * for that, since whoever reads ours would believe it. A signature that covers such a field breaks;
+ *   for that, since whoever reads ours would believe it. A signature that covers such a field breaks;
  *   no signer should cover it, as the field is for the receiver's side to add.
  * - Where a scanner is asked, so are the fields that are its own, or that it asks to remove.
  * - A LF that no CR precedes becomes CRLF, and a CR that no LF follows a space: neither may be sent

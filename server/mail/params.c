@@ -16,7 +16,7 @@
 #define COMMENT_DEPTH 8
 
 /* One `name=value`, where it stands. */
-struct param {
+struct mime_param {
     const char *name, *value;
     size_t name_size, value_size;
     bool quoted;
@@ -84,7 +84,7 @@ static size_t skip_quoted(const char *value, size_t size, size_t at, size_t *end
 }
 
 /* Reads the parameter at or after *at; false where none is left. */
-static bool param_next(const char *value, size_t size, size_t *at, struct param *param)
+static bool param_next(const char *value, size_t size, size_t *at, struct mime_param *param)
 {
     for (;;) {
         while (*at < size && !is_token(value[*at])) {
@@ -123,7 +123,7 @@ static bool param_next(const char *value, size_t size, size_t *at, struct param 
 }
 
 /* The value without its quoting. A backslash quotes only a quote or itself: others are paths. */
-static int append_value(struct buffer *to, const struct param *param)
+static int append_value(struct buffer *to, const struct mime_param *param)
 {
     int status = 0;
     for (size_t i = 0; i < param->value_size && status == 0; i++) {
@@ -150,12 +150,12 @@ static int append_percent(struct buffer *to, const char *text, size_t size)
 
 /* What follows the wanted name: "", "*", "*0", "*0*". */
 struct section {
-    struct param param;
+    struct mime_param param;
     unsigned number;
     bool numbered, extended;
 };
 
-static bool read_section(const struct param *param, const char *name, struct section *section)
+static bool read_section(const struct mime_param *param, const char *name, struct section *section)
 {
     size_t size = strlen(name), at = size;
     if (param->name_size < size || strncasecmp(param->name, name, size) != 0)
@@ -187,7 +187,7 @@ struct found {
 
 static int find(const char *value, size_t size, const char *name, struct found *found)
 {
-    struct param param;
+    struct mime_param param;
     struct section section;
     size_t at = 0, capacity = 0;
     *found = (struct found){0};

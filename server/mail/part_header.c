@@ -42,11 +42,8 @@ static int keep_text(struct arena *arena, struct buffer *text, const char **out)
 {
     buffer_drop_nul(text);
     size_t size = text->size > 0 && has_letters(text) ? text->size : 0;
-    if (size > PART_MAX_NAME) {
-        size = PART_MAX_NAME;
-        while ((text->bytes[size] & 0xC0) == 0x80)
-            size--;
-    }
+    if (size > PART_MAX_NAME)
+        size = utf8_whole_size(text->bytes, PART_MAX_NAME);
     *out = NULL;
     if (size == 0)
         return 0;

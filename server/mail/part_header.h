@@ -22,6 +22,7 @@ struct part_header {
 int part_header_read(const char *block, size_t size, size_t which, struct arena *arena,
                      struct part_header *header);
 
+/* By its type; whether it can be taken apart, `boundary` says. */
 bool part_header_is_multipart(const struct part_header *header);
 
 #endif

@@ -22,7 +22,7 @@ static bool is_always_array(const char *name)
 }
 
 /* A field and where it stood, so that sorting brings those of one name together, in order. */
-struct entry {
+struct header_entry {
     const struct header *header;
     size_t group_size; /* of the first of a name; 0 for the others */
     size_t next;       /* index of the next of the same name */
@@ -30,26 +30,26 @@ struct entry {
 
 static int by_name(const void *a, const void *b)
 {
-    const struct header *x = (*(const struct entry *const *)a)->header;
-    const struct header *y = (*(const struct entry *const *)b)->header;
+    const struct header *x = (*(const struct header_entry *const *)a)->header;
+    const struct header *y = (*(const struct header_entry *const *)b)->header;
     int order = strcasecmp(x->name, y->name);
     return order ? order : x < y ? -1 : x > y;
 }
 
 /* Finds which fields have the same name, in n log n steps. */
-static int group(const struct header_list *headers, struct entry *entries)
+static int group(const struct header_list *headers, struct header_entry *entries)
 {
-    struct entry **sorted = malloc(headers->count * sizeof *sorted);
+    struct header_entry **sorted = malloc(headers->count * sizeof *sorted);
     if (!sorted)
         return -ENOMEM;
     for (size_t i = 0; i < headers->count; i++) {
-        entries[i] = (struct entry){.header = &headers->items[i]};
+        entries[i] = (struct header_entry){.header = &headers->items[i]};
         sorted[i] = &entries[i];
     }
     qsort(sorted, headers->count, sizeof *sorted, by_name);
-    struct entry *first = NULL, *last = NULL;
+    struct header_entry *first = NULL, *last = NULL;
     for (size_t i = 0; i < headers->count; i++) {
-        struct entry *entry = sorted[i];
+        struct header_entry *entry = sorted[i];
         if (first && strcasecmp(first->header->name, entry->header->name) == 0)
             last->next = (size_t)(entry - entries);
         else
@@ -61,10 +61,11 @@ static int group(const struct header_list *headers, struct entry *entries)
     return 0;
 }
 
-static void write_group(struct json *json, const struct entry *entries, const struct entry *first)
+static void write_group(struct json *json, const struct header_entry *entries,
+                        const struct header_entry *first)
 {
     bool array = first->group_size > 1 || is_always_array(first->header->name);
-    const struct entry *entry = first;
+    const struct header_entry *entry = first;
     json_key(json, first->header->name);
     if (array)
         json_begin_array(json);
@@ -79,7 +80,7 @@ static void write_group(struct json *json, const struct entry *entries, const st
 int payload_write_head(const struct header_list *headers, struct spill *out)
 {
     struct json json;
-    struct entry *entries = NULL;
+    struct header_entry *entries = NULL;
     if (headers->count > 0) {
         entries = malloc(headers->count * sizeof *entries);
         int status = entries ? group(headers, entries) : -ENOMEM;

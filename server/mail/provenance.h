@@ -15,10 +15,10 @@ struct receiver {
     const char *hostname;
     char *const *reserved; /* globs over names, in any case */
     size_t reserved_count;
-    bool
-        scans; /* a scanner is asked: X-Spam-Status, X-Spam-Score, X-Spam-Action and X-Virus are ours */
-    const struct scan_result
-        *scan; /* what it said, and which fields it asks to remove; NULL: not asked */
+    /* A scanner is asked: X-Spam-Status, X-Spam-Score, X-Spam-Action and X-Virus are ours */
+    bool scans;
+    /* What it said, and which fields it asks to remove; NULL: not asked */
+    const struct scan_result *scan;
 };
 
 /* Does this value of an Authentication-Results, raw or decoded, name `hostname` as who added it (RFC

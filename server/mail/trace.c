@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
+#include "date.h"
 #include "provenance.h"
 
 #define LINE_LENGTH 78 /* RFC 5322 section 2.1.1 */
@@ -54,15 +54,12 @@ static int write_received(const struct transaction *t, const char *recipient, co
                           struct spill *out)
 {
     const struct envelope *envelope = &t->envelope;
-    char value[2048], helo[260], protocol[16], date[64];
-    time_t seconds = (time_t)(t->received_ms / 1000);
-    struct tm tm;
+    char value[2048], helo[260], protocol[16], date[DATE_SIZE];
     clean_helo(envelope->helo ? envelope->helo : "", helo, sizeof helo);
     with_protocol(envelope, protocol);
-    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S +0000", gmtime_r(&seconds, &tm));
     snprintf(value, sizeof value, "from %s ([%s%s]) by %s (mxhook %s) with %s id %s for <%s>; %s",
              helo, strchr(envelope->client_ip, ':') ? "IPv6:" : "", envelope->client_ip, hostname,
-             MXHOOK_VERSION, protocol, t->id, recipient, date);
+             MXHOOK_VERSION, protocol, t->id, recipient, date_write(t->received_ms / 1000, date));
     return write_folded(out, "Received", value);
 }
 

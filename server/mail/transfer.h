@@ -25,8 +25,10 @@ struct uu_search {
     size_t line_size;
 };
 
+/* Bytes of the part, from its beginning on, in pieces. */
 void uu_search(struct uu_search *search, const char *bytes, size_t size);
 
+/* There is none; it begins after a "begin" line; or with the first line that is not empty. */
 enum uu_start { UU_NONE, UU_AT_BEGIN, UU_AT_ONCE };
 enum uu_start uu_found(struct uu_search *search); /* after all of it */
 

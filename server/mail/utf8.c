@@ -102,6 +102,18 @@ static int finish_pending(struct utf8_stream *stream, const char *bytes, size_t 
     }
 }
 
+size_t utf8_whole_size(const char *bytes, size_t size)
+{
+    size_t start = size;
+    while (start > 0 && size - start < 4 && ((uint8_t)bytes[start - 1] & 0xC0) == 0x80)
+        start--;
+    if (start == 0)
+        return size;
+    uint8_t lead = (uint8_t)bytes[start - 1];
+    size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+    return start - 1 + length > size ? start - 1 : size;
+}
+
 int utf8_stream_write(struct utf8_stream *stream, const char *bytes, size_t size, bytes_sink sink,
                       void *context)
 {

@@ -17,6 +17,9 @@
 /* How many bytes at the beginning are valid UTF-8, whole characters only. NUL is a character. */
 size_t utf8_valid_size(const char *bytes, size_t size);
 
+/* Of valid UTF-8 that was cut off at `size`: how many bytes stand before the character that the cut went through. */
+size_t utf8_whole_size(const char *bytes, size_t size);
+
 /* Text in pieces, cut anywhere. All zero at the beginning. */
 struct utf8_stream {
     char pending[4]; /* the beginning of a character whose rest is still to come */

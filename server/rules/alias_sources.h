@@ -10,8 +10,8 @@
 
 struct alias_table;
 
-/* Pushes a table {file = function(path), sqlite = function(path)}. Relative paths are taken from
- * the rules' folder. */
+/* Pushes a table {file = function(path), sqlite = function(path)}, with what alias_lookups.h adds. Relative paths are
+ * taken from the rules' folder. Returns 1. */
 int alias_sources_open(lua_State *L);
 
 /* The table of an object that alias.file made; raises where it is none. */

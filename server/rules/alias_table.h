@@ -2,7 +2,8 @@
  * alias_table.h - many aliases in one table that all states of a ruleset share.
  *
  * The file is read once, and stays in memory as its own text: keys are lower-cased in place, an
- * index of line offsets is hashed by key. A table never changes; a reload reads the file again.
+ * index of line offsets is hashed by key (map_hash()), four bytes a slot. A table never changes; a
+ * reload reads the file again.
  *
  * A line is `address,destination[,destination]...[,profile]`; a field may stand in double quotes (RFC 4180), the
  * destinations together; a profile is a name of the configuration's, for each of them; it stands behind the last in
@@ -35,8 +36,8 @@ struct alias_tables {
     const struct rules_config *config; /* the profiles that destinations may name; NULL: none */
 };
 
-int alias_tables_init(struct alias_tables *tables); /* 0 or a negative errno */
-void alias_tables_destroy(struct alias_tables *tables);
+int alias_tables_init(struct alias_tables *tables);     /* 0 or a negative errno */
+void alias_tables_destroy(struct alias_tables *tables); /* frees every table */
 
 /* The table of that file, which is read where it was not yet. Any thread; blocking. 0, or a
  * negative errno with `err`, which names file and line of what is malformed. */

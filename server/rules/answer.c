@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../mail/utf8.h"
+#include "../base/ascii.h"
 #include "../base/redact.h"
 
 /* What is being read, and what came of it so far. */
-struct reader {
+struct answer_reader {
     lua_State *L;
     struct verdict *verdict;
     struct error *why;
@@ -23,22 +25,19 @@ static const char *clean_text(lua_State *L, struct arena *arena, const char *tex
     /* An invalid byte grows to three: so this bounds the work, and the cut below the result. */
     gchar *valid = g_utf8_make_valid(text, (gssize)(size > max ? max : size));
     size = strlen(valid);
-    if (size > max) {
-        size = max;
-        while (size > 0 && ((unsigned char)valid[size] & 0xC0) == 0x80)
-            size--;
-    }
+    if (size > max)
+        size = utf8_whole_size(valid, max);
     char *clean = arena_strndup(arena, valid, size);
     g_free(valid);
     if (!clean)
         luaL_error(L, "not enough memory");
     for (char *p = clean; *p; p++)
-        if (((unsigned char)*p < ' ' && *p != '\n') || *p == 0x7f)
+        if (is_control(*p) && *p != '\n')
             *p = ' ';
     return clean;
 }
 
-static int read_one(struct reader *reader, int index)
+static int read_one(struct answer_reader *reader, int index)
 {
     if (reader->destinations == ANSWER_MAX_DESTINATIONS)
         return error_set(reader->why, -EINVAL, "more than %d destinations",
@@ -53,7 +52,7 @@ static int read_one(struct reader *reader, int index)
     return 0;
 }
 
-static int read_string(struct reader *reader, int index)
+static int read_string(struct answer_reader *reader, int index)
 {
     size_t size;
     const char *text = lua_tolstring(reader->L, index, &size);
@@ -83,7 +82,7 @@ static bool has_field(lua_State *L, int index, const char *name)
     return has;
 }
 
-static int read_list(struct reader *reader, int index)
+static int read_list(struct answer_reader *reader, int index)
 {
     lua_State *L = reader->L;
     size_t count = lua_objlen(L, index);
@@ -108,7 +107,7 @@ static int read_list(struct reader *reader, int index)
     return 0;
 }
 
-static int read_destinations(struct reader *reader, int index)
+static int read_destinations(struct answer_reader *reader, int index)
 {
     lua_State *L = reader->L;
     luaL_checkstack(L, 20, "answer");
@@ -130,7 +129,7 @@ static enum answer_kind decide(struct verdict *verdict, enum verdict_kind kind, 
     return ANSWER_FINAL;
 }
 
-static enum answer_kind read_plain(struct reader *reader, int index)
+static enum answer_kind read_plain(struct answer_reader *reader, int index)
 {
     if (read_destinations(reader, index) != 0)
         return ANSWER_WRONG;
@@ -138,7 +137,7 @@ static enum answer_kind read_plain(struct reader *reader, int index)
 }
 
 /* A table that route.lua made: {action = ..., text = ... or destinations = ...} */
-static enum answer_kind read_made(struct reader *reader, int index)
+static enum answer_kind read_made(struct answer_reader *reader, int index)
 {
     lua_State *L = reader->L;
     lua_pushliteral(L, "action");
@@ -175,7 +174,7 @@ static bool is_made_by_route(lua_State *L, int index)
 
 enum answer_kind answer_read(lua_State *L, int index, struct verdict *verdict, struct error *why)
 {
-    struct reader reader = {L, verdict, why, 0, 0};
+    struct answer_reader reader = {L, verdict, why, 0, 0};
     int top = lua_gettop(L);
     enum answer_kind kind;
     if (lua_isnil(L, index) || (lua_isboolean(L, index) && !lua_toboolean(L, index)))

@@ -24,7 +24,7 @@
 #define DICTIONARY_MAX_KEY   1024
 #define DICTIONARY_MAX_VALUE 65536
 
-/* Pushes a table {get, set, add, delete, once} of functions. */
+/* Pushes a table {get, set, add, delete, once} of functions. Returns 1. */
 int dictionary_open(lua_State *L);
 
 /* Forgets everything: for tests of rules, which begin with an empty one. */

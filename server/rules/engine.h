@@ -21,7 +21,7 @@
 #define ENGINE_SERVES "mxhook.serves" /* functions of a recipient, of aliases; false of others */
 
 /* A file of rules.d as it was when the ruleset was loaded: a state can be made anew from it. */
-struct source {
+struct source_file {
     char *name; /* "10-alias.lua", "lib/names.lua" */
     char *text;
     size_t size;
@@ -29,9 +29,9 @@ struct source {
 
 struct ruleset {
     atomic_uint references;
-    struct arena *arena;        /* of what the next holds */
-    struct rules_config config; /* a copy */
-    struct source *sources;     /* in name order */
+    struct arena *arena;         /* of what the next holds */
+    struct rules_config config;  /* a copy */
+    struct source_file *sources; /* in name order */
     size_t source_count;
     struct state **states;
     size_t state_count;
@@ -44,7 +44,7 @@ struct ruleset {
     struct recipients recipients;
 };
 
-/* Reads every source; 0, or a negative errno with `err`. */
+/* sources.c: reads every file of rules.d, and frees them. 0, or a negative errno with `err`. */
 int sources_read(struct ruleset *ruleset, struct error *err);
 void sources_free(struct ruleset *ruleset);
 

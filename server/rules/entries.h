@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 struct entry {
-    char *key; /* with that byte */
+    char *key; /* with the byte before it that tells reservations and values apart (dictionary.c) */
     size_t key_size;
     int64_t expires_ms; /* monotonic; 0: never */
     bool is_number;     /* false: a text */
@@ -22,6 +22,7 @@ struct entry {
     struct entry *newer, *older;
 };
 
+/* Any thread; blocking, for as long as another one has them. */
 void entries_lock(void);
 void entries_unlock(void);
 
@@ -34,6 +35,7 @@ struct entry *entries_find(const char *key, size_t size);
  * where there is no room. */
 bool entries_put(const char *key, size_t key_size, const struct entry *value);
 
+/* Removes it, and frees. */
 void entries_drop(struct entry *entry);
 
 #endif

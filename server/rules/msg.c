@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "../mail/utf8.h"
 #include "../base/embedded.h"
 #include "../mail/address.h"
 
@@ -75,19 +76,6 @@ static int add_text(void *context, const char *bytes, size_t size)
     return whole ? 0 : -ECANCELED;
 }
 
-/* The bytes before a character that the cut at `size` went through. */
-static size_t whole_characters(const char *bytes, size_t size)
-{
-    size_t start = size;
-    while (start > 0 && size - start < 4 && ((unsigned char)bytes[start - 1] & 0xC0) == 0x80)
-        start--;
-    if (start == 0)
-        return size;
-    unsigned char lead = (unsigned char)bytes[start - 1];
-    size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-    return start - 1 + length > size ? start - 1 : size;
-}
-
 static void push_text(lua_State *L, struct run *run, enum part_role role)
 {
     const struct message *message = run->input->message;
@@ -99,7 +87,7 @@ static void push_text(lua_State *L, struct run *run, enum part_role role)
     int code = message_read_text(message, role, add_text, &text);
     state_check(L);
     if (code == -ECANCELED)
-        text.size = whole_characters(text.state->scratch, text.size);
+        text.size = utf8_whole_size(text.state->scratch, text.size);
     else if (code != 0)
         luaL_error(L, "the message cannot be read: %s", strerror(-code));
     state_reserve(L, text.size);

@@ -26,8 +26,8 @@ struct recipients {
     bool patterns; /* there are some, so a recipient that is not found is to be asked for */
 };
 
-int recipients_init(struct recipients *recipients); /* 0 or -ENOMEM */
-void recipients_free(struct recipients *recipients);
+int recipients_init(struct recipients *recipients);  /* 0 or -ENOMEM */
+void recipients_free(struct recipients *recipients); /* what it holds, not the struct */
 
 /* Adds what an alias names: the table at the top of the stack, {exact = {address = ...}, domains =
  * {"*@host", ...}, file = an alias.file, patterns = boolean}, each of which may be missing. 0 or

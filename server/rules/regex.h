@@ -22,7 +22,7 @@
 /* Pushes a table {compile = function(pattern, flags)}, which gives a compiled pattern; that has
  * :exec(subject, init) -> nil, or first, last and then each group's text, false where it matched
  * nothing; :names() -> {name = number}, :groups() -> how many. A pattern that is wrong raises what
- * is wrong and where. */
+ * is wrong and where. Returns 1. */
 int regex_open(lua_State *L);
 
 #endif

@@ -23,7 +23,7 @@ static void push_sources(lua_State *L, const struct ruleset *ruleset)
 {
     lua_createtable(L, (int)ruleset->source_count, 0);
     for (size_t i = 0; i < ruleset->source_count; i++) {
-        const struct source *source = &ruleset->sources[i];
+        const struct source_file *source = &ruleset->sources[i];
         lua_createtable(L, 0, 2);
         lua_pushstring(L, source->name);
         lua_setfield(L, -2, "name");

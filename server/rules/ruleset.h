@@ -46,9 +46,9 @@ size_t ruleset_alias_count(const struct ruleset *ruleset);
  * as the ruleset. Any thread. */
 const char *ruleset_warnings(const struct ruleset *ruleset);
 
-/* Aliases that can answer nobody, since mail is taken for other domains or another rule answers before; and domains that no
- * rule can match: a line each, for `mxhook check`. The caller's to free; NULL: it cannot be told (too many to look
- * at, no memory). The thread that owns the first state. */
+/* Aliases that can answer nobody, since mail is taken for other domains or another rule answers before; and domains
+ * that no rule can match: a line each, for `mxhook check`. The caller's to free; NULL: it cannot be told (too many to
+ * look at, no memory). The thread that owns the first state. */
 char *ruleset_unreachable(struct ruleset *ruleset, char *const *domains, size_t count);
 
 /* "3 rules, 12 aliases"; compared to `before` (NULL: not) also "; added: 20-vip.lua:4; removed:
@@ -104,8 +104,8 @@ struct rules_input {
 /* Runs the rules for one recipient. Never fails but for -ENOMEM: a rule that raises, returns what
  * is not in the table, or goes over its limits makes a VERDICT_DEFER, and the log says file, line
  * and traceback under the transaction's id. -EAGAIN: a rule has asked what is not answered yet (as ruleset_ask() has
- * it); *out is what there is so far, to be handed in again: then the rules go on with the one that asked, which begins anew.
- * *out, NULL at first, is freed by verdict_free(). The thread that owns `state`. */
+ * it); *out is what there is so far, to be handed in again: then the rules go on with the one that asked, which begins
+ * anew. *out, NULL at first, is freed by verdict_free(). The thread that owns `state`. */
 int ruleset_run(struct ruleset *ruleset, size_t state, const struct rules_input *input,
                 struct verdict **out);
 

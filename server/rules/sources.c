@@ -28,7 +28,7 @@ static int by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int read_file(const char *path, struct source *source, struct error *err)
+static int read_file(const char *path, struct source_file *source, struct error *err)
 {
     FILE *file = fopen(path, "rbe");
     struct stat status;
@@ -65,11 +65,12 @@ static int add_source(struct ruleset *ruleset, const char *prefix, const char *n
                       struct error *err)
 {
     char path[4096];
-    struct source *grown = realloc(ruleset->sources, (ruleset->source_count + 1) * sizeof *grown);
+    struct source_file *grown =
+        realloc(ruleset->sources, (ruleset->source_count + 1) * sizeof *grown);
     if (!grown)
         return error_set(err, -ENOMEM, "not enough memory");
     ruleset->sources = grown;
-    struct source *source = &grown[ruleset->source_count];
+    struct source_file *source = &grown[ruleset->source_count];
     memset(source, 0, sizeof *source);
     if (asprintf(&source->name, "%s%s", prefix, name) < 0) {
         source->name = NULL;

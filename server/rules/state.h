@@ -85,6 +85,7 @@ void state_free(struct state *state); /* takes NULL */
 /* The state that a lua_State, or any of its coroutines, belongs to. */
 struct state *state_of(lua_State *L);
 
+/* Begins a run of so many ms at most. */
 void state_begin(struct state *state, int64_t time_limit_ms);
 /* Ends the run. After one that was stopped everything is collected, so that the next finds the
  * memory that there can be. */

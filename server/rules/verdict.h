@@ -1,7 +1,7 @@
 /*
  * verdict.h - what the rules decided for one recipient.
  *
- * What a destination is stands in destination.h.
+ * What a destination is stands in config/destination.h.
  */
 #ifndef MXHOOK_RULES_VERDICT_H
 #define MXHOOK_RULES_VERDICT_H

@@ -2,7 +2,7 @@
  * view.h - what a rule may read but not change.
  *
  * view         a Lua userdata that shows a table: fields or a list. Writing to it, and reading a
- * field that it cannot have, is an error that says so.
+ *              field that it cannot have, is an error that says so.
  *
  * A userdata rather than a table, since only its `#` and writes to existing keys can be caught
  * under Lua 5.1. The sandbox's own pairs and ipairs ask the metatable for __pairs and __ipairs.
@@ -22,7 +22,7 @@ extern const char *const view_any_field[];
  * __index that the table has makes those of them that it lacks, when they are first read. */
 void view_push(lua_State *L, const char *what, const char *const *fields);
 
-/* "msg has no field 'sbject'; it has subject, text, ..." */
+/* Raises "msg has no field 'sbject'; it has subject, text, ...". */
 int view_unknown_field(lua_State *L, const char *what, const char *field,
                        const char *const *fields);
 

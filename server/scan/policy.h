@@ -12,6 +12,7 @@
 bool scan_refuses(const struct scan_config *config, const struct scan_result *result,
                   struct reply *reply);
 
+/* A line of the log under the message's id: what the scanner said, or why there is no answer. */
 void scan_log(const char *id, const struct scan_result *result);
 
 #endif

@@ -2,8 +2,8 @@
  * result.h - what a scanner (rspamd) says of a message: plain data.
  *
  * score        the sum of the symbols' scores; `required` and more is what rspamd would reject
- * action       rspamd's advice: "no action", "greylist", "add header", "rewrite subject", "soft reject" or "reject", or one
- *              of its operator's own
+ * action       rspamd's advice: "no action", "greylist", "add header", "rewrite subject", "soft reject" or "reject", or
+ *              one of its operator's own
  * symbol       a check that found something, its score, and what it found (options)
  */
 #ifndef MXHOOK_SCAN_RESULT_H

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../mail/utf8.h"
+#include "../base/ascii.h"
 #include "../base/printable.h"
 #include "rspamd_answer.h"
 
@@ -13,14 +15,13 @@
 char *rspamd_copy_text(struct arena *arena, const unsigned char *text, size_t size, size_t max)
 {
     if (size > max)
-        for (size = max; size > 0 && (text[size] & 0xc0) == 0x80;)
-            size--;
+        size = utf8_whole_size((const char *)text, max);
     char *copy = arena_strndup(arena, (const char *)text, size);
     for (size_t i = 0, n; copy && i < size; i += n) {
         bool ascii = text[i] >= ' ' && text[i] < 0x7f;
         n = ascii ? 1 : printable((const char *)text + i, size - i);
         if (n == 0) {
-            copy[i] = text[i] < ' ' || text[i] == 0x7f ? ' ' : '?';
+            copy[i] = is_control((char)text[i]) ? ' ' : '?';
             n = 1;
         }
     }

@@ -18,8 +18,8 @@
 #define RECEIVE_BUFFER   8192l /* bytes, of each connection; an answer seldom has more */
 
 /* A scanner: what is remembered of one URL. */
-struct origin {
-    struct origin *next;
+struct scanner {
+    struct scanner *next;
     unsigned failures; /* in a row */
     int64_t until_ms;  /* while it is skipped: when it is tried again, monotonic */
     char url[];
@@ -28,15 +28,15 @@ struct origin {
 struct scan {
     uv_loop_t *loop;
     struct multi *multi;
-    struct origin *origins;
-    struct request *idle; /* handles: making one anew costs more than asking */
-    size_t turn;          /* which URL begins */
+    struct scanner *scanners;
+    struct scan_request *idle; /* handles: making one anew costs more than asking */
+    size_t turn;               /* which URL begins */
 };
 
 /* A message on its way. */
-struct request {
-    struct transfer transfer; /* first */
-    struct request *next;
+struct scan_request {
+    struct multi_transfer transfer; /* first */
+    struct scan_request *next;
     struct scan *scan;
     CURL *easy;
     struct rspamd_head head;
@@ -44,7 +44,7 @@ struct request {
     const struct transaction *transaction;
     void (*done)(void *context, struct scan_result *result);
     void *context;
-    struct origin *origin;
+    struct scanner *scanner;
     size_t first, tried; /* URLs */
     int64_t begun_ms;
     uint64_t offset;
@@ -55,13 +55,13 @@ struct request {
     char why[200];
 };
 
-static void try_next(struct request *r);
+static void try_next(struct scan_request *r);
 
 /* ---- Origins ---- */
 
-static struct origin *origin_of(struct scan *scan, const char *url)
+static struct scanner *scanner_of(struct scan *scan, const char *url)
 {
-    struct origin *o = scan->origins;
+    struct scanner *o = scan->scanners;
     while (o && strcmp(o->url, url) != 0)
         o = o->next;
     if (o)
@@ -70,12 +70,12 @@ static struct origin *origin_of(struct scan *scan, const char *url)
     if (!o)
         return NULL;
     strcpy(o->url, url);
-    o->next = scan->origins;
-    return scan->origins = o;
+    o->next = scan->scanners;
+    return scan->scanners = o;
 }
 
 /* One that is tried again counts as silent until it has answered. */
-static bool origin_is_asked(struct origin *o, int64_t now_ms)
+static bool scanner_is_asked(struct scanner *o, int64_t now_ms)
 {
     if (o->failures < SCAN_FAILURES)
         return true;
@@ -85,7 +85,7 @@ static bool origin_is_asked(struct origin *o, int64_t now_ms)
     return true;
 }
 
-static void origin_note(struct origin *o, const char *error)
+static void scanner_note(struct scanner *o, const char *error)
 {
     if (!error && o->failures >= SCAN_FAILURES)
         log_info("scanner", NULL, LOG_TEXT("url", o->url), LOG_TEXT("result", "answers again"));
@@ -101,7 +101,7 @@ static void origin_note(struct origin *o, const char *error)
 
 static size_t on_read(char *buffer, size_t size, size_t count, void *context)
 {
-    struct request *r = context;
+    struct scan_request *r = context;
     ssize_t got = spill_read(r->transaction->data, r->offset, buffer, size * count);
     if (got < 0)
         return CURL_READFUNC_ABORT;
@@ -111,7 +111,7 @@ static size_t on_read(char *buffer, size_t size, size_t count, void *context)
 
 static int on_seek(void *context, curl_off_t offset, int origin)
 {
-    struct request *r = context;
+    struct scan_request *r = context;
     if (origin != SEEK_SET || offset < 0)
         return CURL_SEEKFUNC_CANTSEEK;
     r->offset = (uint64_t)offset;
@@ -120,14 +120,14 @@ static int on_seek(void *context, curl_off_t offset, int origin)
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 {
-    struct request *r = context;
+    struct scan_request *r = context;
     r->too_large = !rspamd_answer_read(r->answer, bytes, size * count);
     return r->too_large ? 0 : size * count;
 }
 
-static void on_end(struct transfer *transfer, CURLcode rc);
+static void on_end(struct multi_transfer *transfer, CURLcode rc);
 
-static void set_lasting_options(struct request *r)
+static void set_lasting_options(struct scan_request *r)
 {
     CURL *easy = r->easy;
     curl_easy_setopt(easy, CURLOPT_PRIVATE, &r->transfer);
@@ -151,9 +151,9 @@ static void free_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
-static struct request *request_take(struct scan *scan)
+static struct scan_request *request_take(struct scan *scan)
 {
-    struct request *r = scan->idle;
+    struct scan_request *r = scan->idle;
     if (r) {
         scan->idle = r->next;
         return r;
@@ -173,7 +173,7 @@ static struct request *request_take(struct scan *scan)
     return r;
 }
 
-static void request_rest(struct request *r)
+static void request_rest(struct scan_request *r)
 {
     rspamd_head_clear(&r->head);
     r->next = r->scan->idle;
@@ -182,7 +182,7 @@ static void request_rest(struct request *r)
 
 /* ---- The end ---- */
 
-static void finish(struct request *r, struct scan_result *result)
+static void finish(struct scan_request *r, struct scan_result *result)
 {
     void (*done)(void *context, struct scan_result *result) = r->done;
     void *context = r->context;
@@ -191,7 +191,7 @@ static void finish(struct request *r, struct scan_result *result)
 }
 
 /* No scanner has answered. */
-static void fail(struct request *r)
+static void fail(struct scan_request *r)
 {
     struct scan_result *result = scan_result_new();
     if (result)
@@ -205,7 +205,7 @@ static void fail(struct request *r)
 }
 
 /* NULL: it has answered. */
-static const char *judge(struct request *r, CURLcode rc)
+static const char *judge(struct scan_request *r, CURLcode rc)
 {
     long status = 0;
     curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -221,14 +221,14 @@ static const char *judge(struct request *r, CURLcode rc)
     return code == 0 ? NULL : code == -ENOMEM ? "out of memory" : "the answer cannot be read";
 }
 
-static bool begin_answer(struct request *r)
+static bool begin_answer(struct scan_request *r)
 {
     r->result = scan_result_new();
     r->answer = r->result ? rspamd_answer_new(&r->config->scan, r->result) : NULL;
     return r->answer;
 }
 
-static void drop_answer(struct request *r)
+static void drop_answer(struct scan_request *r)
 {
     rspamd_answer_free(r->answer);
     scan_result_free(r->result);
@@ -236,12 +236,12 @@ static void drop_answer(struct request *r)
     r->result = NULL;
 }
 
-static void on_end(struct transfer *transfer, CURLcode rc)
+static void on_end(struct multi_transfer *transfer, CURLcode rc)
 {
-    struct request *r = (struct request *)transfer;
+    struct scan_request *r = (struct scan_request *)transfer;
     multi_remove(r->scan->multi, r->easy);
     const char *error = judge(r, rc);
-    origin_note(r->origin, error);
+    scanner_note(r->scanner, error);
     if (error) {
         drop_answer(r);
         snprintf(r->why, sizeof r->why, "%s", error);
@@ -262,34 +262,34 @@ static void on_soon(uv_timer_t *timer)
     fail(timer->data);
 }
 
-static int64_t time_left(const struct request *r)
+static int64_t time_left(const struct scan_request *r)
 {
     return r->config->scan.timeout_ms - (clock_monotonic_ms() - r->begun_ms);
 }
 
 /* One that is slow leaves as much for each of those after it. */
-static int64_t share_of_time(const struct request *r)
+static int64_t share_of_time(const struct scan_request *r)
 {
     int64_t share = time_left(r) / (int64_t)(r->config->scan.url_count - r->tried + 1);
     return share > 0 ? share : 1; /* 0 is none to libcurl */
 }
 
 /* What lies in memory goes out together with the request's head, in one write; a file is read as it is sent. */
-static void set_body(struct request *r)
+static void set_body(struct scan_request *r)
 {
     const struct spill *data = r->transaction->data;
     curl_easy_setopt(r->easy, CURLOPT_POSTFIELDS, spill_memory(data));
     curl_easy_setopt(r->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)spill_size(data));
 }
 
-static bool ask(struct request *r)
+static bool ask(struct scan_request *r)
 {
     char url[2100];
     r->offset = 0;
     r->too_large = false;
-    size_t size = strlen(r->origin->url);
-    snprintf(url, sizeof url, "%s%scheckv2", r->origin->url,
-             size > 0 && r->origin->url[size - 1] == '/' ? "" : "/");
+    size_t size = strlen(r->scanner->url);
+    snprintf(url, sizeof url, "%s%scheckv2", r->scanner->url,
+             size > 0 && r->scanner->url[size - 1] == '/' ? "" : "/");
     curl_easy_setopt(r->easy, CURLOPT_URL, url);
     curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->head.lines);
     set_body(r);
@@ -301,13 +301,13 @@ static bool ask(struct request *r)
 }
 
 /* The next URL that is asked at all; else it ends, though never before scan_start() has. */
-static void try_next(struct request *r)
+static void try_next(struct scan_request *r)
 {
     const struct scan_config *config = &r->config->scan;
     while (r->tried < config->url_count && time_left(r) > 0) {
         size_t index = (r->first + r->tried++) % config->url_count;
-        r->origin = origin_of(r->scan, config->urls[index]);
-        if (r->origin && origin_is_asked(r->origin, clock_monotonic_ms()) && ask(r))
+        r->scanner = scanner_of(r->scan, config->urls[index]);
+        if (r->scanner && scanner_is_asked(r->scanner, clock_monotonic_ms()) && ask(r))
             return;
     }
     uv_timer_start(&r->soon, on_soon, 0, 0);
@@ -317,7 +317,7 @@ int scan_start(struct scan *scan, const struct config *config,
                const struct transaction *transaction, const char *client_name,
                void (*done)(void *context, struct scan_result *result), void *context)
 {
-    struct request *r = request_take(scan);
+    struct scan_request *r = request_take(scan);
     if (!r)
         return -ENOMEM;
     r->config = config;
@@ -372,15 +372,15 @@ void scan_free(struct scan *scan)
     if (!scan)
         return;
     while (scan->idle) {
-        struct request *r = scan->idle;
+        struct scan_request *r = scan->idle;
         scan->idle = r->next;
         curl_easy_cleanup(r->easy);
         rspamd_head_free(&r->head);
         uv_close((uv_handle_t *)&r->soon, free_closed);
     }
-    while (scan->origins) {
-        struct origin *o = scan->origins;
-        scan->origins = o->next;
+    while (scan->scanners) {
+        struct scanner *o = scan->scanners;
+        scan->scanners = o->next;
         free(o);
     }
     multi_free(scan->multi);

@@ -2,8 +2,8 @@
  * scan.h - asks a scanner (rspamd) of a message, by HTTP on the loop.
  *
  * A message goes to /checkv2 as it came, read from memory or its file while it is sent. Several URLs are tried in
- * turns, and one after the other where one does not answer, each with its part of scan.timeout. A URL that fails SCAN_FAILURES times
- * in a row is skipped for SCAN_PAUSE_MS; then one message tries it. Both are logged once.
+ * turns, and one after the other where one does not answer, each with its part of scan.timeout. A URL that fails
+ * SCAN_FAILURES times in a row is skipped for SCAN_PAUSE_MS; then one message tries it. Both are logged once.
  *
  * All functions: the loop's thread.
  */

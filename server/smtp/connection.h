@@ -48,7 +48,8 @@ struct connections {
 
 /* Takes over `fd`, a connected, non-blocking socket, and greets (inside TLS, where that is what the
  * listener offers). 0 or a negative errno; then fd is still the caller's, and *refusal, where it is
- * set, what the client is to be told: -EACCES. `name` is the listener's, for the metrics; it lives as long as the list. */
+ * set, what the client is to be told: -EACCES. `name` is the listener's, for the metrics; it lives as
+ * long as the list. */
 int connection_open(struct connections *connections, int fd, const struct sockaddr *peer,
                     const struct listen_address *listener, const char *name, struct config *config,
                     const struct refusal **refusal);

@@ -32,6 +32,7 @@ struct data_sink {
     void *context;
 };
 
+/* For a message that begins: the start of its data is the start of a line. */
 void data_scanner_init(struct data_scanner *scanner);
 
 /* Reads a piece; returns how many bytes of it belong to the message, its end included. After the

@@ -13,8 +13,8 @@
 #define ONE_ADDRESS 128
 #define DAY_MS      (24ll * 3600000)
 
-struct record {
-    TAILQ_ENTRY(record) age;
+struct guess_record {
+    TAILQ_ENTRY(guess_record) age;
     int64_t last_ms;
     int64_t kept_ms;   /* of an address: last_ms, when it was said that it is to be kept */
     unsigned failures; /* of a count */
@@ -22,7 +22,7 @@ struct record {
     unsigned char key[];
 };
 
-TAILQ_HEAD(records, record);
+TAILQ_HEAD(records, guess_record);
 
 /* At most GUESSES_MAX; the oldest goes. */
 struct table {
@@ -36,7 +36,7 @@ struct guesses {
 
 static struct map_key key_of(const void *value)
 {
-    const struct record *record = value;
+    const struct guess_record *record = value;
     return (struct map_key){record->key, record->size};
 }
 
@@ -56,7 +56,7 @@ struct guesses *guesses_new(void)
     return guesses;
 }
 
-static void forget(struct table *table, struct record *record)
+static void forget(struct table *table, struct guess_record *record)
 {
     map_take(&table->records, key_of(record));
     TAILQ_REMOVE(&table->by_age, record, age);
@@ -65,7 +65,7 @@ static void forget(struct table *table, struct record *record)
 
 static void table_clear(struct table *table)
 {
-    struct record *record;
+    struct guess_record *record;
     while ((record = TAILQ_FIRST(&table->by_age)))
         forget(table, record);
     map_free(&table->records);
@@ -80,12 +80,12 @@ void guesses_free(struct guesses *guesses)
     free(guesses);
 }
 
-static struct record *record_new(const struct ip_address *address, unsigned prefix,
-                                 const char *user, int64_t now_ms)
+static struct guess_record *record_new(const struct ip_address *address, unsigned prefix,
+                                       const char *user, int64_t now_ms)
 {
     struct network network = network_of(address, prefix);
     size_t user_size = strlen(user), size = sizeof network + user_size;
-    struct record *record = calloc(1, sizeof *record + size);
+    struct guess_record *record = calloc(1, sizeof *record + size);
     if (!record)
         return NULL;
     record->last_ms = now_ms;
@@ -98,13 +98,13 @@ static struct record *record_new(const struct ip_address *address, unsigned pref
 enum mode { LOOK, MAKE };
 
 /* Found, or made; NULL: there is none, or no memory. */
-static struct record *find(struct table *table, const struct ip_address *address, unsigned prefix,
-                           const char *user, int64_t now_ms, enum mode mode)
+static struct guess_record *find(struct table *table, const struct ip_address *address,
+                                 unsigned prefix, const char *user, int64_t now_ms, enum mode mode)
 {
-    struct record *record = record_new(address, prefix, user, now_ms);
+    struct guess_record *record = record_new(address, prefix, user, now_ms);
     if (!record)
         return NULL;
-    struct record *there = map_find(&table->records, key_of(record));
+    struct guess_record *there = map_find(&table->records, key_of(record));
     if (there || mode == LOOK || map_add(&table->records, record) != 0) {
         free(record);
         return there;
@@ -115,7 +115,7 @@ static struct record *find(struct table *table, const struct ip_address *address
     return record;
 }
 
-static void touch(struct table *table, struct record *record, int64_t now_ms)
+static void touch(struct table *table, struct guess_record *record, int64_t now_ms)
 {
     record->last_ms = now_ms;
     TAILQ_REMOVE(&table->by_age, record, age);
@@ -130,7 +130,8 @@ static unsigned prefix_of(const struct ip_address *address)
 static bool is_known(struct guesses *guesses, const char *user, const struct ip_address *address,
                      int64_t now_ms)
 {
-    const struct record *record = find(&guesses->known, address, ONE_ADDRESS, user, now_ms, LOOK);
+    const struct guess_record *record =
+        find(&guesses->known, address, ONE_ADDRESS, user, now_ms, LOOK);
     return record && now_ms - record->last_ms <= GUESSES_KNOWN_MS;
 }
 
@@ -138,7 +139,7 @@ static bool is_known(struct guesses *guesses, const char *user, const struct ip_
 static unsigned count(struct guesses *guesses, const char *user, const struct ip_address *address,
                       unsigned prefix, unsigned most, int64_t now_ms)
 {
-    struct record *record = find(&guesses->counts, address, prefix, user, now_ms, MAKE);
+    struct guess_record *record = find(&guesses->counts, address, prefix, user, now_ms, MAKE);
     if (!record)
         return 0;
     if (now_ms - record->last_ms > GUESSES_FORGET_MS)
@@ -172,16 +173,16 @@ bool guesses_begin(struct guesses *guesses, const char *user, const struct ip_ad
 static void take_back(struct guesses *guesses, const char *user, const struct ip_address *address,
                       unsigned prefix, int64_t now_ms)
 {
-    struct record *record = find(&guesses->counts, address, prefix, user, now_ms, LOOK);
+    struct guess_record *record = find(&guesses->counts, address, prefix, user, now_ms, LOOK);
     if (record && record->failures > 0 && --record->failures == 0)
         forget(&guesses->counts, record);
 }
 
 /* Its record; NULL: no memory. */
-static struct record *know(struct guesses *guesses, const char *user,
-                           const struct ip_address *address, int64_t last_ms)
+static struct guess_record *know(struct guesses *guesses, const char *user,
+                                 const struct ip_address *address, int64_t last_ms)
 {
-    struct record *record = find(&guesses->known, address, ONE_ADDRESS, user, last_ms, MAKE);
+    struct guess_record *record = find(&guesses->known, address, ONE_ADDRESS, user, last_ms, MAKE);
     if (record)
         touch(&guesses->known, record, last_ms);
     return record;
@@ -198,7 +199,7 @@ bool guesses_right(struct guesses *guesses, const char *user, const struct ip_ad
         if (!ip_address_is_v4(address))
             take_back(guesses, "", address, V6_SITE, now_ms);
     }
-    struct record *record = know(guesses, user, address, now_ms);
+    struct guess_record *record = know(guesses, user, address, now_ms);
     if (!record || (known && now_ms - record->kept_ms < DAY_MS))
         return false;
     record->kept_ms = now_ms;
@@ -208,7 +209,7 @@ bool guesses_right(struct guesses *guesses, const char *user, const struct ip_ad
 void guesses_know(struct guesses *guesses, const char *user, const struct ip_address *address,
                   int64_t age_ms, int64_t now_ms)
 {
-    struct record *record =
+    struct guess_record *record =
         age_ms <= GUESSES_KNOWN_MS ? know(guesses, user, address, now_ms - age_ms) : NULL;
     if (record)
         record->kept_ms = now_ms - age_ms;
@@ -224,7 +225,7 @@ void guesses_each_known(const struct guesses *guesses, int64_t now_ms,
                                      const struct ip_address *address, int64_t age_ms),
                         void *context)
 {
-    const struct record *record;
+    const struct guess_record *record;
     TAILQ_FOREACH(record, &guesses->known.by_age, age)
     {
         struct network network;

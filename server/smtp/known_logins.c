@@ -14,14 +14,14 @@
 
 #define LINE_SIZE (20 + 1 + 46 + 1 + SASL_MAX_OCTETS + 1)
 
-enum state { IDLE, WAITING, WRITING, WRITING_AND_CHANGED };
+enum writing_state { IDLE, WAITING, WRITING, WRITING_AND_CHANGED };
 
 struct known_logins {
     uv_loop_t *loop;
     struct guesses *guesses;
     uv_timer_t timer;
     uv_work_t work;
-    enum state state;
+    enum writing_state state;
     int references; /* the timer, and what is written */
     char *path;     /* NULL: nothing is kept */
     char *text;     /* to be written */

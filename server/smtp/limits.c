@@ -10,8 +10,8 @@
 #define V6_SITE     48
 #define ONE_ADDRESS 128
 
-struct entry {
-    struct entry *older, *newer; /* among those without a connection */
+struct limits_entry {
+    struct limits_entry *older, *newer; /* among those without a connection */
     struct network key;
     size_t connections;
     size_t waiting;     /* messages that are processed */
@@ -21,7 +21,7 @@ struct entry {
 
 struct limits {
     struct map entries;
-    struct entry *oldest, *newest;
+    struct limits_entry *oldest, *newest;
     size_t idle;
     int64_t rate; /* messages per minute, as last given */
 };
@@ -35,7 +35,7 @@ static struct map_key network_key(const struct network *network)
 
 static struct map_key key_of(const void *value)
 {
-    return network_key(&((const struct entry *)value)->key);
+    return network_key(&((const struct limits_entry *)value)->key);
 }
 
 struct limits *limits_new(void)
@@ -56,14 +56,14 @@ void limits_free(struct limits *limits)
     free(limits);
 }
 
-static struct entry *find(struct limits *limits, const struct network *key)
+static struct limits_entry *find(struct limits *limits, const struct network *key)
 {
     return map_find(&limits->entries, network_key(key));
 }
 
-static struct entry *find_or_add(struct limits *limits, const struct network *key)
+static struct limits_entry *find_or_add(struct limits *limits, const struct network *key)
 {
-    struct entry *e = find(limits, key);
+    struct limits_entry *e = find(limits, key);
     if (e)
         return e;
     e = calloc(1, sizeof *e);
@@ -76,7 +76,7 @@ static struct entry *find_or_add(struct limits *limits, const struct network *ke
     return NULL;
 }
 
-static void forget(struct limits *limits, struct entry *e)
+static void forget(struct limits *limits, struct limits_entry *e)
 {
     map_take(&limits->entries, key_of(e));
     free(e);
@@ -84,7 +84,7 @@ static void forget(struct limits *limits, struct entry *e)
 
 /* Without a connection. */
 
-static void put_idle(struct limits *limits, struct entry *e)
+static void put_idle(struct limits *limits, struct limits_entry *e)
 {
     e->older = limits->newest;
     e->newer = NULL;
@@ -96,7 +96,7 @@ static void put_idle(struct limits *limits, struct entry *e)
     limits->idle++;
 }
 
-static void take_idle(struct limits *limits, struct entry *e)
+static void take_idle(struct limits *limits, struct limits_entry *e)
 {
     if (e->older)
         e->older->newer = e->newer;
@@ -109,7 +109,7 @@ static void take_idle(struct limits *limits, struct entry *e)
     limits->idle--;
 }
 
-static void pay(const struct limits *limits, struct entry *e, int64_t now_ms)
+static void pay(const struct limits *limits, struct limits_entry *e, int64_t now_ms)
 {
     int64_t elapsed = now_ms - e->counted_ms;
     e->counted_ms = now_ms;
@@ -124,7 +124,7 @@ static void pay(const struct limits *limits, struct entry *e, int64_t now_ms)
 static void forget_idle(struct limits *limits, int64_t now_ms)
 {
     for (int i = 0; i < 4 && limits->oldest; i++) {
-        struct entry *e = limits->oldest;
+        struct limits_entry *e = limits->oldest;
         pay(limits, e, now_ms);
         if (e->debt > 0 && limits->idle <= LIMITS_IDLE_MAX)
             return;
@@ -133,14 +133,14 @@ static void forget_idle(struct limits *limits, int64_t now_ms)
     }
 }
 
-static void connect_entry(struct limits *limits, struct entry *e)
+static void connect_entry(struct limits *limits, struct limits_entry *e)
 {
     if (e->connections++ == 0 && e->debt > 0)
         take_idle(limits, e);
 }
 
 /* An entry is in the idle list where it has no connection, and a debt. */
-static void disconnect_entry(struct limits *limits, struct entry *e, int64_t now_ms)
+static void disconnect_entry(struct limits *limits, struct limits_entry *e, int64_t now_ms)
 {
     if (--e->connections > 0)
         return;
@@ -158,7 +158,7 @@ static struct network network_around(const struct ip_address *address)
     return network_of(address, ip_address_is_v4(address) ? V4_NETWORK : V6_NETWORK);
 }
 
-static bool has_room(const struct entry *e, size_t limit)
+static bool has_room(const struct limits_entry *e, size_t limit)
 {
     return !e || limit == 0 || e->connections < limit;
 }
@@ -175,7 +175,7 @@ static size_t keys_of(const struct ip_address *address, struct network keys[3])
 }
 
 /* What limits_enter() has made so far, where it cannot make all. */
-static void forget_unused(struct limits *limits, struct entry **entries, size_t count)
+static void forget_unused(struct limits *limits, struct limits_entry **entries, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (entries[i]->connections == 0 && entries[i]->debt == 0)
@@ -189,7 +189,7 @@ enum limits_answer limits_enter(struct limits *limits, const struct access_confi
     const size_t most[] = {access->connections_per_address, access->connections_per_network,
                            access->connections_per_site};
     struct network keys[3];
-    struct entry *entries[3];
+    struct limits_entry *entries[3];
     size_t count = keys_of(address, keys);
     limits->rate = (int64_t)access->messages_per_minute;
     forget_idle(limits, now_ms);
@@ -217,7 +217,7 @@ void limits_leave(struct limits *limits, const struct ip_address *address, int64
     forget_idle(limits, now_ms);
 }
 
-static struct entry *entry_around(struct limits *limits, const struct ip_address *address)
+static struct limits_entry *entry_around(struct limits *limits, const struct ip_address *address)
 {
     struct network around = network_around(address);
     return find(limits, &around);
@@ -235,7 +235,7 @@ void limits_end_waiting(struct limits *limits, const struct ip_address *address)
 
 size_t limits_waiting(struct limits *limits, const struct ip_address *address)
 {
-    const struct entry *e = entry_around(limits, address);
+    const struct limits_entry *e = entry_around(limits, address);
     return e ? e->waiting : 0;
 }
 
@@ -246,7 +246,7 @@ bool limits_take_message(struct limits *limits, const struct access_config *acce
     if (limits->rate == 0)
         return true;
     struct network one = network_of(address, ONE_ADDRESS);
-    struct entry *e = find(limits, &one);
+    struct limits_entry *e = find(limits, &one);
     pay(limits, e, now_ms);
     if (e->debt + MINUTE_MS > limits->rate * MINUTE_MS)
         return false;

@@ -39,6 +39,7 @@ void limits_free(struct limits *limits); /* takes NULL */
 /* LIMITS_FINE: the connection is counted, until limits_leave(). Else nothing is. */
 enum limits_answer limits_enter(struct limits *limits, const struct access_config *access,
                                 const struct ip_address *address, int64_t now_ms);
+/* A connection that was counted is over. */
 void limits_leave(struct limits *limits, const struct ip_address *address, int64_t now_ms);
 
 /* False: the address has had its messages for now. True: one more is counted. For an address that

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-void line_init(struct line *line)
+void line_init(struct line_reader *line)
 {
     line->size = 0;
     line->cr = line->reported = false;
@@ -11,7 +11,8 @@ void line_init(struct line *line)
 }
 
 /* To the CRLF, or to a bare LF: what that ends is told of as well, where it is not yet. */
-static enum line_result swallow(struct line *line, const char *bytes, size_t size, size_t *used)
+static enum line_result swallow(struct line_reader *line, const char *bytes, size_t size,
+                                size_t *used)
 {
     const char *lf = memchr(bytes, '\n', size);
     *used = lf ? (size_t)(lf - bytes) + 1 : size;
@@ -26,7 +27,7 @@ static enum line_result swallow(struct line *line, const char *bytes, size_t siz
     return reported ? LINE_MORE : LINE_BARE_LF;
 }
 
-static enum line_result take_byte(struct line *line, char c)
+static enum line_result take_byte(struct line_reader *line, char c)
 {
     if (c == '\n')
         return line->cr ? LINE_COMPLETE : LINE_BARE_LF;
@@ -45,7 +46,7 @@ static enum line_result take_byte(struct line *line, char c)
 }
 
 /* After a fault nothing is kept, up to the CRLF. */
-static void end_line(struct line *line, enum line_result result, char last)
+static void end_line(struct line_reader *line, enum line_result result, char last)
 {
     line->bytes[line->size] = 0;
     line->size = 0;
@@ -54,7 +55,7 @@ static void end_line(struct line *line, enum line_result result, char last)
     line->reported = result != LINE_BARE_LF && result != LINE_COMPLETE;
 }
 
-enum line_result line_take(struct line *line, const char *bytes, size_t size, size_t *used)
+enum line_result line_take(struct line_reader *line, const char *bytes, size_t size, size_t *used)
 {
     size_t at = 0;
     enum line_result result = LINE_MORE;

@@ -19,7 +19,7 @@
 #define LINE_EXTRA_RCPT (507 + 29)
 #define LINE_MAX_EXTRA  LINE_EXTRA_MAIL /* the most */
 
-struct line {
+struct line_reader {
     size_t size;
     bool cr;         /* the last byte was CR, not yet in bytes */
     bool swallowing; /* until CRLF */
@@ -36,11 +36,11 @@ enum line_result {
     LINE_TOO_LONG, /* longer than any command may be */
 };
 
-void line_init(struct line *line);
+void line_init(struct line_reader *line); /* an empty one */
 
 /* Takes bytes up to the next result; *used says how many. After any but LINE_MORE, what was kept of the line stays
  * until the next call, which begins a new one: all of it after LINE_COMPLETE, else what was before the fault, and
  * nothing where that was told of before. */
-enum line_result line_take(struct line *line, const char *bytes, size_t size, size_t *used);
+enum line_result line_take(struct line_reader *line, const char *bytes, size_t size, size_t *used);
 
 #endif

@@ -5,9 +5,9 @@
  * process must ignore SIGPIPE, as libuv's users do.
  *
  * Whom access.h does not let in is told why and closed. Clients past smtp.max_connections get
- * 421 4.3.2 and are closed. So do those that come while the
- * process has no file descriptor left: a spare one is kept for that. If even that fails, accepting
- * pauses for a moment, and clients wait in the kernel's queue.
+ * 421 4.3.2 and are closed, and so do those that come while the process has no file descriptor left:
+ * a spare one is kept for that. If even that fails, accepting pauses for a moment, and clients wait
+ * in the kernel's queue.
  */
 #ifndef MXHOOK_SMTP_LISTENER_H
 #define MXHOOK_SMTP_LISTENER_H

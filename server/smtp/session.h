@@ -16,8 +16,9 @@
  * row and a function, a new parameter of MAIL a row in parameter.c, a new keyword of EHLO a line in
  * greet.c's announce(). What is not for others is in session_private.h.
  *
- * Bad commands are those that cannot be read (500, 501, 502, 555). A session bears
- * smtp.max_errors of them; the next is answered 421 4.7.0, and the session ends.
+ * Bad commands are those that cannot be read, are not known or not offered, or name an address without a
+ * domain (session_bad_command()); one out of sequence, as a pipelining client sends it, is none. A
+ * session bears smtp.max_errors of them; the next is answered 421 4.7.0, and the session ends.
  * All functions: one thread at a time.
  */
 #ifndef MXHOOK_SMTP_SESSION_H
@@ -51,8 +52,8 @@ enum login_result {
 
 /* A MAIL, a RCPT or a message that was refused for good or for now; all is the session's, and gone after the call. */
 struct session_refused {
-    const char
-        *id; /* the transaction's, or where there is none the connection's, "." and a number */
+    /* The transaction's, or where there is none the connection's, "." and a number */
+    const char *id;
     const char *client_ip, *helo, *user; /* the last two may be NULL */
     bool tls, lmtp;
     const char *sender;    /* "" where it is the null one, or could not be read */

@@ -83,6 +83,7 @@ struct expected {
     size_t *recipients, count;
 };
 
+/* What of a client a trusted one may say, as EHLO announces it. */
 #define XCLIENT_ATTRIBUTES "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT"
 
 #define OUTPUT_SIZE 2048 /* of replies to one piece of input; holds several of the longest */
@@ -129,7 +130,7 @@ struct session {
     const char *command;  /* what is being answered, for the log */
     const char *argument; /* of MAIL and RCPT, else "" */
 
-    struct line line;
+    struct line_reader line;
     struct data_scanner scanner;
     struct chunk chunk;
     enum data_failure data_failure;
@@ -137,8 +138,8 @@ struct session {
 
     bool blocked; /* send() wants no more input used now */
     size_t output_size;
-    char
-        *output; /* OUTPUT_SIZE, while input is being answered; else NULL: most sessions are idle */
+    /* OUTPUT_SIZE, while input is being answered; else NULL: most sessions are idle */
+    char *output;
 };
 
 /* command.c: runs one command line, without its CRLF; the line is changed. */
@@ -187,6 +188,7 @@ void session_drop_transaction(struct session *session);
 bool session_begin_data(struct session *session);
 /* Keeps a piece of it, or notes why not. */
 void session_keep_data(struct session *session, const char *bytes, size_t size);
+/* It will be refused for that; what was kept of it is freed. */
 void session_fail_data(struct session *session, enum data_failure failure);
 /* It is whole: refuses it where there was a failure, else submits it. */
 void session_end_data(struct session *session);

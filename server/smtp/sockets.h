@@ -33,14 +33,16 @@ struct listen_socket {
  * there is none, to a new one that is bound. None of them listens by this; they do not block, and
  * are closed on exec. Takes over the inherited: one for which there is no address is an error,
  * since its clients would wait for ever. A Unix-domain socket's file that nobody listens on any
- * more is replaced; everybody may connect whom its folder lets in, or only its group (own_group). On error all are closed, a
- * negative errno is returned, and `err` names the address. Any thread. */
+ * more is replaced; everybody may connect whom its folder lets in, or only its owner and group
+ * (own_group). On error all are closed, a negative errno is returned, and `err` names the address. Any
+ * thread. */
 int sockets_open(const struct listen_address *addresses, size_t address_count, const int *inherited,
                  size_t inherited_count, struct listen_socket *sockets, struct error *err);
 
 /* Closes those that are not -1. */
 void sockets_close(struct listen_socket *sockets, size_t count);
 
+/* Is it the path of a Unix-domain socket? */
 bool socket_is_unix(const struct listen_address *address);
 /* Removes a Unix-domain socket's file, where there is one and it may. */
 void socket_unlink(const struct listen_address *address);

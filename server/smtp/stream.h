@@ -77,7 +77,7 @@ const struct tls *stream_tls(const struct stream *stream);
 /* Content that is not used yet; 0: none now. It stays until stream_use(), at *bytes until the
  * upcall is over. The handshake goes on by this too. */
 size_t stream_content(struct stream *stream, const char **bytes);
-void stream_use(struct stream *stream, size_t size);
+void stream_use(struct stream *stream, size_t size); /* so many bytes of it are used */
 
 /* Reads on, or not: what is not used by then is kept. */
 void stream_read(struct stream *stream);
@@ -99,10 +99,11 @@ bool stream_is_unread(const struct stream *stream);
 bool stream_end(struct stream *stream);
 bool stream_is_finished(const struct stream *stream);
 
+/* Any of it at any time, until stream_free(). */
 enum stream_state stream_state(const struct stream *stream);
 /* The socket was read to its end: the client has closed its side. */
 bool stream_is_at_end(const struct stream *stream);
-const char *stream_reason(const struct stream *stream);
+const char *stream_reason(const struct stream *stream); /* why it is not open any more; else "" */
 
 /* Closes the socket at once. gone() comes from the loop, later, and no other upcall; the struct's
  * memory may go from then on, after stream_free(). */

@@ -3,16 +3,16 @@
  *
  * context   the certificates of one configuration, loaded: a reload makes the next one, and
  *           connections keep to theirs
- * stream    one connection's TLS: what comes from the socket goes in by tls_put() and its content
- *           comes out of tls_take(); content goes in by tls_write() and what is for the socket
- * comes out of tls_output()
+ * tls       that of one connection: what comes from the socket goes in by tls_put(), and its content
+ *           comes out of tls_take(); content goes in by tls_write(), and what is for the socket
+ *           comes out of tls_output()
  *
  * The first certificate is for clients that name no server, or one that no certificate is for. Where
  * others are for the same name with a key of another type (RSA, ECDSA), all of them are offered, and
  * the client's abilities decide. Sessions are resumed by tickets, which this process alone can read, and no
  * longer after a reload. Clients are not asked for certificates.
  *
- * A context is used by any thread, a stream by one at a time.
+ * A context is used by any thread, a tls by one at a time.
  */
 #ifndef MXHOOK_SMTP_TLS_H
 #define MXHOOK_SMTP_TLS_H
@@ -42,7 +42,7 @@ void tls_warn(const struct config *config, void (*warn)(void *context, const cha
 void tls_count(const struct config *config);
 
 /* `min_version` is the oldest that is taken, as on the wire (0x303: TLS 1.2). What is older than 1.2
- * needs ciphers and signatures that OpenSSL has turned off: they are on for this stream alone. NULL:
+ * needs ciphers and signatures that OpenSSL has turned off: they are on for this one alone. NULL:
  * no memory. */
 struct tls *tls_new(const struct tls_context *context, int min_version);
 void tls_free(struct tls *tls); /* takes NULL */
@@ -66,12 +66,12 @@ void tls_close(struct tls *tls);
 
 /* What is to be sent: it stays until tls_output_sent(). Returns its size. */
 size_t tls_output(struct tls *tls, const char **bytes);
-void tls_output_sent(struct tls *tls);
+void tls_output_sent(struct tls *tls); /* all of it is */
 
-const char *tls_failure(const struct tls *tls);
+const char *tls_failure(const struct tls *tls);     /* why it failed, in words */
 const char *tls_version(const struct tls *tls);     /* "TLSv1.3" */
 const char *tls_cipher(const struct tls *tls);      /* "TLS_AES_256_GCM_SHA384" */
 const char *tls_server_name(const struct tls *tls); /* that the client asked for, or "" */
-bool tls_is_resumed(const struct tls *tls);
+bool tls_is_resumed(const struct tls *tls);         /* an earlier session goes on, by a ticket */
 
 #endif

@@ -59,7 +59,7 @@ static bool check_word(char *value)
 static bool check_text(char *value)
 {
     for (const char *p = value; *p; p++)
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
+        if (is_control(*p))
             return false;
     return utf8_valid(value);
 }

@@ -26,9 +26,9 @@
 static const struct deliver_config breaker_limits = {
     .breaker_failures = 5, .breaker_pause_ms = 1000, .breaker_pause_max_ms = 30000};
 
-struct request {
-    struct transfer transfer; /* first */
-    struct request *next;     /* while idle, or under way */
+struct lookup_request {
+    struct multi_transfer transfer; /* first */
+    struct lookup_request *next;    /* while idle, or under way */
     struct application *application;
     CURL *easy;
     struct curl_slist *headers;
@@ -43,7 +43,7 @@ struct application {
     struct multi *multi;
     struct payload *empty; /* what is signed: a GET has no body */
     struct breaker breaker;
-    struct request *idle, *under_way;
+    struct lookup_request *idle, *under_way;
     size_t in_flight;
     struct flight *first, **last; /* those that wait for a place */
 };
@@ -54,23 +54,23 @@ static void ask_next(struct application *a);
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 {
-    struct request *r = context;
+    struct lookup_request *r = context;
     size_t n = size * count;
     r->too_large = r->body.size + n > LOOKUP_ANSWER_MAX;
     return !r->too_large && buffer_append(&r->body, bytes, n) == 0 ? n : 0;
 }
 
-static void on_end(struct transfer *transfer, CURLcode rc);
+static void on_end(struct multi_transfer *transfer, CURLcode rc);
 
 /* A connection may have been made before addresses were denied. */
 static int on_connected(void *context, char *address, char *local, int port, int local_port)
 {
-    struct request *r = context;
+    struct lookup_request *r = context;
     (void)local, (void)port, (void)local_port;
     return sockets_out_may_use(&r->sockets, address) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
-static void set_options(struct request *r)
+static void set_options(struct lookup_request *r)
 {
     const struct deliver_config *deliver = &r->application->source->config->deliver;
     char source[80];
@@ -98,16 +98,16 @@ static void set_options(struct request *r)
     }
 }
 
-static void request_free(struct request *r)
+static void request_free(struct lookup_request *r)
 {
     if (r->easy)
         curl_easy_cleanup(r->easy);
     free(r);
 }
 
-static struct request *request_take(struct application *a)
+static struct lookup_request *request_take(struct application *a)
 {
-    struct request *r = a->idle;
+    struct lookup_request *r = a->idle;
     if (r) {
         a->idle = r->next;
     } else {
@@ -126,10 +126,10 @@ static struct request *request_take(struct application *a)
     return r;
 }
 
-static void request_rest(struct request *r)
+static void request_rest(struct lookup_request *r)
 {
     struct application *a = r->application;
-    struct request **at = &a->under_way;
+    struct lookup_request **at = &a->under_way;
     while (*at != r)
         at = &(*at)->next;
     *at = r->next;
@@ -146,7 +146,7 @@ static void request_rest(struct request *r)
 /* ---- What is asked ---- */
 
 /* The address in the place of {address}, or as a parameter of its own. */
-static bool set_url(struct request *r)
+static bool set_url(struct lookup_request *r)
 {
     const char *url = r->application->source->options->url, *at = strstr(url, PLACEHOLDER);
     char *address = curl_easy_escape(r->easy, r->flight->address, 0);
@@ -162,7 +162,7 @@ static bool set_url(struct request *r)
     return fine;
 }
 
-static bool add_header(struct request *r, const char *line)
+static bool add_header(struct lookup_request *r, const char *line)
 {
     struct curl_slist *longer = curl_slist_append(r->headers, line);
     r->headers = longer ? longer : r->headers;
@@ -170,7 +170,7 @@ static bool add_header(struct request *r, const char *line)
 }
 
 /* As a POST is signed (deliver/sign.h), over an empty body. */
-static bool add_signature(struct request *r)
+static bool add_signature(struct lookup_request *r)
 {
     const char *secret = r->application->source->options->secret;
     char id[ID_SIZE], signature[SIGN_SIZE], line[SIGN_SIZE + 40];
@@ -193,7 +193,7 @@ static bool add_signature(struct request *r)
     return added && add_header(r, line);
 }
 
-static bool begin(struct request *r)
+static bool begin(struct lookup_request *r)
 {
     const struct source *source = r->application->source;
     r->sockets = (struct sockets_out){.deny_private = source->config->deliver.deny_private};
@@ -206,7 +206,7 @@ static bool begin(struct request *r)
 
 static void ask_now(struct application *a, struct flight *flight)
 {
-    struct request *r = request_take(a);
+    struct lookup_request *r = request_take(a);
     if (r) {
         r->flight = flight;
         if (begin(r))
@@ -230,7 +230,7 @@ static void ask_next(struct application *a)
 /* ---- What it says ---- */
 
 /* NULL with *why: it has not answered. */
-static struct lookup_answer *judge(struct request *r, CURLcode rc, const char **why)
+static struct lookup_answer *judge(struct lookup_request *r, CURLcode rc, const char **why)
 {
     long status = 0;
     curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -275,9 +275,9 @@ static void fail_waiting(struct application *a, const char *why)
     }
 }
 
-static void on_end(struct transfer *transfer, CURLcode rc)
+static void on_end(struct multi_transfer *transfer, CURLcode rc)
 {
-    struct request *r = (struct request *)transfer;
+    struct lookup_request *r = (struct lookup_request *)transfer;
     struct application *a = r->application;
     struct flight *flight = r->flight;
     const char *why = "out of memory";
@@ -342,7 +342,7 @@ static void close_application(struct source *source)
     }
     fail_waiting(a, "it was taken out of the configuration");
     while (a->idle) {
-        struct request *r = a->idle;
+        struct lookup_request *r = a->idle;
         a->idle = r->next;
         request_free(r);
     }

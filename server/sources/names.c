@@ -2,15 +2,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
-#include "../base/siphash.h"
+#include "../base/map.h"
 
 #define FIRST_CAPACITY 4096 /* a power of two, as every later one */
 
-static uint64_t hash(const struct names *names, const char *address, size_t size)
+static uint64_t hash(const char *address, size_t size)
 {
-    uint64_t value = siphash(names->key, address, size);
+    uint64_t value = map_hash((struct map_key){address, size});
     return value ? value : 1;
 }
 
@@ -33,8 +32,6 @@ static int grow(struct names *names, size_t capacity)
     uint64_t *slots = calloc(capacity, sizeof *slots);
     if (!slots)
         return -ENOMEM;
-    if (names->capacity == 0 && getrandom(names->key, sizeof names->key, 0) < 0)
-        names->key[0] = (uintptr_t)slots; /* no kernel of today fails here */
     for (size_t i = 0; i < names->capacity; i++)
         if (names->slots[i])
             slots[slot_of(slots, capacity, names->slots[i])] = names->slots[i];
@@ -56,7 +53,7 @@ int names_add(struct names *names, const char *address, size_t size)
 {
     if (is_full(names->count, names->capacity) && names_expect(names, names->count) != 0)
         return -ENOMEM;
-    uint64_t value = hash(names, address, size);
+    uint64_t value = hash(address, size);
     size_t slot = slot_of(names->slots, names->capacity, value);
     names->count += names->slots[slot] == 0;
     names->slots[slot] = value;
@@ -67,7 +64,7 @@ bool names_have(const struct names *names, const char *address, size_t size)
 {
     if (names->count == 0)
         return false;
-    return names->slots[slot_of(names->slots, names->capacity, hash(names, address, size))] != 0;
+    return names->slots[slot_of(names->slots, names->capacity, hash(address, size))] != 0;
 }
 
 void names_free(struct names *names)

@@ -2,18 +2,17 @@
  * names.h - every address that a table had at one moment, so that it need not be asked for those that it has
  * not: while strangers guess names, a hundred thousand of them cost a query or two.
  *
- * A set of hashes of 64 bits, with a key of the process's own: what is in the table is always found in it;
+ * A set of hashes of 64 bits (map_hash()): what is in the table is always found in it;
  * something else is by chance one time in 10^13, and is then asked for. 16 bytes an address. One thread at a time.
  */
-#ifndef MXHOOK_LOOKUP_NAMES_H
-#define MXHOOK_LOOKUP_NAMES_H
+#ifndef MXHOOK_SOURCES_NAMES_H
+#define MXHOOK_SOURCES_NAMES_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct names { /* all zero: empty */
-    uint64_t key[2];
+struct names {       /* all zero: empty */
     uint64_t *slots; /* 0: free */
     size_t capacity, count;
 };

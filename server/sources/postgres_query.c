@@ -103,12 +103,12 @@ static bool connected(struct reader *r)
 
 /* ---- Statements ---- */
 
-struct statement {
+struct query_statement {
     const char *sql;
     const char *value; /* $1; NULL: it has none */
 };
 
-static bool send_all(struct reader *r, const struct statement *statements, size_t count,
+static bool send_all(struct reader *r, const struct query_statement *statements, size_t count,
                      int64_t deadline_ms)
 {
     PGconn *c = r->connection;
@@ -164,7 +164,7 @@ static bool read_all(struct reader *r, int64_t deadline_ms, PGresult **rows, boo
 
 static void roll_back(struct reader *r, int64_t deadline_ms)
 {
-    static const struct statement rollback = {"ROLLBACK", NULL};
+    static const struct query_statement rollback = {"ROLLBACK", NULL};
     PGresult *none;
     bool failed;
     if (!send_all(r, &rollback, 1, deadline_ms) || !read_all(r, deadline_ms, &none, &failed))
@@ -173,7 +173,8 @@ static void roll_back(struct reader *r, int64_t deadline_ms)
 
 /* Sent together, one round trip. False: it failed, and what was begun is over. *rows is for PQclear(), or NULL where there
  * are none. */
-static bool run(struct reader *r, const struct statement *statements, size_t count, PGresult **rows)
+static bool run(struct reader *r, const struct query_statement *statements, size_t count,
+                PGresult **rows)
 {
     int64_t deadline_ms = clock_monotonic_ms() + r->options->timeout_ms;
     bool failed = false;
@@ -263,7 +264,7 @@ bool reader_ask(struct reader *r, struct flight *const *flights, size_t count)
     char *sql = make_sql(r, "SELECT address, destination " TABLE " WHERE address = ANY($1)");
     char *array = make_array(flights, count);
     PGresult *rows = NULL;
-    struct statement statements[] = {{BEGIN, NULL}, {sql, array}, {COMMIT, NULL}};
+    struct query_statement statements[] = {{BEGIN, NULL}, {sql, array}, {COMMIT, NULL}};
     bool answered = sql && array && run(r, statements, 3, &rows);
     for (size_t i = 0; rows && i < count; i++)
         flights[i]->answer = answer_for(rows, flights[i]->address);

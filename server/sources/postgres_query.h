@@ -4,8 +4,8 @@
  * The connection is made when it is first needed, and again a second after it was lost. A server that only
  * reads (a standby) will do. No session state is needed, so a pooler may stand between. The thread that owns it.
  */
-#ifndef MXHOOK_LOOKUP_POSTGRES_QUERY_H
-#define MXHOOK_LOOKUP_POSTGRES_QUERY_H
+#ifndef MXHOOK_SOURCES_POSTGRES_QUERY_H
+#define MXHOOK_SOURCES_POSTGRES_QUERY_H
 
 #include <libpq-fe.h>
 #include <stdatomic.h>
@@ -47,6 +47,7 @@ struct names_digest {
 enum names_read reader_read_names(struct reader *reader, struct names_digest *digest, size_t rows,
                                   struct names *names);
 
+/* Closes the connection, where there is one; what is owed to others is not the reader's. */
 void reader_close(struct reader *reader);
 
 #endif

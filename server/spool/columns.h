@@ -1,7 +1,8 @@
 /*
  * columns.h - the fields of a destination as a store's columns. Any thread.
  *
- * To add one: a row in config/destination_fields.c, its column here, at the same place, and in the schemas of both stores.
+ * To add one: a row in config/destination_fields.c, its column here, at the same place, and in the schemas of both
+ * stores.
  */
 #ifndef MXHOOK_SPOOL_COLUMNS_H
 #define MXHOOK_SPOOL_COLUMNS_H
@@ -26,11 +27,12 @@ struct column {
     char *owned; /* column_release() frees it */
 };
 
+/* Which columns the field has. */
 enum column_kind column_kind(const struct destination_field *field);
 /* The field's value; the text stays the destination's, or the column's. 0 or -ENOMEM. */
 int column_from(const struct destination *from, const struct destination_field *field,
                 struct column *column);
-void column_release(struct column *column);
+void column_release(struct column *column); /* frees what column_from() made for it */
 /* The way back: sets the field; texts are copied into the arena. 0 or -ENOMEM. */
 int column_to(struct arena *arena, const struct column *column,
               const struct destination_field *field, struct destination *to);

@@ -34,6 +34,7 @@ struct batch {
 int inbox_init(struct inbox *inbox);     /* 0 or a negative errno */
 void inbox_destroy(struct inbox *inbox); /* frees what nobody took */
 
+/* Each is handed over. Any thread; never waits for the store. */
 void inbox_put_commit(struct inbox *inbox, struct commit *commit);
 void inbox_put_claim(struct inbox *inbox, struct claim *claim);
 void inbox_put_end(struct inbox *inbox, struct delivery *delivery);

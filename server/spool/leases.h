@@ -48,7 +48,7 @@ struct leases {         /* all zero is an empty one */
     const struct pauses *pauses; /* borrowed; NULL: none */
 };
 
-void leases_free(struct leases *leases);
+void leases_free(struct leases *leases); /* what it holds; it is empty then */
 
 /* 0 or -ENOMEM */
 int leases_take(struct leases *leases, int64_t row, uint64_t origin, uint64_t lane);
@@ -56,6 +56,7 @@ void leases_drop(struct leases *leases, int64_t row); /* nothing if not leased *
 bool leases_has(const struct leases *leases, int64_t row);
 const struct lane_due *leases_lane(const struct leases *leases, uint64_t lane); /* NULL: unknown */
 
+/* As spool_hold() says; without memory for it nothing is held. */
 void leases_hold(struct leases *leases, const struct hold *hold);
 /* An operator has ended that hold: false where it is over already, or there is none. */
 bool leases_probe(struct leases *leases, uint64_t origin, uint64_t lane, int64_t now_ms);

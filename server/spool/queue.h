@@ -1,5 +1,5 @@
 /*
- * queue.h - the spool as `mxhook queue` sees it, while the server runs or not.
+ * queue.h - the spool as `mxhook queue` and the admin room see it, while the server runs or not.
  *
  * Blocking calls on a connection of their own; a running server sees a change within a second.
  */

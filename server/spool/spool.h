@@ -87,6 +87,7 @@ struct delivery {
 
 /* A delivery in an arena of its own, all fields empty; NULL: no memory. */
 struct delivery *delivery_new(const char *id);
+/* A copy in its arena. 0 or -ENOMEM. */
 int delivery_set_destination(struct delivery *delivery, const struct destination *destination);
 void delivery_free(struct delivery *delivery); /* its payload reference too; takes NULL */
 
@@ -95,9 +96,9 @@ const char *delivery_origin(const struct delivery *delivery);
 
 struct spool;
 
-/* Opens, or makes, the spool in config->directory; refused (-EBUSY) while another process has it,
- * (-EPROTONOSUPPORT) where a newer mxhook made it. Removes files that no delivery refers to.
- * Callbacks will run on `loop`'s thread. */
+/* Opens, or makes, the spool in config->directory, or the one in PostgreSQL; refused (-EBUSY) while
+ * another process has the folder, (-EPROTONOSUPPORT) where a newer mxhook made it. Removes files that
+ * no delivery refers to. Callbacks will run on `loop`'s thread. */
 int spool_open(const struct spool_config *config, uv_loop_t *loop, struct spool **out,
                struct error *err);
 /* Loop thread. Finishes what was handed in; its callbacks run within. Then frees; the loop must run

@@ -40,6 +40,18 @@ static void child_begins_with_its_parent(void **state)
     assert_string_equal(id, "01k-7-4294967295");
 }
 
+static void number_is_read_again(void **state)
+{
+    (void)state;
+    size_t parent;
+    assert_int_equal(id_number("01k-7-4294967295", &parent), 4294967295u);
+    assert_int_equal(parent, strlen("01k-7"));
+    assert_int_equal(id_number("01k-7", &parent), 7);
+    assert_int_equal(parent, strlen("01k"));
+    assert_int_equal(id_number("01k", &parent), 0);
+    assert_int_equal(parent, 0);
+}
+
 static void make_ids(void *argument)
 {
     char(*mine)[ID_SIZE] = argument;
@@ -68,9 +80,8 @@ static void is_unique_over_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(is_sixteen_base32_digits),
-        cmocka_unit_test(sorts_by_time),
-        cmocka_unit_test(child_begins_with_its_parent),
+        cmocka_unit_test(is_sixteen_base32_digits),     cmocka_unit_test(sorts_by_time),
+        cmocka_unit_test(child_begins_with_its_parent), cmocka_unit_test(number_is_read_again),
         cmocka_unit_test(is_unique_over_threads),
     };
     return RUN_TESTS(tests);

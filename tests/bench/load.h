@@ -42,8 +42,8 @@ struct load {
     long next;                  /* the first number that nobody has taken yet */
     struct load_retry *retries; /* room for all messages */
     long retry_count;
-    double
-        *latencies; /* seconds from MAIL to the reply to the end of DATA, of each that was taken */
+    /* Seconds from MAIL to the reply to the end of DATA, of each that was taken */
+    double *latencies;
     long taken, failed, connections;
     char last_error[256]; /* the last reply that was no 2xx or 3xx, or why a connection ended */
 };

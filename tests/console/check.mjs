@@ -56,6 +56,16 @@ const checks = {
     await page.close();
   },
 
+  async errors(context) {
+    const page = await open(context, url + "/#/destinations");
+    await page.click("tr:has-text('connect ×') >> text=Over time");
+    await page.waitForSelector("text=Last errors");
+    await page.waitForSelector("td:has-text('onnection refused')");
+    await page.click("td >> text=waiting");
+    await page.waitForSelector("text=Its story");
+    await page.close();
+  },
+
   // Says "ready" when it watches, so that a mail may come.
   async live(context) {
     const page = await open(context, url + "/#/messages");

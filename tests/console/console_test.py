@@ -82,6 +82,9 @@ class ConsoleTest(unittest.TestCase):
     def test_c_playground(self):
         self.check("rules")
 
+    def test_c_last_errors_of_a_destination(self):
+        self.check("errors")
+
     def test_c_what_if(self):
         self.check("whatIf")
 

@@ -11,6 +11,7 @@ for (const [look, options] of LOOKS)
     for (const name of PAGES) {
       const page = await open(context, url + "/#/" + name);
       if (name === "now") await page.waitForTimeout(6000);
+      if (name === "destinations") { await page.click("text=Over time"); await page.waitForSelector("text=Last errors"); }
       if (name === "rules") { await page.click("text=Ask the rules"); await page.waitForTimeout(500); }
       await page.waitForTimeout(400);
       const file = join(folder, name.split("/")[0] + "-" + look + ".png");

@@ -14,7 +14,7 @@
 #include "base/redact.h"
 #include "deliver/retry.h"
 #include "deliver/traceparent.h"
-#include "deliver/verdict.h"
+#include "deliver/result_class.h"
 
 static int64_t schedule[] = {1000, 60000}, unreachable[] = {100, 1000, 5000};
 static const struct deliver_config config = {
@@ -30,108 +30,108 @@ static const struct deliver_config config = {
 };
 static const struct destination plain;
 
-/* ---- Verdicts ---- */
+/* ---- Classes of results ---- */
 
-static enum verdict verdict(int status, bool sent, int64_t retry_after_ms)
-{
-    struct attempt_result result = {
-        .status = status, .sent = sent, .retry_after_ms = retry_after_ms};
-    return verdict_of(&result);
+static enum result_class class(int status, bool sent, int64_t retry_after_ms) {
+    struct attempt_result result = {.status = status,
+                                    .sent = sent,
+                                    .retry_after_ms = retry_after_ms};
+    return result_class_of(&result);
 }
 
 static void a_status_decides(void **state)
 {
     (void)state;
-    assert_int_equal(verdict(200, true, 0), VERDICT_DELIVERED);
-    assert_int_equal(verdict(299, true, 0), VERDICT_DELIVERED);
-    assert_int_equal(verdict(101, true, 0), VERDICT_REFUSED);
-    assert_int_equal(verdict(199, true, 0), VERDICT_REFUSED);
-    assert_int_equal(verdict(300, true, 0), VERDICT_REFUSED);
-    assert_int_equal(verdict(404, false, 0), VERDICT_REFUSED);
-    assert_int_equal(verdict(410, true, 0), VERDICT_GONE);
-    assert_int_equal(verdict(499, true, 0), VERDICT_REFUSED);
-    assert_int_equal(verdict(500, true, 0), VERDICT_FAILING);
-    assert_int_equal(verdict(500, true, 1000), VERDICT_FAILING);
-    assert_int_equal(verdict(429, true, 0), VERDICT_SLOW_DOWN);
-    assert_int_equal(verdict(429, true, 1000), VERDICT_SLOW_DOWN);
-    assert_int_equal(verdict(503, true, 0), VERDICT_FAILING);
-    assert_int_equal(verdict(503, true, 1), VERDICT_SLOW_DOWN);
+    assert_int_equal(class(200, true, 0), RESULT_DELIVERED);
+    assert_int_equal(class(299, true, 0), RESULT_DELIVERED);
+    assert_int_equal(class(101, true, 0), RESULT_REFUSED);
+    assert_int_equal(class(199, true, 0), RESULT_REFUSED);
+    assert_int_equal(class(300, true, 0), RESULT_REFUSED);
+    assert_int_equal(class(404, false, 0), RESULT_REFUSED);
+    assert_int_equal(class(410, true, 0), RESULT_GONE);
+    assert_int_equal(class(499, true, 0), RESULT_REFUSED);
+    assert_int_equal(class(500, true, 0), RESULT_FAILING);
+    assert_int_equal(class(500, true, 1000), RESULT_FAILING);
+    assert_int_equal(class(429, true, 0), RESULT_SLOW_DOWN);
+    assert_int_equal(class(429, true, 1000), RESULT_SLOW_DOWN);
+    assert_int_equal(class(503, true, 0), RESULT_FAILING);
+    assert_int_equal(class(503, true, 1), RESULT_SLOW_DOWN);
 }
 
 static void without_an_answer_it_matters_what_was_sent(void **state)
 {
     (void)state;
-    assert_int_equal(verdict(0, false, 0), VERDICT_UNREACHED);
-    assert_int_equal(verdict(0, true, 0), VERDICT_FAILING);
+    assert_int_equal(class(0, false, 0), RESULT_UNREACHED);
+    assert_int_equal(class(0, true, 0), RESULT_FAILING);
     struct attempt_result broken = {.broken = true}, ours = {.ours = true};
     struct attempt_result hopeless = {.hopeless = true, .ours = true};
-    assert_int_equal(verdict_of(&broken), VERDICT_FAILING);
-    assert_int_equal(verdict_of(&ours), VERDICT_OURS);
-    assert_int_equal(verdict_of(&hopeless), VERDICT_FINAL);
+    assert_int_equal(result_class_of(&broken), RESULT_FAILING);
+    assert_int_equal(result_class_of(&ours), RESULT_OURS);
+    assert_int_equal(result_class_of(&hopeless), RESULT_FINAL);
 }
 
-static enum verdict of_mail(int status, bool early)
+static enum result_class of_mail(int status, bool early)
 {
     struct attempt_result result = {.protocol = PROTOCOL_SMTP, .status = status, .early = early};
-    return verdict_of(&result);
+    return result_class_of(&result);
 }
 
 static void a_reply_of_smtp_decides(void **state)
 {
     (void)state;
-    assert_int_equal(of_mail(250, false), VERDICT_DELIVERED);
-    assert_int_equal(of_mail(450, false), VERDICT_REFUSED);
-    assert_int_equal(of_mail(410, false), VERDICT_REFUSED); /* that is HTTP's */
-    assert_int_equal(of_mail(429, false), VERDICT_REFUSED);
-    assert_int_equal(of_mail(500, false), VERDICT_FINAL);
-    assert_int_equal(of_mail(503, false), VERDICT_FINAL);
-    assert_int_equal(of_mail(554, false), VERDICT_FINAL);
-    assert_int_equal(of_mail(554, true), VERDICT_UNREACHED); /* not about the message */
-    assert_int_equal(of_mail(535, true), VERDICT_UNREACHED);
-    assert_int_equal(of_mail(421, false), VERDICT_UNREACHED);
-    assert_int_equal(of_mail(0, false), VERDICT_UNREACHED);
+    assert_int_equal(of_mail(250, false), RESULT_DELIVERED);
+    assert_int_equal(of_mail(450, false), RESULT_REFUSED);
+    assert_int_equal(of_mail(410, false), RESULT_REFUSED); /* that is HTTP's */
+    assert_int_equal(of_mail(429, false), RESULT_REFUSED);
+    assert_int_equal(of_mail(500, false), RESULT_FINAL);
+    assert_int_equal(of_mail(503, false), RESULT_FINAL);
+    assert_int_equal(of_mail(554, false), RESULT_FINAL);
+    assert_int_equal(of_mail(554, true), RESULT_UNREACHED); /* not about the message */
+    assert_int_equal(of_mail(535, true), RESULT_UNREACHED);
+    assert_int_equal(of_mail(421, false), RESULT_UNREACHED);
+    assert_int_equal(of_mail(0, false), RESULT_UNREACHED);
 }
 
 static void attempts_are_what_reached_the_receiver(void **state)
 {
     (void)state;
-    assert_true(verdict_costs(VERDICT_REFUSED, PROTOCOL_HTTP));
-    assert_true(verdict_costs(VERDICT_FAILING, PROTOCOL_HTTP));
-    assert_true(verdict_costs(VERDICT_GONE, PROTOCOL_HTTP));
-    assert_false(verdict_costs(VERDICT_SLOW_DOWN, PROTOCOL_HTTP));
-    assert_false(verdict_costs(VERDICT_UNREACHED, PROTOCOL_HTTP));
-    assert_true(verdict_costs(VERDICT_OURS, PROTOCOL_HTTP));
-    assert_true(verdict_costs(VERDICT_UNREACHED, PROTOCOL_SMTP)); /* it has four days of them */
+    assert_true(result_class_costs(RESULT_REFUSED, PROTOCOL_HTTP));
+    assert_true(result_class_costs(RESULT_FAILING, PROTOCOL_HTTP));
+    assert_true(result_class_costs(RESULT_GONE, PROTOCOL_HTTP));
+    assert_false(result_class_costs(RESULT_SLOW_DOWN, PROTOCOL_HTTP));
+    assert_false(result_class_costs(RESULT_UNREACHED, PROTOCOL_HTTP));
+    assert_true(result_class_costs(RESULT_OURS, PROTOCOL_HTTP));
+    assert_true(result_class_costs(RESULT_UNREACHED, PROTOCOL_SMTP)); /* it has four days of them */
 }
 
 /* ---- Outcomes and pauses ---- */
 
-static struct retry_terms terms(enum verdict verdict, unsigned attempts)
+static struct retry_terms terms(enum result_class class, unsigned attempts)
 {
     return (struct retry_terms){
-        .config = &config.retry, .destination = &plain, .verdict = verdict, .attempts = attempts};
+        .config = &config.retry, .destination = &plain, .class = class, .attempts = attempts};
 }
 
-static enum outcome outcome(enum verdict verdict, unsigned attempts)
+static enum outcome outcome(enum result_class class, unsigned attempts)
 {
-    struct retry_terms t = terms(verdict, attempts);
+    struct retry_terms t = terms(class, attempts);
     return retry_outcome(&t);
 }
 
 static void attempts_are_counted(void **state)
 {
     (void)state;
-    assert_int_equal(outcome(VERDICT_DELIVERED, 3), OUTCOME_DELIVERED);
-    assert_int_equal(outcome(VERDICT_REFUSED, 2), OUTCOME_RETRY);
-    assert_int_equal(outcome(VERDICT_REFUSED, 3), OUTCOME_FAILED);
-    assert_int_equal(outcome(VERDICT_FAILING, 2), OUTCOME_RETRY);
-    assert_int_equal(outcome(VERDICT_FAILING, 3), OUTCOME_FAILED);
-    assert_int_equal(outcome(VERDICT_GONE, 1), OUTCOME_FAILED);
-    assert_int_equal(outcome(VERDICT_FINAL, 1), OUTCOME_FAILED);
-    assert_int_equal(outcome(VERDICT_UNREACHED, 3), OUTCOME_RETRY);
-    assert_int_equal(outcome(VERDICT_SLOW_DOWN, 3), OUTCOME_RETRY);
-    assert_int_equal(outcome(VERDICT_OURS, 3), OUTCOME_FAILED);
-    struct retry_terms mail = terms(VERDICT_UNREACHED, 3);
+    assert_int_equal(outcome(RESULT_DELIVERED, 3), OUTCOME_DELIVERED);
+    assert_int_equal(outcome(RESULT_REFUSED, 2), OUTCOME_RETRY);
+    assert_int_equal(outcome(RESULT_REFUSED, 3), OUTCOME_FAILED);
+    assert_int_equal(outcome(RESULT_FAILING, 2), OUTCOME_RETRY);
+    assert_int_equal(outcome(RESULT_FAILING, 3), OUTCOME_FAILED);
+    assert_int_equal(outcome(RESULT_GONE, 1), OUTCOME_FAILED);
+    assert_int_equal(outcome(RESULT_FINAL, 1), OUTCOME_FAILED);
+    assert_int_equal(outcome(RESULT_UNREACHED, 3), OUTCOME_RETRY);
+    assert_int_equal(outcome(RESULT_SLOW_DOWN, 3), OUTCOME_RETRY);
+    assert_int_equal(outcome(RESULT_OURS, 3), OUTCOME_FAILED);
+    struct retry_terms mail = terms(RESULT_UNREACHED, 3);
     mail.protocol = PROTOCOL_SMTP;
     assert_int_equal(retry_outcome(&mail), OUTCOME_FAILED);
 }
@@ -141,7 +141,7 @@ static void a_destination_may_have_more_attempts(void **state)
     (void)state;
     int64_t pauses[] = {5, 6, 7, 8};
     struct destination to = {.attempts = 5};
-    struct retry_terms t = terms(VERDICT_FAILING, 4);
+    struct retry_terms t = terms(RESULT_FAILING, 4);
     t.destination = &to;
     assert_int_equal(retry_outcome(&t), OUTCOME_RETRY);
     t.attempts = 5;
@@ -159,7 +159,7 @@ static void a_destination_may_have_more_attempts(void **state)
 
 static int64_t pause_of(unsigned attempts, int64_t asked_ms, uint32_t random)
 {
-    struct retry_terms t = terms(VERDICT_FAILING, attempts);
+    struct retry_terms t = terms(RESULT_FAILING, attempts);
     t.asked_ms = asked_ms;
     t.random = random;
     return retry_pause_ms(&t);
@@ -181,7 +181,7 @@ static void pauses_follow_the_schedule(void **state)
 
 static int64_t unreachable_pause(int64_t down_ms)
 {
-    struct retry_terms t = terms(VERDICT_UNREACHED, 0);
+    struct retry_terms t = terms(RESULT_UNREACHED, 0);
     t.down_ms = down_ms;
     return retry_pause_ms(&t);
 }

@@ -94,7 +94,7 @@ static void what_is_paused_is_not_taken(void **state)
     assert_null(schedule_returned(s));
     assert_int_equal(schedule_put(s, &jobs[3], &to_a, 1), PUT_HELD);
     assert_ptr_equal(schedule_next(s, 1), &jobs[2]);
-    struct job_end end = {.verdict = VERDICT_DELIVERED};
+    struct job_end end = {.class = RESULT_DELIVERED};
     schedule_ended(s, &jobs[0], &end, 2);
     schedule_ended(s, &jobs[2], &end, 2);
     schedule_pauses(s, &of_all);
@@ -117,7 +117,7 @@ static void flow_control_holds_the_destination_only(void **state)
     struct schedule *s = schedule_new(&config);
     struct job jobs[4];
     struct job_terms a = terms_of("https://x.example/a?1"), b = terms_of("https://x.example/b");
-    struct job_end end = {.verdict = VERDICT_SLOW_DOWN, .asked_ms = 60000, .elapsed_ms = 10};
+    struct job_end end = {.class = RESULT_SLOW_DOWN, .asked_ms = 60000, .elapsed_ms = 10};
     struct schedule_change change;
     (void)state;
     assert_int_equal(schedule_put(s, &jobs[0], &a, 1), PUT_READY);
@@ -304,7 +304,7 @@ static void an_origin_that_was_not_reached_is_probed_by_its_lanes_in_turns(void 
     struct schedule *s = schedule_new(&config);
     struct job job, other;
     struct job_terms a = terms_of("https://x.example/a"), b = terms_of("https://x.example/b");
-    struct job_end end = {.verdict = VERDICT_UNREACHED};
+    struct job_end end = {.class = RESULT_UNREACHED};
     struct schedule_change change;
     int64_t now = 1;
     (void)state;
@@ -322,7 +322,7 @@ static void an_origin_that_was_not_reached_is_probed_by_its_lanes_in_turns(void 
     assert_int_equal(schedule_put(s, &job, &b, now), PUT_READY); /* the probe */
     assert_int_equal(schedule_put(s, &other, &a, now), PUT_HELD);
     assert_ptr_equal(schedule_next(s, now), &job);
-    end.verdict = VERDICT_REFUSED; /* an answer is one */
+    end.class = RESULT_REFUSED; /* an answer is one */
     schedule_ended(s, &job, &end, now);
     assert_true(schedule_change(s, &change));
     assert_int_equal(change.what, CHANGE_CLOSED);
@@ -337,7 +337,7 @@ static void several_410_hold_the_destination(void **state)
     struct schedule *s = schedule_new(&config);
     struct job job;
     struct job_terms a = terms_of("https://x.example/a");
-    struct job_end end = {.verdict = VERDICT_GONE};
+    struct job_end end = {.class = RESULT_GONE};
     struct schedule_change change;
     (void)state;
     for (int i = 1; i <= 3; i++) {
@@ -351,7 +351,7 @@ static void several_410_hold_the_destination(void **state)
     assert_int_equal(schedule_put(s, &job, &a, 4), PUT_HELD);
     assert_int_equal(schedule_put(s, &job, &a, 3 + HOUR), PUT_READY);
     assert_ptr_equal(schedule_next(s, 3 + HOUR), &job);
-    end.verdict = VERDICT_DELIVERED;
+    end.class = RESULT_DELIVERED;
     schedule_ended(s, &job, &end, 4 + HOUR);
     assert_true(schedule_change(s, &change));
     assert_int_equal(change.what, CHANGE_CLOSED);
@@ -364,7 +364,7 @@ static void no_more_lanes_are_remembered_than_the_most(void **state)
 {
     struct schedule *s = schedule_new(&config);
     struct job job;
-    struct job_end end = {.verdict = VERDICT_SLOW_DOWN, .asked_ms = HOUR};
+    struct job_end end = {.class = RESULT_SLOW_DOWN, .asked_ms = HOUR};
     struct schedule_change change;
     size_t held = 0, freed = 0;
     char url[64];

@@ -184,14 +184,14 @@ static void begin(struct sim *sim, struct mail *mail)
 static void settle(struct sim *sim, struct mail *mail, struct attempt_result *result)
 {
     struct sim_receiver *r = &sim->receivers[mail->receiver];
-    struct job_end end = {.verdict = verdict_of(result),
+    struct job_end end = {.class = result_class_of(result),
                           .asked_ms = result->retry_after_ms,
                           .elapsed_ms = r->takes_ms};
     schedule_ended(sim->schedule, &mail->job, &end, sim->now_ms);
-    mail->attempts += verdict_costs(end.verdict, PROTOCOL_HTTP);
+    mail->attempts += result_class_costs(end.class, PROTOCOL_HTTP);
     struct retry_terms terms = {
         &sim->config->retry, &plain,
-        end.verdict,         PROTOCOL_HTTP,
+        end.class,           PROTOCOL_HTTP,
         mail->attempts,      result->retry_after_ms,
         end.outage_ms,       sim->random = sim->random * 1664525u + 1013904223u};
     enum outcome outcome = retry_outcome(&terms);

@@ -1,7 +1,7 @@
 /*
  * simulator.h - a schedule with a clock, a spool and receivers that are made up: a day in a second.
  *
- * It does what deliver.c does, with the same schedule, verdicts and pauses; only the spool, the
+ * It does what deliver.c does, with the same schedule, classes of results and pauses; only the spool, the
  * network and the time are its own.
  */
 #ifndef MXHOOK_TESTS_DELIVER_SIMULATOR_H

@@ -178,6 +178,62 @@ static void failures_and_none_are_told_apart(void **state)
     dns_answer_unref(none.answer);
 }
 
+/* With short timeouts, so made anew. */
+static void open_impatient(struct fixture *f)
+{
+    struct error err;
+    dns_close(f->dns);
+    f->responder.config.query_timeout_ms = 50;
+    assert_int_equal(dns_open(&f->loop, &f->responder.config, &f->dns, &err), 0);
+}
+
+/* Asks so many things at once that nobody answers, and waits for all. */
+static void ask_in_vain(struct fixture *f, size_t count)
+{
+    struct asker askers[8] = {0};
+    for (size_t i = 0; i < count; i++) {
+        char name[] = {(char)('a' + i), 0};
+        ask(f, &askers[i], name, RECORD_MX);
+        assert_null(askers[i].answer);
+    }
+    for (size_t i = 0; i < count; i++) {
+        run_until(f, &askers[i]);
+        assert_int_equal(askers[i].answer->status, DNS_FAILED);
+        dns_answer_unref(askers[i].answer);
+    }
+}
+
+/* Whether a question is answered at once; else it has been waited for, and *status says how it was. */
+static bool fails_at_once(struct fixture *f, const char *name, enum dns_answer_status *status)
+{
+    struct asker asker = {0};
+    ask(f, &asker, name, RECORD_MX);
+    bool at_once = asker.answer != NULL;
+    run_until(f, &asker);
+    *status = asker.answer->status;
+    dns_answer_unref(asker.answer);
+    return at_once;
+}
+
+static void resolvers_that_are_silent_are_not_asked_until_they_answer(void **state)
+{
+    struct fixture *f = *state;
+    enum dns_answer_status status;
+    open_impatient(f);
+    f->responder.dead = true;
+    ask_in_vain(f, 5);
+    while (!fails_at_once(f, "x", &status)) /* the probe is under way */
+        assert_int_equal(status, DNS_FAILED);
+    unsigned asked = f->responder.asked;
+    assert_true(fails_at_once(f, "y", &status));
+    assert_int_equal(f->responder.asked, asked);
+    f->responder.dead = false;
+    do { /* a slow machine's questions may time out once more */
+        if (fails_at_once(f, "z", &status))
+            uv_run(&f->loop, UV_RUN_ONCE); /* until the next probe */
+    } while (status != DNS_RECORDS);
+}
+
 static void closing_tells_nobody(void **state)
 {
     struct fixture *f = *state;
@@ -202,6 +258,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_is_forgotten_gets_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_may_forget_the_other, set_up, tear_down),
         cmocka_unit_test_setup_teardown(failures_and_none_are_told_apart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(resolvers_that_are_silent_are_not_asked_until_they_answer,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(closing_tells_nobody, set_up, tear_down),
     };
     return RUN_TESTS(tests);

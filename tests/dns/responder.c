@@ -34,7 +34,7 @@ static void on_question(uv_udp_t *socket, ssize_t size, const uv_buf_t *buffer,
     const unsigned char *message = (const unsigned char *)buffer->base;
     bool root = message[HEADER_SIZE] == 0;
     r->asked += !root;
-    if (r->silent && !root)
+    if (r->dead || (r->silent && !root))
         return;
     size_t used = HEADER_SIZE + question_size(message);
     memcpy(answer, message, used);

@@ -14,6 +14,7 @@ struct responder {
     struct listen_address address;
     struct dns_config config; /* asks this one */
     bool silent;              /* answers nothing but for the root, which the breaker asks */
+    bool dead;                /* answers nothing at all */
     unsigned code;            /* RCODE */
     unsigned count;           /* of records in `records` */
     const void *records;      /* the answer section; a name in it may point to offset 12 */

@@ -63,7 +63,9 @@ class HostileTest(AdminCase):
             self.assertEqual(self.statuses("GET /livez HTTP/1.1\r\n" + HOST + body), [200], body)
         self.assertEqual(self.statuses(("GET /livez HTTP/1.1\r\n" + HOST + "\r\n") * 20), [200] * 21)
         trailers = "2;x=y\r\n{}\r\n0\r\nHost: evil.example\r\nContent-Length: 5\r\n\r\n"
-        self.assertEqual(self.statuses("POST /api/v1/reload HTTP/1.1\r\n" + HOST + TOKEN + JSON + "Transfer-Encoding: chunked\r\n\r\n" + trailers), [200])
+        found = self.statuses("POST /api/v1/reload HTTP/1.1\r\n" + HOST + TOKEN + JSON + "Transfer-Encoding: chunked\r\n\r\n" + trailers)
+        self.assertIn(set(found), ({200}, {400}))  # libmicrohttpd 1.0 (Debian 13) refuses such trailers, 0.9 skips them
+        self.assertEqual(len(found), 1)
 
     def test_targets_and_methods(self):
         self.serve(ADMIN)

@@ -297,7 +297,7 @@ class AdminTest(AdminCase):
         self.assertEqual([m["recipients"][0]["address"] for m in story], ["nobody@elsewhere.example"])
 
     def test_a_url_that_is_held_is_told(self):
-        self.serve(answer=lambda post: 503, more='deliver = { breaker_failures = 3, breaker_pause = "60s", schedule = { "10ms" } }')
+        self.serve(answer=lambda post: 503, more='deliver = { breaker_failures = 3, breaker_pause = "60s", schedule = { "1h" } }')
         for number in range(4):
             self.server.send(mail(str(number)))
         held = wait_until(lambda: self.json("/api/v1/status")["held"], "a URL to be held")

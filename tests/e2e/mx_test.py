@@ -138,6 +138,19 @@ class Mx(harness.TestCase):
         self.addCleanup(silent.close)
         self.fails(self.forwarder(resolver=silent.port), "plain.test", "attempt=2", "DNS gives no answer")
 
+    def test_a_stop_forgets_what_dns_was_asked(self):
+        asked = []
+        silent = nameservers.FaultyServer(lambda name, kind: asked.append(kind))
+        self.addCleanup(silent.close)
+        mx = self.forwarder('shutdown_timeout = "10ms"\n', resolver=silent.port)
+        mx.send(mail(subject="plain.test"))
+        wait_until(lambda: asked, "a question")
+        self.assertEqual(mx.stop(), 0)
+        self.assertTrue(mx.logged("stopping", "time is up"))
+        self.assertEqual(mx.logged("retry"), [])
+        listed = mx.command("queue", "list", "--json").stdout
+        self.assertIn("boss@plain.test", listed)
+
     def test_hostile_dns(self):
         for rest in (b"", b"\xff" * 40, b"\x81\x80\0\1\0\1\0\0\0\0\5plain\4test\0\0\x0f\0\1\xc0\x0c\0\x0f\0\1\0\0\0\1\xff\xff\0"):
             server = nameservers.FaultyServer(lambda name, kind, rest=rest: rest)

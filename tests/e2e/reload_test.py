@@ -1,14 +1,17 @@
-"""SIGHUP again and again under load: nothing is lost, nothing mixes two generations, memory stays flat.
+"""SIGHUP: what needs a restart stays as it was; and again and again under load: nothing is lost, nothing mixes two
+generations, memory stays flat.
 
 MXHOOK_ROUNDS=1000 python3 reload_test.py is the long form.
 """
 
 import os
+import re
 import smtplib
 import threading
 import time
 import unittest
 
+import admin
 import harness
 
 ROUNDS = int(os.environ.get("MXHOOK_ROUNDS", 100))
@@ -20,6 +23,31 @@ GROWTH_KB = 8 * 1024  # what an allocator may keep; a generation that leaked wou
 def resident_kb(pid):
     with open("/proc/%d/status" % pid) as file:
         return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
+
+class Restart(admin.AdminCase):
+    def failed(self):
+        return [each["recipient"] for each in self.json("/api/v1/queue?state=failed")["deliveries"]]
+
+    def test_what_needs_one(self):
+        """It is said for each option, and all goes on with what was there: the spool, also for who reads it."""
+        mx = self.serve(answer=lambda post: 500)
+        mx.send(harness.mail(), ["before@example.com"])
+        harness.wait_until(self.failed, "the failure")
+        mx.append("""user = "nobody"
+spool = { directory = "%s/other", postgres = "host=127.0.0.1 port=1" }
+rules = { workers = 7 }
+dns = { query_timeout = "3s" }
+confine = { enabled = false }
+""" % mx.folder)
+        mx.reload()
+        said = {re.search(r'option=("?)(.*)\1 result=', line)[2] for line in mx.logged("reload", "needs a restart")}
+        self.assertEqual(said, {"user", "spool.directory", "spool.postgres", "rules.workers",
+                                "dns.resolvers, dns.query_timeout, dns.cache_size",
+                                "confine.enabled, confine.read, confine.write"})
+        mx.send(harness.mail(), ["after@example.com"])
+        harness.wait_until(lambda: sorted(self.failed()) == ["after@example.com", "before@example.com"], "both")
+        self.assertFalse(os.path.exists(mx.folder + "/other"))
 
 
 class Reload(harness.TestCase):

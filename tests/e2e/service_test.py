@@ -467,6 +467,19 @@ class Privileges(TestCase):
             self.assertEqual(client.noop()[0], 250)
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_a_capability_that_cannot_be_given_up_ends_the_start(self):
+        mx, _ = self.on_low_port({"10.lua": "return function(msg) end"})
+        without_capset = ("import os, seccomp, sys; f = seccomp.SyscallFilter(seccomp.ALLOW); "
+                          "f.add_rule(seccomp.ERRNO(1), 'capset'); f.load(); os.execv(sys.argv[1], sys.argv[1:])")
+        done = subprocess.run(
+            ["setpriv", "--reuid", self.USER, "--regid", str(self.entry.pw_gid), "--clear-groups", "--inh-caps",
+             "-all,+net_bind_service", "--ambient-caps", "-all,+net_bind_service", "--no-new-privs", sys.executable, "-c",
+             without_capset, harness.MXHOOK, "run", "--config", mx.config], capture_output=True, text=True,
+            timeout=harness.PATIENCE)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("cannot give up capabilities", done.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
     def test_root_without_a_user_is_warned(self):
         mx = self.server({"10.lua": "return function(msg) end"})
         self.assertIn("running as root", mx.logged("privileges")[0])

@@ -19,6 +19,23 @@ BUILT = pathlib.Path(os.environ["MANUALS"])
 PAGES = sorted(path.name.removesuffix(".in") for path in manuals.FOLDER.glob("mxhook*"))
 
 
+SERVER = manuals.FOLDER.parents[1]
+
+
+def events(source):
+    """The events that a file of C logs: the first text of each call, or what its variable may be."""
+    names = set()
+    for call in re.finditer(r"\b(?:log_(?:debug|info|warn|error)\(|(?:log_(?:limited|fields|write)|write_line)\(LOG_\w+,)\s*", source):
+        event = re.match(r"[^,)]*", source[call.end():])[0]
+        if re.fullmatch(r"\w+", event):  # a variable: set above, or a parameter of the function
+            above = source[:call.start()]
+            value = re.findall(r"\b%s = ([^;]*);" % event, above)
+            function = re.findall(r"^static \w[\w *]*?(\w+)\(const char \*%s\b" % event, above, re.M)
+            event = value[-1] if value else " ".join(re.findall(r"\b%s\(([^,]*)," % function[-1], source)) if function else ""
+        names |= set(re.findall(r'"([a-z]+(?:-[a-z]+)*)"', event))
+    return names
+
+
 def mxhook(*arguments):
     return subprocess.run([MXHOOK, *arguments], capture_output=True, check=True, timeout=60).stdout.decode()
 
@@ -31,6 +48,11 @@ class Manuals(unittest.TestCase):
             with self.subTest(page=page):
                 done = subprocess.run(["mandoc", "-Tlint", "-Wwarning", BUILT / page], capture_output=True, timeout=60)
                 self.assertEqual((done.stdout + done.stderr).decode(), "")
+
+    def test_quotes_are_closed_where_groff_renders_them(self):
+        """.Ql a No and Ql b: mandoc closes the first, groff the last."""
+        for path in manuals.FOLDER.glob("mxhook*"):
+            self.assertEqual(re.findall(r"^\.(?:Pq )?Ql .* No .* Ql .*", path.read_text(), re.M), [], path.name)
 
     def test_each_names_only_manuals_that_there_are(self):
         for page in PAGES:
@@ -59,7 +81,7 @@ class Manuals(unittest.TestCase):
 
     def test_signatures_verify_as_the_examples_say(self):
         page = (manuals.FOLDER / "mxhook-payload.7").read_text().split(".Sh VERIFYING SIGNATURES")[1]
-        python, node, _, _, shell = manuals.displays(page)[:5]
+        python, node, _, php, shell = manuals.displays(page)[:5]
         body, secret = "{\"a\": \"\u00e4\"}".encode(), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
         key = base64.b64decode(secret[len("whsec_"):])
         mac = base64.b64encode(hmac.new(key, b"msg_1.1700000000." + body, hashlib.sha256).digest()).decode()
@@ -77,6 +99,32 @@ class Manuals(unittest.TestCase):
                 call = "\nprocess.exit(verify(%s, %s, Buffer.from(%s)) ? 0 : 1)" % tuple(
                     map(json.dumps, (secret, headers, body.decode())))
                 self.assertEqual(subprocess.run(["node", "-e", node + call]).returncode == 0, good)
+
+            if shutil.which("php"):
+                call = "\nexit(verify(%s, json_decode(%s, true), %s) ? 0 : 1);" % tuple(
+                    "'%s'" % text for text in (secret, json.dumps(headers), body.decode()))
+                self.assertEqual(subprocess.run(["php", "-r", php + call]).returncode == 0, good)
+
+    def test_every_event_of_the_log_is_there(self):
+        found = set()
+        for path in SERVER.rglob("*.c"):
+            found |= events(path.read_text())
+        listed = re.findall(r"^\.It Ql (\S+) Pq (?:debug|info|warn|error)$", (BUILT / "mxhook-log.7").read_text(), re.M)
+        self.assertGreater(len(found), 80)
+        self.assertEqual(sorted(manuals.plain(each) for each in listed), sorted(found))
+
+    def test_every_metric_is_there(self):
+        rows = re.findall(r'^    ROW\(\w+, \w+, "(\w+)"', (SERVER / "base/metrics.h").read_text(), re.M)
+        listed = re.findall(r"^\.It Ql mxhook_(\w+) Pq (?:counter|gauge|histogram).*\n([^.].+\.)$", (BUILT / "mxhook-admin.7").read_text(), re.M)
+        self.assertGreater(len(rows), 50)
+        self.assertEqual([name for name, _ in listed], rows)
+
+    def test_every_address_of_the_api_is_there(self):
+        paths = re.findall(r'^    \{"(/\S+)", ', (SERVER / "admin/routes.c").read_text(), re.M)
+        items = " ".join(re.findall(r"^\.It .*", (BUILT / "mxhook-admin.7").read_text().split(".Sh ADDRESSES")[1].split(".Sh ")[0], re.M))
+        listed = re.findall(r"(/\S+?)(?=[?;=\s]|$)", items)
+        self.assertGreater(len(paths), 25)
+        self.assertEqual(sorted(set(listed)), sorted(paths))
 
     def test_the_changelog_names_this_version(self):
         first = (manuals.FOLDER.parent / "changelog").read_text().split("\n")[0]

@@ -114,6 +114,17 @@ static void test_no_dates(void **state)
     assert_date(long_text, TEN_UTC);
 }
 
+static void test_is_written_as_it_is_read(void **state)
+{
+    (void)state;
+    char text[DATE_SIZE];
+    int64_t seconds;
+    assert_string_equal(date_write(TEN_UTC, text), "Mon, 02 Jun 2025 10:00:00 +0000");
+    assert_true(date_read(text, &seconds));
+    assert_int_equal(seconds, TEN_UTC);
+    assert_string_equal(date_write(-1, text), "Wed, 31 Dec 1969 23:59:59 +0000");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -121,6 +132,7 @@ int main(void)
         cmocka_unit_test(test_zones),
         cmocka_unit_test(test_other_forms),
         cmocka_unit_test(test_no_dates),
+        cmocka_unit_test(test_is_written_as_it_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,18 @@ static void test_structure(void **state)
     assert_written(",\"k\":1}");
 }
 
+static void test_times(void **state)
+{
+    (void)state;
+    start();
+    json_begin_array(&json);
+    json_time(&json, 1764000000123);
+    json_time(&json, 1000);
+    json_time(&json, 0);
+    json_end_array(&json);
+    assert_written("[\"2025-11-24T16:00:00.123Z\",\"1970-01-01T00:00:01.000Z\",null]");
+}
+
 static void test_escapes(void **state)
 {
     (void)state;
@@ -227,11 +239,11 @@ static void test_full_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_structure),   cmocka_unit_test(test_escapes),
-        cmocka_unit_test(test_pieces),      cmocka_unit_test(test_long_strings),
-        cmocka_unit_test(test_every_place), cmocka_unit_test(test_long_escapes),
-        cmocka_unit_test(test_base64),      cmocka_unit_test(test_long_base64),
-        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_times),        cmocka_unit_test(test_structure),
+        cmocka_unit_test(test_escapes),      cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_long_strings), cmocka_unit_test(test_every_place),
+        cmocka_unit_test(test_long_escapes), cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_long_base64),  cmocka_unit_test(test_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,6 +35,16 @@ static void test_every_place(void **state)
     }
 }
 
+/* Cut anywhere, what is left ends where a character does, and as little as can be is missing. */
+static void test_whole_size(void **state)
+{
+    (void)state;
+    static const char text[] = "a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80z";
+    static const size_t whole[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 11};
+    for (size_t size = 0; size < sizeof text; size++)
+        assert_int_equal(utf8_whole_size(text, size), whole[size]);
+}
+
 /* Each case is written whole, and in pieces cut at every place: with the same result. */
 static void assert_cleaned(const char *bytes, size_t size, const char *expected)
 {
@@ -153,9 +163,10 @@ static void test_a_sink_that_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_valid_size),      cmocka_unit_test(test_every_place),
-        cmocka_unit_test(test_stream),          cmocka_unit_test(test_every_lead),
-        cmocka_unit_test(test_every_character), cmocka_unit_test(test_a_sink_that_fails),
+        cmocka_unit_test(test_whole_size),        cmocka_unit_test(test_valid_size),
+        cmocka_unit_test(test_every_place),       cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_every_lead),        cmocka_unit_test(test_every_character),
+        cmocka_unit_test(test_a_sink_that_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,6 +143,14 @@ def inside_silent(all_tokens):
             yield token.start, all_tokens[closing(all_tokens, i + 1)].end
 
 
+def is_room(all_tokens, at):
+    """`char text[512];`, which nobody could see to be one larger."""
+    before, after = [token.text for token in all_tokens[max(0, at - 3):at]], all_tokens[at + 1:at + 3]
+    return (len(before) == 3 and before[2] == "[" and all_tokens[at - 2].kind == "name" and after[0].text == "]"
+            and (all_tokens[at - 3].kind == "name" or before[0] == "*") and before[0] not in NOT_CALLS
+            and after[1].text in (";", ",", "=", ")"))
+
+
 def of_c(path, text):
     all_tokens = tokens(C_TOKENS, text)
     found = []
@@ -157,7 +165,7 @@ def of_c(path, text):
             elif token.text == "!":
                 found.append(Change(path, token.line, "operator", token.start, token.end, ""))
         elif is_integer(token):
-            found += off_by_one(path, token)
+            found += list(off_by_one(path, token))[is_room(all_tokens, i):]
         elif token.kind == "name":
             found += of_error(path, text, all_tokens, i)
     silent = list(inside_silent(all_tokens))

@@ -10,6 +10,7 @@ import glob
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -119,7 +120,22 @@ def load(path):
         return json.load(file)
 
 
-def get(copy, paths, jobs, near):
+def merge(found, name, result, possible):
+    found["tests"][name] = result
+    for path, lines in possible.items():
+        found["possible"][path] = sorted(set(found["possible"].get(path, ())) | set(lines))
+
+
+def measured_before(part, found):
+    """What a run that was interrupted has measured."""
+    if os.path.exists(part):
+        with open(part) as file:
+            for line in file:
+                if line.endswith("\n"):
+                    merge(found, *json.loads(line))
+
+
+def get(copy, paths, jobs, near, leave_out):
     """The map of the tree as it is; made where there is none. With `near`, from the newest there is: tests that are
     new or changed are measured, and lines that have changed are reached by nobody new."""
     path = os.path.join(tree.HOME, "reach-%s.json.gz" % tree.key(paths))
@@ -127,20 +143,24 @@ def get(copy, paths, jobs, near):
         return load(path)
     older = sorted(glob.glob(os.path.join(tree.HOME, "reach-*.json.gz")), key=os.path.getmtime)
     found = carried(load(older[-1]), paths) if near and older else {"tests": {}, "possible": {}}
+    part = path.replace(".json.gz", ".part.jsonl")
+    measured_before(part, found)
     say("mutate: building with coverage")
     build(copy)
-    todo = [test for name, test in copy.tests["coverage"].items() if name not in found["tests"]]
+    todo = [test for name, test in copy.tests["coverage"].items()
+            if name not in found["tests"] and not (leave_out and re.search(leave_out, name))]
     say("mutate: running %d tests with coverage" % len(todo))
-    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool, open(part, "a") as file:
         for test, (result, possible) in zip(todo, pool.map(lambda one: measure(copy, one), todo)):
             say("  %-40s %6.1f s%s" % (test.name, result["seconds"], "" if result["ok"] else "  fails: left out"))
-            found["tests"][test.name] = result
-            for name, lines in possible.items():
-                found["possible"][name] = sorted(set(found["possible"].get(name, ())) | set(lines))
+            merge(found, test.name, result, possible)
+            file.write(json.dumps([test.name, result, possible]) + "\n")
+            file.flush()
     found["tests"] = {name: one for name, one in found["tests"].items() if name in copy.tests["coverage"]}
     found["sources"] = {p: tree.read(p).decode(errors="replace").splitlines() for p in paths
                         if p.startswith(("server/", "lua/", "tests/")) and p.endswith((".c", ".h", ".lua", ".py", ".txt"))}
     with gzip.open(path + ".part", "wt") as file:
         json.dump(found, file)
     os.replace(path + ".part", path)
+    os.remove(part)
     return found

@@ -16,6 +16,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 HOME = os.path.join(ROOT, "build", "mutate")
 BASE = os.path.join(HOME, "base")  # the tree as it was when this run began: what is edited meanwhile changes nothing
 BUILDS = {"plain": (), "sanitized": ("-DMXHOOK_SANITIZE=address,undefined",)}
+# A change is linked into one test after the other: by what does so fastest.
+LINKER = ("-DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=lld",) if shutil.which("ld.lld") else ()
 
 Test = collections.namedtuple("Test", "name command folder environment timeout")
 
@@ -122,7 +124,7 @@ class Tree:
         return os.path.join(self.folder, "build", build)
 
     def configure(self, build, *options, **environment):
-        command = ["cmake", "-G", "Ninja", "-S", self.folder, "-B", self.build_folder(build), *BUILDS.get(build, ()), *options]
+        command = ["cmake", "-G", "Ninja", "-S", self.folder, "-B", self.build_folder(build), *BUILDS.get(build, ()), *LINKER, *options]
         subprocess.run(command, env={**self.environment, **environment}, check=True, stdout=subprocess.DEVNULL)
 
     def read_tests(self, build):

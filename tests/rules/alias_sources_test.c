@@ -50,6 +50,18 @@ static void test_file(void **state)
     assert_routes(f);
 }
 
+/* Nothing but the byte order mark is an empty file, and what ends within one is no mark. */
+static void test_file_of_a_mark(void **state)
+{
+    struct fixture *f = *state;
+    fixture_rules(f, "aliases.csv", "\xEF\xBB\xBF");
+    fixture_rule(f, "return alias.file('aliases.csv')");
+    assert_route(f, "a@example.com", NULL);
+    fixture_rules(f, "aliases.csv", "\xEF\xBB");
+    fixture_rules(f, "10.lua", "return alias.file('aliases.csv')");
+    assert_non_null(strstr(fixture_load_error(f), "aliases.csv:1: "));
+}
+
 static void test_file_has_patterns_as_a_table_has(void **state)
 {
     struct fixture *f = *state;
@@ -308,6 +320,7 @@ int main(void)
         RULES_TEST(test_file),
         RULES_TEST(test_profiles),
         RULES_TEST(test_profiles_that_are_wrong_name_their_line),
+        RULES_TEST(test_file_of_a_mark),
         RULES_TEST(test_file_has_patterns_as_a_table_has),
         RULES_TEST(test_locked_database_is_waited_for),
         RULES_TEST(test_sqlite),

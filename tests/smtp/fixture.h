@@ -26,8 +26,8 @@ struct peer {
     int rules_held;
     struct transaction *submitted[MAX_SUBMITTED];
     size_t submitted_count;
-    char refused
-        [4096]; /* a line for each that hooks.refused was told of: "ID SENDER RECIPIENTS CODE TEXT" */
+    /* A line for each that hooks.refused was told of: "ID SENDER RECIPIENTS CODE TEXT" */
+    char refused[4096];
 };
 
 /* The configuration of the dialogues, then these lines of Lua. The caller's to drop. */

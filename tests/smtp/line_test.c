@@ -18,7 +18,7 @@ static void note(struct outcome *outcome, const char *format, const char *text)
                                       sizeof outcome->text - outcome->size, format, text);
 }
 
-static void feed(struct line *line, struct outcome *outcome, const char *bytes, size_t size)
+static void feed(struct line_reader *line, struct outcome *outcome, const char *bytes, size_t size)
 {
     static const char *const names[] = {[LINE_BARE_CR] = "cr ",
                                         [LINE_BARE_LF] = "lf ",
@@ -42,14 +42,14 @@ static void feed(struct line *line, struct outcome *outcome, const char *bytes, 
 static void check(const char *bytes, size_t size, const char *expected)
 {
     for (size_t cut = 0; cut <= size; cut++) {
-        struct line line;
+        struct line_reader line;
         struct outcome outcome = {0};
         line_init(&line);
         feed(&line, &outcome, bytes, cut);
         feed(&line, &outcome, bytes + cut, size - cut);
         assert_string_equal(outcome.text, expected);
     }
-    struct line line;
+    struct line_reader line;
     struct outcome outcome = {0};
     line_init(&line);
     for (size_t i = 0; i < size; i++)

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../descriptors.h"
+
 #define PATIENCE_MS 20000
 
 uv_loop_t loop;
@@ -22,6 +24,7 @@ int rules_held, idle_calls;
 bool answers_inside;
 
 int allocations = -1;
+size_t size_granted;
 size_t most_allocated;
 static size_t allocated; /* in this turn */
 
@@ -39,7 +42,7 @@ static bool allocation_fails(void)
 void *__wrap_malloc(size_t size)
 {
     allocated += size;
-    return allocation_fails() ? NULL : __real_malloc(size);
+    return size != size_granted && allocation_fails() ? NULL : __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t count, size_t size)
@@ -144,6 +147,8 @@ int open_listeners(const struct config *with, const struct listener_hooks *hooks
     return code == 0 ? listeners_open(&loop, with, sockets, hooks, NULL, "/tmp", out, err) : code;
 }
 
+static size_t open_before; /* descriptors */
+
 void open_all(const char *more)
 {
     static const struct listener_hooks hooks = {.config = on_config,
@@ -157,6 +162,7 @@ void open_all(const char *more)
     idle_calls = 0;
     answers_inside = false;
     most_allocated = 0;
+    open_before = count_descriptors();
     assert_int_equal(uv_loop_init(&loop), 0);
     if (open_listeners(config, &hooks, &listeners, ports, &err) != 0)
         fail_msg("%s", err.text);
@@ -174,6 +180,7 @@ void close_all(void)
     free_listeners();
     assert_int_equal(rules_held, 0);
     config_unref(config);
+    assert_int_equal(count_descriptors(), open_before);
 }
 
 /* Clients. */

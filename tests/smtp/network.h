@@ -43,6 +43,7 @@ extern bool answers_inside; /* submit() answers at once */
 
 /* Of our own requests for memory, the one that is so many away fails; -1: none. */
 extern int allocations;
+extern size_t size_granted;   /* malloc() of this many bytes does not count */
 extern size_t most_allocated; /* bytes, in one turn of the loop */
 
 /* Binds and listens, with this configuration; `opened` gets the ports. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../descriptors.h"
 #include "base/clock.h"
 
 /* What a wait's end would leave on a stack is still the spool's thread's: so longer than any machine takes. */
@@ -41,6 +42,7 @@ int bench_set_up(void **state)
     strcpy(bench->directory, "/tmp/mxhook-spool-XXXXXX");
     assert_non_null(mkdtemp(bench->directory));
     bench->config.directory = bench->directory;
+    bench->open_before = count_descriptors();
     assert_int_equal(uv_loop_init(&bench->loop), 0);
     bench_open(bench);
     *state = bench;
@@ -60,6 +62,8 @@ int bench_tear_down(void **state)
         bench_close(bench);
     uv_run(&bench->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&bench->loop), 0);
+    if (bench->open_before > 0)
+        assert_int_equal(count_descriptors(), bench->open_before);
     nftw(bench->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     free(bench);
     return 0;

@@ -20,6 +20,7 @@ struct bench {
     uv_loop_t loop;
     struct spool *spool; /* NULL while closed */
     int changes;         /* how often spool_on_change() called */
+    size_t open_before;  /* descriptors; 0: they are not counted at the end */
 };
 
 /* cmocka fixtures: *state is a struct bench with an open spool. */

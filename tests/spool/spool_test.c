@@ -1,16 +1,9 @@
 /* The spool as its callers see it: what is committed is there, once, until it is done. */
 #include "bench.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,61 +12,6 @@
 #define COUNT "SELECT count(*) FROM delivery"
 
 /* ---- Commit, claim, end ---- */
-
-/* What a machine would find that lost its power now: the database as it was when it was last synced. */
-static struct bench *synced;
-static char after_power_loss[80];
-
-static void copy_file(const char *from, const char *to, const char *name)
-{
-    char path[200], bytes[65536];
-    ssize_t size;
-    snprintf(path, sizeof path, "%s/%s", from, name);
-    int in = open(path, O_RDONLY);
-    snprintf(path, sizeof path, "%s/%s", to, name);
-    int out = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    while (in >= 0 && (size = read(in, bytes, sizeof bytes)) > 0)
-        if (write(out, bytes, (size_t)size) != size)
-            abort();
-    close(in);
-    close(out);
-}
-
-static int sync_file(int fd)
-{
-    int code = (int)syscall(SYS_fsync, fd);
-    if (synced) {
-        copy_file(synced->directory, after_power_loss, "spool.db");
-        copy_file(synced->directory, after_power_loss, "spool.db-wal");
-    }
-    return code;
-}
-
-/* SQLite's calls come here. */
-int fdatasync(int fd)
-{
-    return sync_file(fd);
-}
-
-int fsync(int fd)
-{
-    return sync_file(fd);
-}
-
-static void a_commit_is_on_disk_before_its_callback(void **state)
-{
-    struct bench *bench = *state, found = *bench;
-    char command[120];
-    snprintf(after_power_loss, sizeof after_power_loss, "%.50s-synced", bench->directory);
-    assert_int_equal(mkdir(after_power_loss, 0700), 0);
-    synced = bench;
-    bench_store(bench, "m-1", URL, "{\"n\":1}");
-    synced = NULL;
-    strcpy(found.directory, after_power_loss);
-    assert_int_equal(bench_query(&found, COUNT), 1);
-    snprintf(command, sizeof command, "rm -r %s", after_power_loss);
-    assert_int_equal(system(command), 0);
-}
 
 static void a_claim_brings_back_all_that_was_stored(void **state)
 {
@@ -346,72 +284,6 @@ static void a_claim_gets_shared_payloads_back(void **state)
                      0);
 }
 
-/* ---- Files ---- */
-
-static struct spill *large_spill(const struct bench *bench, const char *name)
-{
-    static const char block[4096] = "block";
-    struct spill *spill = spool_new_body(bench->spool, name);
-    assert_non_null(spill);
-    while (spill_size(spill) <= SPILL_THRESHOLD)
-        assert_int_equal(spill_write(spill, block, sizeof block), 0);
-    assert_int_equal(spill_sync(spill), 0);
-    return spill;
-}
-
-static void a_large_payload_stays_in_its_file(void **state)
-{
-    struct bench *bench = *state;
-    struct payload *payload = payload_new(large_spill(bench, "m-1.head"), NULL);
-    uint64_t size = payload_size(payload);
-    assert_int_equal(payload_memory(payload), 0);
-    struct delivery *d = bench_delivery_of("m-1", URL, payload);
-    payload_free(payload);
-    assert_int_equal(bench_commit(bench, d, false), 0);
-    delivery_free(d);
-    assert_int_equal(bench_files(bench), 1);
-
-    bench_close(bench);
-    bench_open(bench); /* it is not taken for an orphan */
-    d = bench_claim_one(bench);
-    assert_int_equal(payload_size(d->payload), size);
-    char *body = bench_body(d->payload);
-    assert_string_equal(body + 4096, "block");
-    free(body);
-    spool_delivered(bench->spool, d);
-    bench_wait_query(bench, COUNT, 0);
-    bench_close(bench);
-    assert_int_equal(bench_files(bench), 0);
-}
-
-static void a_file_without_a_delivery_is_removed_at_start(void **state)
-{
-    struct bench *bench = *state;
-    spill_free(large_spill(bench, "m-9.head"));
-    assert_int_equal(bench_files(bench), 1);
-    bench_close(bench);
-    bench_open(bench);
-    assert_int_equal(bench_files(bench), 0);
-}
-
-static void a_payload_that_cannot_be_read_fails_its_delivery(void **state)
-{
-    struct bench *bench = *state;
-    struct claim claim;
-    struct payload *payload = payload_new(large_spill(bench, "m-1.head"), NULL);
-    struct delivery *d = bench_delivery_of("m-1", URL, payload);
-    spill_unlink(payload->head);
-    payload_free(payload);
-    assert_int_equal(bench_commit(bench, d, false), 0);
-    delivery_free(d);
-    bench_claim(bench, &claim, 10, 10);
-    assert_null(claim.deliveries);
-    assert_false(claim.more);
-    assert_int_equal(bench_query(bench, "SELECT count(*) FROM delivery WHERE due IS NULL AND "
-                                        "last_error LIKE '%file cannot be opened%'"),
-                     1);
-}
-
 /* ---- Groups ---- */
 
 enum { GROUP = 300 };
@@ -464,258 +336,11 @@ static void one_that_fails_does_not_harm_the_others(void **state)
     assert_int_equal(bench_query(*state, "SELECT count(*) FROM delivery WHERE id = 'g-150'"), 0);
 }
 
-static void a_payload_in_a_nameless_file_is_refused(void **state)
-{
-    struct bench *bench = *state;
-    struct payload *payload = payload_new(large_spill(bench, NULL), NULL);
-    struct delivery *d = bench_delivery_of("m-1", URL, payload);
-    payload_free(payload);
-    assert_int_equal(bench_commit(bench, d, false), -EINVAL);
-    delivery_free(d);
-    assert_int_equal(bench_query(bench, COUNT), 0);
-}
-
-/* ---- A full disk ---- */
-
-static void limit_files(rlim_t bytes)
-{
-    struct rlimit limit;
-    getrlimit(RLIMIT_FSIZE, &limit);
-    limit.rlim_cur = bytes;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
-static void a_full_disk_is_told_and_passes(void **state)
-{
-    struct bench *bench = *state;
-    char *large = malloc(200001);
-    memset(large, 'x', 200000);
-    large[200000] = 0;
-    signal(SIGXFSZ, SIG_IGN);
-    bench_store(bench, "m-1", URL, "before");
-    struct delivery *ended = bench_claim_one(bench);
-
-    limit_files(100000); /* the log cannot grow */
-    struct delivery *d = bench_delivery("m-2", URL, large);
-    assert_int_equal(bench_commit(bench, d, true), -ENOSPC);
-    assert_int_equal(bench_commit(bench, d, true), -ENOSPC);
-    spool_delivered(bench->spool, ended);                    /* is not forgotten for that */
-    assert_int_equal(bench_commit(bench, d, true), -ENOSPC); /* which comes after its first try */
-    limit_files(RLIM_INFINITY);
-
-    assert_int_equal(bench_commit(bench, d, true), 0);
-    bench_wait_query(bench, COUNT, 1);
-    spool_delivered(bench->spool, d);
-    bench_wait_query(bench, COUNT, 0);
-    free(large);
-}
-
-/* ---- Restart, crash, other processes ---- */
-
-static void a_lease_ends_with_the_process(void **state)
-{
-    struct bench *bench = *state;
-    struct delivery *d = bench_delivery("m-1", URL, "x");
-    assert_int_equal(bench_commit(bench, d, true), 0);
-    delivery_free(d);
-    bench_close(bench);
-    bench_open(bench);
-    spool_delivered(bench->spool, bench_claim_one(bench));
-}
-
-/* In a process of its own: commits, says how often, until it is killed. */
-static void commit_forever(const char *directory, int pipe)
-{
-    struct bench bench = {.config = {(char *)directory}};
-    uv_loop_init(&bench.loop);
-    bench_open(&bench);
-    for (int i = 0;; i++) {
-        char id[16];
-        snprintf(id, sizeof id, "k-%d", i);
-        struct delivery *d = bench_delivery(id, URL, "x");
-        if (bench_commit(&bench, d, i % 2) != 0 || write(pipe, "+", 1) != 1)
-            _exit(1);
-        delivery_free(d);
-    }
-}
-
-static void what_was_acknowledged_survives_a_kill(void **state)
-{
-    struct bench *bench = *state;
-    int pipes[2], acknowledged = 0, status;
-    char byte;
-    bench_close(bench);
-    assert_int_equal(pipe(pipes), 0);
-    pid_t child = fork();
-    if (child == 0)
-        commit_forever(bench->directory, pipes[1]);
-    close(pipes[1]);
-    while (acknowledged < 50 && read(pipes[0], &byte, 1) == 1)
-        acknowledged++;
-    kill(child, SIGKILL);
-    while (read(pipes[0], &byte, 1) == 1)
-        acknowledged++;
-    close(pipes[0]);
-    waitpid(child, &status, 0);
-    assert_true(WIFSIGNALED(status));
-    bench_open(bench);
-    struct claim claim;
-    int found = 0;
-    bench_claim(bench, &claim, 1000, 1000);
-    for (struct delivery *d = claim.deliveries, *next; d; d = next, found++) {
-        next = d->next;
-        spool_release(bench->spool, d);
-    }
-    assert_true(acknowledged >= 50);
-    assert_true(found >= acknowledged && found <= acknowledged + 1);
-}
-
-static void a_second_process_is_refused(void **state)
-{
-    struct bench *bench = *state;
-    struct error err;
-    struct spool *second;
-    char expected[128];
-    assert_int_equal(spool_open(&bench->config, &bench->loop, &second, &err), -EBUSY);
-    snprintf(expected, sizeof expected, "%s: another mxhook works on this spool (process %d)",
-             bench->directory, (int)getpid());
-    assert_string_equal(err.text, expected);
-}
-
-static void a_newer_schema_is_refused(void **state)
-{
-    struct bench *bench = *state;
-    struct error err;
-    struct queue *queue;
-    bench_run_sql(bench, "PRAGMA user_version = 1000");
-    bench_close(bench);
-    assert_int_equal(spool_open(&bench->config, &bench->loop, &bench->spool, &err),
-                     -EPROTONOSUPPORT);
-    uv_run(&bench->loop, UV_RUN_NOWAIT);
-    assert_non_null(strstr(err.text, "newer mxhook (schema 1000"));
-    assert_int_equal(queue_open(&bench->config, &queue, &err), -EPROTONOSUPPORT);
-    bench->spool = NULL;
-}
-
-static void what_is_no_spool_is_refused(void **state)
-{
-    struct bench *bench = *state;
-    struct error err;
-    char path[128];
-    bench_close(bench);
-    snprintf(path, sizeof path, "%s/spool.db", bench->directory);
-    int fd = open(path, O_WRONLY | O_TRUNC);
-    for (int i = 0; i < 1000; i++)
-        assert_int_equal(write(fd, "this is no database", 19), 19);
-    close(fd);
-    assert_true(spool_open(&bench->config, &bench->loop, &bench->spool, &err) < 0);
-    uv_run(&bench->loop, UV_RUN_NOWAIT);
-    assert_non_null(strstr(err.text, "not a database"));
-    bench->spool = NULL;
-}
-
-static void nobody_else_can_read_it(void **state)
-{
-    struct bench *bench = *state;
-    char path[128];
-    struct stat st;
-    bench_close(bench);
-    snprintf(path, sizeof path, "%s/inner", bench->directory);
-    bench->config.directory = path;
-    bench_open(bench);
-    assert_int_equal(stat(path, &st), 0);
-    assert_int_equal(st.st_mode & 0777, 0700);
-    const char *const files[] = {"spool.db", "spool.db-wal", "lock"};
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, "%s/inner/%s", bench->directory, files[i]);
-        assert_int_equal(stat(path, &st), 0);
-        assert_int_equal(st.st_mode & 0777, 0600);
-    }
-    bench_close(bench);
-}
-
-/* ---- What cannot be read ---- */
-
-static void store_file(struct bench *bench, const char *id)
-{
-    char name[32];
-    snprintf(name, sizeof name, "%s.head", id);
-    struct payload *payload = payload_new(large_spill(bench, name), NULL);
-    struct delivery *d = bench_delivery_of(id, URL, payload);
-    payload_free(payload);
-    assert_int_equal(bench_commit(bench, d, false), 0);
-    delivery_free(d);
-}
-
-/* Its payload's file goes away, and comes back later. */
-static void move_files(struct bench *bench, bool away)
-{
-    char bodies[128], aside[128];
-    snprintf(bodies, sizeof bodies, "%s/bodies", bench->directory);
-    snprintf(aside, sizeof aside, "%s/aside", bench->directory);
-    assert_int_equal(away ? rename(bodies, aside) : rename(aside, bodies), 0);
-}
-
-/* It fails with its reason; once the file is there again, a retry finds it free to be claimed. */
-static void what_is_lost_fails_and_can_be_retried(void **state)
-{
-    struct bench *bench = *state;
-    struct claim claim;
-    store_file(bench, "m-1");
-    bench_store(bench, "m-2", URL, "sound");
-    move_files(bench, true);
-    bench_claim(bench, &claim, 10, 10);
-    assert_non_null(claim.deliveries);
-    assert_string_equal(claim.deliveries->id, "m-2");
-    assert_null(claim.deliveries->next);
-    spool_delivered(bench->spool, claim.deliveries);
-    bench_wait_query(bench,
-                     "SELECT count(*) FROM delivery WHERE id = 'm-1' AND due IS NULL AND "
-                     "last_error LIKE '%payload%'",
-                     1);
-    move_files(bench, false);
-    struct queue *queue;
-    struct error err;
-    assert_int_equal(queue_open(&bench->config, &queue, &err), 0);
-    assert_int_equal(queue_retry(queue, "m-1", &err), 0);
-    queue_close(queue);
-    claim.deliveries = NULL;
-    for (int look = 0; !claim.deliveries && look < 3;
-         look++) { /* a change may be of what was before */
-        bench_wait(bench, &bench->changes);
-        bench->changes = 0;
-        bench_claim(bench, &claim, 10, 10);
-    }
-    assert_non_null(claim.deliveries);
-    assert_string_equal(claim.deliveries->id, "m-1");
-    spool_delivered(bench->spool, claim.deliveries);
-}
-
-/* Without descriptors nothing is lost: it is tried again after a pause, and then claimed. */
-static void without_descriptors_it_is_tried_again(void **state)
-{
-    struct bench *bench = *state;
-    struct claim claim;
-    struct rlimit before, none;
-    store_file(bench, "m-1");
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    none = (struct rlimit){3, before.rlim_max};
-    int64_t from = clock_unix_ms();
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    bench_claim(bench, &claim, 10, 10);
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    assert_null(claim.deliveries);
-    assert_false(claim.more);
-    assert_in_range(claim.next_due_ms, from + 5000, clock_unix_ms() + 5000);
-    assert_int_equal(bench_query(bench, "SELECT count(*) FROM delivery WHERE due IS NOT NULL"), 1);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_set_up, bench_tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_commit_is_on_disk_before_its_callback),
         TEST(a_claim_brings_back_all_that_was_stored),
         TEST(one_in_hand_is_not_claimed_again),
         TEST(what_is_delivered_is_gone),
@@ -728,21 +353,8 @@ int main(void)
         TEST(a_commit_without_a_lease_is_told),
         TEST(what_is_shared_is_stored_once),
         TEST(a_claim_gets_shared_payloads_back),
-        TEST(a_large_payload_stays_in_its_file),
-        TEST(a_file_without_a_delivery_is_removed_at_start),
-        TEST(a_payload_that_cannot_be_read_fails_its_delivery),
         TEST(many_commits_are_all_stored),
         TEST(one_that_fails_does_not_harm_the_others),
-        TEST(a_payload_in_a_nameless_file_is_refused),
-        TEST(a_full_disk_is_told_and_passes),
-        TEST(a_lease_ends_with_the_process),
-        TEST(what_was_acknowledged_survives_a_kill),
-        TEST(a_second_process_is_refused),
-        TEST(a_newer_schema_is_refused),
-        TEST(what_is_no_spool_is_refused),
-        TEST(nobody_else_can_read_it),
-        TEST(what_is_lost_fails_and_can_be_retried),
-        TEST(without_descriptors_it_is_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

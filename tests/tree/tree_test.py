@@ -2,7 +2,8 @@
 """What holds for all of server/, asked of the sources and of what was compiled of them.
 
 BUILD: the build folder. Names of functions are unique over rooms, since two of one name link without a word; none is
-there for tests alone, or exported for nobody; rooms stand on each other without a circle; a function fits on a screen.
+there for tests alone, or exported for nobody; what a header names stands for one thing; rooms stand on each other without
+a circle; a function fits on a screen.
 """
 import os
 import re
@@ -107,6 +108,16 @@ class Tree(unittest.TestCase):
 
     def test_names_are_unique(self):
         self.assertEqual([], [(name, where) for name, where in self.defined.items() if len(where) > 1])
+
+    def test_tags_of_headers_are_unique(self):
+        """A struct, enum or union of a header is nothing else elsewhere, also not of a file alone."""
+        where = defaultdict(list)
+        for path in sorted(SERVER.rglob("*.[ch]")):
+            for tag in re.findall(r"\b(?:struct|enum|union)\s+(\w+)\s*\{", code_of(path)):
+                where[tag].append(str(path.relative_to(SERVER)))
+        self.assertGreater(len(where), 400)
+        self.assertEqual([], [(tag, files) for tag, files in sorted(where.items())
+                              if len(files) > 1 and any(file.endswith(".h") for file in files)])
 
     def test_what_is_exported_is_used(self):
         tests = " ".join(code_of(path) for path in (ROOT / "tests").rglob("*.[ch]"))

@@ -1,7 +1,8 @@
 // A line chart in SVG: values over time, with a text for those who cannot see it.
 import { h, svg } from "./dom.js";
 
-const WIDTH = 720, HEIGHT = 150, LEFT = 34, BOTTOM = 20;
+// A telephone shows half as many units, or nobody could read the labels.
+const WIDTH = matchMedia("(max-width: 600px)").matches ? 340 : 720, HEIGHT = 150, LEFT = 34, BOTTOM = 20;
 
 // series: [{ name, kind, values }], all of the same length, one a second.
 // `seconds` is the room for points; `span` how many seconds they stand for, where that is another.

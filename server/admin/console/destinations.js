@@ -46,6 +46,21 @@ function pictures(one, seen) {
     h("div", {}, chart("Answer time", [{ name: "answer time", kind: "out", values: seen.time }], KEPT, " ms", seconds))));
 }
 
+// What it last answered that was no 2xx, of what waits and of what has failed.
+async function lastErrors(one) {
+  const path = "history?limit=5&destination=" + encodeURIComponent(one.origin) + "&state=";
+  const pages = await Promise.all([get(path + "failed"), get(path + "waiting")]);
+  const found = [];
+  for (const message of pages.flatMap((page) => page.messages))
+    for (const delivery of message.deliveries)
+      if (delivery.origin === one.origin && delivery.error) found.push({ message, delivery });
+  found.sort((a, b) => a.message.time < b.message.time ? 1 : -1);
+  const row = ({ message, delivery }) => h("tr", {}, h("td", { class: "time" }, ago(message.time)), h("td", {}, delivery.destination), h("td", {}, delivery.error),
+    h("td", {}, h("a", { href: "#/message/" + message.id }, delivery.state)));
+  return h("div", { class: "card" }, h("h2", {}, "Last errors"), table([["Accepted"], ["Destination"], ["Last answer"], ["Delivery"]], found.slice(0, 5).map(row),
+    "None in the history."));
+}
+
 function breaker(one) {
   if (one.held_until) return [tag("held", "bad"), h("span", { class: "small muted" }, " after ", counted(one.failures, "failure"), "; probes ", ago(one.held_until))];
   if (one.held_urls) return [tag("held", "bad"), h("span", { class: "small muted" }, " ", counted(one.held_urls, "URL"), " of it")];
@@ -85,7 +100,7 @@ export async function destinations(box, { role }) {
     fill(list, table([["Destination"], ["Answers since the start"], ["Waiting", "number"], ["Oldest"], ["Answer time", "number"], ["Failed", "number"], ["Breaker"], ["Action"]], rows,
       "No mail waits for any destination, and none was attempted since the start."));
     const one = found.destinations.find((each) => each.origin === open);
-    fill(shown, one && pictures(one, past.get(open)));
+    fill(shown, one && [pictures(one, past.get(open)), await lastErrors(one)]);
   };
   await draw();
   fill(box, h("h1", {}, "Destinations"), list, shown);

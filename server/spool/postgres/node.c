@@ -23,7 +23,7 @@
 #define FORGET_MS    "3600000" /* a breaker of a dead node that nobody has probed, past its time */
 #define ORPHANS_MS   60000 /* a group that was sent again may name a node that is removed by now */
 
-struct peer {
+struct node_peer {
     int id;
     int64_t beat, since_ms; /* since when this beat is seen; monotonic */
     bool seen;
@@ -38,7 +38,7 @@ struct node {
     _Atomic int id, live;
     _Atomic int64_t sure_until_ms; /* monotonic */
     atomic_bool released;
-    struct peer peers[NODES_MAX]; /* the thread's own, as all below */
+    struct node_peer peers[NODES_MAX]; /* the thread's own, as all below */
     int peer_count;
     struct holds holds;
 };
@@ -78,14 +78,14 @@ static int join(struct node *node)
 
 /* ---- The others ---- */
 
-static struct peer *peer_of(struct node *node, int id)
+static struct node_peer *peer_of(struct node *node, int id)
 {
     for (int i = 0; i < node->peer_count; i++)
         if (node->peers[i].id == id)
             return &node->peers[i];
     if (node->peer_count == NODES_MAX)
         return NULL;
-    node->peers[node->peer_count] = (struct peer){.id = id, .beat = -1};
+    node->peers[node->peer_count] = (struct node_peer){.id = id, .beat = -1};
     return &node->peers[node->peer_count++];
 }
 
@@ -120,7 +120,7 @@ static int read_nodes(struct node *node, const PGresult *result, int64_t now_ms)
     for (i = 0; i < node->peer_count; i++)
         node->peers[i].seen = false;
     for (i = 0; i < PQntuples(result) && pg_number(result, i, 0) == 0; i++) {
-        struct peer *peer = peer_of(node, (int)pg_number(result, i, 1));
+        struct node_peer *peer = peer_of(node, (int)pg_number(result, i, 1));
         int64_t beat = pg_number(result, i, 2);
         if (!peer)
             continue;
@@ -175,7 +175,7 @@ static void read_removed(void *context, int number, PGresult *result)
     *(bool *)context = strcmp(PQcmdTuples(result), "1") == 0;
 }
 
-static bool remove_dead(struct node *node, const struct peer *peer)
+static bool remove_dead(struct node *node, const struct node_peer *peer)
 {
     struct values params = {0};
     bool removed = false;
@@ -190,19 +190,13 @@ static bool remove_dead(struct node *node, const struct peer *peer)
     return code == 0 && removed;
 }
 
-static void read_count(void *context, int number, PGresult *result)
-{
-    (void)number;
-    *(int *)context = (int)strtol(PQcmdTuples(result), NULL, 10);
-}
-
 /* A page at a time, so that no lock is held for long. What belongs to no node was a dead one's. */
 static int release_page(struct node *node, const char *sql, int *count)
 {
     *count = 0;
     pg_begin(&node->pg);
     pg_add(&node->pg, sql, 0, NULL, NULL, NULL, false);
-    return pg_end(&node->pg, PG_ANSWER_MS, read_count, count);
+    return pg_end(&node->pg, PG_ANSWER_MS, pg_count, count);
 }
 
 static void release_orphans(struct node *node)

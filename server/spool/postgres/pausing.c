@@ -54,12 +54,6 @@ int pg_store_pauses(struct store *store, bool counted, struct pauses *pauses)
     return code == 0 ? reading.code : code;
 }
 
-static void read_changed(void *context, int number, PGresult *result)
-{
-    (void)number;
-    *(int *)context = (int)strtol(PQcmdTuples(result), NULL, 10);
-}
-
 int pg_store_pause(struct store *store, const struct pause *pause)
 {
     struct pg_store *s = (struct pg_store *)store;
@@ -89,7 +83,7 @@ int pg_store_resume(struct store *store, uint64_t origin, uint64_t lane)
     int code =
         values_send(&params, &s->pg, "DELETE FROM paused WHERE origin = $1 AND lane = $2", false);
     if (code == 0)
-        code = pg_end(&s->pg, PG_ANSWER_MS, read_changed, &count);
+        code = pg_end(&s->pg, PG_ANSWER_MS, pg_count, &count);
     return code == 0 && count == 0 ? -ENOENT : code;
 }
 

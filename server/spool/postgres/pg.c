@@ -352,3 +352,9 @@ int64_t pg_number(const PGresult *result, int row, int column)
     return PQgetisnull(result, row, column) ? 0
                                             : strtoll(PQgetvalue(result, row, column), NULL, 10);
 }
+
+void pg_count(void *context, int number, PGresult *result)
+{
+    (void)number;
+    *(int *)context = (int)strtol(PQcmdTuples(result), NULL, 10);
+}

@@ -5,7 +5,7 @@
  * group        commits and ends of attempts that go in one batch (apply.c)
  * due_lane     a lane that has something due that no node has in hand, as the last walk saw it
  *
- * The spool's thread has one connection, the node's pulse another: so commits that wait for a
+ * The spool's thread has one connection, the node's beat another: so commits that wait for a
  * standby do not make a node look dead. Times in tables are the database's; what is sent and read
  * is relative to its now, so clocks of nodes may differ.
  */
@@ -65,9 +65,9 @@ struct pg_store {
     size_t nodes_told;     /* at the last claim */
 };
 
-#define PG_AGAIN_MS   100 /* between two tries */
-#define AWAY_NOTE_MS  2000
-#define AWAY_STILL_MS 2000 /* the same while the store is known to be away */
+#define PG_AGAIN_MS   100  /* between two tries */
+#define AWAY_NOTE_MS  2000 /* nothing works for so long: the store is away (pg_store_note()) */
+#define AWAY_STILL_MS 2000 /* so long a commit is tried while the store is known to be away */
 
 /* A connection to use now: 0, or -EAGAIN. */
 int pg_store_connect(struct pg_store *s);
@@ -80,6 +80,7 @@ void pg_store_note(struct pg_store *s, int code);
 /* Looks which lanes have something due, where it is time to. 0 or as pg_end(). */
 int pg_store_walk(struct pg_store *s);
 
+/* The functions of store_ops of these names, as store.h says. */
 void pg_store_apply(struct store *store, struct store_work *work);
 void pg_store_claim(struct store *store, struct claim *claim);
 void pg_store_hold(struct store *store, const struct hold *hold); /* probe.c */
@@ -99,7 +100,6 @@ int pg_store_nodes(struct store *store, int (*each)(void *context, const struct 
 int pg_store_change(struct store *store, enum store_change what, const char *id);
 int64_t pg_store_change_all(struct store *store, enum store_change what,
                             const struct queue_filter *filter);
-
 int64_t pg_store_edit(struct store *store, const struct store_edit *edit, const char *id,
                       const struct queue_filter *filter);
 int pg_store_holds(struct store *store, int (*each)(void *context, const struct queue_hold *hold),

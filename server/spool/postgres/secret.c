@@ -7,6 +7,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "../../base/ascii.h"
 #include "../../base/write_all.h"
 #include "values.h"
 
@@ -29,8 +30,7 @@ static int make(char text[SECRET_SIZE])
     unsigned char bytes[KEY_BYTES];
     if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
         return -EIO;
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    hex_write(text, bytes, sizeof bytes);
     explicit_bzero(bytes, sizeof bytes);
     return 0;
 }

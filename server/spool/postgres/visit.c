@@ -236,12 +236,6 @@ int pg_store_totals(struct store *store, struct queue_totals *totals)
 
 /* ---- Changes ---- */
 
-static void read_count(void *context, int number, PGresult *result)
-{
-    (void)number;
-    *(int *)context = (int)strtol(PQcmdTuples(result), NULL, 10);
-}
-
 static int retry_one(struct pg_store *s, const char *id)
 {
     struct values params = {0};
@@ -253,7 +247,7 @@ static int retry_one(struct pg_store *s, const char *id)
                            "last_error = NULL WHERE id = $1",
                            false);
     if (code == 0)
-        code = pg_end(&s->pg, PG_ANSWER_MS, read_count, &count);
+        code = pg_end(&s->pg, PG_ANSWER_MS, pg_count, &count);
     return code == 0 && count == 0 ? -ENOENT : code;
 }
 

@@ -2,8 +2,8 @@
  * db.h - deliveries as rows: what the store's other files need of SQLite.
  *
  * db.c holds the statements and commits, db_open.c opens, db_write.c and db_read.c write and read
- * rows, schema.c has the tables. To add a column: schema.c's next version, a bind in db_write.c, a
- * read in db_read.c.
+ * rows, db_walk.c goes through many, schema.c has the tables. To add a column: schema.c's next
+ * version, a bind in db_write.c, a read in db_read.c; of a destination's, see ../columns.h.
  *
  * Blocking; one thread at a time. Functions return 0 or a negative errno: -ENOSPC disk full, -EBUSY
  * another process writes for longer than the timeout, -EIO, -EROFS, -ENOMEM, -EBADMSG corrupt.
@@ -16,11 +16,9 @@
 struct db;
 
 enum db_mode {
-    DB_SERVE,   /* made where there is none; schema brought up to date; the caller holds the lock
-                    */
+    DB_SERVE,   /* made where there is none; schema brought up to date; the caller has the lock */
     DB_SALVAGE, /* must be there, and is only read, whatever can be: perhaps damaged */
-    DB_VISIT,   /* must be there, with this version's schema; read-only where it cannot be written
-                  */
+    DB_VISIT,   /* must be there, of this version; read-only where it cannot be written */
 };
 
 int db_open(const char *directory, enum db_mode mode, struct db **out, struct error *err);
@@ -41,11 +39,10 @@ bool db_broken(const struct db *db);
 /* Inserts a commit's deliveries and what they share; sets their `stored`. Within a transaction. */
 int db_insert(struct db *db, struct delivery *deliveries);
 /* Removes a delivery, its attempts (`attempted`: there may be some), and its payload and tail if it
- * was their last. Within a transaction. 0 also
- * where it is gone already. */
+ * was their last. Within a transaction. 0 also where it is gone already. */
 int db_remove(struct db *db, int64_t row, int64_t payload_row, bool attempted);
-/* The same of one whose payload is no other's, has no tail and no file: the payload's row is its own, and is not looked
- * at. */
+/* The same of one whose payload is no other's, has no tail and no file: the payload's row is its
+ * own, and is not looked at. */
 int db_remove_alone(struct db *db, int64_t row, bool attempted);
 /* Keeps its last attempt, and writes its state (waiting until due_ms, or failed), unless `mxhook
  * queue` has set it anew or removed it meanwhile: then *changed is false. Within a transaction. */

@@ -1,5 +1,5 @@
-/* sqlite.h - the store in a folder, as its files share it: apply.c and sqlite.c for a server,
- * visit.c for `mxhook queue`. */
+/* sqlite.h - the store in a folder, as its files share it: sqlite.c and apply.c for a server, visit.c
+ * for `mxhook queue`, holding.c and pausing.c for both. */
 #ifndef MXHOOK_SPOOL_SQLITE_H
 #define MXHOOK_SPOOL_SQLITE_H
 
@@ -21,12 +21,12 @@ struct sqlite_store {
     bool in_trouble; /* the last transaction failed: said once */
 };
 
+/* The functions of store_ops of these names, as store.h says. */
 void sqlite_apply(struct store *store, struct store_work *work);
 int sqlite_show(struct store *store, const char *id, struct delivery **out, const char **reason);
 int sqlite_change(struct store *store, enum store_change what, const char *id);
 int64_t sqlite_change_all(struct store *store, enum store_change what,
                           const struct queue_filter *filter);
-
 int64_t sqlite_edit(struct store *store, const struct store_edit *edit, const char *id,
                     const struct queue_filter *filter);
 int sqlite_holds(struct store *store, int (*each)(void *context, const struct queue_hold *hold),

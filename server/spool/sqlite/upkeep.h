@@ -26,7 +26,8 @@ void upkeep_configure(struct upkeep *upkeep, const struct spool_config *config);
 /* May this be taken in? Counts it. */
 bool upkeep_has_room(struct upkeep *upkeep, struct db *db, const struct commit *commits);
 
-/* What the spool takes: the database without its free pages, and the bodies. Any thread, with a connection of its own. */
+/* What the spool takes: the database without its free pages, and the bodies. Any thread, with a
+ * connection of its own. */
 int upkeep_measure(struct db *db, uint64_t *bytes);
 
 /* To be called each second or so: looks whether there is room again, removes what failed too long

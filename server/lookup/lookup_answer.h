@@ -1,10 +1,10 @@
 /*
- * answer.h - what somebody else said of an address: its destinations, or that it has none.
+ * lookup_answer.h - what somebody else said of an address: its destinations, or that it has none.
  *
  * Never changes once made; counted, since a cache and several messages share it.
  */
-#ifndef MXHOOK_LOOKUP_ANSWER_H
-#define MXHOOK_LOOKUP_ANSWER_H
+#ifndef MXHOOK_LOOKUP_LOOKUP_ANSWER_H
+#define MXHOOK_LOOKUP_LOOKUP_ANSWER_H
 
 #include <stdatomic.h>
 #include <stddef.h>
@@ -21,8 +21,8 @@ struct lookup_answer {
     atomic_uint references;
     enum lookup_status status;
     size_t size;
-    char text
-        []; /* of FOUND: JSON (alias.http), or a list of destinations by comma; NUL-terminated */
+    /* Of FOUND: JSON (alias.http), or a list of destinations by comma; NUL-terminated */
+    char text[];
 };
 
 /* One reference; NULL: no memory. `text` may be NULL where size is 0. */

@@ -1,4 +1,4 @@
-#include "answer.h"
+#include "lookup_answer.h"
 
 #include <stdlib.h>
 #include <string.h>
