@@ -209,12 +209,6 @@ void json_number(struct json *json, int64_t number)
     put(json, text, (size_t)snprintf(text, sizeof text, "%" PRId64, number));
 }
 
-void json_boolean(struct json *json, bool flag)
-{
-    begin(json);
-    put(json, flag ? "true" : "false", flag ? 4 : 5);
-}
-
 void json_null(struct json *json)
 {
     begin(json);
@@ -250,7 +244,8 @@ void json_pair_number(struct json *json, const char *key, int64_t number)
 void json_pair_boolean(struct json *json, const char *key, bool flag)
 {
     json_key(json, key);
-    json_boolean(json, flag);
+    begin(json);
+    put(json, flag ? "true" : "false", flag ? 4 : 5);
 }
 
 void json_begin_base64(struct json *json)

@@ -46,7 +46,6 @@ void json_key(struct json *json, const char *key);
 void json_string(struct json *json, const char *text, size_t size);
 void json_text(struct json *json, const char *text); /* NULL: null */
 void json_number(struct json *json, int64_t number);
-void json_boolean(struct json *json, bool flag);
 void json_null(struct json *json);
 /* A time as RFC 3339 has it, in UTC with milliseconds; null for 0. */
 void json_time(struct json *json, int64_t unix_ms);

@@ -53,8 +53,11 @@ struct pauses_task {
 static void answer_commits(struct task *task, void *context)
 {
     (void)context;
-    struct commit *next;
-    for (struct commit *c = (struct commit *)task; c; c = next) {
+    struct commit *first = (struct commit *)task, *next;
+    for (struct commit *c = first; c; c = c->next)
+        if (c->note)
+            c->note(c);
+    for (struct commit *c = first; c; c = next) {
         next = c->next;
         c->done(c);
     }
