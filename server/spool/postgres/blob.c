@@ -48,12 +48,6 @@ static int note_staged(struct pg *pg, int64_t blob, int owner)
     return code == 0 ? pg_end(pg, PG_ANSWER_MS, NULL, NULL) : code;
 }
 
-static void count_sealed(void *context, int number, PGresult *result)
-{
-    (void)number;
-    *(int *)context = atoi(PQcmdTuples(result));
-}
-
 /* Waits until all of it is replicated. -EDEADLK: it was swept meanwhile, as this node was taken for dead. */
 static int seal(struct pg *pg, int64_t blob, int owner)
 {
@@ -64,7 +58,7 @@ static int seal(struct pg *pg, int64_t blob, int owner)
     pg_begin(pg);
     int code = values_send(&params, pg, "UPDATE staged SET owner = $2 WHERE blob = $1", false);
     if (code == 0)
-        code = pg_end(pg, PG_ANSWER_MS, count_sealed, &found);
+        code = pg_end(pg, PG_ANSWER_MS, pg_count, &found);
     return code == 0 && found == 0 ? -EDEADLK : code;
 }
 

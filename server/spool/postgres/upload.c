@@ -7,6 +7,7 @@
 
 #include "../../base/clock.h"
 #include "../../base/log.h"
+#include "blob.h"
 #include "group.h"
 
 struct upload {
@@ -139,6 +140,17 @@ static int upload_until(struct upload *u, struct commit *commit)
     return pg_is_passing(code) ? -EAGAIN : code;
 }
 
+/* What it cannot remove now is swept later, by this node or another. */
+static void leave_nothing(struct upload *u, const struct commit *commit)
+{
+    struct values used = {0};
+    upload_forget(u, commit);
+    if (!u->pg.connection || u->pg.unanswered)
+        return;
+    upload_add_used(u, &used, values_array(&used, PARAM_INT8));
+    (void)blob_sweep(&u->pg, node_id(u->s->node), &used);
+}
+
 static void run_upload(void *argument)
 {
     struct upload *u = argument;
@@ -148,7 +160,7 @@ static void run_upload(void *argument)
         struct commit *commit = (struct commit *)task;
         commit->status = upload_until(u, commit);
         if (commit->status != 0)
-            upload_forget(u, commit);
+            leave_nothing(u, commit);
         u->ready(u->context, commit);
     }
     pg_close(&u->pg);
