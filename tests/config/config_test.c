@@ -323,6 +323,40 @@ static void limits_at_the_exact_value(void **state)
     }
 }
 
+static void words_mean_what_they_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        int level, format, bodies;
+    } rows[] = {
+        {"log_level = 'debug'", LOG_DEBUG, LOG_FORMAT_AUTO, HISTORY_BODIES_NONE},
+        {"log_level = 'info'", LOG_INFO, LOG_FORMAT_AUTO, HISTORY_BODIES_NONE},
+        {"log_level = 'warn'", LOG_WARN, LOG_FORMAT_AUTO, HISTORY_BODIES_NONE},
+        {"log_level = 'error'", LOG_ERROR, LOG_FORMAT_AUTO, HISTORY_BODIES_NONE},
+        {"log_format = 'auto'", LOG_INFO, LOG_FORMAT_AUTO, HISTORY_BODIES_NONE},
+        {"log_format = 'text'", LOG_INFO, LOG_FORMAT_TEXT, HISTORY_BODIES_NONE},
+        {"log_format = 'json'", LOG_INFO, LOG_FORMAT_JSON, HISTORY_BODIES_NONE},
+        {"log_format = 'journal'", LOG_INFO, LOG_FORMAT_JOURNAL, HISTORY_BODIES_NONE},
+        {"history = { bodies = 'none' }", LOG_INFO, LOG_FORMAT_AUTO, HISTORY_BODIES_NONE},
+        {"history = { bodies = 'failed' }", LOG_INFO, LOG_FORMAT_AUTO, HISTORY_BODIES_FAILED},
+        {"history = { bodies = 'all' }", LOG_INFO, LOG_FORMAT_AUTO, HISTORY_BODIES_ALL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "domains = { 'a.example' }\n%s\n", rows[i].line);
+        struct config *c = config_loaded(text);
+        if ((int)c->log_level != rows[i].level || (int)c->log_format != rows[i].format ||
+            (int)c->history.bodies != rows[i].bodies)
+            fail_msg("%s: %d, %d, %d", rows[i].line, (int)c->log_level, (int)c->log_format,
+                     (int)c->history.bodies);
+        config_unref(c);
+    }
+    assert_config_line("log_level = 'loud'", "debug, info, warn or error");
+    assert_config_line("log_format = 'xml'", "journal");
+    assert_config_line("history = { bodies = 'some' }", "failed");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +373,7 @@ int main(void)
         cmocka_unit_test(a_proxy_and_denied_addresses_exclude_each_other),
         cmocka_unit_test(secrets_stand_beside_the_rules),
         cmocka_unit_test(limits_at_the_exact_value),
+        cmocka_unit_test(words_mean_what_they_name),
     };
     return cmocka_run_group_tests(tests, make_config, remove_config);
 }

@@ -234,6 +234,20 @@ static void resolvers_that_are_silent_are_not_asked_until_they_answer(void **sta
     } while (status != DNS_RECORDS);
 }
 
+static void a_question_goes_out_twice_and_allows_large_answers(void **state)
+{
+    struct fixture *f = *state;
+    struct asker asker = {0};
+    open_impatient(f);
+    f->responder.silent = true;
+    ask(f, &asker, "a", RECORD_MX);
+    run_until(f, &asker);
+    assert_int_equal(asker.answer->status, DNS_FAILED);
+    assert_int_equal(f->responder.asked, 2);
+    assert_int_equal(f->responder.room, 1232);
+    dns_answer_unref(asker.answer);
+}
+
 static void closing_tells_nobody(void **state)
 {
     struct fixture *f = *state;
@@ -260,6 +274,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(failures_and_none_are_told_apart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(resolvers_that_are_silent_are_not_asked_until_they_answer,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_question_goes_out_twice_and_allows_large_answers, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(closing_tells_nobody, set_up, tear_down),
     };
     return RUN_TESTS(tests);

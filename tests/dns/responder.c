@@ -33,6 +33,8 @@ static void on_question(uv_udp_t *socket, ssize_t size, const uv_buf_t *buffer,
         return;
     const unsigned char *message = (const unsigned char *)buffer->base;
     bool root = message[HEADER_SIZE] == 0;
+    const unsigned char *edns = message + HEADER_SIZE + question_size(message); /* the root, OPT */
+    r->room = message[11] == 1 ? edns[3] * 256u + edns[4] : 0;
     r->asked += !root;
     if (r->dead || (r->silent && !root))
         return;

@@ -20,6 +20,7 @@ struct responder {
     const void *records;      /* the answer section; a name in it may point to offset 12 */
     size_t size;
     unsigned asked; /* questions so far, the root's not counted */
+    unsigned room;  /* for an answer, that the last one allowed by EDNS; 0: it had none */
 };
 
 void responder_open(struct responder *responder, uv_loop_t *loop);

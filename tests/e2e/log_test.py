@@ -30,7 +30,10 @@ class Lines(harness.TestCase):
             return b"".join(iter(lambda: client.recv(4096), b""))
 
     def one(self, mx, event, *parts):
-        mx.wait_logged(event, *parts)
+        try:
+            mx.wait_logged(event, *parts)
+        except harness.TimedOut:
+            self.fail("no %s %s in\n%s" % (event, parts, mx.log()))
         self.assertEqual(len(mx.logged(event, *parts)), 1, mx.log())
         return mx.logged(event, *parts)[0]
 
@@ -98,6 +101,24 @@ class Lines(harness.TestCase):
             with self.assertRaises(smtplib.SMTPDataError):
                 client.sendmail("a@client.test", ["hook@example.com"], mail())
         self.one(mx, "received", "client=127.0.0.1", "sender=a@client.test", "recipients=1")
+
+    def test_outcomes(self):
+        mx = self.server({"10.lua": """return function(msg)
+            local to = msg.envelope.recipient
+            if to:find("^gone") then return route.reject("gone") end
+            if to:find("^later") then return route.defer("later") end
+            if to:find("^null") then return "null" end end"""})
+        with mx.smtp() as client:
+            client.sendmail("a@client.test", ["null@example.com", "gone@example.com", "none@example.com"], mail())
+            for recipient, code in (("gone", 550), ("later", 451)):
+                with self.assertRaises(smtplib.SMTPDataError) as raised:
+                    client.sendmail("a@client.test", [recipient + "@example.com"], mail())
+                self.assertEqual(raised.exception.smtp_code, code)
+        self.one(mx, "accepted", 'reply="250')
+        self.one(mx, "left-out", "to=gone@example.com", "reason=")
+        self.one(mx, "left-out", "to=none@example.com", 'reason="no rule answered"')
+        self.one(mx, "refused", 'reply="550 ', "ms=")
+        self.one(mx, "refused", 'reply="451 ', "ms=")
 
     def test_destinations_that_say_stop_or_slower(self):
         answers = [429, 200, 410]

@@ -53,6 +53,10 @@ static void test_groups(void **state)
 {
     (void)state;
     assert_list("undisclosed-recipients:;", "");
+    assert_list("undisclosed-recipients:", ""); /* without its end */
+    assert_list("undisclosed-recipients: \t", "");
+    assert_list("friends:, a@b.example", "-|a@b.example;");
+    assert_list("friends: , a@b.example", "-|a@b.example;");
     assert_list("Team: a@b.example, Cee <c@d.example>;, e@f.example",
                 "-|a@b.example;Cee|c@d.example;-|e@f.example;");
     assert_list("\"A; B\": a@b.example;", "-|a@b.example;");

@@ -90,6 +90,8 @@ static void test_undecodable(void **state)
     assert_text("gb18030", BYTES("\xE3\x32\x9A\x35\xFE\x39\xFE\x39"), "\xF4\x8F\xBF\xBF" R);
     assert_text("big5", BYTES("\x81\xFE\xA4\xA4\xA4!"), R "中" R "!");
     assert_text("euc-kr", BYTES("\xC9\xA1\xC7\xD1\xC7!"), R "한" R "!");
+    assert_text("big5", BYTES("\xA4\x80!\xA4\x7F!"), R "!" R "\x7F!"); /* where ASCII ends */
+    assert_text("euc-kr", BYTES("\xC7\x80!\xC7\x7F!"), R "!" R "\x7F!");
     assert_text("utf-16be", BYTES("\xD8\x00\x00\x61\x00"), R "a" R);
     assert_text("utf-16le", BYTES("\x00\xDC\x61\x00"), R "a");
     /* The first and the last of each range of surrogates, and their neighbours. */

@@ -44,6 +44,8 @@ def arguments():
     parser.add_argument("--leave-out", metavar="REGEX", help="tests that are not run at all, such as the longest")
     parser.add_argument("--kind", choices=changes.KINDS, help="this kind of change only")
     parser.add_argument("--at", metavar="FILE:LINE", help="every change of this line, instead of random ones")
+    parser.add_argument("--again", metavar="RESULTS", help="what was not noticed in an earlier run (a file of build/mutate), in "
+                        "the tree as it is now, instead of random ones")
     parser.add_argument("--near", action="store_true", help="take the newest coverage there is, moved along with the lines, and "
                         "measure only tests that are new or changed")
     parser.add_argument("--same", action="store_true", help="the tree as the last run saw it, whatever has changed since")
@@ -66,8 +68,37 @@ def all_changes(paths, possible, folder):
     return found
 
 
+def in_place(change, old, new):
+    """An older tree's change in this one's text; None where its lines are no longer there."""
+    line = reach.moved(old, new.splitlines()).get(change.line)
+    text = "\n".join(old) + "\n"
+    if line is None:
+        return None
+    start = len("".join(new.splitlines(True)[:line - 1])) + change.start - len("".join(text.splitlines(True)[:change.line - 1]))
+    end = start + change.end - change.start
+    return change._replace(line=line, start=start, end=end) if new[start:end] == text[change.start:change.end] else None
+
+
+def unnoticed(results):
+    """What a run before left, as changes of the tree of now."""
+    key = os.path.basename(results).split("-")[1]
+    sources = reach.load(os.path.join(tree.HOME, "reach-%s.json.gz" % key))["sources"]
+    with open(results) as file:
+        entries = [entry for entry in map(json.loads, file) if entry["outcome"] in COUNTED and entry["outcome"] != "noticed"]
+    for old in (changes.Change(*entry["change"]) for entry in entries):
+        path = os.path.join(tree.BASE, old.path)
+        change = in_place(old, sources[old.path], tree.read(old.path).decode()) if os.path.exists(path) else None
+        if change:
+            yield change
+        else:
+            reach.say("mutate: %s:%d has changed meanwhile" % (old.path, old.line))
+
+
 def pick(options, found):
     """An endless row of changes, the same for the same seed and tree."""
+    if options.again:
+        yield from unnoticed(options.again)
+        return
     if options.at:
         path, _, line = options.at.rpartition(":")
         yield from (c for c in found if c.path == path and c.line == int(line))
@@ -218,7 +249,7 @@ COUNTED = ("noticed", "survived", "no test reaches it")
 
 
 def results_path(options, paths):
-    where = (options.folder or options.at or "all").replace("/", "-")
+    where = (options.folder or options.at or ("again" if options.again else "all")).replace("/", "-")
     return os.path.join(tree.HOME, "results-%s-%s-%d%s.jsonl" % (tree.key(paths), where, options.seed, "-" + options.kind if options.kind else ""))
 
 

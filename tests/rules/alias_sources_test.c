@@ -62,6 +62,29 @@ static void test_file_of_a_mark(void **state)
     assert_non_null(strstr(fixture_load_error(f), "aliases.csv:1: "));
 }
 
+/* Each is itself, whatever their names and order, and one that is asked for twice is the same. */
+static void test_several_files(void **state)
+{
+    struct fixture *f = *state;
+    fixture_rules(f, "a.csv", "a@example.com,https://a.example/");
+    fixture_rules(f, "b.csv", "b@example.com,https://b.example/");
+    fixture_rules(f, "c.csv", "c@example.com,https://c.example/");
+    fixture_rule(f, "return { alias.file('b.csv'), alias.file('a.csv'), alias.file('c.csv'), "
+                    "alias.file('b.csv') }");
+    assert_route(f, "a@example.com", "https://a.example/");
+    assert_route(f, "b@example.com", "https://b.example/");
+    assert_route(f, "c@example.com", "https://c.example/");
+}
+
+static void test_what_is_no_file(void **state)
+{
+    struct fixture *f = *state;
+    fixture_rules(f, "10.lua", "return alias.file('/dev')");
+    assert_non_null(strstr(fixture_load_error(f), "/dev"));
+    fixture_rules(f, "10.lua", "return alias.file('/dev/zero')");
+    assert_non_null(strstr(fixture_load_error(f), "/dev/zero"));
+}
+
 static void test_file_has_patterns_as_a_table_has(void **state)
 {
     struct fixture *f = *state;
@@ -321,6 +344,8 @@ int main(void)
         RULES_TEST(test_profiles),
         RULES_TEST(test_profiles_that_are_wrong_name_their_line),
         RULES_TEST(test_file_of_a_mark),
+        RULES_TEST(test_several_files),
+        RULES_TEST(test_what_is_no_file),
         RULES_TEST(test_file_has_patterns_as_a_table_has),
         RULES_TEST(test_locked_database_is_waited_for),
         RULES_TEST(test_sqlite),

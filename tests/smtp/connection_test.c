@@ -438,6 +438,8 @@ static void no_memory(void **state)
     answer(0);
 
     fd = connect_to(0);
+    int small = 4096; /* so that it is soon full */
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     expect(fd, GREETING);
     size_granted = 2048; /* where replies are put together */
     allocations = 0;

@@ -10,7 +10,7 @@
 
 #include "../descriptors.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 
 uv_loop_t loop;
 struct config *config;
