@@ -133,10 +133,10 @@ static void log_reply(const struct transaction *t, const struct reply *reply, co
                                    : "rejected");
     snprintf(text, sizeof text, "%d %s %s", reply->code, reply->enhanced, reply->text);
     if (recipient)
-        log_info(event, t->id, LOG_TEXT("to", recipient), LOG_TEXT("reply", text),
+        log_held(event, t->id, LOG_TEXT("to", recipient), LOG_TEXT("reply", text),
                  LOG_NUMBER("ms", ms));
     else
-        log_info(event, t->id, LOG_TEXT("reply", text), LOG_NUMBER("ms", ms));
+        log_held(event, t->id, LOG_TEXT("reply", text), LOG_NUMBER("ms", ms));
 }
 
 void outcome_log(const struct transaction *t)

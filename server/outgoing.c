@@ -63,7 +63,8 @@ static int new_body(const struct outgoing *o, const char *suffix, uint64_t expec
     char name[ID_SIZE + 32];
     snprintf(name, sizeof name, "%s.%s", o->transaction->id, suffix);
     *out = NULL;
-    if (!has_room(o, expected))
+    if (expected > SPILL_THRESHOLD &&
+        !has_room(o, expected)) /* else the spool looks, for many at once */
         return -ENOSPC;
     *out = o->spool ? spool_new_body(o->spool, name) : spill_new(o->directory, NULL);
     if (!*out)

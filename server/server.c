@@ -66,6 +66,12 @@ static void start_signal(struct server *server, uv_signal_t *handle, uv_signal_c
     uv_signal_start(handle, callback, number);
 }
 
+static void on_end_of_turn(uv_prepare_t *handle)
+{
+    (void)handle;
+    log_flush();
+}
+
 /* The handles that server_close_all() closes in any case. */
 static void start_handles(struct server *server)
 {
@@ -75,6 +81,9 @@ static void start_handles(struct server *server)
     server->stop_timer.data = server;
     uv_timer_init(&server->loop, &server->stop_timer);
     service_watch(&server->loop, &server->watchdog);
+    uv_prepare_init(&server->loop, &server->end_of_turn);
+    uv_prepare_start(&server->end_of_turn, on_end_of_turn);
+    uv_unref((uv_handle_t *)&server->end_of_turn);
 }
 
 static void no_work(uv_work_t *work)
@@ -244,8 +253,10 @@ int server_run(const char *config_path)
                  LOG_NUMBER("workers", server->worker_count));
         reload_log_warnings(server->config, server->rules);
         service_ready();
+        log_hold();
     }
     uv_run(&server->loop, UV_RUN_DEFAULT);
+    log_release();
     uv_loop_close(&server->loop);
     history_stop();
     free(server->sockets);

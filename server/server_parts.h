@@ -40,6 +40,7 @@ struct server {
     struct admin *admin; /* NULL: there is none */
     uv_signal_t hangup, terminate, interrupt;
     uv_timer_t stop_timer, watchdog;
+    uv_prepare_t end_of_turn; /* what the log holds goes out before the loop waits */
     struct listen_socket
         *sockets;        /* one for each address to listen on; the listeners take them over */
     size_t transactions; /* handed to the workers and not yet back */

@@ -36,6 +36,7 @@ void server_close_all(struct server *server)
     uv_close((uv_handle_t *)&server->interrupt, NULL);
     uv_close((uv_handle_t *)&server->stop_timer, NULL);
     uv_close((uv_handle_t *)&server->watchdog, NULL);
+    uv_close((uv_handle_t *)&server->end_of_turn, NULL);
 }
 
 static void all_sessions_done(void *context)

@@ -41,6 +41,7 @@ struct worker_job {
 
 static void answer_on_loop(struct task *task, void *context);
 static void answer_resend(struct task *task, void *context);
+static void note_commit(struct commit *commit);
 static void committed(struct commit *commit);
 
 static void log_failure(const struct transaction *t, const char *what, int code)
@@ -154,8 +155,14 @@ static void process(struct task *task, void *context)
     loop_queue_push(job->workers->answers, &job->task);
 }
 
+static void note_outcome(struct worker_job *job)
+{
+    outcome_log(job->processing.transaction);
+    note_record(job);
+}
+
 /* On the loop: what was not stored is not acknowledged. */
-static void committed(struct commit *commit)
+static void note_commit(struct commit *commit)
 {
     struct worker_job *job = commit->context;
     if (commit->status != 0) {
@@ -165,11 +172,13 @@ static void committed(struct commit *commit)
         job->commit.deliveries = NULL;
         outgoing_drop(&p->outgoing);
     }
-    answer_on_loop(&job->task, NULL);
+    note_outcome(job);
 }
 
+/* The log says it before the client hears it. */
 static void answer(struct worker_job *job)
 {
+    log_flush();
     struct transaction *t = job->processing.transaction;
     struct delivery *leased = NULL;
     transaction_settle(t);
@@ -195,9 +204,14 @@ static void answer_on_loop(struct task *task, void *context)
 {
     (void)context;
     struct worker_job *job = (struct worker_job *)task;
-    outcome_log(job->processing.transaction);
-    note_record(job);
+    note_outcome(job);
     answer(job);
+}
+
+/* Those of its group are noted, so their lines go out in one write. */
+static void committed(struct commit *commit)
+{
+    answer(commit->context);
 }
 
 /* It was accepted before: it is told so, and that is all. */
@@ -218,7 +232,7 @@ static void checked(void *context)
     if (atomic_fetch_sub(&job->awaited, 1) > 1)
         return;
     atomic_fetch_sub(&job->workers->resolving, 1);
-    task_queue_push(&job->workers->queue, &job->task);
+    workers_hand(job->workers, &job->task);
 }
 
 /* On the loop. */
@@ -254,6 +268,7 @@ void workers_submit(struct workers *workers, struct config *config, struct trans
     if (!job) {
         outcome_fail(transaction, -ENOMEM);
         outcome_log(transaction);
+        log_flush();
         done(context, transaction, NULL);
         return;
     }
@@ -263,6 +278,7 @@ void workers_submit(struct workers *workers, struct config *config, struct trans
     job->done = done;
     job->context = context;
     job->commit.lease = lease;
+    job->commit.note = note_commit;
     job->commit.done = committed;
     job->commit.context = job;
     job->task.run = process;
@@ -276,6 +292,27 @@ void workers_submit(struct workers *workers, struct config *config, struct trans
 }
 
 /* ---- Threads ---- */
+
+static void wake(uv_prepare_t *end_of_turn)
+{
+    struct workers *workers = end_of_turn->data;
+    task_queue_wake(&workers->queue,
+                    workers->handed < workers->started ? workers->handed : workers->started);
+    workers->handed = 0;
+    uv_prepare_stop(end_of_turn);
+}
+
+void workers_hand(struct workers *workers, struct task *task)
+{
+    uv_thread_t self = uv_thread_self();
+    if (!uv_thread_equal(&self, &workers->loop)) {
+        task_queue_push(&workers->queue, task);
+        return;
+    }
+    task_queue_add(&workers->queue, task);
+    if (workers->handed++ == 0)
+        uv_prepare_start(workers->end_of_turn, wake);
+}
 
 static void run_worker(void *argument)
 {
@@ -315,8 +352,15 @@ int workers_start(uv_loop_t *loop, size_t count, struct spool *spool, struct sca
     }
     workers->spool = spool;
     workers->scan = scan;
+    workers->loop = uv_thread_self();
+    workers->end_of_turn = malloc(sizeof *workers->end_of_turn);
     workers->threads = calloc(count, sizeof *workers->threads);
-    code = workers->threads ? loop_queue_new(loop, NULL, &workers->answers) : -ENOMEM;
+    code = workers->threads && workers->end_of_turn ? loop_queue_new(loop, NULL, &workers->answers)
+                                                    : -ENOMEM;
+    if (workers->end_of_turn) {
+        uv_prepare_init(loop, workers->end_of_turn);
+        workers->end_of_turn->data = workers;
+    }
     if (code == 0)
         code = start_threads(workers, count);
     if (code != 0) {
@@ -327,10 +371,17 @@ int workers_start(uv_loop_t *loop, size_t count, struct spool *spool, struct sca
     return 0;
 }
 
+static void free_handle(uv_handle_t *handle)
+{
+    free(handle);
+}
+
 void workers_stop(struct workers *workers)
 {
     if (!workers)
         return;
+    if (workers->end_of_turn)
+        uv_close((uv_handle_t *)workers->end_of_turn, free_handle);
     task_queue_close(&workers->queue);
     for (size_t i = 0; i < workers->started; i++)
         uv_thread_join(&workers->threads[i].thread);

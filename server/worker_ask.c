@@ -62,6 +62,6 @@ int workers_ask(struct workers *workers, struct ruleset *rules, const char *reci
                                 .done = done,
                                 .context = context};
     memcpy(inquiry->recipient, recipient, size);
-    task_queue_push(&workers->queue, &inquiry->task);
+    workers_hand(workers, &inquiry->task);
     return 0;
 }

@@ -22,6 +22,14 @@ struct workers {
     atomic_size_t resolving;
     struct worker *threads;
     size_t started;
+    /* The loop wakes the threads once in each of its turns, for all that it has handed over in it: they would be
+     * woken for each task, only to wait for the queue's lock. */
+    uv_thread_t loop;
+    uv_prepare_t *end_of_turn; /* active while some are to be woken */
+    size_t handed;
 };
+
+/* Any thread. */
+void workers_hand(struct workers *workers, struct task *task);
 
 #endif

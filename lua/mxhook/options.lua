@@ -215,7 +215,8 @@ return {
 
   { "history.keep", "duration", default = "7d", min = 0, max = 3650 * 86400e3,
     "How long it is kept what was accepted, refused, delivered and failed, for `mxhook history` and the console. 0s: no",
-    "history. It is a file of its own in the spool's folder; where it is lost or cannot be written, mail goes on." },
+    "history. It is a file of its own in the spool's folder, or with spool.postgres tables there, which all nodes share and",
+    "which are dropped by whole days; where it is lost or cannot be written, mail goes on." },
   { "history.max_size", "bytes", default = "1 GiB", min = MIB, max = 2 ^ 50,
     "How large that file may become; the oldest goes first." },
   { "history.bodies", "bodies", default = "none",

@@ -215,7 +215,7 @@ static void look_for_messages(struct events *events)
     uv_mutex_unlock(&events->admin->lock);
     events->ops = history_ops_of(config);
     if (!events->store && config->history.keep_ms > 0)
-        events->ops->open(config->spool.directory, false, &events->store, &err);
+        events->ops->open(&config->spool, false, &events->store, &err);
     if (events->store && events->ops->list(events->store, &filter, collect, &fresh) < 0)
         close_store(events);
     config_unref(config);

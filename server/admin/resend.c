@@ -124,7 +124,7 @@ static int of_history(struct request *request, const char *id, struct delivery *
         *last = 0;
     f.ops = history_ops_of(request->config);
     if (request->config->history.keep_ms == 0 ||
-        f.ops->open(request->config->spool.directory, false, &f.store, err) != 0)
+        f.ops->open(&request->config->spool, false, &f.store, err) != 0)
         return error_set(err, -ENOENT, "%s: it is not in the spool, and there is no history", id);
     struct history_filter filter = {.id = message, .limit = 10};
     f.ops->list(f.store, &filter, look, &f);

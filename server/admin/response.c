@@ -120,7 +120,7 @@ struct history_store *request_history(struct request *request, const struct hist
     *ops = history_ops_of(request->config);
     if (request->config->history.keep_ms == 0)
         response_error(request, 404, "there is no history: history.keep is 0");
-    else if ((*ops)->open(request->config->spool.directory, false, &store, &err) != 0)
+    else if ((*ops)->open(&request->config->spool, false, &store, &err) != 0)
         response_error(request, 503, "%s", err.text);
     return store;
 }

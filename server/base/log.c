@@ -1,5 +1,6 @@
 #include "log.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "log_format.h"
 #include "metrics.h"
 #include "printable.h"
+#include "write_all.h"
 
 /* A line is cut past this, so that a client's 64 KiB of nonsense does not fill the log. A traceback
  * of a rule still fits. */
@@ -29,8 +31,18 @@ struct log_line {
     size_t size;
 };
 
+/* Each message has four lines; a write(2) to a file costs as much as a line itself, or more. */
+#define HELD_SIZE (32u * 1024u)
+
+static struct {
+    pthread_mutex_t lock;
+    bool holds;
+    size_t size;
+    char text[HELD_SIZE];
+} held = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
 static void write_line(enum log_level level, const char *event, const char *id,
-                       const struct log_field *fields);
+                       const struct log_field *fields, bool may_wait);
 
 static void line_put(struct log_line *line, const char *text, size_t size)
 {
@@ -135,7 +147,8 @@ static void tell_suppressed(struct log_limit *limit)
         write_line(LOG_WARN, "suppressed", NULL,
                    (const struct log_field[]){LOG_TEXT("event", atomic_load(&limit->event)),
                                               LOG_NUMBER("lines", count),
-                                              {0, 0, 0}});
+                                              {0, 0, 0}},
+                   false);
 }
 
 /* Those of earlier seconds. */
@@ -189,16 +202,75 @@ void log_set_limit(unsigned lines)
     atomic_store(&lines_per_second, lines);
 }
 
+/* ---- What is held ---- */
+
+/* A log that cannot be written must not stop mail: there is nobody left to tell. */
+static void flush_held(void)
+{
+    if (held.size > 0)
+        (void)write_all(STDERR_FILENO, held.text, held.size);
+    held.size = 0;
+}
+
+static void put_out(const struct log_line *line, bool may_wait)
+{
+    pthread_mutex_lock(&held.lock);
+    if (held.size + line->size > sizeof held.text)
+        flush_held();
+    memcpy(held.text + held.size, line->text, line->size);
+    held.size += line->size;
+    if (!may_wait || !held.holds)
+        flush_held();
+    pthread_mutex_unlock(&held.lock);
+}
+
+static void set_holding(bool holds)
+{
+    pthread_mutex_lock(&held.lock);
+    held.holds = holds;
+    flush_held();
+    pthread_mutex_unlock(&held.lock);
+}
+
+void log_hold(void)
+{
+    set_holding(true);
+}
+
+void log_flush(void)
+{
+    pthread_mutex_lock(&held.lock);
+    flush_held();
+    pthread_mutex_unlock(&held.lock);
+}
+
+void log_release(void)
+{
+    set_holding(false);
+}
+
 /* ---- A line ---- */
 
-void log_write(enum log_level level, const char *event, const char *id,
-               const struct log_field *fields)
+static void write_admitted(enum log_level level, const char *event, const char *id,
+                           const struct log_field *fields, bool may_wait)
 {
     if ((int)level < atomic_load_explicit(&threshold, memory_order_relaxed))
         return;
     if (atomic_load_explicit(&any_suppressed, memory_order_relaxed))
         tell_all_suppressed();
-    write_line(level, event, id, fields);
+    write_line(level, event, id, fields, may_wait);
+}
+
+void log_write(enum log_level level, const char *event, const char *id,
+               const struct log_field *fields)
+{
+    write_admitted(level, event, id, fields, false);
+}
+
+void log_write_held(enum log_level level, const char *event, const char *id,
+                    const struct log_field *fields)
+{
+    write_admitted(level, event, id, fields, true);
 }
 
 /* Where the journal does not take it, stderr has it. */
@@ -212,7 +284,7 @@ static bool write_journal(const struct log_line *line, size_t text, enum log_lev
 }
 
 static void write_line(enum log_level level, const char *event, const char *id,
-                       const struct log_field *fields)
+                       const struct log_field *fields, bool may_wait)
 {
     static const char *const names[] = {"debug ", "info ", "warn ", "error "};
     struct log_line line;
@@ -236,9 +308,7 @@ static void write_line(enum log_level level, const char *event, const char *id,
             return;
         line.text[line.size++] = '\n';
     }
-    /* A log that cannot be written must not stop mail: there is nobody left to tell. */
-    ssize_t ignored = write(STDERR_FILENO, line.text, line.size);
-    (void)ignored;
+    put_out(&line, may_wait);
 }
 
 void log_set_format(enum log_format wanted)

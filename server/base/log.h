@@ -44,8 +44,8 @@ static inline struct log_field LOG_NUMBER(const char *key, int64_t number)
 }
 /* clang-format on */
 
-/* id may be NULL. Each takes at least one field. Any thread; a line is one write(2) to stderr, or one datagram to the
- * journal. */
+/* id may be NULL. Each takes at least one field. Any thread. It is with stderr when it returns, whole, and with it all
+ * that was held; or it went to the journal as one datagram. */
 #define log_debug(event, id, ...) log_fields(LOG_DEBUG, event, id, __VA_ARGS__)
 #define log_info(event, id, ...)  log_fields(LOG_INFO, event, id, __VA_ARGS__)
 #define log_warn(event, id, ...)  log_fields(LOG_WARN, event, id, __VA_ARGS__)
@@ -56,6 +56,20 @@ static inline struct log_field LOG_NUMBER(const char *key, int64_t number)
 /* For the macros above. */
 void log_write(enum log_level level, const char *event, const char *id,
                const struct log_field *fields);
+
+/* The same for what each message has: between log_hold() and log_release() it is held until the next line that is not,
+ * or log_flush(). Lines stay in the order in which threads wrote them. */
+#define log_held(event, id, ...)                                                                   \
+    log_write_held(LOG_INFO, event, id, (const struct log_field[]){__VA_ARGS__, {0, 0, 0}})
+
+void log_write_held(enum log_level level, const char *event, const char *id,
+                    const struct log_field *fields);
+
+/* For who calls log_flush() soon after whatever was held: the loop, once in each turn before it waits, and before it tells a
+ * client what a line says. Not the journal's lines, each of which is a datagram. Any thread. */
+void log_hold(void);
+void log_flush(void);
+void log_release(void); /* flushes; nothing is held from then on */
 
 /* The same for an event that any stranger can cause as often as they like: past so many lines of one
  * place in a second the others are only counted, and a line `suppressed` says how many they were. */

@@ -53,6 +53,20 @@ void task_queue_push(struct task_queue *queue, struct task *task)
     uv_mutex_unlock(&queue->mutex);
 }
 
+void task_queue_add(struct task_queue *queue, struct task *task)
+{
+    uv_mutex_lock(&queue->mutex);
+    append(queue, task);
+    uv_mutex_unlock(&queue->mutex);
+}
+
+/* Without the lock, which whoever wakes wants at once. */
+void task_queue_wake(struct task_queue *queue, size_t tasks)
+{
+    for (; tasks > 0; tasks--)
+        uv_cond_signal(&queue->wake);
+}
+
 void task_queue_close(struct task_queue *queue)
 {
     uv_mutex_lock(&queue->mutex);

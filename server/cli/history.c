@@ -334,7 +334,7 @@ static int run(const struct action *action, struct arguments *arguments)
     if (code != 0)
         return cli_fail("history", &err);
     reader.ops = history_ops_of(reader.config);
-    code = reader.ops->open(reader.config->spool.directory, false, &reader.store, &err);
+    code = reader.ops->open(&reader.config->spool, false, &reader.store, &err);
     int exit_code = CLI_OK;
     if (code == 0 && !action)
         exit_code = history_replay(&reader, &arguments->filter, &arguments->replay);

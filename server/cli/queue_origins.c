@@ -200,7 +200,7 @@ static void open_history(struct origins *origins, const char *config_path)
     if (config_load(config_path, &config, &ignored) != 0)
         return;
     origins->history = history_ops_of(config);
-    if (origins->history->open(config->spool.directory, false, &origins->store, &ignored) != 0)
+    if (origins->history->open(&config->spool, false, &origins->store, &ignored) != 0)
         origins->store = NULL;
     config_unref(config);
 }

@@ -4,13 +4,18 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A file descriptor that libcurl waits for. Kept from one connection to the next that has the same
- * number: while it is stopped libuv knows nothing of it. */
+ * number: while it is stopped libuv knows nothing of it.
+ *
+ * A connection that is kept for the next request waits for nothing, but stays on the kernel's list until something
+ * comes or it is closed: to take it off and put it back would be three system calls for each request. */
 struct multi_socket {
     uv_poll_t poll;
     curl_socket_t fd;
     int events; /* that libcurl waits for; 0: none */
+    int polled; /* that libuv waits for */
     struct multi *multi;
 };
 
@@ -24,6 +29,18 @@ struct multi {
 };
 
 static void on_timer(uv_timer_t *timer);
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+/* libuv waits for these. 0 or a negative errno. */
+static int poll_for(struct multi_socket *s, int events)
+{
+    if (s->polled == 0 && events == 0)
+        return 0;
+    int code = events ? uv_poll_start(&s->poll, events, on_poll) : uv_poll_stop(&s->poll);
+    s->polled = code == 0 ? events : 0;
+    return code;
+}
 
 static void finish_all(struct multi *multi)
 {
@@ -45,13 +62,19 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     struct multi_socket *s = poll->data;
     struct multi *multi = s->multi;
     int flags = status < 0 ? CURL_CSELECT_IN | CURL_CSELECT_OUT : 0, running;
+    if (status < 0)
+        s->polled = 0;
+    if (s->events == 0) { /* it will see when it takes the connection again */
+        poll_for(s, 0);
+        return;
+    }
     if (events & UV_READABLE)
         flags |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE)
         flags |= CURL_CSELECT_OUT;
     curl_multi_socket_action(multi->curl, s->fd, flags, &running);
     if (status < 0 && s->events != 0)
-        uv_poll_start(&s->poll, s->events, on_poll);
+        poll_for(s, s->events);
     finish_all(multi);
 }
 
@@ -96,19 +119,43 @@ static int give_up(struct multi *multi)
     return -1;
 }
 
+/* Then on_close() will tell when its connection ends. libcurl closes one that is not connected yet by itself, and tells us
+ * only that it waits no more. */
+static bool has_answered(CURL *easy)
+{
+    long status = 0;
+    return curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK && status > 0;
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *socket)
 {
     struct multi *multi = context;
-    (void)easy;
     (void)socket;
     struct multi_socket *s = socket_get(multi, fd);
     if (!s)
         return give_up(multi);
+    bool kept = s->events == 0 && s->polled != 0;
     s->events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     if (what == CURL_POLL_REMOVE)
         s->events = 0;
-    int code = s->events ? uv_poll_start(&s->poll, s->events, on_poll) : uv_poll_stop(&s->poll);
-    return code == 0 ? 0 : give_up(multi);
+    if (s->events != 0)
+        uv_ref((uv_handle_t *)&s->poll);
+    else
+        uv_unref((uv_handle_t *)&s->poll); /* the loop may end */
+    if ((s->events == 0 && has_answered(easy)) || (kept && s->events == s->polled))
+        return 0;
+    return poll_for(s, s->events) == 0 ? 0 : give_up(multi);
+}
+
+static int on_close(void *context, curl_socket_t fd)
+{
+    struct multi *multi = context;
+    struct multi_socket *s = (size_t)fd < multi->socket_count ? multi->sockets[fd] : NULL;
+    if (s) {
+        s->events = 0;
+        poll_for(s, 0);
+    }
+    return close(fd);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -164,6 +211,8 @@ void multi_keep(struct multi *multi, size_t connections)
 
 int multi_add(struct multi *multi, CURL *easy)
 {
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, multi);
     return curl_multi_add_handle(multi->curl, easy) == CURLM_OK ? 0 : -ENOMEM;
 }
 

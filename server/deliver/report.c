@@ -14,7 +14,7 @@ static void log_mail(const struct delivery *delivery, const struct attempt_resul
         log_warn("tls-failed", delivery->id, LOG_TEXT("to", to), LOG_TEXT("server", result->server),
                  LOG_TEXT("then", "tried in clear (forward.tls_fallback)"));
     if (outcome == OUTCOME_DELIVERED)
-        log_info("delivered", delivery->id, LOG_TEXT("to", to),
+        log_held("delivered", delivery->id, LOG_TEXT("to", to),
                  LOG_TEXT("sender", delivery->mail_from), LOG_TEXT("server", result->server),
                  LOG_NUMBER("ms", result->elapsed_ms), LOG_NUMBER("attempt", delivery->attempts),
                  LOG_TEXT("reply", result->error));
@@ -45,7 +45,7 @@ void report_log(const struct delivery *delivery, const struct attempt_result *re
         log_info("answered-early", delivery->id, LOG_TEXT("url", url),
                  LOG_NUMBER("status", result->status), LOG_TEXT("how", result->error));
     if (outcome == OUTCOME_DELIVERED)
-        log_info("delivered", delivery->id, LOG_TEXT("url", url),
+        log_held("delivered", delivery->id, LOG_TEXT("url", url),
                  LOG_NUMBER("status", result->status), LOG_NUMBER("ms", result->elapsed_ms),
                  LOG_NUMBER("attempt", delivery->attempts));
     else if (outcome == OUTCOME_RETRY)

@@ -57,7 +57,7 @@ int filter_begin(struct filter_terms *t, const struct history_filter *f)
 {
     static const char *const results[] = {"accepted", "deferred", "rejected"};
     static const char *const states[] = {"waiting", "delivered", "failed"};
-    *t = (struct filter_terms){.filter = f};
+    *t = (struct filter_terms){.filter = f, .id = f->id ? f->id : "", .id_end = "\x7f"};
     t->result = word(results, 3, f->result);
     t->state = word(states, 3, f->state);
     if ((f->result && t->result < 0) || (f->state && t->state < 0))

@@ -16,7 +16,8 @@ struct filter_terms {
     char origin[ORIGIN_SIZE];
     int result, state;        /* -1: any */
     char *subject;            /* folded */
-    char id_end[ID_SIZE + 2]; /* ids that begin so are below that; "": any */
+    char id_end[ID_SIZE + 2]; /* ids that begin so are below that */
+    const char *id;           /* and not below that; "": any */
 };
 
 /* 0, -EINVAL (a word that is none) or -ENOMEM; filter_free() either way. The filter stays the caller's, and there. */

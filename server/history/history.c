@@ -148,7 +148,7 @@ static void batch_free(struct note_batch *batch)
 static bool has_room(void)
 {
     struct statvfs fs;
-    return statvfs(history.directory, &fs) != 0 ||
+    return history.ops != &history_sqlite || statvfs(history.directory, &fs) != 0 ||
            (uint64_t)fs.f_bavail * fs.f_frsize >= history.min_free * FREE_TIMES;
 }
 
@@ -223,7 +223,7 @@ static int start(const struct config *config, struct error *err)
     history.directory = strdup(config->spool.directory);
     if (!history.directory)
         return error_set(err, -ENOMEM, "out of memory");
-    int code = history.ops->open(history.directory, true, &history.store, err);
+    int code = history.ops->open(&config->spool, true, &history.store, err);
     if (code != 0)
         return code;
     uv_mutex_init(&history.mutex);
@@ -270,6 +270,5 @@ void history_stop(void)
 
 const struct history_ops *history_ops_of(const struct config *config)
 {
-    (void)config; /* there is one so far */
-    return &history_sqlite;
+    return config->spool.postgres ? &history_postgres : &history_sqlite;
 }

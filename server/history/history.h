@@ -3,7 +3,8 @@
  *
  * note     what somebody has to tell: a message with its reply, an attempt. Copied, and handed to the history's
  *          own thread, which writes in batches
- * store    where it is kept, behind history_ops (ops.h): a SQLite file of its own beside the spool
+ * store    where it is kept, behind history_ops (ops.h): a SQLite file of its own beside the spool, or
+ *          tables in the database that nodes share (postgres/)
  *
  * As the log, there is one for the process, and whoever has something to tell does so where it happens. It never
  * stands in mail's way: no caller waits, notes that come faster than they can be written are dropped (and

@@ -45,9 +45,10 @@ struct history_answers {
 
 struct history_ops {
     const char *name;
-    /* `write`: makes it where there is none; one that is damaged is renamed (".damaged") and made anew. -ENOENT
+    /* In the spool's directory, or its database. `write`: makes it where there is none; a file that is damaged is renamed (".damaged") and made anew. -ENOENT
      * where there is none to read. One of another version: -EPROTONOSUPPORT, with `write` renamed (".old"). */
-    int (*open)(const char *directory, bool write, struct history_store **out, struct error *err);
+    int (*open)(const struct spool_config *spool, bool write, struct history_store **out,
+                struct error *err);
     void (*close)(struct history_store *store);
     /* All or nothing; the caller keeps the records, of which it is to use no more than to free them: what attempts have
      * come to is written with the messages that are in the same call. 0 or a negative errno (error() says more). */
@@ -77,6 +78,6 @@ struct history_ops {
 /* The one that this configuration has. */
 const struct history_ops *history_ops_of(const struct config *config);
 
-extern const struct history_ops history_sqlite;
+extern const struct history_ops history_sqlite, history_postgres;
 
 #endif

@@ -64,6 +64,8 @@ static char *without_queries(char *text)
 {
     char *to = text;
     bool in_url = false;
+    if (!strchr(text, '?'))
+        return text;
     for (const char *from = text; *from; from++) {
         if (strncmp(from, "://", 3) == 0)
             in_url = true;

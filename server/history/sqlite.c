@@ -123,10 +123,11 @@ static void put_aside(const char *path, bool damaged, const char *reason)
              LOG_TEXT("error", reason), LOG_TEXT("result", "a new one was begun"));
 }
 
-static int sqlite_open(const char *directory, bool write, struct history_store **out,
+static int sqlite_open(const struct spool_config *spool, bool write, struct history_store **out,
                        struct error *err)
 {
     char path[4100];
+    const char *directory = spool->directory;
     if ((size_t)snprintf(path, sizeof path, "%s/history.db", directory) >= sizeof path)
         return error_set(err, -ENAMETOOLONG, "%s: the name is too long", directory);
     int code = open_file(path, write, out, err);

@@ -1,58 +1,22 @@
 /* How each origin has answered of late: a row of its own, which a batch changes once. */
+#include "answers.h"
+
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "../base/map.h"
 #include "sqlite.h"
-
-struct batch_answers { /* of one origin, in a batch */
-    uint64_t origin;
-    const struct history_attempt *last;
-    int64_t answered, sum_ms;
-    struct batch_answers *next;
-};
-
-/* The origin's; NULL: no memory. */
-static struct batch_answers *answers_of(struct map *by_origin, uint64_t origin,
-                                        struct batch_answers **all)
-{
-    struct batch_answers *of = *all && (*all)->origin == origin ? *all : map_get(by_origin, origin);
-    if (of)
-        return of;
-    of = calloc(1, sizeof *of);
-    if (!of || map_put(by_origin, origin, of) != 0) {
-        free(of);
-        return NULL;
-    }
-    of->origin = origin;
-    of->next = *all;
-    *all = of;
-    return of;
-}
-
-static void count_one(struct batch_answers *of, const struct history_attempt *a)
-{
-    if (!of->last || a->at_ms >= of->last->at_ms)
-        of->last = a;
-    if (a->status == 0)
-        return;
-    of->answered++;
-    of->sum_ms += a->ms;
-}
 
 static int put(struct history_store *store, const struct batch_answers *of)
 {
     sqlite3_stmt *s = history_statement(store, COUNT_ANSWERS);
     if (!s)
         return -EIO;
-    int64_t answered = of->answered < HISTORY_ANSWERS ? of->answered : HISTORY_ANSWERS;
     sqlite3_bind_int64(s, 1, (int64_t)of->origin);
     sqlite3_bind_int64(s, 2, of->last->at_ms);
     sqlite3_bind_int(s, 3, of->last->status);
     history_bind_text(s, 4, of->last->error);
-    sqlite3_bind_int64(s, 5, answered);
-    sqlite3_bind_double(s, 6, of->answered > 0 ? (double)of->sum_ms / (double)of->answered : 0);
+    sqlite3_bind_int64(s, 5, of->answered);
+    sqlite3_bind_double(s, 6, of->mean_ms);
     sqlite3_bind_int(s, 7, HISTORY_ANSWERS);
     return history_run(store, s);
 }
@@ -60,23 +24,11 @@ static int put(struct history_store *store, const struct batch_answers *of)
 int history_sqlite_count_answers(struct history_store *store,
                                  const struct history_attempt *attempts)
 {
-    struct map by_origin = {0};
-    struct batch_answers *all = NULL;
-    int code = 0;
-    for (const struct history_attempt *a = attempts; a && code == 0; a = a->next) {
-        struct batch_answers *of = a->origin != 0 ? answers_of(&by_origin, a->origin, &all) : NULL;
-        if (of)
-            count_one(of, a);
-        else if (a->origin != 0)
-            code = -ENOMEM;
-    }
-    for (struct batch_answers *of = all, *next; of; of = next) {
-        next = of->next;
-        if (code == 0)
-            code = put(store, of);
-        free(of);
-    }
-    map_free(&by_origin);
+    struct batch_answers *all;
+    int code = batch_answers_of(attempts, &all);
+    for (const struct batch_answers *of = all; of && code == 0; of = of->next)
+        code = put(store, of);
+    batch_answers_free(all);
     return code;
 }
 

@@ -168,7 +168,7 @@ static void conclude(struct pass *pass)
         verdict->kind = VERDICT_DELIVER;
     if (pass->input->trial)
         return;
-    log_info("ruled", pass->input->transaction->id, LOG_TEXT("recipient", pass->input->recipient),
+    log_held("ruled", pass->input->transaction->id, LOG_TEXT("recipient", pass->input->recipient),
              LOG_TEXT("verdict", verdict_name(verdict->kind)), LOG_TEXT("rule", verdict->rule),
              LOG_NUMBER("destinations", verdict->destination_count));
 }

@@ -233,6 +233,7 @@ static void set_timer(struct connection *c)
 static void on_timer(uv_timer_t *timer)
 {
     struct connection *c = timer->data;
+    c->timed = WAIT_CLOSED; /* it runs no more: what is waited for next may be the same again */
     switch (c->wait) {
     case WAIT_PROXY:
         log_limited(LOG_WARN, "proxy-refused", c->id,

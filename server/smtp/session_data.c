@@ -52,7 +52,7 @@ static void submit(struct session *session)
     struct transaction *transaction = session->transaction;
     session->transaction = NULL;
     transaction->received_ms = clock_unix_ms();
-    log_info("received", transaction->id, LOG_TEXT("client", session->client_ip),
+    log_held("received", transaction->id, LOG_TEXT("client", session->client_ip),
              LOG_TEXT("sender", transaction->envelope.sender),
              LOG_NUMBER("recipients", transaction->envelope.recipient_count),
              LOG_NUMBER("size", spill_size(transaction->data)));

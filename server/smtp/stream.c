@@ -299,6 +299,8 @@ static void receive(struct stream *stream, const char *bytes, size_t size)
 static void on_read(uv_stream_t *handle, ssize_t size, const uv_buf_t *buffer)
 {
     struct stream *stream = handle->data;
+    if (size > 0 && stream->paused)
+        uv_read_stop(handle);
     if (size > 0) {
         stream->received += (uint64_t)size;
         receive(stream, buffer->base, (size_t)size);
@@ -317,6 +319,7 @@ static void on_read(uv_stream_t *handle, ssize_t size, const uv_buf_t *buffer)
 void stream_read(struct stream *stream)
 {
     keep_content(stream);
+    stream->paused = false;
     if (stream->state != STREAM_BROKEN && !stream->at_end && !uv_is_closing(&stream->socket.handle))
         uv_read_start(&stream->socket.stream, give_buffer, on_read);
 }
@@ -324,7 +327,9 @@ void stream_read(struct stream *stream)
 void stream_pause(struct stream *stream)
 {
     keep_content(stream);
-    uv_read_stop(&stream->socket.stream);
+    stream->paused = true;
+    if (stream->content_size > 0)
+        uv_read_stop(&stream->socket.stream);
 }
 
 /* ---- The end ---- */

@@ -53,6 +53,7 @@ struct stream {
     const char *reason;
     uint64_t received; /* bytes that were read, as they came */
     bool at_end;       /* of what the socket has; content may still wait */
+    bool paused;       /* what is read now is kept, and nothing after that */
     bool ending;       /* stream_end(): what comes in is thrown away */
     bool finished;     /* all is written, and our side closed */
     /* What is not used yet: in the buffer during an upcall, then in memory of its own. */
@@ -79,7 +80,9 @@ const struct tls *stream_tls(const struct stream *stream);
 size_t stream_content(struct stream *stream, const char **bytes);
 void stream_use(struct stream *stream, size_t size); /* so many bytes of it are used */
 
-/* Reads on, or not: what is not used by then is kept. */
+/* Reads on, or not: what is not used by then is kept. A paused stream may still read once, and its end may be told: to
+ * take it off the kernel's list and put it back costs two system calls, which a client that waits for its reply is
+ * spared. */
 void stream_read(struct stream *stream);
 void stream_pause(struct stream *stream);
 

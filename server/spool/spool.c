@@ -53,11 +53,27 @@ struct pauses_task {
 static void answer_commits(struct task *task, void *context)
 {
     (void)context;
-    struct commit *next;
-    for (struct commit *c = (struct commit *)task; c; c = next) {
+    struct commit *first = (struct commit *)task, *next;
+    for (struct commit *c = first; c; c = c->next)
+        if (c->note)
+            c->note(c);
+    for (struct commit *c = first; c; c = next) {
         next = c->next;
         c->done(c);
     }
+}
+
+/* What the store has staged goes with others now, or is refused. */
+static void take_staged(void *context, struct commit *commit)
+{
+    struct spool *spool = context;
+    if (commit->status == 0) {
+        inbox_put_commit(&spool->inbox, commit);
+        return;
+    }
+    commit->next = NULL;
+    commit->task.run = answer_commits;
+    loop_queue_push(spool->answers, &commit->task);
 }
 
 static void answer_claim(struct task *task, void *context)
@@ -220,7 +236,8 @@ static void spool_main(void *argument)
 void spool_commit(struct spool *spool, struct commit *commit)
 {
     commit->status = 0;
-    inbox_put_commit(&spool->inbox, commit);
+    if (!spool->ops->stage || !spool->ops->stage(spool->store, commit))
+        inbox_put_commit(&spool->inbox, commit);
 }
 
 void spool_claim(struct spool *spool, struct claim *claim)
@@ -357,6 +374,11 @@ static int start_thread(struct spool *spool, uv_loop_t *loop, struct error *err)
         return error_set(err, code, "spool: %s", uv_strerror(code));
     if ((code = inbox_init(&spool->inbox)) != 0)
         return error_set(err, code, "spool: %s", uv_strerror(code));
+    if (spool->ops->stage_begin &&
+        (code = spool->ops->stage_begin(spool->store, take_staged, spool)) != 0) {
+        inbox_destroy(&spool->inbox);
+        return error_set(err, code, "spool: %s", uv_strerror(code));
+    }
     if ((code = uv_thread_create(&spool->thread, spool_main, spool)) == 0)
         return 0;
     inbox_destroy(&spool->inbox);
@@ -390,6 +412,8 @@ void spool_close(struct spool *spool)
 {
     if (!spool)
         return;
+    if (spool->ops->stage_end)
+        spool->ops->stage_end(spool->store);
     inbox_close(&spool->inbox);
     uv_thread_join(&spool->thread);
     spool->changed = NULL;

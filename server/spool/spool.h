@@ -141,11 +141,13 @@ struct probed {
 bool spool_is_probe(const struct delivery *delivery, struct probed *probed);
 
 struct commit {
-    struct task task;                    /* the spool's */
-    struct commit *next;                 /* the spool's */
-    struct delivery *deliveries;         /* linked by next; the commit only borrows them */
-    bool lease;                          /* store them leased: the caller attempts them at once */
-    int status;                          /* 0, or a negative errno: nothing was stored */
+    struct task task;            /* the spool's */
+    struct commit *next;         /* the spool's */
+    struct delivery *deliveries; /* linked by next; the commit only borrows them */
+    bool lease;                  /* store them leased: the caller attempts them at once */
+    int status;                  /* 0, or a negative errno: nothing was stored */
+    void (*note)(
+        struct commit *commit); /* NULL, or called of each of a group before done() of the first */
     void (*done)(struct commit *commit); /* on the loop's thread */
     void *context;                       /* the caller's */
 };

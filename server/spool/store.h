@@ -49,7 +49,7 @@ struct stored {
 struct payload_stored {
     uint64_t insertion; /* which one set the rest */
     int64_t row, last;  /* rows of the first and the last delivery that have this payload */
-    unsigned uploaded;  /* PostgreSQL: the connection by which its files went up; 0: none */
+    bool uploaded;      /* PostgreSQL: its files have gone up, and are replicated */
 };
 
 /* The attempt that has ended; its texts are the delivery's. */
@@ -110,6 +110,14 @@ struct store_ops {
     struct spill *(*new_body)(const struct store *store, const char *name);
     const char *(*scratch)(const struct store *store);
 
+    /* For a server; all three NULL: nothing is staged. stage() takes a commit that needs time of its own before it can
+     * go with others, and hands it to ready() when that is done, its status set, by a thread of the store's; false: it
+     * needs none. Any thread. Before the first of them stage_begin() says who is ready(); stage_end(), after the last,
+     * returns when all are handed out. */
+    bool (*stage)(struct store *store, struct commit *commit);
+    int (*stage_begin)(struct store *store, void (*ready)(void *context, struct commit *commit),
+                       void *context);
+    void (*stage_end)(struct store *store);
     /* Stores what it can of the work. What goes wrong is logged. */
     void (*apply)(struct store *store, struct store_work *work);
     /* Fills in what the claim asks for. */

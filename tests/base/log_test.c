@@ -8,7 +8,7 @@
 
 #include "../test.h"
 
-static char written[16384];
+static char written[65536];
 
 /* Runs with stderr in a file, and gives what was written without the time. */
 #define CAPTURE(statement)                                                                         \
@@ -177,6 +177,63 @@ static void the_journal_gets_fields(void **state)
                                "MXHOOK_ORIGIN=https://a.example\nMESSAGE=warn retry id=01k-2-1\n");
 }
 
+static void held_lines_wait_for_the_flush(void **state)
+{
+    (void)state;
+    CAPTURE(log_held("before", "1", LOG_NUMBER("n", 1)));
+    assert_string_equal(after_time(), "info before id=1 n=1\n");
+    log_hold();
+    CAPTURE(log_held("received", "1", LOG_NUMBER("n", 2)));
+    assert_string_equal(written, "");
+    CAPTURE(log_flush());
+    assert_string_equal(after_time(), "info received id=1 n=2\n");
+    CAPTURE(log_flush());
+    assert_string_equal(written, "");
+    CAPTURE(log_held("ruled", "1", LOG_NUMBER("n", 3)));
+    CAPTURE(log_release());
+    assert_string_equal(after_time(), "info ruled id=1 n=3\n");
+    CAPTURE(log_held("after", "1", LOG_NUMBER("n", 4)));
+    assert_string_equal(after_time(), "info after id=1 n=4\n");
+}
+
+static void a_line_that_is_not_held_brings_the_others(void **state)
+{
+    (void)state;
+    log_hold();
+    CAPTURE({
+        log_held("received", "1", LOG_NUMBER("n", 1));
+        log_warn("retry", "2", LOG_NUMBER("n", 2));
+    });
+    log_release();
+    const char *first = strstr(written, "info received id=1 n=1\n"),
+               *second = strstr(written, "warn retry id=2 n=2\n");
+    assert_non_null(first);
+    assert_true(second > first);
+}
+
+static size_t count_lines(void)
+{
+    size_t count = 0;
+    for (const char *p = written; (p = strchr(p, '\n')); p++)
+        count++;
+    return count;
+}
+
+static void more_than_can_be_held_goes_out(void **state)
+{
+    (void)state;
+    enum { LINES = 50, SIZE = 1000 };
+    char text[SIZE + 1];
+    memset(text, 'x', SIZE);
+    text[SIZE] = 0;
+    log_hold();
+    CAPTURE(for (int i = 0; i < LINES; i++) log_held("received", "1", LOG_TEXT("text", text)));
+    size_t at_once = count_lines();
+    assert_in_range(at_once, 1, LINES - 1);
+    CAPTURE(log_release());
+    assert_int_equal(at_once + count_lines(), LINES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +246,9 @@ int main(void)
         cmocka_unit_test(drops_what_is_below_the_level),
         cmocka_unit_test(cuts_a_line_that_is_too_long),
         cmocka_unit_test(counts_what_is_over_the_limit),
+        cmocka_unit_test(held_lines_wait_for_the_flush),
+        cmocka_unit_test(a_line_that_is_not_held_brings_the_others),
+        cmocka_unit_test(more_than_can_be_held_goes_out),
     };
     return RUN_TESTS(tests);
 }

@@ -49,6 +49,41 @@ static void close_lets_the_rest_out_first(void **state)
     task_queue_destroy(&queue);
 }
 
+static void take_one(void *argument)
+{
+    struct task *task = task_queue_take(argument);
+    assert_non_null(task);
+    task->run(task, NULL);
+}
+
+static _Atomic int taken;
+
+static void note_taken(struct task *task, void *context)
+{
+    (void)task;
+    (void)context;
+    taken++;
+}
+
+static void one_wake_serves_all_that_were_added(void **state)
+{
+    (void)state;
+    struct task_queue queue;
+    struct task tasks[THREADS] = {{0, note_taken}, {0, note_taken}, {0, note_taken}};
+    uv_thread_t threads[THREADS];
+    task_queue_init(&queue);
+    for (int i = 0; i < THREADS; i++)
+        uv_thread_create(&threads[i], take_one, &queue);
+    for (int i = 0; i < THREADS; i++)
+        task_queue_add(&queue, &tasks[i]);
+    task_queue_wake(&queue, THREADS);
+    for (int i = 0; i < THREADS; i++)
+        uv_thread_join(&threads[i]);
+    assert_int_equal(taken, THREADS);
+    assert_null(task_queue_poll_all(&queue));
+    task_queue_destroy(&queue);
+}
+
 struct counter {
     struct loop_queue *queue;
     uv_thread_t threads[THREADS];
@@ -111,6 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_the_order),
         cmocka_unit_test(close_lets_the_rest_out_first),
+        cmocka_unit_test(one_wake_serves_all_that_were_added),
         cmocka_unit_test(the_loop_gets_all_from_many_threads),
         cmocka_unit_test(closing_runs_what_was_pushed),
     };

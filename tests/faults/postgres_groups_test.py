@@ -36,11 +36,11 @@ class GroupsTest(postgres.DatabaseCase):
         psql.stdin.flush()
         return psql
 
-    def stall(self, table):
+    def stall(self, table, when="true"):
         """From now on locked() can make what is inserted there wait."""
         self.sql("CREATE TABLE stalling (n integer); CREATE FUNCTION stall() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
                  "IF EXISTS (SELECT 1 FROM stalling) THEN PERFORM pg_advisory_xact_lock_shared(77); END IF; RETURN NEW; END $$; "
-                 "CREATE TRIGGER stall BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION stall()" % table)
+                 "CREATE TRIGGER stall BEFORE INSERT ON %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION stall()" % (table, when))
 
     def locked(self):
         """It waits until this session is killed."""
@@ -60,8 +60,12 @@ class GroupsTest(postgres.DatabaseCase):
         for large in (False, True):
             node.send(mail("before"))  # so that it has numbers for rows
             wait_until(lambda: self.sql("SELECT count(*) FROM delivery") == "0", "an empty spool")
-            self.pg.synchronous("nobody")
+            held = self.session("BEGIN; LOCK TABLE payload IN SHARE MODE;")
+            self.assertIn("done", iter(lambda psql=held: psql.stdout.readline().strip(), None))
             sender = Sender(node, "again", text="y" * (300000 if large else 30), recipients=["a@example.com", "b@example.com"])
+            wait_until(lambda: self.waiting("wait_event = 'relation'"), "the first try")
+            self.pg.synchronous("nobody")
+            held.kill()
             wait_until(lambda: self.waiting("wait_event = 'SyncRep' AND query NOT LIKE '%node%'"), "the wait for a standby")
             held = self.locked()
             self.sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
@@ -85,6 +89,61 @@ class GroupsTest(postgres.DatabaseCase):
             self.assertEqual(sender.answer, 250)
         wait_until(lambda: self.sql("SELECT count(*) FROM delivery") == "0", "an empty spool")
         self.assertEqual(self.sql(BROKEN), "0|0|0")
+
+    def test_a_large_upload_does_not_hold_back_the_groups(self):
+        receiver = self.receiver()
+        node = self.node(receiver)
+        self.stall("chunk")
+        held = self.locked()
+        large = Sender(node, "large", text="y" * 900000)
+        wait_until(lambda: self.waiting("wait_event = 'advisory'"), "the upload")
+        for i in range(5):
+            small = Sender(node, "small%d" % i)
+            small.join(40)
+            self.assertEqual(small.answer, 250)
+        receiver.wait_for(5)
+        self.assertEqual((large.answer, self.sql("SELECT count(*) FROM payload WHERE bytes IS NULL")), (None, "0"))
+        held.kill()
+        large.join(60)
+        self.assertEqual(large.answer, 250)
+        receiver.wait_for(6)
+        wait_until(lambda: self.sql("SELECT (SELECT count(*) FROM staged) + (SELECT count(*) FROM chunk)") == "0", "an empty spool")
+
+    def test_an_upload_of_a_node_that_dies_half_way_is_swept(self):
+        """Also what the server stores of it after the death was noticed."""
+        receiver = self.receiver()
+        node, other = self.node(receiver), self.node(receiver)
+        self.stall("chunk", "NEW.n >= 32")
+        held = self.locked()
+        large = Sender(node, "large", text="y" * 4000000)
+        wait_until(lambda: self.waiting("wait_event = 'advisory'"), "the second half")
+        self.assertNotEqual(self.sql("SELECT count(*) FROM chunk"), "0")
+        node.kill()
+        other.wait_logged("node-dead")
+        held.kill()
+        wait_until(lambda: not self.waiting("wait_event = 'advisory'"), "the end of what was under way")
+        self.node(receiver)  # looks for it at once, the other in a minute
+        wait_until(lambda: self.sql("SELECT (SELECT count(*) FROM staged) + (SELECT count(*) FROM chunk)") == "0", "the sweep")
+        self.assertEqual(self.sql(BROKEN), "0|0|0")
+        large.join(40)
+        self.assertNotEqual(large.answer, 250)
+        del other
+
+    def test_what_cannot_go_up_is_refused_and_swept(self):
+        receiver = self.receiver()
+        node = self.node(receiver)
+        self.sql("ALTER TABLE chunk ADD CONSTRAINT c CHECK (n < 3)")
+        sender = Sender(node, "large", text="y" * 900000)
+        sender.join(40)
+        self.assertEqual(sender.answer, 451)
+        node.wait_logged("spool-failed", "at=upload", "violates check constraint")
+        Sender(node, "small").join(40)
+        receiver.wait_for(1)
+        wait_until(lambda: self.sql("SELECT (SELECT count(*) FROM staged) + (SELECT count(*) FROM chunk)") == "0", "the sweep")
+        self.sql("ALTER TABLE chunk DROP CONSTRAINT c")
+        again = Sender(node, "large", text="y" * 900000)
+        again.join(40)
+        self.assertEqual((again.answer, node.stop()), (250, 0))
 
     def test_chunks_that_were_swept_go_up_again(self):
         """Paused between its chunks and its group, a node is taken for dead, and its chunks are removed."""

@@ -28,7 +28,7 @@ class StandbyTest(postgres.NodesTest):
         late.join(10)
         self.assertEqual(late.answer, 451)
         self.assertLess(late.took, 2)  # refused at MAIL
-        self.assertLessEqual(self.connections(), 4)  # the spool's two, the node's, psql
+        self.assertLessEqual(self.connections(), 5)  # the spool's two, the node's, the history's, psql
         standby.send_signal(signal.SIGCONT)
         node.wait_logged("spool-recovered")
         node.send(mail("after"))

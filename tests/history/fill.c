@@ -1,4 +1,4 @@
-/* fill N FOLDER: makes a history of N messages there, and prints what a page of 50 takes by each filter. */
+/* fill N FOLDER|CONNINFO: makes a history of N messages there, or in a PostgreSQL, and prints what a page of 50 takes by each filter. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 
 #define BATCH 5000
 
+static const struct history_ops *ops;
 static int64_t page_count;
 
 static int count(void *context, const struct history_message *m)
@@ -34,8 +35,8 @@ static void measure(struct history_store *store, const char *name, struct histor
     for (int i = 0; i < 5; i++) {
         int64_t began = clock_monotonic_us(), cpu_began = cpu_us();
         page_count = 0;
-        if (history_sqlite.list(store, &filter, count, NULL) != 0)
-            printf("%s: %s\n", name, history_sqlite.error(store));
+        if (ops->list(store, &filter, count, NULL) != 0)
+            printf("%s: %s\n", name, ops->error(store));
         int64_t took = clock_monotonic_us() - began;
         int64_t cpu = cpu_us() - cpu_began;
         least_cpu = cpu < least_cpu ? cpu : least_cpu;
@@ -64,8 +65,8 @@ static void fill(struct history_store *store, int64_t n, int64_t from_ms)
                 attempts_end = &(*attempts_end)->next;
             }
         }
-        if (history_sqlite.write(store, messages, attempts) != 0)
-            printf("write: %s\n", history_sqlite.error(store));
+        if (ops->write(store, messages, attempts) != 0)
+            printf("write: %s\n", ops->error(store));
         for (struct history_message *m = messages, *next; m; m = next) {
             next = m->next;
             history_message_free(m);
@@ -122,25 +123,28 @@ int main(int argc, char **argv)
     struct error err = {""};
     int64_t n = argc > 1 ? atoll(argv[1]) : 0;
     if (argc != 3 || n < 1) {
-        fprintf(stderr, "Usage: fill N FOLDER\n");
+        fprintf(stderr, "Usage: fill N FOLDER|CONNINFO\n");
         return 2;
     }
-    if (history_sqlite.open(argv[2], true, &store, &err) != 0) {
+    const bool database = strchr(argv[2], '=') != NULL; /* a conninfo */
+    const struct spool_config spool = {.directory = argv[2], .postgres = database ? argv[2] : NULL};
+    ops = database ? &history_postgres : &history_sqlite;
+    if (ops->open(&spool, true, &store, &err) != 0) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }
     int64_t from_ms = clock_unix_ms() - n * 100, began = clock_monotonic_ms();
     struct history_size size = {0};
-    history_sqlite.size(store, &size);
+    ops->size(store, &size);
     if (size.messages == 0) {
         fill(store, n, from_ms);
         printf("%lld messages written in %lld ms\n", (long long)n,
                (long long)(clock_monotonic_ms() - began));
     }
-    history_sqlite.size(store, &size);
+    ops->size(store, &size);
     printf("%lld messages, %lld bytes: %lld each\n", (long long)size.messages,
            (long long)size.bytes, (long long)(size.bytes / size.messages));
     measure_all(store, n, from_ms);
-    history_sqlite.close(store);
+    ops->close(store);
     return 0;
 }

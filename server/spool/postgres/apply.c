@@ -9,13 +9,7 @@
 #include "../../base/log.h"
 #include "../../base/metrics.h"
 #include "group.h"
-
-#define AGAIN_MS 100 /* between two tries */
-
-static bool is_passing(int code)
-{
-    return code == -EAGAIN || code == -EINPROGRESS || code == -EDEADLK;
-}
+#include "upload.h"
 
 /* ---- The connection ---- */
 
@@ -28,7 +22,7 @@ void pg_store_note(struct pg_store *s, int code)
         s->failing_ms = 0;
     else if (s->failing_ms == 0)
         s->failing_ms = now;
-    if (is_passing(code) && now - s->failing_ms < AWAY_NOTE_MS)
+    if (pg_is_passing(code) && now - s->failing_ms < AWAY_NOTE_MS)
         return;
     if (code == 0 && s->in_trouble)
         log_info("spool-recovered", NULL, LOG_TEXT("store", "postgres"));
@@ -67,8 +61,7 @@ int pg_store_connect(struct pg_store *s)
     if (clock_monotonic_ms() < s->retry_ms)
         return -EAGAIN;
     int code = pg_open(&s->pg);
-    s->retry_ms = clock_monotonic_ms() + AGAIN_MS;
-    s->connects += code == 0;
+    s->retry_ms = clock_monotonic_ms() + PG_AGAIN_MS;
     return code == 0 ? 0 : -EAGAIN;
 }
 
@@ -81,7 +74,7 @@ static int try_group(struct pg_store *s, struct commit *commits, struct delivery
     if (code == 0)
         code = group_number(s, commits, ends);
     if (code == 0)
-        code = group_upload(s, commits);
+        code = group_upload(&s->pg, node_id(s->node), commits);
     if (code == 0)
         code = group_send(s, commits, ends);
     if (code == -EINPROGRESS)
@@ -93,10 +86,10 @@ static int send_until(struct pg_store *s, struct commit *commits, struct deliver
                       int64_t until_ms)
 {
     int code;
-    while (is_passing(code = try_group(s, commits, ends)) && clock_monotonic_ms() < until_ms) {
+    while (pg_is_passing(code = try_group(s, commits, ends)) && clock_monotonic_ms() < until_ms) {
         if (!s->in_trouble && code != -EDEADLK)
             pg_store_note(s, code);
-        usleep(AGAIN_MS * 1000);
+        usleep(PG_AGAIN_MS * 1000);
     }
     return code == -EINPROGRESS || code == -EDEADLK ? -EAGAIN : code;
 }
@@ -198,9 +191,8 @@ static void refuse(struct commit *commits, int code)
         c->status = code;
 }
 
-void pg_store_apply(struct store *store, struct store_work *work)
+static void apply(struct pg_store *s, struct store_work *work)
 {
-    struct pg_store *s = (struct pg_store *)store;
     struct commit *commits = work->commits;
     int64_t began = clock_monotonic_ms();
     int64_t patience = s->in_trouble ? AWAY_STILL_MS : atomic_load(&s->commit_timeout_ms);
@@ -225,4 +217,12 @@ void pg_store_apply(struct store *store, struct store_work *work)
         finish_commit(s, work, c, code);
     if (code == 0)
         finish_ends(s, work);
+}
+
+void pg_store_apply(struct store *store, struct store_work *work)
+{
+    struct pg_store *s = (struct pg_store *)store;
+    apply(s, work);
+    for (const struct commit *c = work->commits; c; c = c->next)
+        upload_forget(s->upload, c);
 }

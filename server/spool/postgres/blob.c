@@ -8,12 +8,13 @@
 #define PIECE  65536
 #define PIECES 32 /* at once, up or down: 2 MiB */
 
-/* What a later commit waits for includes these, so they need not wait themselves. */
+/* What seal() waits for includes these, so they need not wait themselves. */
 static void do_not_wait(struct pg *pg)
 {
     pg_add(pg, "SELECT set_config('synchronous_commit', 'off', true)", 0, NULL, NULL, NULL, false);
 }
 
+/* None, where it was swept: seal() notices. */
 static int put_pieces(struct pg *pg, int64_t blob, int first, const char *bytes, size_t size)
 {
     struct values params = {0};
@@ -27,7 +28,8 @@ static int put_pieces(struct pg *pg, int64_t blob, int first, const char *bytes,
     do_not_wait(pg);
     int code = values_send(&params, pg,
                            "INSERT INTO chunk (blob, n, bytes) SELECT $1, u.n, u.bytes "
-                           "FROM unnest($2, $3) u(n, bytes) ON CONFLICT (blob, n) DO NOTHING",
+                           "FROM (SELECT 1 FROM staged WHERE blob = $1 FOR KEY SHARE) s, "
+                           "unnest($2, $3) u(n, bytes) ON CONFLICT (blob, n) DO NOTHING",
                            false);
     return code == 0 ? pg_end(pg, PG_ANSWER_MS, NULL, NULL) : code;
 }
@@ -44,6 +46,26 @@ static int note_staged(struct pg *pg, int64_t blob, int owner)
                            "ON CONFLICT (blob) DO UPDATE SET owner = $2",
                            false);
     return code == 0 ? pg_end(pg, PG_ANSWER_MS, NULL, NULL) : code;
+}
+
+static void count_sealed(void *context, int number, PGresult *result)
+{
+    (void)number;
+    *(int *)context = atoi(PQcmdTuples(result));
+}
+
+/* Waits until all of it is replicated. -EDEADLK: it was swept meanwhile, as this node was taken for dead. */
+static int seal(struct pg *pg, int64_t blob, int owner)
+{
+    struct values params = {0};
+    int found = 0;
+    values_number(&params, PARAM_INT8, blob);
+    values_number(&params, PARAM_INT4, owner);
+    pg_begin(pg);
+    int code = values_send(&params, pg, "UPDATE staged SET owner = $2 WHERE blob = $1", false);
+    if (code == 0)
+        code = pg_end(pg, PG_ANSWER_MS, count_sealed, &found);
+    return code == 0 && found == 0 ? -EDEADLK : code;
 }
 
 int blob_put(struct pg *pg, int64_t blob, int owner, const struct spill *spill)
@@ -65,7 +87,34 @@ int blob_put(struct pg *pg, int64_t blob, int owner, const struct spill *spill)
         offset += filled;
     }
     free(buffer);
-    return code;
+    return code == 0 ? seal(pg, blob, owner) : code;
+}
+
+#define MARK(whose)                                                                                \
+    "UPDATE staged SET owner = 0 WHERE blob IN (SELECT blob FROM staged WHERE " whose              \
+    " ORDER BY blob FOR UPDATE SKIP LOCKED)"
+/* But for those that somebody named all the same: of a group that was stored, and had sent them again. */
+#define SWEEP                                                                                      \
+    "WITH gone AS (DELETE FROM staged WHERE owner = 0 RETURNING blob) "                            \
+    "DELETE FROM chunk c WHERE blob IN (SELECT blob FROM gone) "                                   \
+    "AND NOT EXISTS (SELECT 1 FROM payload p WHERE p.row = c.blob) "                               \
+    "AND NOT EXISTS (SELECT 1 FROM tail t WHERE t.row = -c.blob)"
+
+/* Two statements: the second sees all that was stored before the first had the rows locked. */
+int blob_sweep(struct pg *pg, int owner, struct values *used)
+{
+    int code = 0;
+    pg_begin(pg);
+    if (owner) {
+        values_number(used, PARAM_INT4, owner);
+        code = values_send(used, pg, MARK("NOT blob = ANY($1) AND owner = $2"), false);
+    } else {
+        pg_add(pg, MARK("owner NOT IN (SELECT id FROM node)"), 0, NULL, NULL, NULL, false);
+    }
+    if (code != 0) /* nothing was added */
+        return code;
+    pg_add(pg, SWEEP, 0, NULL, NULL, NULL, false);
+    return pg_end(pg, PG_ANSWER_MS, NULL, NULL);
 }
 
 struct download {

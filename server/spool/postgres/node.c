@@ -11,6 +11,7 @@
 #include "../../base/clock.h"
 #include "../../base/log.h"
 #include "../../base/task.h"
+#include "blob.h"
 #include "holds.h"
 #include "pg.h"
 #include "schema.h"
@@ -212,7 +213,7 @@ static void release_orphans(struct node *node)
         log_warn("node-takeover", NULL, LOG_NUMBER("deliveries", total));
         atomic_store(&node->released, true);
     }
-    release_page(node, STAGED_SWEEP("owner NOT IN (SELECT id FROM node)"), &count);
+    (void)blob_sweep(&node->pg, 0, NULL);
     release_page(node,
                  "DELETE FROM held WHERE node NOT IN (SELECT id FROM node) "
                  "AND (failures = 0 OR until < " NOW_MS " - " FORGET_MS ")",

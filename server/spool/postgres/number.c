@@ -26,27 +26,26 @@ static void read_block(void *context, int number, PGresult *result)
 }
 
 /* The timeline is asked for here, since a pooler may have gone to another server meanwhile. */
-static int take_block(struct pg_store *s)
+static int take_block(struct pg *pg, int node, struct row_block *rows)
 {
     struct row_block block = {0};
-    pg_begin(&s->pg);
-    pg_add(&s->pg, "SELECT nextval('row_block'), left(pg_walfile_name(pg_current_wal_lsn()), 8)", 0,
+    pg_begin(pg);
+    pg_add(pg, "SELECT nextval('row_block'), left(pg_walfile_name(pg_current_wal_lsn()), 8)", 0,
            NULL, NULL, NULL, false);
-    int code = group_add_mark(s);
+    int code = group_add_mark(pg, node);
     if (code == 0)
-        code = pg_end(&s->pg, PG_ANSWER_MS, read_block, &block);
+        code = pg_end(pg, PG_ANSWER_MS, read_block, &block);
     else
-        pg_close(&s->pg);
+        pg_close(pg);
     if (code == 0)
-        s->rows = block;
+        *rows = block;
     return code;
 }
 
-static int take_row(struct pg_store *s, int64_t *row)
+static int take_row(struct pg *pg, int node, struct row_block *block, int64_t *row)
 {
-    struct row_block *block = &s->rows;
     if (block->next == block->end || clock_monotonic_ms() - block->since_ms > BLOCK_MS) {
-        int code = take_block(s);
+        int code = take_block(pg, node, block);
         if (code != 0)
             return code;
     }
@@ -62,21 +61,21 @@ static int64_t tail_of(const struct delivery *deliveries, const struct payload *
     return deliveries->payload->stored->row;
 }
 
-static int number_all(struct pg_store *s, struct delivery *deliveries)
+int number_deliveries(struct pg *pg, int node, struct numbers *numbers, struct delivery *deliveries)
 {
     int code = 0;
     if (!deliveries || deliveries->stored->row)
         return 0;
-    s->insertions++;
+    numbers->insertions++;
     for (struct delivery *d = deliveries; d && code == 0; d = d->next) {
         struct payload_stored *payload = d->payload->stored;
-        if ((code = take_row(s, &d->stored->row)) != 0)
+        if ((code = take_row(pg, node, &numbers->rows, &d->stored->row)) != 0)
             break;
         d->stored->origin = origin_key(delivery_origin(d));
         d->stored->lane = lane_key(delivery_origin(d));
         d->stored->attempts = d->attempts;
-        if (payload->insertion != s->insertions) {
-            payload->insertion = s->insertions;
+        if (payload->insertion != numbers->insertions) {
+            payload->insertion = numbers->insertions;
             payload->row = d->stored->row;
         }
         payload->last = d->stored->row;
@@ -93,11 +92,11 @@ static int number_all(struct pg_store *s, struct delivery *deliveries)
 
 int group_number(struct pg_store *s, struct commit *commits, struct delivery *ends)
 {
-    int code = 0;
+    int code = 0, node = node_id(s->node);
     for (struct commit *c = commits; c && code == 0; c = c->next)
-        code = number_all(s, c->deliveries);
+        code = number_deliveries(&s->pg, node, &s->numbers, c->deliveries);
     for (struct delivery *d = ends; d && code == 0; d = d->next)
         if (d->stored->ending == ENDED_FAILED && d->notice)
-            code = number_all(s, d->notice);
+            code = number_deliveries(&s->pg, node, &s->numbers, d->notice);
     return code;
 }

@@ -320,6 +320,11 @@ int pg_end(struct pg *pg, int timeout_ms, void (*each)(void *context, int number
     return code;
 }
 
+bool pg_is_passing(int code)
+{
+    return code == -EAGAIN || code == -EINPROGRESS || code == -EDEADLK;
+}
+
 bool pg_drain(struct pg *pg)
 {
     while (pg->connection && pg->unanswered) {

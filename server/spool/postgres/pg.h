@@ -59,6 +59,8 @@ int pg_end(struct pg *pg, int timeout_ms, void (*each)(void *context, int number
 
 /* An `each`, of one statement: *(int *)context becomes how many rows it changed. */
 void pg_count(void *context, int number, PGresult *result);
+/* Of what pg_end() says: worth another try. */
+bool pg_is_passing(int code);
 
 /* Looks, without waiting, whether a batch that timed out has been answered. True: the connection
  * may be used again, or is gone. */

@@ -12,6 +12,7 @@
 #include "schema.h"
 #include "secret.h"
 #include "cleaning.h"
+#include "upload.h"
 
 /* ---- Opening and closing ---- */
 
@@ -29,6 +30,7 @@ static void configure(struct store *store, const struct spool_config *config)
 static void close_store(struct store *store)
 {
     struct pg_store *s = (struct pg_store *)store;
+    upload_free(s->upload);
     cleaning_stop(s->cleaning);
     node_stop(s->node);
     pg_close(&s->pg);
@@ -64,7 +66,6 @@ static struct pg_store *new_store(const struct spool_config *config)
 static int connect_first(struct pg_store *s, struct error *err)
 {
     int code = pg_open(&s->pg);
-    s->connects++;
     return code == 0 ? 0 : error_set(err, code, "spool.postgres: %s", s->pg.error);
 }
 
@@ -184,6 +185,24 @@ static const char *scratch(const struct store *store)
     return ((const struct pg_store *)store)->scratch;
 }
 
+static bool stage(struct store *store, struct commit *commit)
+{
+    return upload_take(((struct pg_store *)store)->upload, commit);
+}
+
+static int stage_begin(struct store *store, void (*ready)(void *context, struct commit *commit),
+                       void *context)
+{
+    struct pg_store *s = (struct pg_store *)store;
+    s->upload = upload_start(s, ready, context);
+    return s->upload ? 0 : -ENOMEM;
+}
+
+static void stage_end(struct store *store)
+{
+    upload_finish(((struct pg_store *)store)->upload);
+}
+
 static const char *last_error(const struct store *store)
 {
     return ((const struct pg_store *)store)->pg.error;
@@ -202,6 +221,9 @@ const struct store_ops postgres_ops = {
     .may_attempt = may_attempt,
     .new_body = new_body,
     .scratch = scratch,
+    .stage = stage,
+    .stage_begin = stage_begin,
+    .stage_end = stage_end,
     .apply = pg_store_apply,
     .claim = pg_store_claim,
     .hold = pg_store_hold,

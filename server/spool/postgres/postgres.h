@@ -28,6 +28,13 @@ struct row_block {
     int64_t since_ms; /* monotonic; it is dropped after a minute */
 };
 
+struct numbers {
+    struct row_block rows;
+    uint64_t insertions; /* counts lists that were numbered */
+};
+
+struct upload;
+
 struct pg_store {
     struct store store;
     struct pg pg;
@@ -36,9 +43,8 @@ struct pg_store {
     struct node *node;
     struct cleaning *cleaning;
     struct leases leases;
-    struct row_block rows;
-    uint64_t insertions;
-    unsigned connects; /* counts connections */
+    struct upload *upload; /* NULL: files go up with the groups (`mxhook store move`) */
+    struct numbers numbers;
     bool doubt; /* a batch since the last that was sure: the next one must commit something */
     struct delivery *doubtful; /* refused, but perhaps stored: to be removed; linked by next */
     struct due_lane *lanes;    /* of the last walk */
@@ -59,6 +65,7 @@ struct pg_store {
     size_t nodes_told;     /* at the last claim */
 };
 
+#define PG_AGAIN_MS   100  /* between two tries */
 #define AWAY_NOTE_MS  2000 /* nothing works for so long: the store is away (pg_store_note()) */
 #define AWAY_STILL_MS 2000 /* so long a commit is tried while the store is known to be away */
 

@@ -7,6 +7,8 @@
 #include "../../base/clock.h"
 #include "../../base/log.h"
 #include "group.h"
+#include "blob.h"
+#include "upload.h"
 #include "values.h"
 #include "rows.h"
 #include "stubs.h"
@@ -164,16 +166,14 @@ static void reconcile(struct pg_store *s)
     values_free(&owned.rows);
 }
 
-/* Chunks of groups that were refused in the end. None goes up while this runs. */
+/* Chunks of groups that were refused in the end. What goes up meanwhile notices (blob.c). */
 static void remove_staged(struct pg_store *s)
 {
-    struct values params = {0};
+    struct values used = {0};
     if (s->stuck.connection)
         return;
-    values_number(&params, PARAM_INT4, node_id(s->node));
-    pg_begin(&s->pg);
-    if (values_send(&params, &s->pg, STAGED_SWEEP("owner = $1"), false) == 0)
-        (void)pg_end(&s->pg, PG_ANSWER_MS, NULL, NULL);
+    upload_add_used(s->upload, &used, values_array(&used, PARAM_INT8));
+    (void)blob_sweep(&s->pg, node_id(s->node), &used);
 }
 
 /* ---- Room ---- */
