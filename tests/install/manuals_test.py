@@ -25,7 +25,7 @@ SERVER = manuals.FOLDER.parents[1]
 def events(source):
     """The events that a file of C logs: the first text of each call, or what its variable may be."""
     names = set()
-    for call in re.finditer(r"\b(?:log_(?:debug|info|warn|error)\(|(?:log_(?:limited|fields|write)|write_line)\(LOG_\w+,)\s*", source):
+    for call in re.finditer(r"\b(?:log_\w+|write_line)\((?:LOG_[A-Z]+,)?\s*", source):
         event = re.match(r"[^,)]*", source[call.end():])[0]
         if re.fullmatch(r"\w+", event):  # a variable: set above, or a parameter of the function
             above = source[:call.start()]
