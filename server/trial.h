@@ -1,6 +1,7 @@
 /*
  * trial.h - one message, to one recipient, as the server would take it at the end of DATA, but without taking it: for
- * `mxhook route`, `test`, `send` and `history replay`, and for the console's playground, on a thread of the admin room's.
+ * `mxhook route`, `test`, `send` and `history replay`, and for the console's playground, on a thread of the admin
+ * room's.
  *
  * The way is the server's own (processing.h); the envelope, and what authentication found, are given instead of
  * being a client's and the DNS's. Nothing is spooled or sent, and what happens at RCPT is left out.

@@ -189,7 +189,9 @@ void api_delivery_payload(struct request *request)
 struct destinations {
     struct json *json;
     struct pauses pauses;
-    char **names; /* of those that are written */
+    const struct history_ops *history;
+    struct history_store *store; /* NULL: there is no history */
+    char **names;                /* of those that are written */
     size_t count;
 };
 
@@ -227,6 +229,27 @@ static void write_attempts(struct json *json, const char *origin)
     json_end_object(json);
 }
 
+/* How it has answered of late, by the history; null: nothing is known. */
+static void write_answers(struct destinations *d, const char *origin)
+{
+    struct history_answers answers = {.mean_ms = -1};
+    if (d->store && d->history->answers(d->store, origin_key(origin), &answers) != 0)
+        answers = (struct history_answers){.mean_ms = -1};
+    json_key(d->json, "last_at");
+    json_time(d->json, answers.at_ms);
+    json_key(d->json, "last_status");
+    if (answers.status)
+        json_number(d->json, answers.status);
+    else
+        json_null(d->json);
+    json_pair(d->json, "last_error", *answers.error ? answers.error : NULL);
+    json_key(d->json, "latency_ms");
+    if (answers.mean_ms >= 0)
+        json_number(d->json, answers.mean_ms);
+    else
+        json_null(d->json);
+}
+
 static int write_origin(void *context, const struct queue_origin *o)
 {
     struct destinations *d = context;
@@ -244,6 +267,7 @@ static int write_origin(void *context, const struct queue_origin *o)
     json_pair_number(json, "held_urls", o->held_lanes);
     json_pair_number(json, "failures", o->failures);
     write_attempts(json, o->name);
+    write_answers(d, o->name);
     json_end_object(json);
     note_written(d, o->name);
     return 0;
@@ -262,8 +286,13 @@ void api_destinations(struct request *request)
 {
     struct queue *queue = request_queue(request);
     struct json *json = queue ? response_json(request) : NULL;
-    struct destinations destinations = {.json = json};
+    struct destinations destinations = {.json = json, .history = history_ops_of(request->config)};
+    struct error ignored = {""};
     if (json) {
+        if (request->config->history.keep_ms == 0 ||
+            destinations.history->open(&request->config->spool, false, &destinations.store,
+                                       &ignored) != 0)
+            destinations.store = NULL;
         (void)queue_pauses(queue, true, &destinations.pauses, NULL);
         json_begin_object(json);
         json_key(json, "destinations");
@@ -278,5 +307,7 @@ void api_destinations(struct request *request)
         free(destinations.names[i]);
     free(destinations.names);
     pauses_free(&destinations.pauses);
+    if (destinations.store)
+        destinations.history->close(destinations.store);
     queue_close(queue);
 }

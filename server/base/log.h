@@ -62,16 +62,17 @@ void log_write(enum log_level level, const char *event, const char *id,
 #define log_held(event, id, ...)                                                                   \
     log_write_held(LOG_INFO, event, id, (const struct log_field[]){__VA_ARGS__, {0, 0, 0}})
 
+/* For log_held(). */
 void log_write_held(enum log_level level, const char *event, const char *id,
                     const struct log_field *fields);
 
-/* For who calls log_flush() soon after whatever was held: the loop, once in each turn before it waits, and before it tells a
- * client what a line says. Not the journal's lines, each of which is a datagram. Any thread. */
+/* For who calls log_flush() soon after whatever was held: the loop, once in each turn before it waits, and before it
+ * tells a client what a line says. Not the journal's lines, each of which is a datagram. Any thread. */
 void log_hold(void);
 void log_flush(void);
 void log_release(void); /* flushes; nothing is held from then on */
 
-/* The same for an event that any stranger can cause as often as they like: past so many lines of one
+/* As log_fields(), for an event that any stranger can cause as often as they like: past so many lines of one
  * place in a second the others are only counted, and a line `suppressed` says how many they were. */
 #define log_limited(level, event, id, ...)                                                         \
     do {                                                                                           \

@@ -6,8 +6,8 @@
  *
  * One thread at a time. Pointers to values stay; slots move.
  *
- * Two tables of millions hold no pointers, to be small, and hash with map_hash() (rules/alias_table.c, sources/names.c);
- * the series of metrics have a table without locks (metrics.c). There are no others.
+ * Two tables of millions hold no pointers, to be small, and hash with map_hash() (rules/alias_table.c,
+ * sources/names.c); the series of metrics have a table without locks (metrics.c). There are no others.
  */
 #ifndef MXHOOK_MAP_H
 #define MXHOOK_MAP_H

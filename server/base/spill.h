@@ -26,7 +26,7 @@ struct spill;
  * dir/name until somebody removes it. Both strings are copied. NULL: no memory. */
 struct spill *spill_new(const char *dir, const char *name);
 
-/* Where a command that has no spool puts them: TMPDIR, or /tmp. Not beside setenv(). */
+/* Where a command that has no spool puts them: TMPDIR, or /tmp. Not beside setenv(3). */
 const char *spill_temporary_directory(void);
 
 /* Opens a file that an earlier spill left, for reading. Returns 0 or a negative errno. */

@@ -29,8 +29,8 @@ int task_queue_init(struct task_queue *queue);     /* 0 or a negative errno */
 void task_queue_destroy(struct task_queue *queue); /* must be empty, nobody waiting */
 /* Any thread, as all of the following. */
 void task_queue_push(struct task_queue *queue, struct task *task);
-/* For many at once: puts it there and wakes nobody. task_queue_wake() must follow, by a thread that knows the queue to be
- * there still: it wakes as many as `tasks`. */
+/* For many at once: puts it there and wakes nobody. task_queue_wake() must follow, by a thread that knows the queue to
+ * be there still: it wakes as many as `tasks`. */
 void task_queue_add(struct task_queue *queue, struct task *task);
 void task_queue_wake(struct task_queue *queue, size_t tasks);
 /* Wakes all who wait; takes go on until the queue is empty, then return NULL. */

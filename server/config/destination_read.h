@@ -1,6 +1,6 @@
 /*
- * destination_read.h - the one reader of a destination that somebody wrote in Lua: a rule, or the configuration. And the
- * way back.
+ * destination_read.h - the one reader of a destination that somebody wrote in Lua: a rule, or the configuration. And
+ * the way back.
  *
  * Nothing in it is trusted: access is raw, so that no metamethod runs. Raises a Lua error for want of memory only. One
  * thread, the Lua state's.

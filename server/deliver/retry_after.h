@@ -27,8 +27,8 @@ struct wait_asked {   /* all zero: nothing was asked for; in ms, at least 1 wher
 /* Reads one line of an answer's head, of which most say nothing of it. `now_ms`: Unix time. Any
  * thread. */
 void wait_read_header(struct wait_asked *wait, const char *line, size_t size, int64_t now_ms);
-/* For an answer of this status: the first of Retry-After-Ms, Retry-After, its likes; with 429 else the others. 0: nothing
- * is asked for. */
+/* For an answer of this status: the first of Retry-After-Ms, Retry-After, its likes; with 429 else the others. 0:
+ * nothing is asked for. */
 int64_t wait_asked_ms(const struct wait_asked *wait, int status);
 
 #endif

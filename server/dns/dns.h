@@ -25,8 +25,9 @@
  * The answer's records (dns_answer.h) are sorted by preference; dns_answer_unref() it when done. Of
  * DNS_NONE the domain's A and AAAA records are its mail host (RFC 5321 section 5.1), which are
  * asked for the same way; one record whose name is "." says that it takes no mail (RFC 7505);
- * DNS_FAILED is to be tried again later. Nothing is asked for longer than dns.query_timeout
- * times two for each resolver, so a waiter needs no timer of its own, but may have one.
+ * DNS_FAILED is to be tried again later. Nothing is asked for longer than three times
+ * dns.query_timeout for each resolver (c-ares waits twice as long at the second try), so a waiter
+ * needs no timer of its own, but may have one.
  *
  * Where to start: a new type of record is read in dns_answer.c's read_record().
  */

@@ -1,5 +1,5 @@
-/* answers.h - how each origin has answered, of the attempts of a batch: what a store adds to what it knows. The history's
- * thread. */
+/* answers.h - how each origin has answered, of the attempts of a batch: what a store adds to what it knows. The
+ * history's thread. */
 #ifndef MXHOOK_HISTORY_ANSWERS_H
 #define MXHOOK_HISTORY_ANSWERS_H
 

@@ -45,8 +45,9 @@ struct history_answers {
 
 struct history_ops {
     const char *name;
-    /* In the spool's directory, or its database. `write`: makes it where there is none; a file that is damaged is renamed (".damaged") and made anew. -ENOENT
-     * where there is none to read. One of another version: -EPROTONOSUPPORT, with `write` renamed (".old"). */
+    /* In the spool's directory, or its database. `write`: makes it where there is none; a file that is damaged is
+     * renamed (".damaged") and made anew. -ENOENT where there is none to read. One of another version:
+     * -EPROTONOSUPPORT, with `write` renamed (".old"). */
     int (*open)(const struct spool_config *spool, bool write, struct history_store **out,
                 struct error *err);
     void (*close)(struct history_store *store);

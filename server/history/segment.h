@@ -17,7 +17,7 @@
  *
  * The blobs come from a file that may be damaged: all is checked, and -EBADMSG says so.
  *
- * Where to start: to keep another fact, pack_message() in segment_write.c and unpack_message() in segment_read.c, with
+ * Where to start: to keep another fact, pack_message() in segment_write.c and segment_read() in segment_read.c, with
  * another number of the store's schema.
  */
 #ifndef MXHOOK_HISTORY_SEGMENT_H
@@ -94,7 +94,8 @@ int segment_read(const struct packed *terms, const struct message_terms *message
 
 /* ---- Hashes ---- */
 
-/* Of a text as it is; of an address, whose case does not count; of the domain behind its last '@', of "" without one. */
+/* Of a text as it is; of an address, whose case does not count; of the domain behind its last '@', of "" without
+ * one. */
 uint32_t term_of_text(const char *text, size_t size);
 uint32_t term_of_address(const char *address);
 uint32_t term_of_domain(const char *address);

@@ -1,5 +1,6 @@
 /*
- * sqlite.h - what the sqlite*.c files share, and nobody else sees: the history as segments (segment.h) in a SQLite file.
+ * sqlite.h - what the sqlite*.c files share, and nobody else sees: the history as segments (segment.h) in a SQLite
+ * file.
  *
  * Messages are numbered as they come, without gaps: a message's row is its segment's (that of its first one) and its
  * place there. So rows, which are cursors, stay when small segments are merged.

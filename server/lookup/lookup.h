@@ -30,8 +30,8 @@ int lookup_configure(const struct config *config, const struct source_kind *cons
 /* Nobody may be waiting. Joins. Does nothing where there is no thread. */
 void lookup_stop(void);
 
-/* A fresh answer of the source's cache, or that the source is known not to have it; a reference; NULL: there is none. Any
- * thread. */
+/* A fresh answer of the source's cache, or that the source is known not to have it; a reference; NULL: there is none.
+ * Any thread. */
 struct lookup_answer *lookup_cached(enum lookup_kind kind, const char *source, const char *address);
 
 /* Asks all that have no answer yet; done() comes once, on the room's thread, when each has one. The

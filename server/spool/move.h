@@ -1,9 +1,9 @@
 /*
  * move.h - all deliveries of one store into another: `mxhook store move`.
  *
- * Ids, times, states and the attempts that the one store has kept stay. Each is removed from the one store when it is safe in
- * the other, so a move that was interrupted is gone on with by the same command: what stands in both
- * is not stored twice. No server may work on the store that is emptied.
+ * Ids, times, states and the attempts that the one store has kept stay. Each is removed from the one store when it is
+ * safe in the other, so a move that was interrupted is gone on with by the same command: what stands in both is not
+ * stored twice. No server may work on the store that is emptied.
  */
 #ifndef MXHOOK_SPOOL_MOVE_H
 #define MXHOOK_SPOOL_MOVE_H

@@ -59,7 +59,8 @@ uint64_t payload_memory(const struct payload *payload); /* the bytes of it that 
 /* Reads across head and tail; 0 at the end, or a negative errno. */
 ssize_t payload_read(const struct payload *payload, uint64_t offset, void *buffer, size_t size);
 
-enum delivery_state { DELIVERY_WAITING, DELIVERY_LEASED /* in memory only */, DELIVERY_FAILED };
+/* LEASED is what one in hand is to this process; a row says so by its node, if at all. */
+enum delivery_state { DELIVERY_WAITING, DELIVERY_LEASED, DELIVERY_FAILED };
 
 struct delivery {
     struct delivery *next; /* for whoever has it in hand */

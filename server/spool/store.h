@@ -128,7 +128,7 @@ struct store_ops {
      * something may be due that nobody has in hand. */
     bool (*tidy)(struct store *store);
 
-    /* As queue.h says of queue_NAME(). */
+    /* As queue.h says of the functions of these names. */
     int (*list)(struct store *store, const struct queue_filter *filter,
                 int (*each)(void *context, const struct delivery *delivery), void *context);
     /* -ENOENT: no such id. *reason: what is wrong with that delivery; NULL: error() says it. */

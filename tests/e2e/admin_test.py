@@ -145,6 +145,9 @@ class AdminTest(AdminCase):
                      "/api/v1/history?state=dead", "/api/v1/history?subject=ab", "/api/v1/story"):
             self.assertEqual(self.ask(path)[0], 400, path)
         self.assertEqual(self.ask("/api/v1/story?id=01knothing-1")[0], 404)
+        origin, = self.json("/api/v1/destinations")["destinations"]
+        self.assertEqual((origin["last_status"], origin["last_error"]), (200, None))
+        self.assertGreaterEqual(origin["latency_ms"], 0)
 
     def test_each_attempt_is_a_span_of_the_message_s_trace(self):
         answers = [500, 200]

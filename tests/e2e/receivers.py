@@ -5,16 +5,18 @@ Usage: MXHOOK=BINARY receivers.py [NAME...]
 Each application verifies webhook-signature over the raw body (Standard Webhooks) and answers 204, or 401. Then bodies below
 and above the limit that its documentation has by default are sent. By hand, not under ctest: what is not installed is
 skipped by name. Python's come from the interpreter in RECEIVERS_PYTHON (default: this one), those of Node.js from
-the folder RECEIVERS_NODE with a node_modules; php, nginx, apache2, haproxy and caddy from PATH.
+the folder RECEIVERS_NODE with a node_modules (npm install express fastify koa koa-bodyparser node-red); php, nginx, apache2,
+haproxy and caddy from PATH, with their modules beside them: Debian's packages, which may be unpacked only (dpkg -x; then
+LD_LIBRARY_PATH too).
 """
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 import harness
@@ -150,6 +152,45 @@ $fine = in_array($wanted, explode(" ", $_SERVER["HTTP_WEBHOOK_SIGNATURE"])) && j
 http_response_code($fine ? 204 : 401);
 """ % SECRET[6:]
 
+# nginx by itself: njs, without an application behind it.
+NJS = """
+const crypto = require("crypto");
+function hook(request) {
+  const head = request.headersIn, body = request.requestBuffer;
+  const wanted = "v1," + crypto.createHmac("sha256", Buffer.from("%s", "base64"))
+    .update(head["webhook-id"] + "." + head["webhook-timestamp"] + ".").update(body).digest("base64");
+  const fine = head["webhook-signature"].split(" ").includes(wanted) && JSON.parse(body.toString()).subject === "A subject";
+  request.return(fine ? 204 : 401);
+}
+export default { hook };
+""" % SECRET[6:]
+
+# Apache's mod_cgi runs it for each request.
+CGI = "#!%s\nimport sys\nsys.argv[1:] = ['0']\n" % PYTHON + VERIFY_PYTHON + """
+import os
+names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+headers = {name: os.environ["HTTP_" + name.upper().replace("-", "_")] for name in names}
+body = sys.stdin.buffer.read(int(os.environ["CONTENT_LENGTH"]))
+print("Status: %d\\n" % status_of(headers, body))
+"""
+
+# Node-RED: an "http in" that leaves the body as it came, a function, an "http response".
+NODE_RED_FUNCTION = """
+const head = msg.req.headers, body = Buffer.from(msg.payload);
+const wanted = "v1," + global.get("crypto").createHmac("sha256", Buffer.from("%s", "base64"))
+  .update(head["webhook-id"] + "." + head["webhook-timestamp"] + ".").update(body).digest("base64");
+const fine = head["webhook-signature"].split(" ").includes(wanted) && JSON.parse(body.toString()).subject === "A subject";
+msg.statusCode = fine ? 204 : 401;
+msg.payload = "";
+return msg;
+""" % SECRET[6:]
+NODE_RED_FLOW = [
+    {"id": "t", "type": "tab", "label": "hook"},
+    {"id": "i", "type": "http in", "z": "t", "url": "/hook", "method": "post", "skipBodyParsing": True, "wires": [["f"]]},
+    {"id": "f", "type": "function", "z": "t", "func": NODE_RED_FUNCTION, "outputs": 1, "wires": [["r"]]},
+    {"id": "r", "type": "http response", "z": "t", "wires": []},
+]
+
 KB, MB = 1000, 1000000
 
 
@@ -184,36 +225,113 @@ def php(port, folder):
     return program(["php", "-S", "127.0.0.1:%d" % port, os.path.join(folder, "hook")], folder)
 
 
+def nginx_folders(folder):
+    """For its worker, which runs as another user where this is root."""
+    os.chmod(folder, 0o777)
+    return "".join("%s_temp_path %s/%s; " % (name, folder, name) for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+
+
+def application(folder):
+    """What stands behind a proxy: its port, and its process, once it listens."""
+    port = free_port()
+    started = program([PYTHON, "-c", STANDARD, str(port)], folder)
+    harness.wait_until(lambda: answers(port), "the application")
+    return port, started
+
+
 def nginx(port, folder):
     """In front of the Python application, as it is deployed."""
     if not shutil.which("nginx"):
         raise Missing("no nginx")
-    behind = free_port()
+    behind, started = application(folder)
     with open(os.path.join(folder, "nginx.conf"), "w") as file:
-        file.write("daemon off; pid %s/pid; error_log stderr error; events {} http { access_log off; client_body_temp_path %s; "
+        file.write("daemon off; pid %s/pid; error_log stderr error; events {} http { access_log off; %s"
                    "server { listen 127.0.0.1:%d; location / { proxy_pass http://127.0.0.1:%d; } } }"
-                   % (folder, folder, port, behind))
-    return program([PYTHON, "-c", STANDARD, str(behind)], folder) + program(
+                   % (folder, nginx_folders(folder), port, behind))
+    return started + program(
         ["nginx", "-c", os.path.join(folder, "nginx.conf")], folder)
+
+
+def beside(binary, path):
+    """A file of the same package."""
+    return os.path.join(os.path.dirname(os.path.dirname(shutil.which(binary))), path)
+
+
+def write(folder, name, text, mode=0o644):
+    path = os.path.join(folder, name)
+    with open(path, "w") as file:
+        file.write(text)
+    os.chmod(path, mode)
+    return path
+
+
+def nginx_njs(port, folder):
+    module = shutil.which("nginx") and beside("nginx", "lib/nginx/modules/ngx_http_js_module.so")
+    if not module or not os.path.exists(module):
+        raise Missing("no nginx with njs")
+    write(folder, "hook.js", NJS)
+    config = write(folder, "nginx.conf", """
+load_module %s; daemon off; pid %s/pid; error_log stderr error; events {}
+http { access_log off; %s client_body_buffer_size 2m; js_path %s; js_import hook.js;
+  server { listen 127.0.0.1:%d; location = /hook { js_content hook.hook; } } }""" 
+                   % (module, folder, nginx_folders(folder), folder, port))
+    return program(["nginx", "-c", config], folder)
+
+
+def apache_start(port, folder, modules, lines):
+    if not shutil.which("apache2"):
+        raise Missing("no apache2")
+    load = "".join("LoadModule %s_module %s\n" % (name, beside("apache2", "lib/apache2/modules/mod_%s.so" % name))
+                   for name in ("mpm_prefork", "authz_core", *modules))
+    user = "User nobody\nGroup nogroup\n" if os.getuid() == 0 else ""
+    config = write(folder, "apache.conf", "%sServerName localhost\nListen 127.0.0.1:%d\nPidFile %s/pid\nMutex file:%s\n"
+                   "ErrorLog %s/error\n%s%s" % (load, port, folder, folder, folder, user, lines))
+    os.chmod(folder, 0o755)
+    return program(["apache2", "-f", config, "-DFOREGROUND"], folder)
+
+
+def apache_cgi(port, folder):
+    script = write(folder, "hook.cgi", CGI, 0o755)
+    return apache_start(port, folder, ("alias", "cgi"), "ScriptAlias /hook %s\n<Directory %s>\nRequire all granted\n</Directory>\n"
+                        % (script, folder))
+
+
+def apache_proxy(port, folder):
+    behind, started = application(folder)
+    return started + apache_start(port, folder, ("proxy", "proxy_http"), "ProxyPass / http://127.0.0.1:%d/\n" % behind)
+
+
+def node_red(port, folder):
+    script = os.path.join(NODE, "node_modules/node-red/red.js")
+    if not NODE or not os.path.exists(script):
+        raise Missing("no node-red in RECEIVERS_NODE")
+    settings = write(folder, "settings.js", "module.exports = { uiPort: %d, uiHost: '127.0.0.1', flowFile: 'flows.json', "
+                     "httpAdminRoot: false, functionGlobalContext: { crypto: require('crypto') } };" % port)
+    write(folder, "flows.json", json.dumps(NODE_RED_FLOW))
+    started = program(["node", script, "--userDir", folder, "--settings", settings], folder)
+    harness.wait_until(lambda: "Started flows" in open(os.path.join(folder, "receiver.log")).read(), "Node-RED's flow")
+    return started
 
 
 def haproxy(port, folder):
     if not shutil.which("haproxy"):
         raise Missing("no haproxy")
-    behind = free_port()
+    behind, started = application(folder)
     with open(os.path.join(folder, "haproxy.cfg"), "w") as file:
         file.write("defaults\n mode http\n timeout connect 9s\n timeout client 9s\n timeout server 9s\nfrontend a\n bind 127.0.0.1:%d\n"
                    " default_backend b\nbackend b\n server s 127.0.0.1:%d\n" % (port, behind))
-    return program([PYTHON, "-c", STANDARD, str(behind)], folder) + program(
+    return started + program(
         ["haproxy", "-f", os.path.join(folder, "haproxy.cfg")], folder)
 
 
 def caddy(port, folder):
     if not shutil.which("caddy"):
         raise Missing("no caddy")
-    behind = free_port()
-    return program([PYTHON, "-c", STANDARD, str(behind)], folder) + program(
-        ["caddy", "reverse-proxy", "--from", "http://127.0.0.1:%d" % port, "--to", "127.0.0.1:%d" % behind], folder)
+    behind, started = application(folder)
+    config = write(folder, "Caddyfile", "{\nadmin off\nauto_https off\n}\nhttp://127.0.0.1:%d {\nreverse_proxy 127.0.0.1:%d\n}\n"
+                   % (port, behind))
+    return started + program(
+        ["caddy", "run", "--config", config, "--adapter", "caddyfile"], folder)
 
 
 # name: how it is started, and the bytes of a body that it takes by default; None: no limit that is near
@@ -230,7 +348,11 @@ RECEIVERS = {
     "fastify": (node("fastify", FASTIFY), 1024 * 1024),
     "koa (koa-bodyparser)": (node("koa-bodyparser", KOA), 1024 * 1024),
     "php -S": (php, None),
-    "nginx": (nginx, 1024 * 1024),
+    "nginx (proxy)": (nginx, 1024 * 1024),
+    "nginx (njs)": (nginx_njs, 1024 * 1024),
+    "apache (mod_cgi)": (apache_cgi, None),
+    "apache (proxy)": (apache_proxy, None),
+    "node-red": (node_red, None),
     "haproxy": (haproxy, None),
     "caddy": (caddy, None),
 }
@@ -244,6 +366,7 @@ def free_port():
 def program(command, folder, **environment):
     log = open(os.path.join(folder, "receiver.log"), "ab")
     return [subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                             start_new_session=True,  # Apache ends its whole process group
                              env=dict(os.environ, **environment))]
 
 
@@ -272,7 +395,6 @@ class Case(harness.TestCase):
         processes = start(port, folder)
         try:
             harness.wait_until(lambda: answers(port), name)
-            time.sleep(0.5)  # what stands behind a proxy
             mx = self.server({"10.lua": "return function() return { url = 'http://127.0.0.1:%d/hook', secret = '%s' } end"
                               % (port, SECRET)}, "deliver = { attempts = 1 }")
             small = self.deliver(mx, 2 * KB)

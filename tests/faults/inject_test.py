@@ -49,16 +49,17 @@ return {
 LARGE = "\r\n".join("z" * 70 for _ in range(6000))
 # Some libraries end the process: GLib (GMime is built on it) where it gets no memory, by design; libuv where a thread of
 # its pool cannot be started or epoll fails, by design; libcurl 7.88 where it gets no memory for a socket's entry, by a
-# mistake (it divides by the size of a table that it has just given up). Nothing is lost by that, and the service manager
-# starts mxhook again.
+# mistake (it divides by the size of a table that it has just given up); libseccomp 2.5 where it gets none for a filter's
+# block, by another (it reads the block), at the start. Nothing is lost by that, and the service manager starts mxhook again.
 ABORTS = "%s ended the process, nothing lost"
 GLIB = re.compile(r"GLib.*failed to allocate|GSlice: failed to allocate")
 LIBUV = re.compile(r"(ld-linux\S* |libc\.so\S* )*libuv\.so")
 LIBCURL = re.compile(r"libcurl\.so")
+LIBSECCOMP = re.compile(r"libseccomp\.so")
 
 OUTCOMES = ("no effect", "deferred with 4xx, then taken", "connection lost, then taken", "delivery tried again",
             "reload refused", "exit at start with a message", ABORTS % "GLib", ABORTS % "libuv", ABORTS % "libcurl",
-            "logged, and went on", "a file stayed until the next start", "a line of the log is missing")
+            ABORTS % "libseccomp", "logged, and went on", "a file stayed until the next start", "a line of the log is missing")
 NOT_REACHED = "not reached again"
 
 
@@ -110,6 +111,8 @@ class Run:
             self.outcomes.add(ABORTS % "libuv")
         elif self.kind == "malloc" and LIBCURL.match(self.stack) and code == -signal.SIGFPE:
             self.outcomes.add(ABORTS % "libcurl")
+        elif self.kind == "malloc" and LIBSECCOMP.match(self.stack) and code == -signal.SIGSEGV and when == "start":
+            self.outcomes.add(ABORTS % "libseccomp")
         elif code == 1 and when == "start" and re.search(r"not-started .*error=|^mxhook|error while loading|memory", log, re.M):
             self.outcomes.add("exit at start with a message")
         else:

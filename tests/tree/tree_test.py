@@ -119,6 +119,20 @@ class Tree(unittest.TestCase):
         self.assertEqual([], [(tag, files) for tag, files in sorted(where.items())
                               if len(files) > 1 and any(file.endswith(".h") for file in files)])
 
+    def test_headers_name_what_is_there(self):
+        """Each file and function of ours that a header's comment names: one that is gone makes the comment untrue."""
+        code = " ".join(code_of(path) for path in [*SERVER.rglob("*.[ch]"), *(ROOT / "lua").rglob("*.lua")])
+        names = set(re.findall(r"[A-Za-z_]\w*", code))
+        files = {path.name for path in SERVER.rglob("*.[ch]")}
+        wrong = []
+        for path in sorted(SERVER.rglob("*.h")):
+            for comment in re.findall(r"/\*.*?\*/", path.read_text(), flags=re.S):
+                wrong += [f"{path.name}: {name}" for name in re.findall(r"\b[\w/.-]+\.[ch]\b(?!\w)", comment)
+                          if name.rsplit("/", 1)[-1] not in files]
+                wrong += [f"{path.name}: {name}()" for name in re.findall(r"\b([A-Za-z]\w*)\(\)", comment)
+                          if name not in names]
+        self.assertEqual([], wrong)
+
     def test_what_is_exported_is_used(self):
         tests = " ".join(code_of(path) for path in (ROOT / "tests").rglob("*.[ch]"))
         wrong = []

@@ -2,8 +2,8 @@
  * store.h - what the files of the history in PostgreSQL share: segments (segment.h) in tables of the database that the
  * nodes share, with a partition a day.
  *
- * They stand in a schema of their own. Partitions are UNLOGGED: nothing of the history goes to the write-ahead log or to a standby, and after a crash of the
- * database, or its failover, the history is empty. A day is dropped as a whole.
+ * They stand in a schema of their own. Partitions are UNLOGGED: nothing of the history goes to the write-ahead log or
+ * to a standby, and after a crash of the database, or its failover, the history is empty. A day is dropped as a whole.
  *
  * A segment's row is drawn from a sequence in steps of SEGMENT_MESSAGES as it is written, so rows of all nodes are in
  * the order of their batches; a message's row is its segment's and its place there. Small segments are not merged.
@@ -38,7 +38,9 @@ int history_pg_run(struct pg_history *store, const char *sql,
                    void (*each)(void *context, int number, PGresult *result), void *context);
 int64_t history_pg_int8(const PGresult *result, int row, int column); /* of a binary result */
 
-/* tables.c */
+/* Those named as a function of history_ops are that one, as ops.h says; the others: 0 or a negative errno, noted.
+ *
+ * tables.c: are the tables there? And makes them. */
 int history_pg_has_tables(struct pg_history *store, bool *there);
 int history_pg_make_tables(struct pg_history *store);
 /* Those and the partitions of a day. */

@@ -2,8 +2,8 @@
  * upload.h - payloads that stand in files go up before the group that names them, by a connection and a thread of
  * their own: so groups do not wait for them.
  *
- * staged       what has gone up and is not named yet: 64 KiB a row, replicated before the group is sent, so that this may
- *              go by any connection, to another primary too. Memory does not grow with the payload
+ * staged       what has gone up and is not named yet: 64 KiB a row, replicated before the group is sent, so that this
+ *              may go by any connection, to another primary too. Memory does not grow with the payload
  *
  * What cannot go up until spool.commit_timeout is refused like a group that cannot be stored.
  */
@@ -13,8 +13,8 @@
 #include "postgres.h"
 #include "values.h"
 
-/* `ready` is called once for each commit that upload_take() has taken, by the upload's thread; commit->status says whether
- * it may go with a group. `s` outlives it. NULL: it cannot be. */
+/* `ready` is called once for each commit that upload_take() has taken, by the upload's thread; commit->status says
+ * whether it may go with a group. `s` outlives it. NULL: it cannot be. */
 struct upload *upload_start(struct pg_store *s, void (*ready)(void *context, struct commit *commit),
                             void *context);
 /* Nobody hands in any more: returns when all that was handed in is ready. */
