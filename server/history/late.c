@@ -76,7 +76,7 @@ int late_look_in(struct late *late, const struct packed *terms, int64_t row,
     struct message_terms m;
     size_t at = 0;
     int code = 0;
-    for (; late->wanted > 0 && code == 0 && (code = terms_next(terms, &at, &m)) == 0; row++) {
+    for (; late->wanted > 0 && code == 0 && terms_next(terms, &at, &m) == 0; row++) {
         struct history_attempt *a = map_remove(&late->by_message, key_of(m.connection, m.id));
         late->wanted -= a != NULL;
         for (; a && code == 0; a = a->later) {
@@ -84,5 +84,5 @@ int late_look_in(struct late *late, const struct packed *terms, int64_t row,
             code = tell(terms, &m, a, change, context);
         }
     }
-    return code == -ENOENT ? 0 : code;
+    return code;
 }

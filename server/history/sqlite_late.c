@@ -31,6 +31,8 @@ static int find(struct finding *f)
         code = segment_read_terms(f->store, &f->reader, row);
         if (code == 0)
             code = late_look_in(&f->late, &f->reader.terms, row, change, f);
+        else if (code == -ENOENT)
+            code = 0;
     }
     sqlite3_reset(s);
     if (code == 0 && rc != SQLITE_ROW && rc != SQLITE_DONE)

@@ -125,6 +125,8 @@ static int merge_below(struct history_store *store, unsigned below)
         size_t fit = fitting(store, spans, count);
         if (fit >= (fit < count ? FEW : ENOUGH))
             code = merge(store, spans, fit);
+        if (code == -EBADMSG || code == -ENOENT)
+            code = 0; /* one is damaged: they stay as they are */
         spans += fit;
         count -= fit;
     }

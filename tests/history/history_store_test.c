@@ -431,6 +431,37 @@ static void a_damaged_file_is_put_aside(void **state)
     assert_finds("1 ", 0);
 }
 
+static void damage(const char *table)
+{
+    char path[128], sql[128];
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/history.db", folder);
+    snprintf(sql, sizeof sql, "UPDATE %s SET bytes = x'0102' WHERE row = 3", table);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_changes(db), 1);
+    sqlite3_close(db);
+}
+
+/* Neither where it would be merged with others, nor where an attempt's message may be in it. */
+static void a_damaged_segment_stops_nothing(void **state)
+{
+    (void)state;
+    static const char *const tables[] = {"terms", "records"};
+    for (int i = 0; i < 2; i++) {
+        put_messages(100 * i + 1, 100 * i + 5);
+        damage(tables[i]);
+        put_messages(100 * i + 6, 100 * i + 60);
+        put_attempt(record_attempt(100 * i + 3, 1, 1, 500, HISTORY_FAILED));
+        put_attempt(record_attempt(100 * i + 41, 1, 1, 500, HISTORY_FAILED));
+        char expected[16];
+        snprintf(expected, sizeof expected, "%d ", 100 * i + 41);
+        assert_finds(expected, .status = 500, .limit = 1);
+        remove_folder(state);
+        make_folder(state);
+    }
+}
+
 static void one_of_an_older_version_is_put_aside(void **state)
 {
     (void)state;
@@ -490,6 +521,7 @@ int main(void)
         TEST(what_is_too_old_goes_with_all_that_belongs_to_it),
         TEST(what_is_too_much_goes_oldest_first),
         TEST(a_damaged_file_is_put_aside),
+        TEST(a_damaged_segment_stops_nothing),
         TEST(one_of_an_older_version_is_put_aside),
         TEST(there_may_be_none_to_read),
         TEST(nobody_else_may_read_it),
