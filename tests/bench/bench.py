@@ -43,6 +43,7 @@ examples:
   scripts/bench --peers                           the comparison of README.md here
   scripts/bench --message 100k,10m
   scripts/bench --against build/old/mxhook        what a change has brought
+  scripts/bench --postgres 1,2,4                  nodes that share a database, beside one with SQLite
   scripts/bench --cost                            a message's instructions, against the figure that is committed""")
     parser.add_argument("--message", metavar="5k,100k,10m,FILE", default="5k",
                         help="what is sent: made by mails.py, or an .eml of yours; several by comma (default: 5k)")
@@ -62,6 +63,7 @@ examples:
     parser.add_argument("--scan", action="store_true", help="measure it too with a scanner that answers at once")
     parser.add_argument("--with", metavar="LINES", action="append", default=[], dest="more",
                         help="measure it too with these lines in its configuration (may be given again)")
+    parser.add_argument("--postgres", metavar="NODES,NODES", help="measure so many nodes too, on a PostgreSQL with a synchronous standby")
     parser.add_argument("--json", metavar="FILE", help="write every round's figures there")
     parser.add_argument("--pipelining", action="store_true", help="clients send MAIL, RCPT and DATA in one write")
     parser.add_argument("--tls", choices=["starttls", "implicit"], help="clients use it; mxhook only")
@@ -202,7 +204,7 @@ def table(contestants, results):
                                for i, (cell, w) in enumerate(zip(row, widths))) for row in rows)
 
 
-def contestants_of(opts):
+def contestants_of(opts, database):
     mxhook = os.environ.get("MXHOOK", os.path.join(servers.ROOT, "build/release/mxhook"))
     found = [servers.Mxhook("mxhook", mxhook, tls=opts.tls)]
     if not opts.no_auth:
@@ -211,6 +213,7 @@ def contestants_of(opts):
         found.append(servers.Mxhook("mxhook, scanned", mxhook, tls=opts.tls, scan=True))
     found += [servers.Mxhook("mxhook, " + lines, mxhook, tls=opts.tls, more=lines) for lines in opts.more]
     found += [servers.Mxhook(path, path, tls=opts.tls) for path in opts.against]
+    found += [servers.Cluster(mxhook, int(nodes), database) for nodes in (opts.postgres or "").split(",") if nodes]
     for peer in (kind() for kind in servers.PEERS) if opts.peers else ():
         why = peer.missing()
         if why:
@@ -269,7 +272,8 @@ def main():
     if opts.budget and not shutil.which("perf"):
         sys.exit("bench: --budget needs perf (Debian's linux-perf)")
     tools = compile_tools()
-    contestants = contestants_of(opts)
+    database = servers.Database() if opts.postgres else None
+    contestants = contestants_of(opts, database)
     wanted = [server.name for server in contestants if server.stores]
     # Not in /tmp, which may be memory: the spool is to be synced to a disk.
     folder = tempfile.mkdtemp(prefix="run-", dir=tools)
@@ -282,6 +286,8 @@ def main():
     finally:
         receiver.process.stop()
         shutil.rmtree(folder, ignore_errors=True)
+        if database:
+            database.close()
     if opts.json:
         with open(opts.json, "w") as file:
             json.dump(everything, file, indent=1)

@@ -34,6 +34,13 @@ class BenchTest(unittest.TestCase):
             self.assertGreater(result["p99_ms"], 0)
         self.assertIn("mxhook, SPF DKIM DMARC on", done.stdout)
 
+    def test_nodes_share_a_database(self):
+        done = bench("--messages", "12", "--sessions", "4", "--per-session", "2", "--rounds", "1", "--no-auth", "--postgres", "2")
+        if "no PostgreSQL" in done.stderr:
+            self.skipTest("no PostgreSQL 15 or later here")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("mxhook, PostgreSQL, 2 nodes", done.stdout)
+
     def test_speaks_as_the_options_say(self):
         for how in (["--pipelining"], ["--tls", "starttls"], ["--tls", "implicit", "--pipelining"]):
             with self.subTest(how=how):

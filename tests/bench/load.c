@@ -16,10 +16,10 @@
 #define ADDRESS_MAX 254 /* RFC 5321: of a whole address */
 
 static const char help[] =
-    "Usage: load --port PORT --file FILE.eml [OPTION]...\n"
+    "Usage: load --port PORT[,PORT] --file FILE.eml [OPTION]...\n"
     "Sends messages by SMTP, many at once, and prints what came of it as a line of JSON.\n\n"
     "      --host ADDRESS       IPv4 (default: 127.0.0.1)\n"
-    "  -p, --port PORT\n"
+    "  -p, --port PORT[,PORT]   connections go to them in turns\n"
     "  -f, --file FILE          what is sent, without Message-ID; given several times, they take "
     "turns\n"
     "  -n, --messages COUNT     in all (default: 1000)\n"
@@ -118,6 +118,18 @@ static long number(const char *text, long min, long max)
     return value;
 }
 
+static void read_ports(struct load *load, const char *list)
+{
+    char text[16 * LOAD_PORTS], *rest = text;
+    if ((size_t)snprintf(text, sizeof text, "%s", list) >= sizeof text)
+        quit(list, "too many ports");
+    for (char *one; (one = strsep(&rest, ","));) {
+        if (load->port_count == LOAD_PORTS)
+            quit(list, "too many ports");
+        load->ports[load->port_count++] = (int)number(one, 1, 65535);
+    }
+}
+
 static void read_tls(struct load *load, const char *how)
 {
     load->tls = !strcmp(how, "starttls") ? LOAD_STARTTLS : LOAD_IMPLICIT;
@@ -144,7 +156,7 @@ static void take_option(struct load *load, int option, const char *value)
     struct in_addr unused;
     switch (option) {
     case HOST: load->host = value; break;
-    case 'p': load->port = (int)number(value, 1, 65535); break;
+    case 'p': read_ports(load, value); break;
     case 'f': read_mail(load, value); break;
     case 'n': load->messages = number(value, 1, 99999999); break;
     case 'c': load->sessions = (int)number(value, 1, 60000); break;
@@ -188,7 +200,7 @@ static void read_options(struct load *load, int argc, char **argv)
     int option;
     while ((option = getopt_long(argc, argv, "p:f:n:c:k:h", options, NULL)) != -1)
         take_option(load, option, optarg);
-    if (optind < argc || load->port == 0 || load->mail_count == 0)
+    if (optind < argc || load->port_count == 0 || load->mail_count == 0)
         take_option(load, '?', NULL);
     if (load->sessions > load->messages)
         load->sessions = (int)load->messages;

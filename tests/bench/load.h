@@ -25,9 +25,12 @@ struct load_retry {
     double due; /* load_now() */
 };
 
+#define LOAD_PORTS 16
+
 struct load {
     const char *host, *sender, *recipient;
-    int port, sessions, per_session, retry_ms; /* retry_ms: -1 never */
+    int ports[LOAD_PORTS], port_count;   /* connections go to them in turns */
+    int sessions, per_session, retry_ms; /* retry_ms: -1 never */
     long messages;
     double deadline; /* seconds for all */
     unsigned run;
@@ -37,6 +40,7 @@ struct load {
     size_t mail_count;
     FILE *acknowledged; /* a line for each number that was answered 250, or NULL */
 
+    unsigned next_port;
     int epoll;
     SSL_CTX *ssl;
     long next;                  /* the first number that nobody has taken yet */

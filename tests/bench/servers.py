@@ -111,6 +111,8 @@ class Mxhook(Server):
     """more: lines for the end of its configuration; prepare: called with its folder before it starts."""
     stores = True
 
+    spool = '{ directory = "spool" }'
+
     def __init__(self, name, binary, auth=False, tls=None, scan=False, more="", prepare=None):
         self.name, self.binary, self.auth, self.tls, self.scan = name, os.path.abspath(binary), auth, tls, scan
         self.more, self.prepare = more, prepare
@@ -141,7 +143,7 @@ class Mxhook(Server):
         config = os.path.join(self.folder, "mxhook.lua")
         with open(config, "w") as file:
             file.write('hostname = "mx.test"\ndomains = { "bench.example" }\nlisten = { %s }\n'
-                       'spool = { directory = "spool" }\nauth = %s\n' % (listen, auth))
+                       'spool = %s\nauth = %s\n' % (listen, self.spool, auth))
             if self.scan:  # the receiver answers as a scanner too, at once
                 file.write('scan = { rspamd = "%s", all = true }\n' % self.url.rsplit("/", 1)[0])
             if self.tls:
@@ -155,6 +157,75 @@ class Mxhook(Server):
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                         "-subj", "/CN=mx.test", "-keyout", "mx.key", "-out", "mx.pem"], cwd=self.folder, check=True,
                        stderr=subprocess.DEVNULL)
+
+
+class Processes:
+    """Of all nodes together."""
+
+    def __init__(self, processes):
+        self.processes = processes
+
+    def cpu_seconds(self):
+        return sum(process.cpu_seconds() for process in self.processes)
+
+    def memory_mb(self, field):
+        return sum(process.memory_mb(field) for process in self.processes)
+
+    def check(self):
+        for process in self.processes:
+            process.check()
+
+
+class Database:
+    """A primary and its synchronous standby, of the tests' own, on the same cores."""
+
+    def __init__(self):
+        sys.path.insert(0, os.path.join(ROOT, "tests/e2e"))
+        import postgres
+        if not postgres.binaries():
+            raise Failed("no PostgreSQL 15 or later here (postgresql)")
+        self.primary, self.made = postgres.Postgres(), 0
+        self.standby = postgres.Postgres(of=self.primary)
+        self.primary.synchronous("*")
+        self.primary.wait_for_standby()
+
+    def new(self):
+        """A database with nothing in it: what says where."""
+        self.drop()
+        self.made += 1
+        self.primary.sql("CREATE DATABASE bench%d" % self.made)
+        return self.primary.conninfo().replace("dbname=postgres", "dbname=bench%d" % self.made)
+
+    def drop(self):
+        if self.made:
+            self.primary.sql("DROP DATABASE IF EXISTS bench%d WITH (FORCE)" % self.made)
+
+    def close(self):
+        self.standby.close()
+        self.primary.close()
+
+
+class Cluster(Server):
+    """So many nodes of mxhook on one database; the load goes to all of them, and their CPU time is added up."""
+    stores = True
+
+    def __init__(self, binary, nodes, database):
+        self.name = "mxhook, PostgreSQL, %d node%s" % (nodes, "s" * (nodes > 1))
+        self.binary, self.count, self.database = binary, nodes, database
+
+    def start(self, folder, url):
+        spool = '{ directory = "spool", postgres = "%s", migrate = true }' % self.database.new()
+        self.nodes = [Mxhook(self.name, self.binary) for _ in range(self.count)]
+        for number, node in enumerate(self.nodes):
+            node.spool = spool
+            node.start(os.path.join(folder, str(number)), url)
+        self.port = ",".join(str(node.port) for node in self.nodes)
+        self.process = Processes([node.process for node in self.nodes])
+
+    def stop(self):
+        for node in self.nodes:
+            node.stop()
+        self.database.drop()
 
 
 class Npm(Server):

@@ -350,8 +350,9 @@ void session_ready(struct session *session, unsigned events)
 
 static void connect_session(struct session *session)
 {
-    const struct load *load = session->load;
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)load->port)};
+    struct load *load = session->load;
+    int port = load->ports[load->next_port++ % (unsigned)load->port_count];
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     int yes = 1;
     inet_pton(AF_INET, load->host, &address.sin_addr);
     session->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

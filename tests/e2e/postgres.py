@@ -11,6 +11,8 @@ import pwd
 import shutil
 import signal
 import smtplib
+import socketserver
+import struct
 import subprocess
 import tempfile
 import threading
@@ -186,6 +188,36 @@ class Postgres:
         servers = (self,) + others
         return "host=%s port=%s user=postgres dbname=postgres" % (
             ",".join("127.0.0.1" for _ in servers), ",".join(str(server.port) for server in servers))
+
+
+class OtherVersion:
+    """Says that it is PostgreSQL of this version, to whoever logs in, and nothing more: the connection ends."""
+
+    def __init__(self, version):
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                while self.read_startup() in (80877103, 80877104):  # encryption is asked for
+                    self.wfile.write(b"N")
+                parameter = b"server_version\0" + version.encode() + b"\0"
+                self.wfile.write(struct.pack("!cii", b"R", 8, 0) + struct.pack("!ci", b"S", 4 + len(parameter)) + parameter +
+                                 struct.pack("!cic", b"Z", 5, b"I"))
+                self.rfile.read(1)
+
+            def read_startup(self):
+                size, code = struct.unpack("!ii", self.rfile.read(8))
+                self.rfile.read(size - 8)
+                return code
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+
+        self.tcp = Server(("127.0.0.1", 0), Handler)
+        self.conninfo = "host=127.0.0.1 port=%d user=postgres dbname=postgres" % self.tcp.server_address[1]
+        threading.Thread(target=self.tcp.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self):
+        self.tcp.shutdown()
+        self.tcp.server_close()
 
 
 def spool(pg, migrate=True, more=""):

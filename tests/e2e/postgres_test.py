@@ -278,6 +278,14 @@ class PostgresTest(postgres.DatabaseCase):
         self.addCleanup(server.close)
         return server.command("run")
 
+    def test_a_server_that_is_too_old_is_refused(self):
+        for version, refused in (("14.99", True), ("15.0", False), ("9.6.24", True)):
+            pg = postgres.OtherVersion(version)
+            self.addCleanup(pg.close)
+            done = self.start_alone(pg.conninfo)
+            self.assertEqual(done.returncode, 1, version)
+            self.assertEqual("older than PostgreSQL 15" in done.stderr, refused, version + ": " + done.stderr)
+
     def test_tables_that_are_not_this_version(self):
         self.assertIn("no tables of mxhook", self.start_alone(self.conninfo).stderr)
         receiver = self.receiver()
