@@ -272,7 +272,10 @@ def main():
     if opts.budget and not shutil.which("perf"):
         sys.exit("bench: --budget needs perf (Debian's linux-perf)")
     tools = compile_tools()
-    database = servers.Database() if opts.postgres else None
+    try:
+        database = servers.Database() if opts.postgres else None
+    except servers.Failed as error:
+        sys.exit("bench: %s" % error)
     contestants = contestants_of(opts, database)
     wanted = [server.name for server in contestants if server.stores]
     # Not in /tmp, which may be memory: the spool is to be synced to a disk.
