@@ -46,8 +46,9 @@ static const char *const texts[HISTORY_STATEMENTS] = {
     [NEWEST_SEGMENTS] =
         "SELECT row, count, first_ms, last_ms, bytes FROM segments ORDER BY row DESC LIMIT ?1",
     [OLDEST_SEGMENT] = "SELECT row, count, first_ms, last_ms FROM segments ORDER BY row LIMIT 1",
-    [READ_ATTEMPTS] = "SELECT number, at_ms, ms, state, status, error, reply, target, body"
-                      " FROM attempts WHERE message = ?1 AND delivery = ?2 ORDER BY at_ms, number",
+    [READ_ATTEMPTS] =
+        ("SELECT number, at_ms, ms, state, status, error, reply, target, body"
+         " FROM attempts WHERE message = ?1 AND delivery = ?2 ORDER BY at_ms, number"),
     [READ_ANSWERS] =
         "SELECT at_ms, status, error, answered, mean_ms FROM origins WHERE origin = ?1",
     [READ_BODY] = "SELECT bytes FROM bodies WHERE row = ?1",

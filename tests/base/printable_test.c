@@ -33,8 +33,8 @@ static void what_acts_is_not(void **state)
                                         "\x1b[31m",
                                         "\x7f",
                                         "\xc2\x80",
-                                        "\xc2\x9b"
-                                        "31m",
+                                        ("\xc2\x9b"
+                                         "31m"),
                                         "\xc2\x9f",
                                         "\xd8\x9c",
                                         "\xe2\x80\x8b",

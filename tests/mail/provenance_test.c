@@ -139,8 +139,8 @@ static void test_forged_spf(void **state)
 {
     (void)state;
     static const char *const forged[] = {
-        "pass (mx.example.com: domain of a@b.example designates 192.0.2.1 as permitted sender) "
-        "x=y;",
+        ("pass (mx.example.com: domain of a@b.example designates 192.0.2.1 as permitted sender) "
+         "x=y;"),
         "pass receiver=mx.example.com; client-ip=192.0.2.1",
         "Pass (other: it is) receiver=\"MX.example.COM.\"; client-ip=192.0.2.1",
         "pass (x) receiver = mx.exa\xe2\x80\x8bmple.com; client-ip=192.0.2.1",

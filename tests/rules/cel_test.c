@@ -410,8 +410,8 @@ static void test_optional_values(void **state)
         "headers.?x.or(headers[?'x-tag']).value() == 'a'",
         "{'a': {'b': 1}}.?a.b.orValue(0) == 1 && {'a': {'b': 1}}.?c.b.orValue(0) == 0",
         "{'a': {'b': 1}}.?a.?b.value() == 1 && [1, 2][?1].value() == 2 && ![1][?1].hasValue()",
-        "headers[?'x-tag'].optMap(t, t + '!').value() == 'a!' && !headers.?x.optMap(t, "
-        "t).hasValue()",
+        ("headers[?'x-tag'].optMap(t, t + '!').value() == 'a!' && !headers.?x.optMap(t, "
+         "t).hasValue()"),
         "headers[?'x-tag'].optFlatMap(t, optional.of(t)).value() == 'a'",
         "cel.bind(s, subject.lowerAscii(), s == 'hello' && s + s == 'hellohello')",
         "cel.bind(a, 1, cel.bind(b, a + 1, a + b == 3)) && attachments.size() == 0",

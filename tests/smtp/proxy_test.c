@@ -93,8 +93,8 @@ static void version_1_unknown(void **state)
     static const char *const lines[] = {
         "PROXY UNKNOWN\r\n",
         "PROXY UNKNOWN whatever stands here \1\r\n",
-        "PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
-        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n",
+        ("PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
+         "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n"),
     };
     assert_int_equal(strlen(lines[2]), PROXY_V1_OCTETS);
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
