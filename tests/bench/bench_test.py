@@ -35,7 +35,7 @@ class BenchTest(unittest.TestCase):
         self.assertIn("mxhook, SPF DKIM DMARC on", done.stdout)
 
     def test_nodes_share_a_database(self):
-        done = bench("--messages", "12", "--sessions", "4", "--per-session", "2", "--rounds", "1", "--no-auth", "--postgres", "2")
+        done = bench("--messages", "12", "--sessions", "4", "--per-session", "2", "--rounds", "2", "--no-auth", "--postgres", "2")
         if "no PostgreSQL" in done.stderr:
             self.skipTest("no PostgreSQL 15 or later here")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

@@ -225,6 +225,7 @@ class Cluster(Server):
     def stop(self):
         for node in self.nodes:
             node.stop()
+        shutil.rmtree(os.path.dirname(self.nodes[0].folder), ignore_errors=True)
         self.database.drop()
 
 
