@@ -181,6 +181,7 @@ class Database:
 
     def __init__(self):
         sys.path.insert(0, os.path.join(ROOT, "tests/e2e"))
+        os.environ.setdefault("MXHOOK", os.path.join(ROOT, "build/release/mxhook"))  # its harness wants one
         import postgres
         if not postgres.binaries():
             raise Failed("no PostgreSQL 15 or later here (postgresql)")
