@@ -4,7 +4,7 @@
 -- Only constants, as max_body = 100000, = 5 * 1024 * 1024, = "2.5 MB", and a local that is one of these: what a rule
 -- works out cannot be known before it runs. Sizes as server/config/destination_read.c reads them.
 
-local skip = require "mxhook.skip"
+local places = require "mxhook.places"
 
 local loadstring, pcall, setfenv, tonumber = loadstring, pcall, setfenv, tonumber
 local sub = string.sub
@@ -36,8 +36,8 @@ local function named(text, name, units)
 end
 
 return function(text, units)
-    local found, line, at = {}, 1, 1
-    while at <= #text do
+    local found = {}
+    for at, line in places(text) do
         local value = text:match("^max_body%s*=%s*()[^=]", at) or text:match("^%[%s*[\"']max_body[\"']%s*%]%s*=%s*()[^=]", at)
         if value and not sub(text, at - 1, at - 1):find("[%w_]") then
             local written, bytes = constant(text, value, units)
@@ -45,9 +45,6 @@ return function(text, units)
             if name then written, bytes = named(text, name, units) end
             if bytes then found[#found + 1] = { line = line, bytes = bytes, written = name or written } end
         end
-        local after = skip(text, at) or at + 1
-        for _ in sub(text, at, after - 1):gmatch("\n") do line = line + 1 end
-        at = after
     end
     return found
 end

@@ -3,13 +3,13 @@
 -- twice(text of a file) -> the key and the line of its second place; or nil. Only keys that are addresses or patterns,
 -- written as ["..."] = or ['...'] =, in upper and lower case. Whoever writes keys otherwise means what he does.
 
-local skip = require "mxhook.skip"
+local places = require "mxhook.places"
 
 local sub = string.sub
 
 return function(text)
-    local tables, line, at = {}, 1, 1
-    while at <= #text do
+    local tables = {}
+    for at, line in places(text) do
         local char = sub(text, at, at)
         local quote, key = text:match("^%[%s*([\"'])([^\"'\n]*)%1%s*%]%s*=[^=]", at)
         local keys = tables[#tables]
@@ -23,8 +23,5 @@ return function(text)
         elseif char == "}" then
             tables[#tables] = nil
         end
-        local after = skip(text, at) or at + 1
-        for _ in sub(text, at, after - 1):gmatch("\n") do line = line + 1 end
-        at = after
     end
 end

@@ -1,8 +1,10 @@
---- skip(text of a rule file, at) -> where the string or comment that begins at `at` ends; nil: none begins there.
+--- Walks through the text of a rule file: for at, line in places(text), each character of it, and of a string or comment
+-- the place where it begins.
 
 local sub = string.sub
 
-return function(text, at)
+-- Where the string or comment that begins at `at` ends; nil: none begins there.
+local function skip(text, at)
     local level = text:match("^%-%-%[(=*)%[", at) or text:match("^%[(=*)%[", at)
     if level then
         local _, stop = text:find("]" .. level .. "]", at, true)
@@ -18,4 +20,15 @@ return function(text, at)
         at = at + (char == "\\" and 2 or 1)
     end
     return at
+end
+
+return function(text)
+    local at, line, after = 1, 1, 1
+    return function()
+        for _ in sub(text, at, after - 1):gmatch("\n") do line = line + 1 end
+        at = after
+        if at > #text then return nil end
+        after = skip(text, at) or at + 1
+        return at, line
+    end
 end
