@@ -3,30 +3,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "body.h"
 #include "join.h"
 #include "sqlite.h"
 
 /* ---- Bodies ---- */
 
-/* One of `size` bytes that read() gives; *row is its row. */
-static int insert_body(struct history_store *store, int64_t message, uint64_t size,
-                       ssize_t (*read)(const void *source, uint64_t offset, void *buffer,
-                                       size_t size),
-                       const void *source, int64_t *row)
+/* *row is its row. `bytes` are freed. */
+static int insert_body(struct history_store *store, int64_t message, char *bytes, size_t size,
+                       int64_t *row)
 {
     sqlite3_stmt *s = history_statement(store, INSERT_BODY);
-    char *bytes = s ? malloc((size_t)size + 1) : NULL;
-    if (!bytes)
-        return -ENOMEM;
-    uint64_t have = 0;
-    while (have < size) {
-        ssize_t n = read(source, have, bytes + have, (size_t)(size - have));
-        if (n <= 0) {
-            free(bytes);
-            snprintf(store->error, sizeof store->error, "a body cannot be read");
-            return n < 0 ? (int)n : -EIO;
-        }
-        have += (uint64_t)n;
+    if (!s) {
+        free(bytes);
+        return -EIO;
     }
     sqlite3_bind_int64(s, 1, message);
     sqlite3_bind_blob64(s, 2, bytes, size, free);
@@ -35,36 +25,41 @@ static int insert_body(struct history_store *store, int64_t message, uint64_t si
     return code;
 }
 
-static ssize_t read_spill(const void *source, uint64_t offset, void *buffer, size_t size)
+static int not_read(struct history_store *store, int code)
 {
-    return spill_read(source, offset, buffer, size);
-}
-
-static ssize_t read_payload(const void *source, uint64_t offset, void *buffer, size_t size)
-{
-    return payload_read(source, offset, buffer, size);
+    snprintf(store->error, sizeof store->error, "a body cannot be read");
+    return code;
 }
 
 int history_sqlite_payload(struct history_store *store, int64_t message,
                            const struct payload *payload, int64_t *body)
 {
+    char *bytes;
+    size_t size;
     *body = 0;
     if (!payload)
         return 0;
-    return insert_body(store, message, payload_size(payload), read_payload, payload, body);
+    int code = body_of_payload(payload, &bytes, &size);
+    return code == 0 ? insert_body(store, message, bytes, size, body) : not_read(store, code);
 }
 
-/* Deliveries of one recipient share a payload, and so a row. */
+static int insert_data(struct history_store *store, struct history_message *m, int64_t row)
+{
+    char *bytes;
+    size_t size;
+    int code = body_of_spill(m->data, &bytes, &size);
+    return code == 0 ? insert_body(store, row, bytes, size, &m->body) : not_read(store, code);
+}
+
 static int insert_payload(struct history_store *store, struct history_message *m, size_t index,
                           int64_t row)
 {
     struct history_delivery *d = &m->deliveries[index];
-    for (size_t i = 0; d->payload && i < index; i++)
-        if (m->deliveries[i].payload == d->payload) {
-            d->body = m->deliveries[i].body;
-            return 0;
-        }
-    return history_sqlite_payload(store, row, d->payload, &d->body);
+    const struct history_delivery *with = body_shared_with(m, index);
+    if (!with)
+        return history_sqlite_payload(store, row, d->payload, &d->body);
+    d->body = with->body;
+    return 0;
 }
 
 static int insert_bodies(struct history_store *store, struct history_message *m, int64_t row)
@@ -73,7 +68,7 @@ static int insert_bodies(struct history_store *store, struct history_message *m,
     for (size_t i = 0; i < m->delivery_count && code == 0; i++)
         code = insert_payload(store, m, i, row);
     if (code == 0 && m->data)
-        code = insert_body(store, row, spill_size(m->data), read_spill, m->data, &m->body);
+        code = insert_data(store, m, row);
     return code;
 }
 

@@ -4,6 +4,7 @@
 
 #include "../../base/clock.h"
 #include "../answers.h"
+#include "../body.h"
 #include "../join.h"
 #include "../segment.h"
 #include "store.h"
@@ -20,15 +21,6 @@ struct pg_batch {
 
 /* ---- Bodies ---- */
 
-static bool shares(const struct history_message *m, size_t index)
-{
-    for (size_t i = 0; i < index; i++)
-        if (m->deliveries[i].payload == m->deliveries[index].payload)
-            return true;
-    return false;
-}
-
-/* Deliveries of one recipient share a payload, and so a row. */
 static size_t count_bodies(const struct history_message *messages,
                            const struct history_attempt *attempts)
 {
@@ -36,7 +28,7 @@ static size_t count_bodies(const struct history_message *messages,
     for (const struct history_message *m = messages; m; m = m->next) {
         count += m->data != NULL;
         for (size_t i = 0; i < m->delivery_count; i++)
-            count += m->deliveries[i].payload && !shares(m, i);
+            count += m->deliveries[i].payload && !body_shared_with(m, i);
     }
     for (const struct history_attempt *a = attempts; a; a = a->next)
         count += !a->joined && a->payload;
@@ -67,46 +59,34 @@ static int draw_body_rows(struct pg_batch *b)
     return code == 0 ? history_pg_end(b->store, read_rows, b) : code;
 }
 
-/* Adds one of `size` bytes, which read() gives, to the batch; *row is its row. */
-static int add_body(struct pg_batch *b, uint64_t size,
-                    ssize_t (*read)(const void *source, uint64_t offset, void *buffer, size_t size),
-                    const void *source, int64_t *row)
+/* Adds it to the batch; *row is its row. `bytes` are freed. */
+static int add_body(struct pg_batch *b, char *bytes, size_t size, int64_t *row)
 {
     struct values values = {0};
-    char *bytes = malloc((size_t)size + 1);
-    uint64_t have = 0;
-    ssize_t n = 1;
-    while (bytes && have < size && n > 0) {
-        n = read(source, have, bytes + have, (size_t)(size - have));
-        have += n > 0 ? (uint64_t)n : 0;
-    }
-    if (!bytes || have < size) {
-        free(bytes);
-        return bytes ? -EIO : -ENOMEM;
-    }
     *row = b->body_rows[b->bodies_used++];
     values_number(&values, PARAM_INT4, b->day);
     values_number(&values, PARAM_INT8, *row);
     values_array(&values, PARAM_BYTES);
-    values_add_bytes(&values, 2, bytes, (size_t)size);
+    values_add_bytes(&values, 2, bytes, size);
     free(bytes);
     return values_send(&values, &b->store->pg,
                        "INSERT INTO " TABLES "bodies SELECT $1, $2, u FROM unnest($3) u", false);
 }
 
-static ssize_t read_spill(const void *source, uint64_t offset, void *buffer, size_t size)
-{
-    return spill_read(source, offset, buffer, size);
-}
-
-static ssize_t read_payload(const void *source, uint64_t offset, void *buffer, size_t size)
-{
-    return payload_read(source, offset, buffer, size);
-}
-
 static int add_payload(struct pg_batch *b, const struct payload *payload, int64_t *row)
 {
-    return payload ? add_body(b, payload_size(payload), read_payload, payload, row) : 0;
+    char *bytes;
+    size_t size;
+    int code = payload ? body_of_payload(payload, &bytes, &size) : 0;
+    return payload && code == 0 ? add_body(b, bytes, size, row) : code;
+}
+
+static int add_data(struct pg_batch *b, struct history_message *m)
+{
+    char *bytes;
+    size_t size;
+    int code = body_of_spill(m->data, &bytes, &size);
+    return code == 0 ? add_body(b, bytes, size, &m->body) : code;
 }
 
 static int add_bodies(struct pg_batch *b, struct history_message *m)
@@ -114,17 +94,13 @@ static int add_bodies(struct pg_batch *b, struct history_message *m)
     int code = 0;
     for (size_t i = 0; i < m->delivery_count && code == 0; i++) {
         struct history_delivery *d = &m->deliveries[i];
-        if (d->payload && shares(m, i)) {
-            for (size_t k = 0; k < i; k++)
-                if (m->deliveries[k].payload == d->payload)
-                    d->body = m->deliveries[k].body;
-        } else {
+        const struct history_delivery *with = body_shared_with(m, i);
+        if (with)
+            d->body = with->body;
+        else
             code = add_payload(b, d->payload, &d->body);
-        }
     }
-    if (code == 0 && m->data)
-        code = add_body(b, spill_size(m->data), read_spill, m->data, &m->body);
-    return code;
+    return code == 0 && m->data ? add_data(b, m) : code;
 }
 
 /* ---- Segments ---- */
