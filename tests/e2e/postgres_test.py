@@ -221,7 +221,7 @@ class PostgresTest(postgres.DatabaseCase):
     def test_a_spool_moves_in_and_out(self):
         status = [500]
         receiver = self.receiver(lambda post: status[0])
-        alone = self.server(self.to(receiver), config='deliver = { attempts = 3, schedule = { "1ms" }, breaker_failures = 1000 }\n')
+        alone = self.server(self.to(receiver), config='deliver = { attempts = 3, schedule = { "50ms" }, breaker_failures = 1000 }\n')
         for i in range(5):
             alone.send(mail("m%d" % i, text="x" * (600000 if i == 2 else 100)), ["a@example.com", "b@example.com"])
         wait_until(lambda: alone.command("queue", "list", "--failed").stdout.count("\n") == 10, "ten failed ones")
