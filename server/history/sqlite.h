@@ -69,7 +69,7 @@ int segment_read_terms(struct history_store *store, struct segment_reader *reade
 int segment_read_records(struct history_store *store, struct segment_reader *reader, int64_t row);
 int segment_read_subjects(struct history_store *store, struct segment_reader *reader, int64_t row);
 void segment_close(struct segment_reader *reader);
-/* Writes it as rows, and counts it in next_row where it begins there. */
+/* Writes it as rows, of which `row` is the first message's. */
 int segment_insert(struct history_store *store, const struct segment_writer *writer, int64_t row);
 
 /* The functions of history_ops of these names, as ops.h says.
@@ -77,9 +77,12 @@ int segment_insert(struct history_store *store, const struct segment_writer *wri
  * sqlite_write.c */
 int history_sqlite_write(struct history_store *store, struct history_message *messages,
                          struct history_attempt *attempts);
-/* A payload's row, 0 for none. */
+
+/* sqlite_body.c: stores a payload, *body is its row, 0 for none; and all bodies of a message, which then knows their rows. */
 int history_sqlite_payload(struct history_store *store, int64_t message,
                            const struct payload *payload, int64_t *body);
+int history_sqlite_bodies(struct history_store *store, struct history_message *m, int64_t row);
+int history_sqlite_body(struct history_store *store, int64_t body, struct spill **out);
 
 /* sqlite_late.c: the attempts that no message in the same batch has. */
 int history_sqlite_late(struct history_store *store, struct history_attempt *attempts);
@@ -112,6 +115,5 @@ int history_sqlite_attempts(struct history_store *store, const struct history_me
                             unsigned delivery,
                             int (*each)(void *context, const struct history_attempt *attempt),
                             void *context);
-int history_sqlite_body(struct history_store *store, int64_t body, struct spill **out);
 
 #endif

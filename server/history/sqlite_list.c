@@ -124,20 +124,3 @@ int history_sqlite_attempts(struct history_store *store, const struct history_me
     segment_close(&source.reader);
     return told(store, code);
 }
-
-int history_sqlite_body(struct history_store *store, int64_t body, struct spill **out)
-{
-    sqlite3_stmt *s = history_statement(store, READ_BODY);
-    if (!s)
-        return -EIO;
-    sqlite3_bind_int64(s, 1, body);
-    int rc = sqlite3_step(s), code = -ENOENT;
-    if (rc == SQLITE_ROW) {
-        *out = spill_from_bytes(sqlite3_column_blob(s, 0), (size_t)sqlite3_column_bytes(s, 0));
-        code = *out ? 0 : -ENOMEM;
-    } else if (rc != SQLITE_DONE) {
-        code = history_sqlite_failed(store, rc);
-    }
-    sqlite3_reset(s);
-    return code;
-}

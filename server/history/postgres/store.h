@@ -28,7 +28,7 @@ struct pg_history { /* what is a struct history_store to others */
     char error[320];
 };
 
-/* Connects where there is no connection. 0 or a negative errno, noted. */
+/* run.c. Connects where there is no connection. 0 or a negative errno, noted. */
 int history_pg_connect(struct pg_history *store);
 /* pg_end(), its error noted. */
 int history_pg_end(struct pg_history *store,

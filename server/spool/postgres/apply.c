@@ -8,7 +8,9 @@
 #include "../../base/clock.h"
 #include "../../base/log.h"
 #include "../../base/metrics.h"
+#include "blob.h"
 #include "group.h"
+#include "number.h"
 #include "upload.h"
 
 /* ---- The connection ---- */
@@ -72,9 +74,9 @@ static int try_group(struct pg_store *s, struct commit *commits, struct delivery
 {
     int code = pg_store_connect(s);
     if (code == 0)
-        code = group_number(s, commits, ends);
+        code = number_group(s, commits, ends);
     if (code == 0)
-        code = group_upload(&s->pg, node_id(s->node), commits);
+        code = blob_put_commits(&s->pg, node_id(s->node), commits);
     if (code == 0)
         code = group_send(s, commits, ends);
     if (code == -EINPROGRESS)

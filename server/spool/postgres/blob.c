@@ -62,7 +62,7 @@ static int seal(struct pg *pg, int64_t blob, int owner)
     return code == 0 && found == 0 ? -EDEADLK : code;
 }
 
-int blob_put(struct pg *pg, int64_t blob, int owner, const struct spill *spill)
+static int put(struct pg *pg, int64_t blob, int owner, const struct spill *spill)
 {
     char *buffer = malloc((size_t)PIECES * PIECE);
     uint64_t offset = 0, size = spill_size(spill);
@@ -82,6 +82,31 @@ int blob_put(struct pg *pg, int64_t blob, int owner, const struct spill *spill)
     }
     free(buffer);
     return code == 0 ? seal(pg, blob, owner) : code;
+}
+
+static int put_payload(struct pg *pg, int owner, const struct delivery *d)
+{
+    struct payload *payload = d->payload;
+    int code = 0;
+    if (payload->stored->uploaded || payload->stored->row != d->stored->row)
+        return 0;
+    if (spill_fd(payload->head) >= 0)
+        code = put(pg, payload->stored->row, owner, payload->head);
+    if (code == 0 && payload->tail && spill_fd(payload->tail) >= 0 &&
+        d->stored->tail_row == payload->stored->row)
+        code = put(pg, -d->stored->tail_row, owner, payload->tail);
+    if (code == 0)
+        payload->stored->uploaded = true;
+    return code;
+}
+
+int blob_put_commits(struct pg *pg, int node, struct commit *commits)
+{
+    int code = 0;
+    for (struct commit *c = commits; c && code == 0; c = c->next)
+        for (struct delivery *d = c->deliveries; d && code == 0; d = d->next)
+            code = put_payload(pg, node, d);
+    return code;
 }
 
 #define MARK(whose)                                                                                \

@@ -4,11 +4,13 @@
 #define MXHOOK_SPOOL_BLOB_H
 
 #include "../../base/spill.h"
+#include "../store.h"
 #include "values.h"
 
-/* Noted as `owner`'s until a row names it, in case it never comes to that. 0, as pg_end(), or what
- * the file says. */
-int blob_put(struct pg *pg, int64_t blob, int owner, const struct spill *spill);
+/* Sends what stands in files and has not gone up before, so that the group can name it; noted as the node's until a row
+ * does, in case it never comes to that. The commits' deliveries have their numbers (number.h). 0, as pg_end(), or what a
+ * file says. */
+int blob_put_commits(struct pg *pg, int node, struct commit *commits);
 /* Removes what has gone up and no row names: `owner`'s, but for those in the column of numbers `used`; or (owner 0,
  * NULL) all that is no node's any more. What a batch under way adds to is left for the next time, so nobody is waited
  * for. As pg_end(). */

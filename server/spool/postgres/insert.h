@@ -6,7 +6,7 @@
 #include "postgres.h"
 #include "values.h"
 
-/* Add to the batch; 0 or -ENOMEM. All are numbered (group_number()). */
+/* Add to the batch; 0 or -ENOMEM. All are numbered (number_group()). */
 int insert_commits(struct pg_store *s, struct commit *commits);
 /* The notice of one that has failed: stored where that one's row says so indeed. */
 int insert_notice(struct pg_store *s, const struct delivery *failed);

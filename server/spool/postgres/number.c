@@ -8,7 +8,8 @@
 
 #include "../../base/clock.h"
 #include "../origin.h"
-#include "group.h"
+#include "number.h"
+#include "values.h"
 
 #define BLOCK_SIZE    1000
 #define TIMELINE_BITS 44 /* below it: at 8,000 a second enough for 69 years of one timeline */
@@ -25,6 +26,18 @@ static void read_block(void *context, int number, PGresult *result)
     block->since_ms = clock_monotonic_ms();
 }
 
+/* What was sent before and is there already is not replicated for that: something is written, whose
+ * commit is waited for. */
+int number_add_mark(struct pg *pg, int node)
+{
+    struct values params = {0};
+    values_number(&params, PARAM_INT4, node);
+    return values_send(&params, pg,
+                       "INSERT INTO mark (node, n) VALUES ($1, 1) "
+                       "ON CONFLICT (node) DO UPDATE SET n = mark.n + 1",
+                       false);
+}
+
 /* The timeline is asked for here, since a pooler may have gone to another server meanwhile. */
 static int take_block(struct pg *pg, int node, struct row_block *rows)
 {
@@ -32,7 +45,7 @@ static int take_block(struct pg *pg, int node, struct row_block *rows)
     pg_begin(pg);
     pg_add(pg, "SELECT nextval('row_block'), left(pg_walfile_name(pg_current_wal_lsn()), 8)", 0,
            NULL, NULL, NULL, false);
-    int code = group_add_mark(pg, node);
+    int code = number_add_mark(pg, node);
     if (code == 0)
         code = pg_end(pg, PG_ANSWER_MS, read_block, &block);
     else
@@ -90,7 +103,7 @@ int number_deliveries(struct pg *pg, int node, struct numbers *numbers, struct d
     return code;
 }
 
-int group_number(struct pg_store *s, struct commit *commits, struct delivery *ends)
+int number_group(struct pg_store *s, struct commit *commits, struct delivery *ends)
 {
     int code = 0, node = node_id(s->node);
     for (struct commit *c = commits; c && code == 0; c = c->next)

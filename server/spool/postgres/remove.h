@@ -4,7 +4,7 @@
 
 #include "postgres.h"
 
-/* Adds to the batch; 0 or -ENOMEM. Their notices are numbered (group_number()). */
+/* Adds to the batch; 0 or -ENOMEM. Their notices are numbered (number_group()). */
 int remove_ends(struct pg_store *s, struct delivery *ends);
 
 #endif

@@ -8,7 +8,7 @@
 #include "../../base/clock.h"
 #include "../../base/log.h"
 #include "blob.h"
-#include "group.h"
+#include "number.h"
 
 struct upload {
     struct pg_store *s;
@@ -122,7 +122,7 @@ static int try_upload(struct upload *u, struct commit *commit)
         code = number_deliveries(&u->pg, node, &u->numbers, commit->deliveries);
     if (code == 0)
         code = note_all_used(u, commit);
-    return code == 0 ? group_upload(&u->pg, node, commit) : code;
+    return code == 0 ? blob_put_commits(&u->pg, node, commit) : code;
 }
 
 static int upload_until(struct upload *u, struct commit *commit)
