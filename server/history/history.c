@@ -12,10 +12,11 @@
 #include "../base/task.h"
 #include "keep.h"
 #include "ops.h"
+#include "pages.h"
 
 #define NOTES_MAX  20000                /* that wait to be written */
 #define BYTES_MAX  (64ll * 1024 * 1024) /* of their bodies */
-#define BATCH_NS   (1000 * 1000000ull)  /* notes are collected for so long */
+#define BATCH_NS   (250 * 1000000ull)   /* notes are collected for so long */
 #define TIDY_MS    60000
 #define FREE_TIMES 2 /* of spool.min_free: with less room than that nothing is written */
 
@@ -24,6 +25,7 @@ static struct {
     uv_cond_t wake;
     struct history_message *messages, **messages_end;
     struct history_attempt *attempts, **attempts_end;
+    struct note_pages pages; /* their memory */
     size_t notes;
     int64_t bytes;
     struct history_config limits;
@@ -41,6 +43,7 @@ static struct {
 struct note_batch {
     struct history_message *messages;
     struct history_attempt *attempts;
+    struct note_pages pages;
     size_t notes;
 };
 
@@ -62,9 +65,16 @@ static bool admit(int64_t bytes)
         return false;
     history.notes++;
     history.bytes += bytes;
-    if (history.notes == 1)
-        uv_cond_signal(&history.wake);
     return true;
+}
+
+/* Of a note that is there, or for which there was no memory. */
+static void noted(bool there)
+{
+    if (!there)
+        history.notes--;
+    else if (history.notes == 1)
+        uv_cond_signal(&history.wake);
 }
 
 static void count_lost(size_t notes, const char *reason)
@@ -79,9 +89,13 @@ void history_note_message(struct history_message *message)
     uv_mutex_lock(&history.mutex);
     bool admitted = admit(bodies_size(message));
     if (admitted) {
-        message->next = NULL;
-        *history.messages_end = message;
-        history.messages_end = &message->next;
+        struct history_message *m = pages_take_message(&history.pages, message);
+        if (m) {
+            m->next = NULL;
+            *history.messages_end = m;
+            history.messages_end = &m->next;
+        }
+        noted(m);
     }
     uv_mutex_unlock(&history.mutex);
     if (admitted)
@@ -97,9 +111,13 @@ void history_note_attempt(struct history_attempt *attempt)
     uv_mutex_lock(&history.mutex);
     bool admitted = admit(attempt->payload ? (int64_t)payload_size(attempt->payload) : 0);
     if (admitted) {
-        attempt->next = NULL;
-        *history.attempts_end = attempt;
-        history.attempts_end = &attempt->next;
+        struct history_attempt *a = pages_take_attempt(&history.pages, attempt);
+        if (a) {
+            a->next = NULL;
+            *history.attempts_end = a;
+            history.attempts_end = &a->next;
+        }
+        noted(a);
     }
     uv_mutex_unlock(&history.mutex);
     if (admitted)
@@ -119,7 +137,9 @@ static bool take(struct note_batch *batch, struct history_config *limits)
         ;
     if (history.notes > 0 && !history.ended) /* let some more come */
         uv_cond_timedwait(&history.wake, &history.mutex, BATCH_NS);
-    *batch = (struct note_batch){history.messages, history.attempts, history.notes};
+    *batch = (struct note_batch){history.messages, history.attempts, history.pages, history.notes};
+    batch->pages.spare = NULL;
+    history.pages.used = NULL;
     *limits = history.limits;
     history.messages = NULL;
     history.messages_end = &history.messages;
@@ -142,6 +162,10 @@ static void batch_free(struct note_batch *batch)
         next = a->next;
         history_attempt_free(a);
     }
+    uv_mutex_lock(&history.mutex);
+    pages_recycle(&history.pages, &batch->pages);
+    uv_mutex_unlock(&history.mutex);
+    pages_free(&batch->pages);
 }
 
 /* What mail is refused for, the history must not bring about. */
@@ -261,6 +285,7 @@ void history_stop(void)
     uv_mutex_unlock(&history.mutex);
     uv_thread_join(&history.thread);
     history_switch(false);
+    pages_free(&history.pages);
     history.ops->close(history.store);
     free(history.directory);
     history.directory = NULL;
