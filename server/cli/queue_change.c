@@ -275,9 +275,12 @@ static int tell_wait(struct queue *queue, const struct queue_arguments *argument
     int code = arguments->now ? queue_probe(queue, &w->hold, err) : 0;
     if (code != 0)
         return code;
-    fprintf(stderr, "%" PRId64 " of them go%s to %s, held until %s after %u failure%s%s\n",
-            w->count, w->count == 1 ? "es" : "", w->name, when_write(w->hold.until_ms, until),
-            w->hold.failures, w->hold.failures == 1 ? "" : "s",
+    char why[40] = "as it asked (429 or 503)";
+    if (w->hold.failures > 0)
+        snprintf(why, sizeof why, "after %u failure%s", w->hold.failures,
+                 w->hold.failures == 1 ? "" : "s");
+    fprintf(stderr, "%" PRId64 " of them go%s to %s, held until %s %s%s\n", w->count,
+            w->count == 1 ? "es" : "", w->name, when_write(w->hold.until_ms, until), why,
             arguments->now ? ": it is probed at once" : " (--now probes it at once)");
     return 0;
 }

@@ -91,6 +91,16 @@ void pace_slow_down(struct pace *pace, int64_t begun_ms, int64_t asked_ms, int64
         pace->next_ms = (double)pace->until_ms;
 }
 
+void pace_probe(struct pace *pace, int64_t now_ms)
+{
+    if (pace->until_ms <= now_ms)
+        return;
+    pace->until_ms = now_ms;
+    if (pace->next_ms > (double)now_ms)
+        pace->next_ms = (double)now_ms;
+    pace->since_ms = now_ms;
+}
+
 bool pace_rest(struct pace *pace, int64_t now_ms)
 {
     if (pace->slowed_ms != 0 && now_ms - pace->slowed_ms > PACE_FORGET_MS &&

@@ -38,6 +38,8 @@ void pace_took(struct pace *pace, int64_t now_ms);
 /* One that began at `begun_ms` was answered by flow control, that asks for a pause of `asked_ms`
  * (0: of no certain length). */
 void pace_slow_down(struct pace *pace, int64_t begun_ms, int64_t asked_ms, int64_t now_ms);
+/* What is held by it may be tried at once, and goes on as slowly as before. */
+void pace_probe(struct pace *pace, int64_t now_ms);
 double pace_rate(const struct pace *pace); /* that holds now; 0: none */
 /* Forgets a rate that has not been needed for long. True where nothing is to be remembered. */
 bool pace_rest(struct pace *pace, int64_t now_ms);

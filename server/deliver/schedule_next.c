@@ -103,8 +103,8 @@ void schedule_end_hold(struct schedule *s, uint64_t origin, uint64_t lane_number
         if (lane->origin_key != origin || (lane_number && lane->key != lane_number))
             continue;
         end_hold(lane_number ? &lane->breaker : &lane->origin->breaker, now_ms);
-        if (lane_number && lane->pace.until_ms > now_ms)
-            lane->pace.until_ms = now_ms;
+        if (lane_number)
+            pace_probe(&lane->pace, now_ms);
     }
     s->stuck = false;
 }

@@ -188,6 +188,21 @@ class Queue(harness.TestCase):
         mx.wait_logged("destination-closed")
         self.assertEqual(mx.command("queue", "drop", "--all", "--now").returncode, 2)
 
+    def test_what_flow_control_holds_is_probed_at_once(self):
+        for held in ((429, {"Retry-After": "600"}), (503, {"Retry-After": "600"}), (429, {"RateLimit-Reset": "600"})):
+            with self.subTest(held):
+                answer = [held]
+                sink = self.receiver(lambda post, answer=answer: answer[0])
+                mx = self.server(self.to(sink, "/held"))
+                mx.send(mail())
+                wait_until(lambda mx=mx: "held-urls=1" in mx.command("queue", "origins").stdout, "the hold in the spool")
+                self.assertRegex(mx.command("queue", "retry", "--all").stderr, r"held until \S+ as it asked .*--now")
+                self.assertEqual(len(sink.posts), 1)
+                answer[0] = 200
+                self.assertIn("probed at once", mx.command("queue", "retry", "--all", "--now").stderr)
+                sink.wait_for(2)
+                mx.wait_logged("delivered")
+
     def test_failed_ones_show_no_due_date(self):
         self.assertTrue(all(line.split()[3] == "-" for line in self.list("--failed")))
         self.assertTrue(all(each["due"] is None for each in self.json("list", "--failed")))
