@@ -91,7 +91,7 @@ enum metric_buckets {
     ROW(ATTEMPTS_TOTAL, COUNTER, "attempts_total", "origin", "result", 11000, NONE,                \
         "Attempts to deliver by what came of them")                                                \
     ROW(REQUESTS_REPEATED_TOTAL, COUNTER, "requests_repeated_total", "origin", NULL, 1002, NONE,   \
-        "Requests that were sent again, since a kept connection had ended")                        \
+        "Requests that were sent again, since their connection had ended")                         \
     ROW(ATTEMPT_DURATION, HISTOGRAM, "attempt_duration_seconds", "kind", NULL, 4, ATTEMPT,         \
         "From the beginning of an attempt to its end")                                             \
     ROW(ATTEMPT_SECONDS_TOTAL, TIME, "attempt_seconds_total", "origin", NULL, 1002, NONE,          \

@@ -71,11 +71,12 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 /* ---- Handles ---- */
 
 /* Before the request goes out, on a new connection or a kept one: which may be older than a
- * configuration that denies its address. */
+ * configuration that denies its address. Once more where libcurl, unasked, sends it again. */
 static int on_connected(void *context, char *remote, char *local, int remote_port, int local_port)
 {
     struct http_handle *h = context;
     (void)local, (void)remote_port, (void)local_port;
+    h->times++;
     return sockets_out_may_use(&h->sockets, remote) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
@@ -237,6 +238,7 @@ static void begin_anew(struct http_handle *h)
     h->result.reply_size = 0;
     h->too_many_headers = h->answering = h->answered = h->fresh = false;
     h->error[0] = 0;
+    h->times = 0;
     h->started_ms = clock_monotonic_ms();
     http_limits_begin(h);
 }

@@ -35,6 +35,7 @@ struct http_handle {
     bool has_route;         /* some option of struct http_route is set */
     bool has_ca;            /* another than the system's: there is no way back */
     bool fresh;             /* it goes out for the second time, on a new connection */
+    unsigned times;         /* it was about to go out: by us or by libcurl itself */
     bool too_many_headers, answering, answered;
     uv_timer_t timer; /* http_limits.c's, as what follows */
     enum http_phase phase;

@@ -195,7 +195,7 @@ void http_result_fill(struct http_handle *h, CURLcode rc)
     result->starved = sockets_out_are_starved(&h->sockets, rc);
     result->error[0] = 0;
     result->sent = is_sent(h);
-    result->repeated = h->fresh;
+    result->repeated = h->times > 1;
     curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
     result->status = is_answered(h, rc, status, result->sent) ? (int)status : 0;
     result->failure = result->status == 0 ? failure_of(rc) : NULL;

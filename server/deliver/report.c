@@ -40,7 +40,7 @@ void report_log(const struct delivery *delivery, const struct attempt_result *re
     redact_url(delivery->destination.url, url);
     if (result->repeated)
         log_info("repeated", delivery->id, LOG_TEXT("url", url),
-                 LOG_TEXT("reason", "a kept connection had ended"));
+                 LOG_TEXT("reason", "its connection ended before an answer"));
     if (result->unfinished)
         log_info("answered-early", delivery->id, LOG_TEXT("url", url),
                  LOG_NUMBER("status", result->status), LOG_TEXT("how", result->error));

@@ -31,7 +31,7 @@ struct attempt_result {
     bool broken;              /* HTTP: it answered, but not to a whole request, or not in HTTP */
     bool unfinished; /* HTTP/2: it said yes, clean and complete, before it had the whole body */
     bool in_clear;   /* SMTP: without TLS, since its handshake failed */
-    bool repeated;   /* HTTP: sent twice, since a kept connection had ended */
+    bool repeated;   /* HTTP: sent again, by us or by libcurl: its connection had ended */
     int64_t retry_after_ms; /* HTTP: the pause it asks for (retry_after.h); 0: none */
     int64_t elapsed_ms;
     char reply[REPLY_KEPT]; /* the HTTP body's first bytes, or the SMTP reply, as they came */

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/metrics.h"
+
 static void a_large_body_arrives_whole_each_time(void **state)
 {
     struct rig *rig = *state;
@@ -44,9 +46,11 @@ static void check_kept_connection(struct rig *rig, size_t tail_size)
     payload_free(payload);
     d->destination.secret = "abc";
     d->destination.attempts = 1;
+    double repeated = metric_sum(METRIC_REQUESTS_REPEATED_TOTAL);
     rig_post_delivery(rig, d);
     rig_run_until(rig, COUNT, 0);
     assert_int_equal(receiver_count(rig->receiver), 3);
+    assert_int_equal(metric_sum(METRIC_REQUESTS_REPEATED_TOTAL) - repeated, 1);
     assert_int_equal(receiver_connections(rig->receiver), 2);
     const struct received *r = receiver_request(rig->receiver, 2);
     assert_int_equal(r->size, size);
