@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """history_postgres.py - a history in a PostgreSQL of its own: what filling it takes, a page of 50 by each filter, its size on disk, and the end of a day.
 
 build/.../tests/history/fill must be built. MXHOOK is the binary that it lies beside; MESSAGES (1,000,000).
