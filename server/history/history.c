@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <uv.h>
 
@@ -33,8 +35,10 @@ static struct {
 
     uv_thread_t thread;
     const struct history_ops *ops; /* the thread's own, as all below */
-    struct history_store *store;
+    struct history_store *store;   /* NULL: it was lost, and could not be made anew */
     char *directory;
+    ino_t file;   /* that of the SQLite file which is open */
+    bool damaged; /* that is what the last write has said */
     uint64_t min_free;
     int64_t tidy_due_ms;
     bool in_trouble; /* said once */
@@ -176,35 +180,66 @@ static bool has_room(void)
            (uint64_t)fs.f_bavail * fs.f_frsize >= history.min_free * FREE_TIMES;
 }
 
-static void note_trouble(int code)
+static void note_trouble(int code, const char *reason)
 {
     if (code != 0 && !history.in_trouble)
         log_error("history-failed", NULL,
-                  LOG_TEXT("error", code == -ENOSPC ? "too little room on the disk"
-                                                    : history.ops->error(history.store)),
+                  LOG_TEXT("error", code == -ENOSPC ? "too little room on the disk" : reason),
                   LOG_TEXT("result", "mail goes on; what happens meanwhile is not kept"));
     if (code == 0 && history.in_trouble)
         log_info("history-recovered", NULL, LOG_TEXT("directory", history.directory));
     history.in_trouble = code != 0;
 }
 
+/* 0: there is none. */
+static ino_t file_there(void)
+{
+    char path[4100];
+    struct stat status;
+    snprintf(path, sizeof path, "%s/history.db", history.directory);
+    return history.ops == &history_sqlite && stat(path, &status) == 0 ? status.st_ino : 0;
+}
+
+/* Where the file was removed, or turned out to be damaged, another is begun: what is written to one that nobody can
+ * open is not kept. */
+static int see_to_file(struct error *err)
+{
+    const struct spool_config spool = {.directory = history.directory};
+    if (history.ops != &history_sqlite ||
+        (history.store && !history.damaged && history.file == file_there()))
+        return 0;
+    if (history.store && !history.damaged)
+        log_warn("history-lost", NULL, LOG_TEXT("directory", history.directory),
+                 LOG_TEXT("error", "its file is gone, or another is in its place"));
+    history.ops->close(history.store);
+    history.store = NULL;
+    history.damaged = false;
+    int code = history.ops->open(&spool, true, &history.store, err);
+    history.file = file_there();
+    return code;
+}
+
 static void write_batch(struct note_batch *batch)
 {
-    int code =
-        has_room() ? history.ops->write(history.store, batch->messages, batch->attempts) : -ENOSPC;
+    struct error err = {""};
+    int code = has_room() ? see_to_file(&err) : -ENOSPC;
+    bool writes = code == 0;
+    if (writes)
+        code = history.ops->write(history.store, batch->messages, batch->attempts);
+    history.damaged = writes && code == -EBADMSG;
     if (code != 0)
         count_lost(batch->notes, code == -ENOSPC ? "disk full" : "not written");
-    note_trouble(code);
+    note_trouble(code, writes ? history.ops->error(history.store) : err.text);
 }
 
 static void tidy(const struct history_config *limits)
 {
     bool more = false;
-    if (clock_monotonic_ms() < history.tidy_due_ms)
+    if (clock_monotonic_ms() < history.tidy_due_ms || !history.store)
         return;
     int code = history.ops->tidy(history.store, limits->keep_ms, limits->max_size, &more);
     if (code != 0)
-        note_trouble(code);
+        note_trouble(code, history.ops->error(history.store));
     history.tidy_due_ms = clock_monotonic_ms() + (more && code == 0 ? 0 : TIDY_MS);
     struct history_size size;
     if (history.ops->size(history.store, &size) == 0)
@@ -250,6 +285,8 @@ static int start(const struct config *config, struct error *err)
     int code = history.ops->open(&config->spool, true, &history.store, err);
     if (code != 0)
         return code;
+    history.file = file_there();
+    history.damaged = false;
     uv_mutex_init(&history.mutex);
     uv_cond_init(&history.wake);
     code = uv_thread_create(&history.thread, run, NULL);

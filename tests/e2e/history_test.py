@@ -244,6 +244,34 @@ class HistoryTest(unittest.TestCase):
         self.assertTrue(server.logged("history-failed"))
         self.assertEqual(server.stop(), 0)
 
+    def test_a_file_that_is_gone_is_begun_anew(self):
+        server = self.serve()
+        path = server.folder + "/spool/history.db"
+        server.send(mail())
+        self.wait_for(1)
+
+        def there():
+            list_ = self.history("list", "--json")  # it may be there, and not have its tables yet
+            return list_.returncode == 0 and json.loads(list_.stdout)["messages"]
+
+        for name in (path, path + "-wal", path + "-shm"):
+            if os.path.exists(name):
+                os.remove(name)
+        server.send(mail())
+        self.receiver.wait_for(2)
+        self.assertEqual(len(wait_until(there, "a new history")), 1)
+        self.assertTrue(server.logged("history-lost"))
+        os.rename(path, path + ".moved")
+        os.mkdir(path)  # no other can be made
+        server.send(mail())
+        self.receiver.wait_for(3)
+        server.wait_logged("history-failed")
+        os.rmdir(path)
+        server.send(mail())
+        server.wait_logged("history-recovered")
+        self.assertTrue(wait_until(there, "a third one"))
+        self.assertEqual(server.stop(), 0)
+
     def test_mail_goes_on_while_somebody_locks_it(self):
         server = self.serve()
         server.send(mail())
