@@ -3,7 +3,7 @@
  * uses again.
  *
  * A note lives for a second, among thousands of things that live for a millisecond. Where each has memory of its own, the
- * heap grows by some MB in that second and shrinks when the batch is freed, by another thread than made it: that was 0.4
+ * heap grows by some MB in that second and shrinks when the batch is freed, by another thread than made it: that was 0.3
  * page faults a message, and cost more than to write the batch.
  *
  * Not for use by two threads at once.
