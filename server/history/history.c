@@ -1,8 +1,8 @@
 #include "history.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -72,18 +72,20 @@ static bool admit(int64_t bytes)
     return true;
 }
 
-/* Of a note that is there, or for which there was no memory. */
-static void noted(bool there)
-{
-    if (!there)
-        history.notes--;
-    else if (history.notes == 1)
-        uv_cond_signal(&history.wake);
-}
-
 static void count_lost(size_t notes, const char *reason)
 {
     metric_add(METRIC_HISTORY_LOST_TOTAL, (int64_t)notes, reason);
+}
+
+/* Of a note that is there, or for which there was no memory. */
+static void noted(bool there)
+{
+    if (!there) {
+        history.notes--;
+        count_lost(1, "no memory");
+    } else if (history.notes == 1) {
+        uv_cond_signal(&history.wake);
+    }
 }
 
 void history_note_message(struct history_message *message)
