@@ -1,4 +1,4 @@
-/* What is due that no node has in hand: which lanes, by a walk over an index; then so many of each. */
+/* What is due that no node has in hand: so many of each lane that walk.c knows. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,56 +9,7 @@
 #include "probe.h"
 #include "rows.h"
 
-#define WALK_LANES "10000" /* in one walk; the next goes on there */
-#define WALK_MS    1000    /* between two walks, or WALK_SHARE times what the last one took */
-#define WALK_SHARE 50
-
-/* ---- The walk ---- */
-
-static void read_lanes(void *context, int number, PGresult *result)
-{
-    struct pg_store *s = context;
-    int64_t now = clock_monotonic_ms();
-    (void)number;
-    int count = PQntuples(result);
-    struct due_lane *lanes = malloc(((size_t)count + 1) * sizeof *lanes);
-    if (!lanes)
-        return;
-    for (int i = 0; i < count; i++)
-        lanes[i] = (struct due_lane){pg_number(result, i, 0), pg_number(result, i, 1),
-                                     now + pg_number(result, i, 2)};
-    free(s->lanes);
-    s->lanes = lanes;
-    s->lane_count = (size_t)count;
-}
-
-/* A loose index scan: one seek for each lane, however much waits in it. */
-int pg_store_walk(struct pg_store *s)
-{
-    struct values params = {0};
-    int64_t began = clock_monotonic_ms();
-    if (began < s->walk_due_ms)
-        return 0;
-    values_number(&params, PARAM_INT8, s->walk_after);
-    pg_begin(&s->pg);
-    int code = values_send(
-        &params, &s->pg,
-        "WITH RECURSIVE o AS ((SELECT lane, origin, due FROM delivery WHERE due IS NOT NULL "
-        "AND owner IS NULL AND lane > $1 ORDER BY lane, due LIMIT 1) UNION ALL "
-        "SELECT n.* FROM o, LATERAL (SELECT lane, origin, due FROM delivery WHERE due IS NOT NULL "
-        "AND owner IS NULL AND lane > o.lane ORDER BY lane, due LIMIT 1) n) "
-        "SELECT lane, origin, due - " NOW_MS " FROM o LIMIT " WALK_LANES,
-        false);
-    if (code == 0)
-        code = pg_end(&s->pg, PG_ANSWER_MS, read_lanes, s);
-    if (code != 0)
-        return code;
-    int64_t now = clock_monotonic_ms(), pause = (now - began) * WALK_SHARE;
-    s->walk_due_ms = now + (pause > WALK_MS ? pause : WALK_MS);
-    s->walk_after =
-        s->lane_count == strtoul(WALK_LANES, NULL, 10) ? s->lanes[s->lane_count - 1].lane : -1;
-    return 0;
-}
+#define ASKED_MS 1000 /* so long a lane that was asked for, and had less, is not asked for again */
 
 /* ---- Holds ---- */
 
@@ -175,22 +126,29 @@ static void choose_lane(struct choice *c, struct due_lane *lane)
         c->claim->more = true;
         return;
     }
-    lane->due_ms = c->now_ms + WALK_MS; /* until the next walk knows better */
+    lane->due_ms = c->now_ms + ASKED_MS; /* until the claim or the next walk knows better */
     if (!holds_has_turn(node_holds(c->s->node), node_id(c->s->node), lane->origin,
                         c->claim->at_once))
         return;
-    if (breaker)
+    if (breaker) {
         want_probe(c, lane, breaker);
-    else
+    } else {
         want(c, lane->lane, room);
+        lane->missing = room;
+    }
 }
 
+/* Lanes take turns at being the first, so that those that have much leave room for others. */
 static int choose(struct choice *c)
 {
-    for (size_t i = 0; i < c->s->lane_count; i++) {
-        struct due_lane *next = &c->s->lanes[i];
+    size_t count = c->s->lane_count, first = count ? c->s->turn % count : 0;
+    for (size_t i = 0; i < count; i++) {
+        struct due_lane *next = &c->s->lanes[(first + i) % count];
+        next->missing = 0;
         if (!pauses_find(c->s->leases.pauses, (uint64_t)next->origin, (uint64_t)next->lane))
             choose_lane(c, next);
+        if (next->missing > 0)
+            c->s->turn = (first + i + 1) % count;
     }
     int code = c->probe_count ? probes_win(c->s, c->probes, c->probe_count) : 0;
     for (int i = 0; i < c->probe_count && code == 0; i++)
@@ -200,6 +158,16 @@ static int choose(struct choice *c)
 }
 
 /* ---- Claiming ---- */
+
+/* A lane that gave all that was wanted has more, perhaps. */
+static void note_claimed(struct choice *c, const struct delivery *d)
+{
+    struct due_lane *lane = pg_store_lane(c->s, (int64_t)d->stored->lane);
+    if (!lane || lane->missing == 0 || --lane->missing > 0)
+        return;
+    lane->due_ms = c->now_ms;
+    c->claim->more = true;
+}
 
 static void read_claimed(void *context, int number, PGresult *result)
 {
@@ -213,6 +181,7 @@ static void read_claimed(void *context, int number, PGresult *result)
         }
         d->state = DELIVERY_LEASED;
         probes_note(c->probes, c->probe_count, d);
+        note_claimed(c, d);
         *c->end = d;
         c->end = &d->next;
     }
@@ -275,8 +244,9 @@ static void hand_over(struct choice *c, const char *reason)
     for (struct delivery *d = c->first, *next; d; d = next) {
         next = d->next;
         d->next = NULL;
-        if (!d->payload) {
-            fail_unreadable(c->s, d, reason);
+        const char *fault = d->payload ? delivery_fault(d) : reason;
+        if (fault) {
+            fail_unreadable(c->s, d, fault);
             delivery_free(d);
         } else if (claim->bytes == 0 || leases_take(&c->s->leases, d->stored->row,
                                                     d->stored->origin, d->stored->lane) != 0) {
@@ -328,7 +298,7 @@ void pg_store_claim(struct store *store, struct claim *claim)
     claim->nodes = s->nodes_told = (size_t)node_live(s->node);
     atomic_store(&s->at_once, claim->at_once);
     if (claim->limit == 0 || !node_is_sure(s->node)) {
-        note_due(&choice, choice.now_ms + WALK_MS);
+        note_due(&choice, choice.now_ms + ASKED_MS);
         return;
     }
     choice.end = &choice.first;
@@ -340,7 +310,7 @@ void pg_store_claim(struct store *store, struct claim *claim)
         pg_store_set_aside(s);
     if (code != 0) {
         pg_store_note(s, code);
-        note_due(&choice, choice.now_ms + WALK_MS);
+        note_due(&choice, choice.now_ms + ASKED_MS);
     }
     values_free(&choice.wanted);
     free(choice.holds);
