@@ -10,7 +10,7 @@ from harness import mail, wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FAST = 'deliver = { schedule = { "100ms", "100ms" }, attempts = 3, timeout = "5s", breaker_failures = 1000 }\n'
-SAMPLE = 1 if "MXHOOK_ALL" in os.environ else 4  # of what takes a start each: one in so many, others in each run
+SAMPLE = 1 if "MXHOOK_ALL" in os.environ else 8  # of what takes a start each: one in so many, others in each run
 LEAST, MOST = -2 ** 63, 2 ** 63 - 1
 NUMBERS = ["%d" % LEAST, "-1", "%d" % MOST]
 SMALL = ["%d" % -2 ** 31, "-1", "%d" % (2 ** 31 - 1)]
