@@ -298,7 +298,7 @@ def snapshot(opts):
     database = Database(not opts.alone)
     receiver = harness.Receiver(lambda post: setattr(post, "body", b"") or (500 if len(receiver.posts) % 50 == 0 else 200))
     node = harness.Server({"10.lua": "return function(msg) return '%s/' end" % receiver.url}, config=postgres.spool(
-        database.conninfo(), more='old_transaction = "%s"' % opts.warn) + 'deliver = { schedule = { "1s" }, breaker_failures = 100000 }\n')
+        database.conninfo(), more='old_transaction = "%s"' % opts.warn) + 'deliver = { schedule = { "1s" }, attempts = 50, breaker_failures = 100000 }\n')
     sent, ended = [0] * 4, threading.Event()
 
     def load(i):
