@@ -1,7 +1,6 @@
 """postgres_versions_test.py - two versions of mxhook on one PostgreSQL, in both orders. MXHOOK_OLDER names the binary of an older
 one, whose schema may be older too; without it the same one plays both, on tables that are made to look like a newer version's."""
 
-import json
 import os
 import unittest
 
@@ -10,7 +9,7 @@ import postgres
 from harness import mail, wait_until
 
 OLDER = os.environ.get("MXHOOK_OLDER", harness.MXHOOK)
-CONFIG = 'deliver = { schedule = { "200ms", "200ms" }, breaker_failures = 100000 }\n'
+CONFIG = 'deliver = { schedule = { "200ms" }, attempts = 1000, breaker_failures = 100000 }\n'
 # What a newer version adds, as schema.c promises: columns with defaults, tables, another number.
 NEWER = ("ALTER TABLE delivery ADD newer text; ALTER TABLE payload ADD newer bigint NOT NULL DEFAULT 7; ALTER TABLE node ADD newer text; "
          "ALTER TABLE held ADD newer bigint NOT NULL DEFAULT 7; CREATE TABLE newer (n bigint); UPDATE meta SET version = version + 1")
@@ -47,9 +46,8 @@ class VersionsTest(postgres.DatabaseCase):
         """Each takes over the other's work, and sees it in the lists."""
         self.send_to(older, newer)
         self.wait_empty()
-        lives = [json.loads(line)["lives"] for line in newer.command("nodes", "--json").stdout.splitlines()]
-        self.assertEqual(lives.count(True), 2)
-        for victim, other, program in ((older, newer, OLDER), (newer, older, harness.MXHOOK)):
+        self.assertEqual(newer.command("nodes").stdout.count("\n"), 2)
+        for victim, other in ((older, newer), (newer, older)):
             self.answer_ = self.receiver_.answer
             self.receiver_.answer = lambda post: 500
             self.send_to(victim)
@@ -57,7 +55,6 @@ class VersionsTest(postgres.DatabaseCase):
             victim.kill()
             self.assertEqual(other.command("queue", "list").returncode, 0)
             self.receiver_.answer = self.answer_
-            other.command("queue", "retry", "--all-failed")
             self.wait_empty()
             victim.start()
         self.send_to(older, newer)
