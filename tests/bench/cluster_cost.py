@@ -85,13 +85,13 @@ def report(batches, title):
 
 # ---- Claims ----
 
-def fill(pg, rows, origins, size):
-    """Copies of the one delivery that is there, all of them due, for so many origins."""
+def fill(pg, rows, origins, lanes, size):
+    """Copies of the one delivery that is there, all of them due, for so many origins and paths of these."""
     began = time.monotonic()
     columns = [name for name in pg.sql("SELECT attname FROM pg_attribute WHERE attrelid = 'delivery'::regclass AND attnum > 0 "
                                        "AND NOT attisdropped ORDER BY attnum").split()]
     changed = {"row": "f.base + g", "payload": "f.base + g", "id": "d.id || '-' || g", "origin": "d.origin + g %% %d" % origins,
-               "lane": "d.lane + g %% %d" % origins, "owner": "NULL",
+               "lane": "d.lane + g %% %d" % max(origins, lanes), "owner": "NULL",
                "due": "%s - g %% 3600000" % NOW}
     pg.sql("SET synchronous_commit = off; CREATE TABLE fill AS SELECT max(row) + 1000000000 AS base FROM delivery; "
            "INSERT INTO payload (row, last, size, bytes) SELECT f.base + g, f.base + g, p.size, p.bytes "
@@ -131,7 +131,7 @@ def claims(opts):
         node.send(harness.mail("one of many", text="x" * opts.size))
         wait_until(lambda: database.pg.sql("SELECT count(*) FROM delivery WHERE attempts = 1") == "1", "an attempt")
         node.kill()
-        fill(database.pg, opts.rows, opts.origins, opts.size)
+        fill(database.pg, opts.rows, opts.origins, opts.lanes, opts.size)
         plans(database.pg)
         node.start()
         node.wait_logged("started")
@@ -354,6 +354,7 @@ def main():
         if function is claims:
             command.add_argument("--rows", type=int, default=1000000, help="deliveries that wait (1000000)")
             command.add_argument("--origins", type=int, default=1000, help="among so many origins (1000)")
+            command.add_argument("--lanes", type=int, default=0, help="and so many paths in all (as many as origins)")
             command.add_argument("--answer", type=int, default=500, help="what receivers answer (500: all is deferred for long)")
             command.add_argument("--size", type=int, default=200, help="octets of a message's text (200)")
             command.add_argument("--owned", type=int, default=10000, help="that a dead node had in hand (10000)")

@@ -32,10 +32,10 @@ struct choice {
     int hold_count;
     struct probe probes[PROBES_MAX];
     int probe_count;
-    size_t lanes, rows; /* wanted */
-    int64_t now_ms;     /* monotonic */
+    size_t lanes, rows;    /* wanted */
+    struct map of_origins; /* how many of each origin, as the pointer's number */
+    int64_t now_ms;        /* monotonic */
     struct delivery *first, **end;
-    bool failed;
 };
 
 static size_t room_of(size_t leased, size_t most, size_t probation)
@@ -53,10 +53,11 @@ static size_t smaller(size_t a, size_t b)
 /* So many of a lane as the limits, those of the whole cluster included, leave room for. */
 static size_t room_in(const struct choice *c, const struct due_lane *next)
 {
+    size_t wanted = (uintptr_t)map_get(&c->of_origins, (uint64_t)next->origin);
     const struct lane_due *lane = leases_lane(&c->s->leases, (uint64_t)next->lane);
     const struct origin_due *origin = map_get(&c->s->leases.origins, (uint64_t)next->origin);
     size_t nodes = (size_t)node_live(c->s->node), per_origin = c->claim->per_origin / nodes;
-    size_t room = room_of(origin ? origin->leased : 0, per_origin ? per_origin : 1,
+    size_t room = room_of((origin ? origin->leased : 0) + wanted, per_origin ? per_origin : 1,
                           origin ? origin->hold.most : 0);
     room = smaller(
         room, room_of(lane ? lane->leased : 0, c->claim->per_lane, lane ? lane->hold.most : 0));
@@ -133,8 +134,10 @@ static void choose_lane(struct choice *c, struct due_lane *lane)
     if (breaker) {
         want_probe(c, lane, breaker);
     } else {
+        uintptr_t before = (uintptr_t)map_get(&c->of_origins, (uint64_t)lane->origin);
         want(c, lane->lane, room);
         lane->missing = room;
+        (void)map_put(&c->of_origins, (uint64_t)lane->origin, (void *)(before + room));
     }
 }
 
@@ -175,10 +178,8 @@ static void read_claimed(void *context, int number, PGresult *result)
     (void)number;
     for (int i = 0; i < PQntuples(result); i++) {
         struct delivery *d = rows_read(result, i);
-        if (!d) {
-            c->failed = true;
-            continue;
-        }
+        if (!d)
+            continue; /* for want of memory: it stays this node's until the next reconciliation */
         d->state = DELIVERY_LEASED;
         probes_note(c->probes, c->probe_count, d);
         note_claimed(c, d);
@@ -313,5 +314,6 @@ void pg_store_claim(struct store *store, struct claim *claim)
         note_due(&choice, choice.now_ms + ASKED_MS);
     }
     values_free(&choice.wanted);
+    map_free(&choice.of_origins);
     free(choice.holds);
 }
