@@ -27,6 +27,7 @@ if "MXHOOK" not in os.environ and not {"-h", "--help"} & set(sys.argv):
     sys.exit("cluster_cost.py: MXHOOK must name the program, as MXHOOK=build/mxhook")
 
 os.environ.setdefault("MXHOOK", "")
+os.environ.setdefault("MXHOOK_PATIENCE", "600")  # a million rows take more than what a test waits
 import harness  # noqa: E402
 import postgres  # noqa: E402
 from harness import wait_until  # noqa: E402
