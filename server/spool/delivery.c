@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../config/destination_read.h"
 #include "store.h"
 
 struct delivery *delivery_new(const char *id)
@@ -27,6 +28,19 @@ int delivery_set_destination(struct delivery *delivery, const struct destination
     if (code == 0)
         delivery->destination = copy;
     return code;
+}
+
+const char *delivery_fault(const struct delivery *d)
+{
+    const struct destination *to = &d->destination;
+    struct error why;
+    if (destination_check_target(to->url, strlen(to->url), &why) != 0)
+        return "its destination is neither a URL nor an e-mail address";
+    for (size_t i = 0; i < to->header_count; i++)
+        if (strchr(to->headers[i], '\r'))
+            return "a header of its destination has more than one line";
+    return d->mail_from && strpbrk(d->mail_from, "\r\n") ? "its sender has more than one line"
+                                                         : NULL;
 }
 
 struct queue_attempt delivery_last_attempt(const struct delivery *d)

@@ -52,6 +52,10 @@ struct payload_stored {
     bool uploaded;      /* PostgreSQL: its files have gone up, and are replicated */
 };
 
+/* What is wrong with one that a store has read, so that it must not be attempted: somebody has changed its row. NULL:
+ * nothing. */
+const char *delivery_fault(const struct delivery *delivery);
+
 /* The attempt that has ended; its texts are the delivery's. */
 struct queue_attempt delivery_last_attempt(const struct delivery *delivery);
 

@@ -107,10 +107,10 @@ NO_DNS = "auth = { spf = false, dkim = false, dmarc = false, reverse_name = fals
 
 class Server:
     """mxhook run, in a folder of its own. `config` are lines of mxhook.lua, `rules` file names to texts;
-    `launcher` is a command that runs the command that follows it."""
+    `launcher` is a command that runs the command that follows it, `program` another binary."""
 
-    def __init__(self, rules, config="", folder=None, start=True, launcher=()):
-        self.launcher = list(launcher)
+    def __init__(self, rules, config="", folder=None, start=True, launcher=(), program=MXHOOK):
+        self.launcher, self.program = list(launcher), program
         self.folder = folder or tempfile.mkdtemp(prefix="mxhook-e2e-")
         self.process, self.log_path = None, os.path.join(self.folder, "log")
         os.makedirs(os.path.join(self.folder, "rules.d"), exist_ok=True)
@@ -144,7 +144,7 @@ class Server:
     def start(self):
         self.log_start = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         with open(self.log_path, "a") as log:
-            self.process = subprocess.Popen(self.launcher + [MXHOOK, "run", "--config", self.config],
+            self.process = subprocess.Popen(self.launcher + [self.program, "run", "--config", self.config],
                                             stderr=log)
         wait_until(lambda: self.logged("started") or self.process.poll() is not None, "the start")
         match = re.search(r" listening .*?address=\S*?:(\d+)(\s|$)", self.log())
@@ -195,7 +195,7 @@ class Server:
 
     def command(self, *arguments):
         """Runs a sub-command on this server's configuration."""
-        return subprocess.run([MXHOOK, *arguments, "--config", self.config],
+        return subprocess.run([self.program, *arguments, "--config", self.config],
                               capture_output=True, text=True, timeout=PATIENCE)
 
     def smtp(self):

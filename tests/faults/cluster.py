@@ -245,7 +245,7 @@ class Cluster:
         random.Random(seed * 1000 + number // len(deck)).shuffle(deck)
         event = deck[number % len(deck)]
         self.random.seed(seed * 1000 + number)
-        time.sleep(self.random.uniform(0.5, 2))
+        time.sleep(self.random.uniform(0.3, 1))
         began = time.monotonic()
         event(self)
         self.settle()

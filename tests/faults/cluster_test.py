@@ -14,7 +14,7 @@ class ClusterTest(unittest.TestCase):
         seed = int(os.environ.get("MXHOOK_SEED", os.getpid()))
         with tempfile.TemporaryDirectory() as folder:
             log = os.path.join(folder, "log")
-            fine = cluster.run(int(os.environ.get("MXHOOK_ROUNDS", 13)), log, seed)
+            fine = cluster.run(int(os.environ.get("MXHOOK_ROUNDS", 20)), log, seed)
             with open(log) as file:
                 text = file.read()
         print("seed %d\n%s" % (seed, text))

@@ -60,18 +60,27 @@ class FaultsTest(postgres.NodesTest):
                                  "SELECT pg_sleep(60)"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def test_a_transaction_that_stays_open_is_warned_of(self):
-        """Ten minutes at full rate, in seconds: mail goes on, one node warns, and once."""
-        receiver = self.receiver()
-        config = postgres.spool(self.pg, more='old_transaction = "1s"')
+        """Ten minutes at full rate, in seconds: mail goes on, retries are claimed, one node warns, and once."""
+        refused = set()
+
+        def answer(post):
+            first = post.id not in refused
+            refused.add(post.id)
+            return 500 if first else 200
+        receiver = self.receiver(answer)
+        config = postgres.spool(self.pg, more='old_transaction = "1s"') + 'deliver = { schedule = { "200ms" }, breaker_failures = 1000 }\n'
         nodes = [self.server(self.to(receiver), config=config) for _ in range(2)]
         old = subprocess.Popen(["psql", "-XAtq", "-h", "127.0.0.1", "-p", str(self.pg.port), "-U", "postgres", "-d", "postgres", "-c",
                                 "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM delivery; SELECT pg_sleep(60)"],
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(lambda: (old.kill(), old.wait()))
         wait_until(lambda: sum(len(node.logged("spool-old-transaction")) for node in nodes), "a warning")
-        nodes[1].send(mail("meanwhile"))
-        receiver.wait_for(1)
+        for i in range(60):  # each is inserted, claimed for its second attempt and deleted, and what is dead stays
+            nodes[i % 2].send(mail("meanwhile", text="z" * 3000))
         wait_until(lambda: self.count() == 0, "an empty spool")
+        self.assertEqual(len({post.id for post in receiver.posts}), 60)
+        self.pg.sql("VACUUM delivery")
+        self.assertGreater(int(self.pg.sql("SELECT pg_relation_size('payload') / 4096")), 60 * 3000 / 4096)
         self.assertEqual(sum(len(node.logged("spool-old-transaction", 'who="postgres psql"')) for node in nodes), 1)
 
     def test_one_node_vacuums_where_nobody_else_does(self):
@@ -135,16 +144,15 @@ class FaultsTest(postgres.NodesTest):
         wait_until(lambda: self.count("chunk") == 0 and self.count("staged") == 0, "the sweep", 30)
         del other
 
-    @unittest.skipUnless(os.path.exists("/usr/sbin/pgbouncer"), "no pgbouncer here")
-    def test_through_a_pooler(self):
-        """Transaction mode: no session state is needed; a server process that goes is no harm."""
+    def pooler(self, mode):
+        """PgBouncer's port."""
         port = reserve_port()
         folder = self.pg.folder
         with open(folder + "/pgbouncer.ini", "w") as file:
             file.write("[databases]\n* = host=127.0.0.1 port=%d user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\n"
-                       "auth_type = any\npool_mode = transaction\nmax_client_conn = 50\ndefault_pool_size = 4\n"
+                       "auth_type = any\npool_mode = %s\nmax_client_conn = 50\ndefault_pool_size = 4\n"
                        "unix_socket_dir =\nserver_lifetime = 2\nignore_startup_parameters = extra_float_digits\n"
-                       "auth_file = %s/users\n" % (self.pg.port, port, folder))
+                       "auth_file = %s/users\n" % (self.pg.port, port, mode, folder))
         with open(folder + "/users", "w") as file:
             file.write('"postgres" ""\n')
         os.chmod(folder + "/pgbouncer.ini", 0o644)
@@ -156,6 +164,22 @@ class FaultsTest(postgres.NodesTest):
             with socket.socket() as s:
                 return s.connect_ex(("127.0.0.1", port)) == 0
         wait_until(answers, "the pooler")
+        return port
+
+    @unittest.skipUnless(os.path.exists("/usr/sbin/pgbouncer"), "no pgbouncer here")
+    def test_through_a_pooler_by_statements(self):
+        """A batch is one Sync, so it stays with one server process in this mode, too."""
+        receiver = self.receiver(lambda post: 500 if len(receiver.posts) in (3, 9) else 200)
+        node = self.node(receiver, conninfo="host=127.0.0.1 port=%d user=postgres dbname=postgres" % self.pooler("statement"))
+        for i in range(12):
+            node.send(mail("m%d" % i, text="z" * (400000 if i == 5 else 10)))
+        wait_until(lambda: self.count() == 0 and self.count("payload") == 0, "an empty spool")
+        self.assertEqual(len({post.id for post in receiver.posts}), 12)
+
+    @unittest.skipUnless(os.path.exists("/usr/sbin/pgbouncer"), "no pgbouncer here")
+    def test_through_a_pooler(self):
+        """Transaction mode: no session state is needed; a server process that goes is no harm."""
+        port = self.pooler("transaction")
         receiver = self.receiver(lambda post: 500 if len(receiver.posts) in (3, 9) else 200)
         node = self.node(receiver, conninfo="host=127.0.0.1 port=%d user=postgres dbname=postgres" % port)
         for i in range(30):

@@ -130,17 +130,21 @@ static void finish_commit(struct pg_store *s, struct store_work *work, struct co
         remember_doubtful(s, c);
     for (struct delivery *d = c->deliveries; d && code == 0 && c->lease; d = d->next)
         (void)leases_take(&s->leases, d->stored->row, d->stored->origin, d->stored->lane);
-    if (code == 0 && !c->lease) {
-        s->walk_due_ms = 0;
-        work->due = true;
-    }
+    for (struct delivery *d = c->deliveries; d && code == 0 && !c->lease; d = d->next)
+        pg_store_note_due(s, d->stored->origin, d->stored->lane, d->due_ms - clock_ahead_ms());
+    work->due |= code == 0 && !c->lease;
 }
 
 static void finish_end(struct pg_store *s, struct store_work *work, struct delivery *d)
 {
+    int64_t now = clock_monotonic_ms();
     leases_drop(&s->leases, d->stored->row);
-    if (d->stored->ending != ENDED_DELIVERED)
-        s->walk_due_ms = 0;
+    if (d->stored->ending == ENDED_RETRY)
+        pg_store_note_due(s, d->stored->origin, d->stored->lane, d->due_ms - d->stored->ahead_ms);
+    else if (d->stored->ending == ENDED_RELEASED)
+        pg_store_note_due(s, d->stored->origin, d->stored->lane, now);
+    for (const struct delivery *n = d->notice; n && d->stored->ending == ENDED_FAILED; n = n->next)
+        pg_store_note_due(s, n->stored->origin, n->stored->lane, now);
     work->due |= d->stored->ending == ENDED_FAILED && d->notice;
     d->next = work->done;
     work->done = d;

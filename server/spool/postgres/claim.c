@@ -1,4 +1,4 @@
-/* What is due that no node has in hand: which lanes, by a walk over an index; then so many of each. */
+/* What is due that no node has in hand: so many of each lane that walk.c knows. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,56 +9,7 @@
 #include "probe.h"
 #include "rows.h"
 
-#define WALK_LANES "10000" /* in one walk; the next goes on there */
-#define WALK_MS    1000    /* between two walks, or WALK_SHARE times what the last one took */
-#define WALK_SHARE 50
-
-/* ---- The walk ---- */
-
-static void read_lanes(void *context, int number, PGresult *result)
-{
-    struct pg_store *s = context;
-    int64_t now = clock_monotonic_ms();
-    (void)number;
-    int count = PQntuples(result);
-    struct due_lane *lanes = malloc(((size_t)count + 1) * sizeof *lanes);
-    if (!lanes)
-        return;
-    for (int i = 0; i < count; i++)
-        lanes[i] = (struct due_lane){pg_number(result, i, 0), pg_number(result, i, 1),
-                                     now + pg_number(result, i, 2)};
-    free(s->lanes);
-    s->lanes = lanes;
-    s->lane_count = (size_t)count;
-}
-
-/* A loose index scan: one seek for each lane, however much waits in it. */
-int pg_store_walk(struct pg_store *s)
-{
-    struct values params = {0};
-    int64_t began = clock_monotonic_ms();
-    if (began < s->walk_due_ms)
-        return 0;
-    values_number(&params, PARAM_INT8, s->walk_after);
-    pg_begin(&s->pg);
-    int code = values_send(
-        &params, &s->pg,
-        "WITH RECURSIVE o AS ((SELECT lane, origin, due FROM delivery WHERE due IS NOT NULL "
-        "AND owner IS NULL AND lane > $1 ORDER BY lane, due LIMIT 1) UNION ALL "
-        "SELECT n.* FROM o, LATERAL (SELECT lane, origin, due FROM delivery WHERE due IS NOT NULL "
-        "AND owner IS NULL AND lane > o.lane ORDER BY lane, due LIMIT 1) n) "
-        "SELECT lane, origin, due - " NOW_MS " FROM o LIMIT " WALK_LANES,
-        false);
-    if (code == 0)
-        code = pg_end(&s->pg, PG_ANSWER_MS, read_lanes, s);
-    if (code != 0)
-        return code;
-    int64_t now = clock_monotonic_ms(), pause = (now - began) * WALK_SHARE;
-    s->walk_due_ms = now + (pause > WALK_MS ? pause : WALK_MS);
-    s->walk_after =
-        s->lane_count == strtoul(WALK_LANES, NULL, 10) ? s->lanes[s->lane_count - 1].lane : -1;
-    return 0;
-}
+#define ASKED_MS 1000 /* so long a lane that was asked for, and had less, is not asked for again */
 
 /* ---- Holds ---- */
 
@@ -81,10 +32,10 @@ struct choice {
     int hold_count;
     struct probe probes[PROBES_MAX];
     int probe_count;
-    size_t lanes, rows; /* wanted */
-    int64_t now_ms;     /* monotonic */
+    size_t lanes, rows;    /* wanted */
+    struct map of_origins; /* how many of each origin, as the pointer's number */
+    int64_t now_ms;        /* monotonic */
     struct delivery *first, **end;
-    bool failed;
 };
 
 static size_t room_of(size_t leased, size_t most, size_t probation)
@@ -102,10 +53,11 @@ static size_t smaller(size_t a, size_t b)
 /* So many of a lane as the limits, those of the whole cluster included, leave room for. */
 static size_t room_in(const struct choice *c, const struct due_lane *next)
 {
+    size_t wanted = (uintptr_t)map_get(&c->of_origins, (uint64_t)next->origin);
     const struct lane_due *lane = leases_lane(&c->s->leases, (uint64_t)next->lane);
     const struct origin_due *origin = map_get(&c->s->leases.origins, (uint64_t)next->origin);
     size_t nodes = (size_t)node_live(c->s->node), per_origin = c->claim->per_origin / nodes;
-    size_t room = room_of(origin ? origin->leased : 0, per_origin ? per_origin : 1,
+    size_t room = room_of((origin ? origin->leased : 0) + wanted, per_origin ? per_origin : 1,
                           origin ? origin->hold.most : 0);
     room = smaller(
         room, room_of(lane ? lane->leased : 0, c->claim->per_lane, lane ? lane->hold.most : 0));
@@ -175,22 +127,31 @@ static void choose_lane(struct choice *c, struct due_lane *lane)
         c->claim->more = true;
         return;
     }
-    lane->due_ms = c->now_ms + WALK_MS; /* until the next walk knows better */
+    lane->due_ms = c->now_ms + ASKED_MS; /* until the claim or the next walk knows better */
     if (!holds_has_turn(node_holds(c->s->node), node_id(c->s->node), lane->origin,
                         c->claim->at_once))
         return;
-    if (breaker)
+    if (breaker) {
         want_probe(c, lane, breaker);
-    else
+    } else {
+        uintptr_t before = (uintptr_t)map_get(&c->of_origins, (uint64_t)lane->origin);
         want(c, lane->lane, room);
+        lane->missing = room;
+        (void)map_put(&c->of_origins, (uint64_t)lane->origin, (void *)(before + room));
+    }
 }
 
+/* Lanes take turns at being the first, so that those that have much leave room for others. */
 static int choose(struct choice *c)
 {
-    for (size_t i = 0; i < c->s->lane_count; i++) {
-        struct due_lane *next = &c->s->lanes[i];
+    size_t count = c->s->lane_count, first = count ? c->s->turn % count : 0;
+    for (size_t i = 0; i < count; i++) {
+        struct due_lane *next = &c->s->lanes[(first + i) % count];
+        next->missing = 0;
         if (!pauses_find(c->s->leases.pauses, (uint64_t)next->origin, (uint64_t)next->lane))
             choose_lane(c, next);
+        if (next->missing > 0)
+            c->s->turn = (first + i + 1) % count;
     }
     int code = c->probe_count ? probes_win(c->s, c->probes, c->probe_count) : 0;
     for (int i = 0; i < c->probe_count && code == 0; i++)
@@ -201,18 +162,27 @@ static int choose(struct choice *c)
 
 /* ---- Claiming ---- */
 
+/* A lane that gave all that was wanted has more, perhaps. */
+static void note_claimed(struct choice *c, const struct delivery *d)
+{
+    struct due_lane *lane = pg_store_lane(c->s, (int64_t)d->stored->lane);
+    if (!lane || lane->missing == 0 || --lane->missing > 0)
+        return;
+    lane->due_ms = c->now_ms;
+    c->claim->more = true;
+}
+
 static void read_claimed(void *context, int number, PGresult *result)
 {
     struct choice *c = context;
     (void)number;
     for (int i = 0; i < PQntuples(result); i++) {
         struct delivery *d = rows_read(result, i);
-        if (!d) {
-            c->failed = true;
-            continue;
-        }
+        if (!d)
+            continue; /* for want of memory: it stays this node's until the next reconciliation */
         d->state = DELIVERY_LEASED;
         probes_note(c->probes, c->probe_count, d);
+        note_claimed(c, d);
         *c->end = d;
         c->end = &d->next;
     }
@@ -275,8 +245,9 @@ static void hand_over(struct choice *c, const char *reason)
     for (struct delivery *d = c->first, *next; d; d = next) {
         next = d->next;
         d->next = NULL;
-        if (!d->payload) {
-            fail_unreadable(c->s, d, reason);
+        const char *fault = d->payload ? delivery_fault(d) : reason;
+        if (fault) {
+            fail_unreadable(c->s, d, fault);
             delivery_free(d);
         } else if (claim->bytes == 0 || leases_take(&c->s->leases, d->stored->row,
                                                     d->stored->origin, d->stored->lane) != 0) {
@@ -328,7 +299,7 @@ void pg_store_claim(struct store *store, struct claim *claim)
     claim->nodes = s->nodes_told = (size_t)node_live(s->node);
     atomic_store(&s->at_once, claim->at_once);
     if (claim->limit == 0 || !node_is_sure(s->node)) {
-        note_due(&choice, choice.now_ms + WALK_MS);
+        note_due(&choice, choice.now_ms + ASKED_MS);
         return;
     }
     choice.end = &choice.first;
@@ -340,8 +311,9 @@ void pg_store_claim(struct store *store, struct claim *claim)
         pg_store_set_aside(s);
     if (code != 0) {
         pg_store_note(s, code);
-        note_due(&choice, choice.now_ms + WALK_MS);
+        note_due(&choice, choice.now_ms + ASKED_MS);
     }
     values_free(&choice.wanted);
+    map_free(&choice.of_origins);
     free(choice.holds);
 }

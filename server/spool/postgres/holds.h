@@ -34,7 +34,7 @@ struct holds { /* all zero, and holds_init() */
 int holds_init(struct holds *holds); /* 0 or a negative errno */
 void holds_destroy(struct holds *holds);
 
-#define HOLD_COLUMNS "origin, lane, until - " NOW_MS ", pause, failures, node, prober"
+#define HOLD_COLUMNS "origin, lane, " FROM_NOW("until") ", pause, failures, node, prober"
 
 /* Takes rows of HOLD_COLUMNS from `first` on, by origin and lane; column 0 is something else's. */
 void holds_read(struct holds *holds, const PGresult *result, int first);

@@ -190,25 +190,40 @@ static bool remove_dead(struct node *node, const struct node_peer *peer)
     return code == 0 && removed;
 }
 
-/* A page at a time, so that no lock is held for long. What belongs to no node was a dead one's. */
+/* A page at a time, so that no lock is held for long. What belongs to no node was a dead one's: a
+ * release that dies with its primary is made again, so no standby is waited for. */
 static int release_page(struct node *node, const char *sql, int *count)
 {
     *count = 0;
     pg_begin(&node->pg);
+    pg_add(&node->pg, "SELECT set_config('synchronous_commit', 'off', true)", 0, NULL, NULL, NULL,
+           false);
     pg_add(&node->pg, sql, 0, NULL, NULL, NULL, false);
     return pg_end(&node->pg, PG_ANSWER_MS, pg_count, count);
+}
+
+/* Many pages must not make this node look dead. Where it is, the next pulse says so. */
+static void beat_meanwhile(struct node *node, int64_t *beat_ms)
+{
+    bool alive;
+    int64_t now = clock_monotonic_ms();
+    if (now - *beat_ms >= NODE_BEAT_MS && beat(node, &alive) == 0)
+        *beat_ms = now;
 }
 
 static void release_orphans(struct node *node)
 {
     int count, total = 0;
+    int64_t beat_ms = clock_monotonic_ms();
     while (release_page(node,
                         "UPDATE delivery SET owner = NULL WHERE row IN (SELECT row FROM delivery "
                         "WHERE owner IS NOT NULL AND owner NOT IN (SELECT id FROM node) "
                         "ORDER BY row LIMIT " RELEASE_PAGE " FOR UPDATE SKIP LOCKED)",
                         &count) == 0 &&
-           count > 0)
+           count > 0) {
         total += count;
+        beat_meanwhile(node, &beat_ms);
+    }
     if (total > 0) {
         log_warn("node-takeover", NULL, LOG_NUMBER("deliveries", total));
         atomic_store(&node->released, true);
@@ -249,6 +264,9 @@ static void pulse(struct node *node)
     int code = node->pg.connection ? 0 : pg_open(&node->pg);
     if (code == 0)
         code = beat(node, &alive);
+    /* A server or a pooler that ends idle connections is not away. */
+    if (code != 0 && !node->pg.connection && pg_open(&node->pg) == 0)
+        code = beat(node, &alive);
     if (code != 0) {
         judge_anew(node);
         return;
@@ -267,8 +285,7 @@ static void node_main(void *argument)
 {
     struct node *node = argument;
     task_name_thread("mxhook-node");
-    int64_t orphans_ms =
-        0; /* when they are next looked for: at once, of a cluster that went down */
+    int64_t orphans_ms = 0; /* when they are next looked for: at once, of a cluster that was down */
     uv_mutex_lock(&node->mutex);
     while (!node->stopping) {
         uv_mutex_unlock(&node->mutex);

@@ -28,7 +28,7 @@ static void read_pauses(void *context, int number, PGresult *result)
     }
 }
 
-#define COLUMNS "SELECT p.origin, p.lane, p.name, p.reason, " NOW_MS " - p.since, "
+#define COLUMNS "SELECT p.origin, p.lane, p.name, p.reason, -" FROM_NOW("p.since") ", "
 #define COUNT                                                                                      \
     "(SELECT count(*) FROM delivery d WHERE d.due IS NOT NULL AND d.origin = p.origin "            \
     "AND (p.lane = 0 OR d.lane = p.lane))"
@@ -123,8 +123,8 @@ int pg_store_holds(struct store *store, int (*each)(void *context, const struct 
     struct reading_holds reading = {each, context, 0};
     pg_begin(&s->pg);
     pg_add(&s->pg,
-           "SELECT origin, lane, until - " NOW_MS ", failures FROM held WHERE until > " NOW_MS, 0,
-           NULL, NULL, NULL, false);
+           "SELECT origin, lane, " FROM_NOW("until") ", failures FROM held WHERE until > " NOW_MS,
+           0, NULL, NULL, NULL, false);
     int code = pg_end(&s->pg, PG_ANSWER_MS, read_holds, &reading);
     return code == 0 ? reading.code : code;
 }
@@ -170,10 +170,11 @@ void pg_store_probes(struct store *store,
         return;
     values_number(&params, PARAM_INT4, node_id(s->node));
     pg_begin(&s->pg);
-    int code = values_send(&params, &s->pg,
-                           "SELECT origin, lane, until - " NOW_MS ", failures FROM held "
-                           "WHERE node = $1 AND until <= " NOW_MS,
-                           false);
+    int code = values_send(
+        &params, &s->pg,
+        "SELECT origin, lane, " FROM_NOW("until") ", failures FROM held "
+                                                  "WHERE node = $1 AND until <= " NOW_MS,
+        false);
     if (code == 0)
         code = pg_end(&s->pg, PG_ANSWER_MS, read_holds, &reading);
     if (code == -EINPROGRESS)

@@ -106,6 +106,7 @@ static int finish_connecting(struct pg *pg, int64_t until_ms)
 
 struct kind {
     bool writes;
+    bool committed; /* transactions read what is committed meanwhile */
     uint32_t timeline;
 };
 
@@ -115,6 +116,7 @@ static void read_kind(void *context, int number, PGresult *result)
     (void)number;
     kind->writes = strcmp(PQgetvalue(result, 0, 0), "t") == 0;
     kind->timeline = (uint32_t)strtoul(PQgetvalue(result, 0, 1), NULL, 16);
+    kind->committed = strcmp(PQgetvalue(result, 0, 2), "read committed") == 0;
 }
 
 /* Does it take writes, and is no newer primary known? */
@@ -127,13 +129,18 @@ static int check_server(struct pg *pg)
     pg_add(pg,
            "SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off', "
            "CASE WHEN pg_is_in_recovery() THEN '0' "
-           "ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END",
+           "ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END, "
+           "current_setting('transaction_isolation')",
            0, NULL, NULL, NULL, false);
     int code = pg_end(pg, PG_HOST_MS, read_kind, &kind);
     if (code != 0)
         return code == -EINVAL ? -EINVAL : -EAGAIN;
     if (!kind.writes)
         return fail(pg, -EAGAIN, "the server is read-only or a standby");
+    if (!kind.committed)
+        return fail(pg, -EINVAL,
+                    "default_transaction_isolation of this role or database must be 'read "
+                    "committed'");
     uint32_t newest = atomic_load(&newest_timeline);
     if (kind.timeline < newest)
         return fail(pg, -EAGAIN, "the server is a former primary (an older timeline)");

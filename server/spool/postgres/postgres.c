@@ -11,6 +11,7 @@
 #include "holds.h"
 #include "schema.h"
 #include "secret.h"
+#include "tables.h"
 #include "cleaning.h"
 #include "upload.h"
 
@@ -55,7 +56,7 @@ static struct pg_store *new_store(const struct spool_config *config)
     s->conninfo = strdup(config->postgres);
     s->scratch = strdup(config->directory);
     s->pg.conninfo = s->stuck.conninfo = s->conninfo;
-    s->walk_after = -1;
+    s->walk_from = INT64_MIN;
     configure(&s->store, config);
     if (s->conninfo && s->scratch)
         return s;
@@ -87,6 +88,8 @@ static int open_store(const struct spool_config *config, struct store **out, str
         code = connect_first(s, err);
     if (code == 0)
         code = config->migrate ? schema_migrate(&s->pg, err) : schema_check(&s->pg, err);
+    if (code == 0)
+        code = tables_check(&s->pg, err);
     if (code == 0)
         code = secret_share(&s->pg, "srs.key", s->scratch, err);
     if (code == 0)

@@ -3,7 +3,8 @@
  *
  * node         a running mxhook, with a number that is never used again (node.h)
  * group        commits and ends of attempts that go in one batch (apply.c)
- * due_lane     a lane that has something due that no node has in hand, as the last walk saw it
+ * due_lane     a lane that has something due that no node has in hand, as the last walk saw it, or as
+ *              this node has made it since
  *
  * The spool's thread has one connection, the node's beat another: so commits that wait for a
  * standby do not make a node look dead. Times in tables are the database's; what is sent and read
@@ -20,6 +21,7 @@
 
 struct due_lane {
     int64_t lane, origin, due_ms; /* due: on the monotonic clock */
+    size_t missing;               /* of what the claim under way wants of it */
 };
 
 /* Numbers for rows: the rest of a block. */
@@ -47,9 +49,10 @@ struct pg_store {
     struct numbers numbers;
     bool doubt; /* a batch since the last that was sure: the next one must commit something */
     struct delivery *doubtful; /* refused, but perhaps stored: to be removed; linked by next */
-    struct due_lane *lanes;    /* of the last walk */
+    struct due_lane *lanes;    /* by lane */
     size_t lane_count;
-    int64_t walk_after;               /* lane where the next walk begins; -1: at the first */
+    size_t turn;                      /* where among them the next claim begins */
+    int64_t walk_from;                /* lane where the next walk begins; INT64_MIN: at the first */
     int64_t walk_due_ms;              /* monotonic */
     int64_t tidy_due_ms, room_due_ms; /* the same */
     int64_t retry_ms;                 /* no connection is tried before; monotonic */
@@ -79,6 +82,11 @@ void pg_store_note(struct pg_store *s, int code);
 
 /* Looks which lanes have something due, where it is time to. 0 or as pg_end(). */
 int pg_store_walk(struct pg_store *s);
+/* NULL: nothing of it is due that is known. Valid until the next walk or note. */
+struct due_lane *pg_store_lane(const struct pg_store *s, int64_t lane);
+/* Something of the lane that nobody has in hand is due then (monotonic): a claim need not wait for
+ * the next walk. */
+void pg_store_note_due(struct pg_store *s, uint64_t origin, uint64_t lane, int64_t due_ms);
 
 /* The functions of store_ops of these names, as store.h says. */
 void pg_store_apply(struct store *store, struct store_work *work);

@@ -10,9 +10,11 @@
 
 /* As rows_read() takes them: of the table d, and now from the database. */
 #define ROW_COLUMNS                                                                                \
-    "d.row, d.payload, d.origin, d.lane, d.due - " NOW_MS ", d.created - " NOW_MS ", d.owner, "    \
-    "d.attempts, d.last_status, d.id, d.sender, d.recipient, d.last_error, d.mail_from, d.via, "   \
-    "d.about, " DESTINATION_COLUMNS("d.")
+    "d.row, d.payload, d.origin, d.lane, " FROM_NOW("d.due") ", " FROM_NOW(                        \
+        "d.created") ", d.owner, "                                                                 \
+                     "d.attempts, d.last_status, d.id, d.sender, d.recipient, d.last_error, "      \
+                     "d.mail_from, d.via, "                                                        \
+                     "d.about, " DESTINATION_COLUMNS("d.")
 #define ROW_DESTINATION 16 /* the first of them */
 
 /* Without its payload. NULL: no memory. */

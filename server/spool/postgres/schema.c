@@ -132,9 +132,10 @@ int schema_check(struct pg *pg, struct error *err)
     if (code != 0)
         return tell(pg, code, err);
     if (meta.version == 0)
-        return error_set(err, -ENOENT,
-                         "spool.postgres: the database has no tables of mxhook: run `mxhook store "
-                         "migrate`, or set spool.migrate = true");
+        return error_set(
+            err, -ENOENT,
+            "spool.postgres: there are no tables of mxhook in this role's search_path: run `mxhook "
+            "store migrate`, or set spool.migrate = true");
     if (meta.version < VERSION)
         return error_set(err, -EPROTONOSUPPORT,
                          "spool.postgres: made by an older mxhook (schema %d, this one needs %d): "

@@ -5,4 +5,10 @@
 /* The database's time: Unix, in ms. */
 #define NOW_MS "(extract(epoch FROM clock_timestamp()) * 1000)::int8"
 
+/* How long until a time in a table; a table that was tampered with may hold any: up to the year 9999, so that one row
+ * does not make a statement for many fail. */
+#define FROM_NOW(time)                                                                             \
+    "(CASE WHEN " time " < 0 THEN 0 WHEN " time                                                    \
+    " > 253402300799999 THEN 253402300799999 ELSE " time " END - " NOW_MS ")"
+
 #endif

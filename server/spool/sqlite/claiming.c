@@ -73,6 +73,12 @@ static void load(struct claiming *c, const struct pick *picked, struct origin_du
     int code = leases_take(c->leases, row, origin->key, picked->lane);
     if (code == 0)
         code = db_load(c->db, row, claim->deliveries, &d, &reason);
+    const char *fault = code == 0 ? delivery_fault(d) : NULL;
+    if (fault) {
+        delivery_free(d);
+        reason = fault;
+        code = -EBADMSG;
+    }
     if (code == 0) {
         uint64_t size = payload_memory(d->payload);
         d->state = DELIVERY_LEASED;

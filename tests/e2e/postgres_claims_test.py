@@ -1,0 +1,50 @@
+"""postgres_claims_test.py - what waits in PostgreSQL is claimed without looking through all of it again and again."""
+
+import time
+import unittest
+
+import harness
+import postgres
+from harness import mail, wait_until
+from pg_clock import Clock
+
+ROWS, LANES = 300, 30
+
+
+class ClaimsTest(postgres.DatabaseCase):
+    def fill(self):
+        """Copies of the one delivery that is there, due, in so many lanes."""
+        columns = self.sql("SELECT attname FROM pg_attribute WHERE attrelid = 'delivery'::regclass AND attnum > 0").split()
+        other = {"row": "d.row + 1000000 + g", "payload": "d.payload + 1000000 + g", "id": "d.id || '-' || g", "due": "0",
+                 "lane": "d.lane / 2 + g %% %d" % LANES}
+        self.sql("INSERT INTO payload (row, last, size, bytes) SELECT row + 1000000 + g, last + 1000000 + g, size, bytes "
+                 "FROM payload, generate_series(1, %d) g; INSERT INTO delivery (%s) SELECT %s FROM delivery d, generate_series(1, %d) g" % (
+                     ROWS, ", ".join(columns), ", ".join(other.get(name, "d." + name) for name in columns), ROWS))
+
+    def test_no_walk_for_each_group_of_ends(self):
+        """A walk costs as much as there are lanes: at most one in a second, and fewer where one takes long."""
+        clock = Clock(self.pg.port)
+        self.addCleanup(clock.close)
+        conninfo = self.conninfo.replace("port=%d" % self.pg.port, "port=%d" % clock.port) + " sslmode=disable gssencmode=disable"
+        receiver = self.receiver(lambda post: 500)
+        config = postgres.spool(conninfo) + 'deliver = { schedule = { "300ms", "1h" }, attempts = 5, breaker_failures = 100000 }\n'
+        node = self.server(self.to(receiver), config=config)
+        node.send(mail("one"))
+        wait_until(lambda: self.sql("SELECT count(*) FROM delivery WHERE attempts = 2 AND owner IS NULL") == "1", "two attempts")
+        node.kill()
+        self.fill()
+        self.sql("UPDATE delivery SET attempts = 0 WHERE due = 0")
+        clock.take()
+        began = time.monotonic()
+        node.start()
+        wait_until(lambda: self.sql("SELECT count(*) FROM delivery WHERE attempts = 2 AND owner IS NULL") == str(ROWS + 1), "all twice")
+        batches, seconds = clock.take(), time.monotonic() - began
+        walks = [batch for batch in batches if batch.sql.startswith("WITH RECURSIVE")]
+        ends = [batch for batch in batches if batch.sql.startswith("UPDATE delivery d SET owner = NULL")]
+        self.assertLessEqual(len(walks), seconds + 3, "%d groups of ends, %.1f s" % (len(ends), seconds))
+        self.assertGreaterEqual(sum(batch.rows[0] for batch in ends), 2 * ROWS)
+        self.assertEqual(len({post.id for post in receiver.posts}), ROWS + 1)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,114 @@
+"""postgres_settings_test.py - what an administrator may have set for the role or the database: it works, or a line says what must
+be otherwise; and what was answered 250 is kept in any case."""
+
+import signal
+import unittest
+
+import harness
+import postgres
+from harness import mail, wait_until
+
+FAST = 'deliver = { schedule = { "200ms", "200ms" } }\n'
+
+
+class SettingsTest(postgres.DatabaseCase):
+    def role(self, *settings):
+        """The conninfo of a role of its own, with these settings."""
+        name = "r" + self.database
+        self.sql("CREATE ROLE %s SUPERUSER LOGIN" % name)
+        for setting in settings:
+            self.sql("ALTER ROLE %s SET %s" % (name, setting))
+        return self.conninfo.replace("user=postgres", "user=" + name)
+
+    def node(self, receiver, conninfo, config=FAST, **named):
+        return self.server(self.to(receiver), config=postgres.spool(conninfo) + config, **named)
+
+    def refused(self, conninfo, *parts):
+        server = harness.Server({}, config=postgres.spool(conninfo), start=False)
+        self.addCleanup(server.close)
+        done = server.command("run")
+        self.assertEqual((done.returncode, done.stderr.count("spool.postgres: ")), (1, 1), done.stderr)
+        for part in parts:
+            self.assertIn(part, done.stderr)
+
+    def test_what_is_answered_250_does_not_go_with_the_server(self):
+        """Though commits of the role are asynchronous."""
+        self.pg.sql("ALTER SYSTEM SET wal_writer_delay = '10s'")
+        self.pg.sql("SELECT pg_reload_conf()")
+        self.addCleanup(self.pg.sql, "SELECT pg_reload_conf()")
+        self.addCleanup(self.pg.sql, "ALTER SYSTEM RESET wal_writer_delay")
+        receiver = self.receiver(lambda post: 500)
+        node = self.node(receiver, self.role("synchronous_commit = off"), 'deliver = { schedule = { "1h" } }\n')
+        for i in range(3):
+            node.send(mail("m%d" % i, text="z" * (700000 if i == 2 else 10)))
+        self.pg.kill()
+        node.kill()
+        self.pg.start()
+        self.assertEqual(self.sql("SELECT count(*) FROM delivery d JOIN payload p ON p.row = d.payload"), "3")
+        self.assertEqual(self.sql("SELECT sum(octet_length(bytes)) > 700000 FROM chunk"), "t")
+
+    def test_time_limits_of_the_role(self):
+        """Connections that are ended when they idle; statements and transactions that may not last."""
+        conninfo = self.role("idle_session_timeout = '300ms'", "statement_timeout = '10s'", "idle_in_transaction_session_timeout = '100ms'",
+                             "lock_timeout = '500ms'")
+        receiver = self.receiver()
+        first, second = self.node(receiver, conninfo), self.node(receiver, conninfo)
+        for i in range(10):
+            (first, second)[i % 2].send(mail("m%d" % i, text="z" * (400000 if i == 3 else 10)))
+        receiver.wait_for(10)
+        second.process.send_signal(signal.SIGSTOP)  # beats that break off must not keep a dead node alive
+        try:
+            first.wait_logged("node-dead")
+        finally:
+            second.process.send_signal(signal.SIGCONT)
+        second.wait_logged("node-declared-dead")
+        second.send(mail("after"))
+        receiver.wait_for(11)
+        wait_until(lambda: self.sql("SELECT count(*) FROM delivery") == "0", "an empty spool")
+
+    def test_what_reads_and_sorts_otherwise_is_no_matter(self):
+        conninfo = self.role("client_encoding = 'SQL_ASCII'", "DateStyle = 'German'", "IntervalStyle = 'iso_8601'", "TimeZone = 'Asia/Kolkata'",
+                             "bytea_output = 'escape'", "extra_float_digits = -15", "standard_conforming_strings = off",
+                             "lc_messages = 'C'", "enable_indexscan = off", "row_security = off", "work_mem = '64kB'", "jit = on",
+                             "synchronous_commit = local", "search_path = elsewhere, public", "backslash_quote = off", "array_nulls = off",
+                             "transform_null_equals = on", "xmlbinary = 'hex'", "default_transaction_deferrable = on")
+        self.sql("CREATE SCHEMA elsewhere")
+        receiver = self.receiver(lambda post: 500 if len(receiver.posts) < 3 else 200)
+        node = self.node(receiver, conninfo)
+        for i in range(5):
+            node.send(mail("caf\u00e9 %d" % i, text="z" * (400000 if i == 3 else 10)))
+        wait_until(lambda: self.sql("SELECT count(*) FROM elsewhere.delivery") == "0", "an empty spool")
+        self.assertEqual({post.json["subject"] for post in receiver.posts}, {"caf\u00e9 %d" % i for i in range(5)})
+
+    def test_what_cannot_be_is_said(self):
+        for level in ("repeatable read", "serializable"):
+            self.refused(self.role("default_transaction_isolation = '%s'" % level), "must be 'read committed'")
+            self.sql("DROP ROLE r" + self.database)
+        self.refused(self.role("default_transaction_read_only = on"), "read-only")
+        self.sql("DROP ROLE r" + self.database)
+        self.refused(self.role("search_path = nowhere"), "no schema has been selected to create in")
+        for encoding in ("EUC_JP", "LATIN2"):
+            self.pg.sql("CREATE DATABASE %s TEMPLATE template0 ENCODING '%s' LOCALE 'C'" % (encoding.lower() + self.database, encoding))
+            self.refused(self.conninfo.replace("dbname=", "dbname=" + encoding.lower()), encoding)
+        for conninfo, text in (("host=127.0.0.1 port=nonsense", "port"), ("host=127.0.0.1,127.0.0.1 port=1,2,3", "as many ports as hosts"),
+                               ("postgres://[::1", "IPv6"), ("hst=127.0.0.1", "invalid connection option"),
+                               (self.conninfo + " sslmode=verify-full", "ssl"), ("", "")):
+            server = harness.Server({}, config=postgres.spool(conninfo), start=False)
+            self.addCleanup(server.close)
+            done = server.command("run")
+            self.assertEqual((done.returncode, done.stderr.count("\n") < 4), (1, True), (conninfo, done.stderr))
+            self.assertIn(text.lower(), done.stderr.lower(), conninfo)
+
+    def test_commands_say_that_the_database_is_away(self):
+        server = harness.Server({}, config=postgres.spool("host=127.0.0.1 port=1 dbname=x"), start=False)
+        self.addCleanup(server.close)
+        for command in (["nodes"], ["queue", "list"], ["queue", "origins"], ["queue", "retry", "--all"], ["queue", "show", "x"], ["history", "list"],
+                        ["destination", "list"], ["store", "migrate"], ["store", "move", "--to", "elsewhere"]):
+            done = server.command(*command)
+            self.assertEqual((done.returncode, done.stdout), (1, "0 moved\n" if "move" in command else ""), (command, done))
+            self.assertIn("Connection refused", done.stderr, command)
+            self.assertEqual(done.stderr.count("\n"), 1, (command, done.stderr))
+
+
+if __name__ == "__main__":
+    unittest.main()
