@@ -38,6 +38,22 @@ static void child_begins_with_its_parent(void **state)
     assert_string_equal(id, "01k-7");
     id_child(id, id, 4294967295u);
     assert_string_equal(id, "01k-7-4294967295");
+    id_child(id, "", 0);
+    assert_string_equal(id, "-0");
+}
+
+static void child_of_a_long_parent_fits(void **state)
+{
+    (void)state;
+    char id[ID_SIZE], parent[ID_SIZE] = "";
+    memset(parent, 'a', ID_SIZE - 12);
+    id_child(id, parent, 4294967295u);
+    assert_int_equal(strlen(id), ID_SIZE - 1);
+    assert_int_equal(strncmp(id, parent, ID_SIZE - 12), 0);
+    parent[ID_SIZE - 12] = 'b'; /* one more is cut off */
+    id_child(id, parent, 4294967295u);
+    assert_int_equal(strlen(id), ID_SIZE - 1);
+    assert_null(strchr(id, 'b'));
 }
 
 static void number_is_read_again(void **state)
@@ -80,8 +96,11 @@ static void is_unique_over_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(is_sixteen_base32_digits),     cmocka_unit_test(sorts_by_time),
-        cmocka_unit_test(child_begins_with_its_parent), cmocka_unit_test(number_is_read_again),
+        cmocka_unit_test(is_sixteen_base32_digits),
+        cmocka_unit_test(sorts_by_time),
+        cmocka_unit_test(child_begins_with_its_parent),
+        cmocka_unit_test(child_of_a_long_parent_fits),
+        cmocka_unit_test(number_is_read_again),
         cmocka_unit_test(is_unique_over_threads),
     };
     return RUN_TESTS(tests);
