@@ -80,7 +80,7 @@ bool domain_fold_address(const char *address, char *out, size_t size)
     size_t local = at ? (size_t)(at - address) : strlen(address);
     bool converted = at && domain_to_ascii(at + 1, domain) == NULL;
     const char *rest = converted ? domain : at ? at + 1 : "";
-    if (local + 1 + strlen(rest) >= size)
+    if (local + (at != NULL) + strlen(rest) >= size)
         return false;
     for (size_t i = 0; i < local; i++)
         out[i] = ascii_lower(address[i]);

@@ -46,7 +46,7 @@ static char *put(char *at, const char *text)
 char *scan_score_write(double score, char out[SCAN_SCORE_SIZE])
 {
     char reversed[SCAN_SCORE_SIZE];
-    if (!(fabs(score) < 1e15)) {
+    if (!(fabs(score) < 1e13)) { /* more hundredths than a double counts */
         snprintf(out, SCAN_SCORE_SIZE, "%.3g", score);
         return out;
     }

@@ -47,7 +47,7 @@ struct scan_result *scan_result_failed(void);
 
 #define SCAN_SCORE_SIZE 32
 
-/* A score as it is shown, with two decimals (one of 1e15 and more with an exponent); returns `out`. */
+/* A score as it is shown, with two decimals (one of 1e13 and more with an exponent); returns `out`. */
 char *scan_score_write(double score, char out[SCAN_SCORE_SIZE]);
 
 /* Fills `fields` with what is said of the answer in a message's header: X-Spam-Status, X-Spam-Score, X-Spam-Action

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../dns/responder.h"
+#include "../captured_log.h"
 #include "../test.h"
 #include "base/log.h"
 
@@ -66,6 +67,53 @@ static void failures_in_a_row_make_it_silent(void **state)
     assert_true(dnsbl_monitor_answers(f->monitor, "other.test"));
 }
 
+/* A line where something changes, and none where nothing does. */
+static void the_log_says_each_change_once(void **state)
+{
+    struct fixture *f = *state;
+    static const char silent[] = "warn dnsbl zone=bl.test result=\"no answer: nothing is taken for "
+                                 "listed until one comes\"\n",
+                      again[] = "info dnsbl zone=bl.test result=\"answers again\"\n";
+    struct dnsbl_result refuses = refused;
+    refuses.error = "the list refuses";
+    log_set_level(LOG_INFO);
+    CAPTURE(note(f, &fine, 2));
+    assert_string_equal(written, "");
+    CAPTURE(note(f, &failed, DNSBL_FAILURES - 1));
+    assert_string_equal(written, "");
+    CAPTURE(note(f, &failed, 3));
+    assert_string_equal(after_time(), silent);
+    CAPTURE(note(f, &fine, 2));
+    assert_string_equal(after_time(), again);
+    CAPTURE(note(f, &refuses, 2));
+    assert_string_equal(after_time(), "warn dnsbl zone=bl.test result=\"the list refuses\"\n");
+    CAPTURE(note(f, &failed, DNSBL_FAILURES));
+    assert_string_equal(after_time(), silent);
+    CAPTURE(note(f, &refuses, 1)); /* it was silent before: that it answers at all is no news yet */
+    assert_string_equal(written, "");
+    CAPTURE(note(f, &failed, DNSBL_FAILURES - 1));
+    assert_string_equal(written, "");
+    CAPTURE(note(f, &fine, 1));
+    assert_string_equal(after_time(), again);
+}
+
+/* What is said of one, or counted, is not of another. */
+static void lists_do_not_share_a_count(void **state)
+{
+    struct fixture *f = *state;
+    struct dnsbl_result second = failed, third = failed;
+    second.zone = "second.test";
+    third.zone = "third.test";
+    note(f, &third, 1);
+    note(f, &failed, DNSBL_FAILURES - 1);
+    note(f, &second, DNSBL_FAILURES);
+    assert_true(dnsbl_monitor_answers(f->monitor, "bl.test"));
+    assert_false(dnsbl_monitor_answers(f->monitor, "second.test"));
+    assert_true(dnsbl_monitor_answers(f->monitor, "third.test"));
+    note(f, &failed, 1);
+    assert_false(dnsbl_monitor_answers(f->monitor, "bl.test"));
+}
+
 static void a_list_that_refuses_is_asked_on(void **state)
 {
     struct fixture *f = *state;
@@ -102,6 +150,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(failures_in_a_row_make_it_silent, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_log_says_each_change_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(lists_do_not_share_a_count, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_list_that_refuses_is_asked_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_silent_one_is_probed_until_it_answers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_probe_at_a_time, set_up, tear_down),

@@ -92,6 +92,39 @@ static void addresses(void **state)
     assert_false(domain_address_to_ascii("a@b.cd", out, 6));
 }
 
+/* Each way of writing an address: what becomes of it, into as many bytes as it needs, and into one less. */
+static void addresses_at_the_exact_size(void **state)
+{
+    static const struct {
+        bool (*convert)(const char *address, char *out, size_t size);
+        const char *address, *expected;
+    } rows[] = {
+        {domain_fold_address, "NoDomain", "nodomain"},
+        {domain_fold_address, "A@", "a@"},
+        {domain_fold_address, "", ""},
+        {domain_fold_address, "A@" BUECHER, "a@xn--bcher-kva.example"},
+        {domain_fold_address, "A@\xc3X", "a@\xc3X"}, /* what cannot be converted stays */
+        {domain_fold_address, "A@[IPv6:2001:DB8:0::1]", "a@[ipv6:2001:db8::1]"},
+        {domain_fold_address, "A@[IPv6:x]", "a@[ipv6:x]"},
+        {domain_fold_address, "A@[IPv6:2001:DB8:0::1", "a@[ipv6:2001:db8:0::1"},
+        {domain_unfold_address, "NoDomain", "NoDomain"},
+        {domain_unfold_address, "A@xn--bcher-kva.example", "A@" BUECHER},
+        {domain_unfold_address, "a@b@c.example", "a@b@c.example"},
+        {domain_unfold_address, "", ""},
+        {domain_address_to_ascii, "A@b@" BUECHER, "A@b@xn--bcher-kva.example"},
+        {domain_address_to_ascii, "NoDomain", "NoDomain"},
+        {domain_address_to_ascii, "A@\xc3X", "A@\xc3X"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char out[64];
+        size_t size = strlen(rows[i].expected) + 1;
+        assert_true(rows[i].convert(rows[i].address, out, size));
+        assert_string_equal(out, rows[i].expected);
+        assert_false(rows[i].convert(rows[i].address, out, size - 1));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +132,7 @@ int main(void)
         cmocka_unit_test(length_limit),
         cmocka_unit_test(to_unicode),
         cmocka_unit_test(addresses),
+        cmocka_unit_test(addresses_at_the_exact_size),
     };
     return RUN_TESTS(tests);
 }

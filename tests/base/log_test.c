@@ -6,42 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../captured_log.h"
 #include "../test.h"
-
-static char written[65536];
-
-/* Runs with stderr in a file, and gives what was written without the time. */
-#define CAPTURE(statement)                                                                         \
-    do {                                                                                           \
-        int saved_ = begin_capture();                                                              \
-        statement;                                                                                 \
-        end_capture(saved_);                                                                       \
-    } while (0)
-
-static FILE *capture;
-
-static int begin_capture(void)
-{
-    int saved = dup(STDERR_FILENO);
-    capture = tmpfile();
-    dup2(fileno(capture), STDERR_FILENO);
-    return saved;
-}
-
-static void end_capture(int saved)
-{
-    dup2(saved, STDERR_FILENO);
-    close(saved);
-    rewind(capture);
-    written[fread(written, 1, sizeof written - 1, capture)] = 0;
-    fclose(capture);
-}
-
-static const char *after_time(void)
-{
-    const char *space = strchr(written, ' ');
-    return space ? space + 1 : written;
-}
 
 static void writes_fields_in_order(void **state)
 {

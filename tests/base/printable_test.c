@@ -13,6 +13,19 @@ static size_t of(const char *text)
     return printable(text, strlen(text));
 }
 
+static size_t of_character(uint32_t c)
+{
+    const char one[] = {(char)c}, two[] = {(char)(0xc0 | c >> 6), (char)(0x80 | (c & 0x3f))};
+    const char three[] = {(char)(0xe0 | c >> 12), (char)(0x80 | (c >> 6 & 0x3f)),
+                          (char)(0x80 | (c & 0x3f))};
+    const char four[] = {(char)(0xf0 | c >> 18), (char)(0x80 | (c >> 12 & 0x3f)),
+                         (char)(0x80 | (c >> 6 & 0x3f)), (char)(0x80 | (c & 0x3f))};
+    return c < 0x80      ? printable(one, 1)
+           : c < 0x800   ? printable(two, 2)
+           : c < 0x10000 ? printable(three, 3)
+                         : printable(four, 4);
+}
+
 static void what_is_text_is_shown(void **state)
 {
     (void)state;
@@ -76,12 +89,42 @@ static void what_is_no_utf8_is_not(void **state)
             fail_msg("text %zu is shown", i);
 }
 
+/* Both ends of each range, and their neighbours. */
+static void each_range_ends_where_it_does(void **state)
+{
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {{0x00, 0x1f},     {0x7f, 0x9f},     {0xad, 0xad},     {0x61c, 0x61c},
+                  {0x180e, 0x180e}, {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f},
+                  {0xd800, 0xdfff}, {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0xe0000, 0xe0fff}};
+    (void)state;
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        assert_int_equal(of_character(ranges[i].first), 0);
+        assert_int_equal(of_character(ranges[i].last), 0);
+        if (ranges[i].first > 0)
+            assert_int_not_equal(of_character(ranges[i].first - 1), 0);
+        assert_int_not_equal(of_character(ranges[i].last + 1), 0);
+    }
+}
+
+/* The last bytes are not the text's own. */
+static void what_is_cut_off_is_not(void **state)
+{
+    static const char *const texts[] = {"\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x93\xa7"};
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        assert_int_equal(printable(texts[i], i + 1), 0);
+        assert_int_equal(printable(texts[i], i + 2), i + 2);
+        assert_int_equal(printable(texts[i], i + 3), i + 2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_text_is_shown),
-        cmocka_unit_test(what_acts_is_not),
-        cmocka_unit_test(what_is_no_utf8_is_not),
+        cmocka_unit_test(what_is_text_is_shown),  cmocka_unit_test(what_acts_is_not),
+        cmocka_unit_test(what_is_no_utf8_is_not), cmocka_unit_test(each_range_ends_where_it_does),
+        cmocka_unit_test(what_is_cut_off_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -357,6 +357,38 @@ static void words_mean_what_they_name(void **state)
     assert_config_line("history = { bodies = 'some' }", "failed");
 }
 
+/* A third of the letters may be wrong, and one of a short name; two that are swapped are one. */
+static void what_was_meant(void **state)
+{
+    static const char *const rows[][2] = {
+        {"hostname2", "hostname"},
+        {"hotname", "hostname"},
+        {"HostName", "hostname"},
+        {"hxstnxme", "hostname"},
+        {"hostna", "hostname"},
+        {"hsotnmae", "hostname"},
+        {"hxstnxmx", NULL},
+        {"hostn", NULL},
+        {"suer", "user"},
+        {"usrr", "user"},
+        {"xuser", "user"},
+        {"ser", "user"},
+        {"usxy", NULL},
+        {"us", NULL},
+        {"userxx", "user"},
+        {"max_recipients", "smtp.max_recipients"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[200], says[200];
+        snprintf(text, sizeof text, "domains = { 'a.example' }\n%s = 1", rows[i][0]);
+        snprintf(says, sizeof says, "2: %s: no such option%s%s%s", rows[i][0],
+                 rows[i][1] ? "; did you mean " : "", rows[i][1] ? rows[i][1] : "",
+                 rows[i][1] ? "?" : "");
+        assert_config_error(text, says);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +398,7 @@ int main(void)
         cmocka_unit_test(unknown_names_get_a_suggestion),
         cmocka_unit_test(wrong_types_say_what_was_expected),
         cmocka_unit_test(limits_have_two_sides),
+        cmocka_unit_test(what_was_meant),
         cmocka_unit_test(several_errors_stand_in_order),
         cmocka_unit_test(syntax_errors_and_raised_ones_have_a_line),
         cmocka_unit_test(a_file_that_is_not_there_is_an_error),

@@ -90,12 +90,63 @@ static void test_bounded_in_bytes(void **state)
     lookup_cache_free(cache);
 }
 
+/* From the middle, the end and the front of a list; half of the room, and one more. */
+static void test_which_goes_first(void **state)
+{
+    static const char *const found[] = {"1@b", "2@b", "3@b", "4@b"};
+    (void)state;
+    struct lookup_cache *cache = lookup_cache_new(4);
+    for (int i = 0; i < 4; i++)
+        put(cache, found[i], LOOKUP_FOUND, 100, 100);
+    assert_true(has(cache, "2@b", 0, false));
+    assert_true(has(cache, "1@b", 0, false));
+    assert_true(has(cache, "1@b", 0, false));
+    put(cache, "none1@b", LOOKUP_NONE, 100, 100);
+    put(cache, "none2@b", LOOKUP_NONE, 100, 100);
+    assert_false(has(cache, "3@b", 0, true));
+    assert_false(has(cache, "4@b", 0, true));
+    put(cache, "none3@b", LOOKUP_NONE, 100, 100); /* more than half: one of its own goes */
+    assert_false(has(cache, "none1@b", 0, true));
+    put(cache, "5@b", LOOKUP_FOUND, 100, 100); /* half: one of the others */
+    assert_false(has(cache, "2@b", 0, true));
+    assert_true(has(cache, "1@b", 0, true));
+    assert_true(has(cache, "5@b", 0, true));
+    assert_true(has(cache, "none2@b", 0, true));
+    assert_true(has(cache, "none3@b", 0, true));
+    lookup_cache_free(cache);
+    lookup_cache_free(NULL);
+}
+
+/* What was replaced, or is too old, leaves its room. */
+static void test_room_comes_back(void **state)
+{
+    (void)state;
+    static char text[LOOKUP_ANSWER_MAX];
+    struct lookup_cache *cache = lookup_cache_new(3);
+    memset(text, 'x', sizeof text);
+    put(cache, "kept@b", LOOKUP_FOUND, 100, 100);
+    for (int i = 0; i < 1100; i++) { /* more than LOOKUP_CACHE_MAX_BYTES in all */
+        struct lookup_answer *answer = lookup_answer_new(LOOKUP_FOUND, text, sizeof text);
+        lookup_cache_put(cache, "large@b", answer, 100, 100);
+        lookup_answer_unref(answer);
+    }
+    assert_true(has(cache, "kept@b", 0, false));
+    put(cache, "old@b", LOOKUP_FOUND, 1, 2);
+    assert_false(has(cache, "old@b", 2, true));
+    put(cache, "more@b", LOOKUP_FOUND, 100, 100);
+    assert_true(has(cache, "kept@b", 0, false));
+    assert_true(has(cache, "more@b", 0, false));
+    lookup_cache_free(cache);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fresh_then_stale_then_gone),
         cmocka_unit_test(test_bounded),
         cmocka_unit_test(test_bounded_in_bytes),
+        cmocka_unit_test(test_which_goes_first),
+        cmocka_unit_test(test_room_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -219,6 +219,55 @@ static void memory_is_bounded(void **state)
     assert_int_equal(count_known(1), GUESSES_MAX);
 }
 
+/* After a count is forgotten it begins anew, slowly again. */
+static void a_forgotten_count_begins_anew(void **state)
+{
+    static const int64_t delays[] = {0, 0, 0, 1000, 2000, 4000, 8000, 16000, 32000, 64000};
+    const int64_t later = GUESSES_FORGET_MS + 1;
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        begin("printer", "192.0.2.1", 0);
+    for (size_t i = 0; i < GUESSES_MAX_FAILS; i++) {
+        assert_true(begin("printer", "192.0.2.1", later));
+        assert_int_equal(delay, delays[i]);
+    }
+    assert_false(begin("printer", "192.0.2.1", later));
+}
+
+/* Many networks of one site, all with the right password. */
+static void logins_that_work_do_not_count_for_the_site(void **state)
+{
+    char ip[40], user[16];
+    (void)state;
+    for (int i = 0; i < 2 * GUESSES_SITE_FAILS; i++) {
+        snprintf(ip, sizeof ip, "2001:db8:1:%x::1", i);
+        snprintf(user, sizeof user, "user%d", i);
+        assert_true(begin(user, ip, 0));
+        right(user, ip, 0);
+    }
+    assert_int_equal(guesses_known(guesses), 2 * GUESSES_SITE_FAILS);
+}
+
+/* The one that goes is the one that was not heard of the longest. */
+static void what_is_still_guessed_at_stays(void **state)
+{
+    char ip[24];
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        begin("a", "192.0.2.1", 0);
+    for (int i = 0; i < GUESSES_MAX / 2 - 1; i++) { /* two counts each: all places are taken */
+        snprintf(ip, sizeof ip, "10.%d.%d.1", i / 256, i % 256);
+        begin("a", ip, 1);
+    }
+    assert_true(begin("a", "192.0.2.1", 2));
+    assert_int_equal(delay, 4000);
+    begin("a", "198.51.100.1", 3); /* for this one 10.0.0.1's go */
+    assert_true(begin("a", "10.0.0.1", 4));
+    assert_int_equal(delay, 0);
+    assert_true(begin("a", "192.0.2.1", 5));
+    assert_int_equal(delay, 8000);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 
 int main(void)
@@ -234,6 +283,9 @@ int main(void)
         TEST(guesses_do_not_displace_known_addresses),
         TEST(known_addresses_are_handed_on),
         TEST(said_once_a_day),
+        TEST(a_forgotten_count_begins_anew),
+        TEST(logins_that_work_do_not_count_for_the_site),
+        TEST(what_is_still_guessed_at_stays),
     };
     return RUN_TESTS(tests);
 }

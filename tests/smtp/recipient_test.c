@@ -85,6 +85,30 @@ static void duplicates(void **state)
     assert_int_equal(recipient_index(&envelope, "a@example.com"), envelope.recipient_count);
 }
 
+/* SRS0 and SRS1 of the one domain, quoted or not, in any case; where it is on. */
+static void which_may_be_bounces(void **state)
+{
+    static const struct {
+        const char *address, *domain;
+        bool may;
+    } rows[] = {
+        {"SRS0=x", "srs.example", true},    {"SRS1=x", "srs.example", true},
+        {"srs0+x", "SRS.Example", true},    {"\"SRS0=x y\"", "srs.example", true},
+        {"SRS", "srs.example", false},      {"SRS2=x", "srs.example", false},
+        {"SRX0=x", "srs.example", false},   {"xSRS0=x", "srs.example", false},
+        {"\"\"SRS0", "srs.example", false}, {"SRS/=x", "srs.example", false},
+        {"SRS0=x", "example", false},       {"SRS0=x", "a.srs.example", false},
+        {"SRS0=x", "srs..example", false},  {"", "srs.example", false},
+    };
+    struct forward_config config = {.srs = true, .srs_domain = "srs.example"};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (recipient_may_be_bounce(&config, rows[i].address, rows[i].domain) != rows[i].may)
+            fail_msg("%s@%s", rows[i].address, rows[i].domain);
+    config.srs = false;
+    assert_false(recipient_may_be_bounce(&config, "SRS0=x", "srs.example"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -92,6 +116,7 @@ int main(void)
         cmocka_unit_test(internationalized_domains),
         cmocka_unit_test(postmaster),
         cmocka_unit_test(duplicates),
+        cmocka_unit_test(which_may_be_bounces),
     };
     return RUN_TESTS(tests);
 }

@@ -159,11 +159,13 @@ static void what_is_remembered_is_bounded(void **state)
     for (int i = 0; i < RESENDS_MAX + 10; i++) {
         snprintf(sender, sizeof sender, "%d@client.test", i);
         receipt_lose(resends, answer(resends, &mail, 250), 1);
+        assert_int_equal(resends_lost(resends), i < RESENDS_MAX ? i + 1 : RESENDS_MAX);
     }
-    assert_in_range(resends_lost(resends), 1, RESENDS_MAX);
     assert_true(is_resend(resends, &mail, 2));
-    strcpy(sender, "0@client.test");
+    strcpy(sender, "9@client.test"); /* the last of those that had to go */
     assert_false(is_resend(resends, &mail, 2));
+    strcpy(sender, "10@client.test");
+    assert_true(is_resend(resends, &mail, 2));
     resends_free(resends);
 }
 
@@ -195,6 +197,82 @@ static void large_messages_too(void **state)
     resends_free(resends);
 }
 
+/* One that many recipients are answered for takes as much room as its replies. */
+static void what_is_remembered_is_bounded_in_bytes(void **state)
+{
+    enum { REPLIES = 100 };
+    struct reply replies[REPLIES] = {{.code = 250}};
+    struct resends *resends = resends_new();
+    const size_t most = RESENDS_BYTES_MAX / sizeof replies; /* each has a little besides */
+    (void)state;
+    for (uint64_t key = 1; key <= 3 * most; key++) {
+        struct receipt_terms terms = {key, 1, NULL, replies, REPLIES, is_unread, NULL};
+        receipt_lose(resends, receipt_new(resends, &terms, 1), 1);
+        assert_in_range(resends_lost(resends), key < most - 1 ? key : most - 1, most);
+    }
+    resends_free(resends);
+}
+
+/* A receipt is for what was accepted, if only for one of several recipients. */
+static void which_replies_count(void **state)
+{
+    static const struct {
+        int codes[3];
+        bool counts;
+    } rows[] = {
+        {{550, 550, 550}, false}, {{250, 550, 550}, true}, {{550, 550, 250}, true},
+        {{199, 300, 451}, false}, {{200, 451, 451}, true}, {{451, 299, 451}, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct resends *resends = resends_new();
+        struct reply replies[3];
+        for (int at = 0; at < 3; at++)
+            reply_set(&replies[at], rows[i].codes[at], "", "n");
+        struct receipt_terms terms = {1, 1, NULL, replies, 3, is_unread, NULL};
+        struct receipt *receipt = receipt_new(resends, &terms, 1);
+        assert_int_equal(receipt != NULL, rows[i].counts);
+        if (receipt)
+            receipt_lose(resends, receipt, 1);
+        resends_free(resends);
+    }
+}
+
+/* With LMTP each recipient gets the reply that it had the first time, in their order. */
+static void each_recipient_its_reply(void **state)
+{
+    static const struct {
+        bool lmtp;
+        size_t replies; /* of the first time */
+        bool resent;
+    } rows[] = {
+        {true, 2, true}, {true, 1, true}, {true, 3, false}, {false, 1, true}, {false, 2, false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct resends *resends = resends_new();
+        struct transaction *t = transaction_of(&first);
+        struct reply replies[3];
+        reply_set(&replies[0], 250, "2.0.0", "one");
+        reply_set(&replies[1], 550, "5.7.1", "two");
+        reply_set(&replies[2], 250, "2.0.0", "three");
+        t->envelope.lmtp = rows[i].lmtp;
+        struct receipt_terms terms = {resends_key(t),  0,         t->data, replies,
+                                      rows[i].replies, is_unread, NULL};
+        receipt_lose(resends, receipt_new(resends, &terms, 1), 1);
+        resends_look_up(resends, t, resends_key(t), 2);
+        assert_int_equal(resend_answer(t), rows[i].resent);
+        if (rows[i].resent)
+            assert_string_equal(t->reply.text, "one");
+        assert_int_equal(t->replies != NULL, rows[i].resent && rows[i].replies == 2);
+        if (t->replies) {
+            assert_int_equal(t->replies[0].code, 250);
+            assert_string_equal(t->replies[1].text, "two");
+        }
+        transaction_free(t);
+        resends_free(resends);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +283,9 @@ int main(void)
         cmocka_unit_test(each_is_known_by_its_bytes),
         cmocka_unit_test(what_is_remembered_is_bounded),
         cmocka_unit_test(large_messages_too),
+        cmocka_unit_test(what_is_remembered_is_bounded_in_bytes),
+        cmocka_unit_test(which_replies_count),
+        cmocka_unit_test(each_recipient_its_reply),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,8 +36,33 @@ static void test_names(void **state)
     assert_false(names_have(&names, "a", 1));
 }
 
+/* A quarter is free at least. */
+static void test_capacity(void **state)
+{
+    static const struct {
+        size_t count, capacity;
+    } rows[] = {{0, 4096},    {3071, 4096},  {3072, 8192},
+                {6143, 8192}, {6144, 16384}, {100000, 262144}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct names names = {0};
+        assert_int_equal(names_expect(&names, rows[i].count), 0);
+        assert_int_equal(names.capacity, rows[i].capacity);
+        assert_int_equal(names_expect(&names, 0), 0); /* never fewer */
+        assert_int_equal(names.capacity, rows[i].capacity);
+        names_free(&names);
+    }
+    struct names names = {0};
+    for (int i = 0; i < 3073; i++) {
+        assert_int_equal(names_add(&names, (char *)&i, sizeof i), 0);
+        assert_int_equal(names.capacity, i < 3072 ? 4096 : 8192);
+    }
+    names_free(&names);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names),
+                                       cmocka_unit_test(test_capacity)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

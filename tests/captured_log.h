@@ -1,0 +1,44 @@
+/* captured_log.h - what a statement writes to stderr, to compare the lines of the log as a whole. */
+#ifndef MXHOOK_TESTS_CAPTURED_LOG_H
+#define MXHOOK_TESTS_CAPTURED_LOG_H
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static char written[65536];
+static FILE *capture;
+
+/* Runs with stderr in a file, whose text is in `written` then. */
+#define CAPTURE(statement)                                                                         \
+    do {                                                                                           \
+        int saved_ = begin_capture();                                                              \
+        statement;                                                                                 \
+        end_capture(saved_);                                                                       \
+    } while (0)
+
+static inline int begin_capture(void)
+{
+    int saved = dup(STDERR_FILENO);
+    capture = tmpfile();
+    dup2(fileno(capture), STDERR_FILENO);
+    return saved;
+}
+
+static inline void end_capture(int saved)
+{
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    rewind(capture);
+    written[fread(written, 1, sizeof written - 1, capture)] = 0;
+    fclose(capture);
+}
+
+/* The first line and what follows, without its time. */
+static inline const char *after_time(void)
+{
+    const char *space = strchr(written, ' ');
+    return space ? space + 1 : written;
+}
+
+#endif
