@@ -29,6 +29,17 @@ int __wrap_sqlite3_exec(sqlite3 *db, const char *sql,
                         int (*each)(void *context, int count, char **values, char **names),
                         void *context, char **error);
 
+int __real_sqlite3_blob_open(sqlite3 *db, const char *schema, const char *table, const char *column,
+                             sqlite3_int64 row, int write, sqlite3_blob **out);
+int __real_sqlite3_blob_reopen(sqlite3_blob *blob, sqlite3_int64 row);
+int __real_sqlite3_blob_read(sqlite3_blob *blob, void *bytes, int size, int offset);
+int __real_sqlite3_blob_write(sqlite3_blob *blob, const void *bytes, int size, int offset);
+int __wrap_sqlite3_blob_open(sqlite3 *db, const char *schema, const char *table, const char *column,
+                             sqlite3_int64 row, int write, sqlite3_blob **out);
+int __wrap_sqlite3_blob_reopen(sqlite3_blob *blob, sqlite3_int64 row);
+int __wrap_sqlite3_blob_read(sqlite3_blob *blob, void *bytes, int size, int offset);
+int __wrap_sqlite3_blob_write(sqlite3_blob *blob, const void *bytes, int size, int offset);
+
 static struct {
     bool armed, failed;
     bool lasting;     /* all that follow fail, too */
@@ -93,6 +104,32 @@ int __wrap_sqlite3_exec(sqlite3 *db, const char *sql,
                         void *context, char **error)
 {
     return sqlite_fails(sql) ? SQLITE_IOERR : __real_sqlite3_exec(db, sql, each, context, error);
+}
+
+int __wrap_sqlite3_blob_open(sqlite3 *db, const char *schema, const char *table, const char *column,
+                             sqlite3_int64 row, int write, sqlite3_blob **out)
+{
+    if (!sqlite_fails("blob"))
+        return __real_sqlite3_blob_open(db, schema, table, column, row, write, out);
+    *out = NULL;
+    return SQLITE_IOERR;
+}
+
+int __wrap_sqlite3_blob_reopen(sqlite3_blob *blob, sqlite3_int64 row)
+{
+    return sqlite_fails("blob") ? SQLITE_IOERR : __real_sqlite3_blob_reopen(blob, row);
+}
+
+int __wrap_sqlite3_blob_read(sqlite3_blob *blob, void *bytes, int size, int offset)
+{
+    return sqlite_fails("blob") ? SQLITE_IOERR
+                                : __real_sqlite3_blob_read(blob, bytes, size, offset);
+}
+
+int __wrap_sqlite3_blob_write(sqlite3_blob *blob, const void *bytes, int size, int offset)
+{
+    return sqlite_fails("blob") ? SQLITE_IOERR
+                                : __real_sqlite3_blob_write(blob, bytes, size, offset);
 }
 
 #endif
