@@ -8,24 +8,10 @@ import subprocess
 import tempfile
 import unittest
 
+import spool_rows
+from spool_rows import IN, LATER, NOON, OTHER
+
 MXHOOK = os.environ["MXHOOK"]
-IN, OTHER = "http://hooks.example/in", "http://other.example/x"
-WITH_SECRETS = "http://user:pass@hooks.example/in?key=1"  # the same place, for holds and pauses
-NOON = 1795780800000  # 2026-11-27T12:00:00Z
-LATER = 4102444800000  # 2100-01-01T00:00:00Z
-
-#          row payload place due attempts created id url secret headers sender recipient status error mail_from via about
-ROWS = ((1, 1, IN, LATER, 0, NOON, "01kone-1-1", WITH_SECRETS, "s", "X-A: hidden\nX-B=env:TOKEN\n", "", "a@mail.test", 0, None,
-         None, None, None),
-        (2, 2, IN, None, 3, NOON + 1000, "01ktwo-1-1", IN, None, None, "s@x.test", "b@mail.test", 500, "answered 500: broken",
-         None, None, None),
-        (3, 2, IN, None, 1, NOON + 5000, "01ktwo-1-2", IN, None, None, "s@x.test", "c@mail.test", 500, "answered 500: broken",
-         None, None, None),
-        (4, 4, OTHER, None, 1, NOON + 3000, "01kthree-1-1", OTHER, None, None, "s@x.test", "d@mail.test", 0, "", None, None, None),
-        (5, 5, None, LATER + 1000, 2, NOON + 4000, "01kfour-1-1", "boss@else.test", None, None, "", "ops@mail.test", 451,
-         "450 later\x1b[31m", "", "smtp://relay.example:25", "01ktwo-1-1"))
-
-
 class Texts(unittest.TestCase):
     maxDiff = None
 
@@ -40,28 +26,11 @@ class Texts(unittest.TestCase):
         self.assertEqual(self.run_it("queue", "export", "--to", str(self.folder / "spool"), config="none.lua").returncode, 1)
         self.db = sqlite3.connect(self.folder / "spool/spool.db", isolation_level=None)
         self.addCleanup(self.db.close)
-        self.keys = {None: (7, 0)}
-        for url in (IN, OTHER):
-            self.say("destination", "pause", url)
-            self.keys[url], = self.db.execute("SELECT origin, lane FROM paused")
-            self.say("destination", "resume", url)
-        self.fill()
+        self.keys = spool_rows.keys(self.db, self.run_it)
+        spool_rows.fill(self.db, self.keys)
 
     def write(self, name, spool):
         (self.folder / name).write_text('domains = { "mail.test" }\nspool = { directory = "%s" }\n' % spool)
-
-    def fill(self):
-        for (row, payload, place, due, attempts, created, ident, url, secret, headers, sender, recipient, status, error, mail_from,
-             via, about) in ROWS:
-            self.db.execute(
-                "INSERT INTO delivery (row, payload, origin, lane, due, attempts, created, id, url, secret, headers, timeout_ms, "
-                "attempts_max, sender, recipient, last_status, last_error, mail_from, via, about) VALUES "
-                "(?,?,?,?,?,?,?,?,?,?,?,0,0,?,?,?,?,?,?,?)", (row, payload, *self.keys[place], due, attempts, created, ident, url,
-                                                            secret, headers, sender, recipient, status, error, mail_from, via, about))
-        for row, last, body in ((1, 1, b'{"subject":"\x1b[31m"}\nend'), (2, 3, b"{}"), (4, 4, b"{}"), (5, 5, b"Subject: x\r\n\r\n")):
-            self.db.execute("INSERT INTO payload (row, last, bytes) VALUES (?, ?, ?)", (row, last, body))
-        self.db.executemany("INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?)", (
-            (2, NOON + 2000, 12, 500, "answered 500: broken", b"why\nnot"), (2, NOON + 9000, 30000, 0, "timed out", None)))
 
     def run_it(self, *arguments, config="mxhook.lua"):
         return subprocess.run([MXHOOK, *arguments, "--config", str(self.folder / config)], capture_output=True, text=True, timeout=60)
@@ -71,15 +40,11 @@ class Texts(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (code, err), arguments)
         return done.stdout
 
-    def pause(self, place, lane, since, reason):
-        origin, of_lane = self.keys[place]
-        self.db.execute("INSERT INTO paused VALUES (?, ?, ?, ?, ?)",
-                        (origin, of_lane if lane else 0, place if lane else place.rpartition("/")[0], reason, since))
+    def pause(self, *arguments):
+        spool_rows.pause(self.db, self.keys, *arguments)
 
-    def hold(self, place, lane, until, failures):
-        origin, of_lane = self.keys[place]
-        self.db.execute("INSERT INTO held VALUES (?, ?, ?, ?, ?)",
-                        (origin, of_lane if lane else 0, "http://hooks.example:80", until, failures))
+    def hold(self, *arguments):
+        spool_rows.hold(self.db, self.keys, *arguments)
 
     # ---- list, failures, show, origins ----
 
