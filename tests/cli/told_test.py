@@ -123,10 +123,15 @@ class Told(unittest.TestCase):
         done = self.run_it("reload", *arguments, "--config", str(self.config))
         return done.returncode, done.stdout, done.stderr
 
+    def sleeper(self):
+        """A process that SIGHUP ends, even where these tests run under nohup."""
+        process = subprocess.Popen(["sleep", "600"], preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
     def test_reload(self):
-        told = subprocess.Popen(["sleep", "60"])
-        self.addCleanup(told.wait)
-        self.addCleanup(told.kill)
+        told = self.sleeper()
         pid = str(told.pid)
         for (status, body), arguments, expected in (
                 ((200, b'{"reloaded":"2 rules\\u001b"}'), [], (0, "reloaded: 2 rules\\x1b\n", "")),
@@ -148,8 +153,7 @@ class Told(unittest.TestCase):
         self.assertEqual(self.reload(), (
             1, "", "mxhook reload: admin.listen is not set: there is nothing to ask; give --pid to send SIGHUP\n"))
         self.config.write_text("domains = 5")
-        heard = subprocess.Popen(["sleep", "60"])
-        self.addCleanup(heard.kill)
+        heard = self.sleeper()
         self.assertEqual(self.reload("--pid", str(heard.pid))[0], 1)
         self.assertEqual(heard.wait(60), -signal.SIGHUP)  # it is told all the same
 
