@@ -319,8 +319,8 @@ reply        550 5.7.1 no
 """ % rejected["size"])
         self.assertEqual(self.printed("replay", "--since", "1h", "--dry-run"),
                          "ID-1 would be sent\nID-2 would be sent\nID-1 would be sent\n")
-        self.assertEqual(self.printed("replay", "--since", "1h"),
-                         "ID-1 URL/in 200 in N ms\nID-2 URL/in 200 in N ms\nID-1 URL/in 500 in N ms\n")
+        self.assertEqual(sorted(self.printed("replay", "--since", "1h").splitlines()),  # as the answers come
+                         ["ID-1 URL/in 200 in N ms", "ID-1 URL/in 500 in N ms", "ID-2 URL/in 200 in N ms"])
         run = self.history("replay", "--state", "failed")
         self.assertEqual((run.returncode, run.stderr), (1, "mxhook history: 1 found, 0 delivered, 1 not\n"))
         self.assertEqual(self.printed("replay", "--recipient", "B@example.com"), "ID-2 URL/in 200 in N ms\n")
