@@ -245,7 +245,7 @@ static void retry_after_is_read_in_all_forms(void **state)
     check_asked("Retry-After: 0.25", 250);
     check_asked("Retry-After: 0.0001", 1);
     check_asked("Retry-After: 7.", 7000);
-    check_asked("Retry-After: 1784108126", 30000); /* some write a time there */
+    check_asked("Retry-After: 1784108126", 30000);      /* some write a time there */
     check_asked("Retry-After: 999999999", WAIT_MAX_MS); /* and no time yet */
     check_asked("Retry-After: 1000000000", 1000);
     check_asked("Retry-After: 999999999999", WAIT_MAX_MS);
