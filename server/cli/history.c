@@ -142,7 +142,8 @@ static int print_all(struct history_reader *reader, const struct arguments *argu
         json_end_object(json);
         if (code == 0 && (code = json_finish(json)) == 0)
             code = cli_print_spill(out);
-    } else if (more && !story) {
+    } else if (more &&
+               arguments->operand_count == 0) { /* of one that was asked for there is no more */
         printf("(more: --cursor %lld)\n", (long long)printing.last);
     }
     free(json);

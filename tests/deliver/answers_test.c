@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../test.h"
+#include "deliver/http.h"
 
 /* With two attempts: it is no yes, and no end at once. */
 static void check_refused(struct rig *rig, const char *bytes, int status)
@@ -88,6 +89,37 @@ static void answers_of_each_kind_in_turn(void **state)
     assert_int_equal(receiver_count(rig->receiver), 5);
 }
 
+/* An answer whose head is of so many bytes, and an empty line. */
+static const char *head_of(size_t bytes)
+{
+    static char text[HTTP_HEADERS_MAX + 8];
+    static const char first[] = "HTTP/1.1 200 OK\r\n", last[] = "content-length: 0\r\n\r\n";
+    size_t used = sizeof first - 1, end = bytes + 2 - (sizeof last - 1);
+    memcpy(text, first, used);
+    while (used < end) { /* lines of some 1,000 bytes; the last one takes what is left */
+        size_t line = end - used < 2000 ? end - used : 1000;
+        memset(text + used, 'x', line);
+        memcpy(text + used, "x: ", 3);
+        memcpy(text + used + line - 2, "\r\n", 2);
+        used += line;
+    }
+    strcpy(text + end, last);
+    return text;
+}
+
+static void headers_may_take_64_kib(void **state)
+{
+    const char *bytes = head_of(HTTP_HEADERS_MAX);
+    assert_int_equal(strlen(bytes), HTTP_HEADERS_MAX + 2);
+    check_delivered(*state, bytes);
+}
+
+static void a_byte_more_of_headers_is_no_yes(void **state)
+{
+    check_refused(*state, head_of(HTTP_HEADERS_MAX + 1), 0);
+    rig_check_error(*state, "its headers do not end");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +151,8 @@ int main(void)
         RIG_TEST(a_yes_after_103s_is_one),
         RIG_TEST(a_yes_with_odd_headers_is_one),
         RIG_TEST(answers_of_each_kind_in_turn),
+        RIG_TEST(headers_may_take_64_kib),
+        RIG_TEST(a_byte_more_of_headers_is_no_yes),
     };
     return RUN_TESTS(tests);
 }

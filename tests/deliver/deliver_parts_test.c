@@ -245,7 +245,17 @@ static void retry_after_is_read_in_all_forms(void **state)
     check_asked("Retry-After: 0.25", 250);
     check_asked("Retry-After: 0.0001", 1);
     check_asked("Retry-After: 7.", 7000);
-    check_asked("Retry-After: 1784108126", 30000); /* some write a time there */
+    check_asked("Retry-After: 1784108126", 30000);      /* some write a time there */
+    check_asked("Retry-After: 999999999", WAIT_MAX_MS); /* and no time yet */
+    check_asked("Retry-After: 1000000000", 1000);
+    check_asked("Retry-After: 999999999999", WAIT_MAX_MS);
+    check_asked("Retry-After: 1000000000000", 1000); /* in ms */
+    check_asked("Retry-After: 3 sec", 3000);
+    check_asked("Retry-After: 1 second", 1000);
+    check_asked("Retry-After: 1minute 2mins", 180000);
+    check_asked("Retry-After: 2 hours", 7200000);
+    check_asked("Retry-After: 0.5 days", 43200000);
+    check_asked("Retry-After: 1 day", WAIT_MAX_MS);
     check_asked("Retry-After-Ms: 250", 250);
     check_asked("X-Retry-After: 30", 30000);
     check_asked("X-RateLimit-Retry-After: 30", 30000);

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import smtplib
 import sqlite3
 import sys
@@ -295,8 +296,69 @@ class HistoryTest(unittest.TestCase):
         self.assertFalse(os.path.exists(server.folder + "/spool/history.db"))
         self.assertEqual(self.history("list").returncode, 1)
 
+    def printed(self, *arguments):
+        """What is the same each time: ids, times and the port left out."""
+        text = self.history(*arguments).stdout.replace(self.receiver.url, "URL")
+        text = re.sub(r"20\d\d-\d\d-\d\dT[\d:]+Z", "TIME", re.sub(r"01[0-9a-hjkmnp-tv-z]{14}-1", "ID", text))
+        return re.sub(r"ms=\d+", "ms=N", re.sub(r"in \d+ ms", "in N ms", text))
+
+    def test_what_it_prints(self):
+        server = self.serve('bodies = "all", subjects = true', answer=lambda post: 500 if b"bad" in post.body else 200)
+        with self.assertRaises(smtplib.SMTPDataError):
+            server.send(mail("x"), ["no@example.com"])
+        server.send(mail("good One"), ["a@example.com", "b@example.com"])
+        self.wait_for(1, "--state", "delivered")
+        server.send(mail("bad"), sender="")
+        failed = self.wait_for(1, "--state", "failed")[0]["id"]
+        rejected, = self.find("--result", "rejected")
+        lines = ["ID TIME accepted from=<> to=hook@example.com failed=1 subject=bad\n",
+                 "ID TIME accepted from=sender@client.test to=a@example.com,b@example.com delivered=2 subject=good One\n",
+                 "ID TIME rejected from=sender@client.test to=no@example.com reply=550 5.7.1 no subject=x\n"]
+        wait_until(lambda: self.printed("list") == "".join(lines), "the ends of all attempts")
+        self.assertEqual(self.printed("list", "--limit", "2"), "".join(lines[:2]) + "(more: --cursor 2)\n")
+        self.assertEqual(self.printed("list", "--limit", "2", "--cursor", "2"), lines[2])
+        self.assertEqual(self.printed("list", "--limit", "4"), "".join(lines))
+        self.assertEqual(self.printed("show", failed), lines[0])
+        head = "id           ID\ntime         TIME\nclient       127.0.0.1 helo=client.test tls=no protocol=smtp\n"
+        self.assertEqual(self.printed("story", failed), head + """\
+from         <>
+subject      bad
+message-id   one@client.test
+size         %d
+auth         spf=none dkim=none dmarc=none
+to           hook@example.com
+    10.lua:4                     no match
+    10.lua:5                     URL/in?
+  verdict    deliver
+reply        250 2.0.0 Ok: queued as ID
+delivery     ID-1 failed URL/in
+    attempt 1 TIME status=500 ms=N answered 500
+""" % self.find("--id", failed)[0]["size"])
+        self.assertEqual(self.printed("story", rejected["id"]), head + """\
+from         sender@client.test
+subject      x
+message-id   one@client.test
+size         %d
+auth         spf=none dkim=none dmarc=none
+to           no@example.com
+    10.lua:4                     reject: no
+  verdict    reject
+reply        550 5.7.1 no
+""" % rejected["size"])
+        self.assertEqual(self.printed("replay", "--since", "1h", "--dry-run"),
+                         "ID-1 would be sent\nID-2 would be sent\nID-1 would be sent\n")
+        self.assertEqual(sorted(self.printed("replay", "--since", "1h").splitlines()),  # as the answers come
+                         ["ID-1 URL/in 200 in N ms", "ID-1 URL/in 500 in N ms", "ID-2 URL/in 200 in N ms"])
+        run = self.history("replay", "--state", "failed")
+        self.assertEqual((run.returncode, run.stderr), (1, "mxhook history: 1 found, 0 delivered, 1 not\n"))
+        self.assertEqual(self.printed("replay", "--recipient", "B@example.com"), "ID-2 URL/in 200 in N ms\n")
+        self.assertEqual(self.history("replay", "--sender", "nobody@x.test").stderr, "mxhook history: 0 found, 0 delivered, 0 not\n")
+
     def test_wrong_usage_is_told(self):
         self.serve()
+        for option, least, most in (("--limit", 1, 10000), ("--rate", 1, 10000), ("--status", 1, 999), ("--cursor", 1, 2147483647)):
+            for value, code in ((least - 1, 2), (least, 0), (most, 0), (most + 1, 2)):
+                self.assertIn(self.history("list", option, str(value)).returncode, (code, code or 1), (option, value))
         for arguments in (["replay"], ["list", "--sender", ""], ["list", "--subject", "ab"],
                           ["list", "--since", "soon"], ["show"], ["list", "--status", "1000"]):
             self.assertEqual(self.history(*arguments).returncode, 2, arguments)

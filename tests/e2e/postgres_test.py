@@ -3,12 +3,20 @@
 import json
 import os
 import signal
+import sqlite3
+import subprocess
+import sys
 import threading
+import time
 import unittest
 
-import harness
-import postgres
-from harness import mail, wait_until
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../cli"))
+
+import harness  # noqa: E402
+import postgres  # noqa: E402
+import spool_rows  # noqa: E402
+from harness import MXHOOK, mail, wait_until  # noqa: E402
+from spool_rows import IN, LATER, OTHER  # noqa: E402
 
 TABLES = ("delivery", "payload", "tail", "chunk", "staged", "attempt")
 FAST = 'deliver = { schedule = { "100ms", "100ms" } }\n'
@@ -84,6 +92,76 @@ class PostgresTest(postgres.DatabaseCase):
         receiver.wait_for(before + 2)
         self.wait_empty()
         self.assertEqual({post.id for post in receiver.posts[before:]}, {line.split()[0] for line in (lines[0], lines[2])})
+
+    def folder_of_rows(self, server, noon):
+        """Rows that are known, as a spool in a folder; half a second off the full one, for what clocks differ by."""
+        folder = server.folder + "/rows"
+        server.write("none.lua", 'domains = { "example.com" } spool = { directory = "none" }')
+        server.write("rows.lua", 'domains = { "example.com" } spool = { directory = "rows" }')
+        os.mkdir(server.folder + "/none")
+        subprocess.run([MXHOOK, "queue", "export", "--to", folder, "--config", server.folder + "/none.lua"], check=False,
+                       stdout=subprocess.DEVNULL)
+        with sqlite3.connect(folder + "/spool.db", isolation_level=None) as db:
+            keys = spool_rows.keys(db, lambda *arguments: subprocess.run(
+                [MXHOOK, *arguments, "--config", server.folder + "/rows.lua"], check=True, stdout=subprocess.DEVNULL))
+            spool_rows.fill(db, keys, noon)
+            spool_rows.pause(db, keys, OTHER, False, noon + 500, "why")
+            db.execute("UPDATE delivery SET due = due + 500, created = created + 500")
+        return folder, keys
+
+    def test_commands_say_of_it_what_they_say_of_a_folder(self):
+        server = self.server({"10.lua": "return alias {}"}, config=postgres.spool(self.conninfo), start=False)
+        self.assertEqual(server.command("store", "migrate").returncode, 0)
+        folder, keys = self.folder_of_rows(server, int(time.time() - 600) * 1000)
+
+        def say(*arguments, of="mxhook.lua"):
+            done = subprocess.run([MXHOOK, *arguments, "--config", server.folder + "/" + of], capture_output=True, text=True, timeout=60)
+            return done.returncode, done.stdout, done.stderr
+
+        shown = [["queue", "list"], ["queue", "list", "--json"], ["queue", "list", "--failed"], ["queue", "failures"],
+                 ["queue", "failures", "--json"], ["queue", "origins"], ["queue", "origins", "--json"], ["destination", "list"],
+                 ["queue", "show", "nobody"]]
+        shown += [["queue", "show", row[6], *more] for row in spool_rows.ROWS for more in ([], ["--json"])]
+        expected = [say(*arguments, of="rows.lua") for arguments in shown]
+        self.assertEqual([code for code, _, _ in expected], [0] * 8 + [1] + [0] * 10)
+        for _ in range(2):
+            self.assertEqual(say("store", "move", "--from", folder)[:2], (0, "5 moved\n"))
+            self.assertEqual(say("queue", "list", of="rows.lua"), (0, "", ""))
+            for arguments, (code, out, err) in zip(shown, expected):
+                got = say(*arguments)
+                if "origins" in arguments and "--json" not in arguments:  # those of the same size in any order
+                    got, out = (got[0], sorted(got[1].splitlines()), got[2]), sorted(out.splitlines())
+                if "origins" in arguments and "--json" in arguments:
+                    got = (got[0], sorted(json.loads(got[1]), key=str), got[2])
+                    out = sorted(json.loads(out), key=str)
+                self.assertEqual(got, (code, out, err), arguments)
+            self.assertEqual(say("store", "move", "--to", folder)[:2], (0, "5 moved\n"))
+            self.assertEqual(self.sql("SELECT count(*) FROM delivery"), "0")
+            self.assertEqual(say(*shown[0], of="rows.lua"), expected[0])
+        self.assertEqual(say("store", "move", "--from", folder)[:2], (0, "5 moved\n"))
+        origin, lane = keys[IN]
+        self.sql("INSERT INTO held (origin, lane, name, until, most, failures, node) VALUES (%d, 0, 'http://hooks.example:80', %d, 1, 4, 1), "
+                 "(%d, %d, 'http://hooks.example:80', %d, 1, 2, 1)" % (origin, LATER + 5500, origin, lane, LATER + 500))
+        self.assertIn("failures=4 held-until=2100-01-01T00:00:05Z held-urls=1", say("queue", "origins")[1])
+        self.assertEqual(say("queue", "retry", "01ktwo-1-1")[1],
+                         "01ktwo-1-1 due now (it was failed after 3 attempts): b@mail.test http://hooks.example/in\n")
+        self.assertEqual(self.sql("SELECT attempts, last_status, last_error IS NULL, due IS NULL FROM delivery WHERE id = '01ktwo-1-1'"),
+                         "0|0|t|f")
+        self.assertEqual(say("queue", "drop", "--status", "0")[1], "3 dropped\n")
+        self.assertEqual(say("queue", "drop", "nobody")[0], 1)
+        self.assertEqual(say("queue", "edit", "--all", "--secret", "x")[1], "1 edited\n")
+        self.assertEqual(say("queue", "drop", "--all")[1], "2 dropped\n")
+        self.assertEqual([self.sql("SELECT count(*) FROM " + table) for table in TABLES], ["0"] * len(TABLES))
+
+    def test_what_waits_too_long_is_given_up(self):
+        server = self.server({"10.lua": "return alias {}"}, config=postgres.spool(self.conninfo, more='max_age = "5m"'), start=False)
+        self.assertEqual(server.command("store", "migrate").returncode, 0)
+        folder, _ = self.folder_of_rows(server, int(time.time() - 600) * 1000)
+        self.assertEqual(server.command("store", "move", "--from", folder).returncode, 0)
+        server.start()
+        server.wait_logged("undelivered", "id=01kfour-1-1", "given up: it has waited longer than spool.max_age")
+        wait_until(lambda: self.sql("SELECT count(*) FROM delivery WHERE due IS NULL AND id = '01kfour-1-1'") == "1", "the end in the table")
+        self.assertEqual(server.logged("undelivered", "id=01kone-1-1"), [])
 
     def test_bytes_come_back_as_they_went(self):
         receiver = self.receiver(lambda post: 500)

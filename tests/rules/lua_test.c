@@ -80,12 +80,18 @@ static void test_cel_is_checked_at_load(void **state)
     assert_true(run(LUA_TESTS "/cel_load.lua", "") >= 200);
 }
 
+static void test_cel_times(void **state)
+{
+    (void)state;
+    assert_true(run(LUA_TESTS "/cel_time.lua", "") >= 30000);
+}
+
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest patterns[] = {cmocka_unit_test(test_patterns_are_as_luajit_has_them),
-                                          cmocka_unit_test(test_replies_of_many_programs),
-                                          cmocka_unit_test(test_cel_optionals),
-                                          cmocka_unit_test(test_cel_is_checked_at_load)};
+    const struct CMUnitTest patterns[] = {
+        cmocka_unit_test(test_patterns_are_as_luajit_has_them),
+        cmocka_unit_test(test_replies_of_many_programs), cmocka_unit_test(test_cel_optionals),
+        cmocka_unit_test(test_cel_times), cmocka_unit_test(test_cel_is_checked_at_load)};
     const struct CMUnitTest cel[] = {cmocka_unit_test(test_cel_conformance)};
     if (argc < 2 || strcmp(argv[1], "cel") != 0)
         return RUN_TESTS(patterns);

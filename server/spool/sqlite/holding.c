@@ -76,7 +76,7 @@ static int edit_rows(struct db *db, const struct store_edit *edit, const struct 
 {
     int code = 0;
     for (int i = 0; i < count && code == 0; i++) {
-        bool changed;
+        bool changed = false;
         code = edit_row(db, rows[i].row, edit, &changed);
         *done += changed;
     }
