@@ -75,24 +75,6 @@ static void an_open_is_whole_or_fails(void **state)
 
 /* ---- Writing ---- */
 
-static char found[4096]; /* the numbers, with spaces */
-
-static int note(void *context, const struct history_message *m)
-{
-    (void)context;
-    char number[24];
-    snprintf(number, sizeof number, "%lld ", strtoll(m->id + 3, NULL, 10));
-    strcat(found, number);
-    return 0;
-}
-
-static const char *find(struct history_store *store, struct history_filter filter)
-{
-    found[0] = 0;
-    assert_int_equal(history_sqlite.list(store, &filter, note, NULL), 0);
-    return found;
-}
-
 /* A message whose bodies are kept, with an attempt of its own; and one more of message 3, which was written before. */
 static int write_one(struct history_store *store, int64_t number, int64_t late)
 {
@@ -139,9 +121,10 @@ static int64_t count_of(const char *sql)
 
 static void check_written(struct history_store *store, bool whole)
 {
-    assert_string_equal(find(store, (struct history_filter){.limit = 2}),
+    assert_string_equal(records_found(store, (struct history_filter){.limit = 2}),
                         whole ? "16 15 " : "15 14 ");
-    assert_string_equal(find(store, (struct history_filter){.state = "failed"}), whole ? "3 " : "");
+    assert_string_equal(records_found(store, (struct history_filter){.state = "failed"}),
+                        whole ? "3 " : "");
     assert_int_equal(count_of("SELECT count(*) FROM attempts WHERE message = 3"), whole);
     assert_int_equal(count_of("SELECT count(*) FROM segments"), whole ? 1 : 15);
     assert_int_equal(count_of("SELECT count(*) FROM terms"), whole ? 1 : 15);
@@ -172,9 +155,11 @@ static void a_batch_is_written_as_a_whole(void **state)
         check_written(store, !failed);
         if (failed) {
             assert_int_equal(write_one(store, EVERY, 3), 0);
-            assert_string_equal(find(store, (struct history_filter){.limit = 2}), "16 15 ");
-            assert_string_equal(find(store, (struct history_filter){.state = "failed"}), "3 ");
-            assert_string_equal(find(store, (struct history_filter){.before = 2}), "1 ");
+            assert_string_equal(records_found(store, (struct history_filter){.limit = 2}),
+                                "16 15 ");
+            assert_string_equal(records_found(store, (struct history_filter){.state = "failed"}),
+                                "3 ");
+            assert_string_equal(records_found(store, (struct history_filter){.before = 2}), "1 ");
         }
         history_sqlite.close(store);
     }
@@ -285,9 +270,10 @@ static void what_is_old_goes_as_a_whole(void **state)
         failed = sqlite_has_failed();
         assert_int_equal(code == 0, !failed);
         assert_false(more);
-        assert_string_equal(find(store, (struct history_filter){0}), failed ? "3 2 1 " : "");
+        assert_string_equal(records_found(store, (struct history_filter){0}),
+                            failed ? "3 2 1 " : "");
         assert_int_equal(history_sqlite.tidy(store, 1, UINT64_MAX, &more), 0);
-        assert_string_equal(find(store, (struct history_filter){0}), "");
+        assert_string_equal(records_found(store, (struct history_filter){0}), "");
         static const char *const tables[] = {"segments", "terms",  "records", "subjects",
                                              "attempts", "bodies", "origins"};
         for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {

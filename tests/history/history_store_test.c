@@ -59,26 +59,8 @@ static void put_messages(int from, int to)
 
 /* ---- What is found ---- */
 
-static char found[4096]; /* the numbers, with spaces */
-
-static int note(void *context, const struct history_message *m)
-{
-    (void)context;
-    char number[24];
-    snprintf(number, sizeof number, "%lld ", strtoll(m->id + 3, NULL, 10));
-    strcat(found, number);
-    return 0;
-}
-
-static const char *find(struct history_filter filter)
-{
-    found[0] = 0;
-    assert_int_equal(history_sqlite.list(store, &filter, note, NULL), 0);
-    return found;
-}
-
 #define assert_finds(expected, ...)                                                                \
-    assert_string_equal(find((struct history_filter){__VA_ARGS__}), expected)
+    assert_string_equal(records_found(store, (struct history_filter){__VA_ARGS__}), expected)
 
 static void check_answers(int64_t at_ms, int status, const char *error, int64_t mean_ms)
 {
@@ -157,8 +139,8 @@ static void an_unknown_word_is_an_error(void **state)
 {
     (void)state;
     struct history_filter result = {.result = "acepted"}, delivery = {.state = "dead"};
-    assert_int_equal(history_sqlite.list(store, &result, note, NULL), -EINVAL);
-    assert_int_equal(history_sqlite.list(store, &delivery, note, NULL), -EINVAL);
+    assert_int_equal(history_sqlite.list(store, &result, record_note, NULL), -EINVAL);
+    assert_int_equal(history_sqlite.list(store, &delivery, record_note, NULL), -EINVAL);
 }
 
 static void attempts_change_what_became_of_a_delivery(void **state)

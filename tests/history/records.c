@@ -72,3 +72,20 @@ struct history_attempt *record_attempt(int64_t number, unsigned delivery, unsign
     a->reply = status == 200 ? NULL : "oops";
     return a;
 }
+
+static char found[4096];
+
+int record_note(void *context, const struct history_message *m)
+{
+    (void)context;
+    char number[24];
+    snprintf(number, sizeof number, "%lld ", strtoll(m->id + 3, NULL, 10));
+    strcat(found, number);
+    return 0;
+}
+
+const char *records_found(struct history_store *store, struct history_filter filter)
+{
+    found[0] = 0;
+    return history_sqlite.list(store, &filter, record_note, NULL) == 0 ? found : NULL;
+}
