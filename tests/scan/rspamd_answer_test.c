@@ -296,8 +296,8 @@ static void test_actions_and_numbers(void **state)
                   {"1E-2", "0.01"},
                   {"99999.999", "100000.00"},
                   {"1e300", "1e+300"},
-                  {"123456789012345", "123456789012345.00"},
-                  {"-1234567890123456", "-1.23e+15"}};
+                  {"1234567890123", "1234567890123.00"},
+                  {"-12345678901234", "-1.23e+13"}};
     char text[400];
     for (size_t i = 0; i < sizeof scores / sizeof *scores; i++) {
         snprintf(text, sizeof text,
