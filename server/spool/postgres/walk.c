@@ -84,12 +84,12 @@ void pg_store_note_due(struct pg_store *s, uint64_t origin, uint64_t lane, int64
         known->due_ms = due_ms < known->due_ms ? due_ms : known->due_ms;
         return;
     }
+    size_t at = place_of(s, (int64_t)lane);
     struct due_lane *lanes = realloc(s->lanes, (s->lane_count + 1) * sizeof *lanes);
     if (!lanes) {
         s->walk_due_ms = 0;
         return;
     }
-    size_t at = place_of(s, (int64_t)lane);
     memmove(lanes + at + 1, lanes + at, (s->lane_count - at) * sizeof *lanes);
     lanes[at] = (struct due_lane){(int64_t)lane, (int64_t)origin, due_ms, 0};
     s->lanes = lanes;
