@@ -1,10 +1,8 @@
 #include "history.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <uv.h>
 
@@ -35,10 +33,8 @@ static struct {
 
     uv_thread_t thread;
     const struct history_ops *ops; /* the thread's own, as all below */
-    struct history_store *store;   /* NULL: it was lost, and could not be made anew */
+    struct history_store *store;   /* NULL: it was lost, and is to be made anew */
     char *directory;
-    ino_t file;   /* that of the SQLite file which is open */
-    bool damaged; /* that is what the last write has said */
     uint64_t min_free;
     int64_t tidy_due_ms;
     bool in_trouble; /* said once */
@@ -193,45 +189,48 @@ static void note_trouble(int code, const char *reason)
     history.in_trouble = code != 0;
 }
 
-/* 0: there is none. */
-static ino_t file_there(void)
-{
-    char path[4100];
-    struct stat status;
-    snprintf(path, sizeof path, "%s/history.db", history.directory);
-    return history.ops == &history_sqlite && stat(path, &status) == 0 ? status.st_ino : 0;
-}
-
-/* Where the file was removed, or turned out to be damaged, another is begun: what is written to one that nobody can
- * open is not kept. */
-static int see_to_file(struct error *err)
+/* What is written to a file that nobody can open, or to one that is damaged, is not kept. */
+static int begin_anew(struct error *err)
 {
     const struct spool_config spool = {.directory = history.directory};
-    if (history.ops != &history_sqlite ||
-        (history.store && !history.damaged && history.file == file_there()))
-        return 0;
-    if (history.store && !history.damaged)
-        log_warn("history-lost", NULL, LOG_TEXT("directory", history.directory),
-                 LOG_TEXT("error", "its file is gone, or another is in its place"));
+    return history.ops->open(&spool, true, &history.store, err);
+}
+
+static void give_up_store(void)
+{
     history.ops->close(history.store);
     history.store = NULL;
-    history.damaged = false;
-    int code = history.ops->open(&spool, true, &history.store, err);
-    history.file = file_there();
+}
+
+static int write_notes(struct note_batch *batch, struct error *err)
+{
+    int code = history.ops->write(history.store, batch->messages, batch->attempts);
+    if (code != 0)
+        error_set(err, code, "%s", history.ops->error(history.store));
+    return code;
+}
+
+/* The next batch, or this one where nothing was touched, is for a store that is made anew. */
+static int write_or_begin_anew(struct note_batch *batch, struct error *err)
+{
+    int code = history.store ? write_notes(batch, err) : -ESTALE;
+    if (history.store && code == -ESTALE)
+        log_warn("history-lost", NULL, LOG_TEXT("directory", history.directory),
+                 LOG_TEXT("error", err->text));
+    if (history.store && (code == -ESTALE || code == -EBADMSG))
+        give_up_store();
+    if (code == -ESTALE && (code = begin_anew(err)) == 0)
+        code = write_notes(batch, err);
     return code;
 }
 
 static void write_batch(struct note_batch *batch)
 {
     struct error err = {""};
-    int code = has_room() ? see_to_file(&err) : -ENOSPC;
-    bool writes = code == 0;
-    if (writes)
-        code = history.ops->write(history.store, batch->messages, batch->attempts);
-    history.damaged = writes && code == -EBADMSG;
+    int code = has_room() ? write_or_begin_anew(batch, &err) : -ENOSPC;
     if (code != 0)
         count_lost(batch->notes, code == -ENOSPC ? "disk full" : "not written");
-    note_trouble(code, writes ? history.ops->error(history.store) : err.text);
+    note_trouble(code, err.text);
 }
 
 static void tidy(const struct history_config *limits)
@@ -287,8 +286,6 @@ static int start(const struct config *config, struct error *err)
     int code = history.ops->open(&config->spool, true, &history.store, err);
     if (code != 0)
         return code;
-    history.file = file_there();
-    history.damaged = false;
     uv_mutex_init(&history.mutex);
     uv_cond_init(&history.wake);
     code = uv_thread_create(&history.thread, run, NULL);

@@ -52,7 +52,9 @@ struct history_ops {
                 struct error *err);
     void (*close)(struct history_store *store);
     /* All or nothing; the caller keeps the records, of which it is to use no more than to free them: what attempts have
-     * come to is written with the messages that are in the same call. 0 or a negative errno (error() says more). */
+     * come to is written with the messages that are in the same call. 0 or a negative errno (error() says more); of a store
+     * in the spool's directory also -ESTALE: what is open is no longer what open() would find, and nothing was touched;
+     * -EBADMSG: it is damaged. After both it is for whoever calls to close it, and to open another. */
     int (*write)(struct history_store *store, struct history_message *messages,
                  struct history_attempt *attempts);
     /* Removes what is older than `keep_ms`, and the oldest where it takes more than `max_size`; a bounded

@@ -60,10 +60,22 @@ static int run(struct history_store *store, enum history_statement which)
     return s ? history_run(store, s) : -EIO;
 }
 
+static int check_place(struct history_store *store)
+{
+    int moved = 0;
+    sqlite3_file_control(store->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    if (!moved)
+        return 0;
+    snprintf(store->error, sizeof store->error, "its file is gone, or another is in its place");
+    return -ESTALE;
+}
+
 int history_sqlite_write(struct history_store *store, struct history_message *messages,
                          struct history_attempt *attempts)
 {
-    int code = history_join(messages, attempts);
+    int code = check_place(store);
+    if (code == 0)
+        code = history_join(messages, attempts);
     if (code == 0)
         code = run(store, BEGIN_BATCH);
     if (code != 0)
