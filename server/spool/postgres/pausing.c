@@ -97,6 +97,8 @@ void pg_store_heed(struct store *store, const struct pauses *pauses)
 
 /* ---- Holds ---- */
 
+#define SELECT_HELD "SELECT origin, lane, " FROM_NOW("until") ", failures FROM held WHERE "
+
 struct reading_holds {
     int (*each)(void *context, const struct queue_hold *hold);
     void *context;
@@ -122,9 +124,7 @@ int pg_store_holds(struct store *store, int (*each)(void *context, const struct 
     struct pg_store *s = (struct pg_store *)store;
     struct reading_holds reading = {each, context, 0};
     pg_begin(&s->pg);
-    pg_add(&s->pg,
-           "SELECT origin, lane, " FROM_NOW("until") ", failures FROM held WHERE until > " NOW_MS,
-           0, NULL, NULL, NULL, false);
+    pg_add(&s->pg, SELECT_HELD "until > " NOW_MS, 0, NULL, NULL, NULL, false);
     int code = pg_end(&s->pg, PG_ANSWER_MS, read_holds, &reading);
     return code == 0 ? reading.code : code;
 }
@@ -170,11 +170,7 @@ void pg_store_probes(struct store *store,
         return;
     values_number(&params, PARAM_INT4, node_id(s->node));
     pg_begin(&s->pg);
-    int code = values_send(
-        &params, &s->pg,
-        "SELECT origin, lane, " FROM_NOW("until") ", failures FROM held "
-                                                  "WHERE node = $1 AND until <= " NOW_MS,
-        false);
+    int code = values_send(&params, &s->pg, SELECT_HELD "node = $1 AND until <= " NOW_MS, false);
     if (code == 0)
         code = pg_end(&s->pg, PG_ANSWER_MS, read_holds, &reading);
     if (code == -EINPROGRESS)

@@ -194,6 +194,10 @@ static void read_origins(void *context, int number, PGresult *result)
     }
 }
 
+#define DUE_IN   FROM_NOW("w.due")
+#define HELD_FOR FROM_NOW("h.until")
+#define SINCE    FROM_NOW("created")
+
 int pg_store_origins(struct store *store,
                      int (*each)(void *context, const struct queue_origin *origin), void *context)
 {
@@ -201,20 +205,14 @@ int pg_store_origins(struct store *store,
     struct origins origins = {each, context, 0};
     pg_begin(&s->pg);
     pg_add(&s->pg,
-           "SELECT w.count, " FROM_NOW(
-               "w.due") ", coalesce(h.name, (SELECT coalesce(via, url) FROM "
-                        "delivery WHERE row = w.row), ''), " FROM_NOW(
-                            "h.until") ", coalesce(h.failures, 0), "
-                                       "(SELECT count(*) FROM held l WHERE l.origin = w.origin AND "
-                                       "l.lane <> 0), "
-                                       "(SELECT " FROM_NOW(
-                                           "created") " FROM delivery WHERE row = w.first) "
-                                                      "FROM (SELECT origin, count(*), min(due) AS "
-                                                      "due, max(row) AS row, min(row) AS first "
-                                                      "FROM delivery "
-                                                      "WHERE due IS NOT NULL GROUP BY origin) w "
-                                                      "LEFT JOIN held h ON h.origin = w.origin AND "
-                                                      "h.lane = 0 ORDER BY w.count DESC",
+           "SELECT w.count, " DUE_IN ", coalesce(h.name, (SELECT coalesce(via, url) FROM delivery "
+           "WHERE row = w.row), ''), " HELD_FOR ", coalesce(h.failures, 0), "
+           "(SELECT count(*) FROM held l WHERE l.origin = w.origin AND l.lane <> 0), "
+           "(SELECT " SINCE " FROM delivery WHERE row = w.first) "
+           "FROM (SELECT origin, count(*), min(due) AS due, max(row) AS row, min(row) AS first "
+           "FROM delivery "
+           "WHERE due IS NOT NULL GROUP BY origin) w "
+           "LEFT JOIN held h ON h.origin = w.origin AND h.lane = 0 ORDER BY w.count DESC",
            0, NULL, NULL, NULL, false);
     int code = pg_end(&s->pg, PG_ANSWER_MS, read_origins, &origins);
     return code == 0 ? origins.code : code;

@@ -7,9 +7,12 @@
 #include "values.h"
 #include "postgres.h"
 
-#define WALK_LANES "10000" /* in one walk; the next goes on there */
-#define WALK_MS    1000    /* between two walks, or WALK_SHARE times what the last one took */
+#define WALK_LANES 10000 /* in one walk, and known; the next goes on there */
+#define WALK_MS    1000  /* between two walks, or WALK_SHARE times what the last one took */
 #define WALK_SHARE 50
+
+#define TEXT_OF(number) #number
+#define LIMIT(number)   " LIMIT " TEXT_OF(number)
 
 static void read_lanes(void *context, int number, PGresult *result)
 {
@@ -43,7 +46,7 @@ int pg_store_walk(struct pg_store *s)
         "AND owner IS NULL AND lane >= $1 ORDER BY lane, due LIMIT 1) UNION ALL "
         "SELECT n.* FROM o, LATERAL (SELECT lane, origin, due FROM delivery WHERE due IS NOT NULL "
         "AND owner IS NULL AND lane > o.lane ORDER BY lane, due LIMIT 1) n) "
-        "SELECT lane, origin, " FROM_NOW("due") " FROM o LIMIT " WALK_LANES,
+        "SELECT lane, origin, " FROM_NOW("due") " FROM o" LIMIT(WALK_LANES),
         false);
     if (code == 0)
         code = pg_end(&s->pg, PG_ANSWER_MS, read_lanes, s);
@@ -51,7 +54,7 @@ int pg_store_walk(struct pg_store *s)
         return code;
     int64_t now = clock_monotonic_ms(), pause = (now - began) * WALK_SHARE;
     s->walk_due_ms = now + (pause > WALK_MS ? pause : WALK_MS);
-    bool whole = s->lane_count < strtoul(WALK_LANES, NULL, 10);
+    bool whole = s->lane_count < WALK_LANES;
     int64_t last = whole ? INT64_MAX : s->lanes[s->lane_count - 1].lane;
     s->walk_from = last == INT64_MAX ? INT64_MIN : last + 1;
     return 0;
@@ -71,20 +74,27 @@ static size_t place_of(const struct pg_store *s, int64_t lane)
     return first;
 }
 
+static bool is_at(const struct pg_store *s, size_t at, int64_t lane)
+{
+    return at < s->lane_count && s->lanes[at].lane == lane;
+}
+
 struct due_lane *pg_store_lane(const struct pg_store *s, int64_t lane)
 {
     size_t at = place_of(s, lane);
-    return at < s->lane_count && s->lanes[at].lane == lane ? &s->lanes[at] : NULL;
+    return is_at(s, at, lane) ? &s->lanes[at] : NULL;
 }
 
 void pg_store_note_due(struct pg_store *s, uint64_t origin, uint64_t lane, int64_t due_ms)
 {
-    struct due_lane *known = pg_store_lane(s, (int64_t)lane);
-    if (known) {
-        known->due_ms = due_ms < known->due_ms ? due_ms : known->due_ms;
+    size_t at = place_of(s, (int64_t)lane);
+    if (is_at(s, at, (int64_t)lane)) {
+        if (due_ms < s->lanes[at].due_ms)
+            s->lanes[at].due_ms = due_ms;
         return;
     }
-    size_t at = place_of(s, (int64_t)lane);
+    if (s->lane_count >= WALK_LANES) /* the walk comes to it, in turn */
+        return;
     struct due_lane *lanes = realloc(s->lanes, (s->lane_count + 1) * sizeof *lanes);
     if (!lanes) {
         s->walk_due_ms = 0;
