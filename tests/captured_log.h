@@ -34,6 +34,17 @@ static inline void end_capture(int saved)
     fclose(capture);
 }
 
+/* How many lines have this in them. */
+static inline int captured_lines(const char *text)
+{
+    int found = 0;
+    for (const char *line = written, *end; *line; line = *end ? end + 1 : end) {
+        end = strchrnul(line, '\n');
+        found += memmem(line, (size_t)(end - line), text, strlen(text)) != NULL;
+    }
+    return found;
+}
+
 /* The first line and what follows, without its time. */
 static inline const char *after_time(void)
 {

@@ -3,22 +3,21 @@
 A batch is what ends with one Sync: from its first byte to the server's ReadyForQuery. The bytes pass as they are."""
 
 import collections
-import socket
 import struct
 import threading
 import time
 
+from link import Link
+
 Batch = collections.namedtuple("Batch", "sql seconds rows")  # sql: its first statement; rows: that each command changed or read
 
 
-class Clock:
-    """Listens on `port` of 127.0.0.1 for connections to the port `to`, without TLS (sslmode=disable gssencmode=disable)."""
+class Clock(Link):
+    """For connections without TLS (sslmode=disable gssencmode=disable)."""
 
     def __init__(self, to):
-        self.to, self.lock, self.batches = to, threading.Lock(), []
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.listen, daemon=True).start()
+        self.lock, self.batches = threading.Lock(), []
+        super().__init__(to)
 
     def take(self):
         """What was noted since the last call."""
@@ -26,43 +25,13 @@ class Clock:
             batches, self.batches = self.batches, []
         return batches
 
-    def close(self):
-        self.listener.close()
-
-    def listen(self):
-        while True:
-            try:
-                near, _ = self.listener.accept()
-            except OSError:
-                return
-            try:
-                far = socket.create_connection(("127.0.0.1", self.to))
-            except OSError:
-                near.close()
-                continue
-            for s in (near, far):
-                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            under_way = collections.deque()  # [first statement, when it began, rows of each command]
-            threading.Thread(target=self.carry, args=(near, far, Requests(under_way)), daemon=True).start()
-            threading.Thread(target=self.carry, args=(far, near, Answers(under_way, self.note)), daemon=True).start()
+    def watch(self):
+        under_way = collections.deque()  # [first statement, when it began, rows of each command]
+        return Requests(under_way).read, Answers(under_way, self.note).read
 
     def note(self, batch):
         with self.lock:
             self.batches.append(batch)
-
-    def carry(self, source, sink, reader):
-        try:
-            while data := source.recv(1 << 18):
-                reader.read(data)
-                sink.sendall(data)
-        except OSError:
-            pass
-        for s in (source, sink):
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        source.close()
 
 
 class Messages:

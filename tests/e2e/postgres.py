@@ -297,3 +297,12 @@ class DatabaseCase(harness.TestCase):
 
     def sql(self, sql):
         return self.pg.sql(sql, self.database)
+
+    def least_rights(self):
+        """The conninfo of a role that has the rights which a node needs, and no others; the tables are there. And the GRANTs."""
+        if self.sql("SELECT count(*) FROM pg_roles WHERE rolname = 'mxhook'") == "0":
+            self.sql("CREATE ROLE mxhook LOGIN")
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../server/install/postgres-roles.sql")) as file:
+            script = file.read()
+        self.sql(script)
+        return self.conninfo.replace("user=postgres", "user=mxhook"), script

@@ -384,14 +384,11 @@ class PostgresTest(postgres.DatabaseCase):
         self.assertIn("permission denied", self.start_alone(weak).stderr)
 
     def test_the_script_of_roles_gives_what_a_node_needs(self):
-        if self.sql("SELECT count(*) FROM pg_roles WHERE rolname = 'mxhook'") == "0":
-            self.sql("CREATE ROLE mxhook LOGIN")
         receiver = self.receiver(lambda post: 500 if len(receiver.posts) < 2 else 200)
         owner = self.node(receiver)
         owner.stop()
-        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../server/install/postgres-roles.sql")) as file:
-            self.sql(file.read())
-        server = self.server(self.to(receiver), config=postgres.spool(self.conninfo.replace("user=postgres", "user=mxhook"), False) + FAST)
+        conninfo, _ = self.least_rights()
+        server = self.server(self.to(receiver), config=postgres.spool(conninfo, False) + FAST)
         server.send(mail("big", text="y" * 600000), ["a@example.com", "b@example.com"])
         self.wait_empty()
         self.assertEqual(server.command("nodes").returncode, 0)

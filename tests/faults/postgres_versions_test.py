@@ -76,8 +76,6 @@ class VersionsTest(postgres.DatabaseCase):
     @unittest.skipUnless("MXHOOK_OLDER" in os.environ, "the same binary plays both: one order is enough")
     def test_a_newer_one_is_there_first(self):
         newer = self.node(harness.MXHOOK, migrate=True)
-        if OLDER == harness.MXHOOK:
-            self.sql(NEWER)
         self.send_to(newer)
         self.work_together(self.node(OLDER), newer)
 

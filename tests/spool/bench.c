@@ -206,6 +206,14 @@ void bench_run_sql(const struct bench *bench, const char *sql)
     sqlite3_close(db);
 }
 
+void bench_free_all(struct delivery *list)
+{
+    for (struct delivery *next; list; list = next) {
+        next = list->next;
+        delivery_free(list);
+    }
+}
+
 char *bench_body(const struct payload *payload)
 {
     size_t size = (size_t)payload_size(payload), used = 0;

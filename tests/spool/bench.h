@@ -37,6 +37,7 @@ struct delivery *bench_delivery(const char *id, const char *url, const char *bod
 struct delivery *bench_delivery_of(const char *id, const char *url, struct payload *payload);
 /* Commits, waits, and returns the status. The deliveries stay the caller's. */
 int bench_commit(struct bench *bench, struct delivery *deliveries, bool lease);
+void bench_free_all(struct delivery *list);
 /* Commits one without a lease, and frees it. */
 void bench_store(struct bench *bench, const char *id, const char *url, const char *body);
 /* Claims, waits; the answer is in *claim. */

@@ -43,10 +43,7 @@ static void store(struct bench *bench, int count)
         }
         payload_free(payload);
         assert_int_equal(bench_commit(bench, list, false), 0);
-        for (struct delivery *next; list; list = next) {
-            next = list->next;
-            delivery_free(list);
-        }
+        bench_free_all(list);
     }
 }
 

@@ -24,10 +24,7 @@ static void store_many(struct bench *bench, const char *url, int count)
         first = d;
     }
     assert_int_equal(bench_commit(bench, first, false), 0);
-    for (struct delivery *next; first; first = next) {
-        next = first->next;
-        delivery_free(first);
-    }
+    bench_free_all(first);
 }
 
 static void release_all(struct bench *bench, struct delivery *deliveries)
@@ -146,10 +143,7 @@ static void many_lanes_are_all_claimed(void **state)
         first = d;
     }
     assert_int_equal(bench_commit(bench, first, false), 0);
-    for (struct delivery *next; first; first = next) {
-        next = first->next;
-        delivery_free(first);
-    }
+    bench_free_all(first);
     int claimed = 0;
     for (int rounds = 0; claimed < LANES && rounds < LANES; rounds++) {
         struct claim claim;

@@ -280,10 +280,7 @@ static void all_that_a_filter_finds_can_be_changed(void **state)
         deliveries = d;
     }
     assert_int_equal(bench_commit(bench, deliveries, false), 0);
-    for (struct delivery *d = deliveries, *next; d; d = next) {
-        next = d->next;
-        delivery_free(d);
-    }
+    bench_free_all(deliveries);
     bench_run_sql(bench, "UPDATE delivery SET due = NULL, attempts = 3");
     struct queue *queue = open_queue(bench);
     struct queue_filter a = {.destination = "https://a/"}, failed = {.failed_only = true};

@@ -1,5 +1,6 @@
 /* What keeps the spool within its bounds (spool/sqlite/upkeep.h), a look at a time: pages of it, limits at the exact value,
  * and what could not be stored. */
+#include "../captured_log.h"
 #include "bench.h"
 
 #include <errno.h>
@@ -66,18 +67,8 @@ static void store(struct look *look, int count)
 /* Looks once, and counts the lines of the log that have this event. */
 static int look_once(struct look *look, const char *event)
 {
-    FILE *capture = tmpfile();
-    char line[4096];
-    int saved = dup(STDERR_FILENO), found = 0;
-    dup2(fileno(capture), STDERR_FILENO);
-    upkeep_run(&look->upkeep, look->db, &look->leases);
-    dup2(saved, STDERR_FILENO);
-    close(saved);
-    rewind(capture);
-    while (fgets(line, sizeof line, capture))
-        found += strstr(line, event) != NULL;
-    fclose(capture);
-    return found;
+    CAPTURE(upkeep_run(&look->upkeep, look->db, &look->leases));
+    return captured_lines(event);
 }
 
 static void limit_files(rlim_t bytes)

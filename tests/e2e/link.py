@@ -45,16 +45,22 @@ class Link:
         far.settimeout(None)
         for s in (near, far):
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=self.carry, args=(far, near), daemon=True).start()
-        self.carry(near, far)
+        there, back = self.watch()
+        threading.Thread(target=self.carry, args=(far, near, back), daemon=True).start()
+        self.carry(near, far, there)
 
-    def carry(self, source, sink):
+    def watch(self):
+        """What is called with the bytes of a connection before they pass, each way."""
+        return (lambda data: None), (lambda data: None)
+
+    def carry(self, source, sink, see):
         """Until either side ends; then both do."""
         try:
             while not self.closing:
                 data = source.recv(65536)
                 if not data:
                     break
+                see(data)
                 if self.delay:
                     time.sleep(self.delay)
                 self.whole.wait()
