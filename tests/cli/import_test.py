@@ -57,10 +57,12 @@ class Import(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(self.destinations("sales@example.com"), (250, ["a@x.example"]))
         self.assertEqual(self.destinations("info@example.com"), (250, ["i@x.example"]))
-        for count in (0, 17):
+        done = subprocess.run(command + [aliases] * 100, capture_output=True, text=True, timeout=60)
+        self.assertIn("is there already", done.stderr)
+        for count in (0, 101):
             done = subprocess.run(command + [aliases] * count, capture_output=True, text=True, timeout=60)
             self.assertEqual((done.returncode, done.stdout), (2, ""))
-            self.assertIn("mxhook import improvmx: one FILE is expected, or up to 16", done.stderr)
+            self.assertIn("mxhook import improvmx: one FILE is expected, or up to 100", done.stderr)
 
     def test_rules_of_the_api(self):
         rules = [{"type": "alias", "rank": 9, "config": {"alias": "*", "forward": "all@x.example"}},
@@ -129,7 +131,8 @@ class Import(unittest.TestCase):
                                (["--domain", 'a"]b', self.folder / "exported"], "--domain: expected a domain"),
                                (["--domain", "b.example", "--to", self.folder / "exported", self.folder / "exported"],
                                 "exported: Not a directory"),
-                               (["--domain", "b.example", "--to", self.folder / "a/b", self.folder / "exported"], "No such file")):
+                               (["--domain", "b.example", "--to", self.folder / "a/b", self.folder / "exported"],
+                                "No such file")):
             done = subprocess.run([MXHOOK, "import", "improvmx", *arguments], capture_output=True, text=True, timeout=60)
             self.assertEqual((done.returncode, len(done.stderr.splitlines())), (1, 1), done.stderr)
             self.assertIn(why, done.stderr)
