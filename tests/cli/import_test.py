@@ -106,7 +106,7 @@ class Import(unittest.TestCase):
         done = subprocess.run([MXHOOK, "check", "--config", self.folder / "mxhook.lua"], capture_output=True, text=True,
                               timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("%d aliases" % count, done.stdout)
+        self.assertIn("%d alias" % count, done.stdout)
 
     def test_what_cannot_be_read(self):
         """Nothing is written then, so that the next try finds no file in its way."""

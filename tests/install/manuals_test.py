@@ -49,6 +49,11 @@ class Manuals(unittest.TestCase):
         for path in manuals.FOLDER.glob("mxhook*"):
             self.assertEqual(re.findall(r"^\.(?:Pq )?Ql .* No .* Ql .*", path.read_text(), re.M), [], path.name)
 
+    def test_quotation_marks_are_shown(self):
+        """One that begins a word of a macro's line quotes the word there, and is not printed: \\(dq is."""
+        for path in manuals.FOLDER.glob("mxhook*"):
+            self.assertEqual(re.findall(r'^\.(?:Pq )?Ql (?:.* )?".*', path.read_text(), re.M), [], path.name)
+
     def test_each_names_only_manuals_that_there_are(self):
         for page in PAGES:
             for name, section in re.findall(r"^\.Xr (mxhook\S*) (\d)", (BUILT / page).read_text(), re.M):
