@@ -270,11 +270,19 @@ class Runner(Commands):
         for name, (test, expected) in FAILING.items():
             with self.subTest(name):
                 self.write("10_test.lua", test)
-                done = self.run_tests("--timeout", "0.3")
+                done = self.run_tests("--timeout", "300ms")
                 self.assertEqual(done.returncode, 1, done)
                 self.assertIn(expected, done.stdout.decode())
-        self.assertEqual(self.run_tests("--timeout", "0").returncode, 2)
-        self.assertEqual(self.run_tests("--timeout", "x").returncode, 2)
+
+    def test_timeouts(self):
+        self.write("10_test.lua", 'it("a", function() end)')
+        for value in ("20s", "1ms", "1d", "24h", "1.5m", "1500 ms", "20", "0.5", "86400"):
+            self.assertIn(self.run_tests("--timeout", value).returncode, (0, 1) if value == "1ms" else (0,), value)
+        for value in ("", "0", "0ms", "0.9ms", "86400001ms", "86401", "x", "5x", "5s ", "5s5", "-5s", "1e3", "0x10", "1.2.3", "."):
+            done = self.run_tests("--timeout", value)
+            self.assertEqual(done.returncode, 2, value)
+            self.assertIn('mxhook test: --timeout \'%s\': a duration such as "5s", from 1ms to 1d, was expected' % value,
+                          done.stderr.decode())
 
     def test_logs_in_route(self):
         text = self.route().stdout.decode()
