@@ -322,10 +322,12 @@ static int run(struct choice *c)
     code = claim_rows(c);
     if (code == 0 && c->first)
         code = rows_load_payloads(&c->s->pg, c->first, c->s->scratch, &reason);
-    if (code == 0)
+    if (code == 0) {
         hand_over(c, reason);
-    else if (c->first)
+    } else if (c->first) {
+        pg_store_note(c->s, code);
         release(c->s, c->first); /* or at this node's death */
+    }
     if (c->probe_count > 0)
         probes_return(c->s, c->probes, c->probe_count);
     return code;
@@ -340,7 +342,7 @@ void pg_store_claim(struct store *store, struct claim *claim)
     claim->next_due_ms = INT64_MAX;
     claim->nodes = s->nodes_told = (size_t)node_live(s->node);
     atomic_store(&s->at_once, claim->at_once);
-    if (claim->limit == 0 || !node_is_sure(s->node)) {
+    if (claim->limit == 0 || !node_is_sure(s->node) || atomic_load(&s->fitness) != FIT) {
         note_due(&choice, choice.now_ms + ASKED_MS);
         return;
     }
