@@ -219,7 +219,7 @@ static void release_orphans(struct node *node)
     while (release_page(node,
                         "UPDATE delivery SET owner = NULL WHERE row IN (SELECT row FROM delivery "
                         "WHERE owner IS NOT NULL AND owner NOT IN (SELECT id FROM node) "
-                        "ORDER BY row LIMIT " RELEASE_PAGE " FOR UPDATE SKIP LOCKED)",
+                        "ORDER BY owner, row LIMIT " RELEASE_PAGE " FOR UPDATE SKIP LOCKED)",
                         &count) == 0 &&
            count > 0) {
         total += count;
