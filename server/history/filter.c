@@ -56,10 +56,10 @@ static void begin_destination(struct filter_terms *t, const char *destination)
 int filter_begin(struct filter_terms *t, const struct history_filter *f)
 {
     static const char *const results[] = {"accepted", "deferred", "rejected"};
-    static const char *const states[] = {"waiting", "delivered", "failed"};
+    static const char *const states[] = {"waiting", "delivered", "failed", "dropped"};
     *t = (struct filter_terms){.filter = f, .id = f->id ? f->id : "", .id_end = "\x7f"};
     t->result = word(results, 3, f->result);
-    t->state = word(states, 3, f->state);
+    t->state = word(states, 4, f->state);
     if ((f->result && t->result < 0) || (f->state && t->state < 0))
         return -EINVAL;
     t->sender = term_of(f->sender, &t->by_sender_domain);
@@ -155,7 +155,7 @@ unsigned filter_subjects(const struct filter_terms *t, const struct packed *subj
 
 /* ---- By what it is ---- */
 
-static bool is_address(const char *address, const char *wanted)
+bool filter_is_address(const char *address, const char *wanted)
 {
     const char *at = strrchr(address, '@');
     if (is_domain(wanted))
@@ -166,22 +166,25 @@ static bool is_address(const char *address, const char *wanted)
 static bool has_recipient(const struct history_message *m, const char *wanted)
 {
     for (size_t i = 0; i < m->recipient_count; i++)
-        if (is_address(m->recipients[i].address, wanted))
+        if (filter_is_address(m->recipients[i].address, wanted))
             return true;
     return false;
 }
 
-static bool has_delivery(const struct filter_terms *t, const struct history_message *m)
+bool filter_has_delivery(const struct filter_terms *t, const struct history_delivery *d)
 {
     const struct history_filter *f = t->filter;
-    for (size_t i = 0; i < m->delivery_count; i++) {
-        const struct history_delivery *d = &m->deliveries[i];
-        const char *name = t->by_origin ? d->origin : d->destination;
-        const char *wanted = t->by_origin ? t->origin : f->destination;
-        if ((!f->destination || strcmp(name, wanted) == 0) &&
-            (!f->state || t->state == (int)d->state) && (!f->status || f->status == d->status))
+    const char *name = t->by_origin ? d->origin : d->destination;
+    const char *wanted = t->by_origin ? t->origin : f->destination;
+    return (!f->destination || strcmp(name, wanted) == 0) &&
+           (!f->state || t->state == (int)d->state) && (!f->status || f->status == d->status);
+}
+
+static bool has_delivery(const struct filter_terms *t, const struct history_message *m)
+{
+    for (size_t i = 0; i < m->delivery_count; i++)
+        if (filter_has_delivery(t, &m->deliveries[i]))
             return true;
-    }
     return false;
 }
 
@@ -200,7 +203,7 @@ bool filter_matches(const struct filter_terms *t, const struct history_message *
         return false;
     if ((f->since_ms && m->at_ms < f->since_ms) || (f->until_ms && m->at_ms >= f->until_ms))
         return false;
-    if ((f->sender && !is_address(m->sender, f->sender)) ||
+    if ((f->sender && !filter_is_address(m->sender, f->sender)) ||
         (f->recipient && !has_recipient(m, f->recipient)))
         return false;
     if (f->result && t->result != (int)m->result)

@@ -32,5 +32,10 @@ unsigned filter_subjects(const struct filter_terms *filter, const struct packed 
                          bool *found, unsigned count);
 /* Is it one? */
 bool filter_matches(const struct filter_terms *filter, const struct history_message *message);
+/* Is it this address, or of this "@domain"? */
+bool filter_is_address(const char *address, const char *wanted);
+/* Of a message that is one: is this delivery what the filter says of deliveries? Its recipient is the message's. */
+bool filter_has_delivery(const struct filter_terms *filter,
+                         const struct history_delivery *delivery);
 
 #endif
