@@ -34,9 +34,13 @@ static bool is_origin(const char *text)
 }
 
 /* Of a connection: all that begins so. Of a message: it, and what was refused in its transaction (ID.1), but not the
- * tenth of that connection. */
-static void begin_id(struct filter_terms *t, const char *id)
+ * tenth of that connection. Of a delivery: its message. */
+static void begin_id(struct filter_terms *t, const char *wanted)
 {
+    const char *first = strchr(wanted, '-'), *second = first ? strchr(first + 1, '-') : NULL;
+    char *id = t->id_text;
+    snprintf(id, ID_SIZE, "%.*s", (int)(second ? second - wanted : ID_SIZE - 1), wanted);
+    t->id = id;
     snprintf(t->id_end, sizeof t->id_end, "%.*s%c", ID_SIZE - 1, id, strchr(id, '-') ? '/' : '~');
     t->by_connection = strcspn(id, "-.") >= CONNECTION_SIZE;
     t->connection = term_of_connection(id);
@@ -57,7 +61,7 @@ int filter_begin(struct filter_terms *t, const struct history_filter *f)
 {
     static const char *const results[] = {"accepted", "deferred", "rejected"};
     static const char *const states[] = {"waiting", "delivered", "failed", "dropped"};
-    *t = (struct filter_terms){.filter = f, .id = f->id ? f->id : "", .id_end = "\x7f"};
+    *t = (struct filter_terms){.filter = f, .id = "", .id_end = "\x7f"};
     t->result = word(results, 3, f->result);
     t->state = word(states, 4, f->state);
     if ((f->result && t->result < 0) || (f->state && t->state < 0))
@@ -199,7 +203,7 @@ static bool has_subject(const struct filter_terms *t, const struct history_messa
 bool filter_matches(const struct filter_terms *t, const struct history_message *m)
 {
     const struct history_filter *f = t->filter;
-    if (f->id && (strcmp(m->id, f->id) < 0 || strcmp(m->id, t->id_end) >= 0))
+    if (f->id && (strcmp(m->id, t->id) < 0 || strcmp(m->id, t->id_end) >= 0))
         return false;
     if ((f->since_ms && m->at_ms < f->since_ms) || (f->until_ms && m->at_ms >= f->until_ms))
         return false;

@@ -18,6 +18,7 @@ struct filter_terms {
     char *subject;            /* folded */
     char id_end[ID_SIZE + 2]; /* ids that begin so are below that */
     const char *id;           /* and not below that; "": any */
+    char id_text[ID_SIZE];
 };
 
 /* 0, -EINVAL (a word that is none) or -ENOMEM; filter_free() either way. The filter stays the caller's, and there. */

@@ -123,6 +123,7 @@ static void finds_by_each_filter(void **state)
     assert_finds("3 ", .id = "01k0000000000003");
     assert_finds("3 ", .id = "01k0000000000003-1");
     assert_finds("", .id = "01k0000000000003-2");
+    assert_finds("3 ", .id = "01k0000000000003-1-2"); /* a delivery's: its message */
     assert_finds("7 ", .destination = "https://hook7.example/in");
     assert_finds("7 ", .destination = "HTTPS://hook7.example");
     assert_finds("", .destination = "https://hook77.example/in");
