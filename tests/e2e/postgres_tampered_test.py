@@ -101,12 +101,12 @@ class TamperedTest(postgres.DatabaseCase):
                 wait_until(lambda: server.logged("spool-failed", text), "the reason in the log")
                 wait_until(lambda: not self.taken(server), "mail to be refused")
                 self.sql("UPDATE delivery SET owner = NULL, due = 0 WHERE owner IS NULL")
-                self.assertEqual(server.logged("spool-recovered")[i:], [])
+                self.assertNotIn("spool-recovered", server.log().rsplit(text, 1)[1])
                 self.sql(mend)
-                wait_until(lambda: len(server.logged("spool-recovered")) > i, "what is mended to be seen")
+                wait_until(lambda: "spool-recovered" in server.log().rsplit(text, 1)[1], "what is mended to be seen")
                 wait_until(lambda: self.sql("SELECT count(*) FROM delivery") == "0", "an empty spool")
         self.assertEqual(len({post.id for post in receiver.posts}), len(receiver.posts), [post.json["subject"] for post in receiver.posts])
-        self.assertEqual(len(server.logged("spool-failed")), len(faults), server.log())
+        self.assertEqual([len(server.logged("spool-failed", text)) for _, _, text in faults], [1] * len(faults), server.log())
 
     def taken(self, server):
         sender = postgres.Sender(server, "again")

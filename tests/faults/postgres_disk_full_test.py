@@ -42,7 +42,7 @@ class DiskFullTest(postgres.NodesTest):
 
     def assert_all_arrive(self, node, receiver, accepted):
         """What was accepted is there, arrives, and once."""
-        query = "SELECT count(*) FROM delivery d JOIN payload p ON p.row = d.payload"
+        query = "SELECT count(*) FROM delivery d JOIN payload p ON p.row = d.payload WHERE attempts > 0 AND owner IS NULL"
         wait_until(lambda: self.database_sql(query) == str(accepted), "what was accepted, and no more")
         self.status = 200
         receiver.posts.clear()
@@ -58,7 +58,7 @@ class DiskFullTest(postgres.NodesTest):
         receiver = self.receiver(lambda post: self.status)
         config = 'deliver = { schedule = { "1h" }, breaker_failures = 100000, max_per_origin = 100 }\n'
         return receiver, self.node(receiver, config, conninfo=self.pg.conninfo().replace("dbname=postgres", "dbname=" + self.database),
-                                   timeout="2s")
+                                   timeout="5s")
 
     def test_of_the_tables(self):
         disk = self.disk(16)
