@@ -207,14 +207,14 @@ class Import(unittest.TestCase):
 
     def test_many_aliases(self):
         """From 10,001 on they stand in a file beside the rules."""
-        for count in (10000, 10001):
-            if self.rules.exists():
-                shutil.rmtree(self.rules)
-            self.check(self.run_import("alias,forward\n" + "".join('u%d,"u%d@x.example,v@x.example"\n' % (n, n)
-                                                                    for n in range(count)), "--domain", "example.com"), count)
-            self.assertEqual(self.rules.joinpath("50-improvmx.csv").exists(), count > 10000)
-            self.assertEqual(self.destinations("u%d@example.com" % (count - 1)),
-                             (250, ["u%d@x.example" % (count - 1), "v@x.example"]))
+        lines = ['u%d,"u%d@x.example,v@x.example"\n' % (n, n) for n in range(10001)]
+        done = self.run_import("alias,forward\n" + "".join(lines[1:]), "--domain", "example.com")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertFalse(self.rules.joinpath("50-improvmx.csv").exists())
+        shutil.rmtree(self.rules)
+        self.check(self.run_import("alias,forward\n" + "".join(lines), "--domain", "example.com"), 10001)
+        self.assertTrue(self.rules.joinpath("50-improvmx.csv").exists())
+        self.assertEqual(self.destinations("u10000@example.com"), (250, ["u10000@x.example", "v@x.example"]))
 
 
 if __name__ == "__main__":
