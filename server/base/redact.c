@@ -1,6 +1,5 @@
 #include "redact.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* RFC 3986 section 3.2.1: userinfo ends at the authority's last '@'. */
@@ -21,5 +20,10 @@ void redact_url(const char *url, char shown[REDACT_SIZE])
 {
     const char *rest;
     size_t scheme_size = redact_userinfo(url, &rest);
-    snprintf(shown, REDACT_SIZE, "%.*s%.*s", (int)scheme_size, url, (int)strcspn(rest, "?#"), rest);
+    size_t size = scheme_size < REDACT_SIZE ? scheme_size : REDACT_SIZE - 1;
+    size_t rest_size = strcspn(rest, "?#"), room = REDACT_SIZE - 1 - size;
+    rest_size = rest_size < room ? rest_size : room;
+    memcpy(shown, url, size);
+    memcpy(shown + size, rest, rest_size);
+    shown[size + rest_size] = 0;
 }

@@ -181,12 +181,12 @@ void history_message_asked(struct history_message *m, size_t recipient, const ch
 /* LMTP has a reply for each: the message counts as its best one. */
 void history_message_end(struct history_message *m, const struct transaction *t)
 {
-    char text[sizeof t->reply + 16];
+    char text[REPLY_TEXT_SIZE];
     const struct reply *reply = &t->reply;
     for (size_t i = 0; t->replies && i < t->envelope.recipient_count; i++)
         if (i == 0 || t->replies[i].code < reply->code)
             reply = &t->replies[i];
-    snprintf(text, sizeof text, "%d %s %s", reply->code, reply->enhanced, reply->text);
+    reply_text(reply, text);
     m->reply = arena_strdup(m->arena, text);
     m->ms = clock_unix_ms() - t->received_ms;
     m->result = reply->code < 400   ? HISTORY_ACCEPTED
