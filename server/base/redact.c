@@ -19,11 +19,10 @@ size_t redact_userinfo(const char *url, const char **rest)
 void redact_url(const char *url, char shown[REDACT_SIZE])
 {
     const char *rest;
-    size_t scheme_size = redact_userinfo(url, &rest);
-    size_t size = scheme_size < REDACT_SIZE ? scheme_size : REDACT_SIZE - 1;
-    size_t rest_size = strcspn(rest, "?#"), room = REDACT_SIZE - 1 - size;
-    rest_size = rest_size < room ? rest_size : room;
-    memcpy(shown, url, size);
-    memcpy(shown + size, rest, rest_size);
-    shown[size + rest_size] = 0;
+    size_t scheme = redact_userinfo(url, &rest), more = strcspn(rest, "?#");
+    scheme = scheme < REDACT_SIZE ? scheme : REDACT_SIZE - 1;
+    more = more < REDACT_SIZE - scheme ? more : REDACT_SIZE - scheme - 1;
+    memcpy(shown, url, scheme);
+    memcpy(shown + scheme, rest, more);
+    shown[scheme + more] = 0;
 }

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <ftw.h>
 #include <getopt.h>
 #include <lauxlib.h>
@@ -9,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../base/duration.h"
 #include "../base/log.h"
 #include "cli.h"
 #include "rules.h"
@@ -26,7 +28,7 @@ static const char help[] =
     "      end)\n"
     "    end)\n\n"
     "      --filter TEXT  only tests whose full name holds TEXT\n"
-    "      --timeout SECS how long a test may take (default 10)\n"
+    "      --timeout TIME how long a test may take: \"500ms\", \"2m\" (default 10s)\n"
     "      --watch        runs them again whenever a file of the rules or tests changes\n"
     "      --tap          TAP on stdout\n"
     "      --junit FILE   also JUnit XML in FILE\n"
@@ -36,42 +38,46 @@ static const char help[] =
     "Exit code: 0 where all pass, 1 where one fails, 2 where there is none.\n";
 
 #define WATCH_PAUSE_US 300000
+#define TIMEOUT_MAX_MS 86400000
 
 struct arguments {
-    const char *config, *rules, *timeout;
+    const char *config, *rules;
     bool watch;
     struct runner_options options;
 };
 
+/* "5s", or a plain number of seconds. */
+static const char *read_timeout(void *context, const char *value)
+{
+    struct arguments *arguments = context;
+    char *rest;
+    const char *end;
+    double ms = duration_read(value, &end);
+    if (ms < 0) {
+        bool plain = isdigit((unsigned char)*value) && !value[strspn(value, "0123456789.")];
+        ms = plain ? strtod(value, &rest) * 1000 : -1;
+        end = plain ? rest : "?";
+    }
+    if (*end || ms < 1 || ms > TIMEOUT_MAX_MS)
+        return "a duration such as \"5s\", from 1ms to 1d,";
+    arguments->options.timeout_ms = (int64_t)ceil(ms);
+    return NULL;
+}
+
 static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
     const struct cli_option options[] = {{.name = "filter", .text = &arguments->options.filter},
-                                         {.name = "timeout", .text = &arguments->timeout},
+                                         {.name = "timeout", .read = read_timeout},
                                          {.name = "watch", .flag = &arguments->watch},
                                          {.name = "tap", .flag = &arguments->options.tap},
                                          {.name = "junit", .text = &arguments->options.junit},
                                          {.name = "rules", .text = &arguments->rules},
                                          CLI_CONFIG_OPTION(&arguments->config),
                                          {0}};
-    int code = cli_options(argc, argv, help, options, NULL);
+    int code = cli_options(argc, argv, help, options, arguments);
     arguments->options.paths = (const char *const *)argv + optind;
     arguments->options.path_count = (size_t)(argc - optind);
     return code;
-}
-
-/* Seconds as a number above 0; the default where none are given. */
-static int read_timeout(struct arguments *arguments)
-{
-    char *end = "";
-    double seconds = arguments->timeout ? strtod(arguments->timeout, &end) : 10;
-    if (!(seconds > 0 && seconds <= 86400) || *end) {
-        fprintf(stderr,
-                "mxhook test: --timeout: seconds from 0.001 to 86400 were expected, not '%s'\n",
-                arguments->timeout);
-        return CLI_USAGE;
-    }
-    arguments->options.timeout_ms = (int64_t)ceil(seconds * 1000);
-    return CLI_OK;
 }
 
 static int run_once(struct arguments *arguments)
@@ -140,10 +146,8 @@ static int watch(struct arguments *arguments)
 
 int cli_test(int argc, char **argv)
 {
-    struct arguments arguments = {.config = CLI_CONFIG_PATH};
+    struct arguments arguments = {.config = CLI_CONFIG_PATH, .options = {.timeout_ms = 10000}};
     int code = parse_arguments(argc, argv, &arguments);
-    if (code < 0 && read_timeout(&arguments) != CLI_OK)
-        code = CLI_USAGE;
     if (code >= 0)
         return code;
     message_init();

@@ -1,7 +1,6 @@
 #include "record.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,7 +131,7 @@ struct history_message *history_message_new(const struct transaction *t,
         return NULL;
     }
     *m = (struct history_message){.arena = arena, .at_ms = t->received_ms};
-    snprintf(m->id, sizeof m->id, "%s", t->id);
+    memcpy(m->id, t->id, sizeof m->id);
     fill_envelope(m, &t->envelope);
     fill_auth(m, t->auth);
     m->size = spill_size(t->data);
@@ -159,7 +158,7 @@ struct history_message *history_sent_again(const struct delivery *d)
     *m = (struct history_message){.arena = arena, .at_ms = d->created_ms};
     size_t parent;
     id_number(d->id, &parent);
-    snprintf(m->id, sizeof m->id, "%.*s", (int)parent, d->id);
+    memcpy(m->id, d->id, parent);
     m->sender = copy(arena, d->sender);
     m->recipients = arena_alloc(arena, sizeof *m->recipients);
     if (m->recipients)
@@ -235,7 +234,7 @@ struct history_attempt *history_attempt_new(const struct delivery *d, enum histo
                                   .ms = d->last_ms,
                                   .status = d->last_status,
                                   .state = state};
-    snprintf(a->id, sizeof a->id, "%s", d->id);
+    memcpy(a->id, d->id, sizeof a->id);
     if (d->last_at_ms) /* else it was given up, and nobody was asked */
         a->origin = origin_key(delivery_origin(d));
     a->error = copy(arena, d->last_error);

@@ -8,32 +8,58 @@ import postgres
 from harness import mail, wait_until
 from pg_clock import Clock
 
-ROWS, LANES = 300, 30
+ROWS = 300
 
 
 class ClaimsTest(postgres.DatabaseCase):
-    def fill(self):
-        """Copies of the one delivery that is there, due, in so many lanes."""
+    def clocked(self):
+        """A clock, and the connection through it."""
+        clock = Clock(self.pg.port)
+        self.addCleanup(clock.close)
+        return clock, self.conninfo.replace("port=%d" % self.pg.port, "port=%d" % clock.port) + " sslmode=disable gssencmode=disable"
+
+    def fill(self, lanes, origins=1):
+        """Copies of the one delivery that is there, due."""
         columns = self.sql("SELECT attname FROM pg_attribute WHERE attrelid = 'delivery'::regclass AND attnum > 0").split()
         other = {"row": "d.row + 1000000 + g", "payload": "d.payload + 1000000 + g", "id": "d.id || '-' || g", "due": "0",
-                 "lane": "d.lane / 2 + g %% %d" % LANES}
+                 "attempts": "0", "lane": "d.lane / 2 + g %% %d" % lanes, "origin": "d.origin / 2 + g %% %d" % origins}
         self.sql("INSERT INTO payload (row, last, size, bytes) SELECT row + 1000000 + g, last + 1000000 + g, size, bytes "
                  "FROM payload, generate_series(1, %d) g; INSERT INTO delivery (%s) SELECT %s FROM delivery d, generate_series(1, %d) g" % (
                      ROWS, ", ".join(columns), ", ".join(other.get(name, "d." + name) for name in columns), ROWS))
 
+    def test_one_delivery_in_each_of_many_lanes(self):
+        """What a claim may bring is shared out among what is due: it isn't kept for a lane that has one delivery only."""
+        for origins in 1, ROWS:
+            with self.subTest(origins=origins):
+                clock, conninfo = self.clocked()
+                answer = [500]
+                receiver = self.receiver(lambda post: answer[0])
+                config = postgres.spool(conninfo) + 'deliver = { schedule = { "1h" }, attempts = 5, breaker_failures = 100000 }\n'
+                node = self.server(self.to(receiver), config=config)
+                node.send(mail("one"))
+                wait_until(lambda: self.sql("SELECT count(*) FROM delivery WHERE attempts = 1 AND owner IS NULL") == "1", "an attempt")
+                node.kill()
+                self.fill(ROWS, origins)
+                answer[0] = 200
+                clock.take()
+                node.start()
+                wait_until(lambda: self.sql("SELECT count(*) FROM delivery") == "1", "only what waits an hour")
+                claims = [batch.rows[0] for batch in clock.take() if batch.sql.startswith("WITH c AS (SELECT x.row FROM unnest")]
+                self.assertGreaterEqual(sum(claims), ROWS)
+                self.assertLess(len([rows for rows in claims if rows]), ROWS / 5, claims)
+                node.kill()
+                self.sql("TRUNCATE delivery, payload CASCADE")
+
     def test_no_walk_for_each_group_of_ends(self):
         """A walk costs as much as there are lanes: at most one in a second, and fewer where one takes long."""
-        clock = Clock(self.pg.port)
-        self.addCleanup(clock.close)
-        conninfo = self.conninfo.replace("port=%d" % self.pg.port, "port=%d" % clock.port) + " sslmode=disable gssencmode=disable"
+        clock, conninfo = self.clocked()
         receiver = self.receiver(lambda post: 500)
         config = postgres.spool(conninfo) + 'deliver = { schedule = { "300ms", "1h" }, attempts = 5, breaker_failures = 100000 }\n'
         node = self.server(self.to(receiver), config=config)
         node.send(mail("one"))
         wait_until(lambda: self.sql("SELECT count(*) FROM delivery WHERE attempts = 2 AND owner IS NULL") == "1", "two attempts")
         node.kill()
-        self.fill()
-        self.sql("UPDATE delivery SET attempts = 0 WHERE due = 0")
+        self.fill(lanes=30)
         clock.take()
         began = time.monotonic()
         node.start()

@@ -469,13 +469,16 @@ class Privileges(TestCase):
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
     def test_a_capability_that_cannot_be_given_up_ends_the_start(self):
         mx, _ = self.on_low_port({"10.lua": "return function(msg) end"})
+        # By its descriptor: the user need not be able to reach the folder of the build (a home of mode 700, say).
         without_capset = ("import os, seccomp, sys; f = seccomp.SyscallFilter(seccomp.ALLOW); "
-                          "f.add_rule(seccomp.ERRNO(1), 'capset'); f.load(); os.execv(sys.argv[1], sys.argv[1:])")
+                          "f.add_rule(seccomp.ERRNO(1), 'capset'); f.load(); os.execve(int(sys.argv[1]), sys.argv[2:], os.environ)")
+        binary = os.open(harness.MXHOOK, os.O_RDONLY)
+        self.addCleanup(os.close, binary)
         done = subprocess.run(
             ["setpriv", "--reuid", self.USER, "--regid", str(self.entry.pw_gid), "--clear-groups", "--inh-caps",
              "-all,+net_bind_service", "--ambient-caps", "-all,+net_bind_service", "--no-new-privs", sys.executable, "-c",
-             without_capset, harness.MXHOOK, "run", "--config", mx.config], capture_output=True, text=True,
-            timeout=harness.PATIENCE)
+             without_capset, str(binary), "mxhook", "run", "--config", mx.config], capture_output=True, text=True,
+            pass_fds=(binary,), timeout=harness.PATIENCE)
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("cannot give up capabilities", done.stderr)
 

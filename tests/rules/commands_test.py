@@ -270,11 +270,19 @@ class Runner(Commands):
         for name, (test, expected) in FAILING.items():
             with self.subTest(name):
                 self.write("10_test.lua", test)
-                done = self.run_tests("--timeout", "0.3")
+                done = self.run_tests("--timeout", "300ms")
                 self.assertEqual(done.returncode, 1, done)
                 self.assertIn(expected, done.stdout.decode())
-        self.assertEqual(self.run_tests("--timeout", "0").returncode, 2)
-        self.assertEqual(self.run_tests("--timeout", "x").returncode, 2)
+
+    def test_timeouts(self):
+        self.write("10_test.lua", 'it("a", function() end)')
+        for value in ("20s", "1ms", "1d", "24h", "1.5m", "1500 ms", "20", "0.5", "86400"):
+            self.assertIn(self.run_tests("--timeout", value).returncode, (0, 1) if value == "1ms" else (0,), value)
+        for value in ("", "0", "0ms", "0.9ms", "86400001ms", "86401", "x", "5x", "5s ", "5s5", "-5s", "1e3", "0x10", "1.2.3", "."):
+            done = self.run_tests("--timeout", value)
+            self.assertEqual(done.returncode, 2, value)
+            self.assertIn('mxhook test: --timeout \'%s\': a duration such as "5s", from 1ms to 1d, was expected' % value,
+                          done.stderr.decode())
 
     def test_logs_in_route(self):
         text = self.route().stdout.decode()
@@ -507,7 +515,7 @@ class Scan(Commands):
 class Manual(Commands):
     def test_examples_load_and_do_what_they_say(self):
         examples = manuals.examples("mxhook-rules.7")
-        self.assertEqual([number for number, _ in examples], list(range(1, 11)))
+        self.assertEqual([number for number, _ in examples], list(range(1, 13)))
         expected = {  # by number: recipient, what is in the output of route
             1: ("inv-7@example.com", "-> https://books.example/invoices/7"),
             2: ("support+acme@example.com", "+ X-Customer: acme"),
@@ -519,13 +527,17 @@ class Manual(Commands):
             8: ("sales@example.com", "+ X-Tenant: example.com"),
             9: ("sales@example.com", "=> 451 4.3.0 Back in an hour"),
             10: ("x@blue.example.com", "-> https://blue.example.com/mail  (signed)"),
+            11: ("invoices@example.com", "=> 550 5.7.1 Please attach the invoice as a PDF"),
+            12: ("ci@example.com", "-> https://ci.example/projects/web-app/trigger"),
         }
         self.write("lib/vip.lua", 'return { ["ada@sender.example"] = true }')
-        senders = {3: "alerts@bank.example"}
+        senders = {3: "alerts@bank.example", 12: "dev@example.com"}
+        subjects = {12: b"[deploy web-app] now"}
         for number, text in examples:
             self.write("10.lua", text)
             recipient, output = expected[number]
             sender = senders.get(number, "ada@sender.example")
+            self.mail.write_bytes(re.sub(rb"(?m)^Subject: [^\r\n]*", b"Subject: " + subjects[number], MAIL) if number in subjects else MAIL)
             done = mxhook("route", "--rules", self.rules, "--sender", sender, "--rcpt", recipient, "--spf", "fail", self.mail,
                           env={**os.environ, "MXHOOK_MAINTENANCE": "1"})
             with self.subTest(number=number):

@@ -32,9 +32,11 @@ struct choice {
     int hold_count;
     struct probe probes[PROBES_MAX];
     int probe_count;
-    size_t lanes, rows;    /* wanted */
-    struct map of_origins; /* how many of each origin, as the pointer's number */
-    int64_t now_ms;        /* monotonic */
+    size_t lanes, rows;   /* wanted */
+    struct map wanted_of; /* how many of each origin, as the pointer's number */
+    size_t left;          /* lanes that may give something and were not asked yet */
+    struct map left_of;   /* those of each origin, the same */
+    int64_t now_ms;       /* monotonic */
     struct delivery *first, **end;
 };
 
@@ -50,18 +52,37 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+static size_t number_of(const struct map *map, int64_t origin)
+{
+    return (uintptr_t)map_get(map, (uint64_t)origin);
+}
+
+static void set_number(struct map *map, int64_t origin, uintptr_t number)
+{
+    if (number > 0)
+        (void)map_put(map, (uint64_t)origin, (void *)number);
+    else
+        (void)map_remove(map, (uint64_t)origin);
+}
+
+/* How much of it one lane gets, where nobody knows yet what each has. */
+static size_t share(size_t room, size_t lanes)
+{
+    return lanes < 2 ? room : room / lanes + (room % lanes > 0);
+}
+
 /* So many of a lane as the limits, those of the whole cluster included, leave room for. */
 static size_t room_in(const struct choice *c, const struct due_lane *next)
 {
-    size_t wanted = (uintptr_t)map_get(&c->of_origins, (uint64_t)next->origin);
     const struct lane_due *lane = leases_lane(&c->s->leases, (uint64_t)next->lane);
     const struct origin_due *origin = map_get(&c->s->leases.origins, (uint64_t)next->origin);
     size_t nodes = (size_t)node_live(c->s->node), per_origin = c->claim->per_origin / nodes;
-    size_t room = room_of((origin ? origin->leased : 0) + wanted, per_origin ? per_origin : 1,
-                          origin ? origin->hold.most : 0);
-    room = smaller(
-        room, room_of(lane ? lane->leased : 0, c->claim->per_lane, lane ? lane->hold.most : 0));
-    return smaller(room, c->claim->limit - c->rows);
+    size_t leased = (origin ? origin->leased : 0) + number_of(&c->wanted_of, next->origin);
+    size_t room = room_of(leased, per_origin ? per_origin : 1, origin ? origin->hold.most : 0);
+    room =
+        smaller(share(room, number_of(&c->left_of, next->origin)),
+                room_of(lane ? lane->leased : 0, c->claim->per_lane, lane ? lane->hold.most : 0));
+    return smaller(room, share(c->claim->limit - c->rows, c->left));
 }
 
 static void note_due(struct choice *c, int64_t monotonic_ms)
@@ -111,18 +132,40 @@ static void want_probe(struct choice *c, const struct due_lane *lane,
         c->probes[c->probe_count++] = (struct probe){.hold = *breaker, .to = lane->lane};
 }
 
+/* Whether something of it is due that nothing holds, or that may be a probe of what holds it. */
+static bool is_due(struct choice *c, const struct due_lane *lane, const struct node_hold **breaker)
+{
+    if (pauses_find(c->s->leases.pauses, (uint64_t)lane->origin, (uint64_t)lane->lane))
+        return false;
+    int64_t until = held_until(c->s, lane) - clock_ahead_ms(), due = lane->due_ms;
+    int64_t nodes = held_by_nodes(c, lane, breaker);
+    due = until > due ? until : due;
+    due = nodes > due ? nodes : due;
+    if (due > c->now_ms)
+        note_due(c, due);
+    return due <= c->now_ms;
+}
+
+static void count_lane(struct choice *c, struct due_lane *lane)
+{
+    const struct node_hold *breaker;
+    lane->missing = 0;
+    if (!is_due(c, lane, &breaker) || breaker)
+        return;
+    c->left++;
+    set_number(&c->left_of, lane->origin, number_of(&c->left_of, lane->origin) + 1);
+}
+
 static void choose_lane(struct choice *c, struct due_lane *lane)
 {
     const struct node_hold *breaker;
-    int64_t until = held_until(c->s, lane) - clock_ahead_ms(), due = lane->due_ms;
-    int64_t nodes = held_by_nodes(c, lane, &breaker);
-    due = until > due ? until : due;
-    due = nodes > due ? nodes : due;
-    if (due > c->now_ms) {
-        note_due(c, due);
+    if (!is_due(c, lane, &breaker))
         return;
-    }
     size_t room = room_in(c, lane);
+    if (!breaker) {
+        c->left--;
+        set_number(&c->left_of, lane->origin, number_of(&c->left_of, lane->origin) - 1);
+    }
     if (room == 0) {
         c->claim->more = true;
         return;
@@ -133,23 +176,22 @@ static void choose_lane(struct choice *c, struct due_lane *lane)
         return;
     if (breaker) {
         want_probe(c, lane, breaker);
-    } else {
-        uintptr_t before = (uintptr_t)map_get(&c->of_origins, (uint64_t)lane->origin);
-        want(c, lane->lane, room);
-        lane->missing = room;
-        (void)map_put(&c->of_origins, (uint64_t)lane->origin, (void *)(before + room));
+        return;
     }
+    want(c, lane->lane, room);
+    lane->missing = room;
+    set_number(&c->wanted_of, lane->origin, number_of(&c->wanted_of, lane->origin) + room);
 }
 
 /* Lanes take turns at being the first, so that those that have much leave room for others. */
 static int choose(struct choice *c)
 {
     size_t count = c->s->lane_count, first = count ? c->s->turn % count : 0;
+    for (size_t i = 0; i < count; i++)
+        count_lane(c, &c->s->lanes[i]);
     for (size_t i = 0; i < count; i++) {
         struct due_lane *next = &c->s->lanes[(first + i) % count];
-        next->missing = 0;
-        if (!pauses_find(c->s->leases.pauses, (uint64_t)next->origin, (uint64_t)next->lane))
-            choose_lane(c, next);
+        choose_lane(c, next);
         if (next->missing > 0)
             c->s->turn = (first + i + 1) % count;
     }
@@ -314,6 +356,7 @@ void pg_store_claim(struct store *store, struct claim *claim)
         note_due(&choice, choice.now_ms + ASKED_MS);
     }
     values_free(&choice.wanted);
-    map_free(&choice.of_origins);
+    map_free(&choice.wanted_of);
+    map_free(&choice.left_of);
     free(choice.holds);
 }
