@@ -86,8 +86,7 @@ struct expected {
 /* What of a client a trusted one may say, as EHLO announces it. */
 #define XCLIENT_ATTRIBUTES "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT"
 
-#define OUTPUT_SIZE                                                                                \
-    1024 /* of replies to one piece of input; holds two of the longest. malloc() takes what is larger from its slow list */
+#define OUTPUT_SIZE 2048 /* of replies to one piece of input; holds several of the longest */
 
 struct session {
     struct config *config;
