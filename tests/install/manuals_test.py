@@ -100,6 +100,18 @@ class Manuals(unittest.TestCase):
         self.assertGreater(len(paths), 25)
         self.assertEqual(sorted(set(listed)), sorted(paths))
 
+    def test_every_name_that_conditions_know_is_there(self):
+        page, lua = (manuals.FOLDER / "mxhook-rules.7").read_text(), SERVER.parent / "lua/mxhook"
+        source = (lua / "cel.lua").read_text()
+        names = re.findall(r"^    (\w+) = \{ code = ", source, re.M) + re.findall(r'"(\w+)"', re.search(
+            r"for _, name in ipairs (\{.*\}) do\n    variables\[name\]", source)[1])
+        self.assertGreater(len(names), 25)
+        listed = page.split("\nCEL sees\n")[1].split("\nWhat can be known")[0]
+        self.assertEqual(sorted(re.findall(r"^\.Ql (\w+)", listed, re.M)), sorted(names))
+        fields = re.findall(r'"(\w+)"', re.search(r"^local regex_fields = (.*)$", (lua / "matchers.lua").read_text(), re.M)[1])
+        listed = page.split("\nThe fields of\n.Ql route.regex\n")[1].split("\nA pattern may match")[0]
+        self.assertEqual(sorted(re.findall(r"^\.Ql (\w+)", listed, re.M)), sorted(set(fields) - {"all", "any", "to"}))
+
     def test_the_changelog_names_this_version(self):
         first = (manuals.FOLDER.parent / "changelog").read_text().split("\n")[0]
         self.assertIn("(%s-1)" % mxhook("version").split()[1], first)

@@ -544,6 +544,20 @@ class Manual(Commands):
                 self.assertNotIn(b".lua:", done.stderr)
                 self.assertIn(output, done.stdout.decode())
 
+    def test_authentication_that_was_not_checked_is_none(self):
+        """As mxhook-security(7) has it: a rule need not ask whether there is a result."""
+        self.write("10.lua", """return function(msg)
+            local a = msg.auth
+            return ("https://a.example/%s/%d/%s/%s/%s"):format(a.spf.result, #a.dkim, a.dmarc.result, a.iprev.result,
+                tostring(a.dnsbl["bl.example"]))
+        end""")
+        self.write("10_test.lua", """describe("auth", function() it("is none", function()
+            local result = route { to = "a@example.com" }
+            assert.same({ "https://a.example/none/0/none/none/nil" }, result.destinations)
+        end) end)""")
+        self.assertIn(b"-> https://a.example/none/0/none/none/nil\n", self.route("--rcpt", "a@example.com").stdout)
+        self.assertEqual(mxhook("test", "--rules", self.rules).returncode, 0)
+
     def test_whole_rules_elsewhere_in_the_manuals_load(self):
         rules = [text for page in ("mxhook-rules.7", "mxhook-security.7")
                  for text in manuals.displays((manuals.FOLDER / page).read_text()) if re.match("return|local", text)]
