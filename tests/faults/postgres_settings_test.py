@@ -74,7 +74,7 @@ class SettingsTest(postgres.DatabaseCase):
                              "bytea_output = 'escape'", "extra_float_digits = -15", "standard_conforming_strings = off",
                              "lc_messages = 'C'", "enable_indexscan = off", "row_security = off", "work_mem = '64kB'", "jit = on",
                              "synchronous_commit = local", "search_path = elsewhere, public", "backslash_quote = off", "array_nulls = off",
-                             "transform_null_equals = on", "xmlbinary = 'hex'", "default_transaction_deferrable = on")
+                             "transform_null_equals = on", "xmlbinary = 'hex'", "default_transaction_deferrable = on", "client_min_messages = debug5")
         self.sql("CREATE SCHEMA elsewhere")
         receiver = self.receiver(lambda post: 500 if len(receiver.posts) < 3 else 200)
         node = self.node(receiver, conninfo)

@@ -37,6 +37,8 @@ class StandbyTest(postgres.NodesTest):
         self.assertFalse(node.logged("node-declared-dead"))
 
     def test_a_wait_that_is_cancelled_is_not_acknowledged_before_it_is_replicated(self):
+        """Though the role wants no warnings."""
+        self.pg.sql("ALTER ROLE postgres SET client_min_messages = error")
         standby = self.standby()
         receiver = self.receiver()
         node = self.node(receiver, timeout="1m")

@@ -24,8 +24,8 @@ static int fail(struct pg *pg, int code, const char *text)
 static void count_notice(void *context, const PGresult *result)
 {
     struct pg *pg = context;
-    (void)result;
-    pg->notices++;
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    pg->notices += severity && strcmp(severity, "WARNING") == 0;
 }
 
 /* ---- Waiting ---- */
