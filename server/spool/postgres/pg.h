@@ -31,7 +31,7 @@
 struct pg {
     PGconn *connection;   /* NULL: none */
     const char *conninfo; /* the configuration's */
-    unsigned notices;     /* since the batch was begun */
+    unsigned notices;     /* warnings since the batch was begun */
     uint32_t timeline;    /* of the server, when it was connected to */
     char state[6];        /* SQLSTATE of the last error; "" where there was none */
     char error[256];      /* what went wrong last, for the log */
