@@ -147,6 +147,48 @@ static void a_full_disk_is_an_error(void **state)
     assert_int_equal(bench_query(bench, "SELECT count(*) FROM delivery"), MAILS);
 }
 
+static void assert_found(const char *to, const char *name, char letter, long size)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%.60s/found/%.80s", to, name);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        fail_msg("%s is not there", path);
+    assert_int_equal(fgetc(file), letter);
+    fseek(file, 0, SEEK_END);
+    assert_int_equal(ftell(file), size);
+    fclose(file);
+}
+
+/* Payloads that no delivery has any more, and a file that nobody names, each once. */
+static void what_is_left_over_is_found(void **state)
+{
+    struct bench *bench = *state;
+    struct export_report report = {.lose = no_loss};
+    struct error err;
+    char to[80], command[200];
+    store(bench, 1);
+    bench_close(bench);
+    bench_run_sql(bench, "DELETE FROM delivery WHERE row > 1");
+    snprintf(command, sizeof command, "printf xyz >%.60s/bodies/nobodys", bench->directory);
+    assert_int_equal(system(command), 0);
+    snprintf(to, sizeof to, "%.50s-saved", bench->directory);
+    if (spool_export(&bench->config, to, &report, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(report.waiting, 1);
+    assert_int_equal(report.payloads, MAILS - 1);
+    assert_int_equal(report.files, 1);
+    for (int mail = 1; mail < MAILS; mail++) {
+        char name[32];
+        snprintf(name, sizeof name, "payload-%d", mail + 1);
+        assert_found(to, name, (char)('a' + mail), mail % 2 ? 20 : 400000);
+    }
+    assert_found(to, "nobodys", 'x', 3);
+    snprintf(command, sizeof command, "test $(ls %.60s/found | wc -l) = %d && rm -r %.60s", to,
+             MAILS, to);
+    assert_int_equal(system(command), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_set_up, bench_tear_down)
 
 int main(void)
@@ -155,6 +197,7 @@ int main(void)
         TEST(one_delivery_of_each_payload),
         TEST(several_deliveries_of_each_payload),
         TEST(an_empty_spool),
+        TEST(what_is_left_over_is_found),
         TEST(a_full_disk_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

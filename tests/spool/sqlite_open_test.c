@@ -3,6 +3,7 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,6 +150,33 @@ static void other_versions_are_refused_or_brought_up_to_date(void **state)
     assert_int_equal(open_as(sqlite_ops.open, bench, &err), 0);
 }
 
+#define CHECKED_MOST (64 << 20) /* CHECK_MAX of db_open.c */
+
+/* A small database is read whole when a server opens it; a larger one is not, and damage is found where it is met. */
+static void a_small_database_is_checked(void **state)
+{
+    struct bench *bench = *state;
+    struct error err;
+    char path[128], garbage[4096];
+    bench_close(bench);
+    long long page =
+        bench_query(bench, "SELECT rootpage FROM sqlite_master WHERE name = 'attempt'");
+    long long size = bench_query(bench, "PRAGMA page_size");
+    assert_int_equal(open_as(sqlite_ops.open, bench, &err), 0);
+    bench_query(bench, "PRAGMA wal_checkpoint(TRUNCATE)");
+    snprintf(path, sizeof path, "%.60s/spool.db", bench->directory);
+    memset(garbage, 'x', sizeof garbage);
+    int fd = open(path, O_WRONLY);
+    assert_true(pwrite(fd, garbage, sizeof garbage, (page - 1) * size) == sizeof garbage);
+    for (int more = 0; more < 2; more++) {
+        assert_int_equal(ftruncate(fd, CHECKED_MOST + more), 0);
+        assert_int_equal(open_as(sqlite_ops.open, bench, &err), more ? 0 : -EBADMSG);
+        assert_int_equal(open_as(sqlite_ops.visit, bench, &err),
+                         0); /* reads only what it is asked for */
+    }
+    close(fd);
+}
+
 /* ---- The clock ---- */
 
 /* What ends is due by the clock of now. More than two seconds are a clock that was set back. */
@@ -287,6 +315,7 @@ int main(void)
         TEST(a_new_database_is_made_where_there_is_no_mail),
         TEST(what_is_damaged_is_told_from_what_fails),
         TEST(other_versions_are_refused_or_brought_up_to_date),
+        TEST(a_small_database_is_checked),
         TEST(an_end_is_due_by_the_clock_of_now),
         TEST(what_waits_is_set_back_with_the_clock),
         TEST(two_seconds_are_no_clock_that_was_set),
