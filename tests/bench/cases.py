@@ -1,9 +1,10 @@
 """cases.py - mxhook with other options, with many aliases, with a long queue: what a message costs then, and a start.
 
-A Case has lines for the configuration, and a function that prepares the server's folder before it starts. To add a kind:
-an option in add_options() and what makes its cases in chosen().
+A Case has lines for the configuration, a function that prepares the server's folder before it starts, or another spool.
+To add a kind: an option in add_options() and what makes its cases in chosen().
 """
 
+import atexit
 import os
 import sqlite3
 import subprocess
@@ -17,8 +18,10 @@ LATER = 4_000_000_000_000         # ms; when what waits in the queue is due
 
 
 class Case:
-    def __init__(self, name, more="", prepare=None):
-        self.name, self.more, self.prepare = name, more, prepare
+    """As servers.Mxhook has them."""
+
+    def __init__(self, name, **more):
+        self.name, self.more = name, more
 
 
 def add_options(parser):
@@ -29,6 +32,8 @@ def add_options(parser):
                         help="a table: with the example rules (of that folder), and with rules that call store.add and store.once")
     parser.add_argument("--queue", metavar="N,N", type=numbers, default=[],
                         help="a table: with so many deliveries waiting for another destination")
+    parser.add_argument("--postgres", action="store_true",
+                        help="a table: with the spool and the history in PostgreSQL (its own work is not counted)")
 
 
 def numbers(text):
@@ -36,14 +41,21 @@ def numbers(text):
 
 
 def chosen(opts):
-    return ([Case(lines, lines) for lines in opts.more] +
+    return ([Case(lines, more=lines) for lines in opts.more] +
             [Case("%d aliases" % count, prepare=lambda server, count=count: write_aliases(server, count))
              for count in opts.aliases] +
             ([Case("the example rules", prepare=lambda server: write_examples(server, opts.rules))] +
              [Case("a rule with " + call, prepare=lambda server, call=call: write_call(server, call)) for call in CALLS]
              if opts.rules else []) +
             [Case("%d in the queue" % count, prepare=lambda server, count=count: fill_queue(server, count))
-             for count in opts.queue])
+             for count in opts.queue] +
+            ([Case("PostgreSQL", spool=database().spool)] if opts.postgres else []))
+
+
+def database():
+    made = servers.Database()
+    atexit.register(made.close)
+    return made
 
 
 def write_aliases(server, count):
@@ -114,7 +126,7 @@ def multiply(path, count):
 def start(binary, case):
     """Seconds of CPU and MB of memory of a start, until it accepts connections."""
     with tempfile.TemporaryDirectory(prefix="mxhook-cost-", dir=servers.INSTALLED) as folder:
-        server = servers.Mxhook("mxhook", binary, more=case.more, prepare=case.prepare)
+        server = servers.Mxhook("mxhook", binary, **case.more)
         server.start(os.path.join(folder, "server"), DEAD)
         try:
             return server.process.cpu_seconds(), server.process.memory_mb("VmRSS")

@@ -160,7 +160,7 @@ def main():
         return count_scan(binary)
     chosen = cases.chosen(opts)
     if chosen:
-        return cases.table(binary, chosen, lambda case: sum(measure(binary, more=case.more, prepare=case.prepare).values()))
+        return cases.table(binary, chosen, lambda case: sum(measure(binary, **case.more).values()))
     with open(FIGURE) as file:
         figure = json.load(file)
     rooms = measure(binary)

@@ -108,14 +108,15 @@ class Server:
 
 
 class Mxhook(Server):
-    """more: lines for the end of its configuration; prepare: called with its folder before it starts."""
+    """more: lines for the end of its configuration; prepare: called with it before it starts; spool: called for each start,
+    returns another value of that option."""
     stores = True
 
     spool = '{ directory = "spool" }'
 
-    def __init__(self, name, binary, auth=False, tls=None, scan=False, more="", prepare=None):
+    def __init__(self, name, binary, auth=False, tls=None, scan=False, more="", prepare=None, spool=None):
         self.name, self.binary, self.auth, self.tls, self.scan = name, os.path.abspath(binary), auth, tls, scan
-        self.more, self.prepare = more, prepare
+        self.more, self.prepare, self.make_spool = more, prepare, spool
 
     def start(self, folder, url):
         # A name server of the test, asked once: mxhook's cache has the answers from then on.
@@ -130,6 +131,8 @@ class Mxhook(Server):
             self.dns.close()
 
     def command(self):
+        if self.make_spool:
+            self.spool = self.make_spool()
         auth = ('{}\ndns = { resolvers = { "127.0.0.1:%d" } }' % self.dns.port if self.auth else
                 "{ spf = false, dkim = false, dmarc = false, reverse_name = false }")
         os.makedirs(os.path.join(self.folder, "rules.d"))
@@ -197,6 +200,10 @@ class Database:
         self.primary.sql("CREATE DATABASE bench%d" % self.made)
         return self.primary.conninfo().replace("dbname=postgres", "dbname=bench%d" % self.made)
 
+    def spool(self):
+        """The option of nodes on a new one."""
+        return '{ directory = "spool", postgres = "%s", migrate = true }' % self.new()
+
     def drop(self):
         if self.made:
             self.primary.sql("DROP DATABASE IF EXISTS bench%d WITH (FORCE)" % self.made)
@@ -215,7 +222,7 @@ class Cluster(Server):
         self.binary, self.count, self.database = binary, nodes, database
 
     def start(self, folder, url):
-        spool = '{ directory = "spool", postgres = "%s", migrate = true }' % self.database.new()
+        spool = self.database.spool()
         self.nodes = [Mxhook(self.name, self.binary) for _ in range(self.count)]
         for number, node in enumerate(self.nodes):
             node.spool = spool
