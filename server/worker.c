@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,14 +56,19 @@ static void note_asked(void *context, const char *rule, const char *answer)
 {
     struct worker_job *job = context;
     struct asked *asked = &job->asked[job->processing.recipient];
-    size_t more = strlen(rule) + strlen(answer) + 3;
-    if (asked->size + more > HISTORY_ASKED_MAX)
+    size_t where = strlen(rule), what = strlen(answer), more = where + 1 + what + 1;
+    if (asked->size + more + 1 > HISTORY_ASKED_MAX)
         return;
-    char *text = realloc(asked->text, asked->size + more);
+    char *text = realloc(asked->text, asked->size + more + 1);
     if (!text)
         return;
     asked->text = text;
-    asked->size += (size_t)snprintf(text + asked->size, more, "%s\t%s\n", rule, answer);
+    text += asked->size;
+    memcpy(text, rule, where);
+    text[where] = '\t';
+    memcpy(text + where + 1, answer, what);
+    memcpy(text + where + 1 + what, "\n", 2);
+    asked->size += more;
 }
 
 static void begin_record(struct worker_job *job)

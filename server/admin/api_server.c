@@ -224,9 +224,10 @@ void api_setup(struct request *request)
     json_begin_array(json);
     write_step(json, "Domains", c->smtp.domain_count > 0 && !strstr(domains, "example."), domains,
                "Set domains = { ... } to those that mail is taken for, and reload.");
-    snprintf(text, sizeof text, "%.0f rules in %s", metric_value(METRIC_RULES, NULL, NULL),
+    double rules = metric_value(METRIC_RULES, NULL, NULL);
+    snprintf(text, sizeof text, "%.0f rule%s in %s", rules, rules == 1 ? "" : "s",
              c->rules.directory);
-    write_step(json, "Rules", metric_value(METRIC_RULES, NULL, NULL) > 0, text,
+    write_step(json, "Rules", rules > 0, text,
                "Write a rule into that folder: return { alias { [\"hook@example.com\"] = "
                "\"https://...\" } }.");
     write_listeners(json, &c->smtp);

@@ -59,13 +59,11 @@ static size_t next_size(const struct block *last, size_t size)
     return last->size < BLOCK_SIZE / 2 && size <= 2 * last->size ? 2 * last->size : BLOCK_SIZE;
 }
 
-void *arena_alloc(struct arena *arena, size_t size)
+static void *take(struct arena *arena, size_t size, size_t alignment)
 {
     struct block *block = arena->blocks;
-    if (size > SIZE_MAX / 2)
-        return NULL;
-    size = (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
-    if (size > block->size - block->used) {
+    size_t at = (block->used + alignment - 1) & ~(alignment - 1);
+    if (at > block->size || size > block->size - at) {
         struct block *fresh = block_new(next_size(block, size));
         if (!fresh)
             return NULL;
@@ -77,15 +75,20 @@ void *arena_alloc(struct arena *arena, size_t size)
             arena->blocks = fresh;
         }
         block = fresh;
+        at = 0;
     }
-    void *memory = block->bytes + block->used;
-    block->used += size;
-    return memory;
+    block->used = at + size;
+    return block->bytes + at;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    return size <= SIZE_MAX / 2 ? take(arena, size, ALIGNMENT) : NULL;
 }
 
 char *arena_strndup(struct arena *arena, const char *text, size_t length)
 {
-    char *copy = length < SIZE_MAX ? arena_alloc(arena, length + 1) : NULL;
+    char *copy = length < SIZE_MAX / 2 ? take(arena, length + 1, 1) : NULL;
     if (copy) {
         memcpy(copy, text, length);
         copy[length] = 0;

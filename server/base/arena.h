@@ -16,7 +16,7 @@ void arena_free(struct arena *arena); /* and all that was allocated in it */
 
 /* Memory aligned for any type, not cleared; NULL where there is none. */
 void *arena_alloc(struct arena *arena, size_t size);
-/* Copies, NUL-terminated; NULL where there is no memory. */
+/* Copies, NUL-terminated, close together; NULL where there is no memory. */
 char *arena_strdup(struct arena *arena, const char *text);
 char *arena_strndup(struct arena *arena, const char *text, size_t length);
 

@@ -1,6 +1,5 @@
 #include "redact.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* RFC 3986 section 3.2.1: userinfo ends at the authority's last '@'. */
@@ -20,6 +19,10 @@ size_t redact_userinfo(const char *url, const char **rest)
 void redact_url(const char *url, char shown[REDACT_SIZE])
 {
     const char *rest;
-    size_t scheme_size = redact_userinfo(url, &rest);
-    snprintf(shown, REDACT_SIZE, "%.*s%.*s", (int)scheme_size, url, (int)strcspn(rest, "?#"), rest);
+    size_t scheme = redact_userinfo(url, &rest), more = strcspn(rest, "?#");
+    scheme = scheme < REDACT_SIZE ? scheme : REDACT_SIZE - 1;
+    more = more < REDACT_SIZE - scheme ? more : REDACT_SIZE - scheme - 1;
+    memcpy(shown, url, scheme);
+    memcpy(shown + scheme, rest, more);
+    shown[scheme + more] = 0;
 }

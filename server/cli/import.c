@@ -18,44 +18,41 @@ static const char help[] =
     "  -h, --help         this text\n\n"
     "Exit code: 0 where everything could be turned, 1 where something needs a look.\n";
 
-#define FILES_MAX 16
+#define FILES_MAX 100 /* of the API's pages */
 
-/* The operands, as "1", "2" and so on. -1 to go on, else the exit code. */
-static int read_files(int argc, char **argv, struct script_argument *arguments)
+/* The operands: the service, and the files as "1", "2" and so on, of which names[] has the text. -1 to
+ * go on, else the exit code. */
+static int read_operands(int argc, char **argv, struct script_argument *files, char names[][12])
 {
-    static const char *const names[FILES_MAX] = {"1", "2",  "3",  "4",  "5",  "6",  "7",  "8",
-                                                 "9", "10", "11", "12", "13", "14", "15", "16"};
-    int count = argc - optind;
-    if (count < 1 || count > FILES_MAX) {
-        fprintf(stderr, "mxhook %s: one FILE is expected, or up to %d\nTry: mxhook import --help\n",
-                argv[0], FILES_MAX);
-        return CLI_USAGE;
+    const char *service = optind < argc ? argv[optind] : NULL;
+    int count = argc - optind - 1;
+    if (!service)
+        fprintf(stderr, "mxhook import: what it comes from is expected: improvmx\n");
+    else if (strcmp(service, "improvmx") != 0)
+        fprintf(stderr, "mxhook import: nothing is known of '%s'; there is: improvmx\n", service);
+    else if (count < 1 || count > FILES_MAX)
+        fprintf(stderr, "mxhook import improvmx: one FILE is expected, or up to %d\n", FILES_MAX);
+    else {
+        for (int i = 0; i < count; i++) {
+            snprintf(names[i], sizeof names[i], "%d", i + 1);
+            files[i] = (struct script_argument){names[i], argv[optind + 1 + i]};
+        }
+        return -1;
     }
-    for (int i = 0; i < count; i++)
-        arguments[i] = (struct script_argument){names[i], argv[optind + i]};
-    return -1;
+    fputs("Try: mxhook import --help\n", stderr);
+    return CLI_USAGE;
 }
 
 int cli_import(int argc, char **argv)
 {
     const char *domain = NULL, *to = "rules.d";
-    static char name[] = "import improvmx"; /* as errors have it */
+    char names[FILES_MAX][12];
     struct script_argument arguments[FILES_MAX + 3] = {{0}};
     const struct cli_option options[] = {
         {.name = "domain", .text = &domain}, {.name = "to", .text = &to}, {0}};
-    if (argc > 1 && *argv[1] != '-') {
-        if (strcmp(argv[1], "improvmx") != 0) {
-            fprintf(stderr, "mxhook import: nothing is known of '%s'; there is: improvmx\n",
-                    argv[1]);
-            return CLI_USAGE;
-        }
-        argc--;
-        argv++;
-        argv[0] = name;
-    }
     int code = cli_options(argc, argv, help, options, NULL);
     if (code < 0)
-        code = read_files(argc, argv, arguments + 2);
+        code = read_operands(argc, argv, arguments + 2, names);
     if (code >= 0)
         return code;
     arguments[0] = (struct script_argument){"domain", domain};

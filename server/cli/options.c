@@ -86,20 +86,26 @@ int cli_options(int argc, char **argv, const char *help, const struct cli_option
 {
     struct parser parser;
     int code, exit_code = -1;
+    char *command = argv[0], name[80]; /* as getopt_long()'s errors have it */
+    snprintf(name, sizeof name, "mxhook %s", command);
     parser_init(&parser, options);
     optind = 1;
-    while (exit_code < 0 &&
-           (code = getopt_long(argc, argv, parser.letters, parser.options, NULL)) != -1) {
+    while (exit_code < 0) {
+        argv[0] = name;
+        code = getopt_long(argc, argv, parser.letters, parser.options, NULL);
+        argv[0] = command;
+        if (code == -1)
+            break;
         const struct cli_option *option = find(options, code);
         if (code == HELP) {
             fputs(help, stdout);
             return CLI_OK;
         }
         if (!option) {
-            fprintf(stderr, "Try: mxhook %s --help\n", argv[0]);
+            fprintf(stderr, "Try: mxhook %s --help\n", command);
             return CLI_USAGE;
         }
-        exit_code = take(argv[0], option, context, optarg);
+        exit_code = take(command, option, context, optarg);
     }
     return exit_code;
 }

@@ -21,9 +21,15 @@ static int make_folder(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
     struct stat status;
-    if (mkdir(path, 0777) == 0 || (stat(path, &status) == 0 && S_ISDIR(status.st_mode)))
+    if (mkdir(path, 0777) == 0)
         return 0;
-    lua_pushfstring(L, "%s: %s", path, strerror(errno));
+    int why = errno;
+    if (stat(path, &status) == 0) {
+        if (S_ISDIR(status.st_mode))
+            return 0;
+        why = ENOTDIR;
+    }
+    lua_pushfstring(L, "%s: %s", path, strerror(why));
     return lua_error(L);
 }
 

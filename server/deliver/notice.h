@@ -2,7 +2,7 @@
  * notice.h - tells the operator's URL (deliver.on_failure) that a delivery has failed for good.
  *
  * notice       a delivery of its own, about another one; its payload is a small JSON document, which
- *              mxhook-payload(7) describes. It is stored with the failure, so it is as safe as mail
+ *              mxhook-payload(5) describes. It is stored with the failure, so it is as safe as mail
  *              is, and retried and signed as others are. Of a notice that fails there is no notice
  */
 #ifndef MXHOOK_DELIVER_NOTICE_H

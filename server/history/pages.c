@@ -35,17 +35,18 @@ static struct note_page *page_for(struct note_pages *pages, size_t size)
     return page;
 }
 
-static void *take(struct note_pages *pages, size_t size)
+static void *take(struct note_pages *pages, size_t size, size_t alignment)
 {
     struct note_page *page = pages->used;
-    size = (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
-    if (!page || page->size - page->used < size)
+    size_t at = page ? (page->used + alignment - 1) & ~(alignment - 1) : 0;
+    if (!page || at > page->size || page->size - at < size) {
         page = page_for(pages, size);
+        at = 0;
+    }
     if (!page)
         return NULL;
-    void *memory = page->bytes + page->used;
-    page->used += size;
-    return memory;
+    page->used = at + size;
+    return page->bytes + at;
 }
 
 static void free_list(struct note_page *page)
@@ -78,9 +79,9 @@ struct copying {
     bool failed;
 };
 
-static const void *copy(struct copying *c, const void *bytes, size_t size)
+static const void *copy(struct copying *c, const void *bytes, size_t size, size_t alignment)
 {
-    void *memory = size > 0 ? take(c->pages, size) : NULL;
+    void *memory = size > 0 ? take(c->pages, size, alignment) : NULL;
     if (memory)
         memcpy(memory, bytes, size);
     c->failed |= size > 0 && !memory;
@@ -90,13 +91,13 @@ static const void *copy(struct copying *c, const void *bytes, size_t size)
 static void copy_text(struct copying *c, const char **text)
 {
     if (*text)
-        *text = copy(c, *text, strlen(*text) + 1);
+        *text = copy(c, *text, strlen(*text) + 1, 1);
 }
 
 static void copy_recipients(struct copying *c, struct history_message *m)
 {
-    m->recipients = (struct history_recipient *)copy(c, m->recipients,
-                                                     m->recipient_count * sizeof *m->recipients);
+    m->recipients = (struct history_recipient *)copy(
+        c, m->recipients, m->recipient_count * sizeof *m->recipients, ALIGNMENT);
     for (size_t i = 0; i < m->recipient_count && !c->failed; i++) {
         struct history_recipient *r = &m->recipients[i];
         copy_text(c, &r->address);
@@ -107,8 +108,8 @@ static void copy_recipients(struct copying *c, struct history_message *m)
 
 static void copy_deliveries(struct copying *c, struct history_message *m)
 {
-    m->deliveries = (struct history_delivery *)copy(c, m->deliveries,
-                                                    m->delivery_count * sizeof *m->deliveries);
+    m->deliveries = (struct history_delivery *)copy(
+        c, m->deliveries, m->delivery_count * sizeof *m->deliveries, ALIGNMENT);
     for (size_t i = 0; i < m->delivery_count && !c->failed; i++) {
         struct history_delivery *d = &m->deliveries[i];
         copy_text(c, &d->recipient);
@@ -132,7 +133,7 @@ static void copy_message(struct copying *c, struct history_message *m)
 struct history_message *pages_take_message(struct note_pages *pages, struct history_message *m)
 {
     struct copying c = {.pages = pages};
-    struct history_message *to = take(pages, sizeof *to);
+    struct history_message *to = take(pages, sizeof *to, ALIGNMENT);
     if (to) {
         *to = *m;
         to->arena = NULL;
@@ -149,7 +150,7 @@ struct history_message *pages_take_message(struct note_pages *pages, struct hist
 struct history_attempt *pages_take_attempt(struct note_pages *pages, struct history_attempt *a)
 {
     struct copying c = {.pages = pages};
-    struct history_attempt *to = take(pages, sizeof *to);
+    struct history_attempt *to = take(pages, sizeof *to, ALIGNMENT);
     if (to) {
         *to = *a;
         to->arena = NULL;

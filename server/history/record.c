@@ -1,7 +1,6 @@
 #include "record.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,7 +131,7 @@ struct history_message *history_message_new(const struct transaction *t,
         return NULL;
     }
     *m = (struct history_message){.arena = arena, .at_ms = t->received_ms};
-    snprintf(m->id, sizeof m->id, "%s", t->id);
+    memcpy(m->id, t->id, sizeof m->id);
     fill_envelope(m, &t->envelope);
     fill_auth(m, t->auth);
     m->size = spill_size(t->data);
@@ -159,7 +158,7 @@ struct history_message *history_sent_again(const struct delivery *d)
     *m = (struct history_message){.arena = arena, .at_ms = d->created_ms};
     size_t parent;
     id_number(d->id, &parent);
-    snprintf(m->id, sizeof m->id, "%.*s", (int)parent, d->id);
+    memcpy(m->id, d->id, parent);
     m->sender = copy(arena, d->sender);
     m->recipients = arena_alloc(arena, sizeof *m->recipients);
     if (m->recipients)
@@ -178,16 +177,28 @@ void history_message_asked(struct history_message *m, size_t recipient, const ch
         m->recipients[recipient].asked = without_queries(copied);
 }
 
+static const char *copy_reply(struct arena *arena, const struct reply *reply)
+{
+    size_t enhanced = strlen(reply->enhanced), text = strlen(reply->text);
+    char *copy = arena_alloc(arena, 4 + enhanced + 1 + text + 1);
+    if (!copy)
+        return NULL;
+    for (int i = 2, code = reply->code; i >= 0; i--, code /= 10)
+        copy[i] = (char)('0' + code % 10);
+    copy[3] = copy[4 + enhanced] = ' ';
+    memcpy(copy + 4, reply->enhanced, enhanced);
+    memcpy(copy + 4 + enhanced + 1, reply->text, text + 1);
+    return copy;
+}
+
 /* LMTP has a reply for each: the message counts as its best one. */
 void history_message_end(struct history_message *m, const struct transaction *t)
 {
-    char text[sizeof t->reply + 16];
     const struct reply *reply = &t->reply;
     for (size_t i = 0; t->replies && i < t->envelope.recipient_count; i++)
         if (i == 0 || t->replies[i].code < reply->code)
             reply = &t->replies[i];
-    snprintf(text, sizeof text, "%d %s %s", reply->code, reply->enhanced, reply->text);
-    m->reply = arena_strdup(m->arena, text);
+    m->reply = copy_reply(m->arena, reply);
     m->ms = clock_unix_ms() - t->received_ms;
     m->result = reply->code < 400   ? HISTORY_ACCEPTED
                 : reply->code < 500 ? HISTORY_DEFERRED
@@ -235,7 +246,7 @@ struct history_attempt *history_attempt_new(const struct delivery *d, enum histo
                                   .ms = d->last_ms,
                                   .status = d->last_status,
                                   .state = state};
-    snprintf(a->id, sizeof a->id, "%s", d->id);
+    memcpy(a->id, d->id, sizeof a->id);
     if (d->last_at_ms) /* else it was given up, and nobody was asked */
         a->origin = origin_key(delivery_origin(d));
     a->error = copy(arena, d->last_error);

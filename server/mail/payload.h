@@ -1,5 +1,5 @@
 /*
- * payload.h - the JSON that a webhook gets, key by key in the order of mxhook-payload(7).
+ * payload.h - the JSON that a webhook gets, key by key in the order of mxhook-payload(5).
  *
  * head         `{"headers":{...}`: one for each recipient, since rules may reshape it
  * tail         `,"to":[...] ... }`: the same for every recipient of a message

@@ -282,8 +282,9 @@ static size_t list_missing(const struct ruleset *a, const struct ruleset *b, con
 void ruleset_describe(const struct ruleset *ruleset, const struct ruleset *before, char *text,
                       size_t size)
 {
-    int length =
-        snprintf(text, size, "%zu rules, %zu aliases", ruleset->rule_count, ruleset->alias_count);
+    int length = snprintf(text, size, "%zu rule%s, %zu alias%s", ruleset->rule_count,
+                          ruleset->rule_count == 1 ? "" : "s", ruleset->alias_count,
+                          ruleset->alias_count == 1 ? "" : "es");
     size_t used = length < 0 ? 0 : (size_t)length < size ? (size_t)length : size - 1;
     if (!before)
         return;

@@ -36,6 +36,34 @@ class Init(unittest.TestCase):
         self.assertIn("kept     %s/mxhook.lua" % self.folder, done.stdout)
         self.assertEqual((self.folder / "mxhook.lua").read_text(), 'domains = { "own.example" }\n')
         self.assertTrue((self.folder / "rules.d/10-aliases.lua").exists())
+        self.assertIn('its `domains` must name "example.com"', done.stdout)
+        self.assertNotIn("must name", mxhook("init", "--domain", "own.example", self.folder).stdout)
+
+    def test_folders_of_any_name(self):
+        for name in ("with space", "\u00fc", "a'b", 'a"b]]', "two\nlines", "-x"):
+            folder = self.folder.parent / name
+            done = mxhook("init", folder)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertEqual(mxhook("test", "--config", folder / "mxhook.lua").returncode, 0, name)
+
+    def test_folders_that_cannot_be(self):
+        file = self.folder.parent / "file"
+        file.write_text("")
+        for folder, why in ((file, "file: Not a directory"), (file / "x", "x: Not a directory"), ("", ": No such file"),
+                            ("/proc/x", "/proc/x: No such file"), ("x" * 300, "File name too long")):
+            done = mxhook("init", folder)
+            self.assertEqual((done.returncode, done.stdout, len(done.stderr.splitlines())), (1, "", 1), done.stderr)
+            self.assertIn(why, done.stderr)
+
+    @unittest.skipUnless(os.getuid() == 0, "needs root, to run as one who has no rights there")
+    def test_a_folder_that_may_not_be_written(self):
+        self.folder.parent.chmod(0o755)
+        self.folder.mkdir(0o755)
+        for folder in (self.folder, self.folder / "x"):
+            done = subprocess.run([MXHOOK, "init", folder], capture_output=True, text=True, timeout=60, user=65534, group=65534,
+                                  extra_groups=[])
+            self.assertEqual((done.returncode, len(done.stderr.splitlines())), (1, 1), done.stderr)
+            self.assertIn("Permission denied", done.stderr)
 
     def test_says_what_is_wrong(self):
         for arguments, why in ((("--domain", "a b"), "expected a domain"), (("--webhook", "ftp://x"), "expected a URL"),

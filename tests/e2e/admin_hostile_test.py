@@ -144,7 +144,7 @@ class HostileTest(AdminCase):
         for thread in threads:
             thread.start()
         for _ in range(20):
-            self.assertEqual(json.loads(self.ask("/api/v1/reload", {})[1]), {"reloaded": "1 rules, 0 aliases"})
+            self.assertEqual(json.loads(self.ask("/api/v1/reload", {})[1]), {"reloaded": "1 rule, 0 aliases"})
         ended.set()
         for thread in threads:
             thread.join()

@@ -229,7 +229,7 @@ class Texts(AdminCase):
         self.assertEqual({name: each["ok"] for name, each in steps.items()},
                          {"Domains": False, "Rules": True, "Port 25": False, "Certificate": False, "Host name": True})
         self.assertEqual({name: each["now"] for name, each in steps.items()},
-                         {"Domains": "example.com", "Rules": "1 rules in %s/rules.d" % self.server.folder,
+                         {"Domains": "example.com", "Rules": "1 rule in %s/rules.d" % self.server.folder,
                           "Port 25": steps["Port 25"]["now"], "Certificate": "none: mail comes in clear", "Host name": "mx.test"})
         self.assertEqual([name for name, each in steps.items() if each["how"] is None], ["Rules", "Host name"])
         self.assertEqual(self.json("/api/v1/setup")["dns"], ["example.com. MX 10 mx.test.", "the PTR of this machine's address: mx.test."])

@@ -12,7 +12,7 @@ import manuals
 
 MXHOOK = os.environ["MXHOOK"]
 RULES = ("mxhook-rules.7", "mxhook-security.7")  # whose rules tests/rules/commands_test.py loads
-SIGNATURES = ("Python", "Node", "Go", "PHP", "Shell")  # manuals_test.py runs them
+SIGNATURES = ("Python", "Node", "Go", "PHP", "Shell")  # signatures_test.py runs them
 OTHERS = {  # what is no program's input: a line of the log, what the program itself has printed
     ("mxhook-log.7", "2026-11-24T10:00:00.123Z info"), ("mxhook.8.in", "@COMMANDS@"),
 }
@@ -127,7 +127,7 @@ class Examples(unittest.TestCase):
                 self.assertEqual((key.read_text(), key.stat().st_mode & 0o777), ("privkey.pem", 0o640))
 
     def test_the_payload_has_these_keys(self):
-        page = (manuals.FOLDER / "mxhook-payload.7").read_text()
+        page = (manuals.FOLDER / "mxhook-payload.5").read_text()
         payload, notice = (json.loads(text) for text in manuals.displays(page)[:2])
         mail = self.folder / "a.eml"
         mail.write_bytes(MAIL)

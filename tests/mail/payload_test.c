@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The payload's table in mxhook-payload(7), row by row. */
+/* The payload's table in mxhook-payload(5), row by row. */
 
 static void test_whole(void **state)
 {

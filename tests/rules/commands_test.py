@@ -515,7 +515,7 @@ class Scan(Commands):
 class Manual(Commands):
     def test_examples_load_and_do_what_they_say(self):
         examples = manuals.examples("mxhook-rules.7")
-        self.assertEqual([number for number, _ in examples], list(range(1, 11)))
+        self.assertEqual([number for number, _ in examples], list(range(1, 13)))
         expected = {  # by number: recipient, what is in the output of route
             1: ("inv-7@example.com", "-> https://books.example/invoices/7"),
             2: ("support+acme@example.com", "+ X-Customer: acme"),
@@ -527,18 +527,36 @@ class Manual(Commands):
             8: ("sales@example.com", "+ X-Tenant: example.com"),
             9: ("sales@example.com", "=> 451 4.3.0 Back in an hour"),
             10: ("x@blue.example.com", "-> https://blue.example.com/mail  (signed)"),
+            11: ("invoices@example.com", "=> 550 5.7.1 Please attach the invoice as a PDF"),
+            12: ("ci@example.com", "-> https://ci.example/projects/web-app/trigger"),
         }
         self.write("lib/vip.lua", 'return { ["ada@sender.example"] = true }')
-        senders = {3: "alerts@bank.example"}
+        senders = {3: "alerts@bank.example", 12: "dev@example.com"}
+        subjects = {12: b"[deploy web-app] now"}
         for number, text in examples:
             self.write("10.lua", text)
             recipient, output = expected[number]
             sender = senders.get(number, "ada@sender.example")
+            self.mail.write_bytes(re.sub(rb"(?m)^Subject: [^\r\n]*", b"Subject: " + subjects[number], MAIL) if number in subjects else MAIL)
             done = mxhook("route", "--rules", self.rules, "--sender", sender, "--rcpt", recipient, "--spf", "fail", self.mail,
                           env={**os.environ, "MXHOOK_MAINTENANCE": "1"})
             with self.subTest(number=number):
                 self.assertNotIn(b".lua:", done.stderr)
                 self.assertIn(output, done.stdout.decode())
+
+    def test_authentication_that_was_not_checked_is_none(self):
+        """As mxhook-security(7) has it: a rule need not ask whether there is a result."""
+        self.write("10.lua", """return function(msg)
+            local a = msg.auth
+            return ("https://a.example/%s/%d/%s/%s/%s"):format(a.spf.result, #a.dkim, a.dmarc.result, a.iprev.result,
+                tostring(a.dnsbl["bl.example"]))
+        end""")
+        self.write("10_test.lua", """describe("auth", function() it("is none", function()
+            local result = route { to = "a@example.com" }
+            assert.same({ "https://a.example/none/0/none/none/nil" }, result.destinations)
+        end) end)""")
+        self.assertIn(b"-> https://a.example/none/0/none/none/nil\n", self.route("--rcpt", "a@example.com").stdout)
+        self.assertEqual(mxhook("test", "--rules", self.rules).returncode, 0)
 
     def test_whole_rules_elsewhere_in_the_manuals_load(self):
         rules = [text for page in ("mxhook-rules.7", "mxhook-security.7")

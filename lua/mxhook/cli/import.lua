@@ -1,103 +1,14 @@
--- `mxhook import improvmx`: aliases and rules of that service, as rules of ours.
---
--- aliases   a CSV with the columns alias and forward, or JSON { aliases = { { alias=, forward= } } }
--- rules     JSON { rules = { { type = "alias", "regex" or "cel", rank=, active=, config = { ... } } } }; in the order of rank,
---           and the first that matches decides, as rules of ours do
+-- `mxhook import improvmx`: aliases and rules of that service, as rules of ours. Its rules are asked in the order of their rank
+-- and the first that matches decides, as rules of ours do.
 --
 -- What cannot be turned is a comment in the file that is written, and a line of the report.
+
+local arguments_of = require "mxhook.cli.arguments"
+local exported = require "mxhook.cli.exported"
 
 local import = {}
 
 local FIELDS = { subject = true, body = true, sender = true, recipient = true }
-
----------------------------------------------------------------------------------------------------
--- Reading
-
-local function read_file(path)
-  local file, why = path == "-" and io.stdin or io.open(path, "rb")
-  if not file then error(why, 0) end
-  local text
-  text, why = file:read("*a")
-  if not text then error(path .. ": " .. (why or "cannot be read"), 0) end
-  return (text:gsub("^\239\187\191", "")) -- a byte order mark
-end
-
--- One record of CSV (RFC 4180) that begins at `at`: its fields, and where the next begins.
-local function read_record(text, at)
-  local fields = {}
-  while true do
-    local field, after
-    if text:sub(at, at) == '"' then
-      local pieces = {}
-      repeat
-        local piece, stop = text:match('^([^"]*)"()', at + 1)
-        if not piece then error("the CSV ends within quotes", 0) end
-        pieces[#pieces + 1] = piece
-        at = stop
-      until text:sub(at, at) ~= '"'
-      field, after = table.concat(pieces, '"'), at
-    else
-      field, after = text:match("^([^,;\r\n]*)()", at)
-    end
-    fields[#fields + 1] = field
-    local separator = text:sub(after, after)
-    if separator ~= "," and separator ~= ";" then
-      return fields, text:match("^[^\n]*\n?()", after)
-    end
-    at = after + 1
-  end
-end
-
-local function read_csv(text)
-  local records, at, number = {}, 1, 0
-  while at <= #text do
-    local fields
-    fields, at = read_record(text, at)
-    number = number + 1
-    if #fields > 1 or fields[1] ~= "" then
-      fields.place = "record " .. number
-      records[#records + 1] = fields
-    end
-  end
-  return records
-end
-
-local function columns_of(header)
-  local columns = {}
-  for index, name in ipairs(header) do columns[name:lower():match("^%s*(.-)%s*$")] = index end
-  return columns
-end
-
-local function aliases_of_csv(text)
-  local records = read_csv(text)
-  local columns = records[1] and columns_of(records[1]) or {}
-  local alias, forward = columns.alias, columns.forward or columns.destination or columns.destinations
-  if not alias or not forward then
-    alias, forward = 1, 2 -- without a header
-  else
-    table.remove(records, 1)
-  end
-  local aliases = {}
-  for index, record in ipairs(records) do
-    local domain = columns.domain and record[columns.domain]
-    aliases[index] = { alias = record[alias], forward = record[forward], domain = domain, place = record.place }
-  end
-  return aliases
-end
-
--- aliases, rules
-local function read_exported(text)
-  if not text:find("^%s*[{%[]") then return aliases_of_csv(text), {} end
-  local ok, value = pcall(require("cjson").decode, text)
-  if not ok then error("not JSON: " .. tostring(value), 0) end
-  local list = value[1] and value or nil
-  local first = list and list[1] or {}
-  local aliases = value.aliases or (list and first.alias and not first.type and list) or {}
-  local rules = value.rules or (list and first.type and list) or {}
-  for index, alias in ipairs(aliases) do alias.place = "alias " .. index end
-  for index, rule in ipairs(rules) do rule.place = "rule " .. index end
-  return aliases, rules
-end
 
 ---------------------------------------------------------------------------------------------------
 -- Turning
@@ -111,12 +22,27 @@ local function trim(text)
 end
 
 local URL = "^https?://[%w%-._~:/?#%[%]@!$&'()*+;=%%]+$"
-local ADDRESS = "^[^%s@,]+@[%w%-._\128-\255]+$"
+local ADDRESS = "^[^%s%c@,]+@[%w%-._\128-\255]+$"
+
+-- Whether it is valid UTF-8: nothing above ASCII is left when all that is well-formed is gone.
+local function is_utf8(text)
+  for _, pattern in ipairs {
+    "[\241-\243][\128-\191][\128-\191][\128-\191]", "\240[\144-\191][\128-\191][\128-\191]",
+    "\244[\128-\143][\128-\191][\128-\191]", "[\225-\236\238\239][\128-\191][\128-\191]", "\224[\160-\191][\128-\191]",
+    "\237[\128-\159][\128-\191]", "[\194-\223][\128-\191]",
+  } do
+    if not text:find("[\128-\255]") then return true end
+    text = text:gsub(pattern, "")
+  end
+  return not text:find("[\128-\255]")
+end
 
 -- What `forward` names, as rules write it; or nil and what is wrong.
 local function destination(forward)
   if type(forward) == "table" then
-    for index, each in ipairs(forward) do forward[index] = tostring(each) end
+    for _, each in ipairs(forward) do
+      if type(each) ~= "string" then return nil, "a destination in its list is no text" end
+    end
     forward = table.concat(forward, ",")
   end
   forward = trim(forward)
@@ -125,27 +51,47 @@ local function destination(forward)
   local parts = {}
   for part in forward:gmatch("[^,]+") do
     part = trim(part)
-    if not part:find(URL) and not part:find(ADDRESS) then
+    if part ~= "" and not part:find(URL) and not (part:find(ADDRESS) and is_utf8(part)) then
       return nil, ("'%s' is no URL and no e-mail address"):format(part)
     end
-    parts[#parts + 1] = part
+    parts[#parts + 1] = part ~= "" and part or nil
   end
+  if #parts == 0 then return nil, "it has no destination" end
   return table.concat(parts, ", ")
 end
 
--- The key of an alias: a name, "*", a name with "*" at its end, or /a pattern/.
+local function escaped(text)
+  return (text:gsub("[%^%$%(%)%.%[%]%+%-%?{}|\\/]", "\\%0"))
+end
+
+-- A name that is /a pattern/ is one of the service's domain; ours are of whole addresses.
+local function pattern_of(pattern, host)
+  local anchored, inner, ends = pattern:match("^(^?)(.-)(%$?)$")
+  if ends ~= "" and inner:find("\\$") then inner, ends = inner .. ends, "" end -- "\\$" is a dollar
+  if inner:gsub("\\.", ""):gsub("%[%^", ""):find("[%^%$@]") then
+    return nil, "its pattern has '^', '$' or '@' within it: write it by hand, for the whole address"
+  end
+  local before, after = anchored == "" and "[^@]*" or "", ends == "" and "[^@]*" or ""
+  return ("/^%s(?:%s)%s@%s$/"):format(before, inner, after, escaped(host))
+end
+
+-- The key of an alias: a name, "*", a name with "*" in it, or /a pattern/.
 local function key_of(alias, domain)
   alias = trim(alias)
   if not alias or alias == "" then return nil, "it has no alias" end
-  if alias:find("^/.*/$") then return alias end
-  local name, host = alias:match("^([^@]*)@(.+)$")
-  name, host = name or alias, host or domain
+  if not is_utf8(alias) then return nil, "its name is not UTF-8" end
+  local pattern = alias:match("^/(.*)/$")
+  local name, host = alias, nil
+  if not pattern then name, host = alias:match("^([^@]*)@(.+)$") end
+  name, host = name or alias, trim(host or domain)
   if not host or host == "" then return nil, "it names no domain: give --domain" end
+  if not arguments_of.is_domain(host) then return nil, ("'%s' is no domain"):format(host) end
+  if pattern then return pattern_of(pattern, host) end
   if name:find("%s") then return nil, "its name has a space in it" end
+  if name == "" or name:find('[%c"(),:;<>@%[%]\\]') then return nil, "its name is none that an address has" end
   if name ~= "*" and name:find("*", 1, true) then
     -- a pattern of ours: the wildcard of an alias stands alone
-    local pattern = (name .. "@" .. host):gsub("[%^%$%(%)%.%[%]%+%-%?{}|\\/]", "\\%0"):gsub("%*", "[^@]*")
-    return "/^" .. pattern .. "$/"
+    return "/^" .. escaped(name):gsub("%*", "[^@]*") .. "@" .. escaped(host) .. "$/"
   end
   return name .. "@" .. host
 end
@@ -173,6 +119,7 @@ end
 function turn.regex(config, to)
   local pattern = config.regex or config.pattern
   if type(pattern) ~= "string" then return nil, "it has no pattern" end
+  if not is_utf8(pattern) then return nil, "its pattern is not UTF-8" end
   local fields, why = fields_of(config)
   if not fields then return nil, why end
   local parts = {}
@@ -183,13 +130,17 @@ end
 function turn.cel(config, to)
   local expression = config.expression or config.cel or config.code
   if type(expression) ~= "string" then return nil, "it has no expression" end
+  if not is_utf8(expression) then return nil, "its expression is not UTF-8" end
   return ("  route.cel { when = %s, to = %s },"):format(quoted(expression), quoted(to))
 end
 
 local function turn_rule(rule, domain)
+  if rule.wrong then return nil, rule.wrong end
   local config = type(rule.config) == "table" and rule.config or rule
   local by_type = turn[rule.type]
-  if not by_type then return nil, ("nothing is known of the type '%s'"):format(tostring(rule.type)) end
+  if type(rule.type) ~= "string" then return nil, "it has no type" end
+  if not by_type then return nil, ("nothing is known of the type '%s'"):format(rule.type) end
+  if rule.active == false then return nil, "it is switched off" end
   local to, why = destination(config.forward or rule.forward)
   if not to then return nil, why end
   return by_type(config, to, domain)
@@ -198,79 +149,150 @@ end
 ---------------------------------------------------------------------------------------------------
 -- Writing
 
+-- From so many aliases on they stand in a file of their own, which no worker holds a copy of and Lua's limits do not bound.
+local ALIASES_MAX = 10000
+
 local function new_report()
   return { lines = {}, turned = 0 }
 end
 
-local function look(report, what, why, out)
-  report.lines[#report.lines + 1] = ("%s: %s"):format(what, why)
-  out[#out + 1] = ("  -- left out: %s: %s"):format(what, why):gsub("[%c]", " ")
+-- What came with a file, as a terminal and a comment may have it.
+local function harmless(text)
+  text = text:gsub("%c", " ")
+  return is_utf8(text) and text or (text:gsub("[\128-\255]", "?"))
 end
 
-local function write_aliases(aliases, domain, report, out)
-  local seen = {}
-  out[#out + 1] = "  alias {"
+-- A name that tells which one it is: of an alias its own, of a rule its type.
+local function named(item, name)
+  return type(name) == "string" and ("%s (%s)"):format(item.place, name) or item.place
+end
+
+local function look(report, what, why)
+  local line = harmless(("%s: %s"):format(what, why))
+  report.lines[#report.lines + 1] = line
+  return "-- left out: " .. line
+end
+
+-- Of each alias its key and destinations; in their order, with comments for what was left out.
+local function turn_aliases(aliases, domain, report)
+  local turned, comments, seen = {}, {}, {}
   for _, each in ipairs(aliases) do
-    local key, why = key_of(each.alias, each.domain or domain)
-    local to
+    local key, to, why = nil, nil, each.wrong
+    if not why and each.active == false then why = "it is switched off" end
+    if not why then key, why = key_of(each.alias, each.domain or domain) end
     if key then to, why = destination(each.forward) end
-    if to and seen[key:lower()] then to, why = nil, "it stands there twice" end
+    if to and seen[key:lower()] then to, why = nil, ("%s has it already"):format(seen[key:lower()]) end
     if to then
-      seen[key:lower()] = true
+      seen[key:lower()] = each.place
       report.turned = report.turned + 1
-      out[#out + 1] = ("    [%s] = %s,"):format(quoted(key), quoted(to))
+      turned[#turned + 1] = { key, to }
     else
-      look(report, ("%s (%s)"):format(each.place, tostring(each.alias)), why, out)
+      comments[#comments + 1] = look(report, named(each, each.alias), why)
     end
   end
-  out[#out + 1] = "  },"
+  return turned, comments
+end
+
+local function csv_field(text)
+  return text:find('[",\r\n]') and '"' .. text:gsub('"', '""') .. '"' or text
+end
+
+-- Adds the aliases to the lines of `out`. Returns the text of a file beside it, where there are too many.
+local function write_aliases(turned, comments, out)
+  for _, comment in ipairs(comments) do out[#out + 1] = "  " .. comment end
+  local lines = {}
+  if #turned <= ALIASES_MAX then
+    out[#out + 1] = "  alias {"
+    for _, each in ipairs(turned) do out[#out + 1] = ("    [%s] = %s,"):format(quoted(each[1]), quoted(each[2])) end
+    out[#out + 1] = "  },"
+    return
+  end
+  out[#out + 1] = '  alias.file("50-improvmx.csv"),'
+  for index, each in ipairs(turned) do lines[index] = csv_field(each[1]) .. "," .. csv_field(each[2]) end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+local function rank_of(rule)
+  local rank = tonumber(rule.rank)
+  return rank and rank == rank and rank or math.huge -- what has none, or NaN, goes last
 end
 
 local function write_rules(rules, domain, report, out)
-  table.sort(rules, function(a, b) return (tonumber(a.rank) or math.huge) < (tonumber(b.rank) or math.huge) end)
-  for _, rule in ipairs(rules) do
-    local text, why = turn_rule(rule, domain)
-    if rule.active == false then text, why = nil, "it is switched off" end
-    if text then
-      report.turned = report.turned + 1
-      out[#out + 1] = text
-    else
-      look(report, ("%s (%s)"):format(rule.place, tostring(rule.type)), why, out)
-    end
+  local order = {}
+  for index, rule in ipairs(rules) do order[index] = { rule = rule, rank = rank_of(rule), index = index } end
+  table.sort(order, function(a, b)
+    if a.rank ~= b.rank then return a.rank < b.rank end
+    return a.index < b.index
+  end)
+  for _, each in ipairs(order) do
+    local text, why = turn_rule(each.rule, domain)
+    if text then report.turned = report.turned + 1 end
+    out[#out + 1] = text or "  " .. look(report, named(each.rule, each.rule.type), why)
   end
 end
 
-function import.run(arguments, make_folder)
-  local aliases, rules = {}, {}
+-- All files together. Aliases and rules that came by pages are told of, where some are missing.
+local function read_all(arguments, report)
+  local all, total = { aliases = {}, rules = {} }, { aliases = 0, rules = 0 }
   for number = 1, math.huge do
     local path = arguments[tostring(number)]
     if not path then break end
-    local some_aliases, some_rules = read_exported(read_file(path))
-    if #some_aliases + #some_rules == 0 then error(path .. ": neither aliases nor rules are in it", 0) end
-    for list, some in pairs { [aliases] = some_aliases, [rules] = some_rules } do
-      for _, one in ipairs(some) do
+    local found = exported.read(path)
+    for _, note in ipairs(found.notes) do look(report, path, note) end
+    for _, kind in ipairs { "aliases", "rules" } do
+      if #found[kind] > 0 then total[kind] = math.max(total[kind], found.total or 0) end
+      for _, one in ipairs(found[kind]) do
         if arguments["2"] then one.place = path .. ": " .. one.place end
-        list[#list + 1] = one
+        table.insert(all[kind], one)
       end
     end
   end
-  local report, out = new_report(), { "-- Made by `mxhook import improvmx`. Check with: mxhook check, mxhook route", "return {" }
-  write_rules(rules, arguments.domain, report, out)
-  if #aliases > 0 then write_aliases(aliases, arguments.domain, report, out) end
-  out[#out + 1] = "}"
-  make_folder(arguments.to)
-  local path = arguments.to .. "/50-improvmx.lua"
+  for kind, count in pairs(total) do
+    if count > #all[kind] then
+      look(report, kind, ("%d of %d are here: get the other pages too (?page=2 and so on)"):format(#all[kind], count))
+    end
+  end
+  return all
+end
+
+local function must_not_exist(path)
   local there = io.open(path)
   if there then
     there:close()
     error(path .. ": is there already; move it away first", 0)
   end
+end
+
+local function write_file(path, text)
   local file, why = io.open(path, "w")
   if not file then error(why, 0) end
   local ok
-  ok, why = file:write(table.concat(out, "\n"), "\n")
+  ok, why = file:write(text)
   if not ok or not file:close() then error(path .. ": " .. (why or "cannot be written"), 0) end
-  print(("%s: %d turned, %d to look at"):format(path, report.turned, #report.lines))
+end
+
+function import.run(arguments, make_folder)
+  if arguments.domain then arguments_of.check_domain(arguments.domain) end
+  local report = new_report()
+  local out = { "-- Made by `mxhook import improvmx`. Check with: mxhook check, mxhook route", "return {" }
+  local all = read_all(arguments, report)
+  local path, list_path = arguments.to .. "/50-improvmx.lua", arguments.to .. "/50-improvmx.csv"
+  write_rules(all.rules, arguments.domain, report, out)
+  local turned, comments = turn_aliases(all.aliases, arguments.domain, report)
+  local list
+  if #all.aliases > 0 then list = write_aliases(turned, comments, out) end
+  out[#out + 1] = "}"
+  if report.turned > 0 then
+    make_folder(arguments.to)
+    must_not_exist(path)
+    if list then
+      must_not_exist(list_path)
+      write_file(list_path, list)
+    end
+    write_file(path, table.concat(out, "\n") .. "\n")
+  end
+  print(("%s: %d turned, %d to look at%s"):format(path, report.turned, #report.lines,
+    report.turned == 0 and "; not written" or ""))
   for _, line in ipairs(report.lines) do print("  " .. line) end
   return #report.lines == 0 and 0 or 1
 end

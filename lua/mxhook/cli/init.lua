@@ -1,5 +1,7 @@
 -- `mxhook init`: files to begin with.
 
+local arguments_of = require "mxhook.cli.arguments"
+
 local init = {}
 
 local CONFIG = [[
@@ -33,11 +35,19 @@ local FILES = {
   { "mxhook.lua", CONFIG }, { "rules.d/10-aliases.lua", RULES }, { "rules.d/10-aliases_test.lua", TESTS },
 }
 
-local function write(path, text)
+-- A configuration that is kept has domains of its own.
+local function tell_of_domain(path, text, domain)
+  if path:find("mxhook%.lua$") and not text:lower():find(('["\']%s["\']'):format(domain:gsub("%p", "%%%0"))) then
+    print(("         its `domains` must name \"%s\", or mail for it is refused"):format(domain))
+  end
+end
+
+local function write(path, text, domain)
   local there = io.open(path)
   if there then
-    there:close()
     print("kept     " .. path)
+    tell_of_domain(path, there:read("*a") or "", domain)
+    there:close()
     return
   end
   local file, why = io.open(path, "w")
@@ -55,10 +65,7 @@ end
 -- Domains and URLs as the configuration and the rules take them are checked by `mxhook check`; here only what would
 -- break the files.
 local function check(arguments)
-  local domain = arguments.domain:lower()
-  if not domain:find("^[%w%-%._\128-\255]+$") then
-    error(("--domain: expected a domain such as \"example.com\", got \"%s\""):format(arguments.domain), 0)
-  end
+  local domain = arguments_of.check_domain(arguments.domain)
   if not arguments.webhook:find("^https?://[^%s%c]+$") then
     error(("--webhook: expected a URL that begins with http:// or https://, got \"%s\""):format(arguments.webhook), 0)
   end
@@ -71,7 +78,7 @@ function init.run(arguments, make_folder)
   make_folder(directory)
   make_folder(directory .. "/rules.d")
   for _, file in ipairs(FILES) do
-    write(directory .. "/" .. file[1], (file[2]:gsub("@([A-Z]+)@", words)))
+    write(directory .. "/" .. file[1], (file[2]:gsub("@([A-Z]+)@", words)), words.DOMAIN)
   end
   return 0
 end
