@@ -182,7 +182,8 @@ static int check_path(const struct config *config, const struct service_unit *un
 static int check_reads(const struct config *config, const struct service_unit *unit)
 {
     int code = check_path(config, unit, "rules.directory", config->rules.directory, false);
-    code |= check_path(config, unit, "rules.secrets", config->rules.secrets, false);
+    if (code == CLI_OK) /* it is beside them where nothing else is said */
+        code |= check_path(config, unit, "rules.secrets", config->rules.secrets, false);
     code |= check_path(config, unit, "deliver.ca_file", config->deliver.ca_file, false);
     for (size_t i = 0; i < config->tls.certificate_count; i++) {
         const struct certificate_files *files = &config->tls.certificates[i];
