@@ -1,5 +1,7 @@
 #include <errno.h>
 #include <grp.h>
+#include <libgen.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -16,6 +18,7 @@
 #include "../smtp/sockets.h"
 #include "../smtp/tls.h"
 #include "check_sockets.h"
+#include "check_unit.h"
 #include "cli.h"
 #include "pretty.h"
 
@@ -29,7 +32,8 @@ static const char help[] =
     "largest message would go over, and secrets that are in no environment variable or file here.\n"
     "Root looks with the rights of the service: of `user` in the configuration, or of the user "
     "mxhook\n"
-    "where the file is " CLI_CONFIG_PATH ".\n\n"
+    "where the file is " CLI_CONFIG_PATH "; then also at what the units of systemd let the\n"
+    "service reach: an error is what it could not start with.\n\n"
     "  -c, --config FILE  the configuration (default " CLI_CONFIG_PATH ")\n"
     "  -h, --help         this text\n\n"
     "See also: mxhook config, which prints an example with every option.\n";
@@ -167,12 +171,17 @@ static int check_rules(const struct config *config)
     return CLI_OK;
 }
 
-/* The server makes its folder, and what it needs in it, by itself. */
-static int check_spool(const struct config *config)
+/* The server makes its folder, but none above it. */
+static int check_spool(const struct config *config, const struct service_unit *unit)
 {
     struct error err = {""};
+    char above[PATH_MAX];
     const char *directory = config->spool.directory;
-    if (access(directory, R_OK | W_OK | X_OK) == 0 || errno == ENOENT)
+    if (access(directory, R_OK | W_OK | X_OK) == 0)
+        return CLI_OK;
+    snprintf(above, sizeof above, "%s", directory);
+    if (errno == ENOENT &&
+        (check_unit_grants(unit, directory) || access(dirname(above), W_OK | X_OK) == 0))
         return CLI_OK;
     error_set(&err, -errno, "%s: spool.directory: %s: %s", config->path, directory,
               strerror(errno));
@@ -182,9 +191,11 @@ static int check_spool(const struct config *config)
 /* ---- What the service will find ---- */
 
 /* Root's files would look fine to root. *user is left as it was where no service is known. */
-static int become_service(const struct config *config, const char **user, struct error *err)
+static int become_service(const struct config *config, const struct service_unit *unit,
+                          const char **user, struct error *err)
 {
-    const char *name = config->user ? config->user : "mxhook";
+    const char *of_unit = *unit->user ? unit->user : "mxhook";
+    const char *name = config->user ? config->user : of_unit;
     if (geteuid() != 0 || (!config->user && strcmp(config->path, CLI_CONFIG_PATH) != 0))
         return 0;
     errno = 0;
@@ -198,32 +209,40 @@ static int become_service(const struct config *config, const char **user, struct
     return 0;
 }
 
-static int check_socket_unit(const struct config *config)
+/* What systemd knows of the package's units, where there is a systemd. */
+static int check_units(const struct config *config, struct service_unit *unit)
 {
+    int code = CLI_OK;
     FILE *show = popen("systemctl show --property=Listen mxhook.socket 2>/dev/null", "re");
-    if (!show)
-        return CLI_OK;
-    int code = check_sockets(config, show);
-    pclose(show);
-    return code;
+    if (show) {
+        code = check_sockets(config, show);
+        pclose(show);
+    }
+    show = popen("systemctl show --property=" CHECK_UNIT_PROPERTIES " mxhook.service 2>/dev/null",
+                 "re");
+    if (show) {
+        check_unit_read(show, unit);
+        pclose(show);
+    }
+    return code | check_unit(config, unit);
 }
 
 static int check_all(struct config *config)
 {
     struct error err = {""};
+    struct service_unit unit = {.user = ""};
     const char *user = NULL;
     int code = CLI_OK;
-    bool is_service = strcmp(config->path, CLI_CONFIG_PATH) == 0;
-    if (is_service && check_socket_unit(config) != CLI_OK)
-        code = CLI_FAILED;
-    if (become_service(config, &user, &err) != 0)
+    if (strcmp(config->path, CLI_CONFIG_PATH) == 0)
+        code = check_units(config, &unit);
+    if (become_service(config, &unit, &user, &err) != 0)
         return cli_fail("check", &err);
     if (user && access(config->path, R_OK) != 0) {
         error_set(&err, -errno, "%s: cannot be read by %s: %s", config->path, user,
                   strerror(errno));
         code = cli_fail("check", &err);
     }
-    if (check_certificates(config) != CLI_OK || check_spool(config) != CLI_OK)
+    if (check_certificates(config) != CLI_OK || check_spool(config, &unit) != CLI_OK)
         code = CLI_FAILED;
     if (srs_load(config, config->spool.directory, SRS_LOOK, &err) != 0)
         code = cli_fail("check", &err);

@@ -2,6 +2,7 @@
 
 #include <arpa/nameser.h>
 #include <ares.h>
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +23,10 @@ struct dns_question {
     struct dns *dns;
     struct dns_key key;
     bool starting;             /* inside dns_ask(): nobody waits yet */
-    bool settled;              /* answered while starting */
+    bool settled;              /* answered, though nobody was told yet */
     struct dns_answer *answer; /* if so; NULL: no memory */
     struct dns_waiter *waiters;
+    struct dns_question *next; /* among those that settled while another was starting */
 };
 
 enum dns_breaker { BREAKER_CLOSED, BREAKER_PROBING, BREAKER_OPEN };
@@ -35,6 +37,12 @@ struct dns {
     bool closing;
     uv_timer_t probe_timer;
     struct map questions; /* under way */
+    /* One that goes out may end others, at once: newer c-ares ends all of a socket that is refused. Whoever waits for those is told
+     * when the loop next turns, since nobody is told anything inside dns_ask(). */
+    bool starting;
+    struct dns_question *settled;
+    uv_timer_t settled_timer;
+    unsigned open_timers; /* of the two */
     enum dns_breaker breaker;
     unsigned timeouts; /* in a row */
 };
@@ -122,6 +130,24 @@ static void call_waiters(struct dns_question *q, struct dns_answer *answer)
     }
 }
 
+/* A question that nobody finds any more. */
+static void tell(struct dns_question *q)
+{
+    call_waiters(q, q->answer);
+    dns_answer_unref(q->answer);
+    free(q);
+}
+
+static void on_settled_timer(uv_timer_t *timer)
+{
+    struct dns *dns = timer->data;
+    struct dns_question *q;
+    while ((q = dns->settled)) {
+        dns->settled = q->next;
+        tell(q);
+    }
+}
+
 static struct dns_answer *answer_of(const struct dns_question *q, int status,
                                     const unsigned char *message, int size)
 {
@@ -153,15 +179,18 @@ static void on_answer(void *argument, int status, int timeouts, unsigned char *m
         log_warn("dns", NULL, LOG_TEXT("error", "out of memory"));
     else if (!dns->closing)
         cache_put(dns->cache, q->key.name, (enum record_type)q->key.type, answer);
-    if (q->starting) {
-        q->answer = answer;
-        q->settled = true;
+    q->answer = answer;
+    q->settled = true;
+    if (q->starting)
+        return;
+    map_take(&dns->questions, key_of(q)); /* who asks from here on asks anew */
+    if (!dns->starting) {
+        tell(q);
         return;
     }
-    map_take(&dns->questions, key_of(q)); /* who asks from here on asks anew */
-    call_waiters(q, answer);
-    free(q);
-    dns_answer_unref(answer);
+    q->next = dns->settled;
+    dns->settled = q;
+    uv_timer_start(&dns->settled_timer, on_settled_timer, 0, 0);
 }
 
 static struct dns_question *start(struct dns *dns, const char *name, enum record_type type)
@@ -175,9 +204,9 @@ static struct dns_question *start(struct dns *dns, const char *name, enum record
         free(q);
         return NULL;
     }
-    q->starting = true;
+    q->starting = dns->starting = true;
     channel_ask(dns->channel, name, (int)type, on_answer, q);
-    q->starting = false;
+    q->starting = dns->starting = false;
     return q;
 }
 
@@ -214,6 +243,7 @@ struct dns_answer *dns_ask(struct dns *dns, const char *name, enum record_type t
         if (!q)
             return checked(NULL, code);
         if (q->settled) { /* it failed at once */
+            assert(!q->waiters);
             answer = q->answer;
             question_free(q);
             return checked(answer, code);
@@ -237,7 +267,16 @@ void dns_forget(struct dns_waiter *waiter)
 
 static void on_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct dns *dns = handle->data;
+    if (--dns->open_timers == 0)
+        free(dns);
+}
+
+static void open_timer(struct dns *dns, uv_loop_t *loop, uv_timer_t *timer)
+{
+    uv_timer_init(loop, timer);
+    timer->data = dns;
+    dns->open_timers++;
 }
 
 int dns_open(uv_loop_t *loop, const struct dns_config *config, struct dns **out, struct error *err)
@@ -246,8 +285,8 @@ int dns_open(uv_loop_t *loop, const struct dns_config *config, struct dns **out,
     if (!dns)
         return error_set(err, -ENOMEM, "DNS: out of memory");
     dns->questions.key_of = key_of;
-    uv_timer_init(loop, &dns->probe_timer);
-    dns->probe_timer.data = dns;
+    open_timer(dns, loop, &dns->probe_timer);
+    open_timer(dns, loop, &dns->settled_timer);
     dns->cache = cache_new(config->cache_size);
     int code = dns->cache ? channel_open(loop, config, &dns->channel, err)
                           : error_set(err, -ENOMEM, "DNS: out of memory");
@@ -266,6 +305,9 @@ static void forget_all(struct dns *dns)
         while (q && q->waiters)
             dns_forget(q->waiters);
     }
+    for (struct dns_question *q = dns->settled; q; q = q->next)
+        while (q->waiters)
+            dns_forget(q->waiters);
 }
 
 void dns_close(struct dns *dns)
@@ -277,5 +319,7 @@ void dns_close(struct dns *dns)
     channel_close(dns->channel);
     cache_free(dns->cache);
     map_free(&dns->questions);
+    on_settled_timer(&dns->settled_timer); /* none waits: they are freed */
     uv_close((uv_handle_t *)&dns->probe_timer, on_closed);
+    uv_close((uv_handle_t *)&dns->settled_timer, on_closed);
 }

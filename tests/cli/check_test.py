@@ -190,8 +190,15 @@ class Check(unittest.TestCase):
     def test_root_looks_with_the_rights_of_the_service(self):
         text = 'domains = { "mail.test" }\nuser = "nobody"\nspool = { directory = "spool" }\n'
         done = self.check(text)
+        self.assertEqual(done.returncode, 1, done.stderr)  # nobody may not make it in root's folder
+        self.assertIn("spool.directory: %s/spool: Permission denied" % self.folder, done.stderr)
+        self.assertEqual(self.check(text.replace('"spool"', '"not/there"')).returncode, 1)
+        nobody = pwd.getpwnam("nobody").pw_uid
+        os.chown(self.folder, nobody, -1)
+        done = self.check(text)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("checked with the rights of the user nobody", done.stdout)
+        os.chown(self.folder, 0, -1)
         (self.folder / "rules.d/10.lua").chmod(0o600)
         done = self.check(text, rule=None)
         self.assertEqual(done.returncode, 1)
@@ -201,7 +208,7 @@ class Check(unittest.TestCase):
         done = self.check(text, rule=None)
         self.assertEqual(done.returncode, 1)
         self.assertIn("spool.directory", done.stderr)
-        os.chown(self.folder / "spool", pwd.getpwnam("nobody").pw_uid, -1)
+        os.chown(self.folder / "spool", nobody, -1)
         self.assertEqual(self.check(text, rule=None).returncode, 0)
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root")

@@ -1,6 +1,8 @@
 #include "dns/dns.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "../test.h"
 #include "responder.h"
@@ -18,6 +20,8 @@ struct fixture {
     struct responder responder;
     struct dns *dns;
 };
+
+static bool inside; /* of dns_ask() */
 
 /* One who asks. */
 struct asker {
@@ -54,6 +58,7 @@ static int tear_down(void **state)
 static void on_answer(struct dns_waiter *waiter, struct dns_answer *answer)
 {
     struct asker *asker = (struct asker *)waiter;
+    assert_false(inside);
     assert_null(asker->answer);
     asker->answer = answer;
     if (asker->forgets)
@@ -64,7 +69,9 @@ static void ask(struct fixture *f, struct asker *asker, const char *name, enum r
 {
     int code;
     asker->waiter.done = on_answer;
+    inside = true;
     asker->answer = dns_ask(f->dns, name, type, &asker->waiter, &code);
+    inside = false;
     assert_int_equal(code, 0);
 }
 
@@ -222,8 +229,11 @@ static void resolvers_that_are_silent_are_not_asked_until_they_answer(void **sta
     open_impatient(f);
     f->responder.dead = true;
     ask_in_vain(f, 5);
-    while (!fails_at_once(f, "x", &status)) /* the probe is under way */
+    char name[20] = "x"; /* another each time, since a failure is kept for a second */
+    for (int i = 0; !fails_at_once(f, name, &status); i++) { /* the probe is under way */
         assert_int_equal(status, DNS_FAILED);
+        snprintf(name, sizeof name, "x%d", i);
+    }
     unsigned asked = f->responder.asked;
     assert_true(fails_at_once(f, "y", &status));
     assert_int_equal(f->responder.asked, asked);
@@ -232,6 +242,47 @@ static void resolvers_that_are_silent_are_not_asked_until_they_answer(void **sta
         if (fails_at_once(f, "z", &status))
             uv_run(&f->loop, UV_RUN_ONCE); /* until the next probe */
     } while (status != DNS_RECORDS);
+}
+
+/* Newer c-ares ends every question of a socket that is refused, when the next goes out. */
+static void nobody_is_told_inside_of_a_question(void **state)
+{
+    struct fixture *f = *state;
+    struct asker askers[8] = {0};
+    struct sockaddr_in address;
+    struct error err;
+    int size = sizeof address;
+    uv_udp_t socket; /* holds a port, and takes nothing from there but from itself */
+    uv_udp_init(&f->loop, &socket);
+    uv_ip4_addr("127.0.0.1", 0, &address);
+    assert_int_equal(uv_udp_bind(&socket, (struct sockaddr *)&address, 0), 0);
+    uv_udp_getsockname(&socket, (struct sockaddr *)&address, &size);
+    assert_int_equal(uv_udp_connect(&socket, (struct sockaddr *)&address), 0);
+    struct listen_address refuses = {.host = "127.0.0.1", .port = ntohs(address.sin_port)};
+    struct dns_config config = f->responder.config;
+    config.resolvers = &refuses;
+    config.resolver_count = 1;
+    dns_close(f->dns);
+    assert_int_equal(dns_open(&f->loop, &config, &f->dns, &err), 0);
+    for (int i = 0; i < 8; i++) {
+        char name[] = {(char)('a' + i / 2), 0};
+        ask(f, &askers[i], name, RECORD_MX);
+        if (i == 3)
+            dns_forget(&askers[2].waiter);
+        usleep(2000); /* so that the refusal is there when the next goes out */
+    }
+    for (int i = 0; i < 8; i++) {
+        if (i == 2 && !askers[i].answer)
+            continue;
+        run_until(f, &askers[i]);
+        assert_int_equal(askers[i].answer->status, DNS_FAILED);
+        dns_answer_unref(askers[i].answer);
+    }
+    ask(f, &askers[2], "last", RECORD_MX); /* and the tear-down closes what is under way */
+    dns_answer_unref(askers[2].answer);
+    dns_forget(&askers[2].waiter);
+    uv_close((uv_handle_t *)&socket, NULL);
+    uv_run(&f->loop, UV_RUN_NOWAIT);
 }
 
 static void a_question_goes_out_twice_and_allows_large_answers(void **state)
@@ -274,6 +325,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(failures_and_none_are_told_apart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(resolvers_that_are_silent_are_not_asked_until_they_answer,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nobody_is_told_inside_of_a_question, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_question_goes_out_twice_and_allows_large_answers, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(closing_tells_nobody, set_up, tear_down),
