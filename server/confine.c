@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "confine_calls.h"
+#include "spool/postgres/conninfo.h"
 
 #define ABI_MIN     2 /* what is older cannot let files be linked and renamed between folders */
 #define FOLDERS_MAX 256
@@ -138,8 +139,13 @@ static int visit_files(const struct config *config, visit each, void *context)
     for (size_t i = 0; i < config->admin.login_count && code == 0; i++)
         if (config->admin.logins[i].token)
             code = visit_reference(each, context, "admin.tokens", config->admin.logins[i].secret);
-    for (size_t i = 0; i < config->lookup_count && code == 0; i++)
+    for (size_t i = 0; i < config->lookup_count && code == 0; i++) {
         code = visit_reference(each, context, "lookups", config->lookups[i].secret);
+        if (code == 0 && config->lookups[i].conninfo)
+            code = conninfo_visit_files(config->lookups[i].conninfo, each, context, "databases");
+    }
+    if (code == 0 && config->spool.postgres)
+        code = conninfo_visit_files(config->spool.postgres, each, context, "spool.postgres");
     for (size_t i = 0; i < config->rules.profile_count && code == 0; i++)
         code = visit_profile(each, context, &config->rules.profiles[i].to);
     return code;

@@ -124,14 +124,14 @@ void outcome_fail_stored(struct transaction *t, struct verdict *const *verdicts,
 
 static void log_reply(const struct transaction *t, const struct reply *reply, const char *recipient)
 {
-    char text[sizeof *reply + 16];
+    char text[REPLY_TEXT_SIZE];
     const char *event = reply->code < 400 ? "accepted" : "refused";
     int64_t ms = clock_unix_ms() - t->received_ms;
     metric_add(METRIC_MESSAGES_TOTAL, 1,
                reply->code < 400   ? "accepted"
                : reply->code < 500 ? "deferred"
                                    : "rejected");
-    snprintf(text, sizeof text, "%d %s %s", reply->code, reply->enhanced, reply->text);
+    reply_text(reply, text);
     if (recipient)
         log_held(event, t->id, LOG_TEXT("to", recipient), LOG_TEXT("reply", text),
                  LOG_NUMBER("ms", ms));

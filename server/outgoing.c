@@ -56,12 +56,14 @@ static bool has_room(const struct outgoing *o, uint64_t more)
     return (uint64_t)disk.f_bavail * disk.f_frsize >= o->config->spool.min_free + more;
 }
 
+#define SUFFIX_SIZE (sizeof "mail" + DECIMAL_SIZE) /* of a body's name, with its NUL */
+
 /* A body that is about to be written; about `expected` bytes. */
 static int new_body(const struct outgoing *o, const char *suffix, uint64_t expected,
                     struct spill **out)
 {
-    char name[ID_SIZE + 32];
-    snprintf(name, sizeof name, "%s.%s", o->transaction->id, suffix);
+    char name[ID_SIZE + SUFFIX_SIZE];
+    stpcpy(stpcpy(stpcpy(name, o->transaction->id), "."), suffix);
     *out = NULL;
     if (expected > SPILL_THRESHOLD &&
         !has_room(o, expected)) /* else the spool looks, for many at once */
@@ -185,8 +187,8 @@ static void discard_body(struct spill *spill)
 static int render_payload(struct outgoing *o, size_t index, bool mail, struct spill *tail,
                           struct payload **out)
 {
-    char suffix[32];
-    snprintf(suffix, sizeof suffix, "%s%zu", mail ? "mail" : "", index + 1);
+    char suffix[SUFFIX_SIZE];
+    decimal_put(stpcpy(suffix, mail ? "mail" : ""), (int64_t)index + 1);
     struct spill *head;
     int code = new_body(o, suffix, 0, &head);
     if (code == 0)

@@ -83,3 +83,11 @@ void reply_set(struct reply *reply, int code, const char *enhanced, const char *
     vsnprintf(reply->text, sizeof reply->text, format, args);
     va_end(args);
 }
+
+void reply_text(const struct reply *reply, char text[REPLY_TEXT_SIZE])
+{
+    char *at = decimal_put(text, reply->code);
+    if (*reply->enhanced)
+        at = stpcpy(stpcpy(at, " "), reply->enhanced);
+    stpcpy(stpcpy(at, " "), reply->text);
+}

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/decimal.h"
 #include "base/id.h"
 
 struct auth_check;
@@ -29,6 +30,11 @@ struct reply {
     char enhanced[12]; /* "2.0.0" (RFC 3463), or "" */
     char text[460];    /* ASCII or UTF-8; LF parts the lines of a refusal */
 };
+
+#define REPLY_TEXT_SIZE (sizeof(struct reply) + DECIMAL_SIZE)
+
+/* Its code, enhanced code and text in one line, as the log and the history have it. Any thread. */
+void reply_text(const struct reply *reply, char text[REPLY_TEXT_SIZE]);
 
 struct envelope {
     char *sender;      /* reverse-path without angle brackets; "" is the null one */

@@ -1,6 +1,6 @@
 /*
  * failing_sqlite.h - calls of SQLite that fail when a test says so, as on a disk that fails: nothing is done, and -EIO is what
- * our code makes of it.
+ * our code makes of it; or of another code of SQLite's, where the test sets calls.code after sqlite_fails_after().
  *
  * For one test program, which is linked with FAILING_SQLITE (tests/CMakeLists.txt): our own calls come here. What undoes a
  * transaction never fails, since nothing could be said about what comes after. One thread.
@@ -45,6 +45,7 @@ static struct {
     bool lasting;     /* all that follow fail, too */
     long granted;     /* calls that still do what they are to do */
     const char *only; /* those alone that begin so; NULL: all */
+    int code;         /* what the one that fails returns */
 } calls;
 
 /* From now on so many calls (`only`: of statements that begin so) work, and the next one fails. */
@@ -55,6 +56,7 @@ static void sqlite_fails_after(long granted, const char *only, bool lasting)
     calls.lasting = lasting;
     calls.granted = granted;
     calls.only = only;
+    calls.code = SQLITE_IOERR;
 }
 
 /* Ends that, and says whether one failed. */
@@ -78,7 +80,7 @@ static bool sqlite_fails(const char *sql)
 
 int __wrap_sqlite3_step(sqlite3_stmt *statement)
 {
-    return sqlite_fails(sqlite3_sql(statement)) ? SQLITE_IOERR : __real_sqlite3_step(statement);
+    return sqlite_fails(sqlite3_sql(statement)) ? calls.code : __real_sqlite3_step(statement);
 }
 
 int __wrap_sqlite3_prepare_v2(sqlite3 *db, const char *sql, int size, sqlite3_stmt **out,
@@ -87,7 +89,7 @@ int __wrap_sqlite3_prepare_v2(sqlite3 *db, const char *sql, int size, sqlite3_st
     if (!sqlite_fails(sql))
         return __real_sqlite3_prepare_v2(db, sql, size, out, tail);
     *out = NULL;
-    return SQLITE_IOERR;
+    return calls.code;
 }
 
 int __wrap_sqlite3_prepare_v3(sqlite3 *db, const char *sql, int size, unsigned flags,
@@ -96,14 +98,14 @@ int __wrap_sqlite3_prepare_v3(sqlite3 *db, const char *sql, int size, unsigned f
     if (!sqlite_fails(sql))
         return __real_sqlite3_prepare_v3(db, sql, size, flags, out, tail);
     *out = NULL;
-    return SQLITE_IOERR;
+    return calls.code;
 }
 
 int __wrap_sqlite3_exec(sqlite3 *db, const char *sql,
                         int (*each)(void *context, int count, char **values, char **names),
                         void *context, char **error)
 {
-    return sqlite_fails(sql) ? SQLITE_IOERR : __real_sqlite3_exec(db, sql, each, context, error);
+    return sqlite_fails(sql) ? calls.code : __real_sqlite3_exec(db, sql, each, context, error);
 }
 
 int __wrap_sqlite3_blob_open(sqlite3 *db, const char *schema, const char *table, const char *column,
@@ -112,24 +114,22 @@ int __wrap_sqlite3_blob_open(sqlite3 *db, const char *schema, const char *table,
     if (!sqlite_fails("blob"))
         return __real_sqlite3_blob_open(db, schema, table, column, row, write, out);
     *out = NULL;
-    return SQLITE_IOERR;
+    return calls.code;
 }
 
 int __wrap_sqlite3_blob_reopen(sqlite3_blob *blob, sqlite3_int64 row)
 {
-    return sqlite_fails("blob") ? SQLITE_IOERR : __real_sqlite3_blob_reopen(blob, row);
+    return sqlite_fails("blob") ? calls.code : __real_sqlite3_blob_reopen(blob, row);
 }
 
 int __wrap_sqlite3_blob_read(sqlite3_blob *blob, void *bytes, int size, int offset)
 {
-    return sqlite_fails("blob") ? SQLITE_IOERR
-                                : __real_sqlite3_blob_read(blob, bytes, size, offset);
+    return sqlite_fails("blob") ? calls.code : __real_sqlite3_blob_read(blob, bytes, size, offset);
 }
 
 int __wrap_sqlite3_blob_write(sqlite3_blob *blob, const void *bytes, int size, int offset)
 {
-    return sqlite_fails("blob") ? SQLITE_IOERR
-                                : __real_sqlite3_blob_write(blob, bytes, size, offset);
+    return sqlite_fails("blob") ? calls.code : __real_sqlite3_blob_write(blob, bytes, size, offset);
 }
 
 #endif

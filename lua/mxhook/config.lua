@@ -37,26 +37,30 @@ local function suggestion(name)
   return nearest(name, names, "; did you mean %s?")
 end
 
--- The line of `key = ` inside the table that begins at or before line `last`: Lua keeps only the line of
--- the whole assignment.
-local function line_of_key(lines, section, key, last)
-  local inside = false
-  local found = last
-  for number, line in ipairs(lines) do
-    line = line:gsub("%-%-.*", "")
-    if line:find("^%s*" .. section .. "%s*=") then inside = true end
-    if inside and line:find("%f[%w_]" .. key .. "%s*=") then found = number end
-    if inside and number >= last and found ~= last then break end
-  end
-  return found
+local function begins(line, section)
+  return line:find("^%s*" .. section .. "%s*=") ~= nil
 end
 
--- The first line from that of the section on, or of the whole file, where `text` stands.
+-- The line of `key = ` inside the table of the section that ends at line `last`: Lua keeps only the line where the whole
+-- assignment ends.
+local function line_of_key(lines, section, key, last)
+  local written = "%f[%w_]" .. key:gsub("%p", "%%%0") .. "[\"']?%s*%]?%s*="
+  local found
+  for number, line in ipairs(lines) do
+    if number > last then break end
+    line = line:gsub("%-%-.*", "")
+    if begins(line, section) then found = last end
+    if found and line:find(written) then found = number end
+  end
+  return found or last
+end
+
+-- The first line from that of the section on where `text` stands.
 local function line_of_text(lines, section, text, default)
-  local inside = not section
+  local inside = false
   for number, line in ipairs(lines) do
     line = line:gsub("%-%-.*", "")
-    if section and line:find("^%s*" .. section .. "%s*=") then inside = true end
+    if begins(line, section) then inside = true end
     if inside and line:find(text, 1, true) then return number end
   end
   return default
@@ -65,6 +69,7 @@ end
 ---------------------------------------------------------------------------------------------------
 -- Loading
 
+-- assigned: the names in their order, and for each the line of its last assignment.
 local function environment(assigned, values, getenv)
   local env = {
     env = function(name, default) return getenv(name) or default end,
@@ -77,8 +82,9 @@ local function environment(assigned, values, getenv)
       return env[name]
     end,
     __newindex = function(_, name, value)
+      if not assigned[name] then assigned[#assigned + 1] = name end
       values[name] = value
-      assigned[#assigned + 1] = { name = tostring(name), line = debug.getinfo(2, "l").currentline }
+      assigned[name] = debug.getinfo(2, "l").currentline
     end,
   })
 end
@@ -141,13 +147,6 @@ local function in_order(errors)
   return texts
 end
 
-local function line_of(name, assigned)
-  for _, assignment in ipairs(assigned) do
-    if assignment.name == name then return assignment.line end
-  end
-  return 1
-end
-
 local function take_from(machine)
   readers.is_network, readers.domain_to_ascii = machine.is_network, machine.domain_to_ascii
   readers.duration_ms, readers.byte_units = machine.duration_ms, machine.byte_units
@@ -174,13 +173,9 @@ function config.load(path, text, machine)
   local lines = {}
   for line in (text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = line end
   local result = { references = {} }
-  for _, assignment in ipairs(assigned) do
-    local name, value = assignment.name, values[assignment.name]
-    if sections[name] then
-      check_section(name, value, assignment.line, lines, result, complain)
-    else
-      check(name, value, assignment.line, lines, result, complain)
-    end
+  for _, name in ipairs(assigned) do
+    local read = sections[name] and check_section or check
+    read(name, values[name], assigned[name], lines, result, complain)
   end
   for _, option in ipairs(options) do
     if option.required and values[option.name] == nil then
@@ -190,21 +185,19 @@ function config.load(path, text, machine)
   if #errors == 0 then
     fill_defaults(result, machine)
     local ok, why = readers.finish_listeners(result)
-    if not ok then complain(line_of("listen", assigned), "listen", why) end
+    if not ok then complain(assigned.listen, "listen", why) end
     ok, why = readers.finish_admin(result)
     if not ok then
-      local line = line_of("admin", assigned)
-      complain(line_of_key(lines, "admin", "listen", line), "admin.listen", why)
+      complain(line_of_key(lines, "admin", "listen", assigned.admin), "admin.listen", why)
     end
     local name
     ok, name, why = readers.finish_forward(result)
     if not ok then
-      local line = line_of("forward", assigned)
-      complain(line_of_key(lines, "forward", name:match("[^%.]+$"), line), name, why)
+      complain(line_of_key(lines, "forward", name:match("[^%.]+$"), assigned.forward), name, why)
     end
   end
   if #errors == 0 and result["deliver.proxy"] and result["deliver.deny_private"] then
-    complain(line_of_key(lines, "deliver", "deny_private", line_of("deliver", assigned)), "deliver.deny_private",
+    complain(line_of_key(lines, "deliver", "deny_private", assigned.deliver), "deliver.deny_private",
       "not together with deliver.proxy: only the proxy learns the address; deny it there")
   end
   if #errors > 0 then return nil, in_order(errors) end

@@ -20,7 +20,7 @@ local function with_unit(value, expected)
 end
 
 local function within(number, option, unit)
-  if option.min and number < option.min or option.max and number > option.max then
+  if number < option.min or number > option.max then
     return nil, ("expected %s to %s%s"):format(option.min, option.max, unit)
   end
   return number

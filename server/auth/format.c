@@ -51,12 +51,31 @@ static size_t say_character(struct text *text, const char *at, const char *speci
     return size > 0 ? size : 1;
 }
 
+/* How much of the text is shown as it stands: ASCII, without what needs a backslash. */
+static size_t plain_size(const char *words, const char *special)
+{
+    size_t size = 0;
+    while (words[size] >= ' ' && words[size] < 0x7f && !strchr(special, words[size]))
+        size++;
+    return size;
+}
+
+static void say_escaped(struct text *text, const char *words, const char *special)
+{
+    while (*words) {
+        size_t plain = plain_size(words, special);
+        put(text, words, plain);
+        words += plain;
+        if (*words)
+            words += say_character(text, words, special);
+    }
+}
+
 /* Inside of a comment (RFC 5322 section 3.2.2). A semicolon ends nothing there, nor does a quote, but
  * for readers who split before they look. */
 static void say_comment(struct text *text, const char *words)
 {
-    while (*words)
-        words += say_character(text, words, "();\\\"");
+    say_escaped(text, words, "();\\\"");
 }
 
 /* A value: as it is where it is a name or a number, else quoted. */
@@ -68,8 +87,7 @@ static void say_value(struct text *text, const char *value)
         return;
     }
     put(text, "\"", 1);
-    while (*value)
-        value += say_character(text, value, "\"();\\");
+    say_escaped(text, value, "\"();\\");
     put(text, "\"", 1);
 }
 
@@ -90,17 +108,14 @@ static void say_property(struct text *text, const char *name, const char *value)
 static void say_words(struct text *text, const char *words, const struct spf_result *spf,
                       const char *client_ip)
 {
-    for (; *words; words++) {
-        if (*words != '%') {
-            put(text, words, 1);
-            continue;
-        }
-        words++;
-        say_comment(text, *words == 'd'   ? spf->domain
-                          : *words == 'i' ? client_ip
-                          : spf->reason   ? spf->reason
-                                          : "");
+    for (const char *sign; (sign = strchr(words, '%')); words = sign + 2) {
+        put(text, words, (size_t)(sign - words));
+        say_comment(text, sign[1] == 'd'   ? spf->domain
+                          : sign[1] == 'i' ? client_ip
+                          : spf->reason    ? spf->reason
+                                           : "");
     }
+    say(text, words);
 }
 
 static const char *spf_words(const struct spf_result *spf)

@@ -42,18 +42,22 @@ static inline bool is_ascii(const char *text)
 /* The value of a hexadecimal digit; -1: not one. */
 static inline int hex_digit(char c)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20; /* lower case */
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    static const signed char values[256] = {
+        ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+        ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['A'] = 11, ['B'] = 12,
+        ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16, ['a'] = 11, ['b'] = 12,
+        ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    };
+    return values[(unsigned char)c] - 1;
 }
 
 /* Two hexadecimal digits as a byte; -1 where they are none. */
 static inline int hex_byte(const char *at, const char *end)
 {
-    if (end - at < 2 || hex_digit(at[0]) < 0 || hex_digit(at[1]) < 0)
+    if (end - at < 2)
         return -1;
-    return hex_digit(at[0]) << 4 | hex_digit(at[1]);
+    int high = hex_digit(at[0]), low = hex_digit(at[1]);
+    return (high | low) < 0 ? -1 : high << 4 | low;
 }
 
 /* Writes two digits for each byte, in lower case, and a NUL. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "decimal.h"
 #include "log_format.h"
 #include "metrics.h"
 #include "printable.h"
@@ -110,14 +111,8 @@ static void put_time(struct log_line *line)
 
 static void put_number(struct log_line *line, int64_t number)
 {
-    char digits[24], *at = digits + sizeof digits;
-    uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    do
-        *--at = (char)('0' + left % 10);
-    while (left /= 10);
-    if (number < 0)
-        *--at = '-';
-    line_put(line, at, (size_t)(digits + sizeof digits - at));
+    char digits[DECIMAL_SIZE];
+    line_put(line, digits, (size_t)(decimal_put(digits, number) - digits));
 }
 
 static void put_field(struct log_line *line, const struct log_field *field)

@@ -105,7 +105,7 @@ static bool wants(struct follower *f, const char *line)
     return hit || (named && is_followed(f, id));
 }
 
-static int follow(struct follower *f, FILE *in)
+static int follow(struct follower *f, FILE *in, const char *path)
 {
     char *line = NULL;
     size_t room = 0;
@@ -118,13 +118,17 @@ static int follow(struct follower *f, FILE *in)
         }
         if (size >= 0)
             continue;
-        if (!f->follow || in == stdin)
+        if (ferror(in) || !f->follow || in == stdin)
             break;
         clearerr(in);
         usleep(FOLLOW_US);
     }
+    int why = errno;
     free(line);
-    return ferror(in) ? CLI_FAILED : CLI_OK;
+    if (!ferror(in))
+        return CLI_OK;
+    fprintf(stderr, "mxhook log: %s: %s\n", path ? path : "standard input", strerror(why));
+    return CLI_FAILED;
 }
 
 static bool is_id(const char *text)
@@ -152,7 +156,10 @@ int cli_log(int argc, char **argv)
         } else if (!path) {
             path = argv[i];
         } else {
-            fputs(help, stderr);
+            fprintf(stderr,
+                    "mxhook log: one FILE is expected, not '%s' and '%s' (neither is an id)\n"
+                    "Try: mxhook log --help\n",
+                    path, argv[i]);
             return CLI_USAGE;
         }
     }
@@ -161,7 +168,7 @@ int cli_log(int argc, char **argv)
         fprintf(stderr, "mxhook log: %s: %s\n", path, strerror(errno));
         return CLI_FAILED;
     }
-    code = follow(&f, in);
+    code = follow(&f, in, path);
     if (path)
         fclose(in);
     return code;

@@ -215,13 +215,26 @@ static void on_signal(uv_signal_t *signal, int number)
     uv_walk(&sink->loop, close_one, sink);
 }
 
+static int read_ip(const char *text, int port, struct sockaddr_storage *address)
+{
+    return strchr(text, ':') ? uv_ip6_addr(text, port, (struct sockaddr_in6 *)address)
+                             : uv_ip4_addr(text, port, (struct sockaddr_in *)address);
+}
+
+/* --address */
+static const char *read_address(void *context, const char *value)
+{
+    struct sink *sink = context;
+    struct sockaddr_storage address;
+    sink->address = value;
+    return read_ip(value, 0, &address) == 0 ? NULL : "an IP address";
+}
+
 static int listen_at(struct sink *sink, struct error *err)
 {
     struct sockaddr_storage address;
     int size = sizeof address;
-    int code = strchr(sink->address, ':')
-                   ? uv_ip6_addr(sink->address, sink->port, (struct sockaddr_in6 *)&address)
-                   : uv_ip4_addr(sink->address, sink->port, (struct sockaddr_in *)&address);
+    int code = read_ip(sink->address, sink->port, &address);
     if (code == 0)
         code = uv_tcp_bind(&sink->listener, (struct sockaddr *)&address, 0);
     if (code == 0)
@@ -261,13 +274,13 @@ static int parse_arguments(int argc, char **argv, struct sink *sink)
 {
     const struct cli_option options[] = {
         {.name = "port", .number = &sink->port, .max = 65535},
-        {.name = "address", .text = &sink->address},
+        {.name = "address", .read = read_address},
         {.name = "status", .number = &sink->status, .min = 200, .max = 599},
         {.name = "delay", .number = &sink->delay_ms, .max = 3600000},
         {.name = "verify", .text = &sink->verify},
         {.name = "quiet", .flag = &sink->quiet},
         {0}};
-    int code = cli_options(argc, argv, help, options, NULL);
+    int code = cli_options(argc, argv, help, options, sink);
     return code < 0 ? cli_operand(argc, argv, NULL, NULL) : code;
 }
 

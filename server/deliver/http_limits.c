@@ -6,7 +6,7 @@
  * whether another's connection can be shared (CURLOPT_PIPEWAIT) would be started one by one, each
  * with that limit anew, when the receiver does not answer.
  *
- * The timer runs to where a limit would strike if nothing moved any more, and looks then.
+ * The timer runs to where a limit would strike if nothing moved any more, or before, and looks then.
  */
 #include "../base/clock.h"
 #include "http_handle.h"
@@ -49,7 +49,9 @@ static void enter(struct http_handle *h, enum http_phase phase)
 {
     h->phase = phase;
     h->moved_ms = clock_monotonic_ms();
-    uv_timer_start(&h->timer, on_timer, (uint64_t)limit_ms(h), 0);
+    uint64_t ms = (uint64_t)limit_ms(h);
+    if (!uv_is_active((uv_handle_t *)&h->timer) || uv_timer_get_due_in(&h->timer) > ms)
+        uv_timer_start(&h->timer, on_timer, ms, 0);
 }
 
 void http_limits_begin(struct http_handle *h)

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "../base/clock.h"
+#include "../base/decimal.h"
 #include "http.h"
 #include "reference.h"
 #include "sign.h"
@@ -102,9 +103,8 @@ static void put_headers(struct post *a)
     char *room = a->empties;
     const struct destination *destination = &a->delivery->destination;
     size_t n = 0, references = 0;
-    snprintf(a->id_header, sizeof a->id_header, "webhook-id: %s", a->id);
-    snprintf(a->timestamp_header, sizeof a->timestamp_header, "webhook-timestamp: %lld",
-             (long long)a->timestamp);
+    stpcpy(stpcpy(a->id_header, "webhook-id: "), a->id);
+    decimal_put(stpcpy(a->timestamp_header, "webhook-timestamp: "), a->timestamp);
     a->headers[n++] = "content-type: application/json";
     if (!has_header(destination, "user-agent"))
         a->headers[n++] = "user-agent: mxhook/" MXHOOK_VERSION;

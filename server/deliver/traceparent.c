@@ -1,10 +1,10 @@
 #include "traceparent.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "../base/ascii.h"
+#include "../base/decimal.h"
 #include "../base/id.h"
 #include "../base/siphash.h"
 
@@ -29,14 +29,17 @@ static void put_hash(char hex[DIGITS_SIZE], const uint64_t key[2], const char *t
 
 void traceparent_write(char header[TRACEPARENT_SIZE], const char *delivery_id, unsigned attempt)
 {
-    char high[DIGITS_SIZE], low[DIGITS_SIZE], span[DIGITS_SIZE], text[ID_SIZE + 16];
+    char high[DIGITS_SIZE], low[DIGITS_SIZE], span[DIGITS_SIZE], text[ID_SIZE + 1 + DECIMAL_SIZE];
     size_t message;
     id_number(delivery_id, &message);
     if (message == 0)
         message = strlen(delivery_id);
     put_hash(high, trace_high, delivery_id, message);
     put_hash(low, trace_low, delivery_id, message);
-    snprintf(text, sizeof text, "%s/%u", delivery_id, attempt);
-    put_hash(span, span_key, text, strlen(text));
-    snprintf(header, TRACEPARENT_SIZE, "traceparent: 00-%s%s-%s-01", high, low, span);
+    size_t size = strnlen(delivery_id, ID_SIZE - 1);
+    memcpy(text, delivery_id, size);
+    text[size++] = '/';
+    put_hash(span, span_key, text, (size_t)(decimal_put(text + size, attempt) - text));
+    header = stpcpy(stpcpy(stpcpy(header, "traceparent: 00-"), high), low);
+    stpcpy(stpcpy(stpcpy(header, "-"), span), "-01");
 }

@@ -177,28 +177,16 @@ void history_message_asked(struct history_message *m, size_t recipient, const ch
         m->recipients[recipient].asked = without_queries(copied);
 }
 
-static const char *copy_reply(struct arena *arena, const struct reply *reply)
-{
-    size_t enhanced = strlen(reply->enhanced), text = strlen(reply->text);
-    char *copy = arena_alloc(arena, 4 + enhanced + 1 + text + 1);
-    if (!copy)
-        return NULL;
-    for (int i = 2, code = reply->code; i >= 0; i--, code /= 10)
-        copy[i] = (char)('0' + code % 10);
-    copy[3] = copy[4 + enhanced] = ' ';
-    memcpy(copy + 4, reply->enhanced, enhanced);
-    memcpy(copy + 4 + enhanced + 1, reply->text, text + 1);
-    return copy;
-}
-
 /* LMTP has a reply for each: the message counts as its best one. */
 void history_message_end(struct history_message *m, const struct transaction *t)
 {
+    char text[REPLY_TEXT_SIZE];
     const struct reply *reply = &t->reply;
     for (size_t i = 0; t->replies && i < t->envelope.recipient_count; i++)
         if (i == 0 || t->replies[i].code < reply->code)
             reply = &t->replies[i];
-    m->reply = copy_reply(m->arena, reply);
+    reply_text(reply, text);
+    m->reply = arena_strdup(m->arena, text);
     m->ms = clock_unix_ms() - t->received_ms;
     m->result = reply->code < 400   ? HISTORY_ACCEPTED
                 : reply->code < 500 ? HISTORY_DEFERRED

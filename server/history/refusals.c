@@ -64,7 +64,7 @@ static void add_recipients(struct history_message *m, const struct refused_mail 
 
 struct history_message *history_message_refused(const struct refused_mail *mail)
 {
-    char text[sizeof mail->reply->text + 32];
+    char text[REPLY_TEXT_SIZE];
     const struct reply *reply = mail->reply;
     struct arena *arena = arena_new();
     struct history_message *m = arena ? arena_alloc(arena, sizeof *m) : NULL;
@@ -75,8 +75,7 @@ struct history_message *history_message_refused(const struct refused_mail *mail)
     *m = (struct history_message){.arena = arena, .at_ms = clock_unix_ms()};
     snprintf(m->id, sizeof m->id, "%s", mail->id);
     m->result = reply->code < 500 ? HISTORY_DEFERRED : HISTORY_REJECTED;
-    snprintf(text, sizeof text, "%d%s%s %s", reply->code, *reply->enhanced ? " " : "",
-             reply->enhanced, reply->text);
+    reply_text(reply, text);
     m->reply = copy(arena, text);
     m->sender = copy(arena, mail->sender);
     m->client_ip = copy(arena, mail->client_ip);

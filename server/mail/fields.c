@@ -33,12 +33,22 @@ static size_t name_size(const char *line, size_t size, size_t *colon)
     return *colon < size && line[*colon] == ':' ? name : 0;
 }
 
+static bool is_empty_line(const char *line, size_t size)
+{
+    return size == 0 || line[0] == '\n' || (line[0] == '\r' && (size == 1 || line[1] == '\n'));
+}
+
+static bool is_continuation(const char *line, size_t size)
+{
+    return !is_empty_line(line, size) && skip_blanks(line, size, 0) > 0;
+}
+
 static enum line_kind kind_of(const char *line, size_t size)
 {
     size_t colon;
-    if (size == 0 || line[0] == '\n' || (line[0] == '\r' && (size == 1 || line[1] == '\n')))
+    if (is_empty_line(line, size))
         return LINE_EMPTY;
-    if (skip_blanks(line, size, 0) > 0)
+    if (is_continuation(line, size))
         return LINE_CONTINUATION;
     return name_size(line, size, &colon) > 0 ? LINE_FIELD : LINE_STRAY;
 }
@@ -222,7 +232,7 @@ bool field_next(const char *block, size_t size, size_t *at, struct field *field)
     field->name = block + *at;
     field->name_size = name_size(field->name, size - *at, &colon);
     size_t begin = *at + colon + 1, end = line_end(block, size, *at);
-    while (end < size && kind_of(block + end, size - end) == LINE_CONTINUATION)
+    while (end < size && is_continuation(block + end, size - end))
         end = line_end(block, size, end);
     *at = end;
     while (begin < end && is_space(block[begin]))

@@ -1,10 +1,10 @@
 #include "json.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include "../base/decimal.h"
 #include "../base/swar.h"
 
 #define BASE64_STEP 6144u /* bytes of input at once: three for four of the buffer */
@@ -204,9 +204,9 @@ void json_key(struct json *json, const char *key)
 
 void json_number(struct json *json, int64_t number)
 {
-    char text[24];
+    char text[DECIMAL_SIZE];
     begin(json);
-    put(json, text, (size_t)snprintf(text, sizeof text, "%" PRId64, number));
+    put(json, text, (size_t)(decimal_put(text, number) - text));
 }
 
 void json_null(struct json *json)

@@ -31,16 +31,28 @@ static size_t file_size(const char *rule)
     return strcspn(rule, ":");
 }
 
+#define FILE_SIZE 128
+
+/* The file's name alone: "10-alias.lua:3" has a line. */
+static void copy_file(char file[FILE_SIZE], const char *rule)
+{
+    size_t size = file_size(rule);
+    if (size > FILE_SIZE - 1)
+        size = FILE_SIZE - 1;
+    memcpy(file, rule, size);
+    file[size] = 0;
+}
+
 /* `rule` is about to be asked; NULL: none any more. */
 static void count_time(struct pass *pass, const char *rule)
 {
-    char file[128];
+    char file[FILE_SIZE];
     if (pass->timed && rule && file_size(pass->timed) == file_size(rule) &&
         memcmp(pass->timed, rule, file_size(rule)) == 0)
         return;
     int64_t now_us = clock_monotonic_us();
     if (pass->timed && !pass->input->trial) {
-        snprintf(file, sizeof file, "%.*s", (int)file_size(pass->timed), pass->timed);
+        copy_file(file, pass->timed);
         metric_add(METRIC_RULE_SECONDS_TOTAL, now_us - pass->since_us, file);
     }
     pass->timed = rule;
@@ -114,11 +126,10 @@ static void name_rule(struct verdict *verdict, const char *rule)
     verdict->rule = copy ? copy : "";
 }
 
-/* By the file alone: "10-alias.lua:3" has a line. */
 static void count_failure(const struct pass *pass, const char *text)
 {
-    char file[128];
-    snprintf(file, sizeof file, "%.*s", (int)file_size(pass->run.rule), pass->run.rule);
+    char file[FILE_SIZE];
+    copy_file(file, pass->run.rule);
     metric_add(METRIC_RULE_ERRORS_TOTAL, 1, file,
                strstr(text, "went over the time limit")     ? "time"
                : strstr(text, "went over the memory limit") ? "memory"
@@ -152,8 +163,8 @@ static void fail(struct pass *pass, const char *text)
 
 static void count_answer(const struct verdict *verdict)
 {
-    char file[128];
-    snprintf(file, sizeof file, "%.*s", (int)file_size(verdict->rule), verdict->rule);
+    char file[FILE_SIZE];
+    copy_file(file, verdict->rule);
     if (*file)
         metric_add(METRIC_RULE_ANSWERS_TOTAL, 1, file);
 }

@@ -213,7 +213,18 @@ static bool time_limit(const struct connection *c, uint64_t *ms)
     }
 }
 
-/* It starts anew with what is waited for, and with each sign of life of a client that may talk. */
+/* The timer runs to a moment that is no later than `due`, and then looks: a client that talks moves `due` on with each
+ * of its bytes, and the timer need not be taken out of the loop's heap and put back for each. */
+static void run_timer(struct connection *c)
+{
+    uint64_t now = uv_now(c->timer.loop), ms = c->due > now ? c->due - now : 0;
+    if (c->due == UINT64_MAX)
+        return;
+    if (!uv_is_active((uv_handle_t *)&c->timer) || uv_timer_get_due_in(&c->timer) > ms)
+        uv_timer_start(&c->timer, on_timer, ms, 0);
+}
+
+/* The time starts anew with what is waited for, and with each sign of life of a client that may talk. */
 static void set_timer(struct connection *c)
 {
     if (c->wait != c->timed && (c->wait == WAIT_CLIENT || is_in_handshake(c)))
@@ -224,16 +235,18 @@ static void set_timer(struct connection *c)
     if (c->timed == c->wait && !starts_anew)
         return;
     c->timed = c->wait;
-    if (time_limit(c, &ms))
-        uv_timer_start(&c->timer, on_timer, ms, 0);
-    else
-        uv_timer_stop(&c->timer);
+    c->due = time_limit(c, &ms) ? uv_now(c->timer.loop) + ms : UINT64_MAX;
+    run_timer(c);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     struct connection *c = timer->data;
-    c->timed = WAIT_CLOSED; /* it runs no more: what is waited for next may be the same again */
+    if (c->due > uv_now(timer->loop)) { /* it has moved on */
+        run_timer(c);
+        return;
+    }
+    c->timed = WAIT_CLOSED; /* it is over: what is waited for next may be the same again */
     switch (c->wait) {
     case WAIT_PROXY:
         log_limited(LOG_WARN, "proxy-refused", c->id,

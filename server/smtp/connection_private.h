@@ -59,7 +59,8 @@ struct connection {
     enum listen_tls tls;        /* the listener's */
     int min_version;            /* the same */
     enum wait wait;
-    enum wait timed;  /* what the timer was started for */
+    enum wait timed;  /* what `due` is for */
+    uint64_t due;     /* of the loop's clock: when the time is over; UINT64_MAX: never */
     bool acting;      /* inside connection_act() */
     unsigned awaited; /* answers of submit(), check_recipient() and threads that will come */
     unsigned wrong_passwords;

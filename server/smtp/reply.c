@@ -98,9 +98,8 @@ static void put_lines(struct session *session, int code, const char *enhanced, c
 
 static void log_refusal(const struct session *session, const struct reply *reply)
 {
-    char text[sizeof *reply + 16];
-    snprintf(text, sizeof text, "%d%s%s %s", reply->code, *reply->enhanced ? " " : "",
-             reply->enhanced, reply->text);
+    char text[REPLY_TEXT_SIZE];
+    reply_text(reply, text);
     bool in_transaction = session->transaction || session->state == STATE_WAITING;
     log_limited(LOG_INFO, "refused", in_transaction ? session->transaction_id : session->id,
                 LOG_TEXT("client", session->client_ip), LOG_TEXT("command", session->command),

@@ -38,7 +38,7 @@ ROOMY = {"shared_buffers": "'512MB'", "max_wal_size": "'8GB'", "autovacuum_napti
 NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::int8"
 ADMIN = 'admin = { listen = { "127.0.0.1:0" } }\n'
 # What a batch is for, by how its first statement begins.
-KINDS = [("heartbeat", "UPDATE node SET beat"), ("walk of lanes", "WITH RECURSIVE o AS"), ("claim", "WITH c AS (SELECT x.row"),
+KINDS = [("heartbeat", "UPDATE node SET beat"), ("walk of lanes", "WITH RECURSIVE o AS"), ("claim", "SELECT set_config('jit'"),
          ("payloads of a claim", "SELECT row, tail, size, bytes FROM payload"), ("release of a dead node's, a page", "SELECT set_config('synchronous_commit'"),
          ("ends of attempts", "UPDATE delivery d SET owner = NULL"), ("group of new messages", "INSERT INTO delivery"),
          ("ends, delivered", "DELETE FROM delivery"), ("counters of /metrics", "SELECT (SELECT count(*) FROM delivery WHERE due IS NULL)"),
@@ -108,14 +108,13 @@ def fill(pg, rows, origins, lanes, size):
 
 def plans(pg):
     """What the server itself says of a claim and of a page of a release, as EXPLAIN ANALYZE."""
-    lanes = pg.sql("SELECT string_agg(lane::text, ',') FROM (SELECT DISTINCT lane FROM delivery LIMIT 50) l")
-    claim = ("WITH c AS (SELECT x.row FROM (SELECT lane, 2 FROM unnest(ARRAY[%s]) l(lane)) w(lane, n), "
-             "LATERAL (SELECT row FROM delivery WHERE lane = w.lane AND owner IS NULL AND due IS NOT NULL AND due <= "
-             "%s ORDER BY due LIMIT w.n FOR UPDATE SKIP LOCKED) x) "
-             "UPDATE delivery d SET owner = 1 FROM c WHERE d.row = c.row RETURNING d.*" % (lanes, NOW))
+    lanes = pg.sql("SELECT string_agg(lane::text, ',') FROM (SELECT lane FROM (SELECT DISTINCT lane FROM delivery) a LIMIT 256) l")
+    claim = ("UPDATE delivery d SET owner = 1 WHERE d.row = ANY(ARRAY(SELECT x.row FROM unnest(ARRAY[%s], ARRAY[%s]) w(lane, n), "
+             "LATERAL (SELECT row FROM delivery WHERE lane = w.lane AND owner IS NULL AND due IS NOT NULL AND due <= %s "
+             "ORDER BY due LIMIT w.n FOR UPDATE SKIP LOCKED) x)) RETURNING d.*" % (lanes, ",".join("1" for _ in lanes.split(",")), NOW))
     release = ("UPDATE delivery SET owner = NULL WHERE row IN (SELECT row FROM delivery WHERE owner IS NOT NULL AND owner NOT IN "
-               "(SELECT id FROM node) ORDER BY row LIMIT 1000 FOR UPDATE SKIP LOCKED)")
-    for title, before, sql in (("a claim of 100, 2 of each of 50 lanes", "", claim),
+               "(SELECT id FROM node) ORDER BY owner, row LIMIT 1000 FOR UPDATE SKIP LOCKED)")
+    for title, before, sql in (("a claim of one each of up to 256 lanes", "", claim),
                                ("a page of a release, of a dead node's 10,000", "UPDATE delivery SET owner = -1 WHERE row IN "
                                 "(SELECT row FROM delivery ORDER BY row DESC LIMIT 10000); ", release)):
         lines = pg.sql("BEGIN; %sEXPLAIN (ANALYZE, BUFFERS, COSTS OFF) %s; ROLLBACK" % (before, sql)).splitlines()

@@ -62,6 +62,23 @@ class Failing(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("missing.eml: No such file", done.stderr)
 
+    def test_what_needs_no_configuration(self):
+        for arguments, code, why in ((["log", ID, "missing"], 1, "mxhook log: missing: No such file"),
+                                     (["log", ID, "."], 1, "mxhook log: .: Is a directory"),
+                                     (["log", "-f", ID, "."], 1, "mxhook log: .: Is a directory"),
+                                     (["log", "x", "y"], 2, "one FILE is expected, not 'x' and 'y'"),
+                                     (["payload", "."], 1, "mxhook payload: .: Is a directory"),
+                                     (["import", "improvmx", "missing"], 1, "mxhook import: missing: No such file"),
+                                     (["import", "improvmx", "."], 1, "mxhook import: .: Is a directory"),
+                                     (["sink", "--address", "x"], 2, "mxhook sink: --address 'x': an IP address was expected"),
+                                     (["run", "--no"], 2, "mxhook run: unrecognized option '--no'"),
+                                     (["test", "--filter"], 2, "mxhook test: option '--filter' requires an argument")):
+            with self.subTest(arguments=arguments):
+                done = subprocess.run([MXHOOK, *arguments], capture_output=True, text=True, timeout=60, cwd=self.folder)
+                self.assertEqual((done.returncode, done.stdout), (code, ""))
+                self.assertIn(why, done.stderr)
+                self.assertLessEqual(len(done.stderr.splitlines()), 2)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -156,6 +156,7 @@ class Import(unittest.TestCase):
                 b'"two\r\nlines",a@x.example,1,\n'
                 b'q"uote,a@x.example,1,\n'
                 b's\xe4les,a@x.example,1,\n'
+                b'\xc3\xe2\x82\xac\xa9,a@x.example,1,\n'
                 b'nul\0,a@x.example,1,\n'
                 b'\x1b[31mred,a@x.example,1,\n'
                 b'off,a@x.example,false,\n'
@@ -172,10 +173,10 @@ class Import(unittest.TestCase):
         lines = self.left_out(text)
         self.assertIn("the column 'note' is not known", lines.pop(0))
         self.assertEqual([line.split(":", 1)[0] for line in lines], [
-            'line 2 (]] os.execute("x"))', "line 3 (two  lines)", 'line 5 (q"uote)', "line 6 (s?les)", "line 7 (nul )",
-            "line 8 ( [31mred)", "line 9 (off)", "line 10 (perhaps)", "line 11 (none)", "line 12 ()", "line 13 (ftp)",
-            "line 14 (q)", "line 15 (many)", "line 17 (KEPT)", "line 18 (/^a$|^b$/)", 'line 19 (there@ex"ample)'])
-        self.assertTrue(lines[13].endswith("line 16 has it already"), lines[13])
+            'line 2 (]] os.execute("x"))', "line 3 (two  lines)", 'line 5 (q"uote)', "line 6 (s?les)", "line 7 (?????)",
+            "line 8 (nul )", "line 9 ( [31mred)", "line 10 (off)", "line 11 (perhaps)", "line 12 (none)", "line 13 ()", "line 14 (ftp)",
+            "line 15 (q)", "line 16 (many)", "line 18 (KEPT)", "line 19 (/^a$|^b$/)", 'line 20 (there@ex"ample)'])
+        self.assertTrue(lines[14].endswith("line 17 has it already"), lines[14])
         self.assertEqual(self.destinations("kept@example.com"), (250, ["a@x.example"]))
         self.assertEqual(self.destinations("off@example.com")[0], 550)
 
@@ -207,14 +208,14 @@ class Import(unittest.TestCase):
 
     def test_many_aliases(self):
         """From 10,001 on they stand in a file beside the rules."""
-        for count in (10000, 10001):
-            if self.rules.exists():
-                shutil.rmtree(self.rules)
-            self.check(self.run_import("alias,forward\n" + "".join('u%d,"u%d@x.example,v@x.example"\n' % (n, n)
-                                                                    for n in range(count)), "--domain", "example.com"), count)
-            self.assertEqual(self.rules.joinpath("50-improvmx.csv").exists(), count > 10000)
-            self.assertEqual(self.destinations("u%d@example.com" % (count - 1)),
-                             (250, ["u%d@x.example" % (count - 1), "v@x.example"]))
+        lines = ['u%d,"u%d@x.example,v@x.example"\n' % (n, n) for n in range(10001)]
+        done = self.run_import("alias,forward\n" + "".join(lines[1:]), "--domain", "example.com")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertFalse(self.rules.joinpath("50-improvmx.csv").exists())
+        shutil.rmtree(self.rules)
+        self.check(self.run_import("alias,forward\n" + "".join(lines), "--domain", "example.com"), 10001)
+        self.assertTrue(self.rules.joinpath("50-improvmx.csv").exists())
+        self.assertEqual(self.destinations("u10000@example.com"), (250, ["u10000@x.example", "v@x.example"]))
 
 
 if __name__ == "__main__":

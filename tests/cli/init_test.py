@@ -10,7 +10,8 @@ MXHOOK = os.environ["MXHOOK"]
 
 
 def mxhook(*arguments):
-    return subprocess.run([MXHOOK, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+    return subprocess.run([MXHOOK, *map(os.fspath, arguments)], capture_output=True, text=True, errors="replace",
+                          timeout=60)
 
 
 class Init(unittest.TestCase):
@@ -67,7 +68,9 @@ class Init(unittest.TestCase):
 
     def test_says_what_is_wrong(self):
         for arguments, why in ((("--domain", "a b"), "expected a domain"), (("--webhook", "ftp://x"), "expected a URL"),
-                               (("--domain", 'x"]'), "expected a domain")):
+                               (("--domain", 'x"]'), "expected a domain"), (("--domain", b"\xff.example"), "expected a domain"),
+                               (("--domain", "a.example."), "expected a domain"), (("--domain", "-"), "expected a domain"),
+                               (("--domain", ""), "expected a domain")):
             done = mxhook("init", *arguments, self.folder)
             self.assertEqual(done.returncode, 1)
             self.assertIn(why, done.stderr)

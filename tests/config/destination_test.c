@@ -1,9 +1,13 @@
 /* The table of a destination's fields: what goes by it, a copy and a profile, forgets none. */
 #include "config/destination_fields.h"
 
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../test.h"
+#include "config/destination_read.h"
 
 static const char *headers[] = {"A: 1", "B=env:X"};
 static const int64_t pauses[] = {1000, 2000};
@@ -118,12 +122,49 @@ static void a_field_is_known_by_its_name(void **state)
     assert_string_equal(names, "timeout, attempts, schedule");
 }
 
+/* As a rule would write it; "headers" and "schedule" are tables. */
+static void a_destination_is_pushed_as_a_rule_writes_it(void **state)
+{
+    static const char script[] =
+        "local t, fields = ... "
+        "assert(t.headers.A == '1' and t.headers.B.env == 'X') "
+        "assert(t.schedule[1] == '1000.000000ms' or t.schedule[1] == '1000ms', t.schedule[1]) "
+        "assert(#t.schedule == 2) "
+        "local count = 0 for _ in pairs(t) do count = count + 1 end assert(count == fields) "
+        "assert(t.url == 'url' and t.secret == 'secret')";
+    (void)state;
+    const struct destination to = whole(), none = {0};
+    lua_State *L = luaL_newstate();
+    luaL_openlibs(L);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(luaL_loadstring(L, i == 0 ? script : "assert(next((...)) == nil)"), 0);
+        destination_push(L, i == 0 ? &to : &none);
+        lua_pushinteger(L, DESTINATION_FIELDS);
+        if (lua_pcall(L, 2, 0, 0) != 0)
+            fail_msg("%s", lua_tostring(L, -1));
+    }
+    for (size_t i = 0; i < DESTINATION_FIELDS; i++) { /* numbers, each in its unit */
+        const struct destination_field *field = &destination_fields[i];
+        destination_push(L, &to);
+        lua_getfield(L, -1, field->name);
+        if (field->type == DESTINATION_DURATION)
+            assert_true(lua_tonumber(L, -1) * 1000 == (lua_Number)destination_number(&to, field));
+        else if (field->type == DESTINATION_NUMBER || field->type == DESTINATION_BYTES)
+            assert_true(lua_tonumber(L, -1) == (lua_Number)destination_number(&to, field));
+        else if (field->type == DESTINATION_RATE)
+            assert_int_equal(atoi(lua_tostring(L, -1)), 5400);
+        lua_pop(L, 2);
+    }
+    lua_close(L);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_copy_has_all_fields_for_itself),
         cmocka_unit_test(a_profile_gives_what_is_not_said),
         cmocka_unit_test(a_field_is_known_by_its_name),
+        cmocka_unit_test(a_destination_is_pushed_as_a_rule_writes_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

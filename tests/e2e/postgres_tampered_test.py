@@ -62,7 +62,9 @@ class TamperedTest(postgres.DatabaseCase):
                 self.sql("REVOKE %s ON %s %s FROM mxhook" % (right, kind, name))
                 self.assert_refused(self.start_alone(conninfo), name)
                 self.sql("GRANT %s ON %s %s TO mxhook" % (right, kind, name))
-        self.sql("REVOKE USAGE ON SCHEMA public FROM public")
+        self.sql("ALTER TABLE held ENABLE ROW LEVEL SECURITY")
+        self.assert_refused(self.start_alone(conninfo), "table held has row-level security, which holds for the role mxhook")
+        self.sql("ALTER TABLE held DISABLE ROW LEVEL SECURITY; REVOKE USAGE ON SCHEMA public FROM public")
         self.assert_refused(self.start_alone(conninfo), "in this role's search_path")
 
     def test_a_right_that_goes_meanwhile_costs_no_mail(self):
@@ -79,6 +81,32 @@ class TamperedTest(postgres.DatabaseCase):
             self.assertIn(sender.answer, (250, 451), (right, table))
             wait_until(lambda: self.taken(server), "mail to be taken again")
         wait_until(lambda: self.sql("SELECT count(*) FROM delivery WHERE due IS NOT NULL") == "0", "an empty spool")
+
+    def test_what_may_not_be_removed_is_not_sent_again(self):
+        """Until it may be the node takes nothing and attempts nothing, and says why in a line."""
+        self.make_tables()
+        conninfo, _ = self.least_rights()
+        receiver = self.receiver()
+        server = self.server(self.to(receiver), config=postgres.spool(conninfo, False) + FAST)
+        self.sql("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no row goes'; END $$; "
+                 "CREATE TABLE audit (row bigint)")
+        faults = [("REVOKE DELETE ON delivery FROM mxhook", "GRANT DELETE ON delivery TO mxhook", "permission denied for table delivery"),
+                  ("REVOKE DELETE ON payload FROM mxhook", "GRANT DELETE ON payload TO mxhook", "permission denied for table payload"),
+                  ("CREATE TRIGGER refuse BEFORE DELETE ON delivery EXECUTE FUNCTION refuse()", "DROP TRIGGER refuse ON delivery", "no row goes")]
+        for i, (fault, mend, text) in enumerate(faults):
+            with self.subTest(fault=fault):
+                self.sql(fault)
+                server.send(mail(text))
+                receiver.wait_for(i + 1)
+                wait_until(lambda: server.logged("spool-failed", text), "the reason in the log")
+                wait_until(lambda: not self.taken(server), "mail to be refused")
+                self.sql("UPDATE delivery SET owner = NULL, due = 0 WHERE owner IS NULL")
+                self.assertEqual(server.logged("spool-recovered")[i:], [])
+                self.sql(mend)
+                wait_until(lambda: len(server.logged("spool-recovered")) > i, "what is mended to be seen")
+                wait_until(lambda: self.sql("SELECT count(*) FROM delivery") == "0", "an empty spool")
+        self.assertEqual(len({post.id for post in receiver.posts}), len(receiver.posts), [post.json["subject"] for post in receiver.posts])
+        self.assertEqual(len(server.logged("spool-failed")), len(faults), server.log())
 
     def taken(self, server):
         sender = postgres.Sender(server, "again")

@@ -1,7 +1,10 @@
 """postgres_settings_test.py - what an administrator may have set for the role or the database: it works, or a line says what must
 be otherwise; and what was answered 250 is kept in any case."""
 
+import os
 import signal
+import subprocess
+import tempfile
 import unittest
 
 import harness
@@ -29,7 +32,7 @@ class SettingsTest(postgres.DatabaseCase):
         done = server.command("run")
         self.assertEqual((done.returncode, done.stderr.count("spool.postgres: ")), (1, 1), done.stderr)
         for part in parts:
-            self.assertIn(part, done.stderr)
+            self.assertIn(part, done.stderr, done.stderr)
 
     def test_what_is_answered_250_does_not_go_with_the_server(self):
         """Though commits of the role are asynchronous."""
@@ -98,6 +101,74 @@ class SettingsTest(postgres.DatabaseCase):
             done = server.command("run")
             self.assertEqual((done.returncode, done.stderr.count("\n") < 4), (1, True), (conninfo, done.stderr))
             self.assertIn(text.lower(), done.stderr.lower(), conninfo)
+
+    def test_with_tls_and_a_password_from_a_file(self):
+        """Both are read again when a connection is made anew, by a node that is confined by then."""
+        pg = postgres.Postgres()
+        self.addCleanup(pg.close)
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        for name, host in (("server", "localhost"), ("other", "other.test")):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                            "/CN=" + host, "-addext", "subjectAltName=DNS:" + host, "-keyout", "%s/%s.key" % (folder, name), "-out",
+                            "%s/%s.crt" % (folder, name)], check=True, capture_output=True)
+        for name in ("server.key", "server.crt"):
+            with open(os.path.join(folder, name)) as file:
+                pg.write(name, file.read())
+            os.chmod(os.path.join(pg.data, name), 0o600)
+        pg.sql("CREATE ROLE mail SUPERUSER LOGIN PASSWORD 'first'")
+        pg.write("pg_hba.conf", "hostssl all mail 127.0.0.1/32 scram-sha-256\nhost all postgres 127.0.0.1/32 trust\n")
+        pg.settings["ssl"] = "on"
+        pg.stop()
+        pg.start()
+        passfile = os.path.join(folder, "pass")
+
+        def password(text):
+            with open(passfile, "w") as file:
+                file.write("*:*:*:mail:%s\n" % text)
+            os.chmod(passfile, 0o600)
+        password("first")
+        base = "host=localhost hostaddr=127.0.0.1 port=%d user=mail dbname=postgres passfile=%s sslmode=verify-full sslrootcert=%s/" % (
+            pg.port, passfile, folder)
+        self.refused(base + "other.crt", "certificate verify failed")
+        self.refused(base.replace("host=localhost", "host=other.test") + "server.crt", "other.test")
+        self.refused(base + "none.crt", "none.crt")
+        receiver = self.receiver()
+        node = self.node(receiver, base + "server.crt")
+        node.send(mail("one"))
+        pg.sql("ALTER ROLE mail PASSWORD 'second'")
+        pg.stop()
+        pg.start()
+        node.wait_logged("spool-failed", "password authentication failed")
+        password("second")
+        node.wait_logged("spool-recovered")
+        node.send(mail("two"))
+        receiver.wait_for(2)
+        wait_until(lambda: pg.sql("SELECT count(*) FROM delivery") == "0", "an empty spool")
+
+    def test_the_database_is_renamed_and_made_anew_meanwhile(self):
+        """Nobody who had it open can go on with what has its name now, before the tables are there."""
+        receiver = self.receiver()
+        node = self.node(receiver, self.conninfo)
+        node.send(mail("one"))
+        receiver.wait_for(1)
+        wait_until(lambda: self.sql("SELECT count(*) FROM delivery") == "0", "an empty spool")
+        self.pg.sql("ALTER DATABASE %s WITH ALLOW_CONNECTIONS false" % self.database)
+        self.pg.sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '%s'" % self.database)
+        self.pg.sql("ALTER DATABASE %s RENAME TO other" % self.database)
+        node.wait_logged("spool-failed", 'database \\"%s\\" does not exist' % self.database)
+        self.assertEqual(self.answer(node), 451)
+        self.pg.sql("CREATE DATABASE " + self.database)
+        wait_until(lambda: self.sql("SELECT count(*) > 1 FROM pg_stat_activity WHERE datname = current_database()") == "t", "a connection to it")
+        self.assertEqual(self.answer(node), 451)
+        self.assertEqual(node.command("store", "migrate").returncode, 0)
+        wait_until(lambda: self.answer(node) == 250, "mail to be taken again")
+        receiver.wait_for(2)
+        self.assertTrue(node.logged("spool-recovered"))
+
+    def answer(self, node):
+        sender = postgres.Sender(node, "again")
+        sender.join(60)
+        return sender.answer
 
     def test_commands_say_that_the_database_is_away(self):
         server = harness.Server({}, config=postgres.spool("host=127.0.0.1 port=1 dbname=x"), start=False)

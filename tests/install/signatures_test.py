@@ -140,9 +140,9 @@ class Signatures(unittest.TestCase):
     @unittest.skipUnless(shutil.which("go"), "go is not installed")
     def test_go(self):
         source = self.program("verify.go", GO % self.examples["go"])
-        subprocess.run(["go", "build", "-o", self.folder / "verify", source], check=True, timeout=300,
-                       env={**os.environ, "GOCACHE": os.environ.get("GOCACHE", "%s/go-cache" % self.folder), "GOFLAGS": "-mod=mod",
-                            "GO111MODULE": "off"})
+        subprocess.run(["go", "build", "-o", self.folder / "verify", source], check=True, timeout=900,
+                       env={**os.environ, "GOCACHE": os.environ.get("GOCACHE", "%s/go-cache" % self.folder), "GOPATH": "%s/go" % self.folder,
+                            "GOPROXY": "off", "GOTOOLCHAIN": "local"})
         self.verify([str(self.folder / "verify")])
 
 

@@ -65,13 +65,25 @@ static void test_patterns_are_as_luajit_has_them(void **state)
 static void test_replies_of_many_programs(void **state)
 {
     (void)state;
-    assert_int_equal(run(LUA_TESTS "/reply_text.lua", ""), 108);
+    assert_int_equal(run(LUA_TESTS "/reply_text.lua", ""), 114);
 }
 
 static void test_cel_optionals(void **state)
 {
     (void)state;
     assert_true(run(LUA_TESTS "/cel_optionals.lua", "") >= 100);
+}
+
+static void test_messages_of_tests(void **state)
+{
+    (void)state;
+    assert_int_equal(run(LUA_TESTS "/messages.lua", ""), 264);
+}
+
+static void test_cel_numbers(void **state)
+{
+    (void)state;
+    assert_int_equal(run(LUA_TESTS "/cel_numbers.lua", ""), 53);
 }
 
 static void test_cel_is_checked_at_load(void **state)
@@ -88,10 +100,13 @@ static void test_cel_times(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest patterns[] = {
-        cmocka_unit_test(test_patterns_are_as_luajit_has_them),
-        cmocka_unit_test(test_replies_of_many_programs), cmocka_unit_test(test_cel_optionals),
-        cmocka_unit_test(test_cel_times), cmocka_unit_test(test_cel_is_checked_at_load)};
+    const struct CMUnitTest patterns[] = {cmocka_unit_test(test_patterns_are_as_luajit_has_them),
+                                          cmocka_unit_test(test_replies_of_many_programs),
+                                          cmocka_unit_test(test_cel_optionals),
+                                          cmocka_unit_test(test_cel_times),
+                                          cmocka_unit_test(test_cel_numbers),
+                                          cmocka_unit_test(test_messages_of_tests),
+                                          cmocka_unit_test(test_cel_is_checked_at_load)};
     const struct CMUnitTest cel[] = {cmocka_unit_test(test_cel_conformance)};
     if (argc < 2 || strcmp(argv[1], "cel") != 0)
         return RUN_TESTS(patterns);

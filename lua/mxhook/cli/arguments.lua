@@ -1,10 +1,24 @@
--- Arguments that several commands take: what is wrong with one is said in the same words.
+-- What commands that write rules and configurations ask of text that goes there: said in the same words by each.
 
 local arguments = {}
 
--- Whether it can be a domain in a configuration or an address: nothing that would break a file it is written to.
+-- Whether it is valid UTF-8: nothing above ASCII is left when all that is well-formed was replaced.
+function arguments.is_utf8(text)
+  for _, pattern in ipairs {
+    "[\241-\243][\128-\191][\128-\191][\128-\191]", "\240[\144-\191][\128-\191][\128-\191]",
+    "\244[\128-\143][\128-\191][\128-\191]", "[\225-\236\238\239][\128-\191][\128-\191]", "\224[\160-\191][\128-\191]",
+    "\237[\128-\159][\128-\191]", "[\194-\223][\128-\191]",
+  } do
+    if not text:find("[\128-\255]") then return true end
+    text = text:gsub(pattern, "x") -- something stays, so that its neighbours do not become one
+  end
+  return not text:find("[\128-\255]")
+end
+
+-- Whether the configuration can take it as a domain, but for what IDNA says of a label; no wildcard.
 function arguments.is_domain(text)
-  return text:find("^[%w%-._\128-\255]+$") ~= nil and not text:find("%.%.") and not text:find("^%.")
+  return text ~= "" and not text:find("[^%w%-%._\128-\255]") and not text:find("%.%.") and not text:find("^[%.%-]")
+    and not text:find("[%.%-]$") and arguments.is_utf8(text)
 end
 
 -- --domain: in lower case. Raises.

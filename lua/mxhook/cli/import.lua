@@ -24,19 +24,6 @@ end
 local URL = "^https?://[%w%-._~:/?#%[%]@!$&'()*+;=%%]+$"
 local ADDRESS = "^[^%s%c@,]+@[%w%-._\128-\255]+$"
 
--- Whether it is valid UTF-8: nothing above ASCII is left when all that is well-formed is gone.
-local function is_utf8(text)
-  for _, pattern in ipairs {
-    "[\241-\243][\128-\191][\128-\191][\128-\191]", "\240[\144-\191][\128-\191][\128-\191]",
-    "\244[\128-\143][\128-\191][\128-\191]", "[\225-\236\238\239][\128-\191][\128-\191]", "\224[\160-\191][\128-\191]",
-    "\237[\128-\159][\128-\191]", "[\194-\223][\128-\191]",
-  } do
-    if not text:find("[\128-\255]") then return true end
-    text = text:gsub(pattern, "")
-  end
-  return not text:find("[\128-\255]")
-end
-
 -- What `forward` names, as rules write it; or nil and what is wrong.
 local function destination(forward)
   if type(forward) == "table" then
@@ -51,7 +38,7 @@ local function destination(forward)
   local parts = {}
   for part in forward:gmatch("[^,]+") do
     part = trim(part)
-    if part ~= "" and not part:find(URL) and not (part:find(ADDRESS) and is_utf8(part)) then
+    if part ~= "" and not part:find(URL) and not (part:find(ADDRESS) and arguments_of.is_utf8(part)) then
       return nil, ("'%s' is no URL and no e-mail address"):format(part)
     end
     parts[#parts + 1] = part ~= "" and part or nil
@@ -79,7 +66,7 @@ end
 local function key_of(alias, domain)
   alias = trim(alias)
   if not alias or alias == "" then return nil, "it has no alias" end
-  if not is_utf8(alias) then return nil, "its name is not UTF-8" end
+  if not arguments_of.is_utf8(alias) then return nil, "its name is not UTF-8" end
   local pattern = alias:match("^/(.*)/$")
   local name, host = alias, nil
   if not pattern then name, host = alias:match("^([^@]*)@(.+)$") end
@@ -119,7 +106,7 @@ end
 function turn.regex(config, to)
   local pattern = config.regex or config.pattern
   if type(pattern) ~= "string" then return nil, "it has no pattern" end
-  if not is_utf8(pattern) then return nil, "its pattern is not UTF-8" end
+  if not arguments_of.is_utf8(pattern) then return nil, "its pattern is not UTF-8" end
   local fields, why = fields_of(config)
   if not fields then return nil, why end
   local parts = {}
@@ -130,7 +117,7 @@ end
 function turn.cel(config, to)
   local expression = config.expression or config.cel or config.code
   if type(expression) ~= "string" then return nil, "it has no expression" end
-  if not is_utf8(expression) then return nil, "its expression is not UTF-8" end
+  if not arguments_of.is_utf8(expression) then return nil, "its expression is not UTF-8" end
   return ("  route.cel { when = %s, to = %s },"):format(quoted(expression), quoted(to))
 end
 
@@ -159,7 +146,7 @@ end
 -- What came with a file, as a terminal and a comment may have it.
 local function harmless(text)
   text = text:gsub("%c", " ")
-  return is_utf8(text) and text or (text:gsub("[\128-\255]", "?"))
+  return arguments_of.is_utf8(text) and text or (text:gsub("[\128-\255]", "?"))
 end
 
 -- A name that tells which one it is: of an alias its own, of a rule its type.

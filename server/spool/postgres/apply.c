@@ -26,6 +26,10 @@ void pg_store_note(struct pg_store *s, int code)
         s->failing_ms = now;
     if (pg_is_passing(code) && now - s->failing_ms < AWAY_NOTE_MS)
         return;
+    if (code == -EINVAL && pg_is_unfit(&s->pg) && atomic_load(&s->fitness) == FIT)
+        atomic_store(&s->fitness, TABLES_UNFIT);
+    if (code == 0 && atomic_load(&s->fitness) != FIT)
+        return; /* what works is something else */
     if (code == 0 && s->in_trouble)
         log_info("spool-recovered", NULL, LOG_TEXT("store", "postgres"));
     if (code != 0 && !s->in_trouble)
@@ -34,6 +38,14 @@ void pg_store_note(struct pg_store *s, int code)
     s->in_trouble = code != 0;
     if (code == 0 || atomic_load(&s->accepts) != -ENOSPC)
         atomic_store(&s->accepts, code == 0 ? 0 : code == -ENOSPC ? -ENOSPC : -EAGAIN);
+}
+
+/* After -EINVAL: nothing is taken, claimed or attempted until it is otherwise. */
+static void note_unfit(struct pg_store *s, enum fitness fitness)
+{
+    if (atomic_load(&s->fitness) != ENDS_REFUSED)
+        atomic_store(&s->fitness, fitness);
+    pg_store_note(s, -EINVAL);
 }
 
 /* A server process whose client goes away while it waits for a standby stays all the same: so one
@@ -178,7 +190,10 @@ static void apply_one_by_one(struct pg_store *s, struct store_work *work, struct
         next = d->next;
         d->next = NULL;
         int code = send_until(s, NULL, d, until_ms);
-        if (code == -EAGAIN || code == -ENOSPC || code == -ENOMEM) {
+        if (code == -EINVAL && d->stored->ending == ENDED_DELIVERED)
+            note_unfit(s, ENDS_REFUSED);
+        if (code == -EAGAIN || code == -ENOSPC || code == -ENOMEM ||
+            (code == -EINVAL && d->stored->ending == ENDED_DELIVERED)) {
             d->next = kept;
             kept = d;
             continue;
@@ -189,6 +204,13 @@ static void apply_one_by_one(struct pg_store *s, struct store_work *work, struct
         finish_end(s, work, d);
     }
     work->ends = kept;
+}
+
+static bool any_delivered(const struct delivery *ends)
+{
+    while (ends && ends->stored->ending != ENDED_DELIVERED)
+        ends = ends->next;
+    return ends != NULL;
 }
 
 static void refuse(struct commit *commits, int code)
@@ -212,12 +234,19 @@ static void apply(struct pg_store *s, struct store_work *work)
         return;
     int code =
         commits ? send_until(s, commits, work->ends, until) : send_until(s, NULL, work->ends, 0);
+    if (code == -EINVAL && pg_is_unfit(&s->pg)) {
+        note_unfit(s, any_delivered(work->ends) ? ENDS_REFUSED : TABLES_UNFIT);
+        refuse(commits, -EAGAIN);
+        return;
+    }
     if (code == -EINVAL) { /* it is there, and answers */
         apply_one_by_one(s, work, commits, until);
         return;
     }
     if (code != 0 && s->failing_ms == 0)
         s->failing_ms = began;
+    if (code == 0 && work->ends)
+        atomic_store(&s->fitness, FIT);
     pg_store_note(s, code);
     for (struct commit *c = commits; c; c = c->next)
         finish_commit(s, work, c, code);

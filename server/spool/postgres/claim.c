@@ -9,7 +9,8 @@
 #include "probe.h"
 #include "rows.h"
 
-#define ASKED_MS 1000 /* so long a lane that was asked for, and had less, is not asked for again */
+#define ASKED_MS  1000 /* so long a lane that was asked for, and had less, is not asked for again */
+#define ROWS_MOST 256  /* at once: new mail need not wait for longer than these take */
 
 /* ---- Holds ---- */
 
@@ -217,8 +218,7 @@ static void note_claimed(struct choice *c, const struct delivery *d)
 static void read_claimed(void *context, int number, PGresult *result)
 {
     struct choice *c = context;
-    (void)number;
-    for (int i = 0; i < PQntuples(result); i++) {
+    for (int i = 0; number == 1 && i < PQntuples(result); i++) {
         struct delivery *d = rows_read(result, i);
         if (!d)
             continue; /* for want of memory: it stays this node's until the next reconciliation */
@@ -230,16 +230,19 @@ static void read_claimed(void *context, int number, PGresult *result)
     }
 }
 
+/* The server guesses a tenth of a lane where it cannot know the limit: so it would read the whole
+ * table for a join (which an array is not), and compile what takes a millisecond. */
 static int claim_rows(struct choice *c)
 {
     values_number(&c->wanted, PARAM_INT4, node_id(c->s->node));
     pg_begin(&c->s->pg);
+    pg_add(&c->s->pg, "SELECT set_config('jit', 'off', true)", 0, NULL, NULL, NULL, false);
     int code = values_send(
         &c->wanted, &c->s->pg,
-        "WITH c AS (SELECT x.row FROM unnest($1, $2) w(lane, n), LATERAL (SELECT row FROM delivery "
-        "WHERE lane = w.lane AND owner IS NULL AND due IS NOT NULL AND due <= " NOW_MS
-        " ORDER BY due LIMIT w.n FOR UPDATE SKIP LOCKED) x) "
-        "UPDATE delivery d SET owner = $3 FROM c WHERE d.row = c.row RETURNING " ROW_COLUMNS,
+        "UPDATE delivery d SET owner = $3 WHERE d.row = ANY(ARRAY(SELECT x.row "
+        "FROM unnest($1, $2) w(lane, n), LATERAL (SELECT row FROM delivery WHERE lane = w.lane "
+        "AND owner IS NULL AND due IS NOT NULL AND due <= " NOW_MS
+        " ORDER BY due LIMIT w.n FOR UPDATE SKIP LOCKED) x)) RETURNING " ROW_COLUMNS,
         false);
     return code == 0 ? pg_end(&c->s->pg, PG_ANSWER_MS, read_claimed, c) : code;
 }
@@ -322,10 +325,12 @@ static int run(struct choice *c)
     code = claim_rows(c);
     if (code == 0 && c->first)
         code = rows_load_payloads(&c->s->pg, c->first, c->s->scratch, &reason);
-    if (code == 0)
+    if (code == 0) {
         hand_over(c, reason);
-    else if (c->first)
+    } else if (c->first) {
+        pg_store_note(c->s, code);
         release(c->s, c->first); /* or at this node's death */
+    }
     if (c->probe_count > 0)
         probes_return(c->s, c->probes, c->probe_count);
     return code;
@@ -340,10 +345,12 @@ void pg_store_claim(struct store *store, struct claim *claim)
     claim->next_due_ms = INT64_MAX;
     claim->nodes = s->nodes_told = (size_t)node_live(s->node);
     atomic_store(&s->at_once, claim->at_once);
-    if (claim->limit == 0 || !node_is_sure(s->node)) {
+    if (claim->limit == 0 || !node_is_sure(s->node) || atomic_load(&s->fitness) != FIT) {
         note_due(&choice, choice.now_ms + ASKED_MS);
         return;
     }
+    bool part = claim->limit > ROWS_MOST;
+    claim->limit = smaller(claim->limit, ROWS_MOST);
     choice.end = &choice.first;
     values_array(&choice.wanted, PARAM_INT8);
     values_array(&choice.wanted, PARAM_INT4);
@@ -354,6 +361,8 @@ void pg_store_claim(struct store *store, struct claim *claim)
     if (code != 0) {
         pg_store_note(s, code);
         note_due(&choice, choice.now_ms + ASKED_MS);
+    } else if (part && claim->more && claim->deliveries) {
+        note_due(&choice, choice.now_ms);
     }
     values_free(&choice.wanted);
     map_free(&choice.wanted_of);

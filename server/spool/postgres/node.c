@@ -32,9 +32,10 @@ struct node_peer {
 struct node {
     struct pg pg;
     uv_thread_t thread;
-    uv_mutex_t mutex; /* guards stopping */
+    uv_mutex_t mutex; /* guards stopping and error */
     uv_cond_t wake;
     bool stopping;
+    char error[256]; /* why the last beat failed */
     _Atomic int id, live;
     _Atomic int64_t sure_until_ms; /* monotonic */
     atomic_bool released;
@@ -218,7 +219,7 @@ static void release_orphans(struct node *node)
     while (release_page(node,
                         "UPDATE delivery SET owner = NULL WHERE row IN (SELECT row FROM delivery "
                         "WHERE owner IS NOT NULL AND owner NOT IN (SELECT id FROM node) "
-                        "ORDER BY row LIMIT " RELEASE_PAGE " FOR UPDATE SKIP LOCKED)",
+                        "ORDER BY owner, row LIMIT " RELEASE_PAGE " FOR UPDATE SKIP LOCKED)",
                         &count) == 0 &&
            count > 0) {
         total += count;
@@ -256,6 +257,13 @@ static void judge_anew(struct node *node)
         node->peers[i].since_ms = clock_monotonic_ms();
 }
 
+static void note_error(struct node *node)
+{
+    uv_mutex_lock(&node->mutex);
+    snprintf(node->error, sizeof node->error, "%s", node->pg.error);
+    uv_mutex_unlock(&node->mutex);
+}
+
 static void pulse(struct node *node)
 {
     bool alive = false;
@@ -268,6 +276,7 @@ static void pulse(struct node *node)
     if (code != 0 && !node->pg.connection && pg_open(&node->pg) == 0)
         code = beat(node, &alive);
     if (code != 0) {
+        note_error(node);
         judge_anew(node);
         return;
     }
@@ -313,6 +322,13 @@ int node_id(const struct node *node)
 bool node_is_sure(const struct node *node)
 {
     return clock_monotonic_ms() < atomic_load(&node->sure_until_ms);
+}
+
+void node_tell_error(struct node *node, char *text, size_t size)
+{
+    uv_mutex_lock(&node->mutex);
+    snprintf(text, size, "this node's beats fail: %s", node->error);
+    uv_mutex_unlock(&node->mutex);
 }
 
 int node_live(const struct node *node)

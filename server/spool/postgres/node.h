@@ -15,6 +15,7 @@
 #define MXHOOK_SPOOL_NODE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "../../base/error.h"
@@ -36,5 +37,7 @@ bool node_is_sure(const struct node *node);  /* nobody can have declared it dead
 int node_live(const struct node *node);      /* nodes that live, this one included */
 bool node_take_released(struct node *node);  /* something was released since the last call */
 struct holds *node_holds(struct node *node); /* what was seen at its last beat */
+/* That it is not sure, and why, cut to `size`: for the log. */
+void node_tell_error(struct node *node, char *text, size_t size);
 
 #endif

@@ -332,6 +332,12 @@ bool pg_is_passing(int code)
     return code == -EAGAIN || code == -EINPROGRESS || code == -EDEADLK;
 }
 
+/* Class 42: access rules, and names that are not there. */
+bool pg_is_unfit(const struct pg *pg)
+{
+    return strncmp(pg->state, "42", 2) == 0 || strncmp(pg->state, "3F", 2) == 0;
+}
+
 bool pg_drain(struct pg *pg)
 {
     while (pg->connection && pg->unanswered) {

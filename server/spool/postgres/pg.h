@@ -63,6 +63,9 @@ void pg_count(void *context, int number, PGresult *result);
 /* Of what pg_end() says: worth another try. */
 bool pg_is_passing(int code);
 
+/* After -EINVAL: a right, a table or a column is missing, so it is as well with all else that is sent. */
+bool pg_is_unfit(const struct pg *pg);
+
 /* Looks, without waiting, whether a batch that timed out has been answered. True: the connection
  * may be used again, or is gone. */
 bool pg_drain(struct pg *pg);

@@ -171,7 +171,8 @@ static bool may_attempt(const struct store *store, const struct delivery *delive
     const struct stored *d = delivery->stored;
     struct holds *holds = node_holds(s->node);
     int64_t origin = (int64_t)d->origin;
-    return node_is_sure(s->node) && d->node == node_id(s->node) &&
+    return node_is_sure(s->node) && atomic_load(&s->fitness) == FIT &&
+           d->node == node_id(s->node) &&
            (d->probe_ms || (holds_may_send(holds, d->node, origin, (int64_t)d->lane) &&
                             holds_has_turn(holds, d->node, origin, atomic_load(&s->at_once))));
 }

@@ -37,6 +37,13 @@ struct numbers {
 
 struct upload;
 
+/* Whether a node may take and deliver mail: what it cannot remove would go out again and again. */
+enum fitness {
+    FIT,
+    TABLES_UNFIT, /* a right, a table or a column is missing: until tables_check() is content */
+    ENDS_REFUSED, /* the server does not let it remove what was delivered: until it does */
+};
+
 struct pg_store {
     struct store store;
     struct pg pg;
@@ -59,6 +66,7 @@ struct pg_store {
     int leases_node;                  /* the node number that the leases belong to */
     int64_t failing_ms;               /* since when nothing works; monotonic; 0: it does */
     bool in_trouble;                  /* the store is away: said once */
+    _Atomic(enum fitness) fitness;
     _Atomic int64_t keep_failed_ms, max_age_ms;
     _Atomic int64_t commit_timeout_ms; /* so long a group of commits is sent again */
     _Atomic uint64_t max_size;

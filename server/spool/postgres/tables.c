@@ -50,6 +50,13 @@
     "UNION ALL SELECT 'USAGE', s, has_sequence_privilege(to_regclass(s), 'USAGE') "                \
     "FROM unnest(ARRAY['node_id', 'row_block']) s) r WHERE r.has IS NOT TRUE LIMIT 1"
 
+/* Policies hide rows, and nothing says so. */
+#define POLICIES                                                                                   \
+    "SELECT format('table %s has row-level security, which holds for the role %s', c.relname, "    \
+    "current_user) FROM pg_class c JOIN unnest(ARRAY['meta', 'node', 'mark', 'payload', 'tail', "  \
+    "'chunk', 'staged', 'delivery', 'attempt', 'held', 'secret', 'paused']) t "                    \
+    "ON c.oid = to_regclass(t) WHERE row_security_active(c.oid) LIMIT 1"
+
 static void read_fault(void *context, int number, PGresult *result)
 {
     char *fault = context;
@@ -65,6 +72,7 @@ int tables_check(struct pg *pg, struct error *err)
     pg_add(pg, SHAPE, 0, NULL, NULL, NULL, false);
     pg_add(pg, KEYS, 0, NULL, NULL, NULL, false);
     pg_add(pg, RIGHTS, 0, NULL, NULL, NULL, false);
+    pg_add(pg, POLICIES, 0, NULL, NULL, NULL, false);
     int code = pg_end(pg, PG_ANSWER_MS, read_fault, fault);
     if (code != 0)
         return error_set(err, code, "spool.postgres: %s", pg->error);

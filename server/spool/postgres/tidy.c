@@ -12,6 +12,7 @@
 #include "values.h"
 #include "rows.h"
 #include "stubs.h"
+#include "tables.h"
 
 #define LOOK_MS    60000
 #define ROOM_MS    10000
@@ -247,8 +248,17 @@ static void remove_doubtful(struct pg_store *s)
 /* That it can be read says nothing of whether commits are replicated. */
 static int probe(struct pg_store *s)
 {
+    struct error err = {""};
     if (!s->in_trouble)
         return 0;
+    if (atomic_load(&s->fitness) == ENDS_REFUSED)
+        return -EINVAL; /* until they are stored */
+    if (atomic_load(&s->fitness) == TABLES_UNFIT) {
+        int code = tables_check(&s->pg, &err);
+        if (code != 0)
+            return code;
+        atomic_store(&s->fitness, FIT);
+    }
     s->doubt = true;
     return group_send(s, NULL, NULL);
 }
@@ -268,7 +278,7 @@ bool pg_store_tidy(struct store *store)
     }
     int code = node_is_sure(s->node) ? probe(s) : -EAGAIN;
     if (code == -EAGAIN && !*s->pg.error)
-        snprintf(s->pg.error, sizeof s->pg.error, "this node's beats fail");
+        node_tell_error(s->node, s->pg.error, sizeof s->pg.error);
     if (code != 0) {
         if (code == -EINPROGRESS)
             pg_store_set_aside(s);

@@ -121,6 +121,13 @@ local cases = {
     { "a quote first, the answer below", { html = '<div class="moz-cite-prefix">On 3/3/26 10:12, Acme wrote:<br></div><blockquote type="cite">Is it on?</blockquote><p>Yes, it is.</p>' }, "Yes, it is." },
     { "a list", { html = "<ul><li>one</li><li>two</li></ul>" }, "one\n\ntwo" },
     { "nothing", { html = "" }, "" },
+    { "an introduction of 300 bytes", "Yes\nOn 3 " .. ("x"):rep(288) .. " wrote:\n> a", "Yes" },
+    { "one of 301 bytes", "Yes\nOn 3 " .. ("x"):rep(289) .. " wrote:\n> a", "Yes\nOn 3 " .. ("x"):rep(289) .. " wrote:" },
+    { "one of 300 bytes in three lines", "Yes\nOn 3 " .. ("x"):rep(100) .. "\n" .. ("x"):rep(187) .. "\nwrote:\n> a", "Yes" },
+    { "characters by number", { html = "&#33;&#65;&#x7f;&#x80;&#x7FF;&#x800;&#XD7FF;&#xe000;&#xFFFF;&#65536;&#x10FFFF;" },
+        "!A\127\194\128\223\191\224\160\128\237\159\191\238\128\128\239\191\191\240\144\128\128\244\143\191\191" },
+    { "what is no character", { html = "a&#31;b&#xD800;c&#xDFFF;d&#x110000;e&#0;f&#32;g" }, "a b c d e f g" },
+    { "characters by name", { html = "&lt;&gt;&quot;&apos;&euro;&Uuml;&unknown;" }, "<>\"'\226\130\172\195\156&unknown;" },
 }
 
 local wrong = {}
