@@ -58,7 +58,8 @@ static const char help[] =
     "      --through-rules      to where today's rules say, made anew from the message (needs\n"
     "                           history.bodies = \"all\"); not e-mail\n"
     "      --dry-run            sends nothing; with --through-rules: says what would go elsewhere\n"
-    "      --json               JSON for programs: mxhook-admin(7) describes it\n"
+    "      --json               JSON for programs: mxhook-admin(7) describes it; replay: a line "
+    "for each\n"
     "  -c, --config FILE        the configuration (default " CLI_CONFIG_PATH ")\n"
     "  -h, --help               this text\n\n"
     "Exit code: 0 done, 1 failed (replay: one was not answered 2xx), 2 wrong usage.\n";
@@ -306,6 +307,11 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
     a->operands = argv + optind + 1;
     a->operand_count = argc - optind - 1;
     const char *empty = empty_value(f);
+    bool bytes = strcmp(a->action, "message") == 0 || strcmp(a->action, "payload") == 0;
+    if (code < 0 && bytes && a->json) {
+        fprintf(stderr, "mxhook history: %s prints bytes: no --json\n", a->action);
+        return CLI_USAGE;
+    }
     if (code < 0 && empty) {
         fprintf(stderr, "mxhook history: --%s: empty\n", empty);
         return CLI_USAGE;
@@ -352,6 +358,7 @@ int cli_history(int argc, char **argv)
         return code;
     log_set_level(LOG_WARN);
     message_init();
+    arguments.replay.json = arguments.json;
     if (strcmp(arguments.action, "replay") == 0 && arguments.operand_count == 0) {
         if (has_filter(&arguments.filter))
             return run(NULL, &arguments);

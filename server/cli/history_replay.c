@@ -64,12 +64,20 @@ static int send_all(struct replay *r)
     return code;
 }
 
+static void print_dry(const struct replay *r)
+{
+    for (size_t i = r->count; i > 0; i--)
+        if (r->options->json)
+            replay_print_json(r->items[i - 1].id, "would be sent", NULL, NULL);
+        else
+            printf("%s would be sent\n", r->items[i - 1].id);
+}
+
 static int replay_payloads(struct replay *r)
 {
     int code = r->rules ? reroute_find(r) : replay_find(r);
     if (code == 0 && r->options->dry_run)
-        for (size_t i = r->count; i > 0; i--)
-            printf("%s would be sent\n", r->items[i - 1].id);
+        print_dry(r);
     else if (code == 0 && r->count > 0)
         code = send_all(r);
     if (r->without_body > 0)

@@ -124,13 +124,18 @@ static void give_ids(struct delivery *deliveries, const struct history_message *
             new_place(d, m, recipient, place++);
 }
 
-static void print_not_sent(const struct item *item, const char *what, const char *why)
+static void print_not_sent(const struct replay *r, const struct item *item, const char *what,
+                           const char *why)
 {
+    char reason[300];
+    snprintf(reason, sizeof reason, "%s%s%s", what, *why ? " by " : "", why);
+    if (r->options->json) {
+        replay_print_json(item->id, "not sent", NULL, reason);
+        return;
+    }
     printf("%s ", item->id);
     pretty_text(item->recipient);
-    printf(" not sent: %s", what);
-    if (*why)
-        printf(" by %s", why);
+    printf(" not sent: %s", reason);
     putchar('\n');
 }
 
@@ -142,7 +147,7 @@ static void send_all(struct replay *r, const struct history_message *m, const st
         next = deliveries->next;
         deliveries->next = NULL;
         if (destination_is_mail(&deliveries->destination)) {
-            print_not_sent(item, "it is e-mail", "");
+            print_not_sent(r, item, "it is e-mail", "");
             r->elsewhere++;
             delivery_free(deliveries);
         } else {
@@ -162,7 +167,7 @@ static int rule(struct replay *r, const struct history_message *m, const struct 
         return code;
     struct outgoing *outgoing = &trial->processing.outgoing;
     if (trial->verdict->kind != VERDICT_DELIVER) {
-        print_not_sent(item, verdict_name(trial->verdict->kind), trial->verdict->rule);
+        print_not_sent(r, item, verdict_name(trial->verdict->kind), trial->verdict->rule);
         r->elsewhere++;
     } else if ((code = processing_render(&trial->processing)) == 0) {
         send_all(r, m, item, outgoing->deliveries);
@@ -186,7 +191,7 @@ static int reroute_one(void *context, const struct history_message *m)
     if (code == 0)
         code = rule(r, m, item, data, &err);
     if (code != 0) {
-        print_not_sent(item, *err.text ? err.text : strerror(-code), "");
+        print_not_sent(r, item, *err.text ? err.text : strerror(-code), "");
         r->failed++;
     }
     spill_free(data);
@@ -200,6 +205,6 @@ void reroute(struct replay *r, const struct item *item)
     int code = r->reader->ops->list(r->reader->store, &filter, reroute_one, &rerouting);
     if (code == 0 && rerouting.found)
         return;
-    print_not_sent(item, code ? r->reader->ops->error(r->reader->store) : "it has gone", "");
+    print_not_sent(r, item, code ? r->reader->ops->error(r->reader->store) : "it has gone", "");
     r->failed++;
 }

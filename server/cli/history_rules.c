@@ -4,9 +4,12 @@
 
 #include "../history/elsewhere.h"
 #include "../history/walk.h"
+#include "../base/redact.h"
+#include "../mail/json.h"
 #include "../trial.h"
-#include "replay.h"
 #include "pretty.h"
+#include "queue.h"
+#include "replay.h"
 
 /* ---- Through the rules ---- */
 
@@ -26,6 +29,36 @@ static void print_before(const struct history_message *m, const char *recipient)
 }
 
 /* Where it would go now, if that is elsewhere. */
+static void print_json(const struct history_message *m, const char *recipient,
+                       const struct verdict *v)
+{
+    struct queue_json *document = queue_json_new();
+    if (!document)
+        return;
+    struct json *json = queue_json_writer(document);
+    json_begin_object(json);
+    json_pair(json, "id", m->id);
+    json_pair(json, "recipient", recipient);
+    json_pair(json, "verdict", verdict_name(v->kind));
+    json_pair(json, "rule", *v->rule ? v->rule : NULL);
+    json_key(json, "before");
+    json_begin_array(json);
+    for (size_t i = 0; i < m->delivery_count; i++)
+        if (history_is_for(&m->deliveries[i], recipient))
+            json_text(json, m->deliveries[i].destination);
+    json_end_array(json);
+    json_key(json, "destinations");
+    json_begin_array(json);
+    for (size_t i = 0; i < v->destination_count; i++) {
+        char url[REDACT_SIZE];
+        redact_url(v->destinations[i].url, url);
+        json_text(json, url);
+    }
+    json_end_array(json);
+    json_end_object(json);
+    queue_json_print(document);
+}
+
 static void compare(struct ruling *ruling, const struct history_message *m, const char *recipient,
                     const struct verdict *v)
 {
@@ -34,6 +67,10 @@ static void compare(struct ruling *ruling, const struct history_message *m, cons
         return;
     }
     ruling->different++;
+    if (ruling->replay->options->json) {
+        print_json(m, recipient, v);
+        return;
+    }
     printf("%s ", m->id);
     pretty_text(recipient);
     printf(" %s by %s\n", verdict_name(v->kind), *v->rule ? v->rule : "no rule");

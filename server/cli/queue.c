@@ -252,7 +252,7 @@ int cli_queue(int argc, char **argv)
     if (exit_code >= 0)
         return exit_code;
     if (optind < argc && strcmp(argv[optind], "export") == 0 && arguments.operand_count == 0 &&
-        arguments.to && !arguments.has_filter)
+        arguments.to && !arguments.has_filter && !arguments.json)
         return cli_queue_export(arguments.config, arguments.to);
     const struct action *action = optind < argc ? find_action(argv[optind]) : NULL;
     if (!action) {

@@ -8,7 +8,26 @@
 #include "../base/redact.h"
 #include "../deliver/attempt.h"
 #include "../history/target.h"
+#include "../mail/json.h"
 #include "pretty.h"
+#include "queue.h"
+
+int replay_print_json(const char *id, const char *outcome, const struct attempt_result *result,
+                      const char *why)
+{
+    struct queue_json *document = queue_json_new();
+    if (!document)
+        return -ENOMEM;
+    struct json *json = queue_json_writer(document);
+    json_begin_object(json);
+    json_pair(json, "id", id);
+    json_pair(json, "outcome", outcome);
+    json_pair_number(json, "status", result ? result->status : 0);
+    json_pair_number(json, "ms", result ? result->elapsed_ms : 0);
+    json_pair(json, "error", why && *why ? why : NULL);
+    json_end_object(json);
+    return queue_json_print(document);
+}
 
 static void report(const struct delivery *d, const struct attempt_result *result)
 {
@@ -39,7 +58,11 @@ static void sent(void *context, struct delivery *d, const struct attempt_result 
     r->in_flight--;
     r->delivered += fine;
     r->failed += !fine;
-    report(d, result);
+    if (r->options->json)
+        replay_print_json(d->id, fine ? "delivered" : "failed", result,
+                          result->status ? NULL : result->error);
+    else
+        report(d, result);
     delivery_free(d);
     replay_end_if_done(r);
 }
@@ -78,7 +101,10 @@ static int make_delivery(struct replay *r, const struct item *item, struct deliv
 static void not_begun(struct replay *r, const char *id, int code)
 {
     r->failed++;
-    printf("%s not sent: %s\n", id, strerror(-code));
+    if (r->options->json)
+        replay_print_json(id, "not sent", NULL, strerror(-code));
+    else
+        printf("%s not sent: %s\n", id, strerror(-code));
 }
 
 void replay_send(struct replay *r, struct delivery *d)

@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "../base/id.h"
+#include "../deliver/result.h"
 #include "../history/filter.h"
 #include "history.h"
 
@@ -45,6 +46,9 @@ int replay_add(struct replay *replay, const char *id, const char *target, const 
 void replay_send(struct replay *replay, struct delivery *delivery);
 /* The same of what is to go as it went before. */
 void replay_begin(struct replay *replay, const struct item *item);
+/* A line of JSON about one: "would be sent", "delivered", "failed" or "not sent". `result`: NULL where nothing was sent. */
+int replay_print_json(const char *id, const char *outcome, const struct attempt_result *result,
+                      const char *why);
 /* Ends the loop where nothing is left and nothing under way. */
 void replay_end_if_done(struct replay *replay);
 

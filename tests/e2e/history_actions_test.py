@@ -46,45 +46,25 @@ class Actions:
         run = self.mx.command("history", "story", "--json", self.found[name])
         return json.loads(run.stdout)["messages"][0]["deliveries"][0]
 
-    def test_what_is_dropped_is_dropped_in_the_history(self):
-        self.send("one", "two", "three")
-        self.wait_for(one="failed", two="failed", three="failed")
-        self.found = self.ids()
-        self.queue("drop", self.found["one"])
-        self.wait_for(one="dropped", two="failed")
-        self.assertEqual(set(self.states("--state", "dropped")), {"one"})
-        self.assertEqual(set(self.states("--status", "500")), {"one", "two", "three"})
-        self.queue("drop", "--all", "--yes")
-        self.wait_for(one="dropped", two="dropped", three="dropped")
-        self.assertEqual(self.states("--state", "failed"), {})
-        made = self.story("two")["made"]
-        self.assertEqual([each["action"] for each in made], [None, "dropped"])
-        self.assertEqual(made[1]["error"], "mxhook queue drop")
-        printed = self.mx.command("history", "story", self.found["two"]).stdout
-        self.assertRegex(printed, r"(?m)^    dropped \S+ by mxhook queue drop$")
-        self.assertIn(" dropped=1", self.mx.command("history", "list", "--id", self.found["two"]).stdout)
+    def test_what_operators_do(self):
+        """On one server, since that is what takes its time here."""
+        for part in (self.one_that_came_a_moment_ago_is_dropped, self.an_edit_is_told_without_secrets,
+                     self.what_failed_and_is_retried_waits_again, self.what_is_dropped_is_dropped_there_too):
+            with self.subTest(part.__name__):
+                part()
 
-    def test_one_that_came_a_moment_ago_is_dropped_there_too(self):
-        self.queue_paused("new")
+    def one_that_came_a_moment_ago_is_dropped(self):
+        self.pause("new")
         self.send("new")
         self.queue("drop", "--recipient", "new@example.com", "--yes")
         self.wait_for(new="dropped")
 
-    def queue_paused(self, name):
+    def pause(self, name):
         run = self.mx.command("destination", "pause", "%s/%s" % (self.sink.url, name))
         self.assertEqual(run.returncode, 0, run.stderr)
-        self.mx.wait_logged("destination-paused")
+        self.mx.wait_logged("destination-paused", name)
 
-    def test_what_failed_and_is_retried_waits_again(self):
-        self.send("again", "other")
-        self.wait_for(again="failed", other="failed")
-        self.found = self.ids()
-        self.queue_paused("again")
-        self.mx.command("queue", "retry", "--recipient", "again@example.com", "--yes")
-        self.wait_for(again="waiting", other="failed")
-        self.assertEqual([each["action"] for each in self.story("again")["made"]], [None, "retried"])
-
-    def test_an_edit_is_told_without_secrets(self):
+    def an_edit_is_told_without_secrets(self):
         self.send("edited")
         self.wait_for(edited="failed")
         self.found = self.ids()
@@ -97,6 +77,33 @@ class Actions:
         self.assertEqual(story["made"][1]["error"],
                          "mxhook queue edit: to %s/moved another secret" % self.sink.url)
         self.assertEqual((story["state"], story["status"]), ("delivered", 200))
+
+    def what_failed_and_is_retried_waits_again(self):
+        self.send("again", "other")
+        self.wait_for(again="failed", other="failed")
+        self.found = self.ids()
+        self.pause("again")
+        self.mx.command("queue", "retry", "--recipient", "again@example.com", "--yes")
+        self.wait_for(again="waiting", other="failed")
+        self.assertEqual([each["action"] for each in self.story("again")["made"]], [None, "retried"])
+
+    def what_is_dropped_is_dropped_there_too(self):
+        self.send("one", "two", "three")
+        self.wait_for(one="failed", two="failed", three="failed")
+        self.found = self.ids()
+        self.queue("drop", self.found["one"])
+        self.wait_for(one="dropped", two="failed")
+        self.assertEqual(set(self.states("--state", "dropped")), {"new", "one"})
+        self.assertLessEqual({"one", "two", "three"}, set(self.states("--status", "500")))
+        self.queue("drop", "--all", "--yes")
+        self.wait_for(one="dropped", two="dropped", three="dropped", again="dropped", edited="delivered")
+        self.assertEqual(self.states("--state", "failed"), {})
+        made = self.story("two")["made"]
+        self.assertEqual([each["action"] for each in made], [None, "dropped"])
+        self.assertEqual(made[1]["error"], "mxhook queue drop")
+        printed = self.mx.command("history", "story", self.found["two"]).stdout
+        self.assertRegex(printed, r"(?m)^    dropped \S+ by mxhook queue drop$")
+        self.assertIn(" dropped=1", self.mx.command("history", "list", "--id", self.found["two"]).stdout)
 
 
 class FileTest(Actions, harness.TestCase):

@@ -128,6 +128,45 @@ class HistoryTest(unittest.TestCase):
         self.assertNotIn(last.id, [p.id for p in before])
         self.assertEqual(len(self.receiver.posts), 7)
 
+    def lines(self, *arguments, code=0):
+        run = self.history("replay", "--json", *arguments)
+        self.assertEqual(run.returncode, code, run.stderr)
+        return [json.loads(line) for line in run.stdout.splitlines()]
+
+    def test_a_replay_in_json(self):
+        server = self.serve('bodies = "all"')
+        server.send(mail("One"))
+        post = self.receiver.wait_for(1)[0]
+        self.wait_for(1, "--state", "delivered")
+        self.assertEqual(self.lines("--since", "1h", "--dry-run"),
+                         [{"id": post.id, "outcome": "would be sent", "status": 0, "ms": 0, "error": None}])
+        self.assertEqual(self.lines("--state", "failed"), [])
+        sent, = self.lines("--since", "1h")
+        self.assertEqual((sent["id"], sent["outcome"], sent["status"], sent["error"]), (post.id, "delivered", 200, None))
+        refused, = self.lines("--since", "1h", "--to", "http://127.0.0.1:1/", code=1)
+        self.assertEqual((refused["outcome"], refused["status"]), ("failed", 0))
+        self.assertIn("refused", refused["error"].lower())
+        server.write_rule("05.lua", 'return function(msg) return "https://new.example/in?token=secret" end')
+        self.assertEqual(self.lines("--since", "1h", "--through-rules", "--dry-run"),
+                         [{"id": post.id.rsplit("-", 1)[0], "recipient": "hook@example.com", "verdict": "deliver",
+                           "rule": "05.lua:1", "before": [self.receiver.url + "/in"],
+                           "destinations": ["https://new.example/in"]}])
+        self.assertEqual(self.history("payload", "--json", post.id).returncode, 2)
+
+    def test_a_replay_leaves_out_what_its_filter_is_not_about(self):
+        """Of a message with two deliveries: one arrived, one did not."""
+        server = self.serve('bodies = "all"', answer=lambda post: 500 if post.path.startswith("/bad") else 200)
+        server.write_rule("05.lua", 'return function(msg) return { "%s/good", "%s/bad" } end' % ((self.receiver.url,) * 2))
+        server.reload()
+        server.send(mail("Two"))
+        self.wait_for(1, "--state", "failed")
+        self.wait_for(1, "--state", "delivered")
+        for filters, path in ((("--state", "failed"), "/bad"), (("--state", "delivered"), "/good"),
+                              (("--status", "200"), "/good"), (("--destination", self.receiver.url + "/bad"), "/bad")):
+            before = len(self.receiver.posts)
+            self.history("replay", *filters)
+            self.assertEqual([post.path for post in self.receiver.posts[before:]], [path], filters)
+
     def test_says_what_today_s_rules_would_do(self):
         server = self.serve('bodies = "all"')
         server.send(mail("To the old place"))
