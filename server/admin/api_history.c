@@ -38,7 +38,7 @@ static void response_failed(struct request *request, const struct history_ops *o
     if (code == -EINVAL)
         response_error(
             request, 400,
-            "result is accepted, deferred or rejected; state waiting, delivered or failed");
+            "result is accepted, deferred or rejected; state waiting, delivered, failed or dropped");
     else
         response_error(request, code == -ETIME ? 400 : 503, "%s", ops->error(store));
 }

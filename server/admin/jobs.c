@@ -14,6 +14,8 @@
 #include <string.h>
 
 #include "../base/clock.h"
+#include "../history/history.h"
+#include "../history/keep.h"
 #include "../spool/failures.h"
 #include "request.h"
 
@@ -289,8 +291,23 @@ void jobs_cancel(struct request *request)
 
 /* ---- Doing it ---- */
 
+struct noting { /* of a job */
+    enum history_action action;
+    char words[ADMIN_NAME_SIZE + 16];
+};
+
+static void note(void *context, const char *id)
+{
+    const struct noting *noting = context;
+    history_note_attempt(history_action_new(id, noting->action, noting->words));
+}
+
 static void work(struct admin_job *job, struct queue *queue)
 {
+    struct noting noting = {.action = job->drop ? HISTORY_DROP : HISTORY_RETRY};
+    snprintf(noting.words, sizeof noting.words, "%s (admin)", job->who);
+    if (history_is_on())
+        queue_on_change(queue, note, &noting);
     for (int i = 0; i < AT_A_TIME && job->done < job->count; i++) {
         const char *id = job->ids[job->done++];
         int code = job->drop ? queue_drop(queue, id, NULL) : queue_retry(queue, id, NULL);

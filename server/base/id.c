@@ -23,10 +23,12 @@ static void seed(void)
     atomic_store(&counter, start);
 }
 
+static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
+
 static char *put_base32(char *end, uint64_t value, int digits)
 {
     while (digits-- > 0) {
-        *--end = "0123456789abcdefghjkmnpqrstvwxyz"[value & 31];
+        *--end = alphabet[value & 31];
         value >>= 5;
     }
     return end;
@@ -61,4 +63,16 @@ unsigned id_number(const char *id, size_t *parent)
     const char *dash = strrchr(id, '-');
     *parent = dash ? (size_t)(dash - id) : 0;
     return dash ? (unsigned)strtoul(dash + 1, NULL, 10) : 0;
+}
+
+int64_t id_time_ms(const char *id)
+{
+    int64_t value = 0;
+    for (int i = 0; i < TIME_DIGITS; i++) {
+        const char *digit = id[i] ? strchr(alphabet, id[i]) : NULL;
+        if (!digit)
+            return 0;
+        value = value << 5 | (digit - alphabet);
+    }
+    return value;
 }

@@ -10,6 +10,7 @@
 #define MXHOOK_ID_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define ID_SIZE 48 /* bytes that hold any id and its NUL */
 
@@ -18,6 +19,9 @@ void id_new(char id[ID_SIZE]);
 
 /* Writes PARENT-NUMBER. `parent` may be `id` itself. */
 void id_child(char id[ID_SIZE], const char *parent, unsigned number);
+
+/* When its connection's was made, Unix ms; 0: it is none of ours. Any thread. */
+int64_t id_time_ms(const char *id);
 
 /* The way back: the number that a child's id ends with, and in *parent how many of its bytes are its parent's. 0 and 0:
  * it has none. Any thread. */

@@ -54,7 +54,8 @@ struct queue;
 /* Opens the queue of the configuration's spool and lets act() work on it, which returns 0 or a negative errno, for
  * which `err` may have words. Returns the exit code; stderr then says what is wrong, in the name of `command`. */
 int cli_with_queue(const char *command, const char *config_path,
-                   int (*act)(struct queue *queue, void *context, struct error *err),
+                   int (*act)(struct queue *queue, const struct config *config, void *context,
+                              struct error *err),
                    void *context);
 
 /* Both return -1 to go on, else the exit code; stderr then says what is wrong. */

@@ -39,7 +39,7 @@ static int visit(void *context, const struct history_message *m)
 int compare_history(struct compare *compare, const struct history_filter *filter, struct error *err)
 {
     struct walk walk = {.compare = compare, .ops = history_ops_of(compare->config), .err = err};
-    int code = walk.ops->open(&compare->config->spool, false, &walk.store, err);
+    int code = walk.ops->open(&compare->config->spool, HISTORY_READ, &walk.store, err);
     if (code == -ENOENT)
         return error_set(err, code, "%s: there is no history there",
                          compare->config->spool.directory);

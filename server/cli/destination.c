@@ -136,8 +136,9 @@ struct asked {
     const struct arguments *arguments;
 };
 
-static int act(struct queue *queue, void *context, struct error *err)
+static int act(struct queue *queue, const struct config *config, void *context, struct error *err)
 {
+    (void)config;
     const struct asked *asked = context;
     return asked->action->run(queue, asked->arguments, err);
 }

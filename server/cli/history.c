@@ -45,7 +45,7 @@ static const char help[] =
     "      --destination URL    without its query, or only scheme://host:port; or an e-mail "
     "address\n"
     "      --result RESULT      accepted, deferred or rejected\n"
-    "      --state STATE        of a delivery: waiting, delivered or failed\n"
+    "      --state STATE        of a delivery: waiting, delivered, failed or dropped\n"
     "      --status N           of a delivery's last answer\n"
     "      --since WHEN         2026-11-24, 2026-11-24T10:00Z, yesterday, 30m, 6h, 2d, 1w\n"
     "      --until WHEN         the same\n\n"
@@ -103,9 +103,7 @@ static int print_one(void *context, const struct history_message *m)
 static int store_failed(struct history_reader *reader, int code, struct error *err)
 {
     if (code == -EINVAL)
-        return error_set(err, code,
-                         "--result is accepted, deferred or rejected; --state waiting, "
-                         "delivered or failed");
+        return error_set(err, code, "%s", HISTORY_WORDS);
     return error_set(err, code, "the history: %s", reader->ops->error(reader->store));
 }
 
@@ -335,7 +333,7 @@ static int run(const struct action *action, struct arguments *arguments)
     if (code != 0)
         return cli_fail("history", &err);
     reader.ops = history_ops_of(reader.config);
-    code = reader.ops->open(&reader.config->spool, false, &reader.store, &err);
+    code = reader.ops->open(&reader.config->spool, HISTORY_READ, &reader.store, &err);
     int exit_code = CLI_OK;
     if (code == 0 && !action)
         exit_code = history_replay(&reader, &arguments->filter, &arguments->replay);

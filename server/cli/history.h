@@ -4,6 +4,10 @@
 
 #include "../history/ops.h"
 
+/* What was wrong with a filter's words. */
+#define HISTORY_WORDS                                                                              \
+    "--result is accepted, deferred or rejected; --state waiting, delivered, failed or dropped"
+
 struct history_reader {
     struct config *config;
     const struct history_ops *ops;

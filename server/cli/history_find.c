@@ -35,17 +35,11 @@ int replay_add(struct replay *r, const char *id, const char *target, const char 
     return item->target && item->recipient && item->sender ? 0 : -ENOMEM;
 }
 
-bool replay_wanted(const struct history_filter *f, const struct history_delivery *d)
+bool replay_wanted(const struct filter_terms *terms, const struct history_delivery *d)
 {
-    if (f->state && strcmp(f->state, "failed") == 0 && d->state != HISTORY_FAILED)
-        return false;
-    if (f->state && strcmp(f->state, "waiting") == 0 && d->state != HISTORY_WAITING)
-        return false;
-    if (f->status && f->status != d->status)
-        return false;
-    if (f->destination && strncmp(f->destination, d->destination, strlen(f->destination)) != 0)
-        return false;
-    return !f->recipient || f->recipient[0] == '@' || strcasecmp(f->recipient, d->recipient) == 0;
+    const char *recipient = terms->filter->recipient;
+    return filter_has_delivery(terms, d) &&
+           (!recipient || filter_is_address(d->recipient, recipient));
 }
 
 static int collect(void *context, const struct history_message *m)
@@ -54,7 +48,7 @@ static int collect(void *context, const struct history_message *m)
     int code = 0;
     for (size_t i = 0; i < m->delivery_count && code == 0; i++) {
         const struct history_delivery *d = &m->deliveries[i];
-        if (!replay_wanted(r->filter, d))
+        if (!replay_wanted(&r->terms, d))
             continue;
         char id[ID_SIZE];
         id_child(id, m->id, d->number);

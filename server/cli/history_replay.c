@@ -108,12 +108,15 @@ int history_replay(struct history_reader *reader, const struct history_filter *f
         code = error_set(&err, -EINVAL, "either --to or --through-rules");
     else if (options->to && !strstr(options->to, "://"))
         code = error_set(&err, -EINVAL, "--to: expected a URL");
+    else if ((code = filter_begin(&r.terms, filter)) != 0)
+        error_set(&err, code, "%s", code == -EINVAL ? HISTORY_WORDS : "out of memory");
     else if (options->through_rules)
         code = through_rules(&r, &err);
     else
         code = replay_payloads(&r);
     bool failed = r.failed > 0;
     replay_free(&r);
+    filter_free(&r.terms);
     ruleset_unref(r.rules);
     if (code != 0 && !*err.text)
         error_set(&err, code, "the history: %s", reader->ops->error(reader->store));

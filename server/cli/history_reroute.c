@@ -16,19 +16,20 @@
 /* ---- What is to be sent ---- */
 
 /* Of what went nowhere only who sent it, when, and to whom can be asked. */
-bool reroute_wanted(const struct history_filter *f, const struct history_message *m,
+bool reroute_wanted(const struct filter_terms *terms, const struct history_message *m,
                     const char *recipient)
 {
+    const struct history_filter *f = terms->filter;
     bool any = false, wanted = false;
     for (size_t i = 0; i < m->delivery_count; i++)
         if (history_is_for(&m->deliveries[i], recipient)) {
             any = true;
-            wanted |= replay_wanted(f, &m->deliveries[i]);
+            wanted |= replay_wanted(terms, &m->deliveries[i]);
         }
     if (any)
         return wanted;
     return !f->state && !f->status && !f->destination &&
-           (!f->recipient || *f->recipient == '@' || strcasecmp(f->recipient, recipient) == 0);
+           (!f->recipient || filter_is_address(recipient, f->recipient));
 }
 
 static int collect(void *context, const struct history_message *m)
@@ -38,7 +39,7 @@ static int collect(void *context, const struct history_message *m)
     bool any = false;
     for (size_t i = m->recipient_count; i > 0 && code == 0; i--) {
         const char *recipient = m->recipients[i - 1].address;
-        if (!reroute_wanted(r->filter, m, recipient))
+        if (!reroute_wanted(&r->terms, m, recipient))
             continue;
         any = true;
         if (m->body)

@@ -57,7 +57,7 @@ static int rule_one(void *context, const struct history_message *m)
     }
     int code = r->reader->ops->body(r->reader->store, m->body, &data);
     for (size_t i = 0; i < m->recipient_count && code == 0; i++) {
-        if (!reroute_wanted(r->filter, m, m->recipients[i].address))
+        if (!reroute_wanted(&r->terms, m, m->recipients[i].address))
             continue;
         struct trial_envelope envelope = trial_envelope_of(m, m->recipients[i].address);
         struct trial *trial;

@@ -10,11 +10,11 @@
 
 static void print_deliveries(const struct history_message *m)
 {
-    size_t counts[HISTORY_FAILED + 1] = {0};
+    size_t counts[HISTORY_DROPPED + 1] = {0};
     for (size_t i = 0; i < m->delivery_count; i++)
-        if (m->deliveries[i].state <= HISTORY_FAILED)
+        if (m->deliveries[i].state <= HISTORY_DROPPED)
             counts[m->deliveries[i].state]++;
-    for (int state = HISTORY_WAITING; state <= HISTORY_FAILED; state++)
+    for (int state = HISTORY_WAITING; state <= HISTORY_DROPPED; state++)
         if (counts[state] > 0)
             printf(" %s=%zu", history_state_name((enum history_state)state), counts[state]);
 }
@@ -67,6 +67,12 @@ static int print_attempt(void *context, const struct history_attempt *a)
 {
     char text[WHEN_SIZE];
     (void)context;
+    if (a->action != HISTORY_ATTEMPTED) {
+        printf("    %s %s by ", history_action_name(a->action), when_write(a->at_ms, text));
+        pretty_text(a->error ? a->error : "");
+        putchar('\n');
+        return 0;
+    }
     printf("    attempt %u %s status=%d ms=%" PRId64, a->number, when_write(a->at_ms, text),
            a->status, a->ms);
     if (a->error) {

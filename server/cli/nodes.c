@@ -46,8 +46,9 @@ static int print_json(void *context, const struct queue_node *node)
     return queue_json_print(document);
 }
 
-static int act(struct queue *queue, void *context, struct error *err)
+static int act(struct queue *queue, const struct config *config, void *context, struct error *err)
 {
+    (void)config;
     const bool *json = context;
     return queue_nodes(queue, *json ? print_json : print_node, NULL, err);
 }

@@ -232,10 +232,12 @@ struct asked {
     const struct queue_arguments *arguments;
 };
 
-static int act(struct queue *queue, void *context, struct error *err)
+static int act(struct queue *queue, const struct config *config, void *context, struct error *err)
 {
     const struct asked *asked = context;
-    return asked->action->run(queue, asked->arguments, err);
+    struct queue_arguments arguments = *asked->arguments;
+    arguments.loaded = config;
+    return asked->action->run(queue, &arguments, err);
 }
 
 static int run(const struct action *action, const struct queue_arguments *arguments)

@@ -6,11 +6,13 @@
 #ifndef MXHOOK_CLI_QUEUE_H
 #define MXHOOK_CLI_QUEUE_H
 
+#include "../history/record.h"
 #include "../spool/queue.h"
 #include "when.h"
 
 struct queue_arguments {
     const char *config;
+    const struct config *loaded; /* what stands there */
     struct queue_filter filter;
     bool has_filter;
     bool all;          /* everything, said so */
@@ -42,6 +44,14 @@ int queue_change_drop(struct queue *queue, const struct queue_arguments *argumen
                       struct error *err);
 int queue_change_edit(struct queue *queue, const struct queue_arguments *arguments,
                       struct error *err);
+
+/* queue_history.c: notes in the history what is done; `words`, by what, are borrowed. Where nothing is kept, or it cannot be
+ * noted, nothing is. NULL: no memory. */
+struct noting;
+struct noting *queue_noting_new(const struct config *config, enum history_action action,
+                                const char *words);
+void queue_noting_add(void *noting, const char *id); /* for queue_on_change() */
+void queue_noting_end(struct noting *noting);        /* takes NULL */
 
 /* A delivery as a line for people. `pauses`: those of the spool. */
 void queue_print_line(const struct delivery *delivery, const struct pauses *pauses);

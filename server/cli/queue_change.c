@@ -9,12 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../base/redact.h"
 #include "../mail/json.h"
 #include "pretty.h"
 #include "queue.h"
 
 struct change {
     const char *verb, *done; /* "drop", "dropped" */
+    enum history_action action;
     int (*one)(struct queue *, const char *, struct error *);
     int64_t (*all)(struct queue *, const struct queue_arguments *, struct error *);
 };
@@ -37,9 +39,10 @@ static int64_t edit_all(struct queue *queue, const struct queue_arguments *argum
     return queue_edit(queue, &arguments->edit, NULL, &arguments->filter, err);
 }
 
-static const struct change retry = {"retry", "due now", queue_retry, retry_all};
-static const struct change drop = {"drop", "dropped", queue_drop, drop_all};
-static const struct change edit = {"edit", "edited", NULL, edit_all}; /* one: edit_ids() */
+static const struct change retry = {"retry", "due now", HISTORY_RETRY, queue_retry, retry_all};
+static const struct change drop = {"drop", "dropped", HISTORY_DROP, queue_drop, drop_all};
+static const struct change edit = {"edit", "edited", HISTORY_EDIT, NULL,
+                                   edit_all}; /* one: edit_ids() */
 
 /* E-mail stays as it is in an edit. */
 static bool concerns(const struct change *change, const struct delivery *d)
@@ -58,6 +61,9 @@ static int count_one(void *context, const struct delivery *d)
     counting->count += concerns(counting->change, d);
     return 0;
 }
+
+static int edit_ids(struct queue *queue, const struct queue_arguments *arguments,
+                    struct error *err);
 
 /* ---- What it would concern ---- */
 
@@ -204,12 +210,29 @@ static int run(struct queue *queue, const struct queue_arguments *arguments,
         return dry_run(queue, arguments, change, err);
     if (arguments->has_filter)
         return change_all(queue, arguments, change, err);
+    if (!change->one)
+        return edit_ids(queue, arguments, err);
     int code = queue_pauses(queue, false, &pauses, err);
     for (int i = 0; i < arguments->operand_count && code == 0; i++)
         code = change_one(queue, arguments, change, arguments->operands[i], &pauses, err);
     pauses_free(&pauses);
     if (code == 0 && arguments->json)
         code = print_count(arguments, change, arguments->operand_count);
+    return code;
+}
+
+/* The same, noted in the history: `words`, by what. */
+static int run_noted(struct queue *queue, const struct queue_arguments *arguments,
+                     const struct change *change, const char *words, struct error *err)
+{
+    struct noting *noting =
+        arguments->dry_run ? NULL : queue_noting_new(arguments->loaded, change->action, words);
+    if (!arguments->dry_run && !noting)
+        return error_set(err, -ENOMEM, "out of memory");
+    if (noting)
+        queue_on_change(queue, queue_noting_add, noting);
+    int code = run(queue, arguments, change, err);
+    queue_noting_end(noting);
     return code;
 }
 
@@ -313,7 +336,7 @@ int queue_change_retry(struct queue *queue, const struct queue_arguments *argume
     int told = arguments->dry_run ? 0 : tell_waits(queue, arguments, &waits, err);
     free(waits.list);
     pauses_free(&waits.pauses);
-    return told ? told : run(queue, arguments, &retry, err);
+    return told ? told : run_noted(queue, arguments, &retry, "mxhook queue retry", err);
 }
 
 /* ---- edit ---- */
@@ -333,17 +356,26 @@ static int edit_ids(struct queue *queue, const struct queue_arguments *arguments
     return print_count(arguments, &edit, done);
 }
 
+/* What it does, for the history: without what others may not see. */
+static void describe_edit(const struct queue_edit *to, char words[REDACT_SIZE + 64])
+{
+    char url[REDACT_SIZE] = "";
+    if (to->url)
+        redact_url(to->url, url);
+    snprintf(words, REDACT_SIZE + 64, "mxhook queue edit:%s%s%s%s", to->url ? " to " : "", url,
+             to->secret ? " another secret" : "", to->unsign ? " unsigned" : "");
+}
+
 int queue_change_edit(struct queue *queue, const struct queue_arguments *arguments,
                       struct error *err)
 {
-    if (arguments->dry_run)
-        return dry_run(queue, arguments, &edit, err);
-    return arguments->has_filter ? change_all(queue, arguments, &edit, err)
-                                 : edit_ids(queue, arguments, err);
+    char words[REDACT_SIZE + 64];
+    describe_edit(&arguments->edit, words);
+    return run_noted(queue, arguments, &edit, words, err);
 }
 
 int queue_change_drop(struct queue *queue, const struct queue_arguments *arguments,
                       struct error *err)
 {
-    return run(queue, arguments, &drop, err);
+    return run_noted(queue, arguments, &drop, "mxhook queue drop", err);
 }

@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "../base/id.h"
+#include "../history/filter.h"
 #include "history.h"
 
 /* What is to be sent: found first, so that the oldest can go first. Through the rules: what came for one recipient. */
@@ -17,6 +18,7 @@ struct item {
 struct replay {
     struct history_reader *reader;
     const struct history_filter *filter;
+    struct filter_terms terms; /* of it */
     const struct replay_options *options;
     struct ruleset *rules; /* today's; NULL: as it was sent */
     struct item *items;
@@ -54,9 +56,9 @@ int reroute_find(struct replay *replay);
 /* Asks the rules about one of these, and sends what they say. */
 void reroute(struct replay *replay, const struct item *item);
 /* Is what came for this recipient among what the filter asks for? */
-bool reroute_wanted(const struct history_filter *filter, const struct history_message *message,
+bool reroute_wanted(const struct filter_terms *terms, const struct history_message *message,
                     const char *recipient);
 /* history_find.c: the same of a delivery. */
-bool replay_wanted(const struct history_filter *filter, const struct history_delivery *delivery);
+bool replay_wanted(const struct filter_terms *terms, const struct history_delivery *delivery);
 
 #endif

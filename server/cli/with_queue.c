@@ -5,7 +5,9 @@
 #include "cli.h"
 
 int cli_with_queue(const char *command, const char *config_path,
-                   int (*act)(struct queue *queue, void *context, struct error *err), void *context)
+                   int (*act)(struct queue *queue, const struct config *config, void *context,
+                              struct error *err),
+                   void *context)
 {
     struct config *config;
     struct queue *queue = NULL;
@@ -14,7 +16,7 @@ int cli_with_queue(const char *command, const char *config_path,
         return cli_fail(command, &err);
     int code = queue_open(&config->spool, &queue, &err);
     if (code == 0)
-        code = act(queue, context, &err);
+        code = act(queue, config, context, &err);
     queue_close(queue);
     config_unref(config);
     if (code != 0 && !*err.text)

@@ -34,9 +34,13 @@ static bool is_origin(const char *text)
 }
 
 /* Of a connection: all that begins so. Of a message: it, and what was refused in its transaction (ID.1), but not the
- * tenth of that connection. */
-static void begin_id(struct filter_terms *t, const char *id)
+ * tenth of that connection. Of a delivery: its message. */
+static void begin_id(struct filter_terms *t, const char *wanted)
 {
+    const char *first = strchr(wanted, '-'), *second = first ? strchr(first + 1, '-') : NULL;
+    char *id = t->id_text;
+    snprintf(id, ID_SIZE, "%.*s", (int)(second ? second - wanted : ID_SIZE - 1), wanted);
+    t->id = id;
     snprintf(t->id_end, sizeof t->id_end, "%.*s%c", ID_SIZE - 1, id, strchr(id, '-') ? '/' : '~');
     t->by_connection = strcspn(id, "-.") >= CONNECTION_SIZE;
     t->connection = term_of_connection(id);
@@ -56,10 +60,10 @@ static void begin_destination(struct filter_terms *t, const char *destination)
 int filter_begin(struct filter_terms *t, const struct history_filter *f)
 {
     static const char *const results[] = {"accepted", "deferred", "rejected"};
-    static const char *const states[] = {"waiting", "delivered", "failed"};
-    *t = (struct filter_terms){.filter = f, .id = f->id ? f->id : "", .id_end = "\x7f"};
+    static const char *const states[] = {"waiting", "delivered", "failed", "dropped"};
+    *t = (struct filter_terms){.filter = f, .id = "", .id_end = "\x7f"};
     t->result = word(results, 3, f->result);
-    t->state = word(states, 3, f->state);
+    t->state = word(states, 4, f->state);
     if ((f->result && t->result < 0) || (f->state && t->state < 0))
         return -EINVAL;
     t->sender = term_of(f->sender, &t->by_sender_domain);
@@ -155,7 +159,7 @@ unsigned filter_subjects(const struct filter_terms *t, const struct packed *subj
 
 /* ---- By what it is ---- */
 
-static bool is_address(const char *address, const char *wanted)
+bool filter_is_address(const char *address, const char *wanted)
 {
     const char *at = strrchr(address, '@');
     if (is_domain(wanted))
@@ -166,22 +170,25 @@ static bool is_address(const char *address, const char *wanted)
 static bool has_recipient(const struct history_message *m, const char *wanted)
 {
     for (size_t i = 0; i < m->recipient_count; i++)
-        if (is_address(m->recipients[i].address, wanted))
+        if (filter_is_address(m->recipients[i].address, wanted))
             return true;
     return false;
 }
 
-static bool has_delivery(const struct filter_terms *t, const struct history_message *m)
+bool filter_has_delivery(const struct filter_terms *t, const struct history_delivery *d)
 {
     const struct history_filter *f = t->filter;
-    for (size_t i = 0; i < m->delivery_count; i++) {
-        const struct history_delivery *d = &m->deliveries[i];
-        const char *name = t->by_origin ? d->origin : d->destination;
-        const char *wanted = t->by_origin ? t->origin : f->destination;
-        if ((!f->destination || strcmp(name, wanted) == 0) &&
-            (!f->state || t->state == (int)d->state) && (!f->status || f->status == d->status))
+    const char *name = t->by_origin ? d->origin : d->destination;
+    const char *wanted = t->by_origin ? t->origin : f->destination;
+    return (!f->destination || strcmp(name, wanted) == 0) &&
+           (!f->state || t->state == (int)d->state) && (!f->status || f->status == d->status);
+}
+
+static bool has_delivery(const struct filter_terms *t, const struct history_message *m)
+{
+    for (size_t i = 0; i < m->delivery_count; i++)
+        if (filter_has_delivery(t, &m->deliveries[i]))
             return true;
-    }
     return false;
 }
 
@@ -196,11 +203,11 @@ static bool has_subject(const struct filter_terms *t, const struct history_messa
 bool filter_matches(const struct filter_terms *t, const struct history_message *m)
 {
     const struct history_filter *f = t->filter;
-    if (f->id && (strcmp(m->id, f->id) < 0 || strcmp(m->id, t->id_end) >= 0))
+    if (f->id && (strcmp(m->id, t->id) < 0 || strcmp(m->id, t->id_end) >= 0))
         return false;
     if ((f->since_ms && m->at_ms < f->since_ms) || (f->until_ms && m->at_ms >= f->until_ms))
         return false;
-    if ((f->sender && !is_address(m->sender, f->sender)) ||
+    if ((f->sender && !filter_is_address(m->sender, f->sender)) ||
         (f->recipient && !has_recipient(m, f->recipient)))
         return false;
     if (f->result && t->result != (int)m->result)

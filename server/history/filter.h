@@ -18,6 +18,7 @@ struct filter_terms {
     char *subject;            /* folded */
     char id_end[ID_SIZE + 2]; /* ids that begin so are below that */
     const char *id;           /* and not below that; "": any */
+    char id_text[ID_SIZE];
 };
 
 /* 0, -EINVAL (a word that is none) or -ENOMEM; filter_free() either way. The filter stays the caller's, and there. */
@@ -32,5 +33,10 @@ unsigned filter_subjects(const struct filter_terms *filter, const struct packed 
                          bool *found, unsigned count);
 /* Is it one? */
 bool filter_matches(const struct filter_terms *filter, const struct history_message *message);
+/* Is it this address, or of this "@domain"? */
+bool filter_is_address(const char *address, const char *wanted);
+/* Of a message that is one: is this delivery what the filter says of deliveries? Its recipient is the message's. */
+bool filter_has_delivery(const struct filter_terms *filter,
+                         const struct history_delivery *delivery);
 
 #endif

@@ -193,7 +193,7 @@ static void note_trouble(int code, const char *reason)
 static int begin_anew(struct error *err)
 {
     const struct spool_config spool = {.directory = history.directory};
-    return history.ops->open(&spool, true, &history.store, err);
+    return history.ops->open(&spool, HISTORY_SERVE, &history.store, err);
 }
 
 static void give_up_store(void)
@@ -283,7 +283,7 @@ static int start(const struct config *config, struct error *err)
     history.directory = strdup(config->spool.directory);
     if (!history.directory)
         return error_set(err, -ENOMEM, "out of memory");
-    int code = history.ops->open(&config->spool, true, &history.store, err);
+    int code = history.ops->open(&config->spool, HISTORY_SERVE, &history.store, err);
     if (code != 0)
         return code;
     uv_mutex_init(&history.mutex);

@@ -25,6 +25,30 @@ static void append(struct history_delivery *d, struct history_attempt *a)
     a->later = NULL;
 }
 
+bool history_step(enum history_state was, struct history_attempt *a)
+{
+    switch (a->action) {
+    case HISTORY_ATTEMPTED:
+        if (was == HISTORY_DROPPED && a->state != HISTORY_DELIVERED)
+            a->state = was;
+        return true;
+    case HISTORY_DROP: return was != HISTORY_DELIVERED && was != HISTORY_DROPPED;
+    case HISTORY_RETRY: return was == HISTORY_FAILED;
+    case HISTORY_EDIT: a->state = was; return was == HISTORY_WAITING || was == HISTORY_FAILED;
+    }
+    return false;
+}
+
+void history_follow(struct history_delivery *d, const struct history_attempt *a)
+{
+    if (a->action == HISTORY_ATTEMPTED)
+        d->attempts = a->number;
+    if (a->action == HISTORY_ATTEMPTED || a->action == HISTORY_DROP)
+        d->error = a->error;
+    if (a->action != HISTORY_EDIT)
+        d->ended_ms = history_ended_ms(a);
+}
+
 static void join_attempt(struct history_message *m, struct history_attempt *a, unsigned number)
 {
     for (size_t i = 0; i < m->delivery_count; i++) {
@@ -32,12 +56,13 @@ static void join_attempt(struct history_message *m, struct history_attempt *a, u
         if (d->number != number)
             continue;
         a->joined = true;
+        if (!history_step(d->state, a))
+            return;
         append(d, a);
+        history_follow(d, a);
         d->state = a->state;
-        d->status = a->status;
-        d->attempts = a->number;
-        d->error = a->error;
-        d->ended_ms = history_ended_ms(a);
+        if (a->action == HISTORY_ATTEMPTED)
+            d->status = a->status;
         if (a->payload && !d->payload) { /* bodies of failed ones are kept */
             d->payload = payload_ref(a->payload);
             d->target = a->target;

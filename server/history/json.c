@@ -11,8 +11,14 @@ const char *history_result_name(enum history_result result)
 
 const char *history_state_name(enum history_state state)
 {
-    static const char *const names[] = {"waiting", "delivered", "failed"};
-    return state <= HISTORY_FAILED ? names[state] : "";
+    static const char *const names[] = {"waiting", "delivered", "failed", "dropped"};
+    return state <= HISTORY_DROPPED ? names[state] : "";
+}
+
+const char *history_action_name(enum history_action action)
+{
+    static const char *const names[] = {"", "dropped", "retried", "edited"};
+    return action <= HISTORY_EDIT ? names[action] : "";
 }
 
 static void put_text(struct json *json, const char *key, const char *text)
@@ -61,6 +67,7 @@ static int write_attempt(void *context, const struct history_attempt *a)
     struct json *json = context;
     json_begin_object(json);
     json_pair_number(json, "number", a->number);
+    put_text(json, "action", history_action_name(a->action));
     json_key(json, "time");
     json_time(json, a->at_ms);
     json_pair_number(json, "ms", a->ms);

@@ -15,5 +15,7 @@ int history_json_story(struct json *json, const struct history_ops *ops,
 /* "accepted", "failed", ... */
 const char *history_result_name(enum history_result result);
 const char *history_state_name(enum history_state state);
+/* What an operator did: "dropped", ...; "" of an attempt. */
+const char *history_action_name(enum history_action action);
 
 #endif

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NOTHING_CHANGES (-1) /* as a `row` */
+
 static uint64_t key_of(uint32_t connection, uint32_t id)
 {
     return (uint64_t)connection << 32 | id;
@@ -49,7 +51,7 @@ void late_end(struct late *late)
 
 /* What has become of the delivery, as its term says it then. */
 static int tell(const struct packed *terms, const struct message_terms *m,
-                const struct history_attempt *a,
+                struct history_attempt *a,
                 int (*change)(void *context, const struct late_change *change), void *context)
 {
     unsigned number;
@@ -61,12 +63,16 @@ static int tell(const struct packed *terms, const struct message_terms *m,
         to.place = terms_delivery(terms, m, i, &destination, &origin, &term);
         if (term.number != number)
             continue;
+        if (!history_step(term.state, a))
+            break;
         term.state = a->state;
-        term.status = a->status;
+        if (a->action == HISTORY_ATTEMPTED)
+            term.status = a->status;
         term.later = true;
         delivery_term_write(&term, to.bytes);
         return change(context, &to);
     }
+    a->row = NOTHING_CHANGES;
     return 0;
 }
 

@@ -16,11 +16,11 @@ struct history_store; /* the implementation's own */
 struct history_filter {
     const char *sender, *recipient; /* an address, or "@domain"; NULL: any */
     const char *subject;            /* a part of it, of 3 characters or more */
-    const char *id;             /* of a connection, a message or a delivery: all that begins so */
-    const char *destination;    /* a URL without what redact.h hides, an origin, or an address */
-    const char *result;         /* "accepted", "deferred", "rejected" */
-    const char *state;          /* of one of its deliveries: "waiting", "delivered", "failed" */
-    int status;                 /* the last one of one of its deliveries; 0: any */
+    const char *id;          /* of a connection, a message or a delivery: all that begins so */
+    const char *destination; /* a URL without what redact.h hides, an origin, or an address */
+    const char *result;      /* "accepted", "deferred", "rejected" */
+    const char *state; /* of one of its deliveries: "waiting", "delivered", "failed", "dropped" */
+    int status;        /* the last one of one of its deliveries; 0: any */
     int64_t since_ms, until_ms; /* Unix time; 0: any */
     int64_t before;             /* a cursor: only what is older than that row; 0: the newest */
     unsigned limit;
@@ -43,12 +43,19 @@ struct history_answers {
     int64_t mean_ms; /* of those that were answered; -1: none was */
 };
 
+/* What somebody opens a history for. */
+enum history_use {
+    HISTORY_READ,
+    HISTORY_CHANGE, /* beside a server or not: to note what was done to deliveries that it knows, no messages */
+    HISTORY_SERVE, /* for a server: its own */
+};
+
 struct history_ops {
     const char *name;
-    /* In the spool's directory, or its database. `write`: makes it where there is none; a file that is damaged is
-     * renamed (".damaged") and made anew. -ENOENT where there is none to read. One of another version:
-     * -EPROTONOSUPPORT, with `write` renamed (".old"). */
-    int (*open)(const struct spool_config *spool, bool write, struct history_store **out,
+    /* In the spool's directory, or its database. To serve makes it where there is none, and brings an older version's
+     * up to date; a file that is damaged is renamed (".damaged"), and so is one of a version that nobody knows (".old"),
+     * and a new one is made. To others: -ENOENT where there is none, -EPROTONOSUPPORT for one of another version. */
+    int (*open)(const struct spool_config *spool, enum history_use use, struct history_store **out,
                 struct error *err);
     void (*close)(struct history_store *store);
     /* All or nothing; the caller keeps the records, of which it is to use no more than to free them: what attempts have
@@ -67,7 +74,7 @@ struct history_ops {
      * that, and is returned. */
     int (*list)(struct history_store *store, const struct history_filter *filter,
                 int (*each)(void *context, const struct history_message *message), void *context);
-    /* Calls each() for the attempts of a delivery, oldest first. */
+    /* Calls each() for the attempts of a delivery, and what operators did to it, in the order in which they were noted. */
     int (*attempts)(struct history_store *store, const struct history_message *message,
                     unsigned delivery,
                     int (*each)(void *context, const struct history_attempt *attempt),

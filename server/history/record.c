@@ -259,6 +259,25 @@ struct history_attempt *history_attempt_new(const struct delivery *d, enum histo
     return a;
 }
 
+struct history_attempt *history_action_new(const char *id, enum history_action action,
+                                           const char *words)
+{
+    struct arena *arena = arena_new();
+    struct history_attempt *a = arena ? arena_alloc(arena, sizeof *a) : NULL;
+    if (!a) {
+        arena_free(arena);
+        return NULL;
+    }
+    *a = (struct history_attempt){.arena = arena,
+                                  .at_ms = clock_unix_ms(),
+                                  .action = action,
+                                  .state =
+                                      action == HISTORY_DROP ? HISTORY_DROPPED : HISTORY_WAITING};
+    snprintf(a->id, sizeof a->id, "%s", id);
+    a->error = copy(arena, words);
+    return a;
+}
+
 void history_attempt_free(struct history_attempt *a)
 {
     if (!a)

@@ -21,8 +21,11 @@
 
 enum history_result { HISTORY_ACCEPTED, HISTORY_DEFERRED, HISTORY_REJECTED };
 
-/* What became of a delivery. */
-enum history_state { HISTORY_WAITING, HISTORY_DELIVERED, HISTORY_FAILED };
+/* What became of a delivery; a term has two bits for it (segment.h). */
+enum history_state { HISTORY_WAITING, HISTORY_DELIVERED, HISTORY_FAILED, HISTORY_DROPPED };
+
+/* What a struct history_attempt tells: an attempt, or what an operator did to the delivery. */
+enum history_action { HISTORY_ATTEMPTED, HISTORY_DROP, HISTORY_RETRY, HISTORY_EDIT };
 
 struct history_recipient {
     const char *address;
@@ -73,15 +76,17 @@ struct history_message {
     int64_t body;       /* read: as a delivery's */
 };
 
-struct history_attempt {
+struct
+    history_attempt { /* or an operator's action: then only id, at_ms, action and error (its words) */
     struct arena *arena;
     struct history_attempt *next; /* the queue's */
     /* The next of the same delivery, or of those with one message; a store's own */
     struct history_attempt *later;
     bool joined;      /* a store's own: it is written with its message */
     char id[ID_SIZE]; /* the delivery's */
-    int64_t row;      /* a store's own: its message's; 0: nobody knows it */
-    uint64_t origin;  /* origin_key() of where it went; 0: nowhere */
+    int64_t row;      /* a store's own: its message's; 0: nobody knows it; -1: it changes nothing */
+    enum history_action action;
+    uint64_t origin; /* origin_key() of where it went; 0: nowhere */
     unsigned number;
     int64_t at_ms, ms; /* when it began, how long it took */
     int status;
@@ -102,6 +107,9 @@ void history_message_free(struct history_message *record); /* takes NULL */
 /* The attempt is counted in delivery->attempts, and its last_* are set. NULL: no memory. */
 struct history_attempt *history_attempt_new(const struct delivery *delivery,
                                             enum history_state state);
+/* What an operator did to a delivery, now; `words`: by what, or by whom. NULL: no memory. */
+struct history_attempt *history_action_new(const char *id, enum history_action action,
+                                           const char *words);
 void history_attempt_free(struct history_attempt *attempt); /* takes NULL */
 
 #endif

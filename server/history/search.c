@@ -64,9 +64,9 @@ static int apply(void *context, const struct history_attempt *a, int64_t body)
 {
     struct later *later = context;
     struct history_delivery *d = later->delivery;
-    d->attempts = a->number;
-    d->error = keep(later->arena, a->error);
-    d->ended_ms = history_ended_ms(a);
+    struct history_attempt kept = *a;
+    kept.error = keep(later->arena, a->error);
+    history_follow(d, &kept);
     if (body) {
         d->body = body;
         d->target = keep(later->arena, a->target);

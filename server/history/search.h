@@ -16,7 +16,7 @@ struct search_source {
     int (*terms)(void *store, int64_t row, const struct packed **out);
     int (*subjects)(void *store, int64_t row, const struct packed **out);
     int (*records)(void *store, int64_t row, const struct packed **out);
-    /* The attempts beside the segment, oldest first; *body is that kept with it, 0 for none. */
+    /* The attempts beside the segment, in the order in which they were noted; *body is that kept with it, 0 for none. */
     int (*each_late)(void *store, int64_t message, unsigned delivery,
                      int (*each)(void *context, const struct history_attempt *attempt,
                                  int64_t body),

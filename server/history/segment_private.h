@@ -15,4 +15,7 @@
 #define NUMBER_SHIFT 13
 #define NUMBER_MASK  0x7ffffu
 
+/* Of an attempt in a record: its status is below that, and an operator's action stands above it. */
+#define ACTION_UNIT 1000u
+
 #endif

@@ -133,6 +133,12 @@ static void *room_for(struct segment_cursor *r, struct arena *arena, uint64_t co
     return room;
 }
 
+static enum history_action read_action(struct segment_cursor *r, uint64_t action)
+{
+    r->bad |= action > HISTORY_EDIT;
+    return action > HISTORY_EDIT ? HISTORY_ATTEMPTED : (enum history_action)action;
+}
+
 static int read_attempts(struct segment_cursor *r, struct arena *arena, uint64_t count,
                          struct history_delivery *d)
 {
@@ -144,7 +150,9 @@ static int read_attempts(struct segment_cursor *r, struct arena *arena, uint64_t
         a->number = (unsigned)number(r);
         a->at_ms = (int64_t)number(r);
         a->ms = (int64_t)number(r);
-        a->status = (int)number(r);
+        uint64_t status = number(r);
+        a->status = (int)(status % ACTION_UNIT);
+        a->action = read_action(r, status / ACTION_UNIT);
         a->error = text(r);
         a->reply = text(r);
         a->later = i + 1 < count ? a + 1 : NULL;

@@ -81,10 +81,11 @@ static int put_numbers(struct segment_writer *w, const uint64_t numbers[], size_
 
 /* ---- Records ---- */
 
+/* An operator's action stands above the status, so that records of before there were any read as they did. */
 static int pack_attempt(struct segment_writer *w, const struct history_attempt *a)
 {
-    int code = put_numbers(
-        w, NUMBERS(a->number, (uint64_t)a->at_ms, (uint64_t)a->ms, (uint64_t)a->status));
+    uint64_t status = (uint64_t)a->status + (uint64_t)a->action * ACTION_UNIT;
+    int code = put_numbers(w, NUMBERS(a->number, (uint64_t)a->at_ms, (uint64_t)a->ms, status));
     return code == 0 ? put_texts(w, TEXTS(a->error, a->reply)) : code;
 }
 

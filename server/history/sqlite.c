@@ -14,10 +14,17 @@
 
 #include "../base/log.h"
 
-#define SCHEMA_VERSION  2
+#define SCHEMA_VERSION  3
 #define BUSY_TIMEOUT_MS 2000
 #define PAGE_SIZE       8192
 #define SPAN_MS         600000 /* until it is known how long all is kept */
+
+/* place: attempts at a delivery are numbered as they come; neither their time nor their number differs always. */
+#define ATTEMPTS                                                                                   \
+    "CREATE TABLE attempts(message INTEGER NOT NULL, delivery INTEGER NOT NULL, place INTEGER NOT" \
+    " NULL, at_ms INTEGER NOT NULL, number INTEGER NOT NULL, ms INTEGER, state INTEGER,"           \
+    " status INTEGER, error TEXT, reply TEXT, target TEXT, body INTEGER, action INTEGER NOT NULL," \
+    " PRIMARY KEY(message, delivery, place)) WITHOUT ROWID;"
 
 static const char schema[] =
     "CREATE TABLE segments(row INTEGER PRIMARY KEY, count INTEGER NOT NULL, first_ms INTEGER NOT"
@@ -25,15 +32,20 @@ static const char schema[] =
     " bytes INTEGER NOT NULL);"
     "CREATE TABLE terms(row INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
     "CREATE TABLE records(row INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
-    "CREATE TABLE subjects(row INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
-    "CREATE TABLE attempts(message INTEGER NOT NULL, delivery INTEGER NOT NULL, at_ms INTEGER NOT"
-    " NULL, number INTEGER NOT NULL, ms INTEGER, state INTEGER, status INTEGER, error TEXT,"
-    " reply TEXT, target TEXT, body INTEGER, PRIMARY KEY(message, delivery, at_ms, number))"
-    " WITHOUT ROWID;"
+    "CREATE TABLE subjects(row INTEGER PRIMARY KEY, bytes BLOB NOT NULL);" ATTEMPTS
     "CREATE TABLE bodies(row INTEGER PRIMARY KEY, message INTEGER NOT NULL, bytes BLOB NOT NULL);"
     "CREATE INDEX bodies_message ON bodies(message);"
     "CREATE TABLE origins(origin INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, status INTEGER NOT"
     " NULL, error TEXT, answered INTEGER NOT NULL, mean_ms REAL NOT NULL);";
+
+/* Of version 2, where attempts were told apart by their time and number. */
+static const char from_2[] =
+    "ALTER TABLE attempts RENAME TO attempts_2;" ATTEMPTS
+    "INSERT INTO attempts SELECT message, delivery, row_number() OVER (PARTITION BY message,"
+    " delivery ORDER BY at_ms, number), at_ms, number, ms, state, status, error, reply, target, "
+    "body,"
+    " 0 FROM attempts_2;"
+    "DROP TABLE attempts_2;";
 
 static int read_version(struct history_store *store, int *version)
 {
@@ -45,58 +57,60 @@ static int read_version(struct history_store *store, int *version)
     return rc == SQLITE_ROW ? 0 : history_sqlite_failed(store, rc);
 }
 
-static int prepare_schema(struct history_store *store, bool write)
+static int prepare_schema(struct history_store *store, enum history_use use)
 {
     char text[64];
     int version = 0;
     int code = read_version(store, &version);
     if (code != 0 || version == SCHEMA_VERSION)
         return code;
-    if (!write || version != 0) {
+    if (use != HISTORY_SERVE || (version != 0 && version != 2)) {
         snprintf(store->error, sizeof store->error, "made by another version of mxhook");
         return -EPROTONOSUPPORT;
     }
     snprintf(text, sizeof text, "PRAGMA user_version = %d; COMMIT", SCHEMA_VERSION);
     code = history_execute(store, "BEGIN IMMEDIATE");
     if (code == 0)
-        code = history_execute(store, schema);
+        code = history_execute(store, version == 0 ? schema : from_2);
     return code == 0 ? history_execute(store, text) : code;
 }
 
 /* NORMAL: a commit waits for no sync. After a power loss the last ones may be missing. */
-static int set_up(struct history_store *store, bool write)
+static int set_up(struct history_store *store, enum history_use use)
 {
     char text[256];
     snprintf(text, sizeof text,
              "PRAGMA page_size = %d; PRAGMA cache_size = -4096; PRAGMA temp_store = memory;"
              "PRAGMA secure_delete = FAST; PRAGMA journal_size_limit = 16777216;"
              "PRAGMA synchronous = NORMAL;%s",
-             PAGE_SIZE, write ? "PRAGMA journal_mode = WAL;" : "");
+             PAGE_SIZE, use == HISTORY_SERVE ? "PRAGMA journal_mode = WAL;" : "");
     int code = history_execute(store, text);
-    return code == 0 ? prepare_schema(store, write) : code;
+    return code == 0 ? prepare_schema(store, use) : code;
 }
 
-static int open_file(const char *path, bool write, struct history_store **out, struct error *err)
+static int open_file(const char *path, enum history_use use, struct history_store **out,
+                     struct error *err)
 {
     struct history_store *store = calloc(1, sizeof *store);
     if (!store)
         return error_set(err, -ENOMEM, "%s: out of memory", path);
     store->span_ms = SPAN_MS;
-    if (write) { /* SQLite would make it readable for all */
+    if (use == HISTORY_SERVE) { /* SQLite would make it readable for all */
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (fd >= 0)
             close(fd);
-    } else if (access(path, R_OK) != 0) {
+    } else if (access(path, use == HISTORY_READ ? R_OK : R_OK | W_OK) != 0) {
         free(store);
         return error_set(err, -errno, "%s: %s", path, strerror(errno));
     }
     int rc = sqlite3_open_v2(
         path, &store->db,
-        SQLITE_OPEN_NOMUTEX | (write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY), NULL);
+        SQLITE_OPEN_NOMUTEX | (use == HISTORY_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE),
+        NULL);
     int code = rc == SQLITE_OK ? 0 : history_sqlite_failed(store, rc);
     if (code == 0) {
         sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
-        code = set_up(store, write);
+        code = set_up(store, use);
     }
     if (code == 0) {
         *out = store;
@@ -123,18 +137,18 @@ static void put_aside(const char *path, bool damaged, const char *reason)
              LOG_TEXT("error", reason), LOG_TEXT("result", "a new one was begun"));
 }
 
-static int sqlite_open(const struct spool_config *spool, bool write, struct history_store **out,
-                       struct error *err)
+static int sqlite_open(const struct spool_config *spool, enum history_use use,
+                       struct history_store **out, struct error *err)
 {
     char path[4100];
     const char *directory = spool->directory;
     if ((size_t)snprintf(path, sizeof path, "%s/history.db", directory) >= sizeof path)
         return error_set(err, -ENAMETOOLONG, "%s: the name is too long", directory);
-    int code = open_file(path, write, out, err);
-    if (!write || (code != -EBADMSG && code != -EPROTONOSUPPORT))
+    int code = open_file(path, use, out, err);
+    if (use != HISTORY_SERVE || (code != -EBADMSG && code != -EPROTONOSUPPORT))
         return code;
     put_aside(path, code == -EBADMSG, err->text);
-    return open_file(path, write, out, err);
+    return open_file(path, use, out, err);
 }
 
 static void sqlite_close(struct history_store *store)

@@ -62,6 +62,7 @@ static int insert_attempt(struct history_store *store, const struct history_atte
     history_bind_text(s, 9, a->reply);
     history_bind_text(s, 10, a->target);
     sqlite3_bind_int64(s, 11, body);
+    sqlite3_bind_int(s, 12, a->action);
     return history_run(store, s);
 }
 
@@ -74,7 +75,7 @@ int history_sqlite_late(struct history_store *store, struct history_attempt *att
     segment_close(&f.reader);
     late_end(&f.late);
     for (const struct history_attempt *a = attempts; a && code == 0; a = a->next)
-        if (a->row != 0) /* else nobody knows its message: from before the history, or a notice */
+        if (a->row > 0) /* else nobody knows its message: from before the history, or a notice */
             code = insert_attempt(store, a);
     return code;
 }
@@ -98,7 +99,8 @@ int history_sqlite_each_late(struct history_store *store, int64_t message, unsig
                                           .status = sqlite3_column_int(s, 4),
                                           .error = (const char *)sqlite3_column_text(s, 5),
                                           .reply = (const char *)sqlite3_column_text(s, 6),
-                                          .target = (const char *)sqlite3_column_text(s, 7)};
+                                          .target = (const char *)sqlite3_column_text(s, 7),
+                                          .action = (enum history_action)sqlite3_column_int(s, 9)};
         code = each(context, &a, sqlite3_column_int64(s, 8));
     }
     sqlite3_reset(s);

@@ -29,7 +29,8 @@ static const char *const texts[HISTORY_STATEMENTS] = {
     [INSERT_SUBJECTS] = "INSERT INTO subjects VALUES(?1, ?2)",
     [INSERT_BODY] = "INSERT INTO bodies(message, bytes) VALUES(?1, ?2)",
     [INSERT_ATTEMPT] =
-        "INSERT OR REPLACE INTO attempts VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        ("INSERT INTO attempts SELECT ?1, ?2, coalesce((SELECT max(place) FROM attempts WHERE"
+         " message = ?1 AND delivery = ?2), 0) + 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12"),
     /* The mean is of the last ?7 answers, about. */
     [COUNT_ANSWERS] =
         "INSERT INTO origins VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(origin) DO UPDATE SET"
@@ -46,9 +47,8 @@ static const char *const texts[HISTORY_STATEMENTS] = {
     [NEWEST_SEGMENTS] =
         "SELECT row, count, first_ms, last_ms, bytes FROM segments ORDER BY row DESC LIMIT ?1",
     [OLDEST_SEGMENT] = "SELECT row, count, first_ms, last_ms FROM segments ORDER BY row LIMIT 1",
-    [READ_ATTEMPTS] =
-        ("SELECT number, at_ms, ms, state, status, error, reply, target, body"
-         " FROM attempts WHERE message = ?1 AND delivery = ?2 ORDER BY at_ms, number"),
+    [READ_ATTEMPTS] = ("SELECT number, at_ms, ms, state, status, error, reply, target, body, action"
+                       " FROM attempts WHERE message = ?1 AND delivery = ?2 ORDER BY place"),
     [READ_ANSWERS] =
         "SELECT at_ms, status, error, answered, mean_ms FROM origins WHERE origin = ?1",
     [READ_BODY] = "SELECT bytes FROM bodies WHERE row = ?1",

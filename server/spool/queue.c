@@ -33,6 +33,13 @@ void queue_close(struct queue *queue)
     free(queue);
 }
 
+void queue_on_change(struct queue *queue, void (*changed)(void *context, const char *id),
+                     void *context)
+{
+    queue->store->changed = changed;
+    queue->store->changed_context = context;
+}
+
 static int tell(const struct queue *queue, int code, struct error *err)
 {
     return error_set(err, code, "the spool: %s", queue->ops->error(queue->store));

@@ -176,7 +176,17 @@ struct store_ops {
 
 struct store {
     const struct store_ops *ops;
+    /* A visitor's: told, after each transaction, which deliveries change(), change_all() and edit() have changed; NULL: nobody. */
+    void (*changed)(void *context, const char *id);
+    void *changed_context;
 };
+
+/* Tells it. */
+static inline void store_tell_changed(const struct store *store, const char *id)
+{
+    if (store->changed)
+        store->changed(store->changed_context, id);
+}
 
 extern const struct store_ops sqlite_ops, postgres_ops;
 

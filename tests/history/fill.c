@@ -129,7 +129,7 @@ int main(int argc, char **argv)
     const bool database = strchr(argv[2], '=') != NULL; /* a conninfo */
     const struct spool_config spool = {.directory = argv[2], .postgres = database ? argv[2] : NULL};
     ops = database ? &history_postgres : &history_sqlite;
-    if (ops->open(&spool, true, &store, &err) != 0) {
+    if (ops->open(&spool, HISTORY_SERVE, &store, &err) != 0) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }

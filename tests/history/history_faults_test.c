@@ -46,7 +46,7 @@ static struct history_store *open_it(void)
 {
     struct history_store *store;
     struct error err = {""};
-    if (history_sqlite.open(&spool_of_folder, true, &store, &err) != 0)
+    if (history_sqlite.open(&spool_of_folder, HISTORY_SERVE, &store, &err) != 0)
         fail_msg("%s", err.text);
     return store;
 }
@@ -63,7 +63,8 @@ static void an_open_is_whole_or_fails(void **state)
             if (way == 0)
                 begin_anew();
             sqlite_fails_after(i, NULL, false);
-            int code = history_sqlite.open(&spool_of_folder, way < 2, &store, &err);
+            int code = history_sqlite.open(&spool_of_folder, way < 2 ? HISTORY_SERVE : HISTORY_READ,
+                                           &store, &err);
             failed = sqlite_has_failed();
             assert_int_equal(code, failed ? -EIO : 0);
             assert_int_equal(err.text[0] != 0, failed);
@@ -238,7 +239,7 @@ static void what_is_read_is_all_of_it_or_an_error(void **state)
             struct error err;
             int count = 0;
             assert_true(i < LOOKS);
-            assert_int_equal(history_sqlite.open(&spool_of_folder, false, &reader, &err), 0);
+            assert_int_equal(history_sqlite.open(&spool_of_folder, HISTORY_READ, &reader, &err), 0);
             sqlite_fails_after(i, NULL, false);
             int code = readers[r].read(reader, &count);
             failed = sqlite_has_failed();

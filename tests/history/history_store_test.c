@@ -25,7 +25,7 @@ static int make_folder(void **state)
     struct error err = {""};
     snprintf(folder, sizeof folder, "/tmp/mxhook-history-XXXXXX");
     assert_non_null(mkdtemp(folder));
-    assert_int_equal(history_sqlite.open(&spool_of_folder, true, &store, &err), 0);
+    assert_int_equal(history_sqlite.open(&spool_of_folder, HISTORY_SERVE, &store, &err), 0);
     return 0;
 }
 
@@ -123,6 +123,7 @@ static void finds_by_each_filter(void **state)
     assert_finds("3 ", .id = "01k0000000000003");
     assert_finds("3 ", .id = "01k0000000000003-1");
     assert_finds("", .id = "01k0000000000003-2");
+    assert_finds("3 ", .id = "01k0000000000003-1-2"); /* a delivery's: its message */
     assert_finds("7 ", .destination = "https://hook7.example/in");
     assert_finds("7 ", .destination = "HTTPS://hook7.example");
     assert_finds("", .destination = "https://hook77.example/in");
@@ -405,8 +406,8 @@ static void a_damaged_file_is_put_aside(void **state)
         fputs("not a database ", file);
     fclose(file);
     struct history_store *other;
-    assert_int_equal(history_sqlite.open(&spool_of_folder, false, &other, &err), -EBADMSG);
-    assert_int_equal(history_sqlite.open(&spool_of_folder, true, &store, &err), 0);
+    assert_int_equal(history_sqlite.open(&spool_of_folder, HISTORY_READ, &other, &err), -EBADMSG);
+    assert_int_equal(history_sqlite.open(&spool_of_folder, HISTORY_SERVE, &store, &err), 0);
     assert_int_equal(access(aside, F_OK), 0);
     assert_finds("", 0);
     put_messages(1, 1);
@@ -457,8 +458,9 @@ static void one_of_an_older_version_is_put_aside(void **state)
     assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     struct history_store *other;
-    assert_int_equal(history_sqlite.open(&spool_of_folder, false, &other, &err), -EPROTONOSUPPORT);
-    assert_int_equal(history_sqlite.open(&spool_of_folder, true, &store, &err), 0);
+    assert_int_equal(history_sqlite.open(&spool_of_folder, HISTORY_READ, &other, &err),
+                     -EPROTONOSUPPORT);
+    assert_int_equal(history_sqlite.open(&spool_of_folder, HISTORY_SERVE, &store, &err), 0);
     assert_int_equal(access(aside, F_OK), 0);
     put_messages(1, 1);
     assert_finds("1 ", 0);
@@ -470,7 +472,7 @@ static void there_may_be_none_to_read(void **state)
     struct history_store *other;
     struct error err = {""};
     const struct spool_config none = {.directory = (char *)"/tmp/no-such-folder-of-mxhook"};
-    assert_int_equal(history_sqlite.open(&none, false, &other, &err), -ENOENT);
+    assert_int_equal(history_sqlite.open(&none, HISTORY_READ, &other, &err), -ENOENT);
 }
 
 static void nobody_else_may_read_it(void **state)

@@ -4,7 +4,7 @@ import { h, fill, tag, state, number, clock, bytes, table, toast, ask } from "./
 
 const FILTERS = [["sender", "Sender", "a@b.example or @b.example"], ["recipient", "Recipient", "sales@… or @…"], ["subject", "Subject", "a part of it"],
   ["destination", "Destination", "https://host/path or https://host"], ["id", "Id", "of a message or delivery"]];
-const RESULTS = ["", "accepted", "deferred", "rejected"], STATES = ["", "waiting", "delivered", "failed"];
+const RESULTS = ["", "accepted", "deferred", "rejected"], STATES = ["", "waiting", "delivered", "failed", "dropped"];
 const LIMIT = 50, LIVE_MAX = 200;
 
 function summary(m) {
@@ -99,7 +99,7 @@ function replyStep(m) {
 }
 
 function attempts(d) {
-  return table([["Attempt"], ["Time"], ["Status", "number"], ["Took", "number"], ["What came back"]], d.made.map((a) => h("tr", {}, h("td", { class: "time" }, a.number),
+  return table([["Attempt"], ["Time"], ["Status", "number"], ["Took", "number"], ["What came back"]], d.made.map((a) => a.action ? h("tr", {}, h("td", {}, a.action), h("td", { class: "time" }, clock(a.time)), h("td", {}, ""), h("td", {}, ""), h("td", {}, "by ", a.error)) : h("tr", {}, h("td", { class: "time" }, a.number),
     h("td", { class: "time" }, clock(a.time)), h("td", { class: "number" }, a.status || "–"), h("td", { class: "number" }, a.ms + " ms"),
     h("td", {}, a.error || "ok", a.reply && a.reply !== a.error && h("pre", { tabindex: "0" }, a.reply)))), "Not attempted yet.");
 }

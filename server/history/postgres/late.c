@@ -125,15 +125,15 @@ static int64_t day_of(const struct late_changes *changes, const struct history_a
 static int add_attempts(struct pg_history *store, const struct history_attempt *attempts,
                         const struct late_changes *changes, const int64_t *bodies)
 {
-    static const enum param_kind kinds[] = {PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT8,
-                                            PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT8,
-                                            PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_INT8};
+    static const enum param_kind kinds[] = {
+        PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT8, PARAM_INT8,
+        PARAM_INT8, PARAM_TEXT, PARAM_TEXT, PARAM_TEXT, PARAM_INT8, PARAM_INT8};
     struct values v = {0};
     size_t i = 0;
     values_columns(&v, kinds, sizeof kinds / sizeof *kinds);
     for (const struct history_attempt *a = attempts; a; a = a->next, i++) {
         unsigned delivery;
-        if (a->row == 0) /* nobody knows its message: from before the history, or a notice */
+        if (a->row <= 0) /* nobody knows its message: from before the history, or a notice */
             continue;
         history_message_of(a, &delivery);
         const int64_t numbers[] = {day_of(changes, a), a->row, delivery, a->at_ms,
@@ -144,11 +144,13 @@ static int add_attempts(struct pg_history *store, const struct history_attempt *
         values_add_text(&v, 9, a->reply);
         values_add_text(&v, 10, a->target);
         values_add_number(&v, 11, bodies[i]);
+        values_add_number(&v, 12, a->action);
     }
     return values_send(&v, &store->pg,
-                       "INSERT INTO " TABLES "attempts SELECT u.* FROM unnest($1::integer[], $2,"
-                       " $3::integer[], $4, $5, $6, $7, $8, $9, $10, $11, $12) u"
-                       " ON CONFLICT DO NOTHING",
+                       "INSERT INTO " TABLES "attempts (day, message, delivery, at_ms, number, ms,"
+                       " state, status, error, reply, target, body, action) SELECT u.* FROM"
+                       " unnest($1::integer[], $2, $3::integer[], $4, $5, $6, $7, $8, $9, $10, $11,"
+                       " $12, $13) u",
                        false);
 }
 

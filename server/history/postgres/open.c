@@ -17,13 +17,13 @@ static void postgres_close(struct history_store *opened)
 }
 
 /* A database that is away now will be there later: then the tables are made with the first batch. */
-static int prepare(struct pg_history *store, bool write)
+static int prepare(struct pg_history *store, enum history_use use)
 {
     bool there;
     int code = history_pg_connect(store);
-    if (code == 0 && write)
+    if (code == 0 && use == HISTORY_SERVE)
         code = history_pg_make_tables(store);
-    if (write)
+    if (use == HISTORY_SERVE)
         return code == -EAGAIN ? 0 : code;
     if (code == 0)
         code = history_pg_has_tables(store, &there);
@@ -33,8 +33,8 @@ static int prepare(struct pg_history *store, bool write)
     return -ENOENT;
 }
 
-static int postgres_open(const struct spool_config *config, bool write, struct history_store **out,
-                         struct error *err)
+static int postgres_open(const struct spool_config *config, enum history_use use,
+                         struct history_store **out, struct error *err)
 {
     struct pg_history *store = calloc(1, sizeof *store);
     if (store)
@@ -44,7 +44,7 @@ static int postgres_open(const struct spool_config *config, bool write, struct h
         return error_set(err, -ENOMEM, "out of memory");
     }
     store->pg.conninfo = store->conninfo;
-    int code = prepare(store, write);
+    int code = prepare(store, use);
     if (code == 0) {
         *out = (struct history_store *)store;
         return 0;

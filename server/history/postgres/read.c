@@ -124,9 +124,9 @@ static int each_late(void *context, int64_t message, unsigned delivery,
     values_number(&v, PARAM_INT4, delivery);
     pg_begin(&store->pg);
     int code = values_send(&v, &store->pg,
-                           "SELECT number, at_ms, ms, state, status, error, reply, target, body"
-                           " FROM " TABLES "attempts WHERE message = $1 AND delivery = $2"
-                           " ORDER BY at_ms, number",
+                           "SELECT number, at_ms, ms, state, status, error, reply, target, body,"
+                           " action FROM " TABLES "attempts WHERE message = $1 AND delivery = $2"
+                           " ORDER BY place",
                            false);
     if (code == 0)
         code = history_pg_end(store, keep_result, &found);
@@ -138,7 +138,8 @@ static int each_late(void *context, int64_t message, unsigned delivery,
                                           .status = (int)pg_number(found, i, 4),
                                           .error = text_of(found, i, 5),
                                           .reply = text_of(found, i, 6),
-                                          .target = text_of(found, i, 7)};
+                                          .target = text_of(found, i, 7),
+                                          .action = (enum history_action)pg_number(found, i, 9)};
         code = each(each_context, &a, pg_number(found, i, 8));
     }
     PQclear(found);

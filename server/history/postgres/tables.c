@@ -18,7 +18,9 @@ static const char *const tables[] = {"segments", "attempts", "bodies"};
 
 #define TABLE_COUNT (sizeof tables / sizeof *tables)
 
-/* In this order: `origins` says that all are there. */
+/* All are there where the last one is, and none of them harms those that are: an older version's are brought up to date. */
+#define LAST TABLES "attempt_place"
+
 static const char *const statements[] = {
     "CREATE SEQUENCE IF NOT EXISTS " TABLES "row INCREMENT 1024",
     "CREATE SEQUENCE IF NOT EXISTS " TABLES "body_row",
@@ -29,12 +31,22 @@ static const char *const statements[] = {
     " records bytea NOT NULL, subjects bytea, PRIMARY KEY (row, day)) PARTITION BY LIST (day)",
     "ALTER TABLE " TABLES "segments ALTER terms SET STORAGE EXTERNAL,"
     " ALTER subjects SET STORAGE EXTERNAL",
-    /* Of its message's day. body: a row of the table of bodies; 0: none. */
+    "CREATE SEQUENCE IF NOT EXISTS " LAST,
+    /* Of its message's day. body: a row of the table of bodies; 0: none. place: in the order in which attempts at a
+     * delivery come; neither their time nor their number differs always. */
     "CREATE TABLE IF NOT EXISTS " TABLES "attempts (day integer NOT NULL, message bigint NOT NULL,"
     " delivery bigint NOT NULL, at_ms bigint NOT NULL, number bigint NOT NULL, ms bigint NOT NULL,"
     " state bigint NOT NULL, status bigint NOT NULL, error text, reply text, target text,"
-    " body bigint NOT NULL, PRIMARY KEY (message, delivery, at_ms, number, day))"
+    " body bigint NOT NULL, place bigint NOT NULL DEFAULT nextval('" LAST "'),"
+    " action bigint NOT NULL DEFAULT 0, PRIMARY KEY (message, delivery, place, day))"
     " PARTITION BY LIST (day)",
+    "ALTER TABLE " TABLES "attempts"
+    " ADD COLUMN IF NOT EXISTS place bigint NOT NULL DEFAULT nextval('" LAST "'),"
+    " ADD COLUMN IF NOT EXISTS action bigint NOT NULL DEFAULT 0",
+    "DO 'BEGIN IF EXISTS (SELECT FROM pg_index WHERE indrelid = ''" TABLES
+    "attempts''::regclass AND"
+    " indisprimary AND indnkeyatts = 5) THEN ALTER TABLE " TABLES "attempts DROP CONSTRAINT"
+    " attempts_pkey, ADD PRIMARY KEY (message, delivery, place, day); END IF; END'",
     "CREATE TABLE IF NOT EXISTS " TABLES "bodies (day integer NOT NULL, row bigint NOT NULL,"
     " bytes bytea NOT NULL, PRIMARY KEY (row, day)) PARTITION BY LIST (day)",
     /* Puts each value where it belongs in a segment's terms: under the row's lock, so that two nodes that change one
@@ -64,7 +76,7 @@ static int is_there(struct pg_history *store, const char *table, bool *there)
 
 int history_pg_has_tables(struct pg_history *store, bool *there)
 {
-    return is_there(store, TABLES "origins", there);
+    return is_there(store, LAST, there);
 }
 
 int history_pg_make_tables(struct pg_history *store)

@@ -206,7 +206,7 @@ static int64_t *add_late_bodies(struct pg_batch *b, const struct history_attempt
     int64_t *rows = calloc(count + 1, sizeof *rows);
     *code = rows ? 0 : -ENOMEM;
     for (const struct history_attempt *a = attempts; a && *code == 0; a = a->next, i++)
-        if (a->row != 0)
+        if (a->row > 0)
             *code = add_payload(b, a->payload, &rows[i]);
     return rows;
 }

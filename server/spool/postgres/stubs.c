@@ -20,6 +20,7 @@ static void read_stubs(void *context, int number, PGresult *result)
             found->failed = true;
             return;
         }
+        snprintf(d->id, sizeof d->id, "%s", PQgetvalue(result, i, 3));
         *d->stored = (struct stored){.row = pg_number(result, i, 0),
                                      .payload_row = pg_number(result, i, 1),
                                      .tail_row = pg_number(result, i, 2),
@@ -34,12 +35,14 @@ static void read_stubs(void *context, int number, PGresult *result)
 int stubs_find(struct pg_store *s, struct values *params, const char *where, struct delivery **out,
                int *count)
 {
-    char sql[800];
+    char sql[1200];
     struct found found = {.end = &found.first};
-    snprintf(sql, sizeof sql,
-             "SELECT d.row, d.payload, p.tail FROM delivery d "
-             "LEFT JOIN payload p ON p.row = d.payload %s",
-             where);
+    int size = snprintf(sql, sizeof sql,
+                        "SELECT d.row, d.payload, p.tail, d.id FROM delivery d "
+                        "LEFT JOIN payload p ON p.row = d.payload %s",
+                        where);
+    if ((size_t)size >= sizeof sql)
+        return -EINVAL; /* half a condition would find more */
     pg_begin(&s->pg);
     int code = values_send(params, &s->pg, sql, false);
     if (code == 0)

@@ -252,6 +252,8 @@ static int retry_one(struct pg_store *s, const char *id)
                            false);
     if (code == 0)
         code = pg_end(&s->pg, PG_ANSWER_MS, pg_count, &count);
+    if (code == 0 && count > 0)
+        store_tell_changed(&s->store, id);
     return code == 0 && count == 0 ? -ENOENT : code;
 }
 
@@ -262,8 +264,10 @@ static int drop_found(struct pg_store *s, struct values *params, const char *whe
     int code = stubs_find(s, params, where, &stubs, count);
     if (code == 0 && *count > 0)
         code = group_send(s, NULL, stubs);
-    for (const struct delivery *d = stubs; d; d = d->next)
+    for (const struct delivery *d = stubs; d && code == 0; d = d->next) {
         *last = d->stored->row;
+        store_tell_changed(&s->store, d->id);
+    }
     stubs_free(stubs);
     return code;
 }
@@ -282,6 +286,7 @@ int pg_store_change(struct store *store, enum store_change what, const char *id)
 }
 
 struct retried {
+    const struct pg_store *store;
     int count;
     int64_t last;
 };
@@ -291,20 +296,22 @@ static void read_retried(void *context, int number, PGresult *result)
     struct retried *retried = context;
     (void)number;
     retried->count = PQntuples(result);
-    for (int i = 0; i < retried->count; i++)
+    for (int i = 0; i < retried->count; i++) {
         if (pg_number(result, i, 0) > retried->last)
             retried->last = pg_number(result, i, 0);
+        store_tell_changed(&retried->store->store, PQgetvalue(result, i, 1));
+    }
 }
 
 static int retry_page(struct pg_store *s, struct values *params, int *count, int64_t *last)
 {
-    struct retried retried = {0, *last};
+    struct retried retried = {s, 0, *last};
     pg_begin(&s->pg);
     int code = values_send(params, &s->pg,
                            "UPDATE delivery SET due = " NOW_MS ", attempts = 0, last_status = 0, "
                            "last_error = NULL WHERE row IN "
                            "(SELECT row FROM delivery d WHERE " FILTER " AND d.row > " AFTER
-                           " ORDER BY d.row LIMIT " SIZE " FOR UPDATE) RETURNING row",
+                           " ORDER BY d.row LIMIT " SIZE " FOR UPDATE) RETURNING row, id",
                            false);
     if (code == 0)
         code = pg_end(&s->pg, PG_ANSWER_MS, read_retried, &retried);
@@ -346,7 +353,13 @@ int64_t pg_store_change_all(struct store *store, enum store_change what,
     "WHERE via IS NULL AND url LIKE 'http%://%' AND row IN (SELECT row FROM delivery d "           \
     "WHERE " FILTER " AND d.row > " AFTER
 
+/* Of the CTEs f, found, and e, edited: a row at least. */
+#define EDITED                                                                                     \
+    "SELECT f.count, f.last, e.id FROM (SELECT count(*), coalesce(max(row), 0) AS last FROM f) f " \
+    "LEFT JOIN e ON true"
+
 struct edited {
+    const struct pg_store *store;
     int64_t rows[2]; /* how many were found, and the last one; of what was changed */
     int64_t done;
 };
@@ -357,7 +370,12 @@ static void read_found(void *context, int number, PGresult *result)
     (void)number;
     edited->rows[0] = PQntuples(result) ? pg_number(result, 0, 0) : 0;
     edited->rows[1] = PQntuples(result) ? pg_number(result, 0, 1) : 0;
-    edited->done += PQntuples(result) ? pg_number(result, 0, 2) : 0;
+    for (int i = 0; i < PQntuples(result); i++) {
+        if (PQgetisnull(result, i, 2))
+            continue;
+        edited->done++;
+        store_tell_changed(&edited->store->store, PQgetvalue(result, i, 2));
+    }
 }
 
 static int edit_page(struct pg_store *s, const struct store_edit *edit, const char *id,
@@ -375,16 +393,14 @@ static int edit_page(struct pg_store *s, const struct store_edit *edit, const ch
     if (id)
         values_text(&params, id);
     pg_begin(&s->pg);
-    int code =
-        values_send(&params, &s->pg,
-                    id ? "WITH f AS (SELECT row FROM delivery d WHERE d.id = $19), e AS (" EDIT
-                         " AND d.id = $19 ORDER BY d.row LIMIT " SIZE " FOR UPDATE) RETURNING row) "
-                         "SELECT (SELECT count(*) FROM f), 0, (SELECT count(*) FROM e)"
-                       : "WITH f AS (SELECT row FROM delivery d WHERE " FILTER " AND d.row > " AFTER
-                         " ORDER BY d.row LIMIT " SIZE "), e AS (" EDIT
-                         " ORDER BY d.row LIMIT " SIZE " FOR UPDATE) RETURNING row) "
-                         "SELECT count(*), coalesce(max(row), 0), (SELECT count(*) FROM e) FROM f",
-                    false);
+    int code = values_send(
+        &params, &s->pg,
+        id ? "WITH f AS (SELECT row FROM delivery d WHERE d.id = $19), e AS (" EDIT
+             " AND d.id = $19 ORDER BY d.row LIMIT " SIZE " FOR UPDATE) RETURNING id) " EDITED
+           : "WITH f AS (SELECT row FROM delivery d WHERE " FILTER " AND d.row > " AFTER
+             " ORDER BY d.row LIMIT " SIZE "), e AS (" EDIT " ORDER BY d.row LIMIT " SIZE
+             " FOR UPDATE) RETURNING id) " EDITED,
+        false);
     return code == 0 ? pg_end(&s->pg, PG_ANSWER_MS, read_found, edited) : code;
 }
 
@@ -393,7 +409,7 @@ int64_t pg_store_edit(struct store *store, const struct store_edit *edit, const 
 {
     struct pg_store *s = (struct pg_store *)store;
     struct queue_filter all = {0};
-    struct edited edited = {{PAGE, 0}, 0};
+    struct edited edited = {.store = s, .rows = {PAGE, 0}};
     int code = 0;
     while (code == 0 && edited.rows[0] == PAGE)
         code = edit_page(s, edit, id, id ? &all : filter, &edited);

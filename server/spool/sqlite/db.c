@@ -77,8 +77,8 @@ static const char *const sql[STATEMENT_COUNT] = {
     [FIND] = "SELECT row, payload FROM delivery WHERE id = ?1",
     [LIST] = "SELECT " DELIVERY_COLUMNS " " FROM_ALL,
     [LIST_FAILED] = "SELECT " DELIVERY_COLUMNS " " FROM_FAILED,
-    [PAGE] = "SELECT row, payload " FROM_ALL " LIMIT ?5",
-    [PAGE_OF_FAILED] = "SELECT row, payload " FROM_FAILED " LIMIT ?5",
+    [PAGE] = "SELECT row, payload, id " FROM_ALL " LIMIT ?5",
+    [PAGE_OF_FAILED] = "SELECT row, payload, id " FROM_FAILED " LIMIT ?5",
     [PAGE_FAILED] = "SELECT row, payload FROM delivery INDEXED BY delivery_failed "
                     "WHERE due IS NULL AND created < ?1 ORDER BY created LIMIT ?2",
     [PAGE_AGED] = "SELECT row, payload, id, created, due IS NOT NULL AND "

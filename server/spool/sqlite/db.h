@@ -90,7 +90,7 @@ int db_origins(struct db *db, int (*each)(void *context, const struct queue_orig
 /* Up to `size` of what the filter finds past the row `after`, in order; returns how many. */
 struct db_row {
     int64_t row, payload_row;
-    char id[ID_SIZE]; /* db_page_aged() only */
+    char id[ID_SIZE]; /* not of db_page_failed() */
 };
 int db_page(struct db *db, const struct queue_filter *filter, int64_t after, struct db_row *rows,
             int size);

@@ -99,11 +99,19 @@ int db_list(struct db *db, const struct queue_filter *filter,
     return end_walk(db, s, rc, code);
 }
 
+static void read_row(sqlite3_stmt *s, struct db_row *row)
+{
+    const char *id = sqlite3_column_count(s) > 2 ? db_column_text(s, 2) : NULL;
+    row->row = sqlite3_column_int64(s, 0);
+    row->payload_row = sqlite3_column_int64(s, 1);
+    snprintf(row->id, sizeof row->id, "%s", id ? id : "");
+}
+
 static int read_page(struct db *db, sqlite3_stmt *s, struct db_row *rows, int size)
 {
     int rc, count = 0;
     while ((rc = sqlite3_step(s)) == SQLITE_ROW && count < size)
-        rows[count++] = (struct db_row){sqlite3_column_int64(s, 0), sqlite3_column_int64(s, 1)};
+        read_row(s, &rows[count++]);
     int code = end_walk(db, s, rc, 0);
     return code == 0 ? count : code;
 }
@@ -144,11 +152,7 @@ int db_page_aged(struct db *db, const struct db_age *age, struct db_row *rows, i
             break; /* one from the future, after the clock was set, says nothing of the others */
         if (created >= age->before_ms || !sqlite3_column_int(s, 4))
             continue;
-        struct db_row *row = &rows[count++];
-        row->row = sqlite3_column_int64(s, 0);
-        row->payload_row = sqlite3_column_int64(s, 1);
-        const char *id = db_column_text(s, 2);
-        snprintf(row->id, sizeof row->id, "%s", id ? id : "");
+        read_row(s, &rows[count++]);
     }
     int code = end_walk(db, s, rc == SQLITE_ROW ? SQLITE_DONE : rc, 0);
     return code == 0 ? count : code;

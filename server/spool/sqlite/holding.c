@@ -71,27 +71,32 @@ static int close_edit(struct db *db, int code)
     return code;
 }
 
-static int edit_rows(struct db *db, const struct store_edit *edit, const struct db_row *rows,
-                     int count, int64_t *done)
+/* How many; those are the first of `rows` then. */
+static int edit_rows(struct db *db, const struct store_edit *edit, struct db_row *rows, int count)
 {
-    int code = 0;
+    int code = 0, done = 0;
     for (int i = 0; i < count && code == 0; i++) {
         bool changed = false;
         code = edit_row(db, rows[i].row, edit, &changed);
-        *done += changed;
+        if (changed)
+            rows[done++] = rows[i];
     }
-    return code;
+    return code == 0 ? done : code;
 }
 
-static int64_t edit_one(struct db *db, const struct store_edit *edit, const char *id)
+static int64_t edit_one(struct store *store, const struct store_edit *edit, const char *id)
 {
+    struct db *db = ((struct sqlite_store *)store)->db;
     struct db_row row;
-    int64_t done = 0;
-    int code = db_begin(db);
+    int done = 0, code = db_begin(db);
     if (code != 0)
         return code;
     code = db_find(db, id, &row.row, &row.payload_row);
-    code = close_edit(db, code == 0 ? edit_rows(db, edit, &row, 1, &done) : code);
+    if (code == 0)
+        code = done = edit_rows(db, edit, &row, 1);
+    code = close_edit(db, code < 0 ? code : 0);
+    if (code == 0 && done > 0)
+        store_tell_changed(store, id);
     return code == 0 ? done : code;
 }
 
@@ -100,21 +105,25 @@ int64_t sqlite_edit(struct store *store, const struct store_edit *edit, const ch
 {
     struct db *db = ((struct sqlite_store *)store)->db;
     struct db_row rows[PAGE_SIZE];
-    int64_t done = 0, after = 0;
+    int64_t sum = 0, after = 0;
     int count = PAGE_SIZE;
     if (id)
-        return edit_one(db, edit, id);
+        return edit_one(store, edit, id);
     while (count == PAGE_SIZE) {
         int code = db_begin(db);
         if (code != 0)
             return code;
         count = db_page(db, filter, after, rows, PAGE_SIZE);
-        code = close_edit(db, count < 0 ? count : edit_rows(db, edit, rows, count, &done));
+        after = count > 0 ? rows[count - 1].row : after;
+        int done = count < 0 ? count : edit_rows(db, edit, rows, count);
+        code = close_edit(db, done < 0 ? done : 0);
         if (code != 0)
             return code;
-        after = count > 0 ? rows[count - 1].row : after;
+        for (int i = 0; i < done; i++)
+            store_tell_changed(store, rows[i].id);
+        sum += done;
     }
-    return done;
+    return sum;
 }
 
 int sqlite_holds(struct store *store, int (*each)(void *context, const struct queue_hold *hold),

@@ -44,7 +44,10 @@ int sqlite_change(struct store *store, enum store_change what, const char *id)
     if (code != 0)
         return code;
     code = db_find(db, id, &row.row, &row.payload_row);
-    return close_change(db, code == 0 ? change_rows(db, what, &row, 1) : code);
+    code = close_change(db, code == 0 ? change_rows(db, what, &row, 1) : code);
+    if (code == 0)
+        store_tell_changed(store, id);
+    return code;
 }
 
 /* So many a transaction, so that a server that runs is not kept waiting. */
@@ -65,6 +68,8 @@ int64_t sqlite_change_all(struct store *store, enum store_change what,
         code = close_change(db, count < 0 ? count : change_rows(db, what, rows, count));
         if (code != 0)
             return code;
+        for (int i = 0; i < count; i++)
+            store_tell_changed(store, rows[i].id);
         done += count;
         after = count > 0 ? rows[count - 1].row : after;
     }
