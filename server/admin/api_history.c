@@ -36,9 +36,9 @@ static void response_failed(struct request *request, const struct history_ops *o
                             struct history_store *store, int code)
 {
     if (code == -EINVAL)
-        response_error(
-            request, 400,
-            "result is accepted, deferred or rejected; state waiting, delivered, failed or dropped");
+        response_error(request, 400,
+                       "result is accepted, deferred or rejected; state waiting, delivered, failed "
+                       "or dropped");
     else
         response_error(request, code == -ETIME ? 400 : 503, "%s", ops->error(store));
 }
