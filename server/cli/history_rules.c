@@ -28,7 +28,6 @@ static void print_before(const struct history_message *m, const char *recipient)
         }
 }
 
-/* Where it would go now, if that is elsewhere. */
 static void print_json(const struct history_message *m, const char *recipient,
                        const struct verdict *v)
 {
@@ -59,6 +58,7 @@ static void print_json(const struct history_message *m, const char *recipient,
     queue_json_print(document);
 }
 
+/* Where it would go now, if that is elsewhere. */
 static void compare(struct ruling *ruling, const struct history_message *m, const char *recipient,
                     const struct verdict *v)
 {
