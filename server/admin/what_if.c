@@ -33,17 +33,8 @@ static void write_different(struct what_if *w, const struct history_message *m,
 {
     struct json *json = w->json;
     json_begin_object(json);
-    json_pair(json, "id", m->id);
     json_pair(json, "subject", m->subject);
-    json_pair(json, "recipient", recipient);
-    json_pair(json, "verdict", verdict_name(v->kind));
-    json_pair(json, "rule", *v->rule ? v->rule : NULL);
-    json_key(json, "before");
-    json_begin_array(json);
-    for (size_t i = 0; i < m->delivery_count; i++)
-        if (history_is_for(&m->deliveries[i], recipient))
-            json_text(json, m->deliveries[i].destination);
-    json_end_array(json);
+    history_json_elsewhere(json, m, recipient, v);
     playground_put_destinations(json, "after", v);
     json_end_object(json);
 }

@@ -36,16 +36,7 @@ static void print_json(const struct history_message *m, const char *recipient,
         return;
     struct json *json = queue_json_writer(document);
     json_begin_object(json);
-    json_pair(json, "id", m->id);
-    json_pair(json, "recipient", recipient);
-    json_pair(json, "verdict", verdict_name(v->kind));
-    json_pair(json, "rule", *v->rule ? v->rule : NULL);
-    json_key(json, "before");
-    json_begin_array(json);
-    for (size_t i = 0; i < m->delivery_count; i++)
-        if (history_is_for(&m->deliveries[i], recipient))
-            json_text(json, m->deliveries[i].destination);
-    json_end_array(json);
+    history_json_elsewhere(json, m, recipient, v);
     json_key(json, "destinations");
     json_begin_array(json);
     for (size_t i = 0; i < v->destination_count; i++) {

@@ -32,3 +32,18 @@ bool history_goes_elsewhere(const struct history_message *m, const char *recipie
         before += history_is_for(&m->deliveries[i], recipient);
     return same != v->destination_count || same != before;
 }
+
+void history_json_elsewhere(struct json *json, const struct history_message *m,
+                            const char *recipient, const struct verdict *v)
+{
+    json_pair(json, "id", m->id);
+    json_pair(json, "recipient", recipient);
+    json_pair(json, "verdict", verdict_name(v->kind));
+    json_pair(json, "rule", *v->rule ? v->rule : NULL);
+    json_key(json, "before");
+    json_begin_array(json);
+    for (size_t i = 0; i < m->delivery_count; i++)
+        if (history_is_for(&m->deliveries[i], recipient))
+            json_text(json, m->deliveries[i].destination);
+    json_end_array(json);
+}

@@ -1,4 +1,5 @@
 /* What operators do to deliveries, attempts that come within one millisecond, and the files of before there were either. */
+#include "folder.h"
 #include "records.h"
 
 #include <errno.h>
@@ -8,30 +9,6 @@
 #include <string.h>
 
 #include "../test.h"
-
-static char folder[64];
-static const struct spool_config spool_of_folder = {.directory = folder};
-static struct history_store *store;
-
-static int make_folder(void **state)
-{
-    (void)state;
-    struct error err = {""};
-    snprintf(folder, sizeof folder, "/tmp/mxhook-history-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    assert_int_equal(history_sqlite.open(&spool_of_folder, HISTORY_SERVE, &store, &err), 0);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    char command[128];
-    history_sqlite.close(store);
-    store = NULL;
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
 
 static struct history_attempt *attempt(unsigned number, int status, enum history_state state)
 {

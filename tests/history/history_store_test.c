@@ -1,3 +1,4 @@
+#include "folder.h"
 #include "records.h"
 
 #include <errno.h>
@@ -14,30 +15,6 @@
 #include "history/segment.h"
 #include "history/target.h"
 #include "spool/origin.h"
-
-static char folder[64];
-static const struct spool_config spool_of_folder = {.directory = folder};
-static struct history_store *store;
-
-static int make_folder(void **state)
-{
-    (void)state;
-    struct error err = {""};
-    snprintf(folder, sizeof folder, "/tmp/mxhook-history-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    assert_int_equal(history_sqlite.open(&spool_of_folder, HISTORY_SERVE, &store, &err), 0);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    char command[128];
-    history_sqlite.close(store);
-    store = NULL;
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
 
 static void put_message(struct history_message *m)
 {

@@ -4,7 +4,7 @@
  */
 #include "../captured_log.h"
 #include "../failing_sqlite.h"
-#include "bench.h"
+#include "opened_store.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "spool/sqlite/sqlite.h"
 
 #define URL     "https://hooks.example.com/in"
 #define OTHER   "https://other.example/"
@@ -21,20 +20,6 @@
 #define HOUR_MS 3600000
 
 /* ---- Opening ---- */
-
-static struct sqlite_store *open_store(struct bench *bench)
-{
-    struct store *store;
-    struct error err;
-    if (sqlite_ops.open(&bench->config, &store, &err) != 0)
-        fail_msg("%s", err.text);
-    return (struct sqlite_store *)store;
-}
-
-static void close_store(struct sqlite_store *s)
-{
-    sqlite_ops.close(&s->store);
-}
 
 static void an_open_is_whole_or_fails(void **state)
 {

@@ -1,6 +1,6 @@
 /* What opens as a spool and what does not, and what becomes of it when the clock is set. */
 #include "../failing_sqlite.h"
-#include "bench.h"
+#include "opened_store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,6 @@
 
 #include "base/clock.h"
 #include "base/spill.h"
-#include "spool/sqlite/sqlite.h"
 
 #define URL     "https://hooks.example.com/in"
 #define VERSION bench_query(bench, "PRAGMA user_version")
@@ -204,15 +203,6 @@ static void an_end_is_due_by_the_clock_of_now(void **state)
     ahead_ms = 0;
 }
 
-static struct sqlite_store *open_store(struct bench *bench)
-{
-    struct store *store;
-    struct error err;
-    if (sqlite_ops.open(&bench->config, &store, &err) != 0)
-        fail_msg("%s", err.text);
-    return (struct sqlite_store *)store;
-}
-
 /* `waiting` rows, due in an hour. */
 static void fill(struct bench *bench, int waiting)
 {
@@ -250,7 +240,7 @@ static void what_waits_is_set_back_with_the_clock(void **state)
         snprintf(sql, sizeof sql, "SELECT count(*) FROM delivery WHERE due <= %lld",
                  (long long)now + 60000);
         assert_int_equal(bench_query(bench, sql), rows[i].waiting);
-        sqlite_ops.close(&s->store);
+        close_store(s);
     }
     ahead_ms = 0;
 }
@@ -277,7 +267,7 @@ static void two_seconds_are_no_clock_that_was_set(void **state)
                          rows[i].sets_back ? -rows[i].moved : 0);
         assert_false(setback_run(&s->setback, s->db, &s->leases)); /* once */
         assert_false(s->setback.under_way);
-        sqlite_ops.close(&s->store);
+        close_store(s);
     }
     ahead_ms = 0;
 }
@@ -302,7 +292,7 @@ static void what_was_not_finished_is_done_with_the_next(void **state)
         assert_true(setback_run(&s->setback, s->db, &s->leases));
         assert_int_equal(due - bench_query(bench, "SELECT due FROM delivery"), 15000);
         assert_false(s->setback.under_way);
-        sqlite_ops.close(&s->store);
+        close_store(s);
     }
     ahead_ms = 0;
 }
