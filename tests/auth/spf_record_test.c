@@ -140,9 +140,14 @@ static void what_does_not(void **state)
 static void terms_are_told(void **state)
 {
     (void)state;
-    static const char record[] = "v=spf1 ~mx:a.b/20//64 ip4:192.0.2.0/24 redirect=%{d} x=y";
+    static const char record[] =
+        "v=spf1 a ~mx:a.b/20//64 ip4:192.0.2.0/24 ip4:192.0.2.1 redirect=%{d} x=y";
     struct spf_term term;
     size_t at = 0;
+    assert_true(spf_record_next(record, sizeof record - 1, &at, &term));
+    assert_int_equal(term.kind, TERM_A);
+    assert_int_equal(term.cidr4, 32);
+    assert_int_equal(term.cidr6, 128);
     assert_true(spf_record_next(record, sizeof record - 1, &at, &term));
     assert_int_equal(term.kind, TERM_MX);
     assert_int_equal(term.qualifier, '~');
@@ -155,6 +160,8 @@ static void terms_are_told(void **state)
     assert_int_equal(term.qualifier, '+');
     assert_int_equal(term.cidr4, 24);
     assert_memory_equal(term.address, "\xc0\0\x02\0", 4);
+    assert_true(spf_record_next(record, sizeof record - 1, &at, &term));
+    assert_int_equal(term.cidr4, 32);
     assert_true(spf_record_next(record, sizeof record - 1, &at, &term));
     assert_int_equal(term.kind, TERM_REDIRECT);
     assert_memory_equal(term.domain, "%{d}", 4);

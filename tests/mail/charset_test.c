@@ -54,6 +54,8 @@ static void test_misnomers(void **state)
     assert_text("gb2312", BYTES("\x80\x81\x30\x81\x30"), "€\xC2\x80");
     assert_text("gb2312", BYTES("\xE9\x46"), "镕"); /* in GBK, not in GB 2312 */
     assert_text("big5", BYTES("\xA4\xA4"), "中");
+    assert_text("big5", BYTES("\x88\x62\x88\xA5"),
+                "\xC3\x8A\xCC\x84\xC3\xAA\xCC\x8C"); /* a code, two characters */
 }
 
 static void test_nothing_declared(void **state)

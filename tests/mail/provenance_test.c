@@ -128,6 +128,11 @@ static void test_nul_before_the_name(void **state)
     assert_false(provenance_claims("", 0, "mx.test"));
     assert_false(provenance_claims("(", 1, "mx.test"));
     assert_false(provenance_claims("\"\\", 2, "mx.test"));
+    assert_false(provenance_claims("\"a(b\" x; mx.test", 17, "mx.test")); /* no comment in quotes */
+    assert_true(provenance_claims("\"a(b\" mx.test; x", 17, "mx.test"));
+    assert_false(provenance_claims("\"a;b\" x; mx.test", 17, "mx.test"));
+    assert_true(provenance_claims("\"a;b\" mx.test; x", 17, "mx.test"));
+    assert_true(provenance_claims("(;) \"a\" mx.test; x", 19, "mx.test"));
     assert_true(provenance_claims("b\xc3\xbc"
                                   "cher.example; x",
                                   18, "xn--bcher-kva.example"));

@@ -94,6 +94,8 @@ static void test_addresses(void **state)
     assert_addresses("=?utf-8?q?L=2C_F?= <a@b>", "\"L, F\"  <a@b>");
     assert_addresses("=?utf-8?q?a=22b?= <a@b>", "\"a\\\"b\"  <a@b>");
     assert_addresses("\"=?utf-8?q?L=2C_F?=\" <a@b>", "\"L, F\" <a@b>");
+    assert_addresses("\"x>y =?utf-8?q?L=2C?=\" <a@b>", "\"x>y L,\" <a@b>"); /* still quoted */
+    assert_addresses("\"x<y (z =?utf-8?q?L=2C?=\" <a@b>", "\"x<y (z L,\" <a@b>");
     assert_addresses("<=?utf-8?q?a?=@b>", "<=?utf-8?q?a?=@b>");
     assert_addresses("a@b (=?utf-8?q?=28x?=)", "a@b (\\(x)");
     assert_addresses("\"a\\\"=?utf-8?q?b?=\" <a@b>", "\"a\\\"b\" <a@b>");
