@@ -1,6 +1,7 @@
 --- CEL's conversions: int(), uint(), double(), string(), bytes(), bool(), timestamp(), duration().
 
 local ffi = require "ffi"
+local utf8 = require "mxhook.utf8"
 local time = require "mxhook.cel.time"
 local values = require "mxhook.cel.values"
 
@@ -106,31 +107,10 @@ function convert.text(v)
     return text and text(v) or kind_of(v)
 end
 
-local function is_utf8(text)
-    local at = 1
-    while at <= #text do
-        local lead = text:byte(at)
-        local more = lead < 0x80 and 0 or lead >= 0xC2 and lead < 0xE0 and 1 or lead >= 0xE0 and lead < 0xF0
-            and 2 or lead >= 0xF0 and lead < 0xF5 and 3
-        if not more then return false end
-        for i = at + 1, at + more do
-            local byte = text:byte(i)
-            if not byte or byte < 0x80 or byte > 0xBF then return false end
-        end
-        local second = text:byte(at + 1)
-        if lead == 0xE0 and second < 0xA0 or lead == 0xED and second > 0x9F
-            or lead == 0xF0 and second < 0x90 or lead == 0xF4 and second > 0x8F then
-            return false
-        end
-        at = at + more + 1
-    end
-    return true
-end
-
 function convert.string(pos, v)
     local k = kind_of(v)
     if k == "bytes" then
-        if not is_utf8(v.bytes) then fail("bytes that are not UTF-8", pos) end
+        if not utf8.is_valid(v.bytes) then fail("bytes that are not UTF-8", pos) end
         return v.bytes
     end
     if not text_of[k] then wrong("string", v, pos) end

@@ -1,24 +1,13 @@
 -- What commands that write rules and configurations ask of text that goes there: said in the same words by each.
 
-local arguments = {}
+local utf8 = require "mxhook.utf8"
 
--- Whether it is valid UTF-8: nothing above ASCII is left when all that is well-formed was replaced.
-function arguments.is_utf8(text)
-  for _, pattern in ipairs {
-    "[\241-\243][\128-\191][\128-\191][\128-\191]", "\240[\144-\191][\128-\191][\128-\191]",
-    "\244[\128-\143][\128-\191][\128-\191]", "[\225-\236\238\239][\128-\191][\128-\191]", "\224[\160-\191][\128-\191]",
-    "\237[\128-\159][\128-\191]", "[\194-\223][\128-\191]",
-  } do
-    if not text:find("[\128-\255]") then return true end
-    text = text:gsub(pattern, "x") -- something stays, so that its neighbours do not become one
-  end
-  return not text:find("[\128-\255]")
-end
+local arguments = {}
 
 -- Whether the configuration can take it as a domain, but for what IDNA says of a label; no wildcard.
 function arguments.is_domain(text)
   return text ~= "" and not text:find("[^%w%-%._\128-\255]") and not text:find("%.%.") and not text:find("^[%.%-]")
-    and not text:find("[%.%-]$") and arguments.is_utf8(text)
+    and not text:find("[%.%-]$") and utf8.is_valid(text)
 end
 
 -- --domain: in lower case. Raises.

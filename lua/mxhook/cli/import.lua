@@ -5,6 +5,7 @@
 
 local arguments_of = require "mxhook.cli.arguments"
 local exported = require "mxhook.cli.exported"
+local utf8 = require "mxhook.utf8"
 
 local import = {}
 
@@ -38,7 +39,7 @@ local function destination(forward)
   local parts = {}
   for part in forward:gmatch("[^,]+") do
     part = trim(part)
-    if part ~= "" and not part:find(URL) and not (part:find(ADDRESS) and arguments_of.is_utf8(part)) then
+    if part ~= "" and not part:find(URL) and not (part:find(ADDRESS) and utf8.is_valid(part)) then
       return nil, ("'%s' is no URL and no e-mail address"):format(part)
     end
     parts[#parts + 1] = part ~= "" and part or nil
@@ -66,7 +67,7 @@ end
 local function key_of(alias, domain)
   alias = trim(alias)
   if not alias or alias == "" then return nil, "it has no alias" end
-  if not arguments_of.is_utf8(alias) then return nil, "its name is not UTF-8" end
+  if not utf8.is_valid(alias) then return nil, "its name is not UTF-8" end
   local pattern = alias:match("^/(.*)/$")
   local name, host = alias, nil
   if not pattern then name, host = alias:match("^([^@]*)@(.+)$") end
@@ -106,7 +107,7 @@ end
 function turn.regex(config, to)
   local pattern = config.regex or config.pattern
   if type(pattern) ~= "string" then return nil, "it has no pattern" end
-  if not arguments_of.is_utf8(pattern) then return nil, "its pattern is not UTF-8" end
+  if not utf8.is_valid(pattern) then return nil, "its pattern is not UTF-8" end
   local fields, why = fields_of(config)
   if not fields then return nil, why end
   local parts = {}
@@ -117,7 +118,7 @@ end
 function turn.cel(config, to)
   local expression = config.expression or config.cel or config.code
   if type(expression) ~= "string" then return nil, "it has no expression" end
-  if not arguments_of.is_utf8(expression) then return nil, "its expression is not UTF-8" end
+  if not utf8.is_valid(expression) then return nil, "its expression is not UTF-8" end
   return ("  route.cel { when = %s, to = %s },"):format(quoted(expression), quoted(to))
 end
 
@@ -146,7 +147,7 @@ end
 -- What came with a file, as a terminal and a comment may have it.
 local function harmless(text)
   text = text:gsub("%c", " ")
-  return arguments_of.is_utf8(text) and text or (text:gsub("[\128-\255]", "?"))
+  return utf8.is_valid(text) and text or (text:gsub("[\128-\255]", "?"))
 end
 
 -- A name that tells which one it is: of an alias its own, of a rule its type.
