@@ -151,7 +151,8 @@ static void count_lane(struct choice *c, struct due_lane *lane)
 {
     const struct node_hold *breaker;
     lane->missing = 0;
-    if (!is_due(c, lane, &breaker) || breaker)
+    lane->due = is_due(c, lane, &breaker);
+    if (!lane->due || breaker)
         return;
     c->left++;
     set_number(&c->left_of, lane->origin, number_of(&c->left_of, lane->origin) + 1);
@@ -160,8 +161,9 @@ static void count_lane(struct choice *c, struct due_lane *lane)
 static void choose_lane(struct choice *c, struct due_lane *lane)
 {
     const struct node_hold *breaker;
-    if (!is_due(c, lane, &breaker))
+    if (!lane->due)
         return;
+    (void)held_by_nodes(c, lane, &breaker);
     size_t room = room_in(c, lane);
     if (!breaker) {
         c->left--;

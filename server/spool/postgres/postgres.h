@@ -21,7 +21,9 @@
 
 struct due_lane {
     int64_t lane, origin, due_ms; /* due: on the monotonic clock */
-    size_t missing;               /* of what the claim under way wants of it */
+    /* Of the claim under way: */
+    size_t missing; /* of what it wants of it */
+    bool due;       /* something of it is due that nothing holds, or that may be a probe */
 };
 
 /* Numbers for rows: the rest of a block. */

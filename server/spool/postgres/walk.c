@@ -25,7 +25,7 @@ static void read_lanes(void *context, int number, PGresult *result)
         return;
     for (int i = 0; i < count; i++)
         lanes[i] = (struct due_lane){pg_number(result, i, 0), pg_number(result, i, 1),
-                                     now + pg_number(result, i, 2), 0};
+                                     now + pg_number(result, i, 2), 0, false};
     free(s->lanes);
     s->lanes = lanes;
     s->lane_count = (size_t)count;
@@ -101,7 +101,7 @@ void pg_store_note_due(struct pg_store *s, uint64_t origin, uint64_t lane, int64
         return;
     }
     memmove(lanes + at + 1, lanes + at, (s->lane_count - at) * sizeof *lanes);
-    lanes[at] = (struct due_lane){(int64_t)lane, (int64_t)origin, due_ms, 0};
+    lanes[at] = (struct due_lane){(int64_t)lane, (int64_t)origin, due_ms, 0, false};
     s->lanes = lanes;
     s->lane_count++;
 }
