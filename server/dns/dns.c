@@ -37,8 +37,8 @@ struct dns {
     bool closing;
     uv_timer_t probe_timer;
     struct map questions; /* under way */
-    /* One that goes out may end others, at once: newer c-ares ends all of a socket that is refused. Whoever waits for those is told
-     * when the loop next turns, since nobody is told anything inside dns_ask(). */
+    /* One that goes out may end others, at once: newer c-ares ends all of a socket that is refused. Whoever waits for
+     * those is told when the loop next turns, since nobody is told anything inside dns_ask(). */
     bool starting;
     struct dns_question *settled;
     uv_timer_t settled_timer;

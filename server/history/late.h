@@ -24,8 +24,8 @@ int late_begin(struct late *late, struct history_attempt *attempts);
 void late_end(struct late *late);
 
 /* Looks for their messages in a segment, which is to be called for the newest first: sets the `row` of the attempts
- * whose message it finds and which change something, and tells change() what has become of their deliveries. What is damaged is not found, so
- * that it does not stop what is noted. 0, or what change() returned. */
+ * whose message it finds and which change something, and tells change() what has become of their deliveries. What is
+ * damaged is not found, so that it does not stop what is noted. 0, or what change() returned. */
 int late_look_in(struct late *late, const struct packed *terms, int64_t row,
                  int (*change)(void *context, const struct late_change *change), void *context);
 

@@ -76,8 +76,8 @@ struct history_message {
     int64_t body;       /* read: as a delivery's */
 };
 
-struct
-    history_attempt { /* or an operator's action: then only id, at_ms, action and error (its words) */
+/* Or an operator's action: then only id, at_ms, action and error (its words). */
+struct history_attempt {
     struct arena *arena;
     struct history_attempt *next; /* the queue's */
     /* The next of the same delivery, or of those with one message; a store's own */

@@ -86,8 +86,8 @@ int history_sqlite_body(struct history_store *store, int64_t body, struct spill 
 
 /* sqlite_late.c: the attempts that no message in the same batch has. */
 int history_sqlite_late(struct history_store *store, struct history_attempt *attempts);
-/* For each attempt that is kept beside its segment, in the order in which they were noted: its `target` and *body are those that were kept with
- * it, *body 0 for none. */
+/* For each attempt that is kept beside its segment, in the order in which they were noted: its `target` and *body are
+ * those that were kept with it, *body 0 for none. */
 int history_sqlite_each_late(struct history_store *store, int64_t message, unsigned delivery,
                              int (*each)(void *context, const struct history_attempt *attempt,
                                          int64_t body),

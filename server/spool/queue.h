@@ -15,8 +15,8 @@ struct queue;
 int queue_open(const struct spool_config *config, struct queue **out, struct error *err);
 void queue_close(struct queue *queue); /* takes NULL */
 
-/* From now on calls `changed` with the id of each delivery that a function below has retried, edited or dropped, once that is
- * committed. */
+/* From now on calls `changed` with the id of each delivery that a function below has retried, edited or dropped, once
+ * that is committed. */
 void queue_on_change(struct queue *queue, void (*changed)(void *context, const char *id),
                      void *context);
 

@@ -176,7 +176,8 @@ struct store_ops {
 
 struct store {
     const struct store_ops *ops;
-    /* A visitor's: told, after each transaction, which deliveries change(), change_all() and edit() have changed; NULL: nobody. */
+    /* A visitor's: told, after each transaction, which deliveries change(), change_all() and edit() have changed; NULL:
+     * nobody. */
     void (*changed)(void *context, const char *id);
     void *changed_context;
 };
