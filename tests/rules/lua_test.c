@@ -98,6 +98,12 @@ static void test_cel_times(void **state)
     assert_true(run(LUA_TESTS "/cel_time.lua", "") >= 30000);
 }
 
+static void test_modules_at_their_limits(void **state)
+{
+    (void)state;
+    assert_true(run(LUA_TESTS "/modules.lua", "") >= 250);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest patterns[] = {cmocka_unit_test(test_patterns_are_as_luajit_has_them),
@@ -106,7 +112,8 @@ int main(int argc, char **argv)
                                           cmocka_unit_test(test_cel_times),
                                           cmocka_unit_test(test_cel_numbers),
                                           cmocka_unit_test(test_messages_of_tests),
-                                          cmocka_unit_test(test_cel_is_checked_at_load)};
+                                          cmocka_unit_test(test_cel_is_checked_at_load),
+                                          cmocka_unit_test(test_modules_at_their_limits)};
     const struct CMUnitTest cel[] = {cmocka_unit_test(test_cel_conformance)};
     if (argc < 2 || strcmp(argv[1], "cel") != 0)
         return RUN_TESTS(patterns);
