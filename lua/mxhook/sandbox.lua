@@ -188,8 +188,10 @@ local function make_load(environment)
             chunk = concat(pieces)
         end
         if type(chunk) ~= "string" then error("load: a string was expected", 2) end
-        local env = environment
-        if select("#", ...) > 0 then env = (...) end
+        -- without a table for it, LuaJIT's load would give the chunk the server's own globals
+        local env = (...)
+        if env == nil then env = environment end
+        if type(env) ~= "table" then error("load: an environment is a table", 2) end
         if name ~= nil and type(name) ~= "string" then error("load: a name is a string", 2) end
         if #chunk > PIECE then chunk = pieces_of(chunk) end
         return load(chunk, name or "=(load)", "t", env)

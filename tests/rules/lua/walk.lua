@@ -9,7 +9,8 @@ local raw_next, raw_type, raw_pcall, raw_tostring, insert = next, type, pcall, t
 local function calls(value)
     return { {}, { value }, { "a" }, { "a", "a" }, { { "a" } }, { 1 }, { "a", { a = "b" } }, { function() return 1 end },
         { "a", "a", "a" }, { { to = "null", when = "true" } }, { { to = "null", subject = "a" } },
-        { { ["a@b.example"] = "null" } }, { value, "a" }, { value, "a", "a" }, { value, 1 } }
+        { { ["a@b.example"] = "null" } }, { value, "a" }, { value, "a", "a" }, { value, 1 }, { n = 1 }, { "a", n = 2 },
+        { "return _G", "a", "t", n = 4 }, { "return _G", "a", "t", false }, { "return _G", "a", "t", "a" } }
 end
 
 -- These would fill the log, or end what is under way.
@@ -67,13 +68,15 @@ return function(environment, msg)
         ["mxhook.cel"] = 1, ["mxhook.store"] = 1, ["mxhook.rex"] = 1, ["mxhook.route"] = 1, ["mxhook.alias"] = 1 } do
         add(environment.require(name))
     end
+    for name in raw_next, _G do add(environment[name]) end -- behind an __index, which no next() sees
+    for _, name in raw_next, { "log", "env", "route", "alias" } do add(environment[name]) end
     for name in raw_next, string do add_results(raw_pcall(function() return ("")[name] end)) end
     for at = 1, math.huge do
         local value = queue[at]
         if value == nil then break end
         local kind = raw_type(value)
         if kind == "function" and not is_left_out(environment, value) then
-            for _, arguments in raw_next, calls(msg) do add_results(raw_pcall(value, unpack(arguments))) end
+            for _, arguments in raw_next, calls(msg) do add_results(raw_pcall(value, unpack(arguments, 1, arguments.n or #arguments))) end
         elseif kind == "table" or kind == "userdata" then
             look_into(value)
             if environment.getmetatable(value) then add_results(raw_pcall(function() return value("a") end)) end
