@@ -1,5 +1,6 @@
 #include "dns/dns_answer.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "../test.h"
@@ -219,6 +220,146 @@ static void as_many_texts_as_there_is_room_for(void **state)
     }
 }
 
+/* A domain's SOA in the authority section, of so many bytes of data: all that counts is its TTL and its last field. */
+static size_t add_authority(unsigned char *to, unsigned type, unsigned ttl, unsigned size,
+                            unsigned minimum)
+{
+    const unsigned char head[] = {0xC0, 0x0C, 0, (unsigned char)type, 0, 1,
+                                  0,    0,    0, (unsigned char)ttl,  0, (unsigned char)size};
+    memcpy(to, head, sizeof head);
+    memset(to + sizeof head, 0, size);
+    to[sizeof head + size - 1] = (unsigned char)minimum;
+    return sizeof head + size;
+}
+
+static void how_long_there_is_none(void **state)
+{
+    static const struct {
+        unsigned ttl, size, minimum; /* of the SOA; size 0: there is none */
+        uint32_t expected;
+    } rows[] = {{60, 22, 42, 42}, {42, 22, 43, 42}, {43, 22, 42, 42}, {5, 30, 9, 5},
+                {60, 21, 42, 60}, {7, 21, 42, 60},  {0, 0, 0, 60},    {0, 22, 9, 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (unsigned before = 0; before < 3; before++) { /* other records stand before it */
+            unsigned char bytes[200];
+            size_t size = 0;
+            for (unsigned k = 0; k < before; k++)
+                size += add_authority(bytes + size, 2, 3, 22, 1);
+            if (rows[i].size > 0)
+                size += add_authority(bytes + size, 6, rows[i].ttl, rows[i].size, rows[i].minimum);
+            unsigned authority = before + (rows[i].size > 0);
+            struct dns_answer *a = parse(RECORD_TXT, 3, 0, authority, bytes, size);
+            assert_int_equal(a->status, DNS_NONE);
+            assert_int_equal(a->ttl, rows[i].expected);
+            dns_answer_unref(a);
+            a = parse(RECORD_TXT, 3, 0, authority, bytes, size ? size - 1 : 0); /* cut off */
+            assert_int_equal(a->status, size ? DNS_FAILED : DNS_NONE);
+            dns_answer_unref(a);
+        }
+}
+
+/* Kept for two seconds, so that what is broken is not asked for at every message. */
+static void a_failure_is_kept_for_a_while(void **state)
+{
+    (void)state;
+    struct dns_answer *answers[] = {
+        PARSE(RECORD_TXT, 2, 0, 0, ""), PARSE(RECORD_TXT, 0, 0, 1, "x"),
+        PARSE(RECORD_A, 0, 1, 0, "\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x03\xc0\0\x02")};
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        assert_int_equal(answers[i]->status, DNS_FAILED);
+        assert_int_equal(answers[i]->ttl, 2);
+        dns_answer_unref(answers[i]);
+    }
+}
+
+static void mx_of_one_preference_stay_in_order(void **state)
+{
+    (void)state;
+    unsigned char bytes[400];
+    char data[] = "\0\x0a\x01?";
+    size_t size = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        data[1] = (char)(10 - i / 10); /* twice ten, the preferred ones last */
+        data[3] = (char)('a' + i);
+        append(bytes, &size, 15, data, 5);
+    }
+    struct dns_answer *a = parse(RECORD_MX, 0, 20, 0, bytes, size);
+    assert_int_equal(a->count, 20);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(a->records[i].preference, i < 10 ? 9 : 10);
+        assert_int_equal(a->records[i].data[0], 'a' + (i + 10) % 20);
+    }
+    dns_answer_unref(a);
+}
+
+/* On both sides of each size that a record has at least, or exactly. */
+static void sizes_of_records(void **state)
+{
+    static const struct {
+        unsigned type;
+        const char *data;
+        size_t size;
+        bool good;
+    } rows[] = {
+        {RECORD_A, "abcd", 3, false},
+        {RECORD_A, "abcd", 4, true},
+        {RECORD_A, "abcde", 5, false},
+        {RECORD_AAAA, "abcdefghijklmnop", 15, false},
+        {RECORD_AAAA, "abcdefghijklmnop", 16, true},
+        {RECORD_AAAA, "abcdefghijklmnopq", 17, false},
+        {RECORD_AAAA, "abcd", 4, false},
+        {RECORD_MX, "\0\1\0", 0, false},
+        {RECORD_MX, "\0\1\0", 1, false},
+        {RECORD_MX, "\0\1\0", 2, false},
+        {RECORD_MX, "\0\1\0", 3, true},
+        {RECORD_TXT, "", 0, true},
+        {RECORD_TXT, "\0", 1, true},
+        {RECORD_TXT, "\1a", 1, false},
+        {RECORD_TXT, "\1a", 2, true},
+        {RECORD_TXT, "\1a\1b", 3, false},
+        {RECORD_TXT, "\1a\1b", 4, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        unsigned char bytes[64];
+        size_t size = 0;
+        append(bytes, &size, rows[i].type, rows[i].data, rows[i].size);
+        struct dns_answer *a = parse(rows[i].type, 0, 1, 0, bytes, size);
+        if ((a->status == DNS_RECORDS) != rows[i].good || (rows[i].good && a->count != 1))
+            fail_msg("row %zu: status %d", i, a->status);
+        dns_answer_unref(a);
+    }
+}
+
+/* Full of addresses: as large as a message may be, and more. */
+static void a_message_has_64_kib_at_most(void **state)
+{
+    (void)state;
+    enum { MOST = 65535 };
+    unsigned char *message = calloc(1, MOST + 100);
+    for (unsigned over = 0; over <= 1; over++) {
+        size_t size = sizeof question, count = 0, end = MOST + over;
+        unsigned char address[] = {0xC0, 0x0C, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1};
+        memcpy(message, question, sizeof question);
+        for (; size + 2 * sizeof address <= end; size += sizeof address, count++)
+            memcpy(message + size, address, sizeof address);
+        unsigned left = (unsigned)(end - size - 12); /* a record of another type fills the rest */
+        address[3] = 99;
+        address[11] = (unsigned char)left;
+        memcpy(message + size, address, 12);
+        count++;
+        message[3] = 0x80;
+        message[6] = (unsigned char)(count >> 8);
+        message[7] = (unsigned char)count;
+        struct dns_answer *a = dns_answer_parse(RECORD_A, message, end);
+        assert_int_equal(a->status, over ? DNS_FAILED : DNS_RECORDS);
+        assert_int_equal(a->count, over ? 0 : count - 1);
+        dns_answer_unref(a);
+    }
+    free(message);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +375,11 @@ int main(void)
         cmocka_unit_test(many_texts_are_kept_apart),
         cmocka_unit_test(many_addresses_and_names_are_kept_apart),
         cmocka_unit_test(as_many_texts_as_there_is_room_for),
+        cmocka_unit_test(how_long_there_is_none),
+        cmocka_unit_test(a_failure_is_kept_for_a_while),
+        cmocka_unit_test(mx_of_one_preference_stay_in_order),
+        cmocka_unit_test(sizes_of_records),
+        cmocka_unit_test(a_message_has_64_kib_at_most),
     };
     return RUN_TESTS(tests);
 }

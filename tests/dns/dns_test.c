@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../captured_log.h"
 #include "../test.h"
+#include "base/metrics.h"
 #include "responder.h"
 
 /* Two MX records: 20 b, 10 c; kept for 60 s. */
@@ -177,6 +179,7 @@ static void failures_and_none_are_told_apart(void **state)
     ask(f, &failed, "a", RECORD_MX);
     run_until(f, &failed);
     assert_int_equal(failed.answer->status, DNS_FAILED);
+    assert_in_range(failed.answer->ttl, 1, 2); /* older c-ares says "refused" of any error */
     f->responder.code = 3;
     ask(f, &none, "b", RECORD_MX);
     run_until(f, &none);
@@ -194,22 +197,6 @@ static void open_impatient(struct fixture *f)
     assert_int_equal(dns_open(&f->loop, &f->responder.config, &f->dns, &err), 0);
 }
 
-/* Asks so many things at once that nobody answers, and waits for all. */
-static void ask_in_vain(struct fixture *f, size_t count)
-{
-    struct asker askers[8] = {0};
-    for (size_t i = 0; i < count; i++) {
-        char name[] = {(char)('a' + i), 0};
-        ask(f, &askers[i], name, RECORD_MX);
-        assert_null(askers[i].answer);
-    }
-    for (size_t i = 0; i < count; i++) {
-        run_until(f, &askers[i]);
-        assert_int_equal(askers[i].answer->status, DNS_FAILED);
-        dns_answer_unref(askers[i].answer);
-    }
-}
-
 /* Whether a question is answered at once; else it has been waited for, and *status says how it was. */
 static bool fails_at_once(struct fixture *f, const char *name, enum dns_answer_status *status)
 {
@@ -220,28 +207,6 @@ static bool fails_at_once(struct fixture *f, const char *name, enum dns_answer_s
     *status = asker.answer->status;
     dns_answer_unref(asker.answer);
     return at_once;
-}
-
-static void resolvers_that_are_silent_are_not_asked_until_they_answer(void **state)
-{
-    struct fixture *f = *state;
-    enum dns_answer_status status;
-    open_impatient(f);
-    f->responder.dead = true;
-    ask_in_vain(f, 5);
-    char name[20] = "x"; /* another each time, since a failure is kept for a second */
-    for (int i = 0; !fails_at_once(f, name, &status); i++) { /* the probe is under way */
-        assert_int_equal(status, DNS_FAILED);
-        snprintf(name, sizeof name, "x%d", i);
-    }
-    unsigned asked = f->responder.asked;
-    assert_true(fails_at_once(f, "y", &status));
-    assert_int_equal(f->responder.asked, asked);
-    f->responder.dead = false;
-    do { /* a slow machine's questions may time out once more */
-        if (fails_at_once(f, "z", &status))
-            uv_run(&f->loop, UV_RUN_ONCE); /* until the next probe */
-    } while (status != DNS_RECORDS);
 }
 
 /* Newer c-ares ends every question of a socket that is refused, when the next goes out. */
@@ -299,6 +264,164 @@ static void a_question_goes_out_twice_and_allows_large_answers(void **state)
     dns_answer_unref(asker.answer);
 }
 
+/* Asks what is answered, or is not, `failed` times in a row. */
+static void ask_in_turn(struct fixture *f, const char *prefix, int count, bool dead)
+{
+    f->responder.dead = dead;
+    for (int i = 0; i < count; i++) {
+        struct asker asker = {0};
+        char name[20];
+        snprintf(name, sizeof name, "%s%d", prefix, i);
+        ask(f, &asker, name, RECORD_MX);
+        assert_null(asker.answer);
+        run_until(f, &asker);
+        assert_int_equal(asker.answer->status, dead ? DNS_FAILED : DNS_RECORDS);
+        if (dead)
+            assert_int_equal(asker.answer->ttl, 1);
+        dns_answer_unref(asker.answer);
+    }
+}
+
+static void run_a_while(struct fixture *f)
+{
+    for (int i = 0; i < 3; i++)
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+}
+
+/* Five in a row, and no fewer; what is said of it, and counted. */
+static void five_that_are_silent_open_the_breaker(void **state)
+{
+    struct fixture *f = *state;
+    enum dns_answer_status status;
+    open_impatient(f);
+    CAPTURE({
+        ask_in_turn(f, "a", 4, true);
+        ask_in_turn(f, "b", 1, false); /* they begin anew */
+        ask_in_turn(f, "c", 4, true);
+        run_a_while(f);
+    });
+    assert_int_equal(f->responder.probes, 0);
+    assert_string_equal(written, "");
+    double timeouts = metric_value(METRIC_DNS_LOOKUPS_TOTAL, "timeout", NULL);
+    CAPTURE({
+        ask_in_turn(f, "d", 1, true);
+        while (!*written && !fails_at_once(f, "e", &status))
+            run_a_while(f);
+        assert_int_equal(status, DNS_FAILED);
+        while (!fails_at_once(f, "f", &status)) /* not kept: its time is 0 */
+            run_a_while(f);
+        unsigned probes = f->responder.probes;
+        unsigned asked = f->responder.asked;
+        assert_true(fails_at_once(f, "h", &status));
+        assert_int_equal(f->responder.asked, asked);
+        while (f->responder.probes == probes) /* each second another one, which says nothing */
+            uv_run(&f->loop, UV_RUN_ONCE);
+        f->responder.dead = false;
+        while (fails_at_once(f, "g", &status))
+            uv_run(&f->loop, UV_RUN_ONCE);
+        assert_int_equal(status, DNS_RECORDS);
+    });
+    assert_true(metric_value(METRIC_DNS_LOOKUPS_TOTAL, "timeout", NULL) > timeouts);
+    assert_int_equal(
+        captured_lines(" warn dns resolvers=\"no answer: every look-up fails until one comes\""),
+        1);
+    assert_int_equal(captured_lines(" info dns resolvers=\"answer again\""), 1);
+    assert_int_equal(captured_lines(" dns "), 2);
+}
+
+/* What they are counted as. */
+static void each_is_counted(void **state)
+{
+    static const struct {
+        unsigned code;
+        const char *result;
+    } rows[] = {{0, "found"}, {3, "none"}};
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct asker asker = {0}, again = {0};
+        char name[] = {(char)('a' + i), 0};
+        double before = metric_value(METRIC_DNS_LOOKUPS_TOTAL, rows[i].result, NULL);
+        double sum = metric_sum(METRIC_DNS_LOOKUPS_TOTAL);
+        double cached = metric_value(METRIC_DNS_LOOKUPS_TOTAL, "cached", NULL);
+        f->responder.code = rows[i].code;
+        f->responder.count = rows[i].code ? 0 : 2;
+        ask(f, &asker, name, RECORD_MX);
+        run_until(f, &asker);
+        ask(f, &again, name, RECORD_MX);
+        assert_ptr_equal(again.answer, asker.answer);
+        assert_true(metric_value(METRIC_DNS_LOOKUPS_TOTAL, rows[i].result, NULL) == before + 1);
+        assert_true(metric_value(METRIC_DNS_LOOKUPS_TOTAL, "cached", NULL) == cached + 1);
+        assert_true(metric_sum(METRIC_DNS_LOOKUPS_TOTAL) == sum + 2);
+        dns_answer_unref(asker.answer);
+        dns_answer_unref(again.answer);
+    }
+}
+
+/* The first of several is asked; the next where it is silent. */
+static void several_resolvers(void **state)
+{
+    static const char *const hosts[] = {"127.0.0.1", "::1", "127.0.0.2"};
+    struct fixture *f = *state;
+    static struct responder responders[3]; /* until the loop ends, which closes them */
+    struct listen_address addresses[3];
+    struct error err;
+    for (size_t i = 0; i < 3; i++) {
+        responder_open_at(&responders[i], &f->loop, hosts[i]);
+        responders[i].records = two_hosts;
+        responders[i].size = sizeof two_hosts - 1;
+        responders[i].count = 2;
+        addresses[i] = responders[i].address;
+    }
+    struct dns_config config = responders[0].config;
+    config.resolvers = addresses;
+    config.resolver_count = 3;
+    config.query_timeout_ms = 50;
+    for (size_t alive = 0; alive < 3; alive++) {
+        struct asker asker = {0};
+        for (size_t i = 0; i < 3; i++) {
+            responders[i].dead = i != alive;
+            responders[i].asked = 0;
+        }
+        dns_close(f->dns);
+        assert_int_equal(dns_open(&f->loop, &config, &f->dns, &err), 0);
+        ask(f, &asker, "a", RECORD_MX);
+        run_until(f, &asker);
+        assert_int_equal(asker.answer->status, DNS_RECORDS);
+        for (size_t i = 0; i < 3; i++)
+            assert_int_equal(responders[i].asked > 0, i <= alive);
+        dns_answer_unref(asker.answer);
+    }
+    for (size_t i = 0; i < 3; i++)
+        responder_close(&responders[i]);
+}
+
+/* More than so many that are under way fail at once, and are not kept. */
+static void ten_thousand_at_once(void **state)
+{
+    enum { MOST = 10000 };
+    struct fixture *f = *state;
+    struct asker *askers = calloc(MOST + 2, sizeof *askers);
+    char name[20];
+    f->responder.silent = true;
+    for (int i = 0; i < MOST; i++) {
+        snprintf(name, sizeof name, "n%d", i);
+        ask(f, &askers[i], name, RECORD_MX);
+        assert_null(askers[i].answer);
+    }
+    ask(f, &askers[MOST], "more", RECORD_MX);
+    assert_non_null(askers[MOST].answer);
+    assert_int_equal(askers[MOST].answer->status, DNS_FAILED);
+    dns_answer_unref(askers[MOST].answer);
+    ask(f, &askers[MOST + 1], "n7", RECORD_MX); /* whoever asks the same waits along */
+    assert_null(askers[MOST + 1].answer);
+    dns_close(f->dns);
+    f->dns = NULL;
+    uv_run(&f->loop, UV_RUN_NOWAIT);
+    for (int i = 0; i < MOST; i++)
+        assert_null(askers[i].answer);
+    free(askers);
+}
+
 static void closing_tells_nobody(void **state)
 {
     struct fixture *f = *state;
@@ -323,11 +446,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_is_forgotten_gets_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_may_forget_the_other, set_up, tear_down),
         cmocka_unit_test_setup_teardown(failures_and_none_are_told_apart, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(resolvers_that_are_silent_are_not_asked_until_they_answer,
-                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(nobody_is_told_inside_of_a_question, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_question_goes_out_twice_and_allows_large_answers, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(five_that_are_silent_open_the_breaker, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_is_counted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(several_resolvers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(ten_thousand_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(closing_tells_nobody, set_up, tear_down),
     };
     return RUN_TESTS(tests);

@@ -36,6 +36,7 @@ static void on_question(uv_udp_t *socket, ssize_t size, const uv_buf_t *buffer,
     const unsigned char *edns = message + HEADER_SIZE + question_size(message); /* the root, OPT */
     r->room = message[11] == 1 ? edns[3] * 256u + edns[4] : 0;
     r->asked += !root;
+    r->probes += root;
     if (r->dead || (r->silent && !root))
         return;
     size_t used = HEADER_SIZE + question_size(message);
@@ -52,23 +53,30 @@ static void on_question(uv_udp_t *socket, ssize_t size, const uv_buf_t *buffer,
     uv_udp_try_send(socket, &out, 1, from);
 }
 
-void responder_open(struct responder *responder, uv_loop_t *loop)
+void responder_open_at(struct responder *responder, uv_loop_t *loop, const char *host)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in6 address; /* of either family: their ports stand at the same place */
     int size = sizeof address;
     memset(responder, 0, sizeof *responder);
     uv_udp_init(loop, &responder->socket);
     responder->socket.data = responder;
-    if (uv_udp_bind(&responder->socket, (struct sockaddr *)&address, 0) != 0 ||
+    if ((uv_ip6_addr(host, 0, &address) != 0 &&
+         uv_ip4_addr(host, 0, (struct sockaddr_in *)&address) != 0) ||
+        uv_udp_bind(&responder->socket, (struct sockaddr *)&address, 0) != 0 ||
         uv_udp_getsockname(&responder->socket, (struct sockaddr *)&address, &size) != 0 ||
         uv_udp_recv_start(&responder->socket, allocate, on_question) != 0)
         abort();
-    strcpy(responder->address.host, "127.0.0.1");
-    responder->address.port = ntohs(address.sin_port);
+    strcpy(responder->address.host, host);
+    responder->address.port = ntohs(address.sin6_port);
     responder->config = (struct dns_config){.resolvers = &responder->address,
                                             .resolver_count = 1,
                                             .query_timeout_ms = 5000,
                                             .cache_size = 1 << 20};
+}
+
+void responder_open(struct responder *responder, uv_loop_t *loop)
+{
+    responder_open_at(responder, loop, "127.0.0.1");
 }
 
 void responder_close(struct responder *responder)

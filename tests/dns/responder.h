@@ -19,11 +19,14 @@ struct responder {
     unsigned count;           /* of records in `records` */
     const void *records;      /* the answer section; a name in it may point to offset 12 */
     size_t size;
-    unsigned asked; /* questions so far, the root's not counted */
-    unsigned room;  /* for an answer, that the last one allowed by EDNS; 0: it had none */
+    unsigned asked;  /* questions so far, the root's not counted, */
+    unsigned probes; /* and those */
+    unsigned room;   /* for an answer, that the last one allowed by EDNS; 0: it had none */
 };
 
 void responder_open(struct responder *responder, uv_loop_t *loop);
+/* On another address than 127.0.0.1: ::1. */
+void responder_open_at(struct responder *responder, uv_loop_t *loop, const char *host);
 void responder_close(struct responder *responder);
 
 #endif
