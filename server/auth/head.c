@@ -11,9 +11,8 @@
  * ends with. */
 #define READ_MAX (HEADER_MAX_BYTES + HEADER_MAX_STRAY + 2 * FIELD_MAX_NAME + 4)
 
-/* Finds where the block begins and ends, and what comes after it starts. `more`: the message goes on
- * behind these bytes. */
-static void find_block(const char *bytes, size_t size, bool more, struct header_reader *reader)
+/* Finds where the block begins and ends, and what comes after it starts. */
+static void find_block(const char *bytes, size_t size, struct header_reader *reader)
 {
     enum header_line kind = HEADER_STRAY;
     header_reader_init(reader, 0, true);
@@ -22,16 +21,16 @@ static void find_block(const char *bytes, size_t size, bool more, struct header_
         kind = header_reader_next(reader, bytes + at, size - at, at);
         at = newline ? (size_t)(newline - bytes) + 1 : size;
     }
-    header_reader_finish(reader, more ? (uint64_t)size + 1 : size);
+    header_reader_finish(reader, size);
 }
 
 static void set_field(struct head_field *out, const struct field *field, const char *end)
 {
     *out = (struct head_field){field->name, (size_t)(end - field->name), field->name_size,
                                field->value, field->value_size};
-    if (out->size > 0 && out->bytes[out->size - 1] == '\n')
+    if (out->bytes[out->size - 1] == '\n') /* never the first: a name and a colon stand before it */
         out->size--;
-    if (out->size > 0 && out->bytes[out->size - 1] == '\r')
+    if (out->bytes[out->size - 1] == '\r')
         out->size--;
 }
 
@@ -78,7 +77,7 @@ int head_read(const struct spill *data, struct head *head)
     int code = spill_memory(data) ? 0 : load(data, head, size);
     const char *bytes = head->copy ? head->copy : spill_memory(data);
     if (code == 0) {
-        find_block(bytes, size, total > size, &block);
+        find_block(bytes, size, &block);
         head->body = block.strict_body;
         head->too_large = header_reader_is_too_large(&block);
         if (!head->too_large)

@@ -57,20 +57,24 @@ static void a_message_may_be_all_header_or_none(void **state)
     (void)state;
     static const struct {
         const char *text;
-        size_t fields, body;
-    } cases[] = {{"", 0, 0},
-                 {"A: 1", 1, 4},
-                 {"\r\nA: 1\r\n", 0, 2},
-                 {"no field\r\nA: 1\r\n", 0, 0},
-                 {"A: 1\r\nno field\r\n", 1, 6},
-                 {"A: 1\r\nno field\r\nB: 2\r\n\r\n", 2, 6},
-                 {"From x\r\nA: 1\r\n\r\n", 1, 16},
-                 {">From x\r\nA: 1\r\n\r\n", 1, 17}};
+        size_t fields, strict, body;
+    } cases[] = {{"", 0, 0, 0},
+                 {"A: 1", 1, 1, 4},
+                 {"A:", 1, 1, 2},
+                 {"A:\r\n", 1, 1, 4},
+                 {"\r\nA: 1\r\n", 0, 0, 2},
+                 {"no field\r\nA: 1\r\n", 0, 0, 0},
+                 {"A: 1\r\nno field\r\n", 1, 1, 6},
+                 {"A: 1\r\nno field\r\nB: 2\r\n\r\n", 2, 1, 6},
+                 {"A: 1\r\nB: 2\r\nno field\r\nC: 3\r\nD: 4\r\n\r\n", 4, 2, 12},
+                 {"From x\r\nA: 1\r\n\r\n", 1, 1, 16},
+                 {">From x\r\nA: 1\r\n\r\n", 1, 1, 17}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct head head;
         struct spill *data;
         read_head(cases[i].text, strlen(cases[i].text), false, &head, &data);
         assert_int_equal(head.field_count, cases[i].fields);
+        assert_int_equal(head.strict_count, cases[i].strict);
         assert_int_equal(head.body, cases[i].body);
         head_free(&head);
         spill_free(data);
