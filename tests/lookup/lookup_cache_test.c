@@ -114,6 +114,16 @@ static void test_which_goes_first(void **state)
     assert_true(has(cache, "none2@b", 0, true));
     assert_true(has(cache, "none3@b", 0, true));
     lookup_cache_free(cache);
+    cache = lookup_cache_new(5); /* half of it is two */
+    put(cache, "none1@b", LOOKUP_NONE, 100, 100);
+    for (int i = 0; i < 3; i++)
+        put(cache, found[i], LOOKUP_FOUND, 100, 100);
+    put(cache, "none2@b", LOOKUP_NONE, 100, 100);
+    put(cache, "none3@b", LOOKUP_NONE, 100, 100);
+    assert_false(has(cache, "none1@b", 0, true));
+    for (int i = 0; i < 3; i++)
+        assert_true(has(cache, found[i], 0, true));
+    lookup_cache_free(cache);
     lookup_cache_free(NULL);
 }
 
