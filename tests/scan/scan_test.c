@@ -238,7 +238,7 @@ static void a_slow_one(void **state)
         {.bytes = clean, .delay_ms = 60000}, {.bytes = clean, .delay_ms = 60000}, {.bytes = other}};
     (void)state;
     begin(3, answers, 1);
-    config.scan.timeout_ms = 90;
+    config.scan.timeout_ms = 600;
     assert_string_equal(ask(), "two");
     config.scan.timeout_ms = 1;
     config.scan.url_count = 2;
