@@ -69,6 +69,69 @@ class SettingsTest(postgres.DatabaseCase):
         receiver.wait_for(11)
         wait_until(lambda: self.sql("SELECT count(*) FROM delivery") == "0", "an empty spool")
 
+    def test_the_reason_why_there_are_no_tables_is_said(self):
+        """Also where it may pass, and so was tried again; time limits of the role are not for this."""
+        conninfo = self.role("statement_timeout = '150ms'")
+        self.sql("CREATE FUNCTION trouble() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF tg_tag = 'CREATE INDEX' THEN "
+                 "RAISE 'not tonight' USING ERRCODE = '57014'; END IF; END $$; CREATE EVENT TRIGGER trouble ON ddl_command_end "
+                 "EXECUTE FUNCTION trouble()")
+        self.refused(conninfo, "the tables cannot be made: not tonight")
+        self.sql("CREATE OR REPLACE FUNCTION trouble() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF tg_tag = 'CREATE INDEX' THEN "
+                 "PERFORM pg_sleep(0.2); END IF; END $$")
+        server = harness.Server({}, config=postgres.spool(conninfo), start=False)
+        self.addCleanup(server.close)
+        self.assertEqual(server.command("store", "migrate").returncode, 0)
+        self.sql("DROP EVENT TRIGGER trouble; INSERT INTO meta SELECT * FROM meta")
+        self.refused(conninfo, "table meta has 2 rows, and must have one")
+        self.sql("DELETE FROM meta")
+        self.refused(conninfo, "table meta has 0 rows, and must have one")
+
+    def test_a_role_may_have_too_few_connections(self):
+        """Each want of one is said where it is felt."""
+        server = harness.Server({}, config=postgres.spool(self.conninfo), start=False)
+        self.addCleanup(server.close)
+        self.assertEqual(server.command("store", "migrate").returncode, 0)
+        conninfo, _ = self.least_rights()
+        self.addCleanup(self.sql, "ALTER ROLE mxhook CONNECTION LIMIT -1")
+        self.sql("ALTER ROLE mxhook CONNECTION LIMIT 1")
+        self.refused(conninfo, 'too many connections for role \\"mxhook\\"')
+        self.sql("ALTER ROLE mxhook CONNECTION LIMIT 2")
+        receiver = self.receiver()
+        node = self.server(self.to(receiver), config=postgres.spool(conninfo, more='commit_timeout = "2s"') + 'history = { keep = "0s" }\n' + FAST)
+        node.send(mail("small"))
+        large = postgres.Sender(node, "large", text="z" * 700000)
+        large.join(60)
+        self.assertEqual(large.answer, 451)
+        node.wait_logged("spool-failed", 'too many connections for role \\"mxhook\\"')
+        self.sql("ALTER ROLE mxhook CONNECTION LIMIT 3")
+        node.send(mail("larger", text="z" * 700000))
+        receiver.wait_for(2)
+
+    def test_warnings_of_triggers(self):
+        """Of a statement they are no matter; at COMMIT they may be of the standby's wait: said, sent again, or refused."""
+        receiver = self.receiver()
+        node = self.server(self.to(receiver), config=postgres.spool(self.conninfo, more='commit_timeout = "3s"') + FAST)
+        self.sql("CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'a row of %', tg_table_name; "
+                 "RETURN NULL; END $$; CREATE TRIGGER warn AFTER INSERT OR DELETE ON delivery FOR EACH ROW EXECUTE FUNCTION warn(); "
+                 "CREATE TRIGGER warn AFTER INSERT OR DELETE ON payload FOR EACH ROW EXECUTE FUNCTION warn()")
+        for i in range(3):
+            node.send(mail("m%d" % i, text="z" * (700000 if i == 1 else 10)))
+        receiver.wait_for(3)
+        wait_until(lambda: self.sql("SELECT count(*) FROM delivery") == "0", "an empty spool")
+        self.assertEqual(len({post.id for post in receiver.posts}), 3)
+        self.assertFalse(node.logged("spool-failed"))
+        self.sql("DROP TRIGGER warn ON payload; DROP TRIGGER warn ON delivery")
+        late = "CREATE CONSTRAINT TRIGGER late AFTER %s ON delivery DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION warn()"
+        for events, answer in (("INSERT", 250), ("INSERT OR UPDATE", 451)):  # what is sent again is an update
+            already = len(node.logged("spool-unsure"))
+            self.sql(late % events)
+            self.assertEqual(self.answer(node), answer)
+            self.assertIn("COMMIT came with a warning: a row of delivery", node.logged("spool-unsure")[already])
+            self.sql("DROP TRIGGER late ON delivery")
+        node.wait_logged("spool-failed", "COMMIT came with a warning: a row of delivery")
+        wait_until(lambda: self.answer(node) == 250, "mail to be taken again")
+        wait_until(lambda: self.sql("SELECT count(*) FROM delivery") == "0", "an empty spool")
+
     def test_what_reads_and_sorts_otherwise_is_no_matter(self):
         conninfo = self.role("client_encoding = 'SQL_ASCII'", "DateStyle = 'German'", "IntervalStyle = 'iso_8601'", "TimeZone = 'Asia/Kolkata'",
                              "bytea_output = 'escape'", "extra_float_digits = -15", "standard_conforming_strings = off",

@@ -25,7 +25,7 @@ struct pg_history { /* what is a struct history_store to others */
     struct pg pg;
     char *conninfo;
     int64_t day; /* whose partitions are there; 0: not known */
-    char error[320];
+    char error[PG_ERROR_SIZE + 20];
 };
 
 /* run.c. Connects where there is no connection. 0 or a negative errno, noted. */

@@ -106,7 +106,7 @@ static void vacuum(struct cleaning *u, const char *table)
     pg_begin(&u->pg);
     pg_add(&u->pg, sql, 0, NULL, NULL, NULL, false);
     int code = pg_end(&u->pg, VACUUM_MS, NULL, NULL);
-    bool refused = code == -EINPROGRESS && u->pg.notices > 0;
+    bool refused = code == -EINPROGRESS && u->pg.warned;
     while (u->pg.connection && u->pg.unanswered && !pg_drain(&u->pg))
         if (wait_ms(u, VACUUM_MS))
             return;

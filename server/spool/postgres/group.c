@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../../base/log.h"
 #include "insert.h"
 #include "number.h"
 #include "remove.h"
@@ -46,6 +47,9 @@ int group_send(struct pg_store *s, struct commit *commits, struct delivery *ends
         return code;
     }
     code = pg_end(&s->pg, PG_ANSWER_MS, NULL, NULL);
+    if (code == -EINPROGRESS && s->pg.warned)
+        log_limited(LOG_WARN, "spool-unsure", NULL, LOG_TEXT("error", s->pg.error),
+                    LOG_TEXT("result", "the group is sent again"));
     if (code == -EINPROGRESS)
         s->doubt = true;
     else if (code == 0)

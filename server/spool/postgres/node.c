@@ -35,7 +35,7 @@ struct node {
     uv_mutex_t mutex; /* guards stopping and error */
     uv_cond_t wake;
     bool stopping;
-    char error[256]; /* why the last beat failed */
+    char error[PG_ERROR_SIZE]; /* why the last beat failed */
     _Atomic int id, live;
     _Atomic int64_t sure_until_ms; /* monotonic */
     atomic_bool released;

@@ -21,11 +21,18 @@ static int fail(struct pg *pg, int code, const char *text)
     return code;
 }
 
-static void count_notice(void *context, const PGresult *result)
+/* libpq hands over what follows a result before that is taken: so the batch's last one may be as good as taken. What comes
+ * earlier is a trigger's, or a function's. */
+static void note_warning(void *context, const PGresult *result)
 {
     struct pg *pg = context;
     const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-    pg->notices += severity && strcmp(severity, "WARNING") == 0;
+    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    if (!severity || strcmp(severity, "WARNING") != 0 || pg->ended < pg->statements - 1 ||
+        pg->warned)
+        return;
+    pg->warned = true;
+    snprintf(pg->warning, sizeof pg->warning, "%s", text ? text : "");
 }
 
 /* ---- Waiting ---- */
@@ -171,7 +178,7 @@ static int try_host(struct pg *pg, struct hosts *hosts, int i)
                    ? fail(pg, -EAGAIN, PQerrorMessage(pg->connection))
                    : finish_connecting(pg, clock_monotonic_ms() + PG_HOST_MS);
     if (code == 0) {
-        PQsetNoticeReceiver(pg->connection, count_notice, pg);
+        PQsetNoticeReceiver(pg->connection, note_warning, pg);
         PQsetnonblocking(pg->connection, 1);
         code = PQenterPipelineMode(pg->connection) ? check_server(pg)
                                                    : fail(pg, -EAGAIN, "no pipeline");
@@ -183,10 +190,20 @@ static int try_host(struct pg *pg, struct hosts *hosts, int i)
     return code;
 }
 
+/* A standby's "read-only" says nothing of why the primary will not do. */
+static void add_failure(char failures[PG_ERROR_SIZE], const struct hosts *hosts, int i,
+                        const char *error)
+{
+    size_t size = strlen(failures);
+    const char *port = hosts->values[hosts->port];
+    snprintf(failures + size, PG_ERROR_SIZE - size, "%s%s:%s: %.150s", size ? "; " : "",
+             hosts->host_list[i], port ? port : "5432", error);
+}
+
 int pg_open(struct pg *pg)
 {
     struct hosts hosts = {0};
-    char *error = NULL;
+    char *error = NULL, failures[PG_ERROR_SIZE] = "";
     pg_close(pg);
     PQconninfoOption *given = PQconninfoParse(pg->conninfo, &error);
     if (!given) {
@@ -199,7 +216,10 @@ int pg_open(struct pg *pg)
                    ? fail(pg, -EINVAL, "as many ports as hosts were expected")
                    : -EAGAIN;
     for (int i = 0; code == -EAGAIN && i < (hosts.count ? hosts.count : 1); i++)
-        code = try_host(pg, &hosts, i);
+        if ((code = try_host(pg, &hosts, i)) == -EAGAIN && hosts.count > 1)
+            add_failure(failures, &hosts, i, pg->error);
+    if (*failures && code == -EAGAIN)
+        fail(pg, code, failures);
     PQconninfoFree(given);
     return code;
 }
@@ -215,7 +235,8 @@ void pg_close(struct pg *pg)
 
 void pg_begin(struct pg *pg)
 {
-    pg->notices = 0;
+    pg->statements = pg->ended = 0;
+    pg->warned = false;
     pg->state[0] = pg->error[0] = 0;
     if (!pg_drain(pg)) /* its answer would be taken for this one's */
         fail(pg, -EAGAIN, "the server has not yet answered what was sent before");
@@ -231,6 +252,7 @@ void pg_add(struct pg *pg, const char *sql, int count, const char *const *values
         !PQsendQueryParams(pg->connection, sql, count, types, values, lengths, binary,
                            binary_result))
         fail(pg, -EAGAIN, PQerrorMessage(pg->connection));
+    pg->statements++;
 }
 
 static int code_of_state(const char *state)
@@ -253,9 +275,12 @@ static int note_error(struct pg *pg, const PGresult *result)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     snprintf(pg->state, sizeof pg->state, "%s", state ? state : "08000");
     fail(pg, 0, text ? text : PQresultErrorMessage(result));
-    return state ? code_of_state(pg->state) : -EINPROGRESS;
+    /* One that ends the connection may have come while COMMIT was under way (a time limit, an administrator). */
+    return state && severity && strcmp(severity, "ERROR") == 0 ? code_of_state(pg->state)
+                                                               : -EINPROGRESS;
 }
 
 /* Sends what libpq holds, and reads until it has a result. */
@@ -266,9 +291,11 @@ static int next_input(struct pg *pg, int64_t until_ms)
         int flushed = PQflush(c);
         if (flushed < 0 || !wait_for(c, (short)(POLLIN | (flushed ? POLLOUT : 0)), until_ms) ||
             !PQconsumeInput(c))
-            return fail(pg, -EINPROGRESS,
-                        flushed < 0 || PQstatus(c) == CONNECTION_BAD ? PQerrorMessage(c)
-                                                                     : "no answer in time");
+            return *pg->error
+                       ? -EINPROGRESS /* what the server said before says more */
+                       : fail(pg, -EINPROGRESS,
+                              flushed < 0 || PQstatus(c) == CONNECTION_BAD ? PQerrorMessage(c)
+                                                                           : "no answer in time");
     }
     return 0;
 }
@@ -295,6 +322,7 @@ static int gather(struct pg *pg, int64_t until_ms,
                  (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK))
             each(context, number, result);
         number += !result;
+        pg->ended = number;
         PQclear(result);
         if (status == PGRES_PIPELINE_SYNC)
             return code;
@@ -320,8 +348,11 @@ int pg_end(struct pg *pg, int timeout_ms, void (*each)(void *context, int number
         pg_close(pg);
     else if (code != -EINPROGRESS)
         pg->unanswered = false;
-    if (code == 0 && pg->notices > 0)
-        return fail(pg, -EINPROGRESS, "COMMIT came with a warning: perhaps not replicated");
+    if (code == 0 && pg->warned) {
+        snprintf(pg->error, sizeof pg->error,
+                 "perhaps not replicated, since COMMIT came with a warning: %s", pg->warning);
+        return -EINPROGRESS;
+    }
     if (code == -EAGAIN && pg->connection)
         pg_close(pg);
     return code;

@@ -4,8 +4,9 @@
  * batch        statements that are sent together and end with one Sync: one round trip and, where no
  *              transaction was begun before, one transaction. All of it is done, or none
  * unknown      a batch that may be done or not: the connection broke or the time was over before
- *              the answer came; or COMMIT came with a notice, as it does where the wait for the
- *              standby was cancelled. It is to be sent again, so it must do no harm to be done twice
+ *              the answer came; or COMMIT came with a warning, as it does where the wait for the
+ *              standby was cancelled. It is to be sent again, so it must do no harm to be done twice.
+ *              (A trigger's warning cannot be told from that where its statement is the batch's last)
  *
  * libpq's own list of hosts is not used: its connect_timeout does not bind a connection that is
  * made asynchronously, and a host that is frozen would hide those after it. Each host is tried in
@@ -25,17 +26,21 @@
 
 #include "../../base/error.h"
 
-#define PG_HOST_MS   2000 /* for one host to take a connection, and say what it is */
-#define PG_ANSWER_MS 5000 /* for the answer to a batch of ours */
+#define PG_HOST_MS    2000 /* for one host to take a connection, and say what it is */
+#define PG_ANSWER_MS  5000 /* for the answer to a batch of ours */
+#define PG_ERROR_SIZE 400  /* what several hosts say among it */
 
 struct pg {
-    PGconn *connection;   /* NULL: none */
-    const char *conninfo; /* the configuration's */
-    unsigned notices;     /* warnings since the batch was begun */
-    uint32_t timeline;    /* of the server, when it was connected to */
-    char state[6];        /* SQLSTATE of the last error; "" where there was none */
-    char error[256];      /* what went wrong last, for the log */
-    bool unanswered;      /* a batch was sent whose end has not come: pg_drain() */
+    PGconn *connection;        /* NULL: none */
+    const char *conninfo;      /* the configuration's */
+    int statements;            /* of the batch */
+    int ended;                 /* of these, whose results were taken */
+    bool warned;               /* perhaps by COMMIT: ... */
+    char warning[200];         /* ... of this */
+    uint32_t timeline;         /* of the server, when it was connected to */
+    char state[6];             /* SQLSTATE of the last error; "" where there was none */
+    char error[PG_ERROR_SIZE]; /* what went wrong last, for the log */
+    bool unanswered;           /* a batch was sent whose end has not come: pg_drain() */
 };
 
 /* Connects to the first host that will do. 0; -EAGAIN: none will for now; -EINVAL: it is wrong, and

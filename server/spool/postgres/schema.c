@@ -98,13 +98,15 @@ static const char *const *const migrations[] = {first, second, third};
 
 struct meta {
     int version, oldest;
+    int rows; /* one, where nobody has tampered with it */
 };
 
 static void read_meta(void *context, int number, PGresult *result)
 {
     struct meta *meta = context;
     (void)number;
-    if (PQntuples(result) != 1)
+    meta->rows = PQntuples(result);
+    if (meta->rows == 0)
         return;
     meta->version = (int)pg_number(result, 0, 0);
     meta->oldest = (int)pg_number(result, 0, 1);
@@ -113,11 +115,18 @@ static void read_meta(void *context, int number, PGresult *result)
 /* Version 0: there is none. */
 static int load_meta(struct pg *pg, struct meta *meta)
 {
-    *meta = (struct meta){0, 0};
+    *meta = (struct meta){0};
     pg_begin(pg);
     pg_add(pg, "SELECT version, oldest FROM meta", 0, NULL, NULL, NULL, false);
     int code = pg_end(pg, PG_ANSWER_MS, read_meta, meta);
-    return code == -EINVAL && strcmp(pg->state, "42P01") == 0 ? 0 : code;
+    if (code == -EINVAL && strcmp(pg->state, "42P01") == 0)
+        return 0;
+    if (code == 0 && meta->rows != 1) {
+        snprintf(pg->error, sizeof pg->error, "table meta has %d rows, and must have one",
+                 meta->rows);
+        return -EINVAL;
+    }
+    return code;
 }
 
 static int tell(struct pg *pg, int code, struct error *err)
@@ -155,8 +164,13 @@ static int migrate_from(struct pg *pg, int version)
 {
     char sql[120];
     pg_begin(pg);
-    pg_add(pg, "SELECT set_config('lock_timeout', '2s', true), pg_advisory_xact_lock(7885350)", 0,
-           NULL, NULL, NULL, false);
+    /* The role's time limits are for what a node does; which of them there are differs by version. */
+    pg_add(pg,
+           "SELECT set_config(name, CASE name WHEN 'lock_timeout' THEN '2s' ELSE '0' END, true) "
+           "FROM pg_settings "
+           "WHERE name IN ('lock_timeout', 'statement_timeout', 'transaction_timeout')",
+           0, NULL, NULL, NULL, false);
+    pg_add(pg, "SELECT pg_advisory_xact_lock(7885350)", 0, NULL, NULL, NULL, false);
     for (int v = version; v < VERSION; v++)
         for (const char *const *statement = migrations[v]; *statement; statement++)
             pg_add(pg, *statement, 0, NULL, NULL, NULL, false);
@@ -172,10 +186,10 @@ static int migrate_from(struct pg *pg, int version)
 int schema_migrate(struct pg *pg, struct error *err)
 {
     struct meta meta;
-    int code = load_meta(pg, &meta);
+    struct error why = {""};
+    int done = 0, code = load_meta(pg, &meta);
     for (int i = 0; i < LOCK_TRIES && code == 0 && meta.version < VERSION; i++) {
-        int done = migrate_from(pg, meta.version);
-        struct error why = {""};
+        done = migrate_from(pg, meta.version);
         error_set(&why, 0, "%s", pg->error);
         if (done != 0 && pg->connection && strcmp(pg->state, "42501") == 0)
             return error_set(err, done,
@@ -186,7 +200,9 @@ int schema_migrate(struct pg *pg, struct error *err)
         if (code == 0)
             code = load_meta(pg, &meta);
         if (code == 0 && meta.version < VERSION && done != 0 && done != -EDEADLK && i >= 3)
-            return error_set(err, done, "spool.postgres: %s", why.text);
+            break;
     }
+    if (code == 0 && done != 0 && meta.version < VERSION)
+        return error_set(err, done, "spool.postgres: the tables cannot be made: %s", why.text);
     return code == 0 ? schema_check(pg, err) : tell(pg, code, err);
 }

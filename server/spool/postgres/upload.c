@@ -134,9 +134,10 @@ static int upload_until(struct upload *u, struct commit *commit)
     while (code != -ENOSPC && pg_is_passing(code = try_upload(u, commit)) &&
            clock_monotonic_ms() < until)
         usleep(PG_AGAIN_MS * 1000);
-    if (code == -EINVAL)
-        log_error("spool-failed", commit->deliveries->id, LOG_TEXT("at", "upload"),
-                  LOG_TEXT("error", u->pg.error));
+    /* Where the store is away as a whole, that has been said. */
+    if (code == -EINVAL || (pg_is_passing(code) && accepts == 0))
+        log_limited(LOG_ERROR, "spool-failed", commit->deliveries->id, LOG_TEXT("at", "upload"),
+                    LOG_TEXT("error", u->pg.error));
     return pg_is_passing(code) ? -EAGAIN : code;
 }
 
