@@ -68,6 +68,11 @@ void queue_json_delivery(struct json *json, const struct delivery *d, const stru
         json_null(json);
     json_pair(json, "error", d->last_error && *d->last_error ? d->last_error : NULL);
     json_pair(json, "about", d->about);
+    json_key(json, "node");
+    if (queue_node_of(d))
+        json_number(json, queue_node_of(d));
+    else
+        json_null(json);
     free(url);
 }
 

@@ -24,6 +24,8 @@ void queue_print_line(const struct delivery *d, const struct pauses *pauses)
     pretty_url(d->destination.url);
     if (d->about)
         printf(" (tells that %s has failed)", d->about);
+    if (queue_node_of(d))
+        printf(" (node %d)", queue_node_of(d));
     if (d->last_status)
         printf(" %d", d->last_status);
     if (d->last_error && *d->last_error) {
@@ -167,6 +169,8 @@ static int show_text(struct queue *queue, struct delivery *d, const struct pause
     if (d->about)
         print_row("about", d->about);
     print_row("state", queue_state(d, pauses));
+    if (queue_node_of(d))
+        printf("%-12s %d\n", "node", queue_node_of(d));
     if (pause && d->state != DELIVERY_FAILED)
         print_pause(pause);
     print_destination(&d->destination);

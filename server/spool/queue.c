@@ -135,6 +135,11 @@ int queue_totals(struct queue *queue, struct queue_totals *totals, struct error 
     return code == 0 ? 0 : tell(queue, code, err);
 }
 
+int queue_node_of(const struct delivery *delivery)
+{
+    return delivery->stored->node;
+}
+
 int queue_nodes(struct queue *queue, int (*each)(void *context, const struct queue_node *node),
                 void *context, struct error *err)
 {

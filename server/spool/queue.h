@@ -100,6 +100,9 @@ struct queue_node {
 int queue_nodes(struct queue *queue, int (*each)(void *context, const struct queue_node *node),
                 void *context, struct error *err);
 
+/* The node that has it in hand, by its number there; 0: none has, or the spool is one node's. */
+int queue_node_of(const struct delivery *delivery);
+
 /* Gives what is found another URL (http or https, as rules may answer) or secret, or none; e-mail is
  * left as it is. `id` (or NULL: all that the filter finds). Returns how many, -ENOENT, or another
  * negative errno. What is under way goes to where it went. */

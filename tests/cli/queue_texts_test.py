@@ -240,15 +240,15 @@ LIST = """\
 01kthree-1-1 failed    1 - d@mail.test http://other.example/x
 01kfour-1-1 waiting   2 2100-01-01T00:00:01Z ops@mail.test boss@else.test (tells that 01ktwo-1-1 has failed) 451 450 later\\x1b[31m
 """
-KEYS = ("id", "state", "paused", "attempts", "accepted", "due", "sender", "recipient", "destination", "status", "error", "about")
+KEYS = ("id", "state", "paused", "attempts", "accepted", "due", "sender", "recipient", "destination", "status", "error", "about", "node")
 LIST_JSON = [dict(zip(KEYS, values)) for values in (
     ("01kone-1-1", "waiting", False, 0, "2026-11-27T12:00:00Z", "2100-01-01T00:00:00Z", "", "a@mail.test",
-     "http://hooks.example/in?key=1", None, None, None),
-    ("01ktwo-1-1", "failed", False, 3, "2026-11-27T12:00:01Z", None, "s@x.test", "b@mail.test", IN, 500, "answered 500: broken", None),
-    ("01ktwo-1-2", "failed", False, 1, "2026-11-27T12:00:05Z", None, "s@x.test", "c@mail.test", IN, 500, "answered 500: broken", None),
-    ("01kthree-1-1", "failed", False, 1, "2026-11-27T12:00:03Z", None, "s@x.test", "d@mail.test", OTHER, None, None, None),
+     "http://hooks.example/in?key=1", None, None, None, None),
+    ("01ktwo-1-1", "failed", False, 3, "2026-11-27T12:00:01Z", None, "s@x.test", "b@mail.test", IN, 500, "answered 500: broken", None, None),
+    ("01ktwo-1-2", "failed", False, 1, "2026-11-27T12:00:05Z", None, "s@x.test", "c@mail.test", IN, 500, "answered 500: broken", None, None),
+    ("01kthree-1-1", "failed", False, 1, "2026-11-27T12:00:03Z", None, "s@x.test", "d@mail.test", OTHER, None, None, None, None),
     ("01kfour-1-1", "waiting", False, 2, "2026-11-27T12:00:04Z", "2100-01-01T00:00:01Z", "", "ops@mail.test", "boss@else.test", 451,
-     "450 later\x1b[31m", "01ktwo-1-1"))]
+     "450 later\x1b[31m", "01ktwo-1-1", None))]
 FAILURES = """\
 2 http://hooks.example/in 500 broken first=2026-11-27T12:00:01Z last=2026-11-27T12:00:05Z example=01ktwo-1-1
 1 http://other.example/x (no text) first=2026-11-27T12:00:03Z last=2026-11-27T12:00:03Z example=01kthree-1-1

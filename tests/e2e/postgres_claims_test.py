@@ -1,5 +1,7 @@
 """postgres_claims_test.py - what waits in PostgreSQL is claimed without looking through all of it again and again."""
 
+import json
+import threading
 import time
 import unittest
 
@@ -49,6 +51,32 @@ class ClaimsTest(postgres.DatabaseCase):
                 self.assertLess(len([rows for rows in claims if rows]), ROWS / 5, claims)
                 node.kill()
                 self.sql("TRUNCATE delivery, payload CASCADE")
+
+    def test_a_claim_that_went_with_its_primary_is_made_good(self):
+        """What is under way is claimed again, and not attempted beside that."""
+        answered = threading.Event()
+        self.addCleanup(answered.set)
+
+        def answer(post):
+            if len(receiver.posts) == 1:
+                return 500
+            answered.wait(30)
+            return 200
+        receiver = self.receiver(answer)
+        node = self.server(self.to(receiver), config=postgres.spool(self.conninfo) + 'deliver = { schedule = { "100ms" }, attempts = 5 }\n')
+        node.send(mail("one"))
+        receiver.wait_for(2)
+        self.sql("UPDATE delivery SET owner = NULL, due = 0")
+        wait_until(lambda: self.sql("SELECT count(owner) FROM delivery") == "1", "another claim")
+        time.sleep(0.5)
+        number = json.loads(node.command("nodes", "--json").stdout)["id"]
+        shown = json.loads(node.command("queue", "list", "--json").stdout)[0]
+        self.assertEqual((shown["state"], shown["node"]), ("in-flight", number))
+        self.assertIn(" (node %d)" % number, node.command("queue", "list").stdout)
+        self.assertIn("node         %d\n" % number, node.command("queue", "show", shown["id"]).stdout)
+        answered.set()
+        wait_until(lambda: self.sql("SELECT count(*) FROM delivery") == "0", "an empty spool")
+        self.assertEqual(len(receiver.posts), 2)
 
     def test_no_walk_for_each_group_of_ends(self):
         """A walk costs as much as there are lanes: at most one in a second, and fewer where one takes long."""

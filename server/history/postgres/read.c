@@ -130,6 +130,8 @@ static int each_late(void *context, int64_t message, unsigned delivery,
                            false);
     if (code == 0)
         code = history_pg_end(store, keep_result, &found);
+    if (code == 0 && !found)
+        code = -ENOMEM;
     for (int i = 0; code == 0 && i < PQntuples(found); i++) {
         const struct history_attempt a = {.number = (unsigned)pg_number(found, i, 0),
                                           .at_ms = pg_number(found, i, 1),
@@ -244,7 +246,9 @@ int history_pg_attempts(struct history_store *opened, const struct history_messa
                        true);
     if (code == 0)
         code = history_pg_end(store, read_page, &source);
-    if (code == 0 && source.code == 0 && source.count > 0)
+    if (code == 0)
+        code = source.code;
+    if (code == 0 && source.count > 0)
         code = search_attempts(&from, source.page[0].row, message, delivery, each, context);
     free_page(&source);
     packed_free(&source.records);

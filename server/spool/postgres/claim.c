@@ -293,7 +293,10 @@ static void hand_over(struct choice *c, const char *reason)
         next = d->next;
         d->next = NULL;
         const char *fault = d->payload ? delivery_fault(d) : reason;
-        if (fault) {
+        if (leases_has(&c->s->leases, d->stored->row)) {
+            delivery_free(
+                d); /* is under way: its earlier claim went with a primary, and is made good now */
+        } else if (fault) {
             fail_unreadable(c->s, d, fault);
             delivery_free(d);
         } else if (claim->bytes == 0 || leases_take(&c->s->leases, d->stored->row,
