@@ -87,6 +87,16 @@ static bool allows(const struct node_hold *hold, int me, int64_t now_ms)
     return hold->failures == 0 && (hold->node == me || hold->until_ms <= now_ms);
 }
 
+bool holds_any_of(struct holds *holds, int me)
+{
+    bool any = false;
+    uv_mutex_lock(&holds->mutex);
+    for (int i = 0; i < holds->count && !any; i++)
+        any = holds->list[i].node == me;
+    uv_mutex_unlock(&holds->mutex);
+    return any;
+}
+
 bool holds_may_send(struct holds *holds, int me, int64_t origin, int64_t lane)
 {
     int64_t now = clock_monotonic_ms();

@@ -46,6 +46,8 @@ struct node_hold *holds_copy(struct holds *holds, int *count);
 const struct node_hold *holds_find(const struct node_hold *list, int count, int64_t origin,
                                    int64_t lane);
 
+/* Does node `me` hold anything? */
+bool holds_any_of(struct holds *holds, int me);
 /* May node `me` send anything but a probe there now? */
 bool holds_may_send(struct holds *holds, int me, int64_t origin, int64_t lane);
 /* Where more nodes live than may send to an origin at once (0: no limit), only so many of them do,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "../../base/clock.h"
+#include "holds.h"
 #include "postgres.h"
 #include "values.h"
 
@@ -166,7 +167,7 @@ void pg_store_probes(struct store *store,
     struct probing probing = {s, each, context};
     struct reading_holds reading = {note_probe, &probing, 0};
     struct values params = {0};
-    if (pg_store_connect(s) != 0)
+    if (!holds_any_of(node_holds(s->node), node_id(s->node)) || pg_store_connect(s) != 0)
         return;
     values_number(&params, PARAM_INT4, node_id(s->node));
     pg_begin(&s->pg);
