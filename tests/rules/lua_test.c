@@ -110,6 +110,12 @@ static void test_libraries_at_their_limits(void **state)
     assert_int_equal(run(LUA_TESTS "/libraries.lua", ""), 801);
 }
 
+static void test_aliases_that_reach_nobody(void **state)
+{
+    (void)state;
+    assert_int_equal(run(LUA_TESTS "/unreachable.lua", ""), 61);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest patterns[] = {cmocka_unit_test(test_patterns_are_as_luajit_has_them),
@@ -120,7 +126,8 @@ int main(int argc, char **argv)
                                           cmocka_unit_test(test_messages_of_tests),
                                           cmocka_unit_test(test_cel_is_checked_at_load),
                                           cmocka_unit_test(test_modules_at_their_limits),
-                                          cmocka_unit_test(test_libraries_at_their_limits)};
+                                          cmocka_unit_test(test_libraries_at_their_limits),
+                                          cmocka_unit_test(test_aliases_that_reach_nobody)};
     const struct CMUnitTest cel[] = {cmocka_unit_test(test_cel_conformance)};
     if (argc < 2 || strcmp(argv[1], "cel") != 0)
         return RUN_TESTS(patterns);

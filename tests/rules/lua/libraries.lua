@@ -172,7 +172,7 @@ local long = ("x"):rep((most - 24) / 6)
 check("encoded at the limit", #cjson.encode { long }, #long + 4)
 check("encode", refusal(cjson.encode, { long .. "x" }), "cjson.encode: over 16 MiB of JSON")
 check("encode", refusal(cjson.encode, { [long .. "x"] = 1 }), "cjson.encode: over 16 MiB of JSON")
-local shared = { 1 }
+local shared = { ("x"):rep(1000) }
 for _ = 1, 20 do shared = { shared, shared } end
 check("encode", refusal(cjson.encode, shared), "cjson.encode: over 16 MiB of JSON")
 
