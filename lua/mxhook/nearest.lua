@@ -11,7 +11,7 @@ local function distance(a, b)
         for j = 1, #b do
             local same = a:byte(i) == b:byte(j)
             current[j] = min(row[j] + 1, current[j - 1] + 1, row[j - 1] + (same and 0 or 1))
-            if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+            if a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then -- there is none before the first
                 current[j] = min(current[j], before[j - 2] + 1)
             end
         end

@@ -13,7 +13,7 @@ return function(text)
         local char = sub(text, at, at)
         local quote, key = text:match("^%[%s*([\"'])([^\"'\n]*)%1%s*%]%s*=[^=]", at)
         local keys = tables[#tables]
-        if quote and keys and (key:find("@", 1, true) or sub(key, 1, 1) == "/") then
+        if quote and keys and (key:find("@") or key:find("^/")) then
             local name = key:lower()
             if keys[name] then return key, line end
             keys[name] = true

@@ -26,7 +26,7 @@ local function is_ours(domains, host)
     for _, domain in ipairs(domains) do
         local suffix = domain:match("^%*(%..*)$")
         if domain == host or suffix and #host > #suffix and host:sub(-#suffix) == suffix then return true end
-        if host:find(ANY, 1, true) then -- "*.example.com" as a key
+        if host:find(ANY) then -- "*.example.com" as a key
             local pattern = "^" .. host:gsub("[^%w" .. ANY .. "]", "%%%0"):gsub(ANY, ".*") .. "$"
             if suffix or domain:find(pattern) then return true end
         end
@@ -36,7 +36,7 @@ end
 
 -- The host that a key is for, where it can be told: of an address, a wildcard, a regular expression that ends with it.
 local function host_of(key)
-    if key:sub(1, 1) == "/" then
+    if key:find("^/") then
         local host = key:match("@([%w%-\\.]+)%$/%a*$")
         if not host or host:gsub("\\%.", ""):find("[\\.]") then return nil end
         return fold_host((host:gsub("\\", "")))
@@ -44,7 +44,7 @@ local function host_of(key)
     local host = key:match("@([^@]*)$")
     if not host then return nil end
     host = host:gsub("%(%*%)", "*")
-    return host:find("*", 1, true) and host:lower():gsub("%*", ANY) or fold_host(host)
+    return host:find("%*") and host:lower():gsub("%*", ANY) or fold_host(host)
 end
 
 local function sorted(map)
@@ -137,7 +137,7 @@ end
 local function before(earlier, address)
     for _, parts in ipairs(earlier) do
         local entry = matching(parts.wildcards or {}, address)
-            or not address:find(ANY, 1, true) and matching(parts.regexes or {}, address)
+            or not address:find(ANY) and matching(parts.regexes or {}, address)
         if entry then return ("%s ('%s')"):format(parts.source, entry.key) end
     end
 end

@@ -113,7 +113,13 @@ static void test_libraries_at_their_limits(void **state)
 static void test_aliases_that_reach_nobody(void **state)
 {
     (void)state;
-    assert_int_equal(run(LUA_TESTS "/unreachable.lua", ""), 61);
+    assert_int_equal(run(LUA_TESTS "/unreachable.lua", ""), 63);
+}
+
+static void test_runner_of_tests(void **state)
+{
+    (void)state;
+    assert_int_equal(run(LUA_TESTS "/runner.lua", ""), 147);
 }
 
 int main(int argc, char **argv)
@@ -127,7 +133,8 @@ int main(int argc, char **argv)
                                           cmocka_unit_test(test_cel_is_checked_at_load),
                                           cmocka_unit_test(test_modules_at_their_limits),
                                           cmocka_unit_test(test_libraries_at_their_limits),
-                                          cmocka_unit_test(test_aliases_that_reach_nobody)};
+                                          cmocka_unit_test(test_aliases_that_reach_nobody),
+                                          cmocka_unit_test(test_runner_of_tests)};
     const struct CMUnitTest cel[] = {cmocka_unit_test(test_cel_conformance)};
     if (argc < 2 || strcmp(argv[1], "cel") != 0)
         return RUN_TESTS(patterns);

@@ -101,4 +101,14 @@ check({ "example.com" }, { { ["*@example.com"] = "null" }, behind }, BEFORE:form
 check({ "example.com" }, { { ["*@*"] = "null" }, { ["a@example.com"] = "null", ["b@example.com"] = "null" } },
     "20.lua:1: all mail is answered by 10.lua:1 ('*@*') before: this rule is never asked")
 
+-- Patterns are tried 200,000 times, in all: then nothing more is said.
+for _, row in ipairs { { 100000, { "k1@example.com" }, true }, { 66667, { "k1@example.com", "k2@example.com" }, false } } do
+    local last, patterns, exact = row[2][#row[2]], {}, {}
+    local never = { key = "*", code = { exec = function() end } }
+    for i = 1, row[1] - 1 do patterns[i] = never end
+    patterns[row[1]] = { key = "*", value = "null", code = { exec = function(_, address) return address == last end } }
+    for _, key in ipairs(row[2]) do exact[key] = "null" end
+    check({ "example.com" }, { { parts = { source = "10.lua:1", wildcards = patterns } }, exact }, row[3] and BEFORE:format(last, "*") or "")
+end
+
 return count
