@@ -11,6 +11,7 @@ local twice = require "mxhook.twice"
 local utf8 = require "mxhook.utf8"
 
 local count = 0
+local shown = {}
 
 local function check(what, found, expected)
     count = count + 1
@@ -118,6 +119,36 @@ for _, row in ipairs {
 } do
     check("with groups " .. row[1], groups.substitute(row[1], letter), row[2])
 end
+local HAS = "%s in its destination, but the pattern has %d group(s)%s"
+for _, row in ipairs {
+    { "$1", 1, {} }, { "$9", 9, {} }, { "${1}", 1, {} }, { "${2}", 2, {} }, { "${n}", 1, { n = 1 } }, { "$n@b", 0, {} }, { "https://a/?$filter=x&$top=1", 0, {} },
+    { "a$", 1, {} }, { 7, 0, {} },
+    { "$1", 0, {}, HAS:format("$1", 0, "") }, { "$2", 1, {}, HAS:format("$2", 1, "") }, { "$0", 9, {}, HAS:format("$0", 9, "") },
+    { "${0}", 9, {}, HAS:format("${0}", 9, "") }, { "${1}", 0, {}, HAS:format("${1}", 0, "") }, { "${3}", 2, {}, HAS:format("${3}", 2, "") },
+    { "${m}", 1, {}, HAS:format("${m}", 1, "") }, { "${m}", 1, { n = 1 }, HAS:format("${m}", 1, ", named n") },
+    { "${m}", 2, { n = 1, k = 2, a = 1 }, HAS:format("${m}", 2, ", named a, k, n") }, { { "$1", { url = "$2" } }, 1, {}, HAS:format("$2", 1, "") },
+    { "$1,$2", 1, {}, HAS:format("$2", 1, "") }, { "$1${m}", 1, {}, HAS:format("${m}", 1, "") }, { "${1}$2", 1, {}, HAS:format("$2", 1, "") },
+    { "$12", 2, {}, "$12: groups are $1 to $9; where a digit follows, write ${1}" }, { "$345", 9, {}, "$345: groups are $1 to $9; where a digit follows, write ${3}" },
+    { "$n", 1, { n = 1 }, "$n: write ${n}; a dollar sign itself is %24" }, { "https://a/?$n=1", 1, {}, "$n: write ${n}; a dollar sign itself is %24" },
+    { "https://a/$n", 0, {}, "$n: write ${n}; a dollar sign itself is %24" }, { "a@b,https://a/$n", 0, {}, "$n: write ${n}; a dollar sign itself is %24" },
+} do
+    check("groups of " .. tostring(row[1]), groups.check(row[1], row[2], row[3]), row[4])
+end
+local function pattern_of(number, names)
+    return { groups = function() return number end, names = function() return names end }
+end
+for _, row in ipairs {
+    { {}, 0, "" }, { { pattern_of(0, {}) }, 0, "" }, { { pattern_of(2, { a = 1 }), pattern_of(1, { b = 1 }) }, 2, "a1b1" },
+    { { pattern_of(1, {}), pattern_of(3, { c = 3 }) }, 3, "c3" },
+} do
+    local most, names = groups.of(row[1])
+    check("most groups", most, row[2])
+    check("names of groups", (names.a and "a" .. names.a or "") .. (names.b and "b" .. names.b or "") .. (names.c and "c" .. names.c or ""), row[3])
+end
+local answer = groups.substitute(setmetatable({ url = "https://a/$1", limit = 7, { "$1@b" } }, shown), letter)
+check("with groups in a table", answer.url .. answer.limit .. answer[1][1], "https://a/a%2Fb~7a/b~@b")
+check("still an answer", getmetatable(answer), shown)
+check("with groups in a number", groups.substitute(7, letter), 7)
 
 -- RFC 3629: the first and the last of each length, and their neighbours.
 for _, row in ipairs {
@@ -144,7 +175,7 @@ local function refused(f, ...)
     local ok, wrong = pcall(f, ...)
     return not ok and tostring(wrong):gsub("^[^:]+:%d+: ", "") or "no error"
 end
-local shown = setmetatable({}, { __tostring = function() return "shown" end })
+setmetatable(shown, { __tostring = function() return "shown" end })
 local wrong = setmetatable({}, { __tostring = function() return 7 end })
 for _, row in ipairs {
     { strings.format("%s-%s", shown, nil), "shown-nil" }, { strings.format("%d%%", 5), "5%" }, { strings.format("%s %s %s", 1, shown, shown), "1 shown shown" },
