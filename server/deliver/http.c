@@ -16,6 +16,7 @@
 
 #define IDLE_CONNECTION_S 90 /* shorter than what most receivers keep one for */
 #define RECEIVE_BUFFER    8192l
+#define TRIES_MAX         2 /* how often libcurl may send a request before it is for us to say */
 
 static void finish(struct multi_transfer *transfer, CURLcode rc);
 
@@ -71,11 +72,18 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 /* ---- Handles ---- */
 
 /* Before the request goes out, on a new connection or a kept one: which may be older than a
- * configuration that denies its address. Once more where libcurl, unasked, sends it again. */
+ * configuration that denies its address. Once more where libcurl, unasked, sends it again: since a kept connection has
+ * ended, or an HTTP/2 stream was refused. On a connection that was made for the request, it is the latter alone. */
 static int on_connected(void *context, char *remote, char *local, int remote_port, int local_port)
 {
     struct http_handle *h = context;
     (void)local, (void)remote_port, (void)local_port;
+    if (h->tries++ == TRIES_MAX) {
+        h->refused = h->on_new;
+        return CURL_PREREQFUNC_ABORT;
+    }
+    h->on_new = h->sockets.opened > h->opened;
+    h->opened = h->sockets.opened;
     h->times++;
     return sockets_out_may_use(&h->sockets, remote) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
@@ -237,8 +245,10 @@ static void begin_anew(struct http_handle *h)
     h->wait = (struct wait_asked){0};
     h->result.reply_size = 0;
     h->too_many_headers = h->answering = h->answered = h->fresh = false;
+    h->on_new = h->refused = false;
     h->error[0] = 0;
-    h->times = 0;
+    h->times = h->tries = 0;
+    h->opened = 0;
     h->started_ms = clock_monotonic_ms();
     http_limits_begin(h);
 }
@@ -285,12 +295,18 @@ void http_cancel(struct http *http, struct http_request *request)
 /* ---- The end of a request ---- */
 
 /* A kept connection that ends just when it is used again (GOAWAY, an idle timeout there) is
- * nobody's failure: the request goes out once more, on a new one. */
+ * nobody's failure: the request goes out once more, on a new one. But not where an answer had begun, or
+ * the receiver had it for long: that one did not miss it. */
 static bool is_stale(const struct http_handle *h, CURLcode rc)
 {
-    return !h->fresh && h->sockets.opened == 0 && !h->answered && !h->body.error &&
+    if (h->fresh || h->header_bytes > 0 || h->body.error || h->thought ||
+        http_limits_thinks_for_long(h))
+        return false;
+    if (http_result_is_refused(h, rc))
+        return !h->refused;
+    return h->sockets.opened == 0 &&
            (rc == CURLE_SEND_ERROR || rc == CURLE_RECV_ERROR || rc == CURLE_GOT_NOTHING ||
-            rc == CURLE_HTTP2);
+            rc == CURLE_HTTP2 || rc == CURLE_PARTIAL_FILE || h->tries > TRIES_MAX);
 }
 
 static bool send_again(struct http_handle *h)
@@ -303,6 +319,7 @@ static bool send_again(struct http_handle *h)
     h->result.reply_size = 0;
     h->answering = false;
     h->error[0] = 0;
+    h->tries = 0;
     http_limits_begin(h);
     curl_easy_setopt(h->easy, CURLOPT_FRESH_CONNECT, 1l);
     return multi_add(multi, h->easy) == 0;

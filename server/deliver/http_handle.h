@@ -5,6 +5,7 @@
  * fresh        it sends its request for the second time, on a new connection
  * answering    the reply's first line has come; 1xx are none (RFC 9110 section 15.2)
  * answered     its status and headers have come, its body may not have
+ * refused      it was sent, and the receiver said that it has not looked at it: HTTP/2 can tell
  * phase        what a request is doing, and so which limit of time it may run into
  */
 #ifndef MXHOOK_DELIVER_HTTP_HANDLE_H
@@ -36,12 +37,17 @@ struct http_handle {
     bool has_ca;            /* another than the system's: there is no way back */
     bool fresh;             /* it goes out for the second time, on a new connection */
     unsigned times;         /* it was about to go out: by us or by libcurl itself */
+    unsigned tries;         /* the same, since we handed it to libcurl last */
+    int opened;             /* sockets, when it went out last */
+    bool on_new;            /* it went out last on a connection that was made for it */
+    bool refused; /* HTTP/2: streams of its own connections were, time and again (REFUSED_STREAM) */
     bool too_many_headers, answering, answered;
     uv_timer_t timer; /* http_limits.c's, as what follows */
     enum http_phase phase;
     int64_t moved_ms; /* when the phase began, or a byte went or came in it */
     curl_off_t sent, received;
     bool stood_still; /* for longer than the phase's limit */
+    bool thought;     /* its kept connection ended when an answer had been waited for, for long */
     int64_t started_ms;
     char error[CURL_ERROR_SIZE];
     struct attempt_result result;
@@ -55,7 +61,13 @@ void http_limits_answering(struct http_handle *h);
 int http_limits_progress(void *handle, curl_off_t to_receive, curl_off_t received,
                          curl_off_t to_send, curl_off_t sent);
 
+/* It was sent whole, and no answer has come for a tenth of the limit for its first byte: far longer than it takes to learn
+ * that a kept connection had ended. */
+bool http_limits_thinks_for_long(const struct http_handle *h);
+
 /* http_result.c: h->result, once libcurl is done with the request and said `rc`. */
 void http_result_fill(struct http_handle *h, CURLcode rc);
+/* HTTP/2: the receiver says that it has not looked at the request (RFC 9113 section 8.7). */
+bool http_result_is_refused(const struct http_handle *h, CURLcode rc);
 
 #endif

@@ -57,8 +57,14 @@ static void enter(struct http_handle *h, enum http_phase phase)
 void http_limits_begin(struct http_handle *h)
 {
     h->sent = h->received = 0;
-    h->stood_still = false;
+    h->stood_still = h->thought = false;
     enter(h, HTTP_CONNECTING);
+}
+
+bool http_limits_thinks_for_long(const struct http_handle *h)
+{
+    return h->phase == HTTP_WAITING &&
+           clock_monotonic_ms() - h->moved_ms > h->request->first_byte_timeout_ms / 10;
 }
 
 void http_limits_answering(struct http_handle *h)
@@ -75,6 +81,10 @@ int http_limits_progress(void *context, curl_off_t to_receive, curl_off_t receiv
     (void)to_receive;
     (void)to_send;
     enum http_phase phase = phase_of(h, sent);
+    if (phase < HTTP_WAITING && !h->on_new && http_limits_thinks_for_long(h)) {
+        h->thought = true; /* libcurl is about to send it again */
+        return -1;
+    }
     if (phase != h->phase)
         enter(h, phase);
     else if (sent != h->sent || received != h->received)

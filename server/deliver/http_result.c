@@ -69,6 +69,20 @@ static bool is_closed_cleanly(const struct http_handle *h, CURLcode rc)
     return rc == CURLE_HTTP2_STREAM && !h->error[0];
 }
 
+/* It counts over all requests of a handle, so that it may be the first time for this one. */
+static bool gave_up_repeating(const struct http_handle *h)
+{
+    return strncmp(h->error, "Connection died, tried", 22) == 0;
+}
+
+/* libcurl says CURLE_HTTP2 without a text when a connection has no stream left after its GOAWAY, so that ours was not
+ * taken. Of a connection that was made for the request, it repeats what was refused, and nothing else. */
+bool http_result_is_refused(const struct http_handle *h, CURLcode rc)
+{
+    return h->refused || (h->on_new && gave_up_repeating(h)) ||
+           (rc == CURLE_HTTP2 && !h->error[0] && h->header_bytes == 0);
+}
+
 static void describe_none(struct http_handle *h, CURLcode rc)
 {
     if (rc == CURLE_OPERATION_TIMEDOUT) {
@@ -83,8 +97,14 @@ static void describe_none(struct http_handle *h, CURLcode rc)
         why = "it closed the HTTP/2 stream without an error while we sent; an answer that came "
               "together with that is lost "
               "in libcurl";
+    else if (http_result_is_refused(h, rc))
+        why = "it closed the HTTP/2 stream without a look at the request (REFUSED_STREAM, GOAWAY)";
+    else if (h->thought)
+        why = "its connection ended before an answer came";
     else if (h->too_many_headers)
         why = "its headers do not end";
+    else if (rc == CURLE_OK)
+        why = "its connection ended inside the answer's headers";
     else if (sockets_out_are_denied(&h->sockets))
         why = "its address is not public (deny_private)";
     else if (h->sockets.error)
@@ -127,7 +147,7 @@ static bool is_sent(const struct http_handle *h)
 {
     curl_off_t sent = 0;
     curl_easy_getinfo(h->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-    return is_connected(h) && (uint64_t)sent >= payload_size(h->request->payload);
+    return h->thought || (is_connected(h) && (uint64_t)sent >= payload_size(h->request->payload));
 }
 
 static bool is_http2(const struct http_handle *h)
@@ -194,7 +214,7 @@ void http_result_fill(struct http_handle *h, CURLcode rc)
     result->ours = is_ours(h, rc);
     result->starved = sockets_out_are_starved(&h->sockets, rc);
     result->error[0] = 0;
-    result->sent = is_sent(h);
+    result->sent = is_sent(h) && !http_result_is_refused(h, rc);
     result->repeated = h->times > 1;
     curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
     result->status = is_answered(h, rc, status, result->sent) ? (int)status : 0;

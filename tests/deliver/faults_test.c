@@ -162,6 +162,15 @@ static void a_yes_whose_own_body_breaks_off_is_one(void **state)
     assert_int_equal(receiver_count(rig->receiver), 1);
 }
 
+static void an_answer_that_ends_inside_its_headers_is_none(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 1", {.bytes = "HTTP/1.1 200 OK\r\ncontent-le", .close = true});
+    rig_post(rig, "m-1", rig->url);
+    rig_run_until(rig, FAILED, 1);
+    rig_check_error(rig, "its connection ended inside the answer''s headers");
+}
+
 static void headers_without_end_are_broken_off(void **state)
 {
     struct rig *rig = *state;
@@ -401,6 +410,7 @@ int main(void)
         RIG_TEST(a_429_with_a_reset_is_no_attempt),
         RIG_TEST(a_503_with_retry_after_is_no_attempt),
         RIG_TEST(a_yes_whose_own_body_breaks_off_is_one),
+        RIG_TEST(an_answer_that_ends_inside_its_headers_is_none),
         RIG_TEST(headers_without_end_are_broken_off),
         RIG_TEST(a_reply_without_end_is_cut),
         RIG_TEST(a_100_continue_is_not_the_answer),

@@ -130,6 +130,15 @@ static const struct answer *next_answer(struct receiver *receiver)
     return &receiver->answers[n < receiver->answer_count ? n : receiver->answer_count - 1];
 }
 
+/* close() sends a reset; in a moment, when the client has read the answer. */
+static void prepare_reset(struct connection *c)
+{
+    static const struct linger none = {.l_onoff = 1, .l_linger = 0};
+    wait_ms(c->socket, 100);
+    setsockopt(c->socket, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    c->answered = false;
+}
+
 static bool serve_one(struct connection *c)
 {
     struct received r = {0};
@@ -153,7 +162,9 @@ static bool serve_one(struct connection *c)
     pthread_mutex_lock(&c->receiver->mutex);
     c->receiver->at_once--;
     pthread_mutex_unlock(&c->receiver->mutex);
-    return open && !answer->close;
+    if (answer->reset)
+        prepare_reset(c);
+    return open && !answer->close && !answer->reset;
 }
 
 /* Without an answer it is closed: a peer that still sends learns of it by a reset, as from any server. Behind an answer it is

@@ -15,6 +15,7 @@ struct answer {
     int delay_ms;       /* before it does */
     size_t read_only;   /* reads so much of the body, then goes on; 0: all of it */
     bool close;         /* closes the connection afterwards */
+    bool reset;         /* or so, once the answer was read: with a reset */
     const char *repeat; /* then this, until the client has had enough */
     int pause_ms;       /* between two of those */
 };

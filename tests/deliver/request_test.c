@@ -75,6 +75,44 @@ static void a_kept_connection_that_ends_after_the_body_costs_none(void **state)
     check_kept_connection(rig, 1000);
 }
 
+/* Where an answer had begun, or the receiver had the request for long, it did not miss it: that is an attempt. */
+static void check_kept_connection_is_an_attempt(struct rig *rig)
+{
+    double repeated = metric_sum(METRIC_REQUESTS_REPEATED_TOTAL);
+    rig_post(rig, "m-0", rig->url);
+    rig_run_until(rig, COUNT, 0);
+    rig_post(rig, "m-1", rig->url);
+    rig_run_until(rig, FAILED, 1);
+    assert_int_equal(receiver_count(rig->receiver), 3);
+    assert_int_equal(bench_query(rig->bench, STATE("attempts")), 2);
+    assert_int_equal(metric_sum(METRIC_REQUESTS_REPEATED_TOTAL) - repeated, 0);
+}
+
+static void a_kept_connection_that_ends_inside_the_answer_costs_one(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 2", {.bytes = OK},
+          {.bytes = "HTTP/1.1 200 OK\r\nx-a: b\r\n", .reset = true});
+    check_kept_connection_is_an_attempt(rig);
+}
+
+static void a_kept_connection_that_ends_after_a_100_costs_one(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 2", {.bytes = OK},
+          {.bytes = "HTTP/1.1 100 Continue\r\n\r\n", .reset = true});
+    check_kept_connection_is_an_attempt(rig);
+}
+
+static void a_kept_connection_that_ends_after_long_thought_costs_one(void **state)
+{
+    struct rig *rig = *state;
+    START(rig, "attempts = 2, first_byte_timeout = '2s'", {.bytes = OK},
+          {.bytes = "", .delay_ms = 400, .close = true}, {.bytes = "", .close = true});
+    check_kept_connection_is_an_attempt(rig);
+    rig_check_error(rig, "Empty reply from server");
+}
+
 static void the_signature_is_that_of_standard_webhooks(void **state)
 {
     struct rig *rig = *state;
@@ -213,6 +251,9 @@ int main(void)
         RIG_TEST(a_large_body_arrives_whole_each_time),
         RIG_TEST(a_kept_connection_that_ends_costs_no_attempt),
         RIG_TEST(a_kept_connection_that_ends_after_the_body_costs_none),
+        RIG_TEST(a_kept_connection_that_ends_inside_the_answer_costs_one),
+        RIG_TEST(a_kept_connection_that_ends_after_a_100_costs_one),
+        RIG_TEST(a_kept_connection_that_ends_after_long_thought_costs_one),
         RIG_TEST(the_signature_is_that_of_standard_webhooks),
         RIG_TEST(a_secret_may_stand_in_a_file_or_the_environment),
         RIG_TEST(a_secret_that_cannot_sign_fails_it),

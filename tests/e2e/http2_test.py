@@ -86,6 +86,34 @@ class Http2(harness.TestCase):
         self.assertEqual(len({request.id for request in receiver.requests}), 1)
         self.assertEqual(receiver.connections, 2)
 
+    def not_taken(self, what):
+        """The receiver takes no request seven times, and then does; an attempt is none that it has not looked at."""
+        answers = [what] * 7
+        receiver = http2_receiver.Http2Receiver(self.certificate, self.key, lambda request: answers.pop() if answers else 200)
+        self.addCleanup(receiver.close)
+        mx = self.server(self.to(receiver), "deliver = { ca_file = '%s', attempts = 2, unreachable_schedule = { '50ms' } }"
+                         % self.certificate)
+        mx.send(harness.mail())
+        mx.wait_logged("delivered", "attempt=1")
+        self.assertEqual(len(receiver.requests), 8)
+        retries = mx.logged("retry")
+        self.assertGreaterEqual(len(retries), 2)  # each after two or three requests
+        self.assertEqual(retries, mx.logged("retry", "attempt=0", "without a look at the request"))
+
+    def test_streams_that_are_refused_cost_no_attempt(self):
+        self.not_taken(("reset", REFUSED_STREAM))
+
+    def test_goaways_that_take_nothing_cost_no_attempt(self):
+        self.not_taken(("goaway", 0, None))
+
+    def test_a_kept_connection_that_ends_costs_no_attempt(self):
+        answers = [("close",), 200]
+        receiver, mx = self.deliver(lambda request: answers.pop() if answers else 200, count=1)
+        mx.send(harness.mail())
+        harness.wait_until(lambda: len(mx.logged("delivered", "attempt=1")) == 2, "the second delivery")
+        self.assertEqual((len(receiver.requests), receiver.connections), (3, 2))
+        self.assertEqual((len(mx.logged("repeated")), mx.logged("retry")), (1, []))
+
     def test_a_connection_that_breaks_loses_none(self):
         receiver, _ = self.deliver(self.once(("close",)))
         self.assertGreater(receiver.connections, 1)
