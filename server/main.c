@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/nearest.h"
 
 struct command {
     const char *name;
@@ -22,8 +23,7 @@ static const struct command commands[] = {
     {"log", "follow the log of a message, a sender or a destination", cli_log},
     {"payload", "print the JSON that a webhook is sent for a message", cli_payload},
     {"health", "say whether the server is ready, for a container or a script", cli_health},
-    {"history", "list what was accepted, refused, delivered and failed, and send it again",
-     cli_history},
+    {"history", "list what was accepted, refused, delivered, failed; send it again", cli_history},
     {"queue", "list, show, retry, drop or save what waits or has failed", cli_queue},
     {"destination", "pause and resume what goes to a URL", cli_destination},
     {"store", "make PostgreSQL's tables, move a spool into it or out of it", cli_store},
@@ -56,11 +56,13 @@ int main(int argc, char **argv)
         print_help(stdout);
         return CLI_OK;
     }
+    if (strcmp(name, "--version") == 0)
+        name = "version";
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (strcmp(name, commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
     if (*name)
-        fprintf(stderr, "mxhook: no command '%s'\n", name);
+        return nearest_unknown("", name, &(struct nearest_names)NEAREST_NAMES(commands));
     print_help(stderr);
     return CLI_USAGE;
 }

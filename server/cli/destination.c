@@ -7,22 +7,20 @@
 
 #include "../mail/json.h"
 #include "cli.h"
+#include "nearest.h"
 #include "pretty.h"
 #include "queue.h"
 
 static const char help[] =
-    "Usage: mxhook destination pause URL [--origin] [--reason TEXT] [--json] [--config FILE]\n"
+    "Usage: mxhook destination pause URL [--origin] [--reason TEXT] [--json]\n"
+    "                          [--config FILE]\n"
     "       mxhook destination resume URL [--origin] [--json] [--config FILE]\n"
     "       mxhook destination list [--json] [--config FILE]\n"
-    "Holds what goes to a destination, until it is resumed, over restarts and for all nodes. A "
-    "server "
-    "that runs\n"
-    "heeds it within two seconds; what is under way ends.\n\n"
-    "  pause   new mail is accepted and waits, no attempt is made and none is counted; "
-    "spool.max_age "
-    "runs on.\n"
-    "          URL is meant without its query. For e-mail: mx:example.net, or the smarthost, as "
-    "mxhook queue origins\n"
+    "Holds what goes to a destination, until it is resumed, over restarts and for all\n"
+    "nodes. A server that runs heeds it within two seconds; what is under way ends.\n\n"
+    "  pause   new mail is accepted and waits, no attempt is made and none is\n"
+    "          counted; spool.max_age runs on. URL is meant without its query. For\n"
+    "          e-mail: mx:example.net, or the smarthost, as mxhook queue origins\n"
     "          shows it. Once more: another reason\n"
     "  resume  what waits is due\n"
     "  list    what is paused, since when, why, and how much waits for it\n\n"
@@ -160,14 +158,17 @@ int cli_destination(int argc, char **argv)
     int exit_code = cli_options(argc, argv, help, options, NULL);
     if (exit_code >= 0)
         return exit_code;
-    const struct action *action = NULL;
-    for (size_t i = 0; optind < argc && i < sizeof actions / sizeof *actions; i++)
-        if (strcmp(argv[optind], actions[i].name) == 0)
-            action = &actions[i];
-    if (!action) {
+    if (optind == argc) {
         fputs(help, stderr);
         return CLI_USAGE;
     }
+    const struct action *action = NULL;
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
+        if (strcmp(argv[optind], actions[i].name) == 0)
+            action = &actions[i];
+    if (!action)
+        return nearest_unknown("destination", argv[optind],
+                               &(struct nearest_names)NEAREST_NAMES(actions));
     arguments.url = action->url && optind + 1 < argc ? argv[optind + 1] : NULL;
     const char *wrong = argc - optind - 1 != action->url      ? ": one URL is expected"
                         : arguments.reason && !action->reason ? " takes no --reason"

@@ -5,13 +5,13 @@
 #include "client.h"
 #include "pretty.h"
 
-static const char help[] = "Usage: mxhook health [--live] [--config FILE]\n"
-                           "Asks the running server whether it takes mail in: exit code 0, or 1 "
-                           "and why not. For a container's health check;\n"
-                           "needs admin.listen.\n\n"
-                           "      --live         only whether its event loop turns\n"
-                           "  -c, --config FILE  the configuration (default " CLI_CONFIG_PATH ")\n"
-                           "  -h, --help         this text\n";
+static const char help[] =
+    "Usage: mxhook health [--live] [--config FILE]\n"
+    "Asks the running server whether it takes mail in: exit code 0, or 1 and why not.\n"
+    "For a container's health check; needs admin.listen.\n\n"
+    "      --live         only whether its event loop turns\n"
+    "  -c, --config FILE  the configuration (default " CLI_CONFIG_PATH ")\n"
+    "  -h, --help         this text\n";
 
 static void print_reasons(const char *text)
 {

@@ -10,6 +10,7 @@
 #include "../history/json.h"
 #include "../mail/message.h"
 #include "cli.h"
+#include "nearest.h"
 #include "rules.h"
 
 #define LIST_DEFAULT  50
@@ -19,47 +20,50 @@
 #define SUBJECT_LEAST 3 /* characters: the index has all parts of that size */
 
 static const char help[] =
-    "Usage: mxhook history list [FILTER]... [--limit N] [--cursor N] [--json] [--config FILE]\n"
+    "Usage: mxhook history list [FILTER]... [--limit N] [--cursor N] [--json]\n"
+    "                      [--config FILE]\n"
     "       mxhook history show ID [--json] [--config FILE]\n"
     "       mxhook history story ID [--json] [--config FILE]\n"
     "       mxhook history message ID | payload ID [--config FILE]\n"
-    "       mxhook history replay FILTER... [--to URL] [--rate N] [--new-id] [--through-rules] "
-    "[--dry-run]\n"
-    "What was accepted, refused, delivered and failed, as long as history.keep says. Works while "
-    "the\n"
-    "server runs or not.\n\n"
+    "       mxhook history replay FILTER... [--to URL] [--rate N] [--new-id]\n"
+    "                      [--through-rules] [--dry-run]\n"
+    "What was accepted, refused, delivered and failed, as long as history.keep says.\n"
+    "Works while the server runs or not.\n\n"
     "  list     a line for each message, the newest first\n"
     "  show     one message (ID of it, or of one of its deliveries)\n"
-    "  story    all messages of a connection, or one: who sent it, each rule that was asked and "
-    "its\n"
-    "           answer, the reply, each attempt\n"
+    "  story    all messages of a connection, or one: who sent it, each rule that was\n"
+    "           asked and its answer, the reply, each attempt\n"
     "  message  the message as it came, where history.bodies = \"all\" kept it\n"
     "  payload  what was sent by a delivery, where history.bodies kept it\n"
-    "  replay   sends again what the filter finds and bodies were kept of, the oldest first, from\n"
-    "           this process: one attempt each, the spool has no part in it\n\n"
+    "  replay   sends again what the filter finds and bodies were kept of, the oldest\n"
+    "           first, from this process: one attempt each, the spool has no part in\n"
+    "           it\n\n"
     "Filters:\n"
     "      --sender ADDRESS     of MAIL FROM; @example.com: all of that domain\n"
     "      --recipient ADDRESS  the same for RCPT TO\n"
-    "      --subject TEXT       a part of the subject, 3 characters or more (history.subjects)\n"
+    "      --subject TEXT       a part of the subject, 3 characters or more\n"
+    "                           (history.subjects)\n"
     "      --id ID              of a connection, a message or a delivery\n"
-    "      --destination URL    without its query, or only scheme://host:port; or an e-mail "
-    "address\n"
+    "      --destination URL    without its query, or only scheme://host:port; or an\n"
+    "                           e-mail address\n"
     "      --result RESULT      accepted, deferred or rejected\n"
     "      --state STATE        of a delivery: waiting, delivered, failed or dropped\n"
     "      --status N           of a delivery's last answer\n"
-    "      --since WHEN         2026-11-24, 2026-11-24T10:00Z, yesterday, 30m, 6h, 2d, 1w\n"
+    "      --since WHEN         2026-11-24, 2026-11-24T10:00Z, yesterday, 30m, 6h,\n"
+    "                           2d, 1w\n"
     "      --until WHEN         the same\n\n"
     "      --limit N            messages at most (list: 50)\n"
     "      --cursor N           goes on where a list ended (its last line, or \"next\")\n"
     "      --to URL             another destination, unsigned\n"
     "      --rate N             deliveries a second (default 50)\n"
-    "      --new-id             a webhook-id of their own: receivers that know the old one take it "
-    "again\n"
-    "      --through-rules      to where today's rules say, made anew from the message (needs\n"
-    "                           history.bodies = \"all\"); not e-mail\n"
-    "      --dry-run            sends nothing; with --through-rules: says what would go elsewhere\n"
-    "      --json               JSON for programs: mxhook-admin(7) describes it; replay: a line "
-    "for each\n"
+    "      --new-id             a webhook-id of their own: receivers that know the\n"
+    "                           old one take it again\n"
+    "      --through-rules      to where today's rules say, made anew from the\n"
+    "                           message (needs history.bodies = \"all\"); not e-mail\n"
+    "      --dry-run            sends nothing; with --through-rules: says what would\n"
+    "                           go elsewhere\n"
+    "      --json               JSON for programs: mxhook-admin(7) describes it;\n"
+    "                           replay: a line for each\n"
     "  -c, --config FILE        the configuration (default " CLI_CONFIG_PATH ")\n"
     "  -h, --help               this text\n\n"
     "Exit code: 0 done, 1 failed (replay: one was not answered 2xx), 2 wrong usage.\n";
@@ -321,15 +325,13 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
 
 struct action {
     const char *name;
-    int (*run)(struct history_reader *, struct arguments *, struct error *);
+    int (*run)(struct history_reader *, struct arguments *, struct error *); /* NULL: replay */
     int operands;
 };
 
-static const struct action actions[] = {{"list", list, 0},
-                                        {"show", show, 1},
-                                        {"story", story, 1},
-                                        {"message", print_body, 1},
-                                        {"payload", print_body, 1}};
+static const struct action actions[] = {{"list", list, 0},          {"show", show, 1},
+                                        {"story", story, 1},        {"message", print_body, 1},
+                                        {"payload", print_body, 1}, {"replay", NULL, 0}};
 
 static int run(const struct action *action, struct arguments *arguments)
 {
@@ -341,7 +343,7 @@ static int run(const struct action *action, struct arguments *arguments)
     reader.ops = history_ops_of(reader.config);
     code = reader.ops->open(&reader.config->spool, HISTORY_READ, &reader.store, &err);
     int exit_code = CLI_OK;
-    if (code == 0 && !action)
+    if (code == 0 && !action->run)
         exit_code = history_replay(&reader, &arguments->filter, &arguments->replay);
     else if (code == 0)
         code = action->run(&reader, arguments, &err);
@@ -359,16 +361,24 @@ int cli_history(int argc, char **argv)
     log_set_level(LOG_WARN);
     message_init();
     arguments.replay.json = arguments.json;
-    if (strcmp(arguments.action, "replay") == 0 && arguments.operand_count == 0) {
-        if (has_filter(&arguments.filter))
-            return run(NULL, &arguments);
-        fputs("mxhook history: replay needs a filter, such as --since yesterday\n", stderr);
+    if (!*arguments.action) {
+        fputs(help, stderr);
         return CLI_USAGE;
     }
+    const struct action *action = NULL;
     for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
-        if (strcmp(arguments.action, actions[i].name) == 0 &&
-            arguments.operand_count == actions[i].operands)
-            return run(&actions[i], &arguments);
-    fputs(help, stderr);
+        if (strcmp(arguments.action, actions[i].name) == 0)
+            action = &actions[i];
+    if (!action)
+        return nearest_unknown("history", arguments.action,
+                               &(struct nearest_names)NEAREST_NAMES(actions));
+    const char *wrong = arguments.operand_count != action->operands
+                            ? action->operands ? ": one ID is expected" : " takes no ID"
+                        : !action->run && !has_filter(&arguments.filter)
+                            ? " needs a filter, such as --since yesterday"
+                            : NULL;
+    if (!wrong)
+        return run(action, &arguments);
+    fprintf(stderr, "mxhook history: %s%s\nTry: mxhook history --help\n", action->name, wrong);
     return CLI_USAGE;
 }

@@ -8,11 +8,10 @@
 
 static const char help[] =
     "Usage: mxhook import improvmx [OPTION]... FILE...\n"
-    "Turns aliases and rules that were exported from ImprovMX into rules, and says what needs a "
-    "look.\n"
-    "A FILE is the CSV of a domain's aliases, or JSON as the API gives it (domains/NAME/aliases,\n"
-    "domains/NAME/rules). All together become one file of rules, 50-improvmx.lua. See\n"
-    "mxhook-migrate(7).\n\n"
+    "Turns aliases and rules that were exported from ImprovMX into rules, and says\n"
+    "what needs a look. A FILE is the CSV of a domain's aliases, or JSON as the API\n"
+    "gives it (domains/NAME/aliases, domains/NAME/rules). All together become one\n"
+    "file of rules, 50-improvmx.lua. See mxhook-migrate(7).\n\n"
     "      --domain NAME  of the aliases, which a FILE may not name\n"
     "      --to DIR       where the file of rules is written (default: rules.d)\n"
     "  -h, --help         this text\n\n"

@@ -17,13 +17,13 @@
 
 static const char help[] =
     "Usage: mxhook log [-f] [ID] [--sender TEXT] [--destination TEXT] [FILE]\n"
-    "Shows the log's lines that tell the story of a connection, a message or a delivery, or of all "
-    "with a sender or a\n"
-    "destination. Reads FILE, or standard input, such as `journalctl -u mxhook -o cat -f | mxhook "
-    "log --sender bob@`.\n\n"
+    "Shows the log's lines that tell the story of a connection, a message or a\n"
+    "delivery, or of all with a sender or a destination. Reads FILE, or standard\n"
+    "input, such as `journalctl -u mxhook -o cat -f | mxhook log --sender bob@`.\n\n"
     "      --id ID             of a connection, a message or a delivery\n"
     "      --sender TEXT       messages whose envelope sender holds TEXT\n"
-    "      --destination TEXT  messages that went to a URL or an address that holds TEXT\n"
+    "      --destination TEXT  messages that went to a URL or an address that holds\n"
+    "                          TEXT\n"
     "  -f, --follow            waits for more at the end of FILE\n"
     "  -h, --help              this text\n";
 

@@ -9,13 +9,12 @@
 
 static const char help[] =
     "Usage: mxhook nodes [--json] [--config FILE]\n"
-    "A line for each node that shares the spool in PostgreSQL: number, machine, version, "
-    "deliveries "
-    "in hand,\n"
-    "and whether it lives. Watches them for two seconds. A dead one's deliveries are taken over by "
-    "the others\n"
-    "within seconds, and its line goes.\n\n"
-    "      --json              a line of JSON for each: id, name, version, in_hand, lives\n"
+    "A line for each node that shares the spool in PostgreSQL: number, machine,\n"
+    "version, deliveries in hand, and whether it lives. Watches them for two seconds.\n"
+    "A dead one's deliveries are taken over by the others within seconds, and its\n"
+    "line goes.\n\n"
+    "      --json              a line of JSON for each: id, name, version, in_hand,\n"
+    "                          lives\n"
     "  -c, --config FILE       the configuration (default " CLI_CONFIG_PATH ")\n"
     "  -h, --help              this text\n";
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "nearest.h"
 #include "pretty.h"
 
 #define OPTIONS_MAX 32 /* of one command */
@@ -81,6 +82,21 @@ static int take(const char *command, const struct cli_option *option, void *cont
     return CLI_USAGE;
 }
 
+/* Of what getopt_long() has said to be wrong: `argument`, and where it is a long option that there is not, which was meant. */
+static int wrong_option(const char *command, const char *argument, const struct parser *parser)
+{
+    const char *meant = NULL;
+    bool is_known = optopt != 0; /* only its value is wrong; or a letter, to which all are near */
+    if (!is_known && strncmp(argument, "--", 2) == 0) {
+        struct nearest_names names = NEAREST_NAMES(parser->options);
+        for (names.count = 0; parser->options[names.count].name;)
+            names.count++;
+        meant = nearest(argument + 2, strcspn(argument + 2, "="), &names);
+    }
+    nearest_try(command, "--", meant);
+    return CLI_USAGE;
+}
+
 int cli_options(int argc, char **argv, const char *help, const struct cli_option *options,
                 void *context)
 {
@@ -101,10 +117,8 @@ int cli_options(int argc, char **argv, const char *help, const struct cli_option
             fputs(help, stdout);
             return CLI_OK;
         }
-        if (!option) {
-            fprintf(stderr, "Try: mxhook %s --help\n", command);
-            return CLI_USAGE;
-        }
+        if (!option)
+            return wrong_option(command, argv[optind - 1], &parser);
         exit_code = take(command, option, context, optarg);
     }
     return exit_code;

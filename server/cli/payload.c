@@ -10,9 +10,8 @@
 
 static const char help[] =
     "Usage: mxhook payload [OPTION]... FILE.eml\n"
-    "Prints the JSON that a webhook is sent for this message, before any rule reshapes its "
-    "headers.\n"
-    "FILE may be '-': standard input.\n\n"
+    "Prints the JSON that a webhook is sent for this message, before any rule\n"
+    "reshapes its headers. FILE may be '-': standard input.\n\n"
     "      --sender ADDRESS     of MAIL FROM (default: the first address of From)\n"
     "      --recipient ADDRESS  of RCPT TO (default: the first address of To)\n"
     "      --hostname NAME      of the server (default: this machine's)\n"

@@ -10,64 +10,62 @@
 
 #include "../config/destination_read.h"
 #include "cli.h"
+#include "nearest.h"
 #include "when.h"
 
 static const char help[] =
     "Usage: mxhook queue list|failures [FILTER...] [--json] [--config FILE]\n"
     "       mxhook queue origins [--json] [--config FILE]\n"
     "       mxhook queue show ID [--json] [--config FILE]\n"
-    "       mxhook queue retry|drop ID... | FILTER... | --all [--dry-run] [--yes] [--config FILE]\n"
-    "       mxhook queue edit ID... | FILTER... | --all --url URL | --secret TEXT | --unsigned "
-    "[--dry-run] "
-    "[--yes]\n"
+    "       mxhook queue retry|drop ID... | FILTER... | --all [--dry-run] [--yes]\n"
+    "                    [--config FILE]\n"
+    "       mxhook queue edit ID... | FILTER... | --all --url URL | --secret TEXT |\n"
+    "                    --unsigned [--dry-run] [--yes]\n"
     "       mxhook queue export --to FOLDER [--config FILE]\n"
     "Looks after what the spool holds, while the server runs or not.\n\n"
-    "  list      a line for each delivery: id, state, attempts, due, recipient, destination, last "
-    "answer\n"
-    "            (a notice for deliver.on_failure says which delivery it is about)\n"
-    "  failures  what has failed by destination and reason, most first: how many, when the first "
-    "and\n"
-    "            the last were accepted, and the id of one\n"
-    "  origins   a line for each scheme://host:port, smarthost, or MX of a domain, that something\n"
-    "            waits for or has failed at: deliveries, next due, failed, after how many failures "
-    "it\n"
-    "            is held, and until when; of the history when it was last tried, what it answered, "
-    "and\n"
-    "            how long its answers take\n"
-    "  show      one delivery with its attempts and the JSON or mail that it carries (--json: "
-    "without)\n"
-    "  retry     attempts it now, with all its attempts before it; says where that must wait, for "
-    "a "
-    "destination\n"
-    "            that is held or paused\n"
-    "  edit      another URL, as where an endpoint has moved, or another secret; not of e-mail. "
-    "What "
-    "is under way\n"
-    "            goes where it went; what has failed goes there when it is retried\n"
+    "  list      a line for each delivery: id, state, attempts, due, recipient,\n"
+    "            destination, last answer (a notice for deliver.on_failure says which\n"
+    "            delivery it is about)\n"
+    "  failures  what has failed by destination and reason, most first: how many,\n"
+    "            when the first and the last were accepted, and the id of one\n"
+    "  origins   a line for each scheme://host:port, smarthost, or MX of a domain,\n"
+    "            that something waits for or has failed at: deliveries, next due,\n"
+    "            failed, after how many failures it is held, and until when; of the\n"
+    "            history when it was last tried, what it answered, and how long its\n"
+    "            answers take\n"
+    "  show      one delivery with its attempts and the JSON or mail that it carries\n"
+    "            (--json: without)\n"
+    "  retry     attempts it now, with all its attempts before it; says where that\n"
+    "            must wait, for a destination that is held or paused\n"
+    "  edit      another URL, as where an endpoint has moved, or another secret; not\n"
+    "            of e-mail. What is under way goes where it went; what has failed\n"
+    "            goes there when it is retried\n"
     "  drop      removes it for good\n"
-    "  export    saves all that can be read of a damaged spool (or a sound one) as a new spool in "
-    "FOLDER,\n"
-    "            and says what is lost; to go on with it, put it in the old one's place\n\n"
+    "  export    saves all that can be read of a damaged spool (or a sound one) as a\n"
+    "            new spool in FOLDER, and says what is lost; to go on with it, put it\n"
+    "            in the old one's place\n\n"
     "Filters, all of which must hold:\n"
-    "      --failed            those that have used up their attempts (or --all-failed)\n"
+    "      --failed            those that have used up their attempts (or\n"
+    "                          --all-failed)\n"
     "      --destination URL   exactly this URL or e-mail address\n"
     "      --prefix TEXT       a URL that begins so\n"
     "      --host HOST         a URL's host, or an address's domain\n"
     "      --recipient ADDRESS, --sender ADDRESS\n"
     "      --status CODE       the last answer's; 0: none came\n"
     "      --error TEXT        the last error holds TEXT\n"
-    "      --since WHEN, --until WHEN  accepted then or later; before: 2h, 1d12h, 1w (ago), "
-    "yesterday,\n"
-    "                          10:00, 2026-11-24, 2026-11-24T10:00:00+01:00; without a zone local\n"
+    "      --since WHEN, --until WHEN  accepted then or later; before: 2h, 1d12h, 1w\n"
+    "                            (ago), yesterday, 10:00, 2026-11-24,\n"
+    "                            2026-11-24T10:00:00+01:00; without a zone local\n"
     "      --all               everything\n\n"
-    "      --dry-run           shows what would be retried, edited or dropped, and changes "
-    "nothing\n"
+    "      --dry-run           shows what would be retried, edited or dropped, and\n"
+    "                          changes nothing\n"
     "  -y, --yes               does not ask (it asks for a filter, on a terminal)\n"
     "      --json              JSON instead of lines\n"
-    "      --now               retry: a held destination is probed at once, by one request\n"
+    "      --now               retry: a held destination is probed at once, by one\n"
+    "                          request\n"
     "      --url URL           edit: where it goes from now on\n"
-    "      --secret TEXT       edit: what it is signed with; env:NAME and file:/path are read when "
-    "needed\n"
+    "      --secret TEXT       edit: what it is signed with; env:NAME and file:/path\n"
+    "                          are read when needed\n"
     "      --unsigned          edit: it is not signed any more\n"
     "      --to FOLDER         the new spool; must not be there\n"
     "  -c, --config FILE       the configuration (default " CLI_CONFIG_PATH ")\n"
@@ -75,7 +73,8 @@ static const char help[] =
 
 static const struct action {
     const char *name;
-    int (*run)(struct queue *, const struct queue_arguments *, struct error *);
+    int (*run)(struct queue *, const struct queue_arguments *,
+               struct error *); /* NULL: export, which opens no queue */
     int min_operands, max_operands;
     bool filters, changes;
 } actions[] = {
@@ -86,6 +85,7 @@ static const struct action {
     {"retry", queue_change_retry, 0, 10000, true, true},
     {"drop", queue_change_drop, 0, 10000, true, true},
     {"edit", queue_change_edit, 0, 10000, true, true},
+    {"export", NULL, 0, 0, false, false},
 };
 
 static const struct action *find_action(const char *name)
@@ -220,7 +220,9 @@ static int check_arguments(const struct action *action, const struct queue_argum
         return usage(action->name, ": either IDs, or a filter such as --failed, or --all");
     if (!action->changes && (arguments->dry_run || arguments->yes))
         return usage(action->name, " changes nothing: no --dry-run, no --yes");
-    if (arguments->to)
+    if (!action->run && (!arguments->to || arguments->json))
+        return usage("export", arguments->json ? " takes no --json" : ": --to FOLDER is expected");
+    if (action->run && arguments->to)
         return usage("--to", " is for export");
     if (arguments->now && action->run != queue_change_retry)
         return usage("--now", " is for retry");
@@ -251,14 +253,16 @@ int cli_queue(int argc, char **argv)
     int exit_code = parse_arguments(argc, argv, &arguments);
     if (exit_code >= 0)
         return exit_code;
-    if (optind < argc && strcmp(argv[optind], "export") == 0 && arguments.operand_count == 0 &&
-        arguments.to && !arguments.has_filter && !arguments.json)
-        return cli_queue_export(arguments.config, arguments.to);
-    const struct action *action = optind < argc ? find_action(argv[optind]) : NULL;
-    if (!action) {
+    if (optind == argc) {
         fputs(help, stderr);
         return CLI_USAGE;
     }
+    const struct action *action = find_action(argv[optind]);
+    if (!action)
+        return nearest_unknown("queue", argv[optind],
+                               &(struct nearest_names)NEAREST_NAMES(actions));
     exit_code = check_arguments(action, &arguments);
-    return exit_code >= 0 ? exit_code : run(action, &arguments);
+    if (exit_code >= 0)
+        return exit_code;
+    return action->run ? run(action, &arguments) : cli_queue_export(arguments.config, arguments.to);
 }

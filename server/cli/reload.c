@@ -10,13 +10,12 @@
 
 static const char help[] =
     "Usage: mxhook reload [--pid PID] [--config FILE]\n"
-    "Has the running server load configuration, rules and certificates again. Where the "
-    "configuration has\n"
-    "admin.listen, it asks there, waits and prints what came of it: what is wrong, with file and "
-    "line, and\n"
-    "exit code 1, while the server runs on with what it had.\n\n"
-    "      --pid PID      where nobody answers there, or not without a login: sends SIGHUP; the "
-    "outcome is in the log\n"
+    "Has the running server load configuration, rules and certificates again. Where\n"
+    "the configuration has admin.listen, it asks there, waits and prints what came of\n"
+    "it: what is wrong, with file and line, and exit code 1, while the server runs on\n"
+    "with what it had.\n\n"
+    "      --pid PID      where nobody answers there, or not without a login: sends\n"
+    "                     SIGHUP; the outcome is in the log\n"
     "  -c, --config FILE  the configuration (default " CLI_CONFIG_PATH ")\n"
     "  -h, --help         this text\n";
 

@@ -6,14 +6,13 @@
 
 static const char help[] =
     "Usage: mxhook run [--config FILE]\n"
-    "Takes mail in and delivers it, in the foreground. Logs to stderr, one line an event; an id\n"
-    "there tells a message's whole story: grep it.\n\n"
+    "Takes mail in and delivers it, in the foreground. Logs to stderr, one line an\n"
+    "event; an id there tells a message's whole story: grep it.\n\n"
     "  -c, --config FILE  the configuration (default " CLI_CONFIG_PATH ");\n"
     "                     `mxhook config` prints an example with every option\n"
     "  -h, --help         this text\n\n"
-    "Signals: HUP loads configuration and rules again (all or nothing), TERM and INT stop after "
-    "what\n"
-    "is under way (at once when given twice).\n";
+    "Signals: HUP loads configuration and rules again (all or nothing), TERM and INT\n"
+    "stop after what is under way (at once when given twice).\n";
 
 int cli_run(int argc, char **argv)
 {

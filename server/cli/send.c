@@ -25,9 +25,9 @@
 
 static const char help[] =
     "Usage: mxhook send [OPTION]... RECIPIENT\n"
-    "Sends a sample message for this recipient through the rules to its real destinations, and\n"
-    "shows each request, its answer and how long it took. The spool is not used: there is one\n"
-    "attempt, while the server runs or not.\n\n"
+    "Sends a sample message for this recipient through the rules to its real\n"
+    "destinations, and shows each request, its answer and how long it took. The spool\n"
+    "is not used: there is one attempt, while the server runs or not.\n\n"
     "      --eml FILE        this message instead of the sample ('-': standard input)\n"
     "      --sender ADDRESS  of MAIL FROM (default: the first address of From)\n"
     "  -c, --config FILE     the configuration (default " CLI_CONFIG_PATH ")\n"

@@ -20,7 +20,8 @@ static const char help[] =
     "      --address IP     (default 127.0.0.1)\n"
     "      --status CODE    what to answer (default 200)\n"
     "      --delay MS       before answering (default 0)\n"
-    "      --verify SECRET  checks signatures (Standard Webhooks), and answers 401 to wrong ones\n"
+    "      --verify SECRET  checks signatures (Standard Webhooks), and answers 401 to\n"
+    "                       wrong ones\n"
     "      --quiet          a line for each request only\n"
     "  -h, --help           this text\n";
 

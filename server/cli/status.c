@@ -7,15 +7,16 @@
 #include "client.h"
 #include "pretty.h"
 
-static const char help[] = "Usage: mxhook status [--watch] [--json] [--config FILE]\n"
-                           "Shows how the running server is: whether it takes mail in, what waits "
-                           "and since when, which destinations are held,\n"
-                           "what the last reload came to. Needs admin.listen.\n\n"
-                           "      --watch        again every 2 seconds\n"
-                           "      --json         as the API gives it (mxhook-admin(7))\n"
-                           "  -c, --config FILE  the configuration (default " CLI_CONFIG_PATH ")\n"
-                           "  -h, --help         this text\n\n"
-                           "Exit code: 0 where mail is taken in, else 1.\n";
+static const char help[] =
+    "Usage: mxhook status [--watch] [--json] [--config FILE]\n"
+    "Shows how the running server is: whether it takes mail in, what waits and since\n"
+    "when, which destinations are held, what the last reload came to. Needs\n"
+    "admin.listen.\n\n"
+    "      --watch        again every 2 seconds\n"
+    "      --json         as the API gives it (mxhook-admin(7))\n"
+    "  -c, --config FILE  the configuration (default " CLI_CONFIG_PATH ")\n"
+    "  -h, --help         this text\n\n"
+    "Exit code: 0 where mail is taken in, else 1.\n";
 
 #define WATCH_S  2
 #define HELD_MAX 20

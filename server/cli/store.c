@@ -7,6 +7,7 @@
 #include "../spool/move.h"
 #include "../mail/json.h"
 #include "cli.h"
+#include "nearest.h"
 #include "queue.h"
 
 static const char help[] =
@@ -14,14 +15,12 @@ static const char help[] =
     "       mxhook store move --from FOLDER [--json] [--config FILE]\n"
     "       mxhook store move --to FOLDER [--json] [--config FILE]\n"
     "Looks after the spool in PostgreSQL (spool.postgres).\n\n"
-    "  migrate  makes its tables, or brings them up to this version; nodes may run meanwhile\n"
-    "  move     takes all deliveries of a spool in FOLDER into PostgreSQL, or out of it into "
-    "FOLDER: "
-    "ids,\n"
-    "           attempts made and due times stay. No server may work on what is emptied. Prints "
-    "how "
-    "many.\n"
-    "           What was interrupted is gone on with by the same command\n\n"
+    "  migrate  makes its tables, or brings them up to this version; nodes may run\n"
+    "           meanwhile\n"
+    "  move     takes all deliveries of a spool in FOLDER into PostgreSQL, or out of\n"
+    "           it into FOLDER: ids, attempts made and due times stay. No server may\n"
+    "           work on what is emptied. Prints how many. What was interrupted is\n"
+    "           gone on with by the same command\n\n"
     "      --from FOLDER       the spool.directory of a server without spool.postgres\n"
     "      --to FOLDER         the same; made where there is none\n"
     "      --json              move: JSON in place of lines: moved, left\n"
@@ -90,7 +89,11 @@ int cli_store(int argc, char **argv)
     int exit_code = cli_options(argc, argv, help, options, NULL);
     if (exit_code >= 0)
         return exit_code;
+    static const char *const actions[] = {"migrate", "move"};
+    static const struct nearest_names names = {actions, 2, sizeof *actions};
     const char *action = optind + 1 == argc ? argv[optind] : "";
+    if (*action && strcmp(action, actions[0]) != 0 && strcmp(action, actions[1]) != 0)
+        return nearest_unknown("store", action, &names);
     bool is_move = strcmp(action, "move") == 0 && !arguments.from != !arguments.to;
     bool is_migrate =
         strcmp(action, "migrate") == 0 && !arguments.from && !arguments.to && !arguments.json;

@@ -18,9 +18,9 @@
 
 static const char help[] =
     "Usage: mxhook test [OPTION]... [PATH]...\n"
-    "Runs the rules' tests: every *_test.lua in PATH, files or folders (default: the rules' "
-    "folder).\n"
-    "A test feeds a message to the real rules and checks where it goes:\n\n"
+    "Runs the rules' tests: every *_test.lua in PATH, files or folders (default: the\n"
+    "rules' folder). A test feeds a message to the real rules and checks where it\n"
+    "goes:\n\n"
     "    describe(\"sales\", function()\n"
     "      it(\"goes to the CRM\", function()\n"
     "        local result = route { to = \"sales@example.com\", subject = \"Hello\" }\n"
@@ -29,10 +29,12 @@ static const char help[] =
     "    end)\n\n"
     "      --filter TEXT  only tests whose full name holds TEXT\n"
     "      --timeout TIME how long a test may take: \"500ms\", \"2m\" (default 10s)\n"
-    "      --watch        runs them again whenever a file of the rules or tests changes\n"
+    "      --watch        runs them again whenever a file of the rules or tests\n"
+    "                     changes\n"
     "      --tap          TAP on stdout\n"
     "      --junit FILE   also JUnit XML in FILE\n"
-    "      --rules DIR    the rules of this folder, with default limits; no configuration\n"
+    "      --rules DIR    the rules of this folder, with default limits; no\n"
+    "                     configuration\n"
     "  -c, --config FILE  the configuration (default " CLI_CONFIG_PATH ")\n"
     "  -h, --help         this text\n\n"
     "Exit code: 0 where all pass, 1 where one fails, 2 where there is none.\n";

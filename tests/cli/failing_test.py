@@ -72,6 +72,17 @@ class Failing(unittest.TestCase):
                                      (["import", "improvmx", "."], 1, "mxhook import: .: Is a directory"),
                                      (["sink", "--address", "x"], 2, "mxhook sink: --address 'x': an IP address was expected"),
                                      (["run", "--no"], 2, "mxhook run: unrecognized option '--no'"),
+                                     (["run", "--confg", "x"], 2, "\nDid you mean '--config'? Try: mxhook run --help"),
+                                     (["queu"], 2, "mxhook: no command 'queu'\nDid you mean 'queue'? Try: mxhook --help"),
+                                     (["zzzzzz"], 2, "mxhook: no command 'zzzzzz'\nTry: mxhook --help"),
+                                     (["queue", "lsit"], 2, "mxhook queue: no command 'lsit'\nDid you mean 'list'? Try: mxhook queue"),
+                                     (["queue", "exprot"], 2, "Did you mean 'export'?"),
+                                     (["queue", "export"], 2, "mxhook queue: export: --to FOLDER is expected"),
+                                     (["history", "stroy", ID], 2, "Did you mean 'story'? Try: mxhook history --help"),
+                                     (["history", "show"], 2, "mxhook history: show: one ID is expected"),
+                                     (["history", "replay"], 2, "mxhook history: replay needs a filter"),
+                                     (["destination", "Pause"], 2, "Did you mean 'pause'?"),
+                                     (["store", "migrat"], 2, "Did you mean 'migrate'?"),
                                      (["test", "--filter"], 2, "mxhook test: option '--filter' requires an argument")):
             with self.subTest(arguments=arguments):
                 done = subprocess.run([MXHOOK, *arguments], capture_output=True, text=True, timeout=60, cwd=self.folder)

@@ -115,7 +115,14 @@ static void help_and_what_is_unknown(void **state)
     assert_int_equal(run("--help", "--number=99", NULL), CLI_OK);
     assert_int_equal(run("--unknown", NULL, NULL), CLI_USAGE);
     assert_non_null(strstr(written, "Try: mxhook sub --help\n"));
+    assert_null(strstr(written, "Did you mean"));
+    assert_int_equal(run("--nubmer=5", NULL, NULL), CLI_USAGE);
+    assert_non_null(strstr(written, "\nDid you mean '--number'? Try: mxhook sub --help\n"));
+    assert_int_equal(run("--tex", NULL, NULL),
+                     CLI_USAGE); /* a value is missing: the name is known */
+    assert_null(strstr(written, "Did you mean"));
     assert_int_equal(run("-z", NULL, NULL), CLI_USAGE);
+    assert_null(strstr(written, "Did you mean"));
     assert_int_equal(run("--number", NULL, NULL), CLI_USAGE);    /* without its value */
     assert_int_equal(run("--number=99", "-h", NULL), CLI_USAGE); /* the first mistake ends it */
 }

@@ -87,7 +87,7 @@ class Destination(harness.TestCase):
     def test_mistakes_are_said(self):
         for arguments, code, said in ((["pause"], 2, "one URL"), (["pause", ""], 2, "empty"), (["list", "x"], 2, "no URL"),
                                       (["resume", "https://a.example/", "--reason", "x"], 2, "--reason"),
-                                      (["list", "--origin"], 2, "--origin"), (["stop", "x"], 2, "Usage"),
+                                      (["list", "--origin"], 2, "--origin"), (["stop", "x"], 2, "no command 'stop'"),
                                       (["pause", "boss@example.net"], 1, "mx:"), (["pause", "a.example/x"], 1, "URL"),
                                       (["pause", "https://a.example/", "--reason", "x" * 256], 1, "255"),
                                       (["resume", "https://a.example/"], 1, "not paused")):

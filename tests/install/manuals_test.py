@@ -77,7 +77,9 @@ class Manuals(unittest.TestCase):
         self.assertGreater(len(commands), 8)
         for command in commands:
             with self.subTest(command=command):
-                self.assertIn(mxhook(command, "--help"), manuals.displays(page))
+                text = mxhook(command, "--help")
+                self.assertIn(text, manuals.displays(page))
+                self.assertLessEqual(max(map(len, text.splitlines())), 80)  # a terminal of that width does not break it
 
     def test_every_event_of_the_log_is_there(self):
         found = set()
