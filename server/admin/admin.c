@@ -69,7 +69,8 @@ static void run(void *argument)
 static void release(struct admin *admin)
 {
     for (size_t i = 0; i < admin->listener_count; i++) {
-        close(admin->listeners[i]);
+        if (admin->listeners[i] >= 0)
+            close(admin->listeners[i]);
         socket_unlink(&admin->config->admin.listen[i]);
     }
     jobs_free(admin->jobs);
@@ -86,6 +87,8 @@ static void log_listeners(const struct admin *admin)
 {
     char text[SOCKET_ADDRESS_SIZE];
     for (size_t i = 0; i < admin->listener_count; i++) {
+        if (admin->listeners[i] < 0)
+            continue;
         socket_format_address(&admin->config->admin.listen[i], socket_port(admin->listeners[i]),
                               text);
         log_info("admin-listening", NULL, LOG_TEXT("address", text));

@@ -269,7 +269,7 @@ static void accept_clients(struct admin *admin, int listener)
 int http_start(struct admin *admin, struct error *err)
 {
     for (size_t i = 0; i < admin->listener_count; i++)
-        if (listen(admin->listeners[i], SOMAXCONN) != 0)
+        if (admin->listeners[i] >= 0 && listen(admin->listeners[i], SOMAXCONN) != 0)
             return error_set(err, -errno, "admin.listen: %s", strerror(errno));
     admin->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle,

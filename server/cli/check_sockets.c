@@ -5,7 +5,8 @@
 #include "../smtp/sockets.h"
 #include "cli.h"
 
-#define UNIT_SOCKETS_MAX 64
+#define UNIT_SOCKETS_MAX  64
+#define PORT_UNPRIVILEGED 1024 /* and above: anybody may bind it */
 
 struct unit {
     char addresses[UNIT_SOCKETS_MAX][SOCKET_ADDRESS_SIZE];
@@ -54,17 +55,26 @@ static bool is_held(const struct unit *unit, const char *address)
     return false;
 }
 
+/* What may come of it, and what to do. Only a warning: a drop-in may give the service the right to bind it. */
 static void warn_of_unheld(const struct config *config, const struct unit *unit)
 {
     char text[SOCKET_ADDRESS_SIZE];
     for (size_t i = 0; i < config->smtp.listen_count; i++) {
+        int port = config->smtp.listen[i].port;
         format(&config->smtp.listen[i], text);
-        if (*text != '/' && !is_held(unit, text))
-            fprintf(
-                stderr,
-                "mxhook check: warning: %s: listen: mxhook.socket does not hold %s: the service "
-                "must be able to bind it by itself; or add it by `systemctl edit mxhook.socket`\n",
-                config->path, text);
+        if (*text == '/' || port == 0 || is_held(unit, text) ||
+            socket_is_of_nothing(&config->smtp.listen[i])) /* systemd leaves that out as well */
+            continue;
+        fprintf(stderr,
+                "mxhook check: warning: %s: listen: mxhook.socket does not hold %s: %s. To have it "
+                "held: `systemctl edit "
+                "mxhook.socket`, and there [Socket] and ListenStream=%s; then `systemctl restart "
+                "mxhook.socket`\n",
+                config->path, text,
+                port < PORT_UNPRIVILEGED
+                    ? "the service will not start, as it may bind no port below 1024 by itself"
+                    : "clients are refused there while the service restarts",
+                text);
     }
 }
 

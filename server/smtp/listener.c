@@ -127,19 +127,23 @@ static int open_listeners(struct listeners *l, const struct smtp_config *smtp,
                           struct listen_socket *sockets, struct error *err)
 {
     for (size_t i = 0; i < smtp->listen_count; i++) {
-        l->items[i].owner = l;
-        l->items[i].address = smtp->listen[i];
-        int code = open_listener(l->connections.loop, &l->items[i], sockets[i].fd);
+        if (sockets[i].fd < 0)
+            continue;
+        struct listener *listener = &l->items[l->count];
+        listener->owner = l;
+        listener->address = smtp->listen[i];
+        int code = open_listener(l->connections.loop, listener, sockets[i].fd);
         if (code != 0) {
             char text[SOCKET_ADDRESS_SIZE];
             socket_format_address(&smtp->listen[i], smtp->listen[i].port, text);
             return error_set(err, code, "cannot listen on %s: %s", text, strerror(-code));
         }
-        l->items[i].inherited = sockets[i].inherited;
+        listener->inherited = sockets[i].inherited;
         sockets[i].fd = -1;
         l->count++;
     }
-    return 0;
+    return l->count > 0 ? 0
+                        : error_set(err, -EAFNOSUPPORT, "cannot listen: this machine has no IPv6");
 }
 
 int listeners_open(uv_loop_t *loop, const struct config *config, struct listen_socket *sockets,

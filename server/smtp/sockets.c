@@ -8,9 +8,24 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "../base/log.h"
+
 bool socket_is_unix(const struct listen_address *address)
 {
     return address->host[0] == '/';
+}
+
+bool socket_is_of_nothing(const struct listen_address *address)
+{
+    struct sockaddr_in6 v6;
+    if (uv_ip6_addr(address->host, address->port, &v6) != 0 ||
+        !IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr))
+        return false;
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return errno == EAFNOSUPPORT;
+    close(fd);
+    return false;
 }
 
 void socket_unlink(const struct listen_address *address)
@@ -190,6 +205,10 @@ static int open_own(const struct listen_address *address, struct listen_socket *
         return 0;
     }
     socket_format_address(address, address->port, text);
+    if (socket_is_of_nothing(address)) {
+        log_warn("no-ipv6", NULL, LOG_TEXT("address", text));
+        return 0;
+    }
     return error_set(err, fd, "cannot listen on %s: %s", text, strerror(-fd));
 }
 

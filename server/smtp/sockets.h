@@ -25,14 +25,15 @@ union socket_address {
 };
 
 struct listen_socket {
-    int fd; /* -1: none */
+    int fd; /* -1: none, or taken over */
     bool inherited;
 };
 
 /* Sets sockets[i], for each of the addresses, to the inherited socket of that address or, where
  * there is none, to a new one that is bound. None of them listens by this; they do not block, and
  * are closed on exec. Takes over the inherited: one for which there is no address is an error,
- * since its clients would wait for ever. A Unix-domain socket's file that nobody listens on any
+ * since its clients would wait for ever. Where the kernel has no IPv6, [::] gets none, with a
+ * warning in the log: it stands in the defaults. A Unix-domain socket's file that nobody listens on any
  * more is replaced; everybody may connect whom its folder lets in, or only its owner and group
  * (own_group). On error all are closed, a negative errno is returned, and `err` names the address. Any
  * thread. */
@@ -44,6 +45,8 @@ void sockets_close(struct listen_socket *sockets, size_t count);
 
 /* Is it the path of a Unix-domain socket? */
 bool socket_is_unix(const struct listen_address *address);
+/* Is it [::], each IPv6 address that the machine has, where its kernel has no IPv6? */
+bool socket_is_of_nothing(const struct listen_address *address);
 /* Removes a Unix-domain socket's file, where there is one and it may. */
 void socket_unlink(const struct listen_address *address);
 

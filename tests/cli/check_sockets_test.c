@@ -40,7 +40,22 @@ static void test_compares_both_ways(void **state)
     assert_non_null(strstr(text, "mxhook.socket listens on 0.0.0.0:587, which `listen` does not"));
     assert_non_null(
         strstr(text, "warning: mxhook.lua: listen: mxhook.socket does not hold [::]:25:"));
+    assert_non_null(strstr(
+        text,
+        "the service will not start, as it may bind no port below 1024 by itself. To have it held: "
+        "`systemctl edit mxhook.socket`, and there [Socket] and ListenStream=[::]:25; then "));
     assert_null(strstr(text, "hold 0.0.0.0:25"));
+    listen_on[1].port = 1024;
+    text = said("Listen=0.0.0.0:25 (Stream)\n", CLI_OK);
+    assert_non_null(strstr(
+        text, "hold [::]:1024: clients are refused there while the service restarts. To have"));
+    assert_null(strstr(text, "will not start"));
+    listen_on[1].port = 1023;
+    assert_non_null(strstr(said("Listen=0.0.0.0:25 (Stream)\n", CLI_OK),
+                           "hold [::]:1023: the service will not start"));
+    listen_on[1].port = 0; /* any: no socket can hold it */
+    assert_string_equal(said("Listen=0.0.0.0:25 (Stream)\n", CLI_OK), "");
+    listen_on[1].port = 25;
     assert_null(strstr(text, "lmtp.sock")); /* the service makes it itself */
 }
 

@@ -1,7 +1,11 @@
 """A real Postfix as the smarthost: what it gets, what it says, and bounces that it sends."""
 
+import json
 import os
+import pathlib
+import re
 import shutil
+import smtplib
 import subprocess
 import tempfile
 import unittest
@@ -153,6 +157,30 @@ class PostfixTest(harness.TestCase):
         self.assertIn(b"550 5.2.1 mailbox closed", got.data)
         self.mx.wait_logged("ruled", "rule=srs", "to=sender@client.test")
         self.show()
+
+
+@postfix.needed
+class PipesTest(harness.TestCase):
+    """What mxhook-migrate(7) says to somebody who has a Postfix with pipe(8): its example, to the letter but for the port."""
+
+    def test_the_manual(self):
+        manual = pathlib.Path(__file__).parents[2] / "server/install/man/mxhook-migrate.7"
+        example = re.search(r"^# /etc/postfix/main.cf\n(.*?)\n\n(.*?)^\.Ed", manual.read_text().replace("\\-", "-"), re.M | re.S)
+        port, relay_port = reserve_port(), reserve_port()
+        main, config = (text.replace("2424", str(port)) for text in example.groups())
+        sink = self.receiver()
+        mx = self.server({"10.lua": 'return function(msg) if msg.recipient.local_part == "gone" then return route.reject("nobody") end '
+                                    'return "%s/" end' % sink.url}, config)
+        relay = postfix.Postfix(main + "\nmyhostname = relay.test\nsmtpd_relay_restrictions = reject_unauth_destination\n", relay_port)
+        self.addCleanup(relay.close)
+        with smtplib.SMTP("127.0.0.1", relay_port, timeout=harness.PATIENCE) as client:
+            refused = client.sendmail("sender@client.test", ["a@example.com", "b@example.com", "gone@example.com", "x@other.test"], mail())
+        self.assertEqual(list(refused), ["x@other.test"])
+        sink.wait_for(2)  # one for each recipient
+        self.assertEqual(sorted(json.loads(post.body)["headers"]["Delivered-To"] for post in sink.posts), ["a@example.com", "b@example.com"])
+        wait_until(lambda: relay.log().count("status=sent") == 2 and "to=<gone@example.com>" in relay.log(), "Postfix's log")
+        self.assertRegex(relay.log(), r"to=<gone@example.com>, relay=127.0.0.1\[127.0.0.1\]:\d+, .*status=bounced .*nobody")
+        self.assertEqual(mx.stop(), 0)
 
 
 if __name__ == "__main__":

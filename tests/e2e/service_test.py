@@ -482,6 +482,29 @@ class Privileges(TestCase):
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("cannot give up capabilities", done.stderr)
 
+    def test_a_kernel_without_ipv6(self):
+        """The defaults name [::] too: it is left out, but nothing else is."""
+        without = ("import errno, os, seccomp, socket, sys; f = seccomp.SyscallFilter(seccomp.ALLOW); "
+                   "f.add_rule(seccomp.ERRNO(errno.EAFNOSUPPORT), 'socket', seccomp.Arg(0, seccomp.EQ, socket.AF_INET6)); "
+                   "f.load(); os.execv(sys.argv[1], sys.argv[1:])")
+        rules = {"10.lua": "return function(msg) end"}
+        for listen, admin, refused in (('"127.0.0.1:0", "[::]:0"', '"127.0.0.1:0", "[::]:0"', None),
+                                       ('"[::]:0"', '"127.0.0.1:0"', "cannot listen: this machine has no IPv6"),
+                                       ('"127.0.0.1:0", "[::1]:0"', '"127.0.0.1:0"', "cannot listen on [::1]:0: Address family not")):
+            with self.subTest(listen=listen):
+                mx = self.server(rules, "listen = { %s } admin = { listen = { %s }, tokens = { t = { role = 'view', token = '%s' } } }"
+                                 % (listen, admin, "t" * 16), start=False)
+                log = open(mx.log_path, "w")
+                self.addCleanup(log.close)
+                mx.process = subprocess.Popen([sys.executable, "-c", without, harness.MXHOOK, "run", "--config", mx.config], stderr=log)
+                if refused:
+                    self.assertEqual(mx.process.wait(harness.PATIENCE), 1)
+                    self.assertIn(refused, open(mx.log_path).read())
+                    continue
+                mx.wait_logged("started")
+                self.assertEqual(len(mx.logged("no-ipv6")), 2)
+                self.assertEqual((len(mx.logged("listening")), len(mx.logged("admin-listening"))), (1, 1))
+
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
     def test_root_without_a_user_is_warned(self):
         mx = self.server({"10.lua": "return function(msg) end"})
