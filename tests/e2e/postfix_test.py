@@ -169,7 +169,7 @@ class PipesTest(harness.TestCase):
         port, relay_port = reserve_port(), reserve_port()
         main, config = (text.replace("2424", str(port)) for text in example.groups())
         sink = self.receiver()
-        mx = self.server({"10.lua": 'return function(msg) if msg.recipient.local_part == "gone" then return route.reject("nobody") end '
+        mx = self.server({"10.lua": 'return function(msg) if msg.envelope.recipient == "gone@example.com" then return route.reject("nobody") end '
                                     'return "%s/" end' % sink.url}, config)
         relay = postfix.Postfix(main + "\nmyhostname = relay.test\nsmtpd_relay_restrictions = reject_unauth_destination\n", relay_port)
         self.addCleanup(relay.close)

@@ -494,13 +494,15 @@ class Privileges(TestCase):
             with self.subTest(listen=listen):
                 mx = self.server(rules, "listen = { %s } admin = { listen = { %s }, tokens = { t = { role = 'view', token = '%s' } } }"
                                  % (listen, admin, "t" * 16), start=False)
-                log = open(mx.log_path, "w")
-                self.addCleanup(log.close)
-                mx.process = subprocess.Popen([sys.executable, "-c", without, harness.MXHOOK, "run", "--config", mx.config], stderr=log)
+                command = [sys.executable, "-c", without, harness.MXHOOK, "run", "--config", mx.config]
                 if refused:
-                    self.assertEqual(mx.process.wait(harness.PATIENCE), 1)
-                    self.assertIn(refused, open(mx.log_path).read())
+                    done = subprocess.run(command, capture_output=True, text=True, timeout=harness.PATIENCE)
+                    self.assertEqual(done.returncode, 1)
+                    self.assertIn(refused, done.stderr)
                     continue
+                mx.log_start = 0
+                with open(mx.log_path, "w") as log:
+                    mx.process = subprocess.Popen(command, stderr=log)
                 mx.wait_logged("started")
                 self.assertEqual(len(mx.logged("no-ipv6")), 2)
                 self.assertEqual((len(mx.logged("listening")), len(mx.logged("admin-listening"))), (1, 1))
