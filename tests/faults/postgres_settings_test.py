@@ -150,7 +150,10 @@ class SettingsTest(postgres.DatabaseCase):
         for level in ("repeatable read", "serializable"):
             self.refused(self.role("default_transaction_isolation = '%s'" % level), "must be 'read committed'")
             self.sql("DROP ROLE r" + self.database)
-        self.refused(self.role("default_transaction_read_only = on"), "read-only")
+        conninfo = self.role("default_transaction_read_only = on")
+        self.refused(conninfo, "read-only by default_transaction_read_only")
+        self.refused(conninfo.replace("host=127.0.0.1 port=", "host=127.0.0.1,127.0.0.1 port=1,"), "port 1 failed: Connection refused; 127.0.0.1:%d: "
+                     "read-only by" % self.pg.port)
         self.sql("DROP ROLE r" + self.database)
         self.refused(self.role("search_path = nowhere"), "no schema has been selected to create in")
         for encoding in ("EUC_JP", "LATIN2"):

@@ -112,7 +112,7 @@ static int finish_connecting(struct pg *pg, int64_t until_ms)
 }
 
 struct kind {
-    bool writes;
+    bool standby, read_only;
     bool committed; /* transactions read what is committed meanwhile */
     uint32_t timeline;
 };
@@ -121,7 +121,8 @@ static void read_kind(void *context, int number, PGresult *result)
 {
     struct kind *kind = context;
     (void)number;
-    kind->writes = strcmp(PQgetvalue(result, 0, 0), "t") == 0;
+    kind->standby = strcmp(PQgetvalue(result, 0, 0), "t") == 0;
+    kind->read_only = strcmp(PQgetvalue(result, 0, 3), "on") == 0;
     kind->timeline = (uint32_t)strtoul(PQgetvalue(result, 0, 1), NULL, 16);
     kind->committed = strcmp(PQgetvalue(result, 0, 2), "read committed") == 0;
 }
@@ -134,16 +135,19 @@ static int check_server(struct pg *pg)
         return fail(pg, -EINVAL, "the server is older than PostgreSQL 15");
     pg_begin(pg);
     pg_add(pg,
-           "SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off', "
+           "SELECT pg_is_in_recovery(), "
            "CASE WHEN pg_is_in_recovery() THEN '0' "
            "ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END, "
-           "current_setting('transaction_isolation')",
+           "current_setting('transaction_isolation'), current_setting('transaction_read_only')",
            0, NULL, NULL, NULL, false);
     int code = pg_end(pg, PG_HOST_MS, read_kind, &kind);
     if (code != 0)
         return code == -EINVAL ? -EINVAL : -EAGAIN;
-    if (!kind.writes)
-        return fail(pg, -EAGAIN, "the server is read-only or a standby");
+    if (kind.standby)
+        return fail(pg, -EAGAIN, "the server is a standby");
+    if (kind.read_only)
+        return fail(pg, -EAGAIN,
+                    "read-only by default_transaction_read_only of the server, database or role");
     if (!kind.committed)
         return fail(pg, -EINVAL,
                     "default_transaction_isolation of this role or database must be 'read "
@@ -190,14 +194,16 @@ static int try_host(struct pg *pg, struct hosts *hosts, int i)
     return code;
 }
 
-/* A standby's "read-only" says nothing of why the primary will not do. */
+/* That the last one is a standby says nothing of why the primary will not do. */
 static void add_failure(char failures[PG_ERROR_SIZE], const struct hosts *hosts, int i,
                         const char *error)
 {
     size_t size = strlen(failures);
     const char *port = hosts->values[hosts->port];
-    snprintf(failures + size, PG_ERROR_SIZE - size, "%s%s:%s: %.150s", size ? "; " : "",
-             hosts->host_list[i], port ? port : "5432", error);
+    bool named = strncmp(error, "connection to server", 20) == 0;
+    snprintf(failures + size, PG_ERROR_SIZE - size, "%s%s%s%s%s%.150s", size ? "; " : "",
+             named ? "" : hosts->host_list[i], named || !port ? "" : ":",
+             named || !port ? "" : port, named ? "" : ": ", error);
 }
 
 int pg_open(struct pg *pg)
