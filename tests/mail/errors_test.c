@@ -233,6 +233,54 @@ static void test_each_call_while_it_is_parsed(void **state)
     }
 }
 
+/* All of it at once, or byte by byte, to a sink that fails. */
+static int convert(const char *name, const char *bytes, size_t size, size_t step)
+{
+    struct charset_converter converter;
+    assert_int_equal(__real_charset_open(&converter, name), 0);
+    int status = 0;
+    for (size_t at = 0; at < size && status == 0; at += step)
+        status = charset_write(&converter, bytes + at, step, failing_sink, NULL);
+    if (status == 0)
+        status = charset_end(&converter, failing_sink, NULL);
+    charset_close(&converter);
+    return status;
+}
+
+static void test_each_sink_of_a_charset(void **state)
+{
+    static const struct {
+        const char *name, *bytes;
+        size_t size;
+    } texts[] = {
+        {NULL, BYTES("a\xC3\xA9\xFF\xE2\x82")},
+        {"koi8-r", BYTES("a\xC1\xC2")},
+        {"big5", BYTES("\x88\x62\x88\xA5\xFF\xA4")},
+        {"gb18030", BYTES("\xC4\xE3\xFF\x81\x30")},
+        {"utf-16", BYTES("\xFE\xFF\x20\xAC\xD8\x00\x00\x41\xD8")},
+        {"utf-7", BYTES("caf+AOk-\xE9 +AO")},
+        {"utf-32", BYTES("\0\0\0a\xFF\xFF\xFF\xFF\0\0")},
+        {"iso-2022-jp", BYTES("\x1B$B\x25\x46\x1B(B!\xE3\x81\xBB\xFF\x1B$B\x25")},
+        {"iso-2022-kr", BYTES("\x1B$)C\x0E\x21\x21\x0F\xE3\x81\xBB\xE3\x81")},
+        {"hz-gb-2312", BYTES("~{VPND~}\xFF~{V")},
+        {"tcvn", BYTES("a\xB5\x41\xB0")},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        for (size_t step = 1; step <= texts[i].size; step += texts[i].size - 1) {
+            bool reached = true;
+            for (long calls = 0; reached; calls++) {
+                granted = calls;
+                int status = convert(texts[i].name, texts[i].bytes, texts[i].size, step);
+                reached = granted < 0;
+                granted = -1;
+                if (status != (reached ? -ENOMEM : 0))
+                    fail_msg("text %zu by %zu: %d where call %ld fails", i, step, status, calls);
+            }
+        }
+    }
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -246,6 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_call_that_fails_is_told),
         cmocka_unit_test(test_each_call_while_it_is_parsed),
+        cmocka_unit_test(test_each_sink_of_a_charset),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
