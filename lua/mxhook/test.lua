@@ -142,7 +142,7 @@ local function words(tests, try, folder)
     env.spec, env.test = env.it, env.it
     -- in a test: it ends here, skipped; outside: one that is still to be written
     function env.pending(name)
-        if running then error({ pending = tostring(name or "pending") }, 0) end
+        if running then error({ pending = true }, 0) end
         tests[#tests + 1] = { name = full_name(block, name), block = block }
     end
     function env.finally(body)

@@ -16,12 +16,12 @@ end
 
 function _G.note(text) log[#log + 1] = text end
 
-local asked
+local asked, given
 local function try(bytes, envelope)
-    asked = envelope
+    asked, given = envelope, bytes
     return { tables = { { url = "https://a.example" }, { url = "https://b.example" } }, rule = bytes:match "no rule" and "" or "10.lua:1",
-        code = 250, enhanced = "2.0.0", text = "Ok", steps = { { rule = "10.lua:1", answer = "log: said" }, { rule = "20.lua:1", answer = "no match" },
-            { rule = "30.lua:1", answer = "log: more" } },
+        code = 250, enhanced = "2.0.0", text = "Ok", steps = bytes:match "Subject: one log" and { { rule = "10.lua:1", answer = "log: once" } } or { { rule = "10.lua:1", answer = "log: said" },
+            { rule = "20.lua:1", answer = "no match" }, { rule = "30.lua:1", answer = "log: more" } },
         fields = { { "X-A", "1" }, { "Y", "2" }, { "x-a", "3" }, { "X-A", "4" } } }
 end
 
@@ -32,8 +32,9 @@ local runner = { try = try, limited = function(_, f, handler) return xpcall(f, h
 -- Runs files of these texts; what is printed, "FILE" for their names, and the exit code.
 local function run(texts, options, unreached)
     local paths, printed, write, stderr = {}, {}, io.write, io.stderr
+    for i = 1, #texts do paths[i] = os.tmpname() end
+    table.sort(paths, function(a, b) return a > b end) -- the last text is the first file
     for i, text in ipairs(texts) do
-        paths[i] = os.tmpname()
         local file = assert(io.open(paths[i], "w"))
         file:write(text)
         file:close()
@@ -106,6 +107,8 @@ for _, row in ipairs {
     { [[it("x", function() os.exit(0) end)]], "FAILED  x\n        FILE:1: FILE:1: os.exit: a test ends where its function does\n", "" },
     { [[it("x", function() route { text = "a" } error("no", 0) end)]],
         "FAILED  x\n        FILE:1: no\n        10.lua:1 log: said\n        30.lua:1 log: more\n", "" },
+    { [[it("x", function() route { subject = "one log" } error("no", 0) end)]], "FAILED  x\n        FILE:1: no\n        10.lua:1 log: once\n", "" },
+    { "local function f() error('no', 0) end\nit('x', function()\nf() end)", "FAILED  x\n        FILE:1: no\n", "" },
 } do
     output, code = run { row[1] }
     local failed, passed, skipped = select(2, output:gsub("FAILED ", "")), select(2, output:gsub("ok     ", "")), select(2, output:gsub("skipped ", ""))
@@ -119,6 +122,7 @@ check("broken", output:find("FAILED  FILE\n        FILE:1: '=' expected near 'er
 check("broken, exit code", code, 1)
 check("broken, and others", output:find("ok      x\n", 1, true) ~= nil and output:find("1 passed, 2 failed, 0 skipped", 1, true) ~= nil, true)
 output = run { "finally(function() end)" }
+check("in order", (run { "it('b', note)", "it('a', note)" }), "ok      a\nok      b\n" .. ALL .. "2 passed, 0 failed, 0 skipped\n")
 check("finally", output:find("FILE:1: finally: it is for the test that runs", 1, true) ~= nil, true)
 output, code = run {}
 check("no test", output, "0 passed, 0 failed, 0 skipped\nmxhook test: there is no test\n")
@@ -132,9 +136,15 @@ check("filtered", output .. code, "ok      a#1\n1 passed, 0 failed, 0 skipped\n0
 check("filtered by no pattern", (run({ SOME }, { filter = "." })), "0 passed, 0 failed, 0 skipped\nmxhook test: there is no test\n")
 check("TAP", (run({ SOME }, { tap = true })), "TAP version 13\n1..3\nok 1 - a\\#1\nnot ok 2 - b\n# FILE:1: x <&>\"\1\nok 3 - c # SKIP\n")
 local junit = os.tmpname()
+local clock, ticks = os.clock, 0
+function os.clock()
+    ticks = ticks + 1
+    return ticks
+end
 output = run({ SOME }, { junit = junit })
+os.clock = clock
 check("junit says the same", output:match("[^\n]*\n$"), "1 passed, 1 failed, 1 skipped\n")
-local text = io.open(junit):read "*a":gsub("/tmp/lua_%w+", "FILE"):gsub('time="%d+%.%d%d%d"', "TIME")
+local text = io.open(junit):read "*a":gsub("/tmp/lua_%w+", "FILE"):gsub('time="1%.000"', "TIME")
 check("junit", text, [[<?xml version="1.0" encoding="UTF-8"?>
 <testsuite name="mxhook" tests="3" failures="1" skipped="1">
   <testcase classname="FILE" name="a#1" TIME></testcase>
@@ -180,6 +190,19 @@ run { "it('x', function() route({ sender = 'm@a' }, { sender = 'e@a', at = '2026
 check("the envelope's sender", asked.sender, "e@a")
 check("at", asked.at, 1772352000)
 check("tls", asked.tls, false)
+
+local mail = os.tmpname()
+local file = io.open(mail, "w")
+file:write "Subject: of a file\n"
+file:close()
+for _, path in ipairs { mail, mail:match "[^/]*$" } do
+    run { ("it('x', function() route(%q, { sender = 'f@a' }) route(%q) end)"):format(path, path) }
+    check("the bytes of a file", given, "Subject: of a file\n")
+    check("no envelope", asked.sender, nil)
+end
+run { ("it('x', function() route(%q, { sender = 'f@a' }) end)"):format(mail) }
+check("a file's envelope", asked.sender, "f@a")
+os.remove(mail)
 
 -- ---- What else a test says ----
 
