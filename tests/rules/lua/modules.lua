@@ -191,12 +191,18 @@ for _, row in ipairs {
     { strings.gsub("abc", "", "-"), "-a-b-c-" }, { strings.gsub("abc", "", "-", 2), "-a-bc" }, { strings.gsub("a%", "%%", "%%%%"), "a%%" },
     { strings.gsub(12, 1, "x"), "x2" }, { strings.gsub("ab", "(a)", { a = "x" }), "xb" }, { strings.gsub("ab", "a", { b = "x" }), "ab" },
     { strings.gsub("ab", ".", function(c) return c == "a" and "x" end), "xb" }, { select(2, strings.gsub("abab", "b", "")), 2 },
-    { strings.gsub("abc", "b", "%"), "ac" },
+    { strings.gsub("abc", "b", "%"), "ac" }, { strings.gsub("abcd", "bc", "<%0-%1>"), "a<bc-bc>d" }, { strings.gsub("abcd", "(b)(c)", "<%0%2>"), "a<bcc>d" },
+    { strings.gsub("abcd", "bc", { bc = "x" }), "axd" }, { strings.gsub("abcd", "(b)c", { b = "x", bc = "y" }), "axd" },
+    { strings.gsub("abcd", "(b)(c)", { b = "x", c = "y" }), "axd" }, { strings.gsub("abcd", "bc", function(all) return all .. "!" end), "abc!d" },
+    { strings.gsub("abcd", "(b)c", function(one, none) return one .. tostring(none) end), "abnild" },
+    { strings.gsub("abc", "(a)(b)(c)", function(a, b, c) return c .. b .. a end), "cba" }, { strings.gsub("a", "a", function() return 7 end), "7" },
+    { refused(strings.gsub, "a", "a", function() return {} end), "invalid replacement value (a table)" },
+    { refused(strings.gsub, "a", "a", { a = true }), "invalid replacement value (a boolean)" }, { strings.format("%s %s", true, shown), "true shown" },
 } do
     check("a string", row[1], row[2])
 end
 for _, row in ipairs {
-    { "abc", "", "|||" }, { "one two", "%w+", "one|two" }, { "a=1 b=2", "(%w)=(%w)", "a1|b2" }, { 12, "%d", "1|2" }, { "", "a*", "" }, { "ba", "a*", "|a|" },
+    { "abc", "", "|||" }, { "one two", "%w+", "one|two" }, { "a=1 b=2", "(%w)=(%w)", "a1|b2" }, { "ab=1 cd=2", "(%w)=", "b|d" }, { 12, "%d", "1|2" }, { "", "a*", "" }, { "ba", "a*", "|a|" },
 } do
     local found = {}
     for a, b in strings.gmatch(row[1], row[2]) do found[#found + 1] = a .. (b or "") end

@@ -159,6 +159,7 @@ for _, wrong in ipairs { "/nowhere/x.xml", "/dev/full" } do
 end
 for _, row in ipairs {
     { "10.lua:1", "not reached: 1 rule(s), 0 alias(es): 10.lua:1\n" }, { "10.lua:1 a@b", "not reached: 0 rule(s), 1 alias(es): 10.lua:1 a@b\n" },
+    { "10.lua:1\n30.lua:3 a@b", "not reached: 1 rule(s), 1 alias(es): 10.lua:1, 30.lua:3 a@b\n" },
     { "10.lua:1\n20.lua:2\n30.lua:3 a@b\n30.lua:3 c@d", "not reached: 2 rule(s), 2 alias(es): 10.lua:1, 20.lua:2, 30.lua:3 a@b, 30.lua:3 c@d\n" },
 } do
     check("unreached", (run({ "it('x', function() end)" }, {}, row[1])), "ok      x\n" .. row[2] .. "1 passed, 0 failed, 0 skipped\n")
@@ -234,6 +235,7 @@ for _, row in ipairs {
     { { dmarc = { result = "fail", policy = "reject" } }, auth_of { dmarc = "{domain= policy=reject result=fail}" } },
     { { dnsbl = { "zen" } }, auth_of { dnsbl = "{{codes={127.0.0.2} listed=true zone=zen}}" } },
     { { dnsbl = { zen = { codes = { "127.0.0.4" }, reason = "r" } } }, auth_of { dnsbl = "{{codes={127.0.0.4} listed=true reason=r zone=zen}}" } },
+    { { dnsbl = { "a", "b" } }, auth_of { dnsbl = "{{codes={127.0.0.2} listed=true zone=a} {codes={127.0.0.2} listed=true zone=b}}" } },
     { { dnsbl = { zen = { error = "e" } } }, auth_of { dnsbl = "{{codes={} error=e listed=false zone=zen}}" } },
     { { dnsbl = { zen = { listed = false } } }, auth_of { dnsbl = "{{codes={} listed=false zone=zen}}" } },
     { 7, "auth: a table was expected, not a number" }, { { sfp = "x" }, "auth: one of spf, dkim, dmarc, iprev, dnsbl was expected, not 'sfp'; did you mean 'spf'?" },
