@@ -146,6 +146,9 @@ static void test_room_comes_back(void **state)
     put(cache, "more@b", LOOKUP_FOUND, 100, 100);
     assert_true(has(cache, "kept@b", 0, false));
     assert_true(has(cache, "more@b", 0, false));
+    struct lookup_answer *large = lookup_cache_get(cache, "large@b", 0, false);
+    assert_non_null(large); /* three fit, so the one that was too old has gone */
+    lookup_answer_unref(large);
     lookup_cache_free(cache);
 }
 

@@ -4,11 +4,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <uv.h>
 
 #include "base/log.h"
 #include "rules/dictionary.h"
+
+static _Atomic int64_t ahead_ms; /* of the real clock */
+
+int64_t __real_clock_monotonic_ms(void);
+int64_t __wrap_clock_monotonic_ms(void);
+
+int64_t __wrap_clock_monotonic_ms(void)
+{
+    return __real_clock_monotonic_ms() + ahead_ms;
+}
 
 static int clear(void **state)
 {
@@ -34,6 +43,11 @@ static void test_values(void **state)
         "store.set(('k'):rep(1024), ('v'):rep(65536)) assert(#store.get(('k'):rep(1024)) == 65536)",
         "assert(not pcall(store.set, ('k'):rep(1025), 'v'))",
         "assert(not pcall(store.set, 'k', ('v'):rep(65537)))",
+        "store.set('e', '') assert(store.get('e') == '') store.set('', 1) assert(store.get('') == "
+        "1)",
+        "store.set('n', 1) store.set('n', '2') assert(store.get('n') == '2')",
+        "store.set('n', 3) assert(store.add('n', 0.5) == 3.5)",
+        "store.set('a', 'b', 1e9) assert(store.get('a') == 'b')",
     };
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         char body[512];
@@ -45,15 +59,58 @@ static void test_values(void **state)
     }
 }
 
+/* What each refuses, and why. */
+static void test_errors(void **state)
+{
+    static const struct {
+        const char *call, *error;
+    } rows[] = {
+        {"store.set(('k'):rep(1025), 'v')", "bad argument #1 to '?' (a key of over 1024 bytes)"},
+        {"store.get(('k'):rep(1025))", "bad argument #1 to '?' (a key of over 1024 bytes)"},
+        {"store.delete(('k'):rep(1025))", "bad argument #1 to '?' (a key of over 1024 bytes)"},
+        {"store.set('k', ('v'):rep(65537))",
+         "bad argument #2 to '?' (a value of over 65536 bytes)"},
+        {"store.set('k', {})", "bad argument #2 to '?' (a string, number or nil was expected)"},
+        {"store.set('k', true)", "bad argument #2 to '?' (a string, number or nil was expected)"},
+        {"store.set('k', 1, 0)", "bad argument #3 to '?' (seconds above 0 were expected)"},
+        {"store.set('k', 1, -1)", "bad argument #3 to '?' (seconds above 0 were expected)"},
+        {"store.set('k', 1, 1e9 + 1)", "bad argument #3 to '?' (seconds above 0 were expected)"},
+        {"store.add('k', 1, 0)", "bad argument #3 to '?' (seconds above 0 were expected)"},
+        {"store.once('k', 0)", "bad argument #2 to '?' (seconds above 0 were expected)"},
+        {"store.once('k')", "bad argument #2 to '?' (number expected, got no value)"},
+        {"store.add('text')", "store.add: a string stands under this key"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char body[600];
+        struct fixture *f = *state;
+        snprintf(body, sizeof body,
+                 "local store = require 'mxhook.store' store.set('text', 'x')\n"
+                 "local fine, why = pcall(function() %s end)\n"
+                 "why = tostring(why):gsub(\"to '[%%w_]+'\", \"to '?'\")\n"
+                 "if fine or not why:find(%s%s%s, 1, true) then error(why) end",
+                 rows[i].call, "[[", rows[i].error, "]]");
+        fixture_body(f, body);
+        if (f->verdict->kind != VERDICT_NO_MATCH)
+            fail_msg("%s: %s", rows[i].call, f->log);
+    }
+}
+
+/* On both sides of the end; a counter's begins with its first number. */
 static void test_expiry(void **state)
 {
     fixture_body(*state, "local store = require 'mxhook.store'\n"
-                         "store.set('a', 1, 0.05) store.add('n', 1, 0.05) store.set('b', 1, 60)");
+                         "store.set('a', 1, 60) store.add('n', 1, 60) store.set('b', 1, 600)\n"
+                         "store.set('c', 1) store.set('d', 'x', 60) store.set('d', 'y')");
     assert_kind(*state, VERDICT_NO_MATCH);
-    usleep(120000);
+    ahead_ms += 50000;
+    fixture_body(*state, "local store = require 'mxhook.store'\n"
+                         "assert(store.get('a') == 1 and store.add('n', 1, 60) == 2)");
+    assert_kind(*state, VERDICT_NO_MATCH);
+    ahead_ms += 11000;
     fixture_body(*state, "local store = require 'mxhook.store'\n"
                          "assert(store.get('a') == nil and store.add('n') == 1)\n"
-                         "assert(store.get('b') == 1)");
+                         "assert(store.get('b') == 1 and store.get('c') == 1)\n"
+                         "assert(store.get('d') == 'y')");
     assert_kind(*state, VERDICT_NO_MATCH);
 }
 
@@ -69,7 +126,14 @@ static void test_bounded(void **state)
                  "assert(store.get('k1000'))\n"
                  "local bytes = 0\n"
                  "for i = 1, 1000 do bytes = bytes + #(store.get('k' .. i) or '') end\n"
-                 "assert(bytes <= 16777216 and bytes > 16777216 / 2, bytes)");
+                 "assert(bytes <= 16777216 and bytes > 16777216 - 2 * 60000, bytes)");
+    assert_kind(f, VERDICT_NO_MATCH);
+    dictionary_clear(); /* of small ones a key, and some hundred bytes for each, count */
+    fixture_body(f, "local store = require 'mxhook.store'\n"
+                    "for i = 1, 20000 do store.set(('k'):rep(1000) .. i, 1) end\n"
+                    "local kept = 0\n"
+                    "for i = 1, 20000 do kept = kept + (store.get(('k'):rep(1000) .. i) or 0) end\n"
+                    "assert(kept < 16777216 / 1064 and kept > 16777216 / 1300, kept)");
     assert_kind(f, VERDICT_NO_MATCH);
 }
 
@@ -165,10 +229,15 @@ static void test_once_goes_by_each_recipients_reply(void **state)
 static void test_once_ends(void **state)
 {
     struct fixture *f = *state;
-    load_once(f, "0.05");
+    load_once(f, "60");
     assert_once(f, "user@example.com", true);
     next_message(f, 250);
-    usleep(120000);
+    ahead_ms += 50000;
+    assert_once(f, "user@example.com", false);
+    ahead_ms += 11000;
+    assert_once(f, "user@example.com", true);
+    ahead_ms += 61000; /* its end comes before the reply */
+    next_message(f, 250);
     assert_once(f, "user@example.com", true);
     next_message(f, 451);
     load_once(f, "60");
@@ -184,6 +253,26 @@ static void test_once_ends(void **state)
     assert_kind(f, VERDICT_DISCARD);
     fixture_rules(f, "10.lua", "require('mxhook.store').once('a', 1)");
     assert_non_null(strstr(fixture_load_error(f), "not while rules load"));
+}
+
+/* What was reserved and had to make room since is kept all the same; and what a rule deletes is free again. */
+static void test_once_that_was_dropped(void **state)
+{
+    struct fixture *f = *state;
+    load_once(f, "60");
+    assert_once(f, "user@example.com", true);
+    dictionary_clear();
+    next_message(f, 250);
+    assert_once(f, "user@example.com", false);
+    fixture_rules(f, "10.lua",
+                  "return function(msg) require('mxhook.store').delete(msg.message_id) end");
+    fixture_load(f);
+    assert_once(f, "user@example.com", true);
+    load_once(f, "60");
+    assert_once(f, "user@example.com", true);
+    dictionary_clear();
+    next_message(f, 451);
+    assert_once(f, "user@example.com", true);
 }
 
 #define THREADS 4
@@ -247,6 +336,8 @@ int main(void)
         STORE_TEST(test_once_of_two_messages_at_once),
         STORE_TEST(test_once_goes_by_each_recipients_reply),
         STORE_TEST(test_once_ends),
+        STORE_TEST(test_once_that_was_dropped),
+        STORE_TEST(test_errors),
     };
     return RUN_TESTS(tests);
 }
