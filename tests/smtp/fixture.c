@@ -122,6 +122,13 @@ static void on_refused(void *context, const struct session_refused *refused)
     strcat(peer->refused, line);
 }
 
+static void on_verify(void *context, const char *user, const char *password)
+{
+    struct peer *peer = context;
+    assert_string_equal(session_claimed(peer->session), user);
+    snprintf(peer->verified, sizeof peer->verified, "%s|%s", user, password);
+}
+
 void peer_start(struct peer *peer, struct config *config, const char *temporary_directory)
 {
     peer_start_on(peer, config, temporary_directory, NULL, false);
@@ -137,6 +144,7 @@ void peer_start_on(struct peer *peer, struct config *config, const char *tempora
                                                .check_recipient = on_check,
                                                .enter = on_enter,
                                                .refused = on_refused,
+                                               .verify = on_verify,
                                                .submit = on_submit};
     memset(peer, 0, sizeof *peer);
     peer->session =

@@ -23,6 +23,8 @@ struct peer {
     bool no_rules;       /* rules() returns NULL */
     bool answers;        /* peer_play() answers 250 2.0.0 OK by itself */
     bool answers_inside; /* the same, but submit() does */
+    char verified
+        [600]; /* "NAME|PASSWORD" that AUTH is to check; the test answers by session_verified() */
     int rules_held;
     struct transaction *submitted[MAX_SUBMITTED];
     size_t submitted_count;
