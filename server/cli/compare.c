@@ -13,6 +13,7 @@
 #include "../base/redact.h"
 #include "../rules/dictionary.h"
 #include "pretty.h"
+#include "route_print.h"
 
 /* ---- One message ---- */
 
@@ -42,12 +43,9 @@ static char *describe(const struct trial *trial)
         write_destination(out, &trial->verdict->destinations[i]);
     if (reply->code == 250 && trial->verdict->destination_count == 0)
         fputs(" dropped", out);
-    for (size_t i = 0; trial->verdict->destination_count > 0 && i < headers->count; i++) {
-        size_t at = header_list_find(&trial->before, headers->items[i].name, 0);
-        if (at == trial->before.count ||
-            strcmp(trial->before.items[at].value, headers->items[i].value) != 0)
+    for (size_t i = 0; trial->verdict->destination_count > 0 && i < headers->count; i++)
+        if (!route_has_field(&trial->before, &headers->items[i]))
             fprintf(out, " [%s: %s]", headers->items[i].name, headers->items[i].value);
-    }
     return fclose(out) == 0 ? text : NULL;
 }
 

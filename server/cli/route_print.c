@@ -10,8 +10,7 @@
 #include "pretty.h"
 #include "rules.h"
 
-/* Is this very field, name and value, in the other list? */
-static bool has_field(const struct header_list *list, const struct header *field)
+bool route_has_field(const struct header_list *list, const struct header *field)
 {
     for (size_t i = header_list_find(list, field->name, 0); i < list->count;
          i = header_list_find(list, field->name, i + 1))
@@ -24,7 +23,7 @@ static bool has_field(const struct header_list *list, const struct header *field
 static void print_missing(char sign, const struct header_list *of, const struct header_list *in)
 {
     for (size_t i = 0; i < of->count; i++) {
-        if (has_field(in, &of->items[i]))
+        if (route_has_field(in, &of->items[i]))
             continue;
         printf("  %c ", sign);
         pretty_text(of->items[i].name);

@@ -9,4 +9,7 @@ void route_print_text(const struct trial *trial);
 /* A line of JSON. CLI_OK or CLI_FAILED. */
 int route_print_json(const struct trial *trial);
 
+/* Is this very field, name and value, in the list? */
+bool route_has_field(const struct header_list *list, const struct header *field);
+
 #endif
