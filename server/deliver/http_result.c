@@ -103,6 +103,8 @@ static void describe_none(struct http_handle *h, CURLcode rc)
         why = "its connection ended before an answer came";
     else if (h->too_many_headers)
         why = "its headers do not end";
+    else if (rc == CURLE_OUT_OF_MEMORY && h->phase >= HTTP_WAITING)
+        why = "a line of its headers does not end, or memory is short";
     else if (rc == CURLE_OK)
         why = "its connection ended inside the answer's headers";
     else if (sockets_out_are_denied(&h->sockets))
@@ -136,18 +138,23 @@ static bool is_broken(const struct http_handle *h, CURLcode rc)
            rc == CURLE_HTTP2_STREAM || rc == CURLE_UNSUPPORTED_PROTOCOL;
 }
 
-static bool is_ours(const struct http_handle *h, CURLcode rc)
-{
-    return sockets_out_are_starved(&h->sockets, rc) || h->body.error ||
-           rc == CURLE_INTERFACE_FAILED || rc == CURLE_SSL_CERTPROBLEM ||
-           rc == CURLE_SSL_CACERT_BADFILE;
-}
-
 static bool is_sent(const struct http_handle *h)
 {
     curl_off_t sent = 0;
     curl_easy_getinfo(h->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
     return h->thought || (is_connected(h) && (uint64_t)sent >= payload_size(h->request->payload));
+}
+
+/* libcurl 7.88 says "out of memory" of a header line of more than 100 KB too: when all was sent, that is it. */
+static bool is_starved(const struct http_handle *h, CURLcode rc)
+{
+    return sockets_out_are_starved(&h->sockets, rc) && !(rc == CURLE_OUT_OF_MEMORY && is_sent(h));
+}
+
+static bool is_ours(const struct http_handle *h, CURLcode rc)
+{
+    return is_starved(h, rc) || h->body.error || rc == CURLE_INTERFACE_FAILED ||
+           rc == CURLE_SSL_CERTPROBLEM || rc == CURLE_SSL_CACERT_BADFILE;
 }
 
 static bool is_http2(const struct http_handle *h)
@@ -212,7 +219,7 @@ void http_result_fill(struct http_handle *h, CURLcode rc)
     result->elapsed_ms = clock_monotonic_ms() - h->started_ms;
     result->hopeless = is_hopeless(h, rc);
     result->ours = is_ours(h, rc);
-    result->starved = sockets_out_are_starved(&h->sockets, rc);
+    result->starved = is_starved(h, rc);
     result->error[0] = 0;
     result->sent = is_sent(h) && !http_result_is_refused(h, rc);
     result->repeated = h->times > 1;

@@ -120,6 +120,15 @@ static void a_byte_more_of_headers_is_no_yes(void **state)
     rig_check_error(*state, "its headers do not end");
 }
 
+/* libcurl calls it a lack of memory, which it is not: it costs an attempt, and is not tried for ever. */
+static void a_line_of_200_kb_costs_an_attempt(void **state)
+{
+    static char text[200000] = "HTTP/1.1 200 OK\r\nx: ";
+    memset(text + strlen(text), 'y', sizeof text - 1 - strlen(text));
+    check_refused(*state, text, 0);
+    rig_check_error(*state, "a line of its headers does not end%");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +162,7 @@ int main(void)
         RIG_TEST(answers_of_each_kind_in_turn),
         RIG_TEST(headers_may_take_64_kib),
         RIG_TEST(a_byte_more_of_headers_is_no_yes),
+        RIG_TEST(a_line_of_200_kb_costs_an_attempt),
     };
     return RUN_TESTS(tests);
 }
