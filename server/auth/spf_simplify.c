@@ -37,7 +37,7 @@ static bool add_handle(struct evaluation *e, const struct spf_term *term, const 
     return true;
 }
 
-/* Writes one term; true where no later one can count. */
+/* Writes one term; true where no later one can count: so one address at most. */
 static bool write_term(struct evaluation *e, const struct spf_term *term, const char *context,
                        bool top, char *out, size_t size)
 {
@@ -80,7 +80,7 @@ void spf_simplify(struct evaluation *e, const struct record *record,
     struct spf_term term, redirect = {.kind = TERM_OTHER};
     const char *context = handle->name;
     bool top = handle->top, ended = false;
-    unsigned terms = 0;
+    size_t handles = e->handle_count;
     size_t used = (size_t)snprintf(out, SIMPLE_RECORD_MAX, "v=spf1");
     if (top)
         e->explanation_spec = NULL;
@@ -97,8 +97,7 @@ void spf_simplify(struct evaluation *e, const struct record *record,
         ended = write_term(e, &term, context, top, out + used, SIMPLE_RECORD_MAX - used);
         used += strlen(out + used);
         /* One over the limit is enough to find that it is over. */
-        terms += term.kind != TERM_IP4 && term.kind != TERM_IP6 && out[used - 1] == 'x';
-        ended = ended || terms > SPF_MAX_TERMS || used > SIMPLE_RECORD_MAX - 64;
+        ended = ended || e->handle_count - handles > SPF_MAX_TERMS;
     }
     if (!ended && redirect.kind == TERM_REDIRECT)
         write_term(e, &redirect, context, top, out + used, SIMPLE_RECORD_MAX - used);
