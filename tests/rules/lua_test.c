@@ -77,7 +77,7 @@ static void test_cel_optionals(void **state)
 static void test_messages_of_tests(void **state)
 {
     (void)state;
-    assert_int_equal(run(LUA_TESTS "/messages.lua", ""), 264);
+    assert_int_equal(run(LUA_TESTS "/messages.lua", ""), 265);
 }
 
 static void test_cel_numbers(void **state)

@@ -46,9 +46,7 @@ local function encoded(text)
     local at = 1
     while at <= #text do
         local stop = math.min(at + 44, #text)
-        while stop < #text and (text:byte(stop + 1) or 0) >= 0x80 and text:byte(stop + 1) < 0xC0 do
-            stop = stop - 1
-        end
+        while text:find("^[\128-\191]", stop + 1) do stop = stop - 1 end
         words[#words + 1] = "=?utf-8?b?" .. base64(text:sub(at, stop)) .. "?="
         at = stop + 1
     end

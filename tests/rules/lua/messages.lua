@@ -43,6 +43,7 @@ for _, character in ipairs { "\195\164", "\226\130\172", "\240\159\152\128" } do
     for before = 0, 47 do check_subject(("a"):rep(before) .. character:rep(30), true) end
     for size = 1, 24 do check_subject(character:rep(size), true) end
 end
+check_subject(("a"):rep(43) .. "\195\164b", true) -- one byte in its last word
 check_subject(" !~" .. ("a"):rep(100), false)
 check_subject("a\127", true)
 check_subject("a\31", true)
@@ -106,4 +107,11 @@ for boundary, parts in pairs { ["mxhook-body"] = 2, ["mxhook-parts"] = 3 } do
     check(select(2, bytes:gsub("%-%-" .. boundary:gsub("%-", "%%-") .. "\r\n", "")) == parts, "has other parts", bytes)
     check(bytes:find("\r\n--" .. boundary .. "--\r\n", 1, true), "does not end", bytes)
 end
+
+local whole, given = new_message { from = "a@a", to = "b@b", cc = { "c@c", "d@d" }, subject = "s", date = "d", text = "t", auth = 1, at = 2, scan = 3 }
+check(whole == "From: a@a\r\nTo: b@b\r\nCc: c@c, d@d\r\nSubject: s\r\nDate: d\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; "
+    .. "charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\ndA==\r\n", "is not this message", whole)
+check(given.auth == 1 and given.at == 2 and given.scan == 3, "is its envelope", tostring(given.at))
+local _, own = new_message { auth = 1, at = 2, scan = 3, envelope = { auth = 4, at = 5, scan = 6 } }
+check(own.auth == 4 and own.at == 5 and own.scan == 6, "is the envelope's own", tostring(own.at))
 return count + 1
