@@ -1,7 +1,10 @@
 /*
  * What came of a request: a status, or no answer and why, and whose fault that is.
  */
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../base/ascii.h"
@@ -138,6 +141,29 @@ static bool is_broken(const struct http_handle *h, CURLcode rc)
            rc == CURLE_HTTP2_STREAM || rc == CURLE_UNSUPPORTED_PROTOCOL;
 }
 
+/* In TLS 1.3 a receiver says what it thinks of our certificate, or of there being none, when the request is out already: its
+ * handshake has failed all the same, and it has not read the request. libcurl has OpenSSL's number in its text only. */
+static bool has_failed_handshake(const struct http_handle *h)
+{
+    const char *number = h->header_bytes == 0 ? strstr(h->error, "error:") : NULL;
+    unsigned long code = number ? strtoul(number + strlen("error:"), NULL, 16) : 0;
+    if (ERR_GET_LIB(code) != ERR_LIB_SSL)
+        return false;
+    switch (ERR_GET_REASON(code) - SSL_AD_REASON_OFFSET) {
+    case SSL_AD_HANDSHAKE_FAILURE:
+    case SSL_AD_BAD_CERTIFICATE:
+    case SSL_AD_UNSUPPORTED_CERTIFICATE:
+    case SSL_AD_CERTIFICATE_REVOKED:
+    case SSL_AD_CERTIFICATE_EXPIRED:
+    case SSL_AD_CERTIFICATE_UNKNOWN:
+    case SSL_AD_UNKNOWN_CA:
+    case SSL_AD_ACCESS_DENIED:
+    case SSL_AD_DECRYPT_ERROR:
+    case SSL_AD_CERTIFICATE_REQUIRED: return true;
+    default: return false;
+    }
+}
+
 static bool is_sent(const struct http_handle *h)
 {
     curl_off_t sent = 0;
@@ -197,8 +223,10 @@ static void describe_early(struct http_handle *h, CURLcode rc, long status)
 }
 
 /* By what an operator would look at. */
-static const char *failure_of(CURLcode rc)
+static const char *failure_of(const struct http_handle *h, CURLcode rc)
 {
+    if (has_failed_handshake(h))
+        return "tls";
     switch (rc) {
     case CURLE_OPERATION_TIMEDOUT: return "timeout";
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -221,11 +249,12 @@ void http_result_fill(struct http_handle *h, CURLcode rc)
     result->ours = is_ours(h, rc);
     result->starved = is_starved(h, rc);
     result->error[0] = 0;
-    result->sent = is_sent(h) && !http_result_is_refused(h, rc);
+    bool unread = http_result_is_refused(h, rc) || has_failed_handshake(h);
+    result->sent = is_sent(h) && !unread;
     result->repeated = h->times > 1;
     curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &status);
     result->status = is_answered(h, rc, status, result->sent) ? (int)status : 0;
-    result->failure = result->status == 0 ? failure_of(rc) : NULL;
+    result->failure = result->status == 0 ? failure_of(h, rc) : NULL;
     result->broken = result->status == 0 && is_broken(h, rc);
     result->unfinished = status >= 200 && status < 300 && result->status && !result->sent;
     result->retry_after_ms = wait_asked_ms(&h->wait, result->status);

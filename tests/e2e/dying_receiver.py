@@ -4,6 +4,7 @@ handshake, of HTTP/1.1 or HTTP/2.
 protocol     "http", "https" (HTTP/1.1 over TLS 1.3), "https-1.2" or "h2"
 cut          where a connection ends: after so many bytes "in" (read) or "out" (written), as they stand on the wire, or after
              so many bytes of the "answer" within TLS, which close_notify then ends
+             or it does not take a client that has no "certificate"
 how          "fin": no more is written, what comes is read and forgotten; "close": nothing is read either; "rst"
 origin       a receiver on a port of its own: the first of its connections end so, the others are well
 """
@@ -167,7 +168,8 @@ class Connection:
         self.number = len(origin.connections)
         origin.connections.append(self)
         self.cut = origin.cut if self.number < origin.dying else None
-        self.tls = Tls(farm.context) if farm.context else Clear()
+        is_strict = self.cut and self.cut.where == "certificate"
+        self.tls = Tls(farm.strict if is_strict else farm.context) if farm.context else Clear()
         self.http = Http2() if farm.protocol == "h2" else Http1()
         self.state = "open"  # "draining": no more is written; "closed"
         self.has_ended = False  # by the cut
@@ -218,6 +220,9 @@ class Connection:
             if self.state == "draining":
                 return
             self.process(data)
+        except ssl.SSLError:  # it has something to say about that
+            self.plain.sendall(self.tls.take())
+            self.state = "draining"
         except OSError:
             self.close()
 
@@ -286,10 +291,13 @@ class Farm:
         self.protocol, self.context = protocol, None
         if protocol != "http":
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self.context.load_cert_chain(certificate, key)
-            self.context.set_alpn_protocols(["h2"] if protocol == "h2" else ["http/1.1"])
-            if protocol == "https-1.2":
-                self.context.maximum_version = ssl.TLSVersion.TLSv1_2
+            self.strict = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.strict.verify_mode = ssl.CERT_REQUIRED
+            for context in (self.context, self.strict):
+                context.load_cert_chain(certificate, key)
+                context.set_alpn_protocols(["h2"] if protocol == "h2" else ["http/1.1"])
+                if protocol == "https-1.2":
+                    context.maximum_version = ssl.TLSVersion.TLSv1_2
         self.selector, self.origins, self.stopping = selectors.DefaultSelector(), [], False
         self.thread = threading.Thread(target=self.run, daemon=True)
 

@@ -67,11 +67,11 @@ class Dying(harness.TestCase):
                         "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
                         "-keyout", cls.key, "-out", cls.certificate], check=True, capture_output=True)
 
-    def deliver(self, cases, messages):
+    def deliver(self, cases, messages, dying=1):
         """One message after the other to all of them."""
         farms = {name: dying_receiver.Farm(name, self.certificate, self.key) for name in {case.protocol for case in cases}}
         for case in cases:
-            case.origin = farms[case.protocol].add(case.cut, 1)
+            case.origin = farms[case.protocol].add(case.cut, dying)
         urls = ["'%s'" % farms[case.protocol].url(case.origin) for case in cases]
         groups = [", ".join(urls[i:i + DESTINATIONS]) for i in range(0, len(urls), DESTINATIONS)]
         for farm in farms.values():
@@ -122,6 +122,14 @@ class Dying(harness.TestCase):
 
     def test_a_kept_connection_that_ends_at_a_byte(self):
         self.check(list(self.cases(1)), 2)
+
+    def test_a_certificate_that_is_asked_for_in_vain_costs_no_attempt(self):
+        """In TLS 1.3 the receiver says so when it has been sent the request, but has not read it."""
+        cases = [Case(protocol, Cut("certificate", NEVER, "fin")) for protocol in ("https", "https-1.2")]
+        self.deliver(cases, 1, dying=4)
+        for case in cases:
+            self.assertEqual((case.attempts("retry"), case.attempts("delivered")), ([0] * 4, [1]), case.log)
+            self.assertEqual(len(case.origin.whole), 1)
 
 
 if __name__ == "__main__":
