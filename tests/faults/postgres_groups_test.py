@@ -187,6 +187,28 @@ class GroupsTest(postgres.DatabaseCase):
         receiver.wait_for(3)
         self.assertEqual(receiver.posts[1].body, receiver.posts[2].body)
 
+    def test_numbers_and_chunks_are_kept_before_a_group_uses_them(self):
+        """Though commits of the database are asynchronous: else a server that goes meanwhile gives numbers again, or keeps a part
+        of the chunks."""
+        self.sql("ALTER SYSTEM SET wal_writer_delay = '10s'")
+        self.sql("SELECT pg_reload_conf()")
+        self.addCleanup(self.pg.sql, "SELECT pg_reload_conf()")
+        self.addCleanup(self.pg.sql, "ALTER SYSTEM RESET wal_writer_delay")
+        self.sql("ALTER DATABASE %s SET synchronous_commit = off" % self.database)
+        node = self.node(self.receiver())
+        self.stall("delivery")
+        for size, kept in ((10, "SELECT is_called FROM row_block"), (700000, "SELECT sum(octet_length(bytes)) > 700000 FROM chunk")):
+            self.locked()
+            sender = Sender(node, "m", text="y" * size)
+            wait_until(lambda: self.waiting("wait_event = 'advisory'"), "the group")
+            node.process.send_signal(signal.SIGSTOP)
+            self.pg.kill()
+            self.pg.start()
+            there = self.sql(kept)
+            node.process.send_signal(signal.SIGCONT)
+            sender.join(60)
+            self.assertEqual((there, sender.answer), ("t", 250), size)
+
     def test_chunks_of_a_group_that_is_stored_are_not_swept(self):
         """A node that sent its chunks again dies, but its first try was stored."""
         gone = self.node(self.receiver())

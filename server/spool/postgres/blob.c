@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "sql.h"
 #include "values.h"
 
 #define PIECE  65536
@@ -56,7 +57,8 @@ static int seal(struct pg *pg, int64_t blob, int owner)
     values_number(&params, PARAM_INT8, blob);
     values_number(&params, PARAM_INT4, owner);
     pg_begin(pg);
-    int code = values_send(&params, pg, "UPDATE staged SET owner = $2 WHERE blob = $1", false);
+    int code = values_send(&params, pg, "UPDATE staged SET owner = $2 WHERE blob = $1 AND " DURABLE,
+                           false);
     if (code == 0)
         code = pg_end(pg, PG_ANSWER_MS, pg_count, &found);
     return code == 0 && found == 0 ? -EDEADLK : code;

@@ -6,6 +6,7 @@
 
 #include "../../base/clock.h"
 #include "../columns.h"
+#include "sql.h"
 #include "values.h"
 
 /* Where the row of an end has failed indeed, and was not set anew meanwhile: the condition that its
@@ -20,12 +21,6 @@
 #define INSERT_TAIL                                                                                \
     "INSERT INTO tail (row, last, size, bytes) SELECT u.* FROM unnest($1, $2, $3, $4) "            \
     "u(row, last, size, bytes)"
-/* A role or database whose commits are asynchronous has them so for all but what is answered 250; and the warning that
- * one is not replicated yet must come, whatever messages it wants. */
-#define DURABLE                                                                                    \
-    "CASE current_setting('synchronous_commit') WHEN 'off' "                                       \
-    "THEN set_config('synchronous_commit', 'on', true) ELSE 'on' END <> '' "                       \
-    "AND set_config('client_min_messages', 'warning', true) <> ''"
 /* due and created: ms from now */
 #define OF_DELIVERY                                                                                \
     "last_status, id, sender, recipient, last_error, mail_from, via, about, " DESTINATION_COLUMNS( \

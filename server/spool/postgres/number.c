@@ -9,6 +9,7 @@
 #include "../../base/clock.h"
 #include "../origin.h"
 #include "number.h"
+#include "sql.h"
 #include "values.h"
 
 #define BLOCK_SIZE    1000
@@ -33,8 +34,8 @@ int number_add_mark(struct pg *pg, int node)
     struct values params = {0};
     values_number(&params, PARAM_INT4, node);
     return values_send(&params, pg,
-                       "INSERT INTO mark (node, n) VALUES ($1, 1) "
-                       "ON CONFLICT (node) DO UPDATE SET n = mark.n + 1",
+                       "INSERT INTO mark (node, n) SELECT $1, 1 WHERE " DURABLE
+                       " ON CONFLICT (node) DO UPDATE SET n = mark.n + 1",
                        false);
 }
 

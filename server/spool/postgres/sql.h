@@ -11,4 +11,11 @@
     "(CASE WHEN " time " < 0 THEN 0 WHEN " time                                                    \
     " > 253402300799999 THEN 253402300799999 ELSE " time " END - " NOW_MS ")"
 
+/* True. A role or database whose commits are asynchronous has them so for all but what is answered 250; and the warning that
+ * one is not replicated yet must come, whatever messages it wants. */
+#define DURABLE                                                                                    \
+    "CASE current_setting('synchronous_commit') WHEN 'off' "                                       \
+    "THEN set_config('synchronous_commit', 'on', true) ELSE 'on' END <> '' "                       \
+    "AND set_config('client_min_messages', 'warning', true) <> ''"
+
 #endif
