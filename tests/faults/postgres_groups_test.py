@@ -195,7 +195,7 @@ class GroupsTest(postgres.DatabaseCase):
         self.addCleanup(self.pg.sql, "SELECT pg_reload_conf()")
         self.addCleanup(self.pg.sql, "ALTER SYSTEM RESET wal_writer_delay")
         self.sql("ALTER DATABASE %s SET synchronous_commit = off" % self.database)
-        node = self.node(self.receiver())
+        node = self.node(self.receiver(), FAST + 'spool.commit_timeout = "2m"\n')
         self.stall("delivery")
         for size, kept in ((10, "SELECT is_called FROM row_block"), (700000, "SELECT sum(octet_length(bytes)) > 700000 FROM chunk")):
             self.locked()
@@ -207,7 +207,7 @@ class GroupsTest(postgres.DatabaseCase):
             there = self.sql(kept)
             node.process.send_signal(signal.SIGCONT)
             sender.join(60)
-            self.assertEqual((there, sender.answer), ("t", 250), size)
+            self.assertEqual((there, sender.answer), ("t", 250), (size, node.log()))
 
     def test_chunks_of_a_group_that_is_stored_are_not_swept(self):
         """A node that sent its chunks again dies, but its first try was stored."""
