@@ -161,13 +161,24 @@ static struct http_handle *handle_take(struct http *http, const struct http_requ
     return handle_new(http);
 }
 
-static void handle_rest(struct http_handle *h)
+/* libcurl 8.14, which Debian 13 has, forgets to free its copy of a name that did not resolve when the same handle resolves
+ * another (curl's issue 17602): that handle is not used again. */
+static bool may_be_used_again(CURLcode rc)
+{
+    return rc != CURLE_COULDNT_RESOLVE_HOST && rc != CURLE_COULDNT_RESOLVE_PROXY;
+}
+
+static void handle_rest(struct http_handle *h, CURLcode rc)
 {
     struct http *http = h->http;
     multi_remove(http->multi, h->easy);
     uv_timer_stop(&h->timer);
     h->request->handle = NULL;
     h->request = NULL;
+    if (!may_be_used_again(rc)) {
+        handle_free(h);
+        return;
+    }
     h->next = http->idle;
     http->idle = h;
 }
@@ -289,7 +300,7 @@ int http_send(struct http *http, struct http_request *request)
 void http_cancel(struct http *http, struct http_request *request)
 {
     (void)http;
-    handle_rest(request->handle);
+    handle_rest(request->handle, CURLE_OK);
 }
 
 /* ---- The end of a request ---- */
@@ -334,7 +345,7 @@ static void finish(struct multi_transfer *transfer, CURLcode rc)
         return;
     http_result_fill(h, rc);
     struct attempt_result result = h->result;
-    handle_rest(h);
+    handle_rest(h, rc);
     request->done(request, &result);
 }
 
