@@ -206,7 +206,7 @@ static int open_own(const struct listen_address *address, struct listen_socket *
     }
     socket_format_address(address, address->port, text);
     if (socket_is_of_nothing(address)) {
-        log_warn("no-ipv6", NULL, LOG_TEXT("address", text));
+        log_warn("address-left-out", NULL, LOG_TEXT("address", text));
         return 0;
     }
     return error_set(err, fd, "cannot listen on %s: %s", text, strerror(-fd));

@@ -504,7 +504,7 @@ class Privileges(TestCase):
                 with open(mx.log_path, "w") as log:
                     mx.process = subprocess.Popen(command, stderr=log)
                 mx.wait_logged("started")
-                self.assertEqual(len(mx.logged("no-ipv6")), 2)
+                self.assertEqual(len(mx.logged("address-left-out")), 2)
                 self.assertEqual((len(mx.logged("listening")), len(mx.logged("admin-listening"))), (1, 1))
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
