@@ -389,6 +389,45 @@ static void without_memory(void **state)
     assert_in_range(without, 2, 100);
 }
 
+/* Its connections are kept for the next one. */
+static void a_burst(void **state)
+{
+    const struct answer answer = {.bytes = clean, .delay_ms = 5};
+    (void)state;
+    begin(1, &answer, 1);
+    for (int round = 0; round < 3; round++) {
+        size_t before = told;
+        for (int i = 0; i < 20; i++)
+            assert_int_equal(start(), 0);
+        wait_for(before + 20);
+        assert_string_equal(last, "one");
+    }
+    assert_int_equal(receiver_count(receivers[0]), 60);
+    assert_in_range(receiver_connections(receivers[0]), 1, 20);
+    end();
+}
+
+static void no_memory_to_begin(void **state)
+{
+    struct scan *none = NULL;
+    long failures = 0;
+    int code = -ENOMEM;
+    (void)state;
+    uv_loop_init(&loop);
+    for (; code == -ENOMEM; failures++) {
+        assert_null(none);
+        memory_fails_after(failures);
+        code = scan_new(&loop, &none);
+        assert_int_equal(memory_has_failed(), code != 0);
+        uv_run(&loop, UV_RUN_DEFAULT); /* what was begun is closed */
+    }
+    assert_int_equal(code, 0);
+    assert_in_range(failures, 3, 10);
+    scan_free(none);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -404,6 +443,8 @@ int main(void)
         cmocka_unit_test(one_of_two_is_silent),
         cmocka_unit_test(who_is_scanned),
         cmocka_unit_test(without_memory),
+        cmocka_unit_test(a_burst),
+        cmocka_unit_test(no_memory_to_begin),
     };
     setenv("http_proxy", "http://127.0.0.1:9", 1); /* the environment's is not asked */
     return RUN_TESTS(tests);

@@ -324,6 +324,7 @@ static void who_waits_for_a_place_gets_one(void **state)
     assert_int_equal(receiver_count(receiver), 200);
     assert_string_equal(all, "ffffffff");
     assert_in_range(receiver_most_at_once(receiver), 2, 64);
+    assert_in_range(receiver_connections(receiver), 2, 64); /* they are kept */
     end();
 }
 
