@@ -49,9 +49,8 @@ void late_end(struct late *late)
     map_free(&late->by_message);
 }
 
-/* What has become of the delivery, as its term says it then. */
-static int tell(const struct packed *terms, const struct message_terms *m,
-                struct history_attempt *a,
+/* What has become of the delivery, as its term says it then: also to the next attempt at it. */
+static int tell(struct packed *terms, const struct message_terms *m, struct history_attempt *a,
                 int (*change)(void *context, const struct late_change *change), void *context)
 {
     unsigned number;
@@ -70,25 +69,40 @@ static int tell(const struct packed *terms, const struct message_terms *m,
             term.status = a->status;
         term.later = true;
         delivery_term_write(&term, to.bytes);
+        memcpy(terms->bytes + to.place, to.bytes, sizeof to.bytes);
         return change(context, &to);
     }
     a->row = NOTHING_CHANGES;
     return 0;
 }
 
-int late_look_in(struct late *late, const struct packed *terms, int64_t row,
+static struct history_attempt *take(struct late *late, const struct message_terms *m)
+{
+    struct history_attempt *a = map_remove(&late->by_message, key_of(m->connection, m->id));
+    late->wanted -= a != NULL;
+    return a;
+}
+
+int late_look_in(struct late *late, struct packed *terms, int64_t row,
                  int (*change)(void *context, const struct late_change *change), void *context)
 {
     struct message_terms m;
     size_t at = 0;
     int code = 0;
     for (; late->wanted > 0 && code == 0 && terms_next(terms, &at, &m) == 0; row++) {
-        struct history_attempt *a = map_remove(&late->by_message, key_of(m.connection, m.id));
-        late->wanted -= a != NULL;
-        for (; a && code == 0; a = a->later) {
+        for (struct history_attempt *a = take(late, &m); a && code == 0; a = a->later) {
             a->row = row;
             code = tell(terms, &m, a, change, context);
         }
     }
     return code;
+}
+
+bool late_find_in(struct late *late, const struct packed *terms)
+{
+    struct message_terms m;
+    size_t at = 0, wanted = late->wanted;
+    while (late->wanted > 0 && terms_next(terms, &at, &m) == 0)
+        take(late, &m);
+    return late->wanted < wanted;
 }

@@ -24,9 +24,13 @@ int late_begin(struct late *late, struct history_attempt *attempts);
 void late_end(struct late *late);
 
 /* Looks for their messages in a segment, which is to be called for the newest first: sets the `row` of the attempts
- * whose message it finds and which change something, and tells change() what has become of their deliveries. What is
- * damaged is not found, so that it does not stop what is noted. 0, or what change() returned. */
-int late_look_in(struct late *late, const struct packed *terms, int64_t row,
+ * whose message it finds and which change something, writes what has become of their deliveries into `terms`, and tells
+ * change() of it. What is damaged is not found, so that it does not stop what is noted. 0, or what change() returned. */
+int late_look_in(struct late *late, struct packed *terms, int64_t row,
                  int (*change)(void *context, const struct late_change *change), void *context);
+
+/* For a store that has to know its segments before it may change them: as late_look_in(), but all that is done is that
+ * those that are found are no longer wanted. True: some were. */
+bool late_find_in(struct late *late, const struct packed *terms);
 
 #endif

@@ -133,6 +133,11 @@ static int skip_by_subjects(struct segment_search *s, int64_t row)
     return filter_subjects(&s->filter, subjects, s->in_subjects, SEGMENT_MESSAGES) == 0;
 }
 
+bool search_is_late(const struct segment_search *s)
+{
+    return clock_monotonic_ms() > s->deadline_ms;
+}
+
 int search_segment(struct segment_search *s, int64_t row)
 {
     const struct packed *terms, *records = NULL;
@@ -148,7 +153,7 @@ int search_segment(struct segment_search *s, int64_t row)
         return -EBADMSG;
     for (size_t i = s->match_count; i-- > 0 && code == 0 && s->left > 0;)
         code = give(s, terms, records, &s->matches[i]);
-    return code == 0 && s->left > 0 && clock_monotonic_ms() > s->deadline_ms ? -ETIME : code;
+    return code == 0 && s->left > 0 && search_is_late(s) ? -ETIME : code;
 }
 
 /* ---- The attempts of a delivery ---- */

@@ -51,6 +51,9 @@ void search_free(struct segment_search *search); /* takes NULL */
  * Where `left` is 0, no more is wanted. */
 int search_segment(struct segment_search *search, int64_t row);
 
+/* It takes too long: for a store that looks at segments itself. */
+bool search_is_late(const struct segment_search *search);
+
 /* As history_ops.attempts, of a message in this segment. */
 int search_attempts(const struct search_source *source, int64_t segment,
                     const struct history_message *message, unsigned delivery,

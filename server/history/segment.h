@@ -74,6 +74,8 @@ struct delivery_term {
     bool later; /* there are attempts beside the segment: the last of them tells more */
 };
 
+#define TERM_STATUS_MAX 1023
+
 /* Reads the message's at *at, and steps to the next. -ENOENT: there is no more; -EBADMSG. */
 int terms_next(const struct packed *terms, size_t *at, struct message_terms *message);
 
@@ -84,7 +86,7 @@ void terms_recipient(const struct message_terms *message, uint32_t number, uint3
 size_t terms_delivery(const struct packed *terms, const struct message_terms *message,
                       uint32_t number, uint32_t *destination, uint32_t *origin,
                       struct delivery_term *term);
-/* What a store writes there, in four bytes. A number above 2^19 - 1, or a status above 1023, is cut. */
+/* What a store writes there, in four bytes. A number above 2^19 - 1, or a status above TERM_STATUS_MAX, is cut. */
 void delivery_term_write(const struct delivery_term *term, unsigned char bytes[4]);
 
 /* The message whose terms these are; its texts stand in `records`, the rest is in its arena, which the caller has made

@@ -11,7 +11,7 @@
 
 /* What has become of a delivery: two bits of its state, one for `later`, then these. */
 #define STATUS_SHIFT 3
-#define STATUS_MASK  0x3ffu
+#define STATUS_MASK  0x3ffu /* TERM_STATUS_MAX */
 #define NUMBER_SHIFT 13
 #define NUMBER_MASK  0x7ffffu
 

@@ -135,7 +135,8 @@ class PostgresTest(Actions, postgres.DatabaseCase):
         self.mx.stop()
         self.sql("ALTER TABLE mxhook_history.attempts DROP CONSTRAINT attempts_pkey, DROP place, DROP action,"
                  " ADD PRIMARY KEY (message, delivery, at_ms, number, day)")
-        self.sql("DROP SEQUENCE mxhook_history.attempt_place")
+        self.sql("DROP SEQUENCE mxhook_history.attempt_place; DROP FUNCTION mxhook_history.forget_marks CASCADE;"
+                 " ALTER TABLE mxhook_history.segments DROP keys, DROP marks")
         self.mx.start()
         self.queue("drop", "--all", "--yes")
         self.wait_for(before="dropped")

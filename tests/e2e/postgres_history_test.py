@@ -1,12 +1,15 @@
 """postgres_history_test.py - the history in PostgreSQL, which nodes share: what is kept, found, sent again, and dropped."""
 
 import json
+import os
+import subprocess
+import threading
 import time
 import unittest
 
 import harness
 import postgres
-from harness import mail, wait_until
+from harness import PATIENCE, mail, wait_until
 
 DAY = 86400
 
@@ -54,7 +57,7 @@ class PostgresHistoryTest(postgres.DatabaseCase):
                                   " AND relkind = 'r'"), "1")
 
     def test_later_attempts_are_told_of(self):
-        held = harness.threading.Event()
+        held = threading.Event()
         self.addCleanup(held.set)
         answers = [500, 500, 200]
 
@@ -76,6 +79,44 @@ class PostgresHistoryTest(postgres.DatabaseCase):
         self.assertEqual(node.command("history", "replay", "--since", "1h").returncode, 0)
         self.assertEqual(receiver.posts[-1].id, receiver.posts[0].id)
         self.assertEqual(receiver.posts[-1].body, receiver.posts[0].body)
+
+    def test_filters_find_what_they_find_in_a_file(self):
+        """By random records, of which an older version has written and changed some."""
+        program = os.path.join(os.path.dirname(os.path.abspath(harness.MXHOOK)), "tests/history/same_filters")
+        seeds = os.environ.get("MXHOOK_SEEDS", str(int(time.time()) // DAY)).split()
+        for seed in seeds:
+            run = subprocess.run([program, self.conninfo, seed], capture_output=True, text=True, errors="replace", timeout=PATIENCE)
+            self.assertEqual(run.returncode, 0, (seed, run.stdout, run.stderr))
+            self.sql("DROP SCHEMA mxhook_history CASCADE")
+
+    def test_what_is_dropped_as_its_attempt_is_noted_is_dropped(self):
+        """Both have seen it wait before either has written: the later one is to see what the first has made of it."""
+        held = threading.Event()
+        self.addCleanup(held.set)
+        receiver = self.receiver(lambda post: held.wait(PATIENCE) and 500)
+        node = self.node(receiver, more='deliver = { schedule = { "1h" } }\n')
+        node.send(mail())
+        self.wait_for(node, 1, "--state", "waiting")
+        blocker = subprocess.Popen([os.path.join(postgres.binaries(), "psql"), "-qAt", "-d", self.conninfo], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, text=True)
+        self.addCleanup(blocker.communicate)
+        blocker.stdin.write("BEGIN; SELECT 'locked' FROM mxhook_history.segments FOR UPDATE;\n")
+        blocker.stdin.flush()
+        self.assertEqual(blocker.stdout.readline(), "locked\n")
+
+        def wait_for_blocked(count):
+            wait_until(lambda: self.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname ="
+                                        " current_database()") == str(count), "%d that wait for the segment" % count)
+        dropping = threading.Thread(target=lambda: node.command("queue", "drop", "--all", "--yes"))
+        dropping.start()
+        wait_for_blocked(1)
+        held.set()
+        wait_for_blocked(2)
+        blocker.stdin.write("COMMIT;\n")
+        blocker.stdin.flush()
+        dropping.join()
+        wait_until(lambda: self.sql("SELECT count(*) FROM mxhook_history.attempts") == "2", "both to be noted")
+        self.assertEqual([m["deliveries"][0]["state"] for m in self.find(node)], ["dropped"])
 
     def test_tells_how_an_origin_has_answered(self):
         receiver = self.receiver(lambda post: 500)

@@ -103,22 +103,30 @@ static void each_order_of_attempts_and_actions_has_its_end(void **state)
     }
 }
 
-/* With its message in one batch it comes to the same. */
+static void free_attempts(struct history_attempt *first)
+{
+    for (struct history_attempt *a = first, *next; a; a = next) {
+        next = a->next;
+        history_attempt_free(a);
+    }
+}
+
+/* In one batch it comes to the same, with its message or after it. */
 static void so_it_is_in_one_batch(void **state)
 {
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+    for (size_t i = 0; i < 2 * (sizeof ends / sizeof *ends); i++) {
+        const bool after = i % 2;
         unsigned number = 0;
         struct history_message *m = record_message(1, 1000);
         struct history_attempt *first = NULL, **end = &first;
-        for (int k = 0; k < ends[i].count; k++, end = &(*end)->next)
-            *end = step_record(&ends[i].steps[k], &number);
-        assert_int_equal(history_sqlite.write(store, m, first), 0);
+        for (int k = 0; k < ends[i / 2].count; k++, end = &(*end)->next)
+            *end = step_record(&ends[i / 2].steps[k], &number);
+        assert_int_equal(history_sqlite.write(store, m, after ? NULL : first), 0);
+        if (after)
+            assert_int_equal(history_sqlite.write(store, NULL, first), 0);
         history_message_free(m);
-        for (struct history_attempt *a = first, *next; a; a = next) {
-            next = a->next;
-            history_attempt_free(a);
-        }
-        assert_string_equal(end_now(), ends[i].expected);
+        free_attempts(first);
+        assert_string_equal(end_now(), ends[i / 2].expected);
         remove_folder(state);
         make_folder(state);
     }

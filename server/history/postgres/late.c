@@ -7,21 +7,30 @@
 #include "../late.h"
 #include "store.h"
 
-#define PAGE 16 /* segments that are looked at in one go */
+#define PAGE   16 /* segments that are looked at in one go */
+#define LOCKED 2  /* the statement of lock_segments() that finds them */
 
 struct late_changes { /* of the terms of one segment */
     struct late_changes *next;
     int64_t segment, day;
     size_t count, room;
     struct late_change *changes;
+    struct packed marks; /* empty: not known */
 };
 
 struct finding {
     struct pg_history *store;
     struct late late;
-    struct late_changes *changes;
+    struct values rows; /* of the segments */
+    bool any;
     int64_t before;
-    int rows, code;
+    int page, code;
+};
+
+struct locking {
+    struct late late;
+    struct late_changes *changes;
+    int code;
 };
 
 static int note_change(void *context, const struct late_change *change)
@@ -39,52 +48,120 @@ static int note_change(void *context, const struct late_change *change)
     return 0;
 }
 
-static int look_in(struct finding *f, int64_t row, int64_t day, const struct packed *terms)
+/* ---- Which segments ---- */
+
+static struct packed terms_at(PGresult *result, int row)
+{
+    return (struct packed){.bytes = PQgetvalue(result, row, 2),
+                           .size = (size_t)PQgetlength(result, row, 2)};
+}
+
+static void find_in_page(void *context, int number, PGresult *result)
+{
+    struct finding *f = context;
+    (void)number;
+    f->page = PQntuples(result);
+    for (int i = 0; i < f->page && f->late.wanted > 0; i++) {
+        const struct packed terms = terms_at(result, i);
+        f->before = history_pg_int8(result, i, 0);
+        if (!late_find_in(&f->late, &terms))
+            continue;
+        values_add_number(&f->rows, 0, f->before);
+        f->any = true;
+    }
+}
+
+static int find_segments(struct finding *f)
+{
+    int code = 0;
+    while (code == 0 && f->late.wanted > 0 && f->page == PAGE) {
+        struct values v = {0};
+        values_number(&v, PARAM_INT8, f->before);
+        values_text(&v, f->late.first_id);
+        values_text(&v, f->late.last_id);
+        values_number(&v, PARAM_INT8, PAGE);
+        pg_begin(&f->store->pg);
+        code = values_send(&v, &f->store->pg,
+                           "SELECT row, day::bigint, terms FROM " TABLES "segments WHERE row < $1"
+                           " AND last_id >= $2 AND first_id <= $3 ORDER BY row DESC LIMIT $4",
+                           true);
+        if (code == 0)
+            code = history_pg_end(f->store, find_in_page, f);
+    }
+    return code;
+}
+
+/* ---- What changes in them ---- */
+
+/* In a copy: the terms are changed, and the marks are of what they are then. */
+static int look_in(struct locking *l, int64_t row, int64_t day, struct packed *terms)
 {
     struct late_changes *to = calloc(1, sizeof *to);
     if (!to)
         return -ENOMEM;
-    *to = (struct late_changes){.next = f->changes, .segment = row, .day = day};
-    f->changes = to;
-    return late_look_in(&f->late, terms, row, note_change, to);
+    *to = (struct late_changes){.next = l->changes, .segment = row, .day = day};
+    l->changes = to;
+    int code = late_look_in(&l->late, terms, row, note_change, to);
+    if (code == 0)
+        code = history_pg_marks(terms, &to->marks);
+    if (code == -EBADMSG)
+        to->marks.size = 0;
+    return code == -EBADMSG ? 0 : code;
 }
 
-static void read_page(void *context, int number, PGresult *result)
+static void look_in_locked(void *context, int number, PGresult *result)
 {
-    struct finding *f = context;
-    (void)number;
-    f->rows = PQntuples(result);
-    for (int i = 0; i < f->rows && f->code == 0 && f->late.wanted > 0; i++) {
-        const struct packed terms = {.bytes = PQgetvalue(result, i, 2),
-                                     .size = (size_t)PQgetlength(result, i, 2)};
-        f->before = history_pg_int8(result, i, 0);
-        f->code = look_in(f, f->before, history_pg_int8(result, i, 1), &terms);
+    struct locking *l = context;
+    for (int i = 0; number == LOCKED && i < PQntuples(result) && l->code == 0; i++) {
+        const struct packed found = terms_at(result, i);
+        struct packed terms = {0};
+        l->code = packed_reserve(&terms, found.size + 1);
+        if (l->code == 0) {
+            memcpy(terms.bytes, found.bytes, found.size);
+            terms.size = found.size;
+            l->code =
+                look_in(l, history_pg_int8(result, i, 0), history_pg_int8(result, i, 1), &terms);
+        }
+        packed_free(&terms);
     }
+}
+
+/* Others that change them wait until the batch is written, so that each sees what the one before it has made of a
+ * delivery: what was dropped is not made to wait again by an attempt that was noted at the same time. In the order of
+ * their rows, or two would wait for each other; and where this process is frozen, the server gives them free. */
+static int lock_segments(struct pg_history *store, struct values *rows, struct locking *l)
+{
+    pg_begin(&store->pg);
+    pg_add(&store->pg, "BEGIN", 0, NULL, NULL, NULL, false);
+    pg_add(&store->pg, "SELECT set_config('idle_in_transaction_session_timeout', '2s', true)", 0,
+           NULL, NULL, NULL, false);
+    int code = values_send(rows, &store->pg,
+                           "SELECT row, day::bigint, terms FROM " TABLES "segments"
+                           " WHERE row = ANY($1) ORDER BY row FOR UPDATE",
+                           true);
+    if (code == 0)
+        code = history_pg_end(store, look_in_locked, l);
+    return code == 0 ? l->code : code;
 }
 
 int history_pg_find_late(struct pg_history *store, struct history_attempt *attempts,
                          struct late_changes **out)
 {
-    struct finding f = {.store = store, .before = INT64_MAX, .rows = PAGE};
+    struct finding f = {.store = store, .before = INT64_MAX, .page = PAGE};
+    struct locking l = {0};
+    values_array(&f.rows, PARAM_INT8);
     int code = late_begin(&f.late, attempts);
-    while (code == 0 && f.late.wanted > 0 && f.rows == PAGE) {
-        struct values v = {0};
-        values_number(&v, PARAM_INT8, f.before);
-        values_text(&v, f.late.first_id);
-        values_text(&v, f.late.last_id);
-        values_number(&v, PARAM_INT8, PAGE);
-        pg_begin(&store->pg);
-        code = values_send(&v, &store->pg,
-                           "SELECT row, day::bigint, terms FROM " TABLES "segments WHERE row < $1"
-                           " AND last_id >= $2 AND first_id <= $3 ORDER BY row DESC LIMIT $4",
-                           true);
-        if (code == 0)
-            code = history_pg_end(store, read_page, &f);
-        if (code == 0)
-            code = f.code;
-    }
+    if (code == 0)
+        code = find_segments(&f);
     late_end(&f.late);
-    *out = f.changes;
+    if (code == 0 && f.any) {
+        code = late_begin(&l.late, attempts);
+        if (code == 0)
+            code = lock_segments(store, &f.rows, &l);
+        late_end(&l.late);
+    }
+    values_free(&f.rows);
+    *out = l.changes;
     return code;
 }
 
@@ -93,8 +170,21 @@ void history_pg_free_late(struct late_changes *late)
     for (struct late_changes *next; late; late = next) {
         next = late->next;
         free(late->changes);
+        packed_free(&late->marks);
         free(late);
     }
+}
+
+/* Not in one: a change of terms takes the marks away (store.h). */
+static int add_marks(struct pg_history *store, const struct late_changes *to)
+{
+    struct values v = {0};
+    if (to->marks.size == 0)
+        return 0;
+    values_number(&v, PARAM_INT8, to->segment);
+    values_text(&v, to->marks.bytes);
+    return values_send(&v, &store->pg, "UPDATE " TABLES "segments SET marks = $2 WHERE row = $1",
+                       false);
 }
 
 static int add_changes(struct pg_history *store, const struct late_changes *to)
@@ -107,10 +197,11 @@ static int add_changes(struct pg_history *store, const struct late_changes *to)
         values_add_number(&v, 1, (int64_t)to->changes[i].place);
         values_add_bytes(&v, 2, to->changes[i].bytes, sizeof to->changes[i].bytes);
     }
-    return values_send(&v, &store->pg,
-                       "UPDATE " TABLES "segments SET terms = " TABLES
-                       "patch(terms, $2, $3) WHERE row = $1",
-                       false);
+    int code = values_send(&v, &store->pg,
+                           "UPDATE " TABLES "segments SET terms = " TABLES
+                           "patch(terms, $2, $3) WHERE row = $1",
+                           false);
+    return code == 0 ? add_marks(store, to) : code;
 }
 
 /* The day of the segment that a message is in. */

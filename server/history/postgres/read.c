@@ -6,8 +6,10 @@
 #include "../search.h"
 #include "store.h"
 
-#define PAGE_FIRST 4 /* segments: most searches end with those; then the page grows to ... */
-#define PAGE       64
+#define SLICE_FIRST                                                                                \
+    4 /* segments that are looked at: most searches end with those; then it grows to ... */
+#define SLICE 1024
+#define PAGE  64 /* of them are sent at once */
 
 struct blobs { /* of a segment */
     int64_t row;
@@ -18,6 +20,8 @@ struct pg_source { /* of search.h */
     struct pg_history *store;
     struct blobs page[PAGE];
     int count, code;
+    int64_t last;  /* of the slice, the oldest segment; ... */
+    int looked_at; /* ... so many has it */
     struct packed records;
 };
 
@@ -49,7 +53,14 @@ static void read_page(void *context, int number, PGresult *result)
 {
     struct pg_source *source = context;
     (void)number;
-    for (int i = 0; i < PQntuples(result) && i < PAGE && source->code == 0; i++) {
+    for (int i = 0; i < PQntuples(result) && source->code == 0; i++) {
+        if (PQgetisnull(result, i, 1)) {
+            source->last = history_pg_int8(result, i, 0);
+            source->looked_at = (int)history_pg_int8(result, i, 3);
+            continue;
+        }
+        if (source->count == PAGE)
+            break;
         struct blobs *blobs = &source->page[source->count++];
         *blobs = (struct blobs){.row = history_pg_int8(result, i, 0)};
         source->code = take(result, i, 1, &blobs->terms);
@@ -163,50 +174,72 @@ static int told(struct pg_history *store, int code)
 
 /* ---- Lists ---- */
 
-/* The next `size` segments that may have some, older than `before`. */
+/* Of a slice of segments those that may have some, and one row of the slice itself. Values that the filter has not
+ * are NULL; history_pg_needles() adds $7 and those after it. */
+#define MAY_HAVE(needle)                                                                           \
+    "($" needle " IS NULL OR keys IS NULL OR position($" needle " IN keys) > 0)"
+
+static const char page_sql[] =
+    "WITH slice AS MATERIALIZED (SELECT row, terms, subjects, keys, marks FROM " TABLES "segments"
+    " WHERE row < $1 AND last_ms >= $2 AND first_ms < $3 AND last_id >= $4 AND first_id < $5"
+    " ORDER BY row DESC LIMIT $6),"
+    " hits AS (SELECT row, terms, CASE WHEN $11 IS NOT NULL THEN subjects END AS subjects"
+    " FROM slice WHERE ($7 IS NULL OR marks IS NULL OR marks LIKE $7) AND " MAY_HAVE(
+        "8") " AND"
+             " " MAY_HAVE("9") " AND " MAY_HAVE(
+                 "10") " AND ($11 IS NULL OR position($11 IN subjects) > 0)"
+                       " ORDER BY row DESC LIMIT $12)"
+                       " SELECT row, terms, subjects, NULL::bigint FROM hits UNION ALL"
+                       " SELECT min(row), NULL, NULL, count(*) FROM slice ORDER BY 4 NULLS FIRST, "
+                       "1 DESC";
+
+/* Of the next `size` segments that are older than `before`. */
 static int next_page(struct pg_source *source, const struct filter_terms *filter, int64_t before,
                      int size)
 {
     const struct history_filter *f = filter->filter;
     struct values v = {0};
     free_page(source);
+    source->looked_at = 0;
     values_number(&v, PARAM_INT8, before);
     values_number(&v, PARAM_INT8, f->since_ms);
     values_number(&v, PARAM_INT8, f->until_ms ? f->until_ms : INT64_MAX);
     values_text(&v, filter->id);
     values_text(&v, filter->id_end);
     values_number(&v, PARAM_INT8, size);
+    history_pg_needles(&v, filter);
+    values_number(&v, PARAM_INT8, PAGE);
     pg_begin(&source->store->pg);
-    int code = values_send(
-        &v, &source->store->pg,
-        filter->subject ? "SELECT row, terms, subjects FROM " TABLES "segments WHERE row < $1"
-                          " AND last_ms >= $2 AND first_ms < $3 AND last_id >= $4"
-                          " AND first_id < $5 AND subjects IS NOT NULL"
-                          " ORDER BY row DESC LIMIT $6"
-                        : "SELECT row, terms, NULL::bytea FROM " TABLES
-                          "segments WHERE row < $1 AND last_ms >= $2 AND first_ms < $3"
-                          " AND last_id >= $4 AND first_id < $5 ORDER BY row DESC LIMIT $6",
-        true);
+    int code = values_send(&v, &source->store->pg, page_sql, true);
     if (code == 0)
         code = history_pg_end(source->store, read_page, source);
     return code == 0 ? source->code : code;
 }
 
+static int search_page(struct pg_source *source, struct segment_search *s)
+{
+    int code = 0;
+    for (int i = 0; code == 0 && i < source->count && s->left > 0; i++)
+        code = search_segment(s, source->page[i].row);
+    return code;
+}
+
 static int search_all(struct pg_source *source, struct segment_search *s)
 {
     int64_t before = s->before;
-    int size = PAGE_FIRST, code = 0;
-    do {
-        code = next_page(source, &s->filter, before, size);
-        for (int i = 0; code == 0 && i < source->count && s->left > 0; i++) {
-            before = source->page[i].row;
-            code = search_segment(s, before);
-        }
-        if (source->count < size)
-            break;
-        size = size * 4 < PAGE ? size * 4 : PAGE;
-    } while (code == 0 && s->left > 0);
-    return code;
+    int size = SLICE_FIRST;
+    for (;;) {
+        int code = next_page(source, &s->filter, before, size);
+        if (code == 0)
+            code = search_page(source, s);
+        bool is_whole = source->count < PAGE; /* else the slice goes on after the page */
+        if (code != 0 || s->left == 0 || (is_whole && source->looked_at < size))
+            return code;
+        if (search_is_late(s))
+            return -ETIME;
+        before = is_whole ? source->last : source->page[PAGE - 1].row;
+        size = size * 4 < SLICE ? size * 4 : SLICE;
+    }
 }
 
 int history_pg_list(struct history_store *opened, const struct history_filter *filter,

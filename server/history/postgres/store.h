@@ -7,12 +7,19 @@
  *
  * A segment's row is drawn from a sequence in steps of SEGMENT_MESSAGES as it is written, so rows of all nodes are in
  * the order of their batches; a message's row is its segment's and its place there. Small segments are not merged.
+ *
+ * So that the database can throw away segments that cannot have what is looked for without sending their terms:
+ * keys     the hashes of a segment's terms that are looked for by, each once, of 4 bytes. They do not change
+ * marks    ",accepted,,delivered,,200,": the results, the states and statuses of deliveries that there are
+ * Both are NULL in a row of an older version. When one changes the terms, a trigger makes the marks NULL, since they
+ * hold no longer; a version that knows of them sets them after that.
  */
 #ifndef MXHOOK_HISTORY_POSTGRES_STORE_H
 #define MXHOOK_HISTORY_POSTGRES_STORE_H
 
 #include "../../spool/postgres/pg.h"
 #include "../../spool/postgres/values.h"
+#include "../filter.h"
 #include "../ops.h"
 
 #define SCHEMA "mxhook_history" /* another layout will have another one */
@@ -55,13 +62,21 @@ int history_pg_write(struct history_store *store, struct history_message *messag
 /* late.c */
 struct late_changes;
 /* Finds the messages of the attempts that none in their batch has, and what changes in their segments: *out (NULL:
- * nothing), freed by history_pg_free_late(), which takes NULL. 0 or a negative errno. */
+ * nothing), freed by history_pg_free_late(), which takes NULL. Those segments are locked then: a transaction has been
+ * begun, which the batch has to end. 0 or a negative errno: then it is for the caller to close the connection. */
 int history_pg_find_late(struct pg_history *store, struct history_attempt *attempts,
                          struct late_changes **out);
 void history_pg_free_late(struct late_changes *changes);
 /* Adds that, and the attempts, to the batch; `bodies` has a row for each attempt, 0 for none. */
 int history_pg_add_late(struct pg_history *store, const struct history_attempt *attempts,
                         struct late_changes *changes, const int64_t *bodies);
+
+/* marks.c. Of a segment's terms: 0 or -ENOMEM; marks, a text, also -EBADMSG. */
+int history_pg_keys(const struct packed *terms, struct packed *out);
+int history_pg_marks(const struct packed *terms, struct packed *out);
+/* Adds five values, each NULL where the filter has no such thing: a pattern of the marks, the keys of sender, recipient
+ * and destination, and the subject. */
+void history_pg_needles(struct values *values, const struct filter_terms *filter);
 
 /* read.c */
 int history_pg_list(struct history_store *store, const struct history_filter *filter,

@@ -18,8 +18,12 @@ static const char *const tables[] = {"segments", "attempts", "bodies"};
 
 #define TABLE_COUNT (sizeof tables / sizeof *tables)
 
-/* All are there where the last one is, and none of them harms those that are: an older version's are brought up to date. */
-#define LAST TABLES "attempt_place"
+/* All are there where the last column is, and none of them harms those that are: an older version's are brought up to
+ * date, and what is added does no harm to one. */
+#define LAST_COLUMN "marks"
+#define IS_ALL_THERE                                                                               \
+    "SELECT (SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('" TABLES "segments')"        \
+    " AND attname = '" LAST_COLUMN "')"
 
 static const char *const statements[] = {
     "CREATE SEQUENCE IF NOT EXISTS " TABLES "row INCREMENT 1024",
@@ -31,17 +35,17 @@ static const char *const statements[] = {
     " records bytea NOT NULL, subjects bytea, PRIMARY KEY (row, day)) PARTITION BY LIST (day)",
     "ALTER TABLE " TABLES "segments ALTER terms SET STORAGE EXTERNAL,"
     " ALTER subjects SET STORAGE EXTERNAL",
-    "CREATE SEQUENCE IF NOT EXISTS " LAST,
+    "CREATE SEQUENCE IF NOT EXISTS " TABLES "attempt_place",
     /* Of its message's day. body: a row of the table of bodies; 0: none. place: in the order in which attempts at a
      * delivery come; neither their time nor their number differs always. */
     "CREATE TABLE IF NOT EXISTS " TABLES "attempts (day integer NOT NULL, message bigint NOT NULL,"
     " delivery bigint NOT NULL, at_ms bigint NOT NULL, number bigint NOT NULL, ms bigint NOT NULL,"
     " state bigint NOT NULL, status bigint NOT NULL, error text, reply text, target text,"
-    " body bigint NOT NULL, place bigint NOT NULL DEFAULT nextval('" LAST "'),"
+    " body bigint NOT NULL, place bigint NOT NULL DEFAULT nextval('" TABLES "attempt_place'),"
     " action bigint NOT NULL DEFAULT 0, PRIMARY KEY (message, delivery, place, day))"
     " PARTITION BY LIST (day)",
     "ALTER TABLE " TABLES "attempts"
-    " ADD COLUMN IF NOT EXISTS place bigint NOT NULL DEFAULT nextval('" LAST "'),"
+    " ADD COLUMN IF NOT EXISTS place bigint NOT NULL DEFAULT nextval('" TABLES "attempt_place'),"
     " ADD COLUMN IF NOT EXISTS action bigint NOT NULL DEFAULT 0",
     "DO 'BEGIN IF EXISTS (SELECT FROM pg_index WHERE indrelid = ''" TABLES
     "attempts''::regclass AND"
@@ -58,6 +62,18 @@ static const char *const statements[] = {
     "CREATE UNLOGGED TABLE IF NOT EXISTS " TABLES "origins (origin bigint PRIMARY KEY,"
     " at_ms bigint NOT NULL, status bigint NOT NULL, error text, answered bigint NOT NULL,"
     " mean_ms float8 NOT NULL)",
+    /* store.h tells of both. Out of line and as they are: an update leaves the keys where they stand. */
+    "ALTER TABLE " TABLES "segments ADD COLUMN IF NOT EXISTS keys bytea,"
+    " ADD COLUMN IF NOT EXISTS " LAST_COLUMN " text COLLATE \"C\"",
+    "ALTER TABLE " TABLES "segments ALTER keys SET STORAGE EXTERNAL",
+    /* Of days that are still to come. Records are read whole for a single message, and packed as they are written:
+     * PostgreSQL's own way takes several times as long; a server may have been built without the other one. */
+    "DO 'BEGIN ALTER TABLE " TABLES "segments ALTER records SET COMPRESSION lz4;"
+    " EXCEPTION WHEN feature_not_supported THEN NULL; END'",
+    "CREATE OR REPLACE FUNCTION " TABLES "forget_marks() RETURNS trigger LANGUAGE plpgsql"
+    " AS 'BEGIN NEW.marks := NULL; RETURN NEW; END'",
+    "CREATE OR REPLACE TRIGGER forget_marks BEFORE UPDATE OF terms ON " TABLES "segments"
+    " FOR EACH ROW EXECUTE FUNCTION " TABLES "forget_marks()",
 };
 
 static void read_there(void *context, int number, PGresult *result)
@@ -76,7 +92,8 @@ static int is_there(struct pg_history *store, const char *table, bool *there)
 
 int history_pg_has_tables(struct pg_history *store, bool *there)
 {
-    return is_there(store, LAST, there);
+    *there = false;
+    return history_pg_run(store, IS_ALL_THERE, read_there, there);
 }
 
 int history_pg_make_tables(struct pg_history *store)

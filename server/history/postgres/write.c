@@ -15,7 +15,8 @@ struct pg_batch {
     int64_t *body_rows; /* drawn before it is sent, in the order in which they are used */
     size_t body_count, bodies_used;
     struct segment_writer writer;
-    struct values segments; /* of those that are full, a column each */
+    struct packed keys, marks; /* of a segment */
+    struct values segments;    /* of those that are full, a column each */
     bool has_segments;
 };
 
@@ -107,17 +108,21 @@ static int add_bodies(struct pg_batch *b, struct history_message *m)
 
 static void begin_segments(struct values *values)
 {
-    static const enum param_kind kinds[] = {PARAM_INT8, PARAM_INT8,  PARAM_TEXT,  PARAM_TEXT,
-                                            PARAM_INT8, PARAM_BYTES, PARAM_BYTES, PARAM_BYTES};
+    static const enum param_kind kinds[] = {PARAM_INT8,  PARAM_INT8,  PARAM_TEXT,  PARAM_TEXT,
+                                            PARAM_INT8,  PARAM_BYTES, PARAM_BYTES, PARAM_BYTES,
+                                            PARAM_BYTES, PARAM_TEXT};
     values_columns(values, kinds, sizeof kinds / sizeof *kinds);
 }
 
-static void end_segment(struct pg_batch *b)
+static int end_segment(struct pg_batch *b)
 {
     struct segment_writer *w = &b->writer;
     struct values *v = &b->segments;
-    if (w->count == 0)
-        return;
+    int code = w->count > 0 ? history_pg_keys(&w->terms, &b->keys) : 0;
+    if (w->count > 0 && code == 0)
+        code = history_pg_marks(&w->terms, &b->marks);
+    if (w->count == 0 || code != 0)
+        return code;
     values_add_number(v, 0, w->first_ms);
     values_add_number(v, 1, w->last_ms);
     values_add_text(v, 2, w->first_id);
@@ -129,8 +134,11 @@ static void end_segment(struct pg_batch *b)
         values_add_bytes(v, 7, w->subjects.bytes, w->subjects.size);
     else
         values_add_null(v, 7);
+    values_add_bytes(v, 8, b->keys.bytes, b->keys.size);
+    values_add_text(v, 9, b->marks.bytes);
     b->has_segments = true;
     segment_reset(w);
+    return 0;
 }
 
 static int add_segments(struct pg_batch *b, struct history_message *messages)
@@ -141,17 +149,19 @@ static int add_segments(struct pg_batch *b, struct history_message *messages)
         code = add_bodies(b, m);
         if (code == 0)
             code = segment_add(&b->writer, m);
-        if (segment_is_full(&b->writer))
-            end_segment(b);
+        if (code == 0 && segment_is_full(&b->writer))
+            code = end_segment(b);
     }
-    end_segment(b);
+    if (code == 0)
+        code = end_segment(b);
     if (code != 0 || !b->has_segments)
         return code;
     values_number(&b->segments, PARAM_INT4, b->day);
     return values_send(&b->segments, &b->store->pg,
                        "INSERT INTO " TABLES "segments (day, row, first_ms, last_ms, first_id,"
-                       " last_id, count, terms, records, subjects) SELECT $9, nextval('" TABLES
-                       "row'), s.* FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) s",
+                       " last_id, count, terms, records, subjects, keys, marks)"
+                       " SELECT $11, nextval('" TABLES "row'), s.*"
+                       " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) s",
                        false);
 }
 
@@ -222,7 +232,29 @@ static int add_all(struct pg_batch *b, struct history_message *messages,
     if (code == 0)
         code = history_pg_add_late(b->store, attempts, late, rows);
     free(rows);
-    return code == 0 ? add_answers(b, attempts) : code;
+    if (code == 0)
+        code = add_answers(b, attempts);
+    if (code == 0 && late)
+        pg_add(&b->store->pg, "COMMIT", 0, NULL, NULL, NULL, false);
+    return code;
+}
+
+static int write_all(struct pg_batch *b, struct history_message *messages,
+                     struct history_attempt *attempts)
+{
+    struct pg_history *store = b->store;
+    struct late_changes *late = NULL;
+    int code = history_pg_find_late(store, attempts, &late);
+    if (code == 0) {
+        pg_begin(&store->pg);
+        code = add_all(b, messages, attempts, late);
+        if (code == 0)
+            code = history_pg_end(store, NULL, NULL);
+    }
+    if (code != 0)
+        pg_close(&store->pg); /* neither half a batch nor a transaction that was begun may stay */
+    history_pg_free_late(late);
+    return code;
 }
 
 int history_pg_write(struct history_store *opened, struct history_message *messages,
@@ -230,28 +262,20 @@ int history_pg_write(struct history_store *opened, struct history_message *messa
 {
     struct pg_history *store = (struct pg_history *)opened;
     struct pg_batch b = {.store = store, .day = clock_unix_ms() / DAY_MS};
-    struct late_changes *late = NULL;
     int code = history_join(messages, attempts);
     if (code == 0)
         code = history_pg_connect(store);
     if (code == 0)
         code = history_pg_make_day(store, b.day);
-    if (code == 0)
-        code = history_pg_find_late(store, attempts, &late);
     b.body_count = count_bodies(messages, attempts);
     if (code == 0)
         code = draw_body_rows(&b);
-    if (code == 0) {
-        pg_begin(&store->pg);
-        code = add_all(&b, messages, attempts, late);
-        if (code == 0)
-            code = history_pg_end(store, NULL, NULL);
-        else
-            pg_close(&store->pg); /* half a batch must not be sent */
-    }
-    history_pg_free_late(late);
+    if (code == 0)
+        code = write_all(&b, messages, attempts);
     values_free(&b.segments);
     segment_free(&b.writer);
+    packed_free(&b.keys);
+    packed_free(&b.marks);
     free(b.body_rows);
     return code;
 }

@@ -96,6 +96,16 @@ void values_text(struct values *params, const char *text)
     }
 }
 
+void values_bytes(struct values *params, const void *bytes, size_t size)
+{
+    struct param *param = new_param(params, PARAM_BYTES, false);
+    char *to = bytes ? extend(params, param, size + 1) : NULL; /* no bytes are not NULL */
+    if (to) {
+        memcpy(to, bytes, size);
+        param->size--;
+    }
+}
+
 static char *add_item(struct values *params, int column, size_t size)
 {
     struct param *param = &params->list[column];
