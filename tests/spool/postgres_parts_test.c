@@ -333,6 +333,30 @@ static void a_block_is_of_a_thousand(void **state)
     free_all(late);
 }
 
+static void of_ends_only_what_has_failed_has_its_notice_numbered(void **state)
+{
+    struct pg_store s = {0};
+    struct delivery *failed = delivery("a-1", NULL), *retry = delivery("b-1", NULL);
+    struct commit first = {.deliveries = delivery("c-1", payload(NULL))},
+                  second = {.deliveries = delivery("d-1", payload(NULL))};
+    (void)state;
+    failed->stored->ending = ENDED_FAILED;
+    retry->stored->ending = ENDED_RETRY;
+    struct delivery *notice = failed->notice = delivery("e-1", payload(NULL));
+    struct delivery *other = retry->notice = delivery("f-1", payload(NULL));
+    failed->next = retry;
+    first.next = &second;
+    answer_block("100", "00000001");
+    assert_int_equal(number_group(&s, &first, failed), 0);
+    assert_int_equal(first.deliveries->stored->row, (1LL << 44) + 100);
+    assert_int_equal(second.deliveries->stored->row, (1LL << 44) + 101);
+    assert_int_equal(notice->stored->row, (1LL << 44) + 102);
+    assert_int_equal(other->stored->row, 0);
+    free_all(first.deliveries);
+    free_all(second.deliveries);
+    free_all(failed);
+}
+
 /* ---- The ends of attempts ---- */
 
 static struct delivery *ended(enum ending ending)
@@ -599,6 +623,7 @@ int main(void)
         cmocka_unit_test(values_go_in_binary),
         cmocka_unit_test(each_delivery_and_payload_has_a_row),
         cmocka_unit_test(a_block_is_of_a_thousand),
+        cmocka_unit_test(of_ends_only_what_has_failed_has_its_notice_numbered),
         cmocka_unit_test(what_was_delivered_is_removed),
         cmocka_unit_test(what_was_attempted_is_kept),
         cmocka_unit_test(what_was_not_attempted_is_given_back),
