@@ -54,23 +54,29 @@ static void line_put(struct log_line *line, const char *text, size_t size)
     line->size += size;
 }
 
-static bool needs_quotes(const char *text)
+/* ASCII that stands between quotes as it is. */
+static size_t plain_size(const char *text)
 {
-    if (!*text)
-        return true;
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-        if (*p <= ' ' || *p >= 0x7f || *p == '"' || *p == '=' || *p == '\\')
-            return true;
-    return false;
+    const char *p = text;
+    while (*p >= ' ' && *p < 0x7f && *p != '"' && *p != '\\')
+        p++;
+    return (size_t)(p - text);
 }
 
-static void put_quoted(struct log_line *line, const char *text)
+static bool needs_quotes(const char *text, size_t size)
 {
-    size_t left = strlen(text), n;
+    return size == 0 || plain_size(text) < size || memchr(text, ' ', size) ||
+           memchr(text, '=', size);
+}
+
+static void put_quoted(struct log_line *line, const char *text, size_t left)
+{
+    size_t n;
     line_put(line, "\"", 1);
     for (const unsigned char *p = (const unsigned char *)text; *p; p += n, left -= n) {
         char escape[5];
-        n = printable((const char *)p, left);
+        n = plain_size((const char *)p);
+        n = n > 0 ? n : printable((const char *)p, left);
         if (*p == '"' || *p == '\\')
             line_put(line, (char[]){'\\', (char)*p}, 2);
         else if (*p == '\n')
@@ -120,12 +126,15 @@ static void put_field(struct log_line *line, const struct log_field *field)
     line_put(line, " ", 1);
     line_put(line, field->key, strlen(field->key));
     line_put(line, "=", 1);
-    if (!field->text)
+    if (!field->text) {
         put_number(line, field->number);
-    else if (needs_quotes(field->text))
-        put_quoted(line, field->text);
+        return;
+    }
+    size_t size = strlen(field->text);
+    if (needs_quotes(field->text, size))
+        put_quoted(line, field->text, size);
     else
-        line_put(line, field->text, strlen(field->text));
+        line_put(line, field->text, size);
 }
 
 /* ---- Limits ---- */

@@ -29,7 +29,10 @@ int buffer_append(struct buffer *buffer, const char *bytes, size_t size)
 
 int buffer_append_byte(struct buffer *buffer, char byte)
 {
-    return buffer_append(buffer, &byte, 1);
+    if (buffer->size == buffer->capacity)
+        return buffer_append(buffer, &byte, 1);
+    buffer->bytes[buffer->size++] = byte;
+    return 0;
 }
 
 void buffer_drop_nul(struct buffer *buffer)
