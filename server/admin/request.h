@@ -65,7 +65,7 @@ struct admin {
     /* The thread's own. */
     struct MHD_Daemon *daemon;
     int listeners[ADMIN_LISTENERS]; /* -1: of [::], where there is no IPv6 */
-    bool local[ADMIN_LISTENERS]; /* a Unix-domain socket */
+    bool local[ADMIN_LISTENERS];    /* a Unix-domain socket */
     size_t listener_count;
     int64_t started_ms;
     struct peer *peers;      /* connections, to end those that take too long */
