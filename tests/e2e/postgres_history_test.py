@@ -85,7 +85,7 @@ class PostgresHistoryTest(postgres.DatabaseCase):
         program = os.path.join(os.path.dirname(os.path.abspath(harness.MXHOOK)), "tests/history/same_filters")
         seeds = os.environ.get("MXHOOK_SEEDS", str(int(time.time()) // DAY)).split()
         for seed in seeds:
-            run = subprocess.run([program, self.conninfo, seed], capture_output=True, text=True, errors="replace", timeout=PATIENCE)
+            run = subprocess.run([program, self.conninfo, seed], capture_output=True, text=True, errors="replace", timeout=4 * PATIENCE)
             self.assertEqual(run.returncode, 0, (seed, run.stdout, run.stderr))
             self.sql("DROP SCHEMA mxhook_history CASCADE")
 

@@ -8,7 +8,7 @@
 #include "records.h"
 
 #define BATCHES     24
-#define FILTERS     400
+#define FILTERS     150
 #define FOUND_SIZE  16384
 #define ITEMS(list) (sizeof(list) / sizeof *(list))
 
