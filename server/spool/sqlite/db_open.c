@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "db_private.h"
+#include "log_writes.h"
 
 #define CACHE_KIB        4096
 #define CHECKPOINT_PAGES 1024       /* 16 MiB: pages that come and go soon are written once */
@@ -144,6 +145,8 @@ static int open_in(struct db *db, const char *directory, enum db_mode mode, stru
         code = check(db, path, err);
     if (code == 0 && mode != DB_SALVAGE && (code = read_last_row(db)) != 0)
         error_set(err, code, "%s: %s", path, db->error);
+    if (code == 0 && mode == DB_SERVE)
+        log_writes_join(db->sqlite); /* a new database's log is open since something was read */
     return code;
 }
 
