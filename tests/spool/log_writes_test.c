@@ -2,6 +2,7 @@
 #include "../test.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,30 @@ struct database {
     sqlite3 *sqlite;
 };
 
+/* ---- A disk that is full when the test says so ---- */
+
+static const sqlite3_io_methods *methods_before;
+static sqlite3_io_methods methods;
+static bool full;
+
+static int write_or_fail(sqlite3_file *file, const void *bytes, int size, sqlite3_int64 offset)
+{
+    return full ? SQLITE_FULL : methods_before->xWrite(file, bytes, size, offset);
+}
+
+static void put_before(sqlite3 *sqlite)
+{
+    sqlite3_file *file = NULL;
+    assert_int_equal(sqlite3_file_control(sqlite, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file),
+                     SQLITE_OK);
+    methods_before = file->pMethods;
+    methods = *methods_before;
+    methods.xWrite = write_or_fail;
+    file->pMethods = &methods;
+}
+
+/* ---- A database ---- */
+
 static int run(struct database *database, const char *sql)
 {
     return sqlite3_exec(database->sqlite, sql, NULL, NULL, NULL);
@@ -29,6 +54,7 @@ static void open_joined(struct database *database)
                          "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                          "CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY, bytes BLOB)"),
                      SQLITE_OK);
+    put_before(database->sqlite);
     log_writes_join(database->sqlite);
 }
 
@@ -146,6 +172,34 @@ static void what_cannot_be_written_is_told(void **state)
     assert_whole(database, ROWS);
 }
 
+/* Where it is told as something is read, a transaction may go on: it can't end well before that is written anew. */
+static void what_was_lost_is_told_at_each_sync(void **state)
+{
+    struct database *database = *state;
+    sqlite3_file *file = NULL;
+    sqlite3_int64 end;
+    char bytes[10];
+    assert_int_equal(run(database, INSERT), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_file_control(database->sqlite, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file),
+        SQLITE_OK);
+    const sqlite3_io_methods *joined = file->pMethods;
+    assert_int_equal(joined->xFileSize(file, &end), SQLITE_OK);
+    assert_int_equal(joined->xWrite(file, "0123456789", 10, end), SQLITE_OK);
+    full = true;
+    assert_int_equal(joined->xRead(file, bytes, 10, 0), SQLITE_FULL);
+    full = false;
+    assert_int_equal(joined->xRead(file, bytes, 10, 0), SQLITE_OK);
+    assert_int_equal(joined->xWrite(file, "abcdefghij", 10, end + 10), SQLITE_OK);
+    assert_int_equal(joined->xSync(file, SQLITE_SYNC_NORMAL), SQLITE_FULL);
+    assert_int_equal(joined->xSync(file, SQLITE_SYNC_NORMAL), SQLITE_FULL);
+    assert_int_equal(joined->xWrite(file, "9876543210", 10, end), SQLITE_OK);
+    assert_int_equal(joined->xSync(file, SQLITE_SYNC_NORMAL), SQLITE_OK);
+    assert_int_equal(joined->xRead(file, bytes, 10, end), SQLITE_OK);
+    assert_memory_equal(bytes, "9876543210", 10);
+    assert_whole(database, ROWS);
+}
+
 static void a_database_without_a_log_stays_as_it_is(void **state)
 {
     struct database *database = *state;
@@ -164,6 +218,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing_is_seen_before_its_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_outlives_checkpoints_and_a_restart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_written_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_lost_is_told_at_each_sync, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_database_without_a_log_stays_as_it_is, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,8 @@ struct joined {
     const sqlite3_io_methods *own;
     sqlite3_int64 offset; /* where what is held belongs */
     int size;
+    int failure; /* SQLite's code, of what could not be written; SQLITE_OK: nothing is missing */
+    sqlite3_int64 lost; /* where that begins: it is missing until it is written anew */
     unsigned char held[HELD_MAX];
 };
 
@@ -20,13 +22,19 @@ static struct joined *joined_of(sqlite3_file *file)
     return (struct joined *)file->pMethods;
 }
 
-/* What can't be written is dropped: SQLite is told, and takes back the transaction that it is of. */
+/* What can't be written is dropped, and SQLite is told: it takes back the transaction. Where it is told only as it reads, that
+ * might go on: so no sync succeeds, which a transaction ends with, until the place is written anew. */
 static int flush(sqlite3_file *file)
 {
     struct joined *joined = joined_of(file);
     int size = joined->size;
     joined->size = 0;
-    return size > 0 ? joined->own->xWrite(file, joined->held, size, joined->offset) : SQLITE_OK;
+    int rc = size > 0 ? joined->own->xWrite(file, joined->held, size, joined->offset) : SQLITE_OK;
+    if (rc != SQLITE_OK && joined->failure == SQLITE_OK) {
+        joined->failure = rc;
+        joined->lost = joined->offset;
+    }
+    return rc;
 }
 
 static int write_later(sqlite3_file *file, const void *bytes, int size, sqlite3_int64 offset)
@@ -38,6 +46,8 @@ static int write_later(sqlite3_file *file, const void *bytes, int size, sqlite3_
             return rc;
         joined->offset = offset;
     }
+    if (offset <= joined->lost)
+        joined->failure = SQLITE_OK;
     memcpy(joined->held + joined->size, bytes, (size_t)size);
     joined->size += size;
     return SQLITE_OK;
@@ -58,6 +68,8 @@ static int truncate_after(sqlite3_file *file, sqlite3_int64 size)
 static int sync_after(sqlite3_file *file, int flags)
 {
     int rc = flush(file);
+    if (rc == SQLITE_OK)
+        rc = joined_of(file)->failure;
     return rc == SQLITE_OK ? joined_of(file)->own->xSync(file, flags) : rc;
 }
 
@@ -91,6 +103,7 @@ void log_writes_join(sqlite3 *db)
     joined->methods.xSync = sync_after;
     joined->methods.xFileSize = size_after;
     joined->methods.xClose = close_joined;
-    joined->offset = joined->size = 0;
+    joined->offset = joined->size = joined->failure = 0;
+    joined->lost = -1;
     file->pMethods = &joined->methods;
 }
