@@ -76,13 +76,6 @@ static int tell(struct packed *terms, const struct message_terms *m, struct hist
     return 0;
 }
 
-static struct history_attempt *take(struct late *late, const struct message_terms *m)
-{
-    struct history_attempt *a = map_remove(&late->by_message, key_of(m->connection, m->id));
-    late->wanted -= a != NULL;
-    return a;
-}
-
 int late_look_in(struct late *late, struct packed *terms, int64_t row,
                  int (*change)(void *context, const struct late_change *change), void *context)
 {
@@ -90,19 +83,12 @@ int late_look_in(struct late *late, struct packed *terms, int64_t row,
     size_t at = 0;
     int code = 0;
     for (; late->wanted > 0 && code == 0 && terms_next(terms, &at, &m) == 0; row++) {
-        for (struct history_attempt *a = take(late, &m); a && code == 0; a = a->later) {
+        struct history_attempt *a = map_remove(&late->by_message, key_of(m.connection, m.id));
+        late->wanted -= a != NULL;
+        for (; a && code == 0; a = a->later) {
             a->row = row;
             code = tell(terms, &m, a, change, context);
         }
     }
     return code;
-}
-
-bool late_find_in(struct late *late, const struct packed *terms)
-{
-    struct message_terms m;
-    size_t at = 0, wanted = late->wanted;
-    while (late->wanted > 0 && terms_next(terms, &at, &m) == 0)
-        take(late, &m);
-    return late->wanted < wanted;
 }

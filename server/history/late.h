@@ -29,8 +29,4 @@ void late_end(struct late *late);
 int late_look_in(struct late *late, struct packed *terms, int64_t row,
                  int (*change)(void *context, const struct late_change *change), void *context);
 
-/* For a store that has to know its segments before it may change them: as late_look_in(), but all that is done is that
- * those that are found are no longer wanted. True: some were. */
-bool late_find_in(struct late *late, const struct packed *terms);
-
 #endif

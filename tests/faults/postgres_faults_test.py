@@ -1,5 +1,6 @@
 """postgres_faults_test.py - the failure matrix of the spool in PostgreSQL that cluster.py does not draw: each row a test."""
 
+import json
 import os
 import signal
 import socket
@@ -175,6 +176,8 @@ class FaultsTest(postgres.NodesTest):
             node.send(mail("m%d" % i, text="z" * (400000 if i == 5 else 10)))
         wait_until(lambda: self.count() == 0 and self.count("payload") == 0, "an empty spool")
         self.assertEqual(len({post.id for post in receiver.posts}), 12)
+        wait_until(lambda: len(json.loads(node.command("history", "list", "--state", "delivered", "--json").stdout)["messages"]) == 12,
+                   "all attempts in the history")
 
     @unittest.skipUnless(os.path.exists("/usr/sbin/pgbouncer"), "no pgbouncer here")
     def test_through_a_pooler(self):

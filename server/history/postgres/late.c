@@ -7,12 +7,11 @@
 #include "../late.h"
 #include "store.h"
 
-#define PAGE   16 /* segments that are looked at in one go */
-#define LOCKED 2  /* the statement of lock_segments() that finds them */
+#define PAGE 16 /* segments that are looked at in one go */
 
 struct late_changes { /* of the terms of one segment */
     struct late_changes *next;
-    int64_t segment, day;
+    int64_t segment, day, version;
     size_t count, room;
     struct late_change *changes;
     struct packed marks; /* empty: not known */
@@ -21,16 +20,9 @@ struct late_changes { /* of the terms of one segment */
 struct finding {
     struct pg_history *store;
     struct late late;
-    struct values rows; /* of the segments */
-    bool any;
-    int64_t before;
-    int page, code;
-};
-
-struct locking {
-    struct late late;
     struct late_changes *changes;
-    int code;
+    int64_t before;
+    int rows, code;
 };
 
 static int note_change(void *context, const struct late_change *change)
@@ -48,120 +40,75 @@ static int note_change(void *context, const struct late_change *change)
     return 0;
 }
 
-/* ---- Which segments ---- */
-
-static struct packed terms_at(PGresult *result, int row)
+/* The terms are changed, and the marks are of what they are then. */
+static int look_in(struct finding *f, struct late_changes *to, struct packed *terms)
 {
-    return (struct packed){.bytes = PQgetvalue(result, row, 2),
-                           .size = (size_t)PQgetlength(result, row, 2)};
-}
-
-static void find_in_page(void *context, int number, PGresult *result)
-{
-    struct finding *f = context;
-    (void)number;
-    f->page = PQntuples(result);
-    for (int i = 0; i < f->page && f->late.wanted > 0; i++) {
-        const struct packed terms = terms_at(result, i);
-        f->before = history_pg_int8(result, i, 0);
-        if (!late_find_in(&f->late, &terms))
-            continue;
-        values_add_number(&f->rows, 0, f->before);
-        f->any = true;
-    }
-}
-
-static int find_segments(struct finding *f)
-{
-    int code = 0;
-    while (code == 0 && f->late.wanted > 0 && f->page == PAGE) {
-        struct values v = {0};
-        values_number(&v, PARAM_INT8, f->before);
-        values_text(&v, f->late.first_id);
-        values_text(&v, f->late.last_id);
-        values_number(&v, PARAM_INT8, PAGE);
-        pg_begin(&f->store->pg);
-        code = values_send(&v, &f->store->pg,
-                           "SELECT row, day::bigint, terms FROM " TABLES "segments WHERE row < $1"
-                           " AND last_id >= $2 AND first_id <= $3 ORDER BY row DESC LIMIT $4",
-                           true);
-        if (code == 0)
-            code = history_pg_end(f->store, find_in_page, f);
-    }
-    return code;
-}
-
-/* ---- What changes in them ---- */
-
-/* In a copy: the terms are changed, and the marks are of what they are then. */
-static int look_in(struct locking *l, int64_t row, int64_t day, struct packed *terms)
-{
-    struct late_changes *to = calloc(1, sizeof *to);
-    if (!to)
-        return -ENOMEM;
-    *to = (struct late_changes){.next = l->changes, .segment = row, .day = day};
-    l->changes = to;
-    int code = late_look_in(&l->late, terms, row, note_change, to);
-    if (code == 0)
+    int code = late_look_in(&f->late, terms, to->segment, note_change, to);
+    if (code == 0 && to->count > 0)
         code = history_pg_marks(terms, &to->marks);
     if (code == -EBADMSG)
         to->marks.size = 0;
     return code == -EBADMSG ? 0 : code;
 }
 
-static void look_in_locked(void *context, int number, PGresult *result)
+/* In a copy, as what libpq has is not ours to change. */
+static int look_in_row(struct finding *f, PGresult *result, int row)
 {
-    struct locking *l = context;
-    for (int i = 0; number == LOCKED && i < PQntuples(result) && l->code == 0; i++) {
-        const struct packed found = terms_at(result, i);
-        struct packed terms = {0};
-        l->code = packed_reserve(&terms, found.size + 1);
-        if (l->code == 0) {
-            memcpy(terms.bytes, found.bytes, found.size);
-            terms.size = found.size;
-            l->code =
-                look_in(l, history_pg_int8(result, i, 0), history_pg_int8(result, i, 1), &terms);
-        }
-        packed_free(&terms);
+    struct packed terms = {0};
+    size_t size = (size_t)PQgetlength(result, row, 2);
+    struct late_changes *to = calloc(1, sizeof *to);
+    if (!to)
+        return -ENOMEM;
+    *to = (struct late_changes){.next = f->changes,
+                                .segment = f->before,
+                                .day = history_pg_int8(result, row, 1),
+                                .version = history_pg_int8(result, row, 3)};
+    f->changes = to;
+    int code = packed_reserve(&terms, size + 1);
+    if (code == 0) {
+        memcpy(terms.bytes, PQgetvalue(result, row, 2), size);
+        terms.size = size;
+        code = look_in(f, to, &terms);
     }
+    packed_free(&terms);
+    return code;
 }
 
-/* Others that change them wait until the batch is written, so that each sees what the one before it has made of a
- * delivery: what was dropped is not made to wait again by an attempt that was noted at the same time. In the order of
- * their rows, or two would wait for each other; and where this process is frozen, the server gives them free. */
-static int lock_segments(struct pg_history *store, struct values *rows, struct locking *l)
+static void read_page(void *context, int number, PGresult *result)
 {
-    pg_begin(&store->pg);
-    pg_add(&store->pg, "BEGIN", 0, NULL, NULL, NULL, false);
-    pg_add(&store->pg, "SELECT set_config('idle_in_transaction_session_timeout', '2s', true)", 0,
-           NULL, NULL, NULL, false);
-    int code = values_send(rows, &store->pg,
-                           "SELECT row, day::bigint, terms FROM " TABLES "segments"
-                           " WHERE row = ANY($1) ORDER BY row FOR UPDATE",
-                           true);
-    if (code == 0)
-        code = history_pg_end(store, look_in_locked, l);
-    return code == 0 ? l->code : code;
+    struct finding *f = context;
+    (void)number;
+    f->rows = PQntuples(result);
+    for (int i = 0; i < f->rows && f->code == 0 && f->late.wanted > 0; i++) {
+        f->before = history_pg_int8(result, i, 0);
+        f->code = look_in_row(f, result, i);
+    }
 }
 
 int history_pg_find_late(struct pg_history *store, struct history_attempt *attempts,
                          struct late_changes **out)
 {
-    struct finding f = {.store = store, .before = INT64_MAX, .page = PAGE};
-    struct locking l = {0};
-    values_array(&f.rows, PARAM_INT8);
+    struct finding f = {.store = store, .before = INT64_MAX, .rows = PAGE};
     int code = late_begin(&f.late, attempts);
-    if (code == 0)
-        code = find_segments(&f);
-    late_end(&f.late);
-    if (code == 0 && f.any) {
-        code = late_begin(&l.late, attempts);
+    while (code == 0 && f.late.wanted > 0 && f.rows == PAGE) {
+        struct values v = {0};
+        values_number(&v, PARAM_INT8, f.before);
+        values_text(&v, f.late.first_id);
+        values_text(&v, f.late.last_id);
+        values_number(&v, PARAM_INT8, PAGE);
+        pg_begin(&store->pg);
+        code = values_send(&v, &store->pg,
+                           "SELECT row, day::bigint, terms, xmin::text::bigint FROM " TABLES
+                           "segments WHERE row < $1 AND last_id >= $2 AND first_id <= $3"
+                           " ORDER BY row DESC LIMIT $4",
+                           true);
         if (code == 0)
-            code = lock_segments(store, &f.rows, &l);
-        late_end(&l.late);
+            code = history_pg_end(store, read_page, &f);
+        if (code == 0)
+            code = f.code;
     }
-    values_free(&f.rows);
-    *out = l.changes;
+    late_end(&f.late);
+    *out = f.changes;
     return code;
 }
 
@@ -187,19 +134,23 @@ static int add_marks(struct pg_history *store, const struct late_changes *to)
                        false);
 }
 
+/* Only where the segment is as it was read, or else the batch fails, by a division by zero: what another node has changed
+ * meanwhile would be forgotten, and a delivery that was dropped might wait again. */
 static int add_changes(struct pg_history *store, const struct late_changes *to)
 {
     struct values v = {0};
     values_number(&v, PARAM_INT8, to->segment);
     values_array(&v, PARAM_INT8);
     values_array(&v, PARAM_BYTES);
+    values_number(&v, PARAM_INT8, to->version);
     for (size_t i = 0; i < to->count; i++) {
         values_add_number(&v, 1, (int64_t)to->changes[i].place);
         values_add_bytes(&v, 2, to->changes[i].bytes, sizeof to->changes[i].bytes);
     }
     int code = values_send(&v, &store->pg,
-                           "UPDATE " TABLES "segments SET terms = " TABLES
-                           "patch(terms, $2, $3) WHERE row = $1",
+                           "WITH done AS (UPDATE " TABLES "segments SET terms = " TABLES
+                           "patch(terms, $2, $3) WHERE row = $1 AND xmin = $4::text::xid"
+                           " RETURNING 1) SELECT 1 / count(*) FROM done",
                            false);
     return code == 0 ? add_marks(store, to) : code;
 }

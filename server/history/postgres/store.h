@@ -62,8 +62,7 @@ int history_pg_write(struct history_store *store, struct history_message *messag
 /* late.c */
 struct late_changes;
 /* Finds the messages of the attempts that none in their batch has, and what changes in their segments: *out (NULL:
- * nothing), freed by history_pg_free_late(), which takes NULL. Those segments are locked then: a transaction has been
- * begun, which the batch has to end. 0 or a negative errno: then it is for the caller to close the connection. */
+ * nothing), freed by history_pg_free_late(), which takes NULL. 0 or a negative errno. */
 int history_pg_find_late(struct pg_history *store, struct history_attempt *attempts,
                          struct late_changes **out);
 void history_pg_free_late(struct late_changes *changes);

@@ -1,6 +1,7 @@
 /* A batch: bodies, segments, later attempts, and how origins have answered, in one transaction. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../../base/clock.h"
 #include "../answers.h"
@@ -8,6 +9,8 @@
 #include "../join.h"
 #include "../segment.h"
 #include "store.h"
+
+#define TRIES 10 /* of a batch */
 
 struct pg_batch {
     struct pg_history *store;
@@ -232,28 +235,35 @@ static int add_all(struct pg_batch *b, struct history_message *messages,
     if (code == 0)
         code = history_pg_add_late(b->store, attempts, late, rows);
     free(rows);
-    if (code == 0)
-        code = add_answers(b, attempts);
-    if (code == 0 && late)
-        pg_add(&b->store->pg, "COMMIT", 0, NULL, NULL, NULL, false);
-    return code;
+    return code == 0 ? add_answers(b, attempts) : code;
 }
 
-static int write_all(struct pg_batch *b, struct history_message *messages,
-                     struct history_attempt *attempts)
+static int try_all(struct pg_batch *b, struct history_message *messages,
+                   struct history_attempt *attempts)
 {
     struct pg_history *store = b->store;
     struct late_changes *late = NULL;
     int code = history_pg_find_late(store, attempts, &late);
+    b->bodies_used = 0;
     if (code == 0) {
         pg_begin(&store->pg);
         code = add_all(b, messages, attempts, late);
         if (code == 0)
             code = history_pg_end(store, NULL, NULL);
+        else
+            pg_close(&store->pg); /* half a batch must not be sent */
     }
-    if (code != 0)
-        pg_close(&store->pg); /* neither half a batch nor a transaction that was begun may stay */
     history_pg_free_late(late);
+    return code;
+}
+
+/* Again where another node has changed the same segment meanwhile. */
+static int write_all(struct pg_batch *b, struct history_message *messages,
+                     struct history_attempt *attempts)
+{
+    int code = try_all(b, messages, attempts);
+    for (int i = 1; i < TRIES && code != 0 && strcmp(b->store->pg.state, "22012") == 0; i++)
+        code = try_all(b, messages, attempts);
     return code;
 }
 

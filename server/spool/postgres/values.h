@@ -36,7 +36,6 @@ void values_columns(struct values *params, const enum param_kind *kinds, size_t 
 void values_number(struct values *params, enum param_kind kind, int64_t number);
 void values_text(struct values *params, const char *text);                /* NULL is NULL */
 void values_bytes(struct values *params, const void *bytes, size_t size); /* as well */
-void values_bytes(struct values *params, const void *bytes, size_t size);
 
 /* An item of a column. */
 void values_add_number(struct values *params, int column, int64_t number);
