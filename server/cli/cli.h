@@ -22,7 +22,7 @@ int cli_health(int argc, char **argv);
 int cli_history(int argc, char **argv);
 int cli_log(int argc, char **argv);
 int cli_queue(int argc, char **argv);
-int cli_queue_export(const char *config_path, const char *to); /* for cli_queue() */
+int cli_queue_export(const char *config_path, const char *to, bool as_json); /* for cli_queue() */
 int cli_reload(int argc, char **argv);
 int cli_route(int argc, char **argv);
 int cli_run(int argc, char **argv);

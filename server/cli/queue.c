@@ -21,7 +21,7 @@ static const char help[] =
     "                    [--config FILE]\n"
     "       mxhook queue edit ID... | FILTER... | --all --url URL | --secret TEXT |\n"
     "                    --unsigned [--dry-run] [--yes]\n"
-    "       mxhook queue export --to FOLDER [--config FILE]\n"
+    "       mxhook queue export --to FOLDER [--json] [--config FILE]\n"
     "Looks after what the spool holds, while the server runs or not.\n\n"
     "  list      a line for each delivery: id, state, attempts, due, recipient,\n"
     "            destination, last answer (a notice for deliver.on_failure says which\n"
@@ -220,8 +220,8 @@ static int check_arguments(const struct action *action, const struct queue_argum
         return usage(action->name, ": either IDs, or a filter such as --failed, or --all");
     if (!action->changes && (arguments->dry_run || arguments->yes))
         return usage(action->name, " changes nothing: no --dry-run, no --yes");
-    if (!action->run && (!arguments->to || arguments->json))
-        return usage("export", arguments->json ? " takes no --json" : ": --to FOLDER is expected");
+    if (!action->run && !arguments->to)
+        return usage("export", ": --to FOLDER is expected");
     if (action->run && arguments->to)
         return usage("--to", " is for export");
     if (arguments->now && action->run != queue_change_retry)
@@ -264,5 +264,6 @@ int cli_queue(int argc, char **argv)
     exit_code = check_arguments(action, &arguments);
     if (exit_code >= 0)
         return exit_code;
-    return action->run ? run(action, &arguments) : cli_queue_export(arguments.config, arguments.to);
+    return action->run ? run(action, &arguments)
+                       : cli_queue_export(arguments.config, arguments.to, arguments.json);
 }

@@ -66,5 +66,6 @@ void queue_json_delivery(struct json *json, const struct delivery *delivery,
                          const struct pauses *pauses);
 void queue_json_time(struct json *json, const char *key, int64_t unix_ms); /* 0: null */
 int queue_json_print(struct queue_json *json); /* and frees it; 0 or a negative errno */
+void queue_json_free(struct queue_json *json); /* unprinted; takes NULL */
 
 #endif

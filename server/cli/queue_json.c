@@ -76,12 +76,19 @@ void queue_json_delivery(struct json *json, const struct delivery *d, const stru
     free(url);
 }
 
+void queue_json_free(struct queue_json *json)
+{
+    if (!json)
+        return;
+    spill_free(json->out);
+    free(json);
+}
+
 int queue_json_print(struct queue_json *json)
 {
     int code = json_finish(&json->json);
     if (code == 0)
         code = cli_print_spill(json->out);
-    spill_free(json->out);
-    free(json);
+    queue_json_free(json);
     return code;
 }

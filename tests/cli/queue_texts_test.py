@@ -141,7 +141,7 @@ class Texts(unittest.TestCase):
                 (["list", "--dry-run"], "list changes nothing: no --dry-run, no --yes"),
                 (["list", "-y"], "list changes nothing: no --dry-run, no --yes"), (["list", "--to", "x"], "--to is for export"),
                 (["export"], "export: --to FOLDER is expected"), (["export", "a", "--to", "x"], "export takes no ID"),
-                (["export", "--to", "x", "--failed"], "export takes no filter"), (["export", "--to", "x", "--json"], "export takes no --json"),
+                (["export", "--to", "x", "--failed"], "export takes no filter"),
                 (["lost"], "no command 'lost'\nDid you mean 'list'? Try: mxhook queue --help"),
                 (["drop", "a", "--now"], "--now is for retry"), (["list", "--host", " "], "host: its value is empty; everything is --all")):
             self.say("queue", *arguments, code=2, err="mxhook queue: " + said + (hint if "Try:" not in said else "\n"))
@@ -225,11 +225,18 @@ class Texts(unittest.TestCase):
                          "1 payloads of deliveries that cannot be read, in %s/found\n"
                          "1 files that no delivery names, in %s/found\n" % (saved, saved, saved))
         self.say("queue", "export", "--to", str(saved), code=1, err="mxhook queue: %s: is there already\n" % saved)
+        self.say("queue", "export", "--to", str(saved), "--json", code=1, err="mxhook queue: %s: is there already\n" % saved)
+        lost = {"id": "01kthree-1-1", "recipient": "d@mail.test", "reason": "a payload's file cannot be opened"}
+        told = {"lost": [lost], "action": "export", "count": 4, "waiting": 2, "failed": 2, "to": str(self.folder / "json"),
+                "found_payloads": 1, "found_files": 1, "error": None}
+        self.assertEqual(json.loads(self.say("queue", "export", "--to", told["to"], "--json", code=1)), told)
         self.db.execute("DELETE FROM delivery WHERE row = 4")
         self.db.execute("DELETE FROM payload WHERE row IN (4, 9)")
         (self.folder / "spool/bodies/left-over").unlink()
         again = self.folder / "again"
         self.assertEqual(self.say("queue", "export", "--to", str(again)), "4 deliveries saved in %s: 2 waiting, 2 failed\n" % again)
+        told = {**told, "lost": [], "to": str(self.folder / "more"), "found_payloads": 0, "found_files": 0}
+        self.assertEqual(json.loads(self.say("queue", "export", "--to", told["to"], "--json")), told)
         self.write("mxhook.lua", "again")
         self.assertEqual(self.say("queue", "list"), "".join(LIST.splitlines(True)[:3] + LIST.splitlines(True)[4:]))
 
