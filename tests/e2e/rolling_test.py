@@ -60,7 +60,7 @@ class Rolling(harness.TestCase):
             node = self.server({"10-webhook.lua": file.read()}, start=False)
         with open(os.path.join(CONTAINER, "mxhook.lua"), encoding="utf-8") as file:
             text = file.read()
-        for theirs, ours in (("0.0.0.0:2525", "127.0.0.1:0"), ("/run/mxhook", node.folder)):
+        for theirs, ours in (('"0.0.0.0:2525", "[::]:2525"', '"127.0.0.1:0"'), ("/var/lib/mxhook", node.folder)):
             self.assertIn(theirs, text)
             text = text.replace(theirs, ours)
         node.write("mxhook.lua", text + 'spool.directory = "spool"\n' + harness.NO_DNS)
