@@ -51,9 +51,10 @@ static int exchange(struct pg *pg, const char *name, char text[SECRET_SIZE])
     int code = values_send(
         &values, pg, "INSERT INTO secret (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING",
         false);
-    values_text(&values, name);
-    if (code == 0)
+    if (code == 0) {
+        values_text(&values, name);
         code = values_send(&values, pg, "SELECT value FROM secret WHERE name = $1", false);
+    }
     return code == 0 ? pg_end(pg, PG_ANSWER_MS, read_secret, text) : code;
 }
 
