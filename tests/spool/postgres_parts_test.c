@@ -276,7 +276,7 @@ static void each_delivery_and_payload_has_a_row(void **state)
     list[1]->attempts = 3;
     assert_int_equal(number_deliveries(&pg, NODE, &numbers, list[0]), 0);
     check_sent(0, "SELECT nextval('row_block'), left(pg_wal |");
-    check_sent(1, "INSERT INTO mark (node, n) VALUES ($1, 1 | 7");
+    check_sent(1, "INSERT INTO mark (node, n) SELECT $1, 1  | 7");
     for (int i = 0; i < 4; i++) {
         assert_int_equal(list[i]->stored->row, first + i);
         assert_int_equal(list[i]->stored->payload_row, first + (i == 1 ? 0 : i));
