@@ -156,14 +156,7 @@ static bool take(struct note_batch *batch, struct history_config *limits)
 
 static void batch_free(struct note_batch *batch)
 {
-    for (struct history_message *m = batch->messages, *next; m; m = next) {
-        next = m->next;
-        history_message_free(m);
-    }
-    for (struct history_attempt *a = batch->attempts, *next; a; a = next) {
-        next = a->next;
-        history_attempt_free(a);
-    }
+    history_records_free(batch->messages, batch->attempts);
     uv_mutex_lock(&history.mutex);
     pages_recycle(&history.pages, &batch->pages);
     uv_mutex_unlock(&history.mutex);

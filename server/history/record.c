@@ -273,3 +273,15 @@ void history_attempt_free(struct history_attempt *a)
     payload_free(a->payload);
     arena_free(a->arena);
 }
+
+void history_records_free(struct history_message *messages, struct history_attempt *attempts)
+{
+    for (struct history_message *next; messages; messages = next) {
+        next = messages->next;
+        history_message_free(messages);
+    }
+    for (struct history_attempt *next; attempts; attempts = next) {
+        next = attempts->next;
+        history_attempt_free(attempts);
+    }
+}

@@ -112,4 +112,7 @@ struct history_attempt *history_action_new(const char *id, enum history_action a
                                            const char *words);
 void history_attempt_free(struct history_attempt *attempt); /* takes NULL */
 
+/* Both lists, by `next`, to their ends; takes NULL. */
+void history_records_free(struct history_message *messages, struct history_attempt *attempts);
+
 #endif

@@ -67,14 +67,7 @@ static void fill(struct history_store *store, int64_t n, int64_t from_ms)
         }
         if (ops->write(store, messages, attempts) != 0)
             printf("write: %s\n", ops->error(store));
-        for (struct history_message *m = messages, *next; m; m = next) {
-            next = m->next;
-            history_message_free(m);
-        }
-        for (struct history_attempt *a = attempts, *next; a; a = next) {
-            next = a->next;
-            history_attempt_free(a);
-        }
+        history_records_free(messages, attempts);
     }
 }
 

@@ -103,14 +103,6 @@ static void each_order_of_attempts_and_actions_has_its_end(void **state)
     }
 }
 
-static void free_attempts(struct history_attempt *first)
-{
-    for (struct history_attempt *a = first, *next; a; a = next) {
-        next = a->next;
-        history_attempt_free(a);
-    }
-}
-
 /* In one batch it comes to the same, with its message or after it. */
 static void so_it_is_in_one_batch(void **state)
 {
@@ -124,8 +116,7 @@ static void so_it_is_in_one_batch(void **state)
         assert_int_equal(history_sqlite.write(store, m, after ? NULL : first), 0);
         if (after)
             assert_int_equal(history_sqlite.write(store, NULL, first), 0);
-        history_message_free(m);
-        free_attempts(first);
+        history_records_free(m, first);
         assert_string_equal(end_now(), ends[i / 2].expected);
         remove_folder(state);
         make_folder(state);

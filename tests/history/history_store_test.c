@@ -228,10 +228,7 @@ static void a_batch_may_have_more_than_one(void **state)
         }
         assert_int_equal(history_sqlite.write(store, all, NULL), 0);
         assert_int_equal(segments() - before, count > SEGMENT_MESSAGES ? 2 : 1);
-        for (struct history_message *m = all, *next; m; m = next) {
-            next = m->next;
-            history_message_free(m);
-        }
+        history_records_free(all, NULL);
     }
     assert_finds("2049 2048 ", .limit = 2);
     assert_finds("1 ", .id = "01k0000000000001-1");

@@ -121,14 +121,7 @@ static void put(const struct history_ops *ops, struct history_store *store, int6
         attempts_end = &(*attempts_end)->next;
     }
     must(ops->write(store, messages, attempts) == 0, ops->error(store));
-    for (struct history_message *m = messages, *next; m; m = next) {
-        next = m->next;
-        history_message_free(m);
-    }
-    for (struct history_attempt *a = attempts, *next; a; a = next) {
-        next = a->next;
-        history_attempt_free(a);
-    }
+    history_records_free(messages, attempts);
 }
 
 static void put_both(int64_t from, int64_t to, unsigned what, unsigned early)
