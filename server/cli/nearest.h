@@ -16,7 +16,7 @@ struct nearest_names {
  * where none is. */
 const char *nearest(const char *name, size_t size, const struct nearest_names *names);
 
-/* Prints that `command` has no `name` ("mxhook queue: no 'lst'"), what may have been meant, and where to look: two lines on
+/* Prints that `command` has no `name` ("mxhook queue: no command 'lst'"), what may have been meant, and where to look: two lines on
  * stderr. `command` is "" for mxhook itself. Returns CLI_USAGE. */
 int nearest_unknown(const char *command, const char *name, const struct nearest_names *names);
 

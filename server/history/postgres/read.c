@@ -6,10 +6,9 @@
 #include "../search.h"
 #include "store.h"
 
-#define SLICE_FIRST                                                                                \
-    4 /* segments that are looked at: most searches end with those; then it grows to ... */
-#define SLICE 1024
-#define PAGE  64 /* of them are sent at once */
+#define SLICE_FIRST 4 /* segments that are looked at: most searches end there; then it grows to */
+#define SLICE       1024
+#define PAGE        64 /* of them are sent at once */
 
 struct blobs { /* of a segment */
     int64_t row;
@@ -177,21 +176,18 @@ static int told(struct pg_history *store, int code)
 /* Of a slice of segments those that may have some, and one row of the slice itself. Values that the filter has not
  * are NULL; history_pg_needles() adds $7 and those after it. */
 #define MAY_HAVE(needle)                                                                           \
-    "($" needle " IS NULL OR keys IS NULL OR position($" needle " IN keys) > 0)"
+    " AND ($" needle " IS NULL OR keys IS NULL OR position($" needle " IN keys) > 0)"
+#define MAY_HAVE_KEYS MAY_HAVE("8") MAY_HAVE("9") MAY_HAVE("10")
 
 static const char page_sql[] =
     "WITH slice AS MATERIALIZED (SELECT row, terms, subjects, keys, marks FROM " TABLES "segments"
     " WHERE row < $1 AND last_ms >= $2 AND first_ms < $3 AND last_id >= $4 AND first_id < $5"
     " ORDER BY row DESC LIMIT $6),"
     " hits AS (SELECT row, terms, CASE WHEN $11 IS NOT NULL THEN subjects END AS subjects"
-    " FROM slice WHERE ($7 IS NULL OR marks IS NULL OR marks LIKE $7) AND " MAY_HAVE(
-        "8") " AND"
-             " " MAY_HAVE("9") " AND " MAY_HAVE(
-                 "10") " AND ($11 IS NULL OR position($11 IN subjects) > 0)"
-                       " ORDER BY row DESC LIMIT $12)"
-                       " SELECT row, terms, subjects, NULL::bigint FROM hits UNION ALL"
-                       " SELECT min(row), NULL, NULL, count(*) FROM slice ORDER BY 4 NULLS FIRST, "
-                       "1 DESC";
+    " FROM slice WHERE ($7 IS NULL OR marks IS NULL OR marks LIKE $7)" MAY_HAVE_KEYS
+    " AND ($11 IS NULL OR position($11 IN subjects) > 0) ORDER BY row DESC LIMIT $12)"
+    " SELECT row, terms, subjects, NULL::bigint FROM hits UNION ALL"
+    " SELECT min(row), NULL, NULL, count(*) FROM slice ORDER BY 4 NULLS FIRST, 1 DESC";
 
 /* Of the next `size` segments that are older than `before`. */
 static int next_page(struct pg_source *source, const struct filter_terms *filter, int64_t before,

@@ -121,10 +121,12 @@ static int end_segment(struct pg_batch *b)
 {
     struct segment_writer *w = &b->writer;
     struct values *v = &b->segments;
-    int code = w->count > 0 ? history_pg_keys(&w->terms, &b->keys) : 0;
-    if (w->count > 0 && code == 0)
+    if (w->count == 0)
+        return 0;
+    int code = history_pg_keys(&w->terms, &b->keys);
+    if (code == 0)
         code = history_pg_marks(&w->terms, &b->marks);
-    if (w->count == 0 || code != 0)
+    if (code != 0)
         return code;
     values_add_number(v, 0, w->first_ms);
     values_add_number(v, 1, w->last_ms);
@@ -261,9 +263,10 @@ static int try_all(struct pg_batch *b, struct history_message *messages,
 static int write_all(struct pg_batch *b, struct history_message *messages,
                      struct history_attempt *attempts)
 {
-    int code = try_all(b, messages, attempts);
-    for (int i = 1; i < TRIES && code != 0 && strcmp(b->store->pg.state, "22012") == 0; i++)
+    int code, tries = 0;
+    do
         code = try_all(b, messages, attempts);
+    while (code != 0 && strcmp(b->store->pg.state, "22012") == 0 && ++tries < TRIES);
     return code;
 }
 
