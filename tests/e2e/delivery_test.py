@@ -112,12 +112,8 @@ class Tls(harness.TestCase):
     def setUp(self):
         self.mx = self.server({}, start=False)
         folder = self.mx.folder
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-                        "-keyout", folder + "/key.pem", "-out", folder + "/cert.pem"],
-                       check=True, capture_output=True, timeout=harness.PATIENCE)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(folder + "/cert.pem", folder + "/key.pem")
+        context.load_cert_chain(*harness.loopback_certificate(folder))
         self.sink = self.receiver(ssl_context=context)
         for name, text in self.to(self.sink).items():
             self.mx.write_rule(name, text)

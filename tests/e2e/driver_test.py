@@ -61,10 +61,7 @@ class Driver(harness.TestCase):
         self.random, self.over = random.Random(SEED), False
         self.folder = tempfile.mkdtemp(prefix="mxhook-driver-")
         self.addCleanup(shutil.rmtree, self.folder, True)
-        certificate, key = (os.path.join(self.folder, name) for name in ("cert.pem", "key.pem"))
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                        "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-                        "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        certificate, key = harness.loopback_certificate(self.folder)
         password = subprocess.run(["openssl", "passwd", "-6", "-salt", "mxhook", "secret"], check=True, capture_output=True,
                                   text=True).stdout.strip()
         self.delivered = collections.defaultdict(list)  # (message, recipient): webhook-ids of what was answered 200

@@ -6,7 +6,6 @@ read and written."""
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 import unittest
 
@@ -62,10 +61,7 @@ class Dying(harness.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix="mxhook-dying-")
         cls.addClassCleanup(shutil.rmtree, cls.folder, True)
-        cls.certificate, cls.key = (os.path.join(cls.folder, name) for name in ("cert.pem", "key.pem"))
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
-                        "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-                        "-keyout", cls.key, "-out", cls.certificate], check=True, capture_output=True)
+        cls.certificate, cls.key = harness.loopback_certificate(cls.folder)
 
     def deliver(self, cases, messages, dying=1):
         """One message after the other to all of them."""

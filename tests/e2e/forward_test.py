@@ -344,10 +344,7 @@ class Tls(Forwarding):
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix="mxhook-forward-")
         cls.addClassCleanup(shutil.rmtree, cls.folder, True)
-        cls.key, cls.certificate = (os.path.join(cls.folder, name) for name in ("key", "pem"))
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                        "-nodes", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-                        "-keyout", cls.key, "-out", cls.certificate], check=True, capture_output=True)
+        cls.certificate, cls.key = harness.loopback_certificate(cls.folder)
         cls.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         cls.tls.load_cert_chain(cls.certificate, cls.key)
 

@@ -36,6 +36,15 @@ def wait_until(condition, what, seconds=PATIENCE):
     raise TimedOut("timed out waiting for " + what)
 
 
+def loopback_certificate(folder):
+    """A certificate for 127.0.0.1, which is its own authority, and its key: their paths, in this folder."""
+    certificate, key = (os.path.join(folder, name) for name in ("cert.pem", "key.pem"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+                   check=True, capture_output=True, timeout=PATIENCE)
+    return certificate, key
+
+
 class Post:
     def __init__(self, path, headers, body):
         self.path, self.headers, self.body = path, headers, body

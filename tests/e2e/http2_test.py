@@ -1,8 +1,6 @@
 """Deliveries by HTTP/2 (RFC 9113) to a receiver that shares a connection, resets streams and goes away."""
 
-import os
 import shutil
-import subprocess
 import tempfile
 import unittest
 
@@ -18,10 +16,7 @@ class Http2(harness.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix="mxhook-http2-")
         cls.addClassCleanup(shutil.rmtree, cls.folder, True)
-        cls.certificate, cls.key = (os.path.join(cls.folder, name) for name in ("cert.pem", "key.pem"))
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-                        "-keyout", cls.key, "-out", cls.certificate], check=True, capture_output=True)
+        cls.certificate, cls.key = harness.loopback_certificate(cls.folder)
 
     def deliver(self, answer, count=DELIVERIES, **named):
         """Sends one message to `count` destinations; returns the receiver and the server when all have arrived."""

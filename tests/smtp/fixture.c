@@ -241,6 +241,12 @@ void peer_expect(struct peer *peer, const char *replies)
     peer->replies_size = 0;
 }
 
+void peer_exchange(struct peer *peer, const char *text, const char *replies)
+{
+    assert_int_equal(peer_say(peer, text), strlen(text));
+    peer_expect(peer, replies);
+}
+
 char *fixture_data(const struct transaction *transaction)
 {
     size_t size = (size_t)spill_size(transaction->data);

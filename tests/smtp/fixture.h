@@ -53,6 +53,8 @@ void peer_answer(struct peer *peer, int code, const char *enhanced, const char *
 
 /* Checks, and forgets, all that was sent so far. */
 void peer_expect(struct peer *peer, const char *replies);
+/* Says this, which it uses whole, and expects that. */
+void peer_exchange(struct peer *peer, const char *text, const char *replies);
 
 /* The transaction's data, for the test to free. */
 char *fixture_data(const struct transaction *transaction);

@@ -42,12 +42,6 @@ static int end(void **state)
     return 0;
 }
 
-static void say_and_expect(const char *text, const char *replies)
-{
-    assert_int_equal(peer_say(&peer, text), strlen(text));
-    peer_expect(&peer, replies);
-}
-
 /* A line of base64, behind `before`. */
 static void say_encoded(const char *before, const char *bytes, size_t size, const char *replies)
 {
@@ -56,7 +50,7 @@ static void say_encoded(const char *before, const char *bytes, size_t size, cons
     used += (size_t)EVP_EncodeBlock((unsigned char *)line + used, (const unsigned char *)bytes,
                                     (int)size);
     strcpy(line + used, "\r\n");
-    say_and_expect(line, replies);
+    peer_exchange(&peer, line, replies);
 }
 
 static void assert_verifies(const char *expected)
@@ -99,7 +93,7 @@ static void plain(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         for (int later = 0; later < 2; later++) {
             if (later)
-                say_and_expect("AUTH plain\r\n", "334 \r\n");
+                peer_exchange(&peer, "AUTH plain\r\n", "334 \r\n");
             say_encoded(later ? "" : "auth PLAIN  ", rows[i].bytes, rows[i].size,
                         *rows[i].verified ? "" : UNREAD);
             assert_verifies(rows[i].verified);
@@ -113,7 +107,7 @@ static void login_in_two_steps(void **state)
     (void)state;
     for (int at_once = 0; at_once < 2; at_once++) {
         if (!at_once)
-            say_and_expect("AUTH LOGIN\r\n", "334 VXNlcm5hbWU6\r\n");
+            peer_exchange(&peer, "AUTH LOGIN\r\n", "334 VXNlcm5hbWU6\r\n");
         say_encoded(at_once ? "AUTH LOGIN " : "", "ann", 3, "334 UGFzc3dvcmQ6\r\n");
         say_encoded("", "secret", 6, "");
         assert_verifies("ann|secret");
@@ -126,7 +120,7 @@ static void login_in_two_steps(void **state)
     } bad[] = {{"", 0}, {"a\0b", 3}, {"a\0", 2}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         for (int step = 0; step < 2; step++) {
-            say_and_expect("AUTH LOGIN\r\n", "334 VXNlcm5hbWU6\r\n");
+            peer_exchange(&peer, "AUTH LOGIN\r\n", "334 VXNlcm5hbWU6\r\n");
             if (step)
                 say_encoded("", "ann", 3, "334 UGFzc3dvcmQ6\r\n");
             say_encoded("", bad[i].bytes, bad[i].size, UNREAD);
@@ -186,36 +180,36 @@ static void what_is_no_base64(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char line[100];
-        say_and_expect("AUTH PLAIN\r\n", "334 \r\n");
+        peer_exchange(&peer, "AUTH PLAIN\r\n", "334 \r\n");
         snprintf(line, sizeof line, "%s\r\n", rows[i].line);
-        say_and_expect(line, rows[i].replies);
+        peer_exchange(&peer, line, rows[i].replies);
         assert_verifies("");
         end(NULL);
         start(NULL);
     }
-    say_and_expect("AUTH PLAIN AGEAYg==\r\n", ""); /* each padding there is */
+    peer_exchange(&peer, "AUTH PLAIN AGEAYg==\r\n", ""); /* each padding there is */
     assert_verifies("a|b");
     end(NULL);
     start(NULL);
-    say_and_expect("AUTH PLAIN AGEAYmM=\r\n", "");
+    peer_exchange(&peer, "AUTH PLAIN AGEAYmM=\r\n", "");
     assert_verifies("a|bc");
 }
 
 static void commands(void **state)
 {
     (void)state;
-    say_and_expect("AUTH PLAI AGEAYg==\r\n", "504 5.5.4 Mechanisms: PLAIN LOGIN\r\n");
-    say_and_expect("AUTH PLAINS AGEAYg==\r\n", "504 5.5.4 Mechanisms: PLAIN LOGIN\r\n");
+    peer_exchange(&peer, "AUTH PLAI AGEAYg==\r\n", "504 5.5.4 Mechanisms: PLAIN LOGIN\r\n");
+    peer_exchange(&peer, "AUTH PLAINS AGEAYg==\r\n", "504 5.5.4 Mechanisms: PLAIN LOGIN\r\n");
     end(NULL);
     start(NULL);
-    say_and_expect("AUTH LOGIM\r\n", "504 5.5.4 Mechanisms: PLAIN LOGIN\r\n");
-    say_and_expect("MAIL FROM:<a@b.test>\r\n", "530 5.7.0 Authentication required\r\n");
+    peer_exchange(&peer, "AUTH LOGIM\r\n", "504 5.5.4 Mechanisms: PLAIN LOGIN\r\n");
+    peer_exchange(&peer, "MAIL FROM:<a@b.test>\r\n", "530 5.7.0 Authentication required\r\n");
     end(NULL);
     start(NULL);
     login(LOGIN_RIGHT, RIGHT);
-    say_and_expect("AUTH PLAIN AGEAYg==\r\n", "503 5.5.1 Authenticated already\r\n");
-    say_and_expect("AUTH PLAIN\r\n", "503 5.5.1 Authenticated already\r\n");
-    say_and_expect("MAIL FROM:<a@b.test>\r\n", "250 2.1.0 Sender OK\r\n");
+    peer_exchange(&peer, "AUTH PLAIN AGEAYg==\r\n", "503 5.5.1 Authenticated already\r\n");
+    peer_exchange(&peer, "AUTH PLAIN\r\n", "503 5.5.1 Authenticated already\r\n");
+    peer_exchange(&peer, "MAIL FROM:<a@b.test>\r\n", "250 2.1.0 Sender OK\r\n");
     peer_say(&peer, "EHLO c.test\r\n");
     assert_null(strstr(peer.replies, "AUTH"));
     peer_expect(&peer, peer.replies);
@@ -238,7 +232,7 @@ static void in_the_clear(void **state)
         peer_say(&peer, "EHLO c.test\r\n");
         assert_int_equal(strstr(peer.replies, "AUTH") != NULL, rows[i].listener.auth_without_tls);
         peer_expect(&peer, peer.replies);
-        say_and_expect("AUTH PLAIN\r\n", rows[i].reply);
+        peer_exchange(&peer, "AUTH PLAIN\r\n", rows[i].reply);
     }
 }
 
@@ -256,7 +250,7 @@ static void three_wrong_ones(void **state)
     assert_int_equal(
         captured_lines(" warn authentication-failed id=connection client=192.0.2.1 user=ann"), 1);
     CAPTURE(login(LOGIN_WRONG, WRONG));
-    say_and_expect("NOOP\r\n", "250 2.0.0 OK\r\n");
+    peer_exchange(&peer, "NOOP\r\n", "250 2.0.0 OK\r\n");
     CAPTURE(login(LOGIN_WRONG, WRONG HANG_UP));
     assert_true(peer.closed);
     end(NULL);
@@ -289,12 +283,12 @@ static void an_outcome_that_is_late(void **state)
     (void)state;
     session_verified(peer.session, LOGIN_RIGHT);
     peer_expect(&peer, "");
-    say_and_expect("MAIL FROM:<a@b.test>\r\n", "530 5.7.0 Authentication required\r\n");
+    peer_exchange(&peer, "MAIL FROM:<a@b.test>\r\n", "530 5.7.0 Authentication required\r\n");
     login(LOGIN_WRONG, WRONG);
     session_verified(peer.session, LOGIN_RIGHT);
     peer_expect(&peer, "");
     assert_string_equal(session_claimed(peer.session), "ann");
-    say_and_expect("MAIL FROM:<a@b.test>\r\n", "530 5.7.0 Authentication required\r\n");
+    peer_exchange(&peer, "MAIL FROM:<a@b.test>\r\n", "530 5.7.0 Authentication required\r\n");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)

@@ -40,15 +40,9 @@ static int end(void **state)
     return 0;
 }
 
-static void say_and_expect(const char *text, const char *replies)
-{
-    assert_int_equal(peer_say(&peer, text), strlen(text));
-    peer_expect(&peer, replies);
-}
-
 static void begin_data(void)
 {
-    say_and_expect("HELO client.test\r\n" TRANSACTION, "250 mx.test\r\n" TRANSACTION_REPLY);
+    peer_exchange(&peer, "HELO client.test\r\n" TRANSACTION, "250 mx.test\r\n" TRANSACTION_REPLY);
 }
 
 /* One 421, and nothing of what follows is answered. */
@@ -114,11 +108,12 @@ static void other_protocols_end_the_session(void **state)
 static void what_only_looks_like_another_protocol(void **state)
 {
     (void)state;
-    say_and_expect("HELO GET / HTTP/1.1\r\nNOOP HTTP/1.1\r\nGETS\r\n mailfrom:<a@b.test>\r\n"
-                   "HELO x:\r\nXY/1.1\r\n",
-                   "250 mx.test\r\n250 2.0.0 OK\r\n500 5.5.2 Command not recognized\r\n"
-                   "500 5.5.2 Command not recognized\r\n250 mx.test\r\n"
-                   "500 5.5.2 Command not recognized\r\n");
+    peer_exchange(&peer,
+                  "HELO GET / HTTP/1.1\r\nNOOP HTTP/1.1\r\nGETS\r\n mailfrom:<a@b.test>\r\n"
+                  "HELO x:\r\nXY/1.1\r\n",
+                  "250 mx.test\r\n250 2.0.0 OK\r\n500 5.5.2 Command not recognized\r\n"
+                  "500 5.5.2 Command not recognized\r\n250 mx.test\r\n"
+                  "500 5.5.2 Command not recognized\r\n");
 }
 
 /* What a client calls itself is shown in logs, histories and payloads: nothing of it acts there. */
@@ -189,9 +184,9 @@ static void input_stops_at_a_submitted_message(void **state)
     peer_answer(&peer, 250, "2.0.0", "Queued");
     assert_false(session_is_waiting(peer.session));
     peer_expect(&peer, "250 2.0.0 Queued\r\n");
-    say_and_expect(text + strlen(first), "250 2.0.0 OK\r\n221 2.0.0 mx.test closing\r\n");
+    peer_exchange(&peer, text + strlen(first), "250 2.0.0 OK\r\n221 2.0.0 mx.test closing\r\n");
     assert_true(peer.closed);
-    say_and_expect("NOOP\r\n", "");
+    peer_exchange(&peer, "NOOP\r\n", "");
 }
 
 static void a_refusal_of_two_lines(void **state)
@@ -207,9 +202,9 @@ static void an_answer_from_inside_submit(void **state)
 {
     (void)state;
     peer.answers_inside = true;
-    say_and_expect("HELO a\r\n" TRANSACTION ".\r\n" TRANSACTION ".\r\nQUIT\r\n",
-                   "250 mx.test\r\n" TRANSACTION_REPLY "250 2.0.0 OK\r\n" TRANSACTION_REPLY
-                   "250 2.0.0 OK\r\n221 2.0.0 mx.test closing\r\n");
+    peer_exchange(&peer, "HELO a\r\n" TRANSACTION ".\r\n" TRANSACTION ".\r\nQUIT\r\n",
+                  "250 mx.test\r\n" TRANSACTION_REPLY "250 2.0.0 OK\r\n" TRANSACTION_REPLY
+                  "250 2.0.0 OK\r\n221 2.0.0 mx.test closing\r\n");
     assert_true(peer.closed);
 }
 
@@ -233,7 +228,7 @@ static void very_many_replies(void **state)
         strcpy(text + i * 6, "NOOP\r\n");
         strcpy(replies + i * 14, "250 2.0.0 OK\r\n");
     }
-    say_and_expect(text, replies);
+    peer_exchange(&peer, text, replies);
     free(text);
     free(replies);
 }
@@ -321,11 +316,11 @@ static void answers(void **state)
 {
     (void)state;
     begin_data();
-    say_and_expect(".\r\n", "");
+    peer_exchange(&peer, ".\r\n", "");
     peer_answer(&peer, 451, "4.3.0", "A rule failed");
     peer_expect(&peer, "451 4.3.0 A rule failed\r\n");
-    say_and_expect(TRANSACTION, TRANSACTION_REPLY);
-    say_and_expect(".\r\n", "");
+    peer_exchange(&peer, TRANSACTION, TRANSACTION_REPLY);
+    peer_exchange(&peer, ".\r\n", "");
     peer_answer(&peer, 550, "", "no code");
     peer_expect(&peer, "550 no code\r\n");
 }
@@ -334,13 +329,13 @@ static void answers_cannot_break_the_line(void **state)
 {
     (void)state;
     begin_data();
-    say_and_expect(".\r\n", "");
+    peer_exchange(&peer, ".\r\n", "");
     peer_answer(&peer, 550, "5.7.1", "no\r\n250 \t\x01 \x7f \xe2\x82\xac\xff.");
     peer_expect(&peer, "550-5.7.1 no \r\n550 5.7.1 250      ??.\r\n");
 
-    say_and_expect("MAIL FROM:<> SMTPUTF8\r\nRCPT TO:<user@example.com>\r\nDATA\r\n",
-                   TRANSACTION_REPLY);
-    say_and_expect(".\r\n", "");
+    peer_exchange(&peer, "MAIL FROM:<> SMTPUTF8\r\nRCPT TO:<user@example.com>\r\nDATA\r\n",
+                  TRANSACTION_REPLY);
+    peer_exchange(&peer, ".\r\n", "");
     peer_answer(&peer, 550, "5.7.1", "\xe2\x82\xac\xff\xe2\x82");
     peer_expect(&peer, "550 5.7.1 \xe2\x82\xac???\r\n");
 }
@@ -349,7 +344,7 @@ static void long_answers_fit_the_reply_line(void **state)
 {
     (void)state;
     begin_data();
-    say_and_expect(".\r\n", "");
+    peer_exchange(&peer, ".\r\n", "");
     char text[1000];
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = 0;
@@ -362,11 +357,11 @@ static void no_rules_no_transaction(void **state)
 {
     (void)state;
     peer.no_rules = true;
-    say_and_expect("HELO a\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<user@example.com>\r\n",
-                   "250 mx.test\r\n451 4.3.0 Cannot take mail now, try again later\r\n"
-                   "503 5.5.1 Bad sequence of commands: MAIL first\r\n");
+    peer_exchange(&peer, "HELO a\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<user@example.com>\r\n",
+                  "250 mx.test\r\n451 4.3.0 Cannot take mail now, try again later\r\n"
+                  "503 5.5.1 Bad sequence of commands: MAIL first\r\n");
     peer.no_rules = false;
-    say_and_expect("MAIL FROM:<a@b.test>\r\n", "250 2.1.0 Sender OK\r\n");
+    peer_exchange(&peer, "MAIL FROM:<a@b.test>\r\n", "250 2.1.0 Sender OK\r\n");
 }
 
 static void timeouts(void **state)
@@ -400,11 +395,11 @@ static void timeout_in_data(void **state)
 {
     (void)state;
     begin_data();
-    say_and_expect("half a message\r\n.", "");
+    peer_exchange(&peer, "half a message\r\n.", "");
     session_timed_out(peer.session);
     assert_true(peer.closed);
     peer_expect(&peer, "421 4.4.2 mx.test timeout, closing\r\n");
-    say_and_expect("\r\n", "");
+    peer_exchange(&peer, "\r\n", "");
     assert_int_equal(peer.submitted_count, 0);
 }
 
@@ -413,7 +408,7 @@ static void timeout_in_data(void **state)
 static void shut_down_between_messages(void **state)
 {
     (void)state;
-    say_and_expect("HELO a\r\nMAIL FROM:<>\r\n", "250 mx.test\r\n250 2.1.0 Sender OK\r\n");
+    peer_exchange(&peer, "HELO a\r\nMAIL FROM:<>\r\n", "250 mx.test\r\n250 2.1.0 Sender OK\r\n");
     session_shut_down(peer.session);
     assert_true(peer.closed);
     peer_expect(&peer, SHUT_DOWN);
@@ -427,7 +422,7 @@ static void shut_down_in_a_message(void **state)
     begin_data();
     session_shut_down(peer.session);
     assert_false(peer.closed);
-    say_and_expect("text\r\n.\r\n", "");
+    peer_exchange(&peer, "text\r\n.\r\n", "");
     assert_int_equal(peer.submitted_count, 1);
     peer_answer(&peer, 250, "2.0.0", "OK");
     assert_true(peer.closed);
@@ -449,7 +444,7 @@ static void shut_down_while_waiting(void **state)
 {
     (void)state;
     begin_data();
-    say_and_expect(".\r\n", "");
+    peer_exchange(&peer, ".\r\n", "");
     session_shut_down(peer.session);
     peer_expect(&peer, "");
     peer_answer(&peer, 451, "4.3.0", "Later");

@@ -10,15 +10,8 @@ local strings = require "mxhook.strings"
 local twice = require "mxhook.twice"
 local utf8 = require "mxhook.utf8"
 
-local count = 0
+local check, count = dofile(...)
 local shown = {}
-
-local function check(what, found, expected)
-    count = count + 1
-    if found ~= expected then
-        error(("%s: %q, and %q was expected"):format(what, tostring(found), tostring(expected)), 0)
-    end
-end
 
 -- A third of a name may be wrong, and one character of the shortest; of two the nearer, and of equals the first.
 for _, row in ipairs {
@@ -211,4 +204,4 @@ end
 local after_the_end = strings.gmatch("a", "b")
 check("gmatch after its end", after_the_end() == nil and after_the_end() == nil, true)
 
-return count
+return count()

@@ -5,14 +5,8 @@ local read_lookups = require "mxhook.test.lookups"
 local read_scan = require "mxhook.test.scan"
 local run_tests = require "mxhook.test"
 
-local count, log = 0, {}
-
-local function check(what, found, expected)
-    count = count + 1
-    if found ~= expected then
-        error(("%s: %q, and %q was expected"):format(what, tostring(found), tostring(expected)), 0)
-    end
-end
+local check, count = dofile(...)
+local log = {}
 
 function _G.note(text) log[#log + 1] = text end
 
@@ -300,4 +294,4 @@ for _, row in ipairs {
     check("look-ups", result_of(read_lookups, row[1]), row[2])
 end
 
-return count
+return count()
